@@ -1,2 +1,67 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! The project's chores, as `cargo xtask <command>`; [`HELP`] names them.
+
+mod deep;
+mod project;
+mod setup;
+mod steps;
+mod tally;
+mod test;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use xshell::Shell;
+
+use crate::project::Project;
+use crate::steps::Steps;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let chore = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => test::run,
+        ["deep"] => deep::run,
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+
+    let mut steps = Steps::start();
+    let outcome = in_project(|sh, project| chore(sh, project, &mut steps));
+    steps.summarize();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn in_project(chore: impl FnOnce(&Shell, &Project) -> Result<()>) -> Result<()> {
+    let sh = Shell::new()?;
+    let project = Project::read(&sh)?;
+    sh.change_dir(&project.root);
+    sh.set_var("AUTHKIT_PEERS", project.peers());
+    if env::var_os("CI").is_some() {
+        // One build from nothing: what incremental compilation writes is never read.
+        sh.set_var("CARGO_INCREMENTAL", "0");
+    }
+    chore(&sh, &project)
+}
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  test    all that must pass before a change lands: installs what the tests need (once),
+          then format, clippy, docs, each feature alone, dependencies and all tests;
+          about 15 minutes on 2 cores from a fresh clone
+  deep    all tests again as users build them, optimized, first in one thread and then
+          in many more than there are cores
+  help    this text
+";

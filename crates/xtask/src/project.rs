@@ -1,0 +1,53 @@
+//! What `cargo metadata` knows about the workspace.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use xshell::{Shell, cmd};
+
+/// The workspace: where it is, and which of its packages are for others to use.
+pub(crate) struct Project {
+    pub(crate) root: PathBuf,
+    pub(crate) published: Vec<Package>,
+    target: PathBuf,
+}
+
+/// A package and the features it offers, `default` apart.
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) features: Vec<String>,
+}
+
+impl Project {
+    pub(crate) fn read(sh: &Shell) -> Result<Self> {
+        let metadata = cmd!(sh, "cargo metadata --no-deps --format-version 1 --locked").quiet();
+        let metadata: Value = serde_json::from_str(&metadata.read()?)?;
+        let path = |field| metadata[field].as_str().map(PathBuf::from).context(field);
+        let packages = metadata["packages"].as_array().context("packages")?;
+        Ok(Self {
+            root: path("workspace_root")?,
+            published: packages
+                .iter()
+                .filter(|package| package["publish"].is_null())
+                .map(Package::read)
+                .collect::<Result<_>>()?,
+            target: path("target_directory")?,
+        })
+    }
+
+    /// Where the official SDKs and the official emulator are installed.
+    pub(crate) fn peers(&self) -> PathBuf {
+        self.target.join("peers")
+    }
+}
+
+impl Package {
+    fn read(package: &Value) -> Result<Self> {
+        let features = package["features"].as_object().context("features")?;
+        Ok(Self {
+            name: package["name"].as_str().context("name")?.to_owned(),
+            features: features.keys().filter(|name| *name != "default").cloned().collect(),
+        })
+    }
+}

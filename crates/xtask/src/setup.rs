@@ -1,0 +1,167 @@
+//! What the tests need beside Rust, and how it is installed.
+//!
+//! Nothing is touched that is there already: a program that answers is kept, and an environment
+//! whose stamp names the versions below is not installed again.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use xshell::{Shell, cmd};
+
+use crate::project::Project;
+
+/// Installs what is missing.
+pub(crate) fn install(sh: &Shell, project: &Project) -> Result<()> {
+    install_programs(sh)?;
+    for environment in ENVIRONMENTS {
+        environment.install(sh, &project.peers())?;
+    }
+    Ok(())
+}
+
+/// A Debian package, and a command that succeeds where nothing needs to be installed.
+struct Program {
+    package: &'static str,
+    probe: &'static [&'static str],
+    reason: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        package: "faketime",
+        probe: &["faketime", "--version"],
+        reason: "the official emulator's tokens live an hour; its clock is set back to see one expire",
+    },
+    Program {
+        package: "npm",
+        probe: &["npm", "--version"],
+        reason: "installs the official emulator and the Node SDKs",
+    },
+    Program {
+        package: "python3-venv",
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        reason: "keeps two versions of the Python SDK apart",
+    },
+];
+
+/// A folder of pinned packages under `target/peers`.
+struct Environment {
+    folder: &'static str,
+    installer: Installer,
+    pins: &'static [(&'static str, &'static str)],
+}
+
+/// Who installs an environment, and reads its pins.
+#[derive(Clone, Copy)]
+enum Installer {
+    Npm,
+    Pip,
+}
+
+const ENVIRONMENTS: &[Environment] = &[
+    Environment {
+        folder: "npm",
+        installer: Installer::Npm,
+        pins: &[
+            ("node@22.23.3", "the runtime of all below: the current SDK wants 22.11 or later"),
+            ("workos@0.14.0", "the official emulator"),
+            ("workos-node-11@npm:@workos-inc/node@11.0.0", "the current Node SDK"),
+            (
+                "@workos/authkit-session@0.7.1",
+                "the session core of the official JavaScript frameworks",
+            ),
+            ("@workos-inc/node@10.9.0", "the newest SDK that authkit-session accepts beside it"),
+            ("iron-session@8.0.4", "what authkit-nextjs seals with"),
+        ],
+    },
+    Environment {
+        folder: "py10",
+        installer: Installer::Pip,
+        pins: &[("workos==10.8.0", "the current Python SDK")],
+    },
+    Environment {
+        folder: "py5",
+        installer: Installer::Pip,
+        pins: &[
+            ("workos==5.46.0", "the Python SDK of the quick-start guide"),
+            ("flask==3.1.3", "the web framework of the quick-start guide"),
+        ],
+    },
+];
+
+fn install_programs(sh: &Shell) -> Result<()> {
+    let missing = || PROGRAMS.iter().filter(|program| !succeeds(sh, program.probe));
+    let packages: Vec<_> = missing().map(|program| program.package).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    for program in missing() {
+        eprintln!("{} is missing: {}", program.package, program.reason);
+    }
+    ensure!(
+        succeeds(sh, &["apt-get", "--version"]),
+        "there is no apt-get: install by hand what the Debian packages {packages:?} hold"
+    );
+
+    let as_root = as_root(sh)?;
+    let apt_get = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"];
+    cmd!(sh, "{as_root} {apt_get...} update").run()?;
+    cmd!(sh, "{as_root} {apt_get...} install --no-install-recommends {packages...}").run()?;
+    if let Some(program) = missing().next() {
+        bail!("{} was installed, yet `{}` fails", program.package, program.probe.join(" "));
+    }
+    Ok(())
+}
+
+/// The program that runs another one as root, with variables set for it.
+fn as_root(sh: &Shell) -> Result<&'static str> {
+    if cmd!(sh, "id -u").quiet().read()? == "0" {
+        return Ok("env");
+    }
+    ensure!(succeeds(sh, &["sudo", "--version"]), "installing needs root, and there is no sudo");
+    Ok("sudo")
+}
+
+fn succeeds(sh: &Shell, command: &[&str]) -> bool {
+    let (program, arguments) = command.split_first().expect("a command names its program");
+    cmd!(sh, "{program} {arguments...}").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
+
+impl Environment {
+    fn install(&self, sh: &Shell, peers: &Path) -> Result<()> {
+        let folder = peers.join(self.folder);
+        let stamp = folder.join("installed.txt");
+        let pins: Vec<_> = self.pins.iter().map(|(pin, _)| *pin).collect();
+        let expected = pins.join("\n");
+        if sh.read_file(&stamp).is_ok_and(|installed| installed == expected) {
+            return Ok(());
+        }
+
+        sh.remove_path(&folder)?;
+        sh.create_dir(&folder)?;
+        match self.installer {
+            Installer::Npm => npm(sh, &folder, &pins),
+            Installer::Pip => pip(sh, &folder, &pins),
+        }
+        .with_context(|| format!("cannot install {pins:?}"))?;
+        sh.write_file(stamp, expected)?;
+        Ok(())
+    }
+}
+
+fn npm(sh: &Shell, folder: &Path, pins: &[&str]) -> Result<()> {
+    let _folder = sh.push_dir(folder);
+    sh.write_file("package.json", r#"{ "private": true }"#)?;
+    cmd!(sh, "npm install --no-audit --no-fund --loglevel error --save-exact {pins...}").run()?;
+    let version = cmd!(sh, "node_modules/node/bin/node --version").read().context(
+        "the package `node` brings its program by an install script: does npm forbid those?",
+    )?;
+    eprintln!("node {version}");
+    Ok(())
+}
+
+fn pip(sh: &Shell, folder: &Path, pins: &[&str]) -> Result<()> {
+    cmd!(sh, "python3 -m venv {folder}").run()?;
+    let pip = folder.join("bin").join("pip");
+    Ok(cmd!(sh, "{pip} install --quiet --disable-pip-version-check {pins...}").run()?)
+}

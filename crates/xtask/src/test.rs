@@ -1,0 +1,59 @@
+//! `cargo xtask test`: all that must pass before a change lands.
+
+use anyhow::{Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::project::Project;
+use crate::setup;
+use crate::steps::Steps;
+use crate::tally::Tally;
+
+pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    steps.take("set-up", || setup::install(sh, project))?;
+    steps.take("format", || format(sh))?;
+    steps.take("one version of each dependency", || duplicates(sh))?;
+    steps.take("clippy", || clippy(sh))?;
+    steps.take("docs", || docs(sh))?;
+    steps.take("each feature alone", || features(sh, project))?;
+    steps.test("tests", || {
+        Tally::of(cmd!(sh, "cargo test --workspace --all-features --locked --no-fail-fast"))
+    })
+}
+
+fn format(sh: &Shell) -> Result<()> {
+    cmd!(sh, "cargo fmt --all --check").run()?;
+    Ok(cmd!(sh, "cargo fmt --manifest-path tests/peers/rust/Cargo.toml --check").run()?)
+}
+
+/// Two versions of a crate in a service's own tree are bytes and build time that its users pay for.
+fn duplicates(sh: &Shell) -> Result<()> {
+    let tree = cmd!(
+        sh,
+        "cargo tree --locked --package authkit-tower --duplicates --edges normal,no-proc-macro"
+    )
+    .read()?;
+    ensure!(tree.is_empty(), "several versions of one crate:\n{tree}");
+    Ok(())
+}
+
+fn clippy(sh: &Shell) -> Result<()> {
+    Ok(cmd!(sh, "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings")
+        .run()?)
+}
+
+fn docs(sh: &Shell) -> Result<()> {
+    let docs = cmd!(sh, "cargo doc --workspace --no-deps --all-features --locked");
+    Ok(docs.env("RUSTDOCFLAGS", "-D warnings").run()?)
+}
+
+/// Features are additive, so none and each one alone are the sets that the other steps leave out.
+fn features(sh: &Shell, project: &Project) -> Result<()> {
+    for package in &project.published {
+        let check = ["check", "--locked", "--no-default-features", "--package", &package.name];
+        cmd!(sh, "cargo {check...}").run()?;
+        for feature in &package.features {
+            cmd!(sh, "cargo {check...} --features {feature}").run()?;
+        }
+    }
+    Ok(())
+}
