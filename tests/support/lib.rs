@@ -1,1 +1,3 @@
-//! Placeholder while the workspace is laid out.
+//! What the tests in `tests/it` share.
+
+pub mod peers;
