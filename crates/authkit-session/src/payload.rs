@@ -1,0 +1,262 @@
+//! What a sealed session says: the JSON inside, as each SDK spells it.
+
+mod names;
+mod object;
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use self::{
+    names::Field,
+    object::{Object, Value},
+};
+use crate::{
+    seal::SealFormat,
+    token::{AccessToken, RefreshToken},
+    user::Impersonator,
+};
+
+/// How an SDK spells WorkOS's keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum KeyStyle {
+    /// `access_token`: Python, Ruby, Go, Rust, PHP.
+    Snake,
+    /// `accessToken`: Node, and Kotlin but for the user.
+    Camel,
+}
+
+/// What was opened holds no session: it is not an object, has no access token, or has a field of another type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NotASession;
+
+/// The session of an opened cookie. Nothing in it is verified yet.
+pub(crate) struct Payload {
+    pub(crate) access_token: AccessToken,
+    pub(crate) refresh_token: Option<RefreshToken>,
+    pub(crate) user: Option<Box<RawValue>>,
+    pub(crate) impersonator: Option<Impersonator>,
+    pub(crate) authentication_method: Option<String>,
+    pub(crate) organization_id: Option<String>,
+}
+
+impl Payload {
+    /// Reads either spelling. Absent, `null` and an empty refresh token are alike.
+    ///
+    /// # Errors
+    ///
+    /// [`NotASession`].
+    pub(crate) fn parse(plaintext: &[u8]) -> Result<Self, NotASession> {
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(alias = "accessToken")]
+            access_token: String,
+            #[serde(default, alias = "refreshToken")]
+            refresh_token: Option<String>,
+            #[serde(default)]
+            user: Option<Box<RawValue>>,
+            #[serde(default, deserialize_with = "impersonator")]
+            impersonator: Option<Impersonator>,
+            #[serde(default, alias = "authenticationMethod")]
+            authentication_method: Option<String>,
+            #[serde(default, alias = "organizationId")]
+            organization_id: Option<String>,
+        }
+
+        // A derived `Deserialize` would also take an array of the fields.
+        if !object::is_object(plaintext) {
+            return Err(NotASession);
+        }
+        let fields: Fields = serde_json::from_slice(plaintext).map_err(|_| NotASession)?;
+        if fields.access_token.is_empty() {
+            return Err(NotASession);
+        }
+        Ok(Self {
+            access_token: AccessToken::new(fields.access_token),
+            refresh_token: fields
+                .refresh_token
+                .filter(|token| !token.is_empty())
+                .map(RefreshToken::new),
+            user: fields.user,
+            impersonator: fields.impersonator,
+            authentication_method: fields.authentication_method,
+            organization_id: fields.organization_id,
+        })
+    }
+
+    /// Writes the session that `answer` starts, with the fields that the SDK of `format` writes on sign-in.
+    ///
+    /// The authentication method goes into every format: not every SDK writes it, and those that do not skip it.
+    pub(crate) fn fresh(format: SealFormat, answer: &Answer<'_>) -> Zeroizing<Vec<u8>> {
+        use Field::{
+            AccessToken, AuthenticationMethod, Impersonator, OrganizationId, RefreshToken, User,
+        };
+
+        let fields: &[Field] = match format {
+            SealFormat::Ruby | SealFormat::Go | SealFormat::Rust | SealFormat::Python => {
+                &[AccessToken, RefreshToken, User, Impersonator, AuthenticationMethod]
+            }
+            SealFormat::Ruby6 => &[
+                AccessToken,
+                RefreshToken,
+                User,
+                Impersonator,
+                OrganizationId,
+                AuthenticationMethod,
+            ],
+            SealFormat::Node => &[
+                OrganizationId,
+                User,
+                AccessToken,
+                RefreshToken,
+                AuthenticationMethod,
+                Impersonator,
+            ],
+        };
+        let style = format.key_style();
+        let mut new = Object::default();
+        for &field in fields {
+            let absent = match (format, field) {
+                (SealFormat::Ruby6, Impersonator) => Some(Value::raw(r#""null""#)),
+                (SealFormat::Ruby6, OrganizationId) => Some(Value::raw("null")),
+                _ => None,
+            };
+            if let Some(value) =
+                answer.value(field, style).filter(|value| !value.is_null()).or(absent)
+            {
+                new.push(field.name(style), value);
+            }
+        }
+        new.to_json()
+    }
+
+    /// Writes the session that `answer` continues: `old` with tokens, user and impersonator replaced.
+    ///
+    /// Whatever else the answer says is taken over only where `old` had it, and what `old` alone knows survives.
+    /// The keys are spelt as `style` says, or as they were; metadata and keys that are not WorkOS's are left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`NotASession`] if `old` is not an object.
+    pub(crate) fn renewed(
+        old: &[u8],
+        answer: &Answer<'_>,
+        style: Option<KeyStyle>,
+    ) -> Result<Zeroizing<Vec<u8>>, NotASession> {
+        let old = Object::parse(old).ok_or(NotASession)?;
+        let outer = style.unwrap_or_else(|| old.outer_style());
+        let inner = style.or_else(|| old.user_style()).unwrap_or(outer);
+        let mut new = Object::default();
+        for (key, value) in old.members() {
+            let Some(field) = Field::of(key) else {
+                new.push(key, value.clone());
+                continue;
+            };
+            let answered = match field {
+                Field::SealedSession => None,
+                _ => answer.value(field, inner),
+            };
+            let ended = field == Field::Impersonator && !value.is_null();
+            let value = match answered {
+                Some(answered) => answered,
+                None if ended => continue,
+                None if style.is_some() => value.respelt(field, inner),
+                None => value.clone(),
+            };
+            new.push(field.name(outer), value);
+        }
+        for field in [Field::RefreshToken, Field::User, Field::Impersonator] {
+            if !old.has(field) {
+                if let Some(value) = answer.value(field, inner) {
+                    new.push(field.name(outer), value);
+                }
+            }
+        }
+        Ok(new.to_json())
+    }
+
+    /// Leaves out what no SDK reads back and what makes cookies too large for a browser; `None` if there is nothing.
+    pub(crate) fn slimmed(plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let mut object = Object::parse(plaintext)?;
+        let removed =
+            object.remove(&[Field::SealedSession, Field::OauthTokens, Field::AuthorizationCode]);
+        removed.then(|| object.to_json())
+    }
+}
+
+/// WorkOS's answer to a successful authentication.
+///
+/// Source: WorkOS API reference, `POST /user_management/authenticate`.
+#[derive(Deserialize)]
+pub(crate) struct Answer<'a> {
+    #[serde(borrow)]
+    pub(crate) access_token: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) refresh_token: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) user: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) impersonator: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "said")]
+    pub(crate) organization_id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "said")]
+    pub(crate) authentication_method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "said")]
+    pub(crate) oauth_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "said")]
+    pub(crate) authkit_authorization_code: Option<&'a RawValue>,
+}
+
+impl<'a> Answer<'a> {
+    /// Reads the body of a 200. A `sealed_session` in it is not looked at: WorkOS sends none, and no SDK reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotASession`] if it has no pair of tokens.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, NotASession> {
+        let answer: Self = serde_json::from_slice(body).map_err(|_| NotASession)?;
+        if !object::is_object(body)
+            || answer.access_token.is_empty()
+            || answer.refresh_token.is_empty()
+        {
+            return Err(NotASession);
+        }
+        Ok(answer)
+    }
+
+    /// What the answer says of a field; `None` if nothing.
+    fn value(&self, field: Field, style: KeyStyle) -> Option<Value<'_>> {
+        let raw = match field {
+            Field::AccessToken => return Some(Value::Text(&self.access_token)),
+            Field::RefreshToken => return Some(Value::Text(&self.refresh_token)),
+            Field::User => self.user,
+            Field::Impersonator => self.impersonator,
+            Field::OrganizationId => self.organization_id,
+            Field::AuthenticationMethod => self.authentication_method,
+            Field::OauthTokens => self.oauth_tokens,
+            Field::AuthorizationCode => self.authkit_authorization_code,
+            Field::SealedSession => None,
+        };
+        raw.map(|raw| Value::raw(raw.get()).respelt(field, style))
+    }
+}
+
+/// Reads Ruby 6's `"null"` as the `null` that it means.
+fn impersonator<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Impersonator>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    match raw.get() {
+        "null" | r#""null""# => Ok(None),
+        object => serde_json::from_str(object).map(Some).map_err(de::Error::custom),
+    }
+}
+
+/// Tells `null`, which is said, from absence.
+fn said<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,74 @@
+//! AES-256-GCM with the count of what a key has sealed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
+use aws_lc_rs::digest;
+
+use crate::seal::SealError;
+
+pub(super) const NONCE_LEN: usize = 12;
+pub(super) const TAG_LEN: usize = 16;
+pub(super) const KEY_LEN: usize = 32;
+
+/// With random nonces a key is good for 2^32 messages (NIST SP 800-38D section 8.3); the operator hears of it at half.
+const ROTATE_AT: u64 = 1 << 31;
+
+/// A key with its schedule expanded, made once for each password.
+pub(super) struct GcmKey {
+    cipher: Aes256Gcm,
+    seals: AtomicU64,
+}
+
+impl GcmKey {
+    pub(super) fn new(key: &[u8; KEY_LEN]) -> Self {
+        Self { cipher: Aes256Gcm::new(key.into()), seals: AtomicU64::new(0) }
+    }
+
+    /// The key that Ruby 7 and Go make of a password.
+    pub(super) fn from_sha256(password: &[u8]) -> Self {
+        let digest = digest::digest(&digest::SHA256, password);
+        Self::new(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+
+    /// How many values this process has sealed with the key.
+    pub(super) fn seals(&self) -> u64 {
+        self.seals.load(Ordering::Relaxed)
+    }
+
+    /// Goes on counting where the same key stopped in a ring that is replaced.
+    pub(super) fn continue_from(&self, seals: u64) {
+        self.seals.store(seals, Ordering::Relaxed);
+    }
+
+    /// Decrypts `text` in place, or leaves it as it was.
+    pub(super) fn open(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: [u8; TAG_LEN],
+    ) -> Result<(), SealError> {
+        self.cipher
+            .decrypt_inout_detached(&Nonce::from(nonce), aad, text.into(), &Tag::from(tag))
+            .map_err(|_| SealError::Tampered)
+    }
+
+    /// Encrypts `text` in place and returns the tag.
+    pub(super) fn seal(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> [u8; TAG_LEN] {
+        if self.seals.fetch_add(1, Ordering::Relaxed) + 1 == ROTATE_AT {
+            tracing::warn!(
+                "a cookie password has sealed 2^31 sessions: change it before it has sealed 2^32"
+            );
+        }
+        self.cipher
+            .encrypt_inout_detached(&Nonce::from(nonce), aad, text.into())
+            .expect("a cookie is shorter than the 64 GiB that GCM can seal")
+            .into()
+    }
+}

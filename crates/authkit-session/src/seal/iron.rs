@@ -1,0 +1,247 @@
+//! Node SDK, authkit-session, authkit-nextjs and their kin, and the Kotlin SDK: an iron seal.
+//!
+//! ```text
+//! Fe26.2 * id * salt * iv 16 * ciphertext * expiry * MAC salt * hmac 32   ~2
+//! '---------------------- signed ----------------------'
+//! ```
+//!
+//! base64url without padding; the salts are 64 hexadecimal characters used as text; the expiry is in Unix
+//! milliseconds, empty where there is none, which is what every SDK writes for a session.
+//! AES-256-CBC with PKCS #7 padding and HMAC-SHA256, each under PBKDF2-HMAC-SHA1(password, its salt, 1 round): a key
+//! for every cookie. Password >= 32 UTF-16 units, camelCase JSON.
+//!
+//! `~2` is what is written today. `~1` (iron-session 6 and before) has the session inside `persistent`. Kotlin writes
+//! no suffix and cannot read one, with `user` in snake_case; so a cookie without a suffix is renewed without one.
+//! The id names a password of an iron-session map; WorkOS's SDKs write 1.
+//!
+//! Sources: workos-node 10.9.0 `src/common/crypto/seal.ts`, authkit-session 0.7.1
+//! `src/core/encryption/ironWebcryptoEncryption.ts`, workos-kotlin `session/Session.kt`, iron-webcrypto 2.0.0.
+
+use std::num::NonZeroU32;
+
+use aes::{
+    Aes256,
+    cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7},
+};
+use aws_lc_rs::{hmac, pbkdf2};
+use base64::Engine as _;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::seal::{SealError, armor};
+
+pub(super) const IV_LEN: usize = 16;
+pub(super) const SALT_LEN: usize = 32;
+/// What every seal starts with, whatever its version.
+pub(super) const PREFIX: &[u8] = b"Fe26.";
+
+const MAC_PREFIX: &str = "Fe26.2";
+const MAC_LEN: usize = 32;
+const BLOCK_LEN: usize = 16;
+const KEY_LEN: usize = 32;
+const MIN_PASSWORD_UNITS: usize = 32;
+/// How long past its expiry a seal is good, in milliseconds (iron's `timestampSkewSec`).
+const SKEW: u64 = 60_000;
+
+/// What follows a seal, and with it where in the JSON the session is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Suffix {
+    /// `~2`: all of it.
+    Two,
+    /// `~1`: in `persistent`. Renewed as `~2`, which every reader of today expects.
+    One,
+    /// None: all of it.
+    Bare,
+}
+
+impl Suffix {
+    fn renewed(self) -> &'static str {
+        match self {
+            Self::Two | Self::One => "~2",
+            Self::Bare => "",
+        }
+    }
+}
+
+/// Which password of a map sealed it; a name that is not a number is written back as WorkOS's 1.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct PasswordNumber(u32);
+
+impl PasswordNumber {
+    pub(super) const WORKOS: Self = Self(1);
+
+    fn parse(id: &str) -> Self {
+        match id.parse() {
+            Ok(number) if !id.starts_with(['0', '+']) => Self(number),
+            _ => Self::WORKOS,
+        }
+    }
+}
+
+/// A password that is long enough. Its keys differ from seal to seal.
+pub(super) struct Password(Zeroizing<String>);
+
+impl Password {
+    pub(super) fn new(password: &str) -> Option<Self> {
+        let long_enough = password.encode_utf16().count() >= MIN_PASSWORD_UNITS;
+        long_enough.then(|| Self(Zeroizing::new(password.to_owned())))
+    }
+
+    fn cipher_key(&self, salt: &str) -> Zeroizing<[u8; KEY_LEN]> {
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA1,
+            NonZeroU32::MIN,
+            salt.as_bytes(),
+            self.0.as_bytes(),
+            &mut *key,
+        );
+        key
+    }
+
+    fn mac_key(&self, salt: &str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &*self.cipher_key(salt))
+    }
+}
+
+/// A seal taken apart, with nothing of it believed yet.
+pub(super) struct Parts<'a> {
+    pub(super) number: PasswordNumber,
+    pub(super) suffix: Suffix,
+    signed: &'a str,
+    salt: &'a str,
+    iv: [u8; IV_LEN],
+    text: Zeroizing<Vec<u8>>,
+    expiry: Option<u64>,
+    mac_salt: &'a str,
+    mac: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn parse(value: &'a [u8]) -> Result<Self, SealError> {
+        let value = str::from_utf8(value).map_err(|_| SealError::Malformed)?;
+        let (seal, suffix) = match value.split_once('~') {
+            Some((seal, "2")) => (seal, Suffix::Two),
+            Some((seal, "1")) => (seal, Suffix::One),
+            Some(_) => return Err(SealError::Malformed),
+            None => (value, Suffix::Bare),
+        };
+        let mut parts = seal.split('*');
+        let mut next = || parts.next().ok_or(SealError::Malformed);
+        let (prefix, id, salt, iv, text, expiry) =
+            (next()?, next()?, next()?, next()?, next()?, next()?);
+        let (mac_salt, mac) = (next()?, next()?);
+        if prefix != MAC_PREFIX || parts.next().is_some() || !id.bytes().all(is_word) {
+            return Err(SealError::Malformed);
+        }
+        let text = armor::decode(&armor::BARE_URL_SAFE, text.as_bytes())?;
+        if text.is_empty() || text.len() % BLOCK_LEN != 0 {
+            return Err(SealError::Malformed);
+        }
+        Ok(Self {
+            number: PasswordNumber::parse(id),
+            suffix,
+            signed: &seal[..seal.len() - mac_salt.len() - mac.len() - 2],
+            salt,
+            iv: exactly(iv)?,
+            text,
+            expiry: parse_expiry(expiry)?,
+            mac_salt,
+            mac: exactly::<MAC_LEN>(mac)?.to_vec(),
+        })
+    }
+
+    /// Whether `password` sealed this. Compares in constant time.
+    pub(super) fn is_sealed_by(&self, password: &Password) -> bool {
+        hmac::verify(&password.mac_key(self.mac_salt), self.signed.as_bytes(), &self.mac).is_ok()
+    }
+
+    /// Decrypts what `password` [sealed](Self::is_sealed_by).
+    pub(super) fn open(
+        mut self,
+        password: &Password,
+        now: u64,
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        if self.expiry.is_some_and(|expiry| expiry <= now.saturating_sub(SKEW)) {
+            return Err(SealError::Expired);
+        }
+        let key = password.cipher_key(self.salt);
+        let len = cbc::Decryptor::<Aes256>::new((&*key).into(), &self.iv.into())
+            .decrypt_padded::<Pkcs7>(&mut self.text)
+            .map_err(|_| SealError::Malformed)?
+            .len();
+        self.text.truncate(len);
+        Ok(match self.suffix {
+            Suffix::Two | Suffix::Bare => self.text,
+            Suffix::One => persistent(self.text),
+        })
+    }
+}
+
+/// What is drawn at random for a seal.
+pub(super) struct Salts {
+    pub(super) cipher: [u8; SALT_LEN],
+    pub(super) mac: [u8; SALT_LEN],
+    pub(super) iv: [u8; IV_LEN],
+}
+
+pub(super) fn seal(
+    password: &Password,
+    number: PasswordNumber,
+    suffix: Suffix,
+    salts: &Salts,
+    plaintext: &[u8],
+) -> String {
+    let (salt, mac_salt) = (hex(&salts.cipher), hex(&salts.mac));
+    let key = password.cipher_key(&salt);
+    let text = cbc::Encryptor::<Aes256>::new((&*key).into(), &salts.iv.into())
+        .encrypt_padded_vec::<Pkcs7>(plaintext);
+    let iv = armor::BARE_URL_SAFE.encode(salts.iv);
+    let text = armor::BARE_URL_SAFE.encode(text);
+    let signed = format!("{MAC_PREFIX}*{}*{salt}*{iv}*{text}*", number.0);
+    let mac =
+        armor::BARE_URL_SAFE.encode(hmac::sign(&password.mac_key(&mac_salt), signed.as_bytes()));
+    format!("{signed}*{mac_salt}*{mac}{}", suffix.renewed())
+}
+
+/// The session of iron-session 6, or all of it where there is no `persistent`, as workos-node reads it.
+fn persistent(text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        persistent: &'a RawValue,
+    }
+
+    match serde_json::from_slice::<Wrapped<'_>>(&text) {
+        Ok(wrapped) => Zeroizing::new(wrapped.persistent.get().as_bytes().to_vec()),
+        Err(_) => text,
+    }
+}
+
+fn parse_expiry(expiry: &str) -> Result<Option<u64>, SealError> {
+    if expiry.is_empty() {
+        return Ok(None);
+    }
+    if !expiry.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(SealError::Malformed);
+    }
+    Ok(Some(expiry.parse().unwrap_or(u64::MAX)))
+}
+
+fn exactly<const N: usize>(text: &str) -> Result<[u8; N], SealError> {
+    let bytes = armor::BARE_URL_SAFE.decode(text).map_err(|_| SealError::Malformed)?;
+    bytes.try_into().map_err(|_| SealError::Malformed)
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
+}

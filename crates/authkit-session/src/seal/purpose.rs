@@ -1,0 +1,84 @@
+//! Values that are not sessions, sealed under keys of their own, so that none opens as another or as a session.
+//!
+//! ```text
+//! base64url( nonce 12 · ciphertext · tag 16 )      without padding
+//! ```
+//!
+//! AES-256-GCM, key = HKDF-SHA256(password, label of the purpose), associated data = the caller's context.
+
+use aws_lc_rs::hkdf;
+use base64::Engine as _;
+use zeroize::Zeroizing;
+
+use crate::seal::{SealError, armor, gcm::GcmKey, go, keys::derive, ring::KeyRing, target::random};
+
+/// What a value sealed for something other than a session is for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// The flow cookie of a sign-in.
+    SignIn,
+    /// The `state` parameter of a sign-in.
+    State,
+    /// What replicas tell each other.
+    Replica,
+}
+
+impl KeyRing {
+    /// Seals `plaintext` with the current password, for `purpose` and the `context` that has to be named to open it.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NoRandomness`].
+    pub(crate) fn seal_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        plaintext: &[u8],
+    ) -> Result<String, SealError> {
+        let key = self.current().purposes.get(purpose);
+        Ok(armor::BARE_URL_SAFE.encode(go::seal_bytes(key, random()?, context, plaintext)))
+    }
+
+    /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context, with any password of the ring.
+    pub(crate) fn open_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        value: &str,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let mut sealed = armor::decode(&armor::BARE_URL_SAFE, value.as_bytes()).ok()?;
+        self.passwords()
+            .any(|keys| go::open(keys.purposes.get(purpose), context, &mut sealed).is_ok())
+            .then_some(sealed)
+    }
+}
+
+/// The purposes' keys of one password.
+pub(super) struct PurposeKeys {
+    sign_in: GcmKey,
+    state: GcmKey,
+    replica: GcmKey,
+}
+
+impl PurposeKeys {
+    pub(super) fn new(root: &hkdf::Prk) -> Self {
+        Self {
+            sign_in: GcmKey::new(&derive(root, b"sign-in")),
+            state: GcmKey::new(&derive(root, b"state")),
+            replica: GcmKey::new(&derive(root, b"replica")),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &GcmKey> {
+        [&self.sign_in, &self.state, &self.replica].into_iter()
+    }
+
+    fn get(&self, purpose: Purpose) -> &GcmKey {
+        match purpose {
+            Purpose::SignIn => &self.sign_in,
+            Purpose::State => &self.state,
+            Purpose::Replica => &self.replica,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The passwords in use: which opens a value, and what it is sealed with again.
+
+use std::{fmt, iter};
+
+use zeroize::Zeroizing;
+
+#[cfg(feature = "php")]
+use crate::seal::php;
+use crate::{
+    config::{CookiePassword, Neighbours},
+    config_error::ConfigProblem,
+    seal::{
+        SealError, SealFormat, armor,
+        gcm::GcmKey,
+        go, iron,
+        keys::{Keys, PasswordId, Wire},
+        python, ruby,
+        target::{Form, Target},
+    },
+};
+
+/// The passwords that open cookies, and the one that seals new ones. Every key is made when the ring is built.
+pub(crate) struct KeyRing {
+    format: SealFormat,
+    neighbours: Neighbours,
+    current: Keys,
+    others: Vec<Keys>,
+}
+
+/// What an opened value was sealed with, kept so that a refresh seals the same way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Seal {
+    pub(super) wire: Wire,
+    pub(super) password: PasswordId,
+}
+
+/// The inside of a value.
+pub(crate) struct Opened {
+    pub(crate) plaintext: Zeroizing<Vec<u8>>,
+    pub(crate) seal: Seal,
+}
+
+/// How many times a request may still try a password on a value.
+#[derive(Debug)]
+pub(crate) struct Attempts(u8);
+
+impl Attempts {
+    /// What one request is worth.
+    pub(crate) const PER_REQUEST: u8 = 8;
+
+    pub(crate) fn new() -> Self {
+        Self(Self::PER_REQUEST)
+    }
+
+    fn take(&mut self) -> Result<(), SealError> {
+        self.0 = self.0.checked_sub(1).ok_or(SealError::TooManyAttempts)?;
+        Ok(())
+    }
+}
+
+impl KeyRing {
+    /// Makes the keys of every password.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigProblem::PasswordForFormat`] if `format` cannot be sealed with `current`.
+    pub(crate) fn new(
+        format: SealFormat,
+        current: &CookiePassword,
+        others: &[CookiePassword],
+        neighbours: Neighbours,
+    ) -> Result<Self, ConfigProblem> {
+        let current = Keys::new(current);
+        if current.writer(format).is_none() {
+            return Err(ConfigProblem::PasswordForFormat {
+                format: format.as_str(),
+                wants: format.password_rule(),
+            });
+        }
+        let mut ring =
+            Self { format, neighbours, current, others: Vec::with_capacity(others.len()) };
+        for keys in others.iter().map(Keys::new) {
+            if ring.passwords().all(|known| known.id != keys.id) {
+                ring.others.push(keys);
+            }
+        }
+        Ok(ring)
+    }
+
+    /// Goes on counting seals where `previous`, which this ring replaces, stopped.
+    pub(crate) fn continue_from(&self, previous: &Self) {
+        for keys in self.passwords() {
+            if let Some(before) = previous.find(keys.id) {
+                iter::zip(keys.counted(), before.counted())
+                    .for_each(|(key, before)| key.continue_from(before.seals()));
+            }
+        }
+    }
+
+    /// Opens a cookie's value, unquoted and percent-decoded, at `now` in Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be opened. Whether anything was decrypted cannot be told from it.
+    pub(crate) fn open(
+        &self,
+        value: &[u8],
+        now: u64,
+        attempts: &mut Attempts,
+    ) -> Result<Opened, SealError> {
+        let value = armor::without_whitespace(value);
+        if value.starts_with(iron::PREFIX) {
+            self.open_iron(&value, now, attempts)
+        } else if value.starts_with(python::PREFIX) {
+            self.open_python(&value, attempts)
+        } else {
+            self.open_boxed(&value, attempts)
+        }
+    }
+
+    /// Whether the password that a value was opened with is still in the ring.
+    pub(crate) fn knows(&self, seal: Seal) -> bool {
+        self.find(seal.password).is_some()
+    }
+
+    /// Decides what a new value, or the successor of one that was sealed `like` this, is sealed as.
+    pub(crate) fn target(&self, like: Option<Seal>) -> Target<'_> {
+        let configured = || {
+            self.current
+                .writer(self.format)
+                .expect("new() found that the password suits the format")
+        };
+        let Some(like) = like else {
+            return Target { form: Form::Configured(self.format), writer: configured() };
+        };
+        let keys = match self.neighbours {
+            Neighbours::Pinned => self.find(like.password).unwrap_or(&self.current),
+            Neighbours::Unpinned => &self.current,
+        };
+        match keys.rewriter(like) {
+            Some(writer) => Target { form: Form::Kept, writer },
+            None => Target { form: Form::Replaced(self.format), writer: configured() },
+        }
+    }
+
+    /// The most that one key of the ring has sealed since the process started.
+    pub(crate) fn seals(&self) -> u64 {
+        self.passwords().flat_map(Keys::counted).map(GcmKey::seals).max().unwrap_or(0)
+    }
+
+    pub(super) fn current(&self) -> &Keys {
+        &self.current
+    }
+
+    pub(super) fn passwords(&self) -> impl Iterator<Item = &Keys> {
+        iter::once(&self.current).chain(&self.others)
+    }
+
+    fn find(&self, id: PasswordId) -> Option<&Keys> {
+        self.passwords().find(|keys| keys.id == id)
+    }
+
+    /// Formats that are nothing but base64: told apart by their first byte at most, so every key has to be tried.
+    fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
+        let mut sealed = armor::decode(&armor::STANDARD, value)?;
+        if !go::is_shaped(&sealed) {
+            return Err(SealError::Malformed);
+        }
+        for wire in [Wire::Ruby, Wire::Hex, Wire::Sha256, Wire::Ruby6] {
+            if wire == Wire::Ruby && !ruby::is_shaped(&sealed) {
+                continue;
+            }
+            for keys in self.passwords() {
+                let Some(key) = keys.gcm(wire) else { continue };
+                attempts.take()?;
+                let opened = if wire == Wire::Ruby {
+                    ruby::open(key, &mut sealed)
+                } else {
+                    go::open(key, b"", &mut sealed)
+                };
+                if opened.is_ok() {
+                    return Ok(Opened {
+                        plaintext: sealed,
+                        seal: Seal { wire, password: keys.id },
+                    });
+                }
+            }
+        }
+        #[cfg(feature = "php")]
+        for keys in self.passwords() {
+            let Some(key) = &keys.php else { continue };
+            attempts.take()?;
+            if php::open(key, &mut sealed).is_ok() {
+                return Ok(Opened {
+                    plaintext: sealed,
+                    seal: Seal { wire: Wire::Php, password: keys.id },
+                });
+            }
+        }
+        Err(SealError::Tampered)
+    }
+
+    fn open_python(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
+        let mut token = python::decode(value)?;
+        let mut error = SealError::UnsuitablePasswords;
+        for keys in self.passwords() {
+            let Some(key) = &keys.python else { continue };
+            attempts.take()?;
+            match python::open(key, &mut token) {
+                Ok(()) => {
+                    return Ok(Opened {
+                        plaintext: token,
+                        seal: Seal { wire: Wire::Python, password: keys.id },
+                    });
+                }
+                Err(refused) => error = refused,
+            }
+        }
+        Err(error)
+    }
+
+    fn open_iron(
+        &self,
+        value: &[u8],
+        now: u64,
+        attempts: &mut Attempts,
+    ) -> Result<Opened, SealError> {
+        let parts = iron::Parts::parse(value)?;
+        let mut error = SealError::UnsuitablePasswords;
+        for keys in self.passwords() {
+            let Some(password) = &keys.iron else { continue };
+            attempts.take()?;
+            if parts.is_sealed_by(password) {
+                let wire = Wire::Iron(parts.suffix, parts.number);
+                return Ok(Opened {
+                    plaintext: parts.open(password, now)?,
+                    seal: Seal { wire, password: keys.id },
+                });
+            }
+            error = SealError::Tampered;
+        }
+        Err(error)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing")
+            .field("format", &self.format)
+            .field("neighbours", &self.neighbours)
+            .field("passwords", &self.passwords().count())
+            .finish_non_exhaustive()
+    }
+}

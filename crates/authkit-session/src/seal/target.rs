@@ -1,0 +1,67 @@
+//! Sealing: which format and key a value is written with.
+
+use crate::{
+    payload::KeyStyle,
+    seal::{SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
+};
+
+/// What a value is going to be sealed as.
+pub(crate) struct Target<'ring> {
+    pub(crate) form: Form,
+    pub(super) writer: Writer<'ring>,
+}
+
+/// Where the format of a sealed value comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// The value is new.
+    Configured(SealFormat),
+    /// It is what the cookie came in.
+    Kept,
+    /// The cookie came in another, which the password that seals cannot serve: whoever reads only that is cut off.
+    Replaced(SealFormat),
+}
+
+impl Target<'_> {
+    /// How the keys of the JSON have to be spelt; `None`: as they are.
+    pub(crate) fn key_style(&self) -> Option<KeyStyle> {
+        match self.form {
+            Form::Configured(format) | Form::Replaced(format) => Some(format.key_style()),
+            Form::Kept => None,
+        }
+    }
+
+    /// Seals `plaintext` at `now` in Unix milliseconds, into a value that needs no further escaping in a cookie.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NoRandomness`].
+    pub(crate) fn seal(&self, plaintext: &[u8], now: u64) -> Result<String, SealError> {
+        Ok(match self.writer {
+            Writer::Ruby(key) => ruby::seal(key, random()?, plaintext),
+            Writer::Ruby6(key) => ruby6::seal(key, random()?, plaintext),
+            Writer::Go(key) => go::seal(key, random()?, plaintext),
+            Writer::Python(key) => python::seal(key, now / 1000, random()?, plaintext),
+            Writer::Iron { password, number, suffix } => {
+                let salts = iron::Salts { cipher: random()?, mac: random()?, iv: random()? };
+                iron::seal(password, number, suffix, &salts, plaintext)
+            }
+        })
+    }
+}
+
+/// A format with the key that it seals with.
+#[derive(Clone, Copy)]
+pub(super) enum Writer<'ring> {
+    Ruby(&'ring GcmKey),
+    Ruby6(&'ring GcmKey),
+    Go(&'ring GcmKey),
+    Python(&'ring python::Key),
+    Iron { password: &'ring iron::Password, number: iron::PasswordNumber, suffix: iron::Suffix },
+}
+
+pub(super) fn random<const N: usize>() -> Result<[u8; N], SealError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
+    Ok(bytes)
+}
