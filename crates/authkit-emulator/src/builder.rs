@@ -1,0 +1,220 @@
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    clock::Clock,
+    emulator::Emulator,
+    faults::{Calls, Faults},
+    keys::{self, KeyRing, SigningKey},
+    routes,
+    seed::Seed,
+    server::{self, Server},
+    state::{Codes, Config, Sessions, Shared, State},
+};
+
+/// How a browser signs in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SignIn {
+    /// On a page with the seeded users.
+    #[default]
+    Interactive,
+    /// At once: as the user whose address is the `login_hint`, else as the first one.
+    Automatic,
+}
+
+/// What becomes of a refresh token that has been exchanged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Rotation {
+    /// For so long after the exchange it is answered with the same pair again, as production does for 30 s.
+    Grace(Duration),
+    /// It is refused from then on, as the official emulators do.
+    Strict,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self::Grace(Duration::from_secs(30))
+    }
+}
+
+/// Settings of an [`Emulator`], all optional.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use authkit_emulator::{Emulator, Rotation, SignIn};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let emulator = Emulator::builder()
+///     .sign_in(SignIn::Automatic)
+///     .token_ttl(Duration::from_secs(5))
+///     .rotation(Rotation::Strict)
+///     .start()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens before `start`"]
+pub struct EmulatorBuilder {
+    seed: Option<Seed>,
+    port: u16,
+    token_ttl: Duration,
+    client_id: String,
+    api_key: Secret,
+    sign_in: SignIn,
+    rotation: Rotation,
+    issuer: Option<String>,
+    signing_key: Option<SigningKey>,
+    clock: Clock,
+}
+
+/// Keeps the API key out of the builder's `Debug`.
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+impl EmulatorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            seed: None,
+            port: 0,
+            token_ttl: Duration::from_secs(300),
+            client_id: "client_emulator".to_owned(),
+            api_key: Secret("sk_test_emulator".to_owned()),
+            sign_in: SignIn::default(),
+            rotation: Rotation::default(),
+            issuer: None,
+            signing_key: None,
+            clock: Clock::system(),
+        }
+    }
+
+    /// Sets who exists (default: the four users of [`Seed::default`]).
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets the port on `127.0.0.1` (default 0: one that is free).
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets how long an access token is good for, in whole seconds (default 300, as in production).
+    pub fn token_ttl(mut self, ttl: Duration) -> Self {
+        self.token_ttl = ttl;
+        self
+    }
+
+    /// Sets the client id (default `client_emulator`). Any other is refused.
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = client_id.into();
+        self
+    }
+
+    /// Sets the API key (default `sk_test_emulator`). Any other is refused.
+    pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
+        self.api_key = Secret(api_key.into());
+        self
+    }
+
+    /// Sets how a browser signs in (default [`SignIn::Interactive`]).
+    pub fn sign_in(mut self, mode: SignIn) -> Self {
+        self.sign_in = mode;
+        self
+    }
+
+    /// Sets what becomes of an exchanged refresh token (default: a grace of 30 s).
+    pub fn rotation(mut self, rotation: Rotation) -> Self {
+        self.rotation = rotation;
+        self
+    }
+
+    /// Sets the `iss` of tokens (default `<url>/user_management/<client id>`, production's form).
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Sets the first signing key (default: a new one of 2048 bits).
+    pub fn signing_key(mut self, key: SigningKey) -> Self {
+        self.signing_key = Some(key);
+        self
+    }
+
+    /// Stops the emulator's clock at `time`; only [`Emulator::advance`] moves it from there
+    /// (default: it runs with the machine's).
+    pub fn frozen_at(mut self, time: SystemTime) -> Self {
+        self.clock = Clock::frozen(time);
+        self
+    }
+
+    /// Starts the emulator on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken, or the thread cannot be started.
+    pub async fn start(self) -> io::Result<Emulator> {
+        let (sender, started) = oneshot::channel();
+        // Making an RSA key takes a while, too long for the caller's runtime.
+        thread::Builder::new().name("authkit-emulator-start".to_owned()).spawn(move || {
+            // Fails only if the caller has stopped waiting.
+            let _ = sender.send(self.start_here());
+        })?;
+        started.await.map_err(io::Error::other)?
+    }
+
+    fn start_here(self) -> io::Result<Emulator> {
+        let (listener, address) = server::bind(self.port)?;
+        let url = format!("http://{address}");
+        let key = self
+            .signing_key
+            .unwrap_or_else(|| SigningKey::generate(keys::new_key_id(self.clock.now())));
+        let Seed { directory, api_keys, redirect_uris, logout_uris } =
+            self.seed.unwrap_or_default();
+        let issuer =
+            self.issuer.unwrap_or_else(|| format!("{url}/user_management/{}", self.client_id));
+        let state = State {
+            config: Config {
+                url: url.clone(),
+                client_id: self.client_id.clone(),
+                api_key: self.api_key.0.clone(),
+                more_api_keys: api_keys,
+                issuer: issuer.clone(),
+                sign_in: self.sign_in,
+                redirect_uris,
+                logout_uris,
+            },
+            clock: self.clock,
+            token_ttl: self.token_ttl,
+            rotation: self.rotation,
+            directory,
+            sessions: Sessions::default(),
+            codes: Codes::default(),
+            keys: KeyRing::new(key),
+            faults: Faults::default(),
+            calls: Calls::default(),
+            exchanges: 0,
+        };
+        let shared = Arc::new(Shared::new(state));
+        let server =
+            Server::spawn(listener, Arc::clone(&shared), routes::router(Arc::clone(&shared)))?;
+        Ok(Emulator::new(url, self.client_id, self.api_key.0, issuer, shared, server))
+    }
+}

@@ -1,0 +1,308 @@
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use crate::{
+    builder::{EmulatorBuilder, Rotation},
+    faults::{Endpoint, Fault},
+    keys::{self, SigningKey},
+    people::UserInfo,
+    server::Server,
+    state::{Membership, Shared},
+    test_session::TestSession,
+};
+
+/// A running emulator. Dropping it closes its port and every connection.
+///
+/// It serves on a thread of its own, so it answers whatever the caller's runtime does: a test on a
+/// single-threaded runtime may block, and pausing tokio's clock does not concern it.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_emulator::Emulator;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let emulator = Emulator::start().await;
+/// let session = emulator.session("alice@acme.test");
+///
+/// let claims = session.claims();
+/// assert_eq!(claims["role"], "admin");
+/// assert_eq!(claims["iss"], format!("{}/user_management/client_emulator", emulator.url()));
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Emulator {
+    url: String,
+    client_id: String,
+    api_key: ApiKey,
+    issuer: String,
+    shared: Arc<Shared>,
+    _server: Server,
+}
+
+struct ApiKey(String);
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+impl Emulator {
+    pub(crate) fn new(
+        url: String,
+        client_id: String,
+        api_key: String,
+        issuer: String,
+        shared: Arc<Shared>,
+        server: Server,
+    ) -> Self {
+        Self { url, client_id, api_key: ApiKey(api_key), issuer, shared, _server: server }
+    }
+
+    /// Starts an emulator on a free port of `127.0.0.1`, with the defaults of [`Emulator::builder`].
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started (no free port, no more threads); [`EmulatorBuilder::start`] returns the error instead.
+    pub async fn start() -> Self {
+        Self::builder().start().await.expect("a free port on the loopback interface, and a thread")
+    }
+
+    /// Settings to start an emulator with.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:40123`: the base URL for clients.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The client id that it answers to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The API key that it accepts, also as the client secret.
+    pub fn api_key(&self) -> &str {
+        &self.api_key.0
+    }
+
+    /// The `iss` of its tokens.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The environment variables with which a service uses this emulator in place of WorkOS:
+    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER`.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("WORKOS_API_KEY", self.api_key.0.clone()),
+            ("WORKOS_CLIENT_ID", self.client_id.clone()),
+            ("WORKOS_BASE_URL", self.url.clone()),
+            ("WORKOS_ISSUER", self.issuer.clone()),
+        ]
+    }
+
+    /// The emulator's time.
+    pub fn now(&self) -> SystemTime {
+        self.shared.lock().now()
+    }
+
+    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly.
+    pub fn advance(&self, by: Duration) {
+        self.shared.lock().clock.advance(by);
+    }
+
+    /// Sets the lifetime of the access tokens issued from now on.
+    pub fn set_token_ttl(&self, ttl: Duration) {
+        self.shared.lock().token_ttl = ttl;
+    }
+
+    /// Sets what becomes of exchanged refresh tokens, those exchanged already included.
+    pub fn set_rotation(&self, rotation: Rotation) {
+        self.shared.lock().rotation = rotation;
+    }
+
+    /// How often an endpoint was called, with or without success.
+    pub fn calls(&self, endpoint: Endpoint) -> u64 {
+        self.shared.lock().calls.of(endpoint)
+    }
+
+    /// How many refresh exchanges issued a new pair; a replay inside the grace issues none.
+    pub fn exchanges(&self) -> u64 {
+        self.shared.lock().exchanges
+    }
+
+    /// Sets every count of [`calls`](Self::calls) and [`exchanges`](Self::exchanges) to 0.
+    pub fn reset_calls(&self) {
+        let mut state = self.shared.lock();
+        state.calls.reset();
+        state.exchanges = 0;
+    }
+
+    /// Makes something go wrong; see [`Fault`].
+    pub fn fault(&self, fault: Fault) {
+        self.shared.lock().faults.add(fault);
+    }
+
+    /// Forgets the faults that have not happened yet.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// Ends a session as an administrator would: its refresh tokens are refused, its access tokens stay good.
+    /// Returns whether there is a session of that id.
+    pub fn revoke(&self, session_id: &str) -> bool {
+        let mut state = self.shared.lock();
+        let now = state.now();
+        state.sessions.end(session_id, now)
+    }
+
+    /// Signs a user in without HTTP: a real session whose tokens every endpoint knows.
+    ///
+    /// In the user's first organization, if there is one; [`TestSession::organization`] takes another.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn session(&self, email: &str) -> TestSession {
+        TestSession::begin(Arc::clone(&self.shared), email)
+    }
+
+    /// Signs any claims with the current key: a token that is genuine whatever it says.
+    pub fn mint(&self, claims: &Value) -> String {
+        let key = Arc::clone(self.shared.lock().keys.signing());
+        key.sign(&key.header(), claims)
+    }
+
+    /// Signs any claims under any header, always by RS256 with the current key.
+    pub fn mint_with(&self, header: &Value, claims: &Value) -> String {
+        let key = Arc::clone(self.shared.lock().keys.signing());
+        key.sign(header, claims)
+    }
+
+    /// Everyone who can sign in, in the order of the seed.
+    pub fn users(&self) -> Vec<UserInfo> {
+        UserInfo::all(&self.shared.lock().directory)
+    }
+
+    /// Gives a member of an organization another role, or makes a user a member; seen at the next refresh.
+    /// The organization is named by its id or its name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user or organization.
+    pub fn set_role(&self, email: &str, organization: &str, role: &str) {
+        let mut state = self.shared.lock();
+        let (user_id, organization_id) = state.directory.pair(email, organization);
+        state.directory.add_membership(Membership {
+            user_id,
+            organization_id,
+            role: role.to_owned(),
+        });
+    }
+
+    /// Takes a user out of an organization; seen at the next refresh.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user or organization.
+    pub fn remove_membership(&self, email: &str, organization: &str) {
+        let mut state = self.shared.lock();
+        let (user_id, organization_id) = state.directory.pair(email, organization);
+        state.directory.remove_membership(&user_id, &organization_id);
+    }
+
+    /// Removes a user and ends all of that user's sessions.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn remove_user(&self, email: &str) {
+        let mut state = self.shared.lock();
+        let user_id = state.directory.expect_user(email).id.clone();
+        let now = state.now();
+        state.sessions.end_all(&user_id, now);
+        state.directory.remove_user(&user_id);
+    }
+
+    /// Sets a custom claim in the access tokens that a user gets from now on.
+    ///
+    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim out.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn set_claim(&self, email: &str, name: &str, value: Value) {
+        let mut state = self.shared.lock();
+        let user_id = state.directory.expect_user(email).id.clone();
+        if let Some(user) = state.directory.user_mut(&user_id) {
+            user.claims.insert(name.to_owned(), value);
+        }
+    }
+
+    /// The published key set, as the JWKS endpoint answers it.
+    pub fn jwks(&self) -> Value {
+        self.shared.lock().keys.jwks()
+    }
+
+    /// The current public key as a DER `SubjectPublicKeyInfo`, for tests that misuse it as an HMAC secret.
+    pub fn public_key_der(&self) -> Vec<u8> {
+        self.shared.lock().keys.public_der()
+    }
+
+    /// The ids of the published keys, oldest first.
+    pub fn key_ids(&self) -> Vec<String> {
+        self.shared.lock().keys.published_ids()
+    }
+
+    /// The id of the key that signs.
+    pub fn signing_key_id(&self) -> String {
+        self.shared.lock().keys.signing().id().to_owned()
+    }
+
+    /// Publishes a new key and signs with it at once; the old one stays published. Returns the new key's id.
+    pub fn rotate_keys(&self) -> String {
+        let id = self.publish_key();
+        self.sign_with(&id);
+        id
+    }
+
+    /// Publishes a new key that signs nothing yet. Returns its id.
+    pub fn publish_key(&self) -> String {
+        // Made outside of the lock: requests need not wait for it.
+        let key = SigningKey::generate(keys::new_key_id(self.now()));
+        let id = key.id().to_owned();
+        self.add_key(key);
+        id
+    }
+
+    /// Publishes a key of your own that signs nothing yet; one of the same id is replaced.
+    pub fn add_key(&self, key: SigningKey) {
+        self.shared.lock().keys.publish(key);
+    }
+
+    /// Signs with a published key from now on.
+    ///
+    /// # Panics
+    ///
+    /// If no published key has that id.
+    pub fn sign_with(&self, key_id: &str) {
+        assert!(self.shared.lock().keys.sign_with(key_id), "no published key has the id {key_id}");
+    }
+
+    /// Stops publishing a key. If it is the one that signs, it goes on signing tokens that nobody can verify.
+    ///
+    /// # Panics
+    ///
+    /// If no published key has that id.
+    pub fn retire_key(&self, key_id: &str) {
+        assert!(self.shared.lock().keys.retire(key_id), "no published key has the id {key_id}");
+    }
+}

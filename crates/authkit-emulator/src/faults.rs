@@ -1,0 +1,323 @@
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::state::Twist;
+
+/// An endpoint that can be counted and made to fail.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// `GET` and `POST /user_management/authorize`.
+    Authorize,
+    /// `POST /user_management/authenticate`: codes, refresh tokens and passwords.
+    Authenticate,
+    /// `GET /sso/jwks/{client_id}`, and `/user_management/sessions/jwks/{client_id}`.
+    Jwks,
+    /// `GET /user_management/sessions/logout`.
+    Logout,
+    /// `POST /user_management/sessions/revoke`.
+    Revoke,
+    /// `GET /user_management/users/{id}/sessions`.
+    Sessions,
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 6] = [
+        Self::Authorize,
+        Self::Authenticate,
+        Self::Jwks,
+        Self::Logout,
+        Self::Revoke,
+        Self::Sessions,
+    ];
+
+    /// The name that the control API uses, such as `authenticate`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Authenticate => "authenticate",
+            Self::Jwks => "jwks",
+            Self::Logout => "logout",
+            Self::Revoke => "revoke",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
+        let path = path.strip_prefix('/')?;
+        match (method.as_str(), path.split('/').collect::<Vec<_>>().as_slice()) {
+            ("GET" | "POST", ["user_management", "authorize"]) => Some(Self::Authorize),
+            ("POST", ["user_management", "authenticate"]) => Some(Self::Authenticate),
+            ("GET", ["sso", "jwks", _] | ["user_management", "sessions", "jwks", _]) => {
+                Some(Self::Jwks)
+            }
+            ("GET", ["user_management", "sessions", "logout"]) => Some(Self::Logout),
+            ("POST", ["user_management", "sessions", "revoke"]) => Some(Self::Revoke),
+            ("GET", ["user_management", "users", _, "sessions"]) => Some(Self::Sessions),
+            _ => None,
+        }
+    }
+}
+
+/// A fault: what goes wrong, at which endpoint and how often.
+///
+/// By default it happens once, at [`Endpoint::Authenticate`]. Faults of one endpoint apply in the
+/// order they were given, one a request; [`until_cleared`](Self::until_cleared) never makes room for the next.
+///
+/// | constructor | is the work done? | what the client sees |
+/// |---|---|---|
+/// | [`status`](Self::status) | no | that status, with [`header`](Self::header) and [`body`](Self::body) |
+/// | [`latency`](Self::latency) | yes, after the wait | the right answer, late |
+/// | [`late_reply`](Self::late_reply) | yes, before the wait | the right answer, late |
+/// | [`reset_before`](Self::reset_before) | no | connection reset |
+/// | [`reset_after`](Self::reset_after) | yes | connection reset: the reply is lost |
+/// | [`truncated`](Self::truncated) | yes | the head and half of the body, then the end |
+/// | [`slow`](Self::slow) | yes | the body in small pieces |
+/// | [`wrong_json`](Self::wrong_json), [`html`](Self::html) | no | 200 with another body |
+/// | [`huge`](Self::huge) | yes | the right body, padded with white space |
+/// | [`clock_ahead`](Self::clock_ahead), [`clock_behind`](Self::clock_behind) | yes | a token from a clock that is wrong |
+/// | [`strict_rotation`](Self::strict_rotation) | yes | as if there were no replay grace |
+/// | [`new_session_id`](Self::new_session_id) | yes | a refresh that changes the `sid` |
+/// | [`no_refresh_token`](Self::no_refresh_token) | yes | 200 without a refresh token |
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use authkit_emulator::{Emulator, Endpoint, Fault};
+///
+/// # async fn example() {
+/// let emulator = Emulator::start().await;
+/// emulator.fault(Fault::status(429).header("retry-after", "1").times(2));
+/// emulator.fault(Fault::reset_after());
+/// emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "hand it to `Emulator::fault`"]
+pub struct Fault {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) times: Times,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Times {
+    Count(u32),
+    UntilCleared,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Instead(Instead),
+    LatencyBefore(Duration),
+    LatencyAfter(Duration),
+    ResetBefore,
+    ResetAfter,
+    Truncated,
+    Slow { bytes: usize, interval: Duration },
+    Huge { padding: usize },
+    Twisted(Twist),
+}
+
+/// An answer given in place of the endpoint's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Instead {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+}
+
+impl Fault {
+    /// Answers with `status` and does nothing.
+    ///
+    /// # Panics
+    ///
+    /// If `status` is not between 200 and 999.
+    pub fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+        let status = status.expect("a final status code");
+        Self::new(Kind::Instead(Instead { status, headers: Vec::new(), body: Bytes::new() }))
+    }
+
+    /// Waits, then does the work and answers.
+    pub fn latency(wait: Duration) -> Self {
+        Self::new(Kind::LatencyBefore(wait))
+    }
+
+    /// Does the work, waits, then answers: a client that gives up meanwhile has lost the reply.
+    pub fn late_reply(wait: Duration) -> Self {
+        Self::new(Kind::LatencyAfter(wait))
+    }
+
+    /// Resets the connection before anything is done.
+    pub fn reset_before() -> Self {
+        Self::new(Kind::ResetBefore)
+    }
+
+    /// Does the work and resets the connection in place of the reply.
+    pub fn reset_after() -> Self {
+        Self::new(Kind::ResetAfter)
+    }
+
+    /// Announces the whole body and closes the connection half-way through it.
+    pub fn truncated() -> Self {
+        Self::new(Kind::Truncated)
+    }
+
+    /// Sends the body `bytes` at a time, one piece every `interval`.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is 0.
+    pub fn slow(bytes: usize, interval: Duration) -> Self {
+        assert!(bytes > 0, "a body of pieces of 0 bytes never ends");
+        Self::new(Kind::Slow { bytes, interval })
+    }
+
+    /// Answers 200 with JSON that has none of the fields one expects.
+    pub fn wrong_json() -> Self {
+        Self::status(200)
+            .header("content-type", "application/json")
+            .body(r#"{"unexpected":["json"]}"#)
+    }
+
+    /// Answers 200 with a page of HTML, as a captive portal or a load balancer does.
+    pub fn html() -> Self {
+        let page = "<!doctype html><title>Welcome</title><h1>Please sign in to the network</h1>";
+        Self::status(200).header("content-type", "text/html; charset=utf-8").body(page)
+    }
+
+    /// Pads the right answer with `padding` bytes of white space, which JSON allows; no length is announced.
+    pub fn huge(padding: usize) -> Self {
+        Self::new(Kind::Huge { padding })
+    }
+
+    /// Issues tokens whose times lie in the future.
+    pub fn clock_ahead(by: Duration) -> Self {
+        Self::new(Kind::Twisted(Twist::ClockAhead(by)))
+    }
+
+    /// Issues tokens whose times lie in the past.
+    pub fn clock_behind(by: Duration) -> Self {
+        Self::new(Kind::Twisted(Twist::ClockBehind(by)))
+    }
+
+    /// Exchanges a refresh token without the replay grace.
+    pub fn strict_rotation() -> Self {
+        Self::new(Kind::Twisted(Twist::StrictRotation))
+    }
+
+    /// Gives the session another id when it is refreshed, as the npm package's emulator does.
+    pub fn new_session_id() -> Self {
+        Self::new(Kind::Twisted(Twist::NewSessionId))
+    }
+
+    /// Leaves the refresh token out of the answer.
+    pub fn no_refresh_token() -> Self {
+        Self::new(Kind::Twisted(Twist::NoRefreshToken))
+    }
+
+    /// Moves the fault to another endpoint (default [`Endpoint::Authenticate`]).
+    pub fn on(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Repeats the fault for so many requests (default 1).
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Times::Count(times);
+        self
+    }
+
+    /// Repeats the fault until [`Emulator::clear_faults`](crate::Emulator::clear_faults).
+    pub fn until_cleared(mut self) -> Self {
+        self.times = Times::UntilCleared;
+        self
+    }
+
+    /// Adds a header to a [`status`](Self::status) fault; the others send the endpoint's own.
+    ///
+    /// # Panics
+    ///
+    /// If the name or the value is not a valid header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Kind::Instead(instead) = &mut self.kind {
+            let name = HeaderName::try_from(name).expect("a valid header name");
+            instead
+                .headers
+                .push((name, HeaderValue::try_from(value).expect("a valid header value")));
+        }
+        self
+    }
+
+    /// Sets the body of a [`status`](Self::status) fault (default empty).
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        if let Kind::Instead(instead) = &mut self.kind {
+            instead.body = body.into();
+        }
+        self
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self { endpoint: Endpoint::Authenticate, times: Times::Count(1), kind }
+    }
+}
+
+/// The faults that are still to happen.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    queue: VecDeque<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        if fault.times != Times::Count(0) {
+            self.queue.push_back(fault);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+    }
+
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Fault> {
+        self.queue.iter()
+    }
+
+    /// The next fault of an endpoint, used up by one.
+    pub(crate) fn take(&mut self, endpoint: Endpoint) -> Option<Kind> {
+        let index = self.queue.iter().position(|fault| fault.endpoint == endpoint)?;
+        let fault = &mut self.queue[index];
+        let kind = fault.kind.clone();
+        if let Times::Count(left) = &mut fault.times {
+            *left -= 1;
+            if *left == 0 {
+                self.queue.remove(index);
+            }
+        }
+        Some(kind)
+    }
+}
+
+/// How often each endpoint was called, faults included.
+#[derive(Debug, Default)]
+pub(crate) struct Calls([u64; Endpoint::ALL.len()]);
+
+impl Calls {
+    pub(crate) fn count(&mut self, endpoint: Endpoint) {
+        self.0[endpoint as usize] += 1;
+    }
+
+    pub(crate) fn of(&self, endpoint: Endpoint) -> u64 {
+        self.0[endpoint as usize]
+    }
+
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}

@@ -1,0 +1,169 @@
+use std::{sync::Arc, time::SystemTime};
+
+use aws_lc_rs::{
+    encoding::AsDer,
+    rand::SystemRandom,
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use serde_json::{Value, json};
+
+use crate::{error::KeyError, ids};
+
+/// An RSA key that signs access tokens, with the id that its JWK is published under.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_emulator::SigningKey;
+///
+/// let key = SigningKey::generate("key_2026");
+/// assert_eq!(key.id(), "key_2026");
+/// ```
+pub struct SigningKey {
+    id: String,
+    pair: KeyPair,
+}
+
+impl SigningKey {
+    /// Generates a key of 2048 bits.
+    pub fn generate(id: impl Into<String>) -> Self {
+        let pair =
+            KeyPair::generate(KeySize::Rsa2048).expect("a 2048-bit key can always be generated");
+        Self { id: id.into(), pair }
+    }
+
+    /// Reads a private key: PEM or DER, PKCS#8 or PKCS#1.
+    ///
+    /// A key that stays the same over restarts lets other processes keep their cached key set.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if `key` is none of these, or not an RSA key of 2048 to 8192 bits.
+    pub fn from_private_key(id: impl Into<String>, key: &[u8]) -> Result<Self, KeyError> {
+        let der = match str::from_utf8(key) {
+            Ok(text) if text.contains("-----BEGIN") => pem_body(text).ok_or(KeyError)?,
+            Ok(_) | Err(_) => key.to_vec(),
+        };
+        let pair =
+            KeyPair::from_pkcs8(&der).or_else(|_| KeyPair::from_der(&der)).map_err(|_| KeyError)?;
+        Ok(Self { id: id.into(), pair })
+    }
+
+    /// The key id, `kid` in the tokens that it signs.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Signs any claims under any header; only the algorithm is always RS256's.
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
+        let mut token = format!("{}.{}", encode_json(header), encode_json(claims));
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+            .expect("an RSA key of this size signs a SHA-256 digest");
+        token.push('.');
+        token.push_str(&URL_SAFE_NO_PAD.encode(signature));
+        token
+    }
+
+    pub(crate) fn header(&self) -> Value {
+        json!({ "alg": "RS256", "typ": "JWT", "kid": self.id })
+    }
+
+    fn jwk(&self) -> Value {
+        let public = self.pair.public_key();
+        json!({
+            "alg": "RS256",
+            "kty": "RSA",
+            "use": "sig",
+            "kid": self.id,
+            "n": URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
+            "e": URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
+        })
+    }
+
+    fn public_der(&self) -> Vec<u8> {
+        let der = self.pair.public_key().as_der().expect("a public key has a DER form");
+        der.as_ref().to_vec()
+    }
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The keys that are published, and the one that signs (which need not be among them).
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    published: Vec<Arc<SigningKey>>,
+    signing: Arc<SigningKey>,
+}
+
+impl KeyRing {
+    pub(crate) fn new(key: SigningKey) -> Self {
+        let key = Arc::new(key);
+        Self { published: vec![Arc::clone(&key)], signing: key }
+    }
+
+    pub(crate) fn signing(&self) -> &Arc<SigningKey> {
+        &self.signing
+    }
+
+    pub(crate) fn published_ids(&self) -> Vec<String> {
+        self.published.iter().map(|key| key.id.clone()).collect()
+    }
+
+    pub(crate) fn jwks(&self) -> Value {
+        json!({ "keys": self.published.iter().map(|key| key.jwk()).collect::<Vec<_>>() })
+    }
+
+    /// Public keys as `SubjectPublicKeyInfo`, for those who confuse a public key with an HMAC secret.
+    pub(crate) fn public_der(&self) -> Vec<u8> {
+        self.signing.public_der()
+    }
+
+    /// Publishes `key`; it signs nothing until [`Self::sign_with`].
+    pub(crate) fn publish(&mut self, key: SigningKey) {
+        self.published.retain(|published| published.id != key.id);
+        self.published.push(Arc::new(key));
+    }
+
+    pub(crate) fn sign_with(&mut self, id: &str) -> bool {
+        let found = self.published.iter().find(|key| key.id == id).cloned();
+        if let Some(key) = &found {
+            self.signing = Arc::clone(key);
+        }
+        found.is_some()
+    }
+
+    /// Takes a key out of the published set. The signing key goes on signing even so.
+    pub(crate) fn retire(&mut self, id: &str) -> bool {
+        let before = self.published.len();
+        self.published.retain(|key| key.id != id);
+        self.published.len() < before
+    }
+}
+
+/// Ids look like those of production's key pairs.
+pub(crate) fn new_key_id(now: SystemTime) -> String {
+    ids::object_id("sso_oidc_key_pair", now)
+}
+
+fn encode_json(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn pem_body(text: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (label, rest) = rest.split_once("-----")?;
+    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    let base64: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(base64).ok()
+}

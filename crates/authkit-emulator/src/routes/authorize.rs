@@ -1,0 +1,322 @@
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Form,
+    extract::{Query, State},
+    response::{Html, IntoResponse, Response},
+};
+use http::{StatusCode, Uri, header};
+
+use crate::{
+    builder::SignIn,
+    pages::{self, SignInPage},
+    redirects,
+    seed::is_address,
+    state::{CodeOutcome, Shared, State as Emulation},
+};
+
+type Parameters = HashMap<String, String>;
+
+/// `GET /user_management/authorize`: the sign-in page, or in automatic mode the way back at once.
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Query(parameters): Query<Parameters>,
+) -> Response {
+    let mut state = shared.lock();
+    let request = match Authorization::parse(&parameters, &state) {
+        Ok(request) => request,
+        Err(refused) => return refused.into_response(),
+    };
+    match state.config.sign_in {
+        SignIn::Interactive => Html(request.page(&state, &uri, None)).into_response(),
+        SignIn::Automatic => request.sign_in_at_once(&mut state),
+    }
+}
+
+/// `POST /user_management/authorize`: what was chosen on the page; the query is still the application's.
+pub(super) async fn submit(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Query(parameters): Query<Parameters>,
+    Form(choice): Form<Parameters>,
+) -> Response {
+    let mut state = shared.lock();
+    let request = match Authorization::parse(&parameters, &state) {
+        Ok(request) => request,
+        Err(refused) => return refused.into_response(),
+    };
+    let field =
+        |name: &str| choice.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    if let Some(failure) = field("fail") {
+        return match Failure::named(failure) {
+            Some(failure) => request.fail(&mut state, failure),
+            None => pages::refusal("There is no such way to fail a sign-in.").into_response(),
+        };
+    }
+    let known = field("user").map(|id| state.directory.user(id).map(|user| user.id.clone()));
+    let user_id = match (known, field("email")) {
+        (Some(Some(user_id)), _) => user_id,
+        (Some(None), _) => {
+            return Html(request.page(&state, &uri, Some("That user no longer exists.")))
+                .into_response();
+        }
+        (None, Some(email)) if is_address(email) => state.user_or_sign_up(email),
+        (None, Some(_) | None) => {
+            return Html(request.page(
+                &state,
+                &uri,
+                Some("Enter an e-mail address, or pick a user."),
+            ))
+            .into_response();
+        }
+    };
+    match request.organization_for(&state, &user_id, field("organization")) {
+        Ok(organization_id) => request.succeed(&mut state, user_id, organization_id),
+        Err(Selection::Needed) => {
+            Html(pages::choose_organization(&state, &user_id, &uri)).into_response()
+        }
+        Err(Selection::NotAMember) => request.refuse(Failure::NotAMember),
+    }
+}
+
+/// An authorization request whose client and way back are right.
+struct Authorization<'a> {
+    redirect_uri: &'a str,
+    state: Option<&'a str>,
+    provider: Option<&'a str>,
+    organization_id: Option<&'a str>,
+    login_hint: Option<&'a str>,
+    screen_hint: Option<&'a str>,
+    challenge: Option<&'a str>,
+}
+
+/// Why a request gets no sign-in page.
+enum Refused {
+    /// There is nowhere safe to send the browser.
+    Page(&'static str),
+    /// The application is told.
+    Redirect(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Page(text) => pages::refusal(text).into_response(),
+            Self::Redirect(uri) => (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response(),
+        }
+    }
+}
+
+enum Selection {
+    Needed,
+    NotAMember,
+}
+
+impl<'a> Authorization<'a> {
+    fn parse(parameters: &'a Parameters, state: &Emulation) -> Result<Self, Refused> {
+        let field =
+            |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        if field("client_id") != Some(&state.config.client_id) {
+            return Err(Refused::Page("The client_id is not this emulator's."));
+        }
+        let redirect_uri =
+            field("redirect_uri").ok_or(Refused::Page("The redirect_uri is missing."))?;
+        if !redirects::may_redirect_to(redirect_uri, &state.config) {
+            return Err(Refused::Page(
+                "The redirect_uri is not an absolute http(s) address, or not one of the seed's redirect_uris.",
+            ));
+        }
+        let request = Self {
+            redirect_uri,
+            state: field("state"),
+            provider: field("provider"),
+            organization_id: field("organization_id"),
+            login_hint: field("login_hint"),
+            screen_hint: field("screen_hint"),
+            challenge: field("code_challenge"),
+        };
+        let refused =
+            |error, description| Err(Refused::Redirect(request.error_uri(error, description)));
+        if field("response_type") != Some("code") {
+            return refused("invalid_request", "The response_type must be code.");
+        }
+        if request.provider.is_none()
+            && request.organization_id.is_none()
+            && field("connection_id").is_none()
+        {
+            return refused(
+                "invalid_connection_selector",
+                "One of provider, connection_id and organization_id is required.",
+            );
+        }
+        match (request.challenge, field("code_challenge_method")) {
+            (Some(challenge), Some("S256")) if is_challenge(challenge) => {}
+            (None, None) => {}
+            (Some(_) | None, _) => {
+                return refused("invalid_request", "PKCE needs a code_challenge by S256.");
+            }
+        }
+        if request.organization_id.is_some_and(|id| state.directory.organization(id).is_none()) {
+            return refused("organization_invalid", "There is no such organization.");
+        }
+        Ok(request)
+    }
+
+    fn page(&self, state: &Emulation, uri: &Uri, problem: Option<&str>) -> String {
+        pages::sign_in(&SignInPage {
+            state,
+            uri,
+            problem,
+            signing_up: self.screen_hint == Some("sign-up"),
+            organization_id: self.organization_id,
+            login_hint: self.login_hint,
+        })
+    }
+
+    fn sign_in_at_once(&self, state: &mut Emulation) -> Response {
+        let user_id = match self.login_hint {
+            Some(email) if self.screen_hint == Some("sign-up") && is_address(email) => {
+                Some(state.user_or_sign_up(email))
+            }
+            Some(email) => state.directory.user_by_email(email).map(|user| user.id.clone()),
+            None => {
+                let belongs = |user: &&crate::state::User| {
+                    self.organization_id
+                        .is_none_or(|id| state.directory.membership(&user.id, id).is_some())
+                };
+                state.directory.users().iter().find(belongs).map(|user| user.id.clone())
+            }
+        };
+        let Some(user_id) = user_id else { return self.refuse(Failure::NoSuchUser) };
+        let first = state
+            .directory
+            .organizations_of(&user_id)
+            .first()
+            .map(|organization| organization.id.clone());
+        match self.organization_for(state, &user_id, first.as_deref()) {
+            Ok(organization_id) => self.succeed(state, user_id, organization_id),
+            Err(Selection::Needed | Selection::NotAMember) => self.refuse(Failure::NotAMember),
+        }
+    }
+
+    /// The organization of the new session: the one asked for, the one chosen, or the only one.
+    fn organization_for(
+        &self,
+        state: &Emulation,
+        user_id: &str,
+        chosen: Option<&str>,
+    ) -> Result<Option<String>, Selection> {
+        let organizations = state.directory.organizations_of(user_id);
+        let named = self.organization_id.or(chosen);
+        match (named, organizations.as_slice()) {
+            (Some(id), _) if state.directory.membership(user_id, id).is_some() => {
+                Ok(Some(id.to_owned()))
+            }
+            (Some(_), _) => Err(Selection::NotAMember),
+            (None, []) => Ok(None),
+            (None, [only]) => Ok(Some(only.id.clone())),
+            (None, _) => Err(Selection::Needed),
+        }
+    }
+
+    fn succeed(
+        &self,
+        state: &mut Emulation,
+        user_id: String,
+        organization_id: Option<String>,
+    ) -> Response {
+        let user = state.directory.user(&user_id);
+        let method = match (self.provider, user.and_then(|user| user.oauth_provider.as_deref())) {
+            (Some("authkit") | None, Some(provider)) => provider,
+            (Some("authkit") | None, None) => "Password",
+            (Some(provider), _) => provider,
+        };
+        let outcome = CodeOutcome::SignIn { user_id, organization_id, method: method.to_owned() };
+        self.answer_with(state, outcome)
+    }
+
+    fn fail(&self, state: &mut Emulation, failure: Failure) -> Response {
+        match failure {
+            Failure::ExchangeRefused => self.answer_with(state, CodeOutcome::Refused),
+            Failure::ExchangeUnavailable => self.answer_with(state, CodeOutcome::Unavailable),
+            Failure::AccessDenied
+            | Failure::ServerError
+            | Failure::NoSuchUser
+            | Failure::NotAMember => self.refuse(failure),
+        }
+    }
+
+    fn answer_with(&self, state: &mut Emulation, outcome: CodeOutcome) -> Response {
+        let now = state.now();
+        let code = state.codes.issue(outcome, self.challenge.map(str::to_owned), now);
+        let uri = redirects::with_query(self.redirect_uri, &self.with_state(&[("code", &code)]));
+        (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response()
+    }
+
+    fn refuse(&self, failure: Failure) -> Response {
+        let (error, description) = failure.error();
+        Refused::Redirect(self.error_uri(error, description)).into_response()
+    }
+
+    fn error_uri(&self, error: &str, description: &str) -> String {
+        let parameters = [("error", error), ("error_description", description)];
+        redirects::with_query(self.redirect_uri, &self.with_state(&parameters))
+    }
+
+    fn with_state<'b>(&'b self, parameters: &[(&'b str, &'b str)]) -> Vec<(&'b str, &'b str)> {
+        parameters.iter().copied().chain(self.state.map(|state| ("state", state))).collect()
+    }
+}
+
+/// The ways to fail that the page offers, and those that automatic mode runs into.
+#[derive(Clone, Copy)]
+enum Failure {
+    AccessDenied,
+    ServerError,
+    ExchangeRefused,
+    ExchangeUnavailable,
+    NoSuchUser,
+    NotAMember,
+}
+
+impl Failure {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "access_denied" => Some(Self::AccessDenied),
+            "server_error" => Some(Self::ServerError),
+            "exchange_refused" => Some(Self::ExchangeRefused),
+            "exchange_unavailable" => Some(Self::ExchangeUnavailable),
+            _ => None,
+        }
+    }
+
+    fn error(self) -> (&'static str, &'static str) {
+        match self {
+            Self::AccessDenied => ("access_denied", "The user denied access."),
+            Self::ServerError | Self::ExchangeRefused | Self::ExchangeUnavailable => {
+                ("server_error", "An unexpected error occurred.")
+            }
+            Self::NoSuchUser => ("user_not_found", "There is no user with this address."),
+            Self::NotAMember => ("access_denied", "The user is not a member of the organization."),
+        }
+    }
+}
+
+impl Emulation {
+    fn user_or_sign_up(&mut self, email: &str) -> String {
+        match self.directory.user_by_email(email) {
+            Some(user) => user.id.clone(),
+            None => {
+                let now = self.now();
+                self.directory.sign_up(email, now)
+            }
+        }
+    }
+}
+
+/// An S256 challenge is 43 characters of base64url.
+fn is_challenge(text: &str) -> bool {
+    text.len() == 43
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}

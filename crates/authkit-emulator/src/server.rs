@@ -1,0 +1,175 @@
+//! The server: a thread with its own runtime, so that it answers whatever the caller's runtime does,
+//! and is gone when [`Server`] is dropped.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::oneshot,
+    time::sleep,
+};
+
+use crate::{interfere::Interference, state::Shared};
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `shared` on `listener` until dropped.
+    pub(crate) fn spawn(
+        listener: StdListener,
+        shared: Arc<Shared>,
+        router: Router,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread =
+            thread::Builder::new().name("authkit-emulator".to_owned()).spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = accept(listener, shared, router) => {}
+                        _ = stopped => {}
+                    }
+                });
+                // Dropping the runtime drops every task, and with it every connection.
+            })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server thread has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Binds a port of the loopback interface, and never any other.
+pub(crate) fn bind(port: u16) -> io::Result<(StdListener, SocketAddr)> {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {
+    let listener = TcpListener::from_std(listener).expect("the listener is not blocking");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                drop(tokio::spawn(serve(stream, Arc::clone(&shared), router.clone())))
+            }
+            // Out of file descriptors, mostly: wait for some to come back.
+            Err(_) => sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
+    // Answers are small; waiting for more to send only makes them late.
+    let _ = stream.set_nodelay(true);
+    let fate = Fate::default();
+    let interference = Interference::new(shared, router, fate.clone());
+    let connection = Connection { stream, fate };
+    let service = service_fn(move |request| interference.clone().answer(request));
+    // An error is a fault doing its work, or a client that has gone away.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(connection), service)
+        .await;
+}
+
+/// Whether a connection ends as TCP connections should, or with a reset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fate(Arc<AtomicBool>);
+
+impl Fate {
+    pub(crate) fn doom(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_doomed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that can be closed with a reset.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    fate: Fate,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.fate.is_doomed() {
+            // Failing this, the connection is closed all the same, with a FIN.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.fate.is_doomed() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,87 @@
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
+
+use crate::ids;
+
+/// Authorization codes, and sign-ins that wait for one more answer.
+#[derive(Debug, Default)]
+pub(crate) struct Codes {
+    codes: HashMap<String, Code>,
+    pending: HashMap<String, Pending>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Code {
+    pub(crate) outcome: CodeOutcome,
+    /// The S256 challenge that the verifier must match, if PKCE is used.
+    pub(crate) challenge: Option<String>,
+    expires_at: SystemTime,
+}
+
+/// What comes of exchanging a code.
+#[derive(Clone, Debug)]
+pub(crate) enum CodeOutcome {
+    SignIn {
+        user_id: String,
+        organization_id: Option<String>,
+        method: String,
+    },
+    /// Chosen on the sign-in page: 400 `invalid_grant`.
+    Refused,
+    /// Chosen on the sign-in page: 503.
+    Unavailable,
+}
+
+/// A sign-in that stopped at a 403 and goes on with another grant.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) user_id: String,
+    pub(crate) method: String,
+    expires_at: SystemTime,
+}
+
+impl Codes {
+    pub(crate) fn issue(
+        &mut self,
+        outcome: CodeOutcome,
+        challenge: Option<String>,
+        now: SystemTime,
+    ) -> String {
+        self.codes.retain(|_, code| code.expires_at > now);
+        let id = ids::ulid(now);
+        self.codes.insert(id.clone(), Code { outcome, challenge, expires_at: now + CODE_LIFETIME });
+        id
+    }
+
+    pub(crate) fn code(&self, id: &str, now: SystemTime) -> Option<&Code> {
+        self.codes.get(id).filter(|code| code.expires_at > now)
+    }
+
+    pub(crate) fn spend(&mut self, id: &str) {
+        self.codes.remove(id);
+    }
+
+    pub(crate) fn suspend(&mut self, user_id: &str, method: &str, now: SystemTime) -> String {
+        self.pending.retain(|_, pending| pending.expires_at > now);
+        let token = ids::secret_token();
+        let pending = Pending {
+            user_id: user_id.to_owned(),
+            method: method.to_owned(),
+            expires_at: now + CODE_LIFETIME,
+        };
+        self.pending.insert(token.clone(), pending);
+        token
+    }
+
+    pub(crate) fn pending(&self, token: &str, now: SystemTime) -> Option<&Pending> {
+        self.pending.get(token).filter(|pending| pending.expires_at > now)
+    }
+
+    pub(crate) fn resume(&mut self, token: &str) {
+        self.pending.remove(token);
+    }
+}
+
+const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);

@@ -1,0 +1,89 @@
+//! What the emulator remembers. One struct behind one lock: every request is one transition.
+
+mod codes;
+mod directory;
+mod grants;
+mod sessions;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+pub(crate) use self::{
+    codes::{CodeOutcome, Codes},
+    directory::{Directory, Impersonator, Membership, Organization, User},
+    grants::{CodeExchange, Twist},
+    sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
+};
+use crate::{
+    builder::{Rotation, SignIn},
+    clock::Clock,
+    faults::{Calls, Faults},
+    keys::KeyRing,
+};
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) token_ttl: Duration,
+    pub(crate) rotation: Rotation,
+    pub(crate) directory: Directory,
+    pub(crate) sessions: Sessions,
+    pub(crate) codes: Codes,
+    pub(crate) keys: KeyRing,
+    pub(crate) faults: Faults,
+    pub(crate) calls: Calls,
+    /// Refresh exchanges that issued a new pair; a replay inside the grace does not count.
+    pub(crate) exchanges: u64,
+}
+
+/// What is fixed from the start.
+pub(crate) struct Config {
+    pub(crate) url: String,
+    pub(crate) client_id: String,
+    pub(crate) api_key: String,
+    pub(crate) more_api_keys: Vec<String>,
+    pub(crate) issuer: String,
+    pub(crate) sign_in: SignIn,
+    pub(crate) redirect_uris: Vec<String>,
+    pub(crate) logout_uris: Vec<String>,
+}
+
+impl Config {
+    pub(crate) fn accepts_key(&self, key: &str) -> bool {
+        self.api_key == key || self.more_api_keys.iter().any(|other| other == key)
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("url", &self.url)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+impl Shared {
+    pub(crate) fn new(state: State) -> Self {
+        Self { state: Mutex::new(state) }
+    }
+
+    /// A panic elsewhere (in a test's own thread, say) must not take the emulator down with it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

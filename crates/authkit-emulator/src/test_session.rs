@@ -1,0 +1,214 @@
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    seal::seal,
+    state::{ClientKind, Impersonator, NewSession, Shared, Twist},
+};
+
+/// A session made without HTTP by [`Emulator::session`](crate::Emulator::session): real in every respect.
+///
+/// The endpoints know its refresh token and its session id; the methods that return `Self` change
+/// its access token, or what the session is, before it is used.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_emulator::Emulator;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let emulator = Emulator::start().await;
+/// let session = emulator.session("alice@acme.test").organization("Globex").expired();
+///
+/// let cookie = session.cookie("a-cookie-password-of-32-characters");
+/// let header = format!("wos_session={cookie}");
+/// # assert_eq!(session.claims()["role"], "member");
+/// # }
+/// ```
+#[must_use = "a session is used by its cookie or its tokens"]
+pub struct TestSession {
+    shared: Arc<Shared>,
+    session_id: String,
+    organization_id: Option<String>,
+    refresh_token: String,
+    issued_at: SystemTime,
+    lifetime: Duration,
+    custom: Map<String, Value>,
+    claims: Value,
+    access_token: String,
+}
+
+impl TestSession {
+    pub(crate) fn begin(shared: Arc<Shared>, email: &str) -> Self {
+        let mut state = shared.lock();
+        let user = state.directory.expect_user(email);
+        let organization_id = state
+            .directory
+            .organizations_of(&user.id)
+            .first()
+            .map(|organization| organization.id.clone());
+        let impersonator = user.impersonator.clone();
+        let method = if impersonator.is_some() { "Impersonation" } else { "Password" };
+        let sign_in = NewSession {
+            user_id: user.id.clone(),
+            organization_id: organization_id.clone(),
+            impersonator,
+            method: method.to_owned(),
+            client: ClientKind::Confidential,
+            user_agent: None,
+        };
+        let answer = state.sign_in(sign_in, Twist::None);
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        let refresh_token = text("refresh_token");
+        let session_id =
+            state.sessions.token(&refresh_token).map(|token| token.session_id().to_owned());
+        let session_id = session_id.expect("the token was issued a moment ago");
+        let (issued_at, lifetime) = (state.now(), state.token_ttl);
+        drop(state);
+        let session = Self {
+            shared,
+            session_id,
+            organization_id,
+            refresh_token,
+            issued_at,
+            lifetime,
+            custom: Map::new(),
+            claims: Value::Null,
+            access_token: String::new(),
+        };
+        session.minted()
+    }
+
+    /// Moves the session to another organization of the user, named by id or by name, as if chosen at sign-in.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization, or the user is not a member of it.
+    pub fn organization(mut self, organization: &str) -> Self {
+        {
+            let mut state = self.shared.lock();
+            let id = state.directory.expect_organization(organization);
+            let user_id =
+                state.sessions.get(&self.session_id).map(|session| session.user_id.clone());
+            let member =
+                user_id.is_some_and(|user_id| state.directory.membership(&user_id, &id).is_some());
+            assert!(member, "the user of the session is not a member of {organization}");
+            if let Some(session) = state.sessions.get_mut(&self.session_id) {
+                session.organization_id = Some(id.clone());
+            }
+            self.organization_id = Some(id);
+        }
+        self.minted()
+    }
+
+    /// Takes the session out of its organization, as of a user who has none.
+    pub fn without_organization(mut self) -> Self {
+        if let Some(session) = self.shared.lock().sessions.get_mut(&self.session_id) {
+            session.organization_id = None;
+        }
+        self.organization_id = None;
+        self.minted()
+    }
+
+    /// Makes it a session in which somebody impersonates the user.
+    pub fn impersonated_by(self, email: &str, reason: Option<&str>) -> Self {
+        if let Some(session) = self.shared.lock().sessions.get_mut(&self.session_id) {
+            session.impersonator =
+                Some(Impersonator { email: email.to_owned(), reason: reason.map(str::to_owned) });
+            session.method = "Impersonation".to_owned();
+        }
+        self.minted()
+    }
+
+    /// Gives the access token so much life, from its time of issue (default: the emulator's token lifetime).
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self.minted()
+    }
+
+    /// Issues the access token so long ago (default: now).
+    pub fn issued_ago(mut self, ago: Duration) -> Self {
+        let now = self.shared.lock().now();
+        self.issued_at = now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        self.minted()
+    }
+
+    /// Issues the access token so long ago that it expired a minute before now. The session itself goes on.
+    pub fn expired(self) -> Self {
+        let ago = self.lifetime + Duration::from_secs(60);
+        self.issued_ago(ago)
+    }
+
+    /// Sets a claim of the access token, reserved ones too. The next refresh knows nothing of it.
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.custom.insert(name.to_owned(), value.into());
+        self.minted()
+    }
+
+    /// The access token.
+    pub fn access_token(&self) -> &str {
+        &self.access_token
+    }
+
+    /// The refresh token.
+    pub fn refresh_token(&self) -> &str {
+        &self.refresh_token
+    }
+
+    /// The session id, `sid` in the access token.
+    pub fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// The claims of the access token.
+    pub fn claims(&self) -> Value {
+        self.claims.clone()
+    }
+
+    /// What is sealed into the session cookie: `access_token`, `refresh_token`, `user` and, if there is one, `impersonator`.
+    pub fn payload(&self) -> Value {
+        let state = self.shared.lock();
+        let session = state.sessions.get(&self.session_id).expect("sessions are never forgotten");
+        let user = state.directory.user(&session.user_id);
+        let mut payload =
+            json!({ "access_token": self.access_token, "refresh_token": self.refresh_token });
+        if let Some(user) = user {
+            payload["user"] = user.to_json();
+        }
+        if let Some(impersonator) = &session.impersonator {
+            payload["impersonator"] = impersonator.to_json();
+        }
+        payload
+    }
+
+    /// The value of the session cookie, sealed as by [`seal`](crate::seal).
+    pub fn cookie(&self, password: &str) -> String {
+        seal(&self.payload(), password)
+    }
+
+    fn minted(mut self) -> Self {
+        let state = self.shared.lock();
+        let mut claims = state.claims_at(
+            &self.session_id,
+            self.organization_id.as_deref(),
+            self.issued_at,
+            self.lifetime,
+        );
+        claims.extend(self.custom.clone());
+        let key = Arc::clone(state.keys.signing());
+        drop(state);
+        self.claims = Value::Object(claims);
+        self.access_token = key.sign(&key.header(), &self.claims);
+        self
+    }
+}
+
+impl std::fmt::Debug for TestSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestSession").field("session_id", &self.session_id).finish_non_exhaustive()
+    }
+}

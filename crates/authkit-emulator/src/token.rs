@@ -1,0 +1,69 @@
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    clock::unix_seconds,
+    ids,
+    state::{Directory, Session, User},
+};
+
+/// What an access token says, apart from when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) user: &'a User,
+    pub(crate) session: &'a Session,
+    pub(crate) organization_id: Option<&'a str>,
+}
+
+/// The claims of an access token that is issued at `issued_at`, as production's default template has them.
+pub(crate) fn claims(
+    subject: &Subject<'_>,
+    directory: &Directory,
+    issued_at: SystemTime,
+    lifetime: Duration,
+) -> Map<String, Value> {
+    let Subject { issuer, client_id, user, session, organization_id } = *subject;
+    let issued = unix_seconds(issued_at);
+    let mut claims = Map::from_iter([
+        ("iss".to_owned(), json!(issuer)),
+        ("sub".to_owned(), json!(user.id)),
+        ("sid".to_owned(), json!(session.id)),
+        ("jti".to_owned(), json!(ids::ulid(issued_at))),
+        ("iat".to_owned(), json!(issued)),
+        ("exp".to_owned(), json!(issued.saturating_add(lifetime.as_secs()))),
+        ("client_id".to_owned(), json!(client_id)),
+        ("auth_time".to_owned(), json!(unix_seconds(session.signed_in_at))),
+    ]);
+    let mut add = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    let mut feature_flags = user.feature_flags.clone();
+    if let Some(organization) = organization_id.and_then(|id| directory.organization(id)) {
+        add("org_id", json!(organization.id));
+        if let Some(membership) = directory.membership(&user.id, &organization.id) {
+            add("role", json!(membership.role));
+            add("roles", json!([membership.role]));
+            add("permissions", json!(directory.permissions_of(&membership.role)));
+        }
+        if !organization.entitlements.is_empty() {
+            add("entitlements", json!(organization.entitlements));
+        }
+        feature_flags.extend(organization.feature_flags.iter().cloned());
+    }
+    if !feature_flags.is_empty() {
+        add("feature_flags", json!(feature_flags));
+    }
+    if let Some(impersonator) = &session.impersonator {
+        add("act", json!({ "sub": impersonator.email }));
+    }
+    for (name, value) in &user.claims {
+        // As in a JWT template: these names are reserved, and a null is left out.
+        if !RESERVED.contains(&name.as_str()) && !value.is_null() {
+            add(name, value.clone());
+        }
+    }
+    claims
+}
+
+const RESERVED: [&str; 6] = ["iss", "sub", "exp", "iat", "nbf", "jti"];
