@@ -63,3 +63,49 @@ pub(super) fn seal_bytes(
 fn nibble(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAINTEXT: &str = r#"{"access_token":"at_1","refresh_token":"rt_1","user":{"id":"user_1","email":"a@example.com"}}"#;
+    const NONCE: [u8; NONCE_LEN] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+    #[test]
+    fn seals_what_the_go_sdk_seals() {
+        let key = GcmKey::from_sha256(b"0123456789abcdefghijklmnopqrstuv");
+
+        assert_eq!(
+            seal(&key, NONCE, PLAINTEXT.as_bytes()),
+            "AAECAwQFBgcICQoLN2WqkTOTB0ECoYBVo3UoXUj55jzsZtAWnDfx0lEnUcf9L5QxzQFEphYId5wReaR5hYLxlwK+Qa9wE6Rv8wQZR1w+\
+             yW3AJtU6gEM+Fs8IzKrN1C45g8KVhFP/tgi+CS0IkSTV4mkqgYsnqHbvag=="
+        );
+    }
+
+    #[test]
+    fn seals_what_the_rust_sdk_seals() {
+        let key = hex_key(&"0123456789abcdef".repeat(4)).unwrap();
+
+        assert_eq!(
+            seal(&key, NONCE, PLAINTEXT.as_bytes()),
+            "AAECAwQFBgcICQoL+ib7fmWCUXvFv6Z4EtGA+mqtYOHq0gY/2r/hvzigEV43pOIDGJrVv2k1mY1/MHWTcSNciFcvgNSPHCUCP1wvpmv9\
+             EKIMihwz8RZOKbLNfry6cwzqAZ83U4SKjwRGDpGbvFH6oiVWvE+IcT8Q/w=="
+        );
+    }
+
+    #[test]
+    fn key_is_64_hexadecimal_characters() {
+        let cases = [
+            ("64 digits", "0123456789abcdef".repeat(4), true),
+            ("capitals", "0123456789ABCDEF".repeat(4), true),
+            ("62 digits", "0123456789abcdef".repeat(4)[2..].to_owned(), false),
+            ("not a digit", format!("g{}", &"0123456789abcdef".repeat(4)[1..]), false),
+            ("a sign", format!("+{}", &"0123456789abcdef".repeat(4)[1..]), false),
+            ("two bytes", "ä".repeat(32), false),
+        ];
+
+        for (name, password, accepted) in cases {
+            assert_eq!(hex_key(&password).is_some(), accepted, "{name}");
+        }
+    }
+}

@@ -115,7 +115,7 @@ pub(super) struct Parts<'a> {
     text: Zeroizing<Vec<u8>>,
     expiry: Option<u64>,
     mac_salt: &'a str,
-    mac: Vec<u8>,
+    mac: [u8; MAC_LEN],
 }
 
 impl<'a> Parts<'a> {
@@ -148,7 +148,7 @@ impl<'a> Parts<'a> {
             text,
             expiry: parse_expiry(expiry)?,
             mac_salt,
-            mac: exactly::<MAC_LEN>(mac)?.to_vec(),
+            mac: exactly(mac)?,
         })
     }
 
@@ -193,16 +193,22 @@ pub(super) fn seal(
     salts: &Salts,
     plaintext: &[u8],
 ) -> String {
+    let mut sealed = bare(password, &number.0.to_string(), "", salts, plaintext);
+    sealed.push_str(suffix.renewed());
+    sealed
+}
+
+/// The eight parts.
+fn bare(password: &Password, id: &str, expiry: &str, salts: &Salts, plaintext: &[u8]) -> String {
     let (salt, mac_salt) = (hex(&salts.cipher), hex(&salts.mac));
     let key = password.cipher_key(&salt);
     let text = cbc::Encryptor::<Aes256>::new((&*key).into(), &salts.iv.into())
         .encrypt_padded_vec::<Pkcs7>(plaintext);
     let iv = armor::BARE_URL_SAFE.encode(salts.iv);
     let text = armor::BARE_URL_SAFE.encode(text);
-    let signed = format!("{MAC_PREFIX}*{}*{salt}*{iv}*{text}*", number.0);
-    let mac =
-        armor::BARE_URL_SAFE.encode(hmac::sign(&password.mac_key(&mac_salt), signed.as_bytes()));
-    format!("{signed}*{mac_salt}*{mac}{}", suffix.renewed())
+    let signed = format!("{MAC_PREFIX}*{id}*{salt}*{iv}*{text}*{expiry}");
+    let mac = hmac::sign(&password.mac_key(&mac_salt), signed.as_bytes());
+    format!("{signed}*{mac_salt}*{}", armor::BARE_URL_SAFE.encode(mac))
 }
 
 /// The session of iron-session 6, or all of it where there is no `persistent`, as workos-node reads it.
@@ -244,4 +250,157 @@ fn hex(bytes: &[u8]) -> String {
         .flat_map(|byte| [byte >> 4, byte & 15])
         .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &str = "0123456789abcdefghijklmnopqrstuv";
+    const PLAINTEXT: &str = r#"{"accessToken":"at_1","refreshToken":"rt_1","user":{"object":"user","id":"user_1","email":"a@example.com"}}"#;
+    const EXPIRY: u64 = 1_800_000_000_000;
+
+    fn salts() -> Salts {
+        Salts {
+            cipher: [0xab; SALT_LEN],
+            mac: [0xcd; SALT_LEN],
+            iv: std::array::from_fn(|n| n as u8),
+        }
+    }
+
+    fn password() -> Password {
+        Password::new(PASSWORD).unwrap()
+    }
+
+    fn sealed(id: &str, expiry: &str, plaintext: &str) -> String {
+        bare(&password(), id, expiry, &salts(), plaintext.as_bytes())
+    }
+
+    fn opened(value: &str, now: u64) -> Result<String, SealError> {
+        let parts = Parts::parse(value.as_bytes())?;
+        if !parts.is_sealed_by(&password()) {
+            return Err(SealError::Tampered);
+        }
+        Ok(String::from_utf8(parts.open(&password(), now)?.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn seals_what_the_node_sdk_seals() {
+        let sealed =
+            seal(&password(), PasswordNumber::WORKOS, Suffix::Two, &salts(), PLAINTEXT.as_bytes());
+
+        assert_eq!(
+            sealed,
+            "Fe26.2*1*abababababababababababababababababababababababababababababababab*AAECAwQFBgcICQoLDA0ODw\
+             *NL-iBmVnynl42vTFTc2YsqRMafGQVRB5HA0nkIR-loZf22gZnK_I3gYv_uFfJOnMOI7rHch8CLCHyiRm4JYhDvboOzijNrDWDQVSWjyJim24X8_myC_VUJKm7nNXQRWXKAgdegYwur0Jxn-tipqNxQ\
+             **cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd*_VSWOhAmcDVHkltMXbnrfUsCXL6wlSlwy8L9XbxZNE8~2"
+        );
+        assert_eq!(opened(&sealed, 0).as_deref(), Ok(PLAINTEXT));
+    }
+
+    #[test]
+    fn suffix_says_where_the_session_is() {
+        let whole = sealed("1", "", "{\"a\":1}");
+        let wrapped = sealed("1", "", r#"{"persistent":{"a":1},"flash":{}}"#);
+        let cases = [
+            ("two", format!("{whole}~2"), Ok("{\"a\":1}")),
+            ("bare", whole.clone(), Ok("{\"a\":1}")),
+            ("one", format!("{wrapped}~1"), Ok("{\"a\":1}")),
+            ("one without persistent", format!("{whole}~1"), Ok("{\"a\":1}")),
+            (
+                "two leaves persistent alone",
+                format!("{wrapped}~2"),
+                Ok(r#"{"persistent":{"a":1},"flash":{}}"#),
+            ),
+            ("unknown version", format!("{whole}~3"), Err(SealError::Malformed)),
+            ("version in words", format!("{whole}~abc"), Err(SealError::Malformed)),
+            ("two versions", format!("{whole}~2~2"), Err(SealError::Malformed)),
+            ("no version", format!("{whole}~"), Err(SealError::Malformed)),
+        ];
+
+        for (name, value, expected) in cases {
+            assert_eq!(opened(&value, 0).as_deref(), expected.as_ref().map(|json| *json), "{name}");
+        }
+    }
+
+    #[test]
+    fn expiry_is_good_for_another_minute() {
+        let cases = [
+            ("59 s late", EXPIRY + 59_000, Ok(PLAINTEXT)),
+            ("60 s late", EXPIRY + 60_000, Err(SealError::Expired)),
+            ("61 s late", EXPIRY + 61_000, Err(SealError::Expired)),
+            ("61 s early", EXPIRY - 61_000, Ok(PLAINTEXT)),
+            ("long before", 0, Ok(PLAINTEXT)),
+        ];
+        let value = sealed("1", &EXPIRY.to_string(), PLAINTEXT);
+
+        for (name, now, expected) in cases {
+            assert_eq!(
+                opened(&value, now).as_deref(),
+                expected.as_ref().map(|json| *json),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn expiry_has_to_be_digits() {
+        let cases = [
+            ("zero is over", "0", Err(SealError::Expired)),
+            ("beyond any clock", "99999999999999999999999", Ok(PLAINTEXT)),
+            ("negative", "-1", Err(SealError::Malformed)),
+            ("fraction", "1.8e12", Err(SealError::Malformed)),
+            ("words", "never", Err(SealError::Malformed)),
+        ];
+
+        for (name, expiry, expected) in cases {
+            let opened = opened(&sealed("1", expiry, PLAINTEXT), EXPIRY);
+            assert_eq!(opened.as_deref(), expected.as_ref().map(|json| *json), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_forged_expiry_is_tampering_however_late_it_is() {
+        let value = sealed("1", "", PLAINTEXT).replace("**", "*1*");
+
+        assert_eq!(opened(&value, EXPIRY), Err(SealError::Tampered));
+    }
+
+    #[test]
+    fn password_numbers_of_a_map_are_kept() {
+        let cases = [
+            ("1", 1),
+            ("7", 7),
+            ("4294967295", 4_294_967_295),
+            ("", 1),
+            ("default", 1),
+            ("07", 1),
+            ("0", 1),
+        ];
+
+        for (id, number) in cases {
+            let value = sealed(id, "", PLAINTEXT);
+            let parts = Parts::parse(value.as_bytes()).unwrap();
+            assert_eq!(parts.number, PasswordNumber(number), "{id:?}");
+            assert!(parts.is_sealed_by(&password()), "{id:?}");
+        }
+        assert!(matches!(
+            Parts::parse(sealed("a-b", "", PLAINTEXT).as_bytes()),
+            Err(SealError::Malformed)
+        ));
+    }
+
+    #[test]
+    fn password_is_counted_in_utf16_units() {
+        let cases = [
+            ("32 letters", "0123456789abcdefghijklmnopqrstuv".to_owned(), true),
+            ("31 letters", "0123456789abcdefghijklmnopqrstu".to_owned(), false),
+            ("31 letters of two bytes", "ä".repeat(31), false),
+            ("16 characters of two units", "😀".repeat(16), true),
+        ];
+
+        for (name, password, accepted) in cases {
+            assert_eq!(Password::new(&password).is_some(), accepted, "{name}");
+        }
+    }
 }

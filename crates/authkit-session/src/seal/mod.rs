@@ -17,6 +17,8 @@ mod ring;
 mod ruby;
 mod ruby6;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::{error, fmt, str::FromStr};
 

@@ -96,3 +96,45 @@ pub(super) fn seal(key: &Key, seconds: u64, iv: [u8; IV_LEN], plaintext: &[u8]) 
     token.extend_from_slice(mac.as_ref());
     armor::URL_SAFE.encode(&token)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    const PLAINTEXT: &str = r#"{"access_token": "at_1", "refresh_token": "rt_1", "user": {"id": "user_1", "email": "a@example.com"}}"#;
+
+    #[test]
+    fn seals_what_the_python_sdk_seals() {
+        let key = Key::new(PASSWORD).unwrap();
+        let iv = std::array::from_fn(|n| n as u8);
+        let sealed = seal(&key, 1_700_000_000, iv, PLAINTEXT.as_bytes());
+        assert_eq!(
+            sealed,
+            "gAAAAABlU_EAAAECAwQFBgcICQoLDA0OD7McJ60iMDOElnt9aILWi85D9SH0jVZpEeYAnkVaBnWOHeXTtyfYDTVZ_gM7rR0zpVpxQoug\
+             BdXEqPMmtPm5FVTdORgAGKQxe8jkIvYksqNGGRBAeil-R8j_cqgA3Qp2E8AOVo4Kj7DrSFmSEalfvMAiZ_JdjoBOzm1bHjnLd7kGr-Z3\
+             C9sqo3PaQuDbkWpY7g=="
+        );
+    }
+
+    #[test]
+    fn key_is_32_bytes_in_padded_base64() {
+        let cases = [
+            ("standard alphabet", "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7Dc=", true),
+            ("URL alphabet", "ddW7ld9IZBd1DoR-_EWsU-394lgsZAbNdCiupTTK7Dc=", true),
+            ("unused bits set", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFH=", true),
+            ("no padding", "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7Dc", false),
+            ("33 bytes", "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7DcA", false),
+            ("31 bytes", "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7A==", false),
+            (
+                "hexadecimal",
+                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                false,
+            ),
+        ];
+
+        for (name, password, accepted) in cases {
+            assert_eq!(Key::new(password).is_some(), accepted, "{name}");
+        }
+    }
+}

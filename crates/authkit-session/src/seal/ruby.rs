@@ -45,3 +45,24 @@ pub(super) fn seal(key: &GcmKey, nonce: [u8; NONCE_LEN], plaintext: &[u8]) -> St
     head[1 + NONCE_LEN..].copy_from_slice(&tag);
     armor::for_rack(&armor::STANDARD.encode(&sealed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAINTEXT: &str = r#"{"access_token":"at_1","refresh_token":"rt_1","user":{"id":"user_1","email":"a@example.com"}}"#;
+    const NONCE: [u8; NONCE_LEN] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+    #[test]
+    fn seals_what_the_ruby_sdk_seals() {
+        let key = GcmKey::from_sha256(b"0123456789abcdefghijklmnopqrstuv");
+        let sealed = seal(&key, NONCE, PLAINTEXT.as_bytes());
+
+        assert_eq!(
+            sealed.replace("%2B", "+"),
+            "AQABAgMEBQYHCAkKCwktCJEk1eJpKoGLJ6h272o3ZaqRM5MHQQKhgFWjdShdSPnmPOxm0BacN/HSUSdRx/0vlDHNAUSmFgh3nBF5pHmF\
+             gvGXAr5Br3ATpG/zBBlHXD7JbcAm1TqAQz4WzwjMqs3ULjmDwpWEU/+2CL4="
+        );
+        assert!(!sealed.contains('+'), "Rack reads + as a space");
+    }
+}

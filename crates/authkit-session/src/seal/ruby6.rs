@@ -25,3 +25,31 @@ pub(super) fn raw_key(password: &str) -> Option<GcmKey> {
 pub(super) fn seal(key: &GcmKey, nonce: [u8; NONCE_LEN], plaintext: &[u8]) -> String {
     armor::for_rack(&go::seal(key, nonce, plaintext))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAINTEXT: &str = r#"{"access_token":"at_1","refresh_token":"rt_1","user":{"id":"user_1","email":"a@example.com"}}"#;
+    const NONCE: [u8; NONCE_LEN] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+    #[test]
+    fn seals_what_the_old_ruby_sdk_seals() {
+        let key = raw_key("0123456789abcdefghijklmnopqrstuv").unwrap();
+        let sealed = seal(&key, NONCE, PLAINTEXT.as_bytes());
+
+        assert_eq!(
+            sealed.replace("%2B", "+"),
+            "AAECAwQFBgcICQoLs7FDX8gjUJqSxcqV1tGJg2gyQyIV+KOUetUUf6qC8wH+NaX+J1mzzQfh7ES1unZpJhKy0J1hElwY2kc+g0fKze4W\
+             9rbIZ4p3v/OxMTeZmMtbBsskQDyz5MV3qD62bshyDw/KwgBgC4Lht8QMlw=="
+        );
+        assert!(!sealed.contains('+'), "Rack reads + as a space");
+    }
+
+    #[test]
+    fn key_is_the_password_itself() {
+        assert!(raw_key(&"x".repeat(32)).is_some());
+        assert!(raw_key(&"x".repeat(33)).is_none());
+        assert!(raw_key(&"ä".repeat(16)).is_some(), "bytes count, not characters");
+    }
+}
