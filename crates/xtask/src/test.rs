@@ -1,5 +1,7 @@
 //! `cargo xtask test`: all that must pass before a change lands.
 
+use std::iter;
+
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
@@ -49,10 +51,11 @@ fn docs(sh: &Shell) -> Result<()> {
 /// Features are additive, so none and each one alone are the sets that the other steps leave out.
 fn features(sh: &Shell, project: &Project) -> Result<()> {
     for package in &project.published {
-        let check = ["check", "--locked", "--no-default-features", "--package", &package.name];
-        cmd!(sh, "cargo {check...}").run()?;
-        for feature in &package.features {
-            cmd!(sh, "cargo {check...} --features {feature}").run()?;
+        let name = &package.name;
+        let alone = package.features.iter().map(|feature| format!("--features={feature}"));
+        for features in iter::once(None).chain(alone.map(Some)) {
+            let only = ["--locked", "--package", name, "--no-default-features"];
+            cmd!(sh, "cargo clippy {only...} {features...} -- -D warnings").run()?;
         }
     }
     Ok(())
