@@ -2,6 +2,8 @@
 
 mod names;
 mod object;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -154,12 +156,8 @@ impl Payload {
                 new.push(key, value.clone());
                 continue;
             };
-            let answered = match field {
-                Field::SealedSession => None,
-                _ => answer.value(field, inner),
-            };
             let ended = field == Field::Impersonator && !value.is_null();
-            let value = match answered {
+            let value = match answer.value(field, inner) {
                 Some(answered) => answered,
                 None if ended => continue,
                 None if style.is_some() => value.respelt(field, inner),
