@@ -27,16 +27,58 @@ pub(super) fn decode(
     engine.decode(text).map(Zeroizing::new).map_err(|_| SealError::Malformed)
 }
 
-/// Drops the line breaks of Ruby 5 and 6, and what proxies make of them.
-pub(super) fn without_whitespace(value: &[u8]) -> Cow<'_, [u8]> {
-    if value.iter().any(u8::is_ascii_whitespace) {
-        Cow::Owned(value.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect())
-    } else {
-        Cow::Borrowed(value)
+/// Undoes what frameworks and proxies do to a value on its way: `%XX` and white space, neither of which is part of
+/// any format. A `+` stays one.
+pub(super) fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.iter().any(|byte| *byte == b'%' || byte.is_ascii_whitespace()) {
+        return Cow::Borrowed(value);
     }
+    let mut plain = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [first, after @ ..] = rest {
+        let escaped = match after {
+            [high, low, ..] if *first == b'%' => nibble(*high).zip(nibble(*low)),
+            _ => None,
+        };
+        let byte = escaped.map_or(*first, |(high, low)| high << 4 | low);
+        if !byte.is_ascii_whitespace() {
+            plain.push(byte);
+        }
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    Cow::Owned(plain)
 }
 
 /// Escapes what Rack would read as a space. Every other character of base64 reaches it as it is.
 pub(super) fn for_rack(text: &str) -> String {
     text.replace('+', "%2B")
+}
+
+/// The value of a hexadecimal digit.
+pub(super) fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone_once() {
+        let cases = [
+            ("untouched", "AQ+/==~2*._-", "AQ+/==~2*._-"),
+            ("Rack", "AQ%2B%2F%3D%0A", "AQ+/="),
+            ("lower case", "%2b%2f", "+/"),
+            ("line breaks", "AQ\r\nAQ\n", "AQAQ"),
+            ("once", "%252B", "%2B"),
+            ("cut off", "AQ%2", "AQ%2"),
+            ("at the end", "AQ%", "AQ%"),
+            ("no digits", "%zz%+1", "%zz%+1"),
+            ("escape after a lone sign", "%%2B", "%+"),
+        ];
+
+        for (name, value, expected) in cases {
+            assert_eq!(unescaped(value.as_bytes()), expected.as_bytes(), "{name}");
+        }
+    }
 }

@@ -72,3 +72,52 @@ impl GcmKey {
             .into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+
+    /// Counts events.
+    #[derive(Clone, Default)]
+    struct Counter(Arc<AtomicU64>);
+
+    impl Subscriber for Counter {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn operator_hears_once_that_a_key_is_half_used() {
+        let key = GcmKey::from_sha256(b"password");
+        let events = Counter::default();
+        tracing::subscriber::with_default(events.clone(), || {
+            for (sealed, expected) in [(ROTATE_AT - 2, 0), (ROTATE_AT - 1, 1), (ROTATE_AT, 1)] {
+                key.continue_from(sealed);
+                key.seal([0; NONCE_LEN], b"", &mut []);
+                assert_eq!(key.seals(), sealed + 1);
+                assert_eq!(events.0.load(Ordering::Relaxed), expected, "{sealed}");
+            }
+        });
+    }
+}

@@ -22,7 +22,7 @@ pub(super) fn hex_key(password: &str) -> Option<GcmKey> {
     let digits: &[u8; 2 * KEY_LEN] = password.as_bytes().try_into().ok()?;
     let mut key = Zeroizing::new([0; KEY_LEN]);
     for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        *byte = armor::nibble(pair[0])? << 4 | armor::nibble(pair[1])?;
     }
     Some(GcmKey::new(&key))
 }
@@ -58,10 +58,6 @@ pub(super) fn seal_bytes(
     let tag = key.seal(nonce, aad, &mut sealed[NONCE_LEN..]);
     sealed.extend_from_slice(&tag);
     sealed
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl KeyRing {
         }
     }
 
-    /// Opens a cookie's value, unquoted and percent-decoded, at `now` in Unix milliseconds.
+    /// Opens a cookie's value, without its quotes, at `now` in Unix milliseconds. Percent-encoding is undone here.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl KeyRing {
         now: u64,
         attempts: &mut Attempts,
     ) -> Result<Opened, SealError> {
-        let value = armor::without_whitespace(value);
+        let value = armor::unescaped(value);
         if value.starts_with(iron::PREFIX) {
             self.open_iron(&value, now, attempts)
         } else if value.starts_with(python::PREFIX) {
@@ -146,6 +146,14 @@ impl KeyRing {
     /// The most that one key of the ring has sealed since the process started.
     pub(crate) fn seals(&self) -> u64 {
         self.passwords().flat_map(Keys::counted).map(GcmKey::seals).max().unwrap_or(0)
+    }
+
+    pub(crate) fn format(&self) -> SealFormat {
+        self.format
+    }
+
+    pub(crate) fn neighbours(&self) -> Neighbours {
+        self.neighbours
     }
 
     pub(super) fn current(&self) -> &Keys {

@@ -162,7 +162,7 @@ fn what_came_in_is_written_back_in_its_own_format() {
             vector.id
         );
 
-        let again = target.seal(&first.plaintext, NOW).unwrap().replace("%2B", "+");
+        let again = target.seal(&first.plaintext, NOW).unwrap();
         assert_ne!(again, vector.sealed, "{}: randomness", vector.id);
         let second = open(&ring, again.as_bytes()).unwrap();
         assert_eq!(*second.plaintext, *first.plaintext, "{}", vector.id);
@@ -307,7 +307,6 @@ fn every_format_round_trips() {
             let sealed = target.seal(plaintext.as_bytes(), NOW).unwrap();
             let safe = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
             assert!(sealed.bytes().all(safe), "{format}: RFC 6265 section 4.1.1");
-            let sealed = sealed.replace("%2B", "+");
             assert_eq!(opened(&ring, &sealed).as_deref(), Ok(&*plaintext), "{format}, {len} bytes");
         }
     }
@@ -318,12 +317,12 @@ fn a_password_signs_nobody_out_while_it_is_in_the_ring() {
     let formats = [SealFormat::Ruby, SealFormat::Go, SealFormat::Python, SealFormat::Node];
     for format in formats {
         let before = ring(format, PW64, &[], Neighbours::Unpinned);
-        let sealed = before.target(None).seal(b"{}", NOW).unwrap().replace("%2B", "+");
+        let sealed = before.target(None).seal(b"{}", NOW).unwrap();
 
         let after = ring(format, PW64_OTHER, &[PW64], Neighbours::Unpinned);
         let old = open(&after, sealed.as_bytes()).unwrap();
         assert!(after.knows(old.seal));
-        let renewed = after.target(Some(old.seal)).seal(b"{}", NOW).unwrap().replace("%2B", "+");
+        let renewed = after.target(Some(old.seal)).seal(b"{}", NOW).unwrap();
 
         let alone = ring(format, PW64_OTHER, &[], Neighbours::Unpinned);
         assert!(
@@ -343,16 +342,16 @@ fn a_password_signs_nobody_out_while_it_is_in_the_ring() {
 fn pinned_neighbours_keep_their_password() {
     for format in [SealFormat::Ruby, SealFormat::Go, SealFormat::Python, SealFormat::Node] {
         let neighbour = ring(format, PW64, &[], Neighbours::Unpinned);
-        let sealed = neighbour.target(None).seal(b"{}", NOW).unwrap().replace("%2B", "+");
+        let sealed = neighbour.target(None).seal(b"{}", NOW).unwrap();
 
         let ours = ring(SealFormat::Ruby, PW64_OTHER, &[PW64], Neighbours::Pinned);
         let seal = open(&ours, sealed.as_bytes()).unwrap().seal;
         let target = ours.target(Some(seal));
         assert_eq!(target.form, Form::Kept, "{format}");
-        let renewed = target.seal(b"{}", NOW).unwrap().replace("%2B", "+");
+        let renewed = target.seal(b"{}", NOW).unwrap();
 
         assert!(opened(&neighbour, &renewed).is_ok(), "{format}: the neighbour reads it");
-        let fresh = ours.target(None).seal(b"{}", NOW).unwrap().replace("%2B", "+");
+        let fresh = ours.target(None).seal(b"{}", NOW).unwrap();
         assert!(
             opened(&neighbour, &fresh).is_err(),
             "{format}: what is new has the current password"
@@ -381,14 +380,14 @@ fn a_format_that_the_current_password_cannot_serve_is_replaced() {
         let sealed =
             ring(from, old, &[], Neighbours::Unpinned).target(None).seal(b"{}", NOW).unwrap();
         let ours = ring(configured, current, &[old], Neighbours::Unpinned);
-        let seal = open(&ours, sealed.replace("%2B", "+").as_bytes()).unwrap().seal;
+        let seal = open(&ours, sealed.as_bytes()).unwrap().seal;
         let target = ours.target(Some(seal));
         assert_eq!(
             (kind(&target), target.key_style()),
             (expected, style),
             "{from} to {configured}"
         );
-        let renewed = target.seal(b"{}", NOW).unwrap().replace("%2B", "+");
+        let renewed = target.seal(b"{}", NOW).unwrap();
         assert!(opened(&ring(configured, current, &[], Neighbours::Unpinned), &renewed).is_ok());
     }
 }
