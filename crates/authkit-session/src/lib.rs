@@ -1,1 +1,66 @@
-//! Placeholder while the workspace is laid out.
+//! WorkOS AuthKit sessions without a web framework: the sealed cookie's contents, access tokens, keys and refreshing.
+//!
+//! Services use `authkit-tower`, which puts this behind a tower layer and re-exports what they need. What happens to a
+//! request is in two tables, [`decide`] and [`settle`]; [`Authenticator`] carries them out.
+
+#![forbid(unsafe_code)]
+
+mod admission;
+mod authenticator;
+mod authorize;
+mod breaker;
+mod client;
+mod clock;
+mod config;
+mod config_error;
+mod core;
+mod decide;
+mod env;
+mod error;
+mod flight;
+mod jar;
+mod jwks;
+mod jwt;
+mod keys;
+mod lineage;
+mod payload;
+mod pkce;
+mod random;
+mod reason;
+mod seal;
+mod secret;
+mod session;
+mod set_cookie;
+mod settings;
+mod sign_in;
+mod task;
+mod token;
+mod transport;
+mod user;
+mod verify;
+
+pub use crate::{
+    admission::{Admission, Asker, Refusal},
+    authenticator::{Authenticator, Decision, Policy, Waiting},
+    authorize::AuthorizationRequest,
+    client::Client,
+    clock::Clock,
+    config::{Config, CookiePassword, SameSite},
+    config_error::{ConfigError, ConfigProblem},
+    decide::{
+        Action, Circumstances, Demand, Fallback, KeyFetch, Outcome, PairAge, Refreshing,
+        Settlement, Verdict, decide, settle,
+    },
+    error::{Error, ErrorKind},
+    pkce::PkceVerifier,
+    reason::{Reason, RefusalKind},
+    seal::{Purpose, SealError, SealFormat},
+    secret::Secret,
+    session::VerifiedSession,
+    set_cookie::CookieRules,
+    settings::Settings,
+    sign_in::{SignedIn, SignedOut},
+    token::{AccessToken, RefreshToken},
+    transport::{MAX_ANSWER, Sending, Transport, TransportError},
+    user::{Impersonator, User},
+};

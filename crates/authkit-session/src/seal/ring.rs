@@ -87,8 +87,23 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// The same ring with other passwords, to take this one's place.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub(crate) fn reloaded(
+        &self,
+        current: &CookiePassword,
+        others: &[CookiePassword],
+    ) -> Result<Self, ConfigProblem> {
+        let ring = Self::new(self.format, current, others, self.neighbours)?;
+        ring.continue_from(self);
+        Ok(ring)
+    }
+
     /// Goes on counting seals where `previous`, which this ring replaces, stopped.
-    pub(crate) fn continue_from(&self, previous: &Self) {
+    fn continue_from(&self, previous: &Self) {
         for keys in self.passwords() {
             if let Some(before) = previous.find(keys.id) {
                 iter::zip(keys.counted(), before.counted())

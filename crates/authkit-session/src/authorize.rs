@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use url::Url;
+
+/// Where a sign-in starts: the parameters of `GET /user_management/authorize`.
+///
+/// Source: the "Get an authorization URL" page of the WorkOS API reference.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_session::{AuthorizationRequest, PkceVerifier};
+///
+/// let verifier = PkceVerifier::generate();
+/// let request = AuthorizationRequest::new("a-random-state", verifier.challenge())
+///     .with_screen_hint("sign-up")
+///     .with_login_hint("alice@example.com");
+/// # let _ = request;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AuthorizationRequest {
+    parameters: Vec<(&'static str, String)>,
+    selector: Selector,
+}
+
+#[derive(Clone, Debug)]
+enum Selector {
+    Provider(String),
+    Connection(String),
+}
+
+impl AuthorizationRequest {
+    /// Asks for AuthKit's own pages, with the state that comes back and the PKCE challenge (always `S256`).
+    pub fn new(state: impl Into<String>, challenge: impl Into<String>) -> Self {
+        Self {
+            parameters: vec![
+                ("state", state.into()),
+                ("code_challenge", challenge.into()),
+                ("code_challenge_method", "S256".to_owned()),
+            ],
+            selector: Selector::Provider("authkit".to_owned()),
+        }
+    }
+
+    /// Goes to one provider at once, such as `GoogleOAuth` (default `authkit`).
+    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
+        self.selector = Selector::Provider(provider.into());
+        self
+    }
+
+    /// Goes to one single sign-on connection at once, instead of a provider.
+    pub fn with_connection_id(mut self, id: impl Into<String>) -> Self {
+        self.selector = Selector::Connection(id.into());
+        self
+    }
+
+    /// Signs in to this organization.
+    pub fn with_organization_id(self, id: impl Into<String>) -> Self {
+        self.with("organization_id", id)
+    }
+
+    /// Shows the page to sign up or to sign in first: `sign-up` or `sign-in` (WorkOS's default).
+    pub fn with_screen_hint(self, hint: impl Into<String>) -> Self {
+        self.with("screen_hint", hint)
+    }
+
+    /// Fills in the user's address.
+    pub fn with_login_hint(self, address: impl Into<String>) -> Self {
+        self.with("login_hint", address)
+    }
+
+    /// Fills in the domain, for Microsoft and Google.
+    pub fn with_domain_hint(self, domain: impl Into<String>) -> Self {
+        self.with("domain_hint", domain)
+    }
+
+    /// Accepts this invitation while signing in.
+    pub fn with_invitation_token(self, token: impl Into<String>) -> Self {
+        self.with("invitation_token", token)
+    }
+
+    /// Asks for what OpenID Connect calls `prompt`, such as `login`.
+    pub fn with_prompt(self, prompt: impl Into<String>) -> Self {
+        self.with("prompt", prompt)
+    }
+
+    /// Makes the user sign in again if the last time is longer ago than this; zero always does. Whole seconds.
+    pub fn with_max_age(self, age: Duration) -> Self {
+        self.with("max_age", age.as_secs().to_string())
+    }
+
+    /// Asks the provider for these scopes too.
+    pub fn with_provider_scopes<'a>(self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        self.with("provider_scopes", scopes.into_iter().collect::<Vec<_>>().join(","))
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.parameters.retain(|(known, _)| *known != name);
+        self.parameters.push((name, value.into()));
+        self
+    }
+
+    /// Writes the parameters into `url`.
+    pub(crate) fn write(&self, url: &mut Url, client_id: &str, redirect_uri: &str) {
+        let mut query = url.query_pairs_mut();
+        query.append_pair("response_type", "code");
+        query.append_pair("client_id", client_id);
+        query.append_pair("redirect_uri", redirect_uri);
+        match &self.selector {
+            Selector::Provider(provider) => query.append_pair("provider", provider),
+            Selector::Connection(id) => query.append_pair("connection_id", id),
+        };
+        for (name, value) in &self.parameters {
+            query.append_pair(name, value);
+        }
+    }
+}

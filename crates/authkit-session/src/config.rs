@@ -1,0 +1,300 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    clock::Clock,
+    config_error::{ConfigError, ConfigProblem},
+    seal::SealFormat,
+    secret::Secret,
+    transport::Transport,
+};
+
+/// How a service talks to WorkOS and keeps its sessions.
+///
+/// What has no default is an argument of [`new`](Self::new); what has one is a `with_` method that states it.
+/// Nothing is checked here: making an [`Authenticator`](crate::Authenticator) from it reports every problem at once.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_session::{Authenticator, Config, CookiePassword};
+///
+/// let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+/// let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password)
+///     .with_cookie_domain("example.com");
+/// assert!(Authenticator::new(config).is_ok());
+/// # Ok::<(), authkit_session::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    pub(crate) client_id: String,
+    pub(crate) api_key: Secret,
+    pub(crate) redirect_uri: String,
+    pub(crate) password: CookiePassword,
+    pub(crate) other_passwords: Vec<CookiePassword>,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) seal_format: SealFormat,
+    pub(crate) cookie_name: String,
+    pub(crate) cookie_domain: Option<String>,
+    pub(crate) cookie_lifetime: CookieLifetime,
+    pub(crate) same_site: SameSite,
+    pub(crate) cookie_prefix: CookiePrefix,
+    pub(crate) base_url: String,
+    pub(crate) authorize_base_url: Option<String>,
+    pub(crate) issuers: Option<Vec<String>>,
+    pub(crate) audiences: Option<Vec<String>>,
+    pub(crate) leeway: Duration,
+    pub(crate) login_path: String,
+    pub(crate) logout_path: String,
+    pub(crate) after_logout: String,
+    pub(crate) clock: Clock,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+}
+
+impl Config {
+    /// Describes the service that WorkOS knows as `client_id`, whose callback is at `redirect_uri`.
+    ///
+    /// The origin of `redirect_uri` is taken as the public origin of the service, whatever `Host` or forwarded
+    /// headers say, and its path as the path of the callback endpoint.
+    pub fn new(
+        client_id: impl Into<String>,
+        api_key: impl Into<Secret>,
+        redirect_uri: impl Into<String>,
+        password: CookiePassword,
+    ) -> Self {
+        Self {
+            client_id: client_id.into(),
+            api_key: api_key.into(),
+            redirect_uri: redirect_uri.into(),
+            password,
+            other_passwords: Vec::new(),
+            neighbours: Neighbours::Unpinned,
+            seal_format: SealFormat::Ruby,
+            cookie_name: "wos_session".to_owned(),
+            cookie_domain: None,
+            cookie_lifetime: CookieLifetime::MaxAge(MAX_COOKIE_AGE),
+            same_site: SameSite::Lax,
+            cookie_prefix: CookiePrefix::Plain,
+            base_url: "https://api.workos.com".to_owned(),
+            authorize_base_url: None,
+            issuers: None,
+            audiences: None,
+            leeway: Duration::from_secs(5),
+            login_path: "/login".to_owned(),
+            logout_path: "/logout".to_owned(),
+            after_logout: "/".to_owned(),
+            clock: Clock::system(),
+            transport: None,
+        }
+    }
+
+    /// Adds passwords that open cookies but never seal one (default: none), such as the previous or the next one.
+    ///
+    /// A new password is rolled out in two deploys: first here, on every replica, then as the one given to
+    /// [`new`](Self::new), with the old one here.
+    pub fn with_other_passwords(
+        mut self,
+        passwords: impl IntoIterator<Item = CookiePassword>,
+    ) -> Self {
+        self.other_passwords = passwords.into_iter().collect();
+        self
+    }
+
+    /// Re-seals a cookie with the password that opened it, rather than with the current one.
+    ///
+    /// For a service beside SDKs that know one password, which may not be our current one. Default: the current one.
+    pub fn with_pinned_neighbours(mut self) -> Self {
+        self.neighbours = Neighbours::Pinned;
+        self
+    }
+
+    /// Chooses the format of new cookies (default [`SealFormat::Ruby`]); a refresh keeps the format it found.
+    pub fn with_seal_format(mut self, format: SealFormat) -> Self {
+        self.seal_format = format;
+        self
+    }
+
+    /// Renames the session cookie (default `wos_session`; the JavaScript libraries use `wos-session`).
+    pub fn with_cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie_name = name.into();
+        self
+    }
+
+    /// Shares the cookie with every host under `domain` (default: this host only).
+    ///
+    /// Any of those hosts can then read and overwrite the session.
+    pub fn with_cookie_domain(mut self, domain: impl Into<String>) -> Self {
+        self.cookie_domain = Some(domain.into());
+        self
+    }
+
+    /// Lets the browser keep the cookie for `age` (default and maximum: 400 days, as RFC 6265bis section 5.5 has it).
+    pub fn with_cookie_max_age(mut self, age: Duration) -> Self {
+        self.cookie_lifetime = CookieLifetime::MaxAge(age);
+        self
+    }
+
+    /// Forgets the session when the browser closes, as the quick start guides do (default: kept for 400 days).
+    pub fn with_browser_session(mut self) -> Self {
+        self.cookie_lifetime = CookieLifetime::Browser;
+        self
+    }
+
+    /// Sets the cookie's `SameSite` attribute (default [`SameSite::Lax`]).
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Gives the session cookie the `__Host-` prefix, so that no sibling host can set it (default: no prefix).
+    ///
+    /// Needs https and excludes [`with_cookie_domain`](Self::with_cookie_domain). The SDKs do not look for that name.
+    pub fn with_host_prefix(mut self) -> Self {
+        self.cookie_prefix = CookiePrefix::Host;
+        self
+    }
+
+    /// Sends calls to another base than `https://api.workos.com`. It has to be https, unless it is loopback.
+    pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// Sends browsers to another base than the calls (default: the same), as when an emulator runs in a container.
+    pub fn with_authorize_base_url(mut self, url: impl Into<String>) -> Self {
+        self.authorize_base_url = Some(url.into());
+        self
+    }
+
+    /// Accepts access tokens of these issuers only (default: the `iss` claim is not looked at).
+    ///
+    /// Compared exactly; an empty list accepts no token at all.
+    pub fn with_issuers(mut self, issuers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.issuers = Some(issuers.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Accepts access tokens for one of these audiences only (default: the `aud` claim is not looked at).
+    pub fn with_audiences(
+        mut self,
+        audiences: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.audiences = Some(audiences.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets how far our clock and WorkOS's may be apart (default 5 seconds, at most 60), applied to `exp` and `nbf`.
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Names the sign-in endpoint as the browser sees it (default `/login`).
+    pub fn with_login_path(mut self, path: impl Into<String>) -> Self {
+        self.login_path = path.into();
+        self
+    }
+
+    /// Names the sign-out endpoint as the browser sees it (default `/logout`).
+    pub fn with_logout_path(mut self, path: impl Into<String>) -> Self {
+        self.logout_path = path.into();
+        self
+    }
+
+    /// Sets where a browser ends up after signing out (default `/`): a path of this service, or an absolute URL.
+    ///
+    /// It has to be registered as a sign-out redirect in the WorkOS dashboard.
+    pub fn with_after_logout(mut self, target: impl Into<String>) -> Self {
+        self.after_logout = target.into();
+        self
+    }
+
+    /// Takes the time from `clock` (default [`Clock::system`]).
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sends calls through `transport` (default: HTTPS by reqwest, without redirects), for a proxy or for tests.
+    pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+}
+
+/// The secret that the keys of sealed sessions come from.
+///
+/// `openssl rand -base64 32` makes a good one. Its [`Debug`] output is redacted.
+#[derive(Clone)]
+pub struct CookiePassword(Secret);
+
+impl CookiePassword {
+    /// The least length of a password, in bytes.
+    pub const MIN_LEN: usize = 32;
+
+    /// Checks `password` once, so that nothing downstream has to.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigProblem::ShortPassword`] if it has fewer than [`Self::MIN_LEN`] bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::CookiePassword;
+    ///
+    /// assert!(CookiePassword::new("0123456789abcdef0123456789abcdef").is_ok());
+    /// assert!(CookiePassword::new("too short").is_err());
+    /// ```
+    pub fn new(password: impl Into<Secret>) -> Result<Self, ConfigError> {
+        let password = password.into();
+        if password.expose().len() < Self::MIN_LEN {
+            return Err(ConfigProblem::ShortPassword.into());
+        }
+        Ok(Self(password))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for CookiePassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookiePassword(<redacted>)")
+    }
+}
+
+/// Which requests of other sites the browser sends the session cookie with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// With links from other sites, but not with their forms, frames or scripts.
+    Lax,
+    /// With every request. Needs https.
+    None,
+}
+
+/// Which password re-seals a cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Neighbours {
+    /// The one that opened it.
+    Pinned,
+    /// The current one.
+    Unpinned,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookieLifetime {
+    MaxAge(Duration),
+    Browser,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookiePrefix {
+    Plain,
+    Host,
+}
+
+/// 400 days: RFC 6265bis section 5.5.
+pub(crate) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);

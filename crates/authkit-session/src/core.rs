@@ -1,0 +1,227 @@
+//! What every request of a service shares, and what is known of the session that one brought.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::hmac;
+use http::HeaderMap;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::{
+    client::Client,
+    decide::{PairAge, Verdict},
+    flight::Table,
+    jar::{self, Found, Seen},
+    jwks::Jwks,
+    jwt::Unverified,
+    lineage::{LineageId, Standing},
+    payload::Payload,
+    seal::{Attempts, KeyRing, Opened, SealError, Target},
+    session::VerifiedSession,
+    settings::{Checked, Settings},
+    token::{RefreshToken, TokenHash},
+    verify::verify,
+};
+
+/// What every request of a service shares.
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) ring: ArcSwap<KeyRing>,
+    pub(crate) jwks: Jwks,
+    table: Mutex<Table>,
+    /// How many tasks of ours are under way.
+    pub(crate) tasks: watch::Sender<usize>,
+    log_key: hmac::Key,
+}
+
+/// The session that a request brought, as far as it got.
+pub(crate) struct Presented {
+    pub(crate) verdict: Verdict,
+    pub(crate) session: Option<Arc<VerifiedSession>>,
+    pub(crate) opened: Option<Sealed>,
+    pub(crate) lineage: Option<LineageId>,
+    pub(crate) age: PairAge,
+    pub(crate) seen: Seen,
+}
+
+/// An opened cookie with a session in it.
+pub(crate) struct Sealed {
+    pub(crate) opened: Opened,
+    pub(crate) payload: Payload,
+    /// What its access token says, whether or not it still verifies.
+    pub(crate) says: Unverified,
+}
+
+impl Sealed {
+    pub(crate) fn token(&self) -> Option<TokenHash> {
+        self.payload.refresh_token.as_ref().map(RefreshToken::hash)
+    }
+
+    /// Whose session it is: the token's user, or where the token cannot be read the cookie's.
+    pub(crate) fn subject(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        self.says.sub.clone().or_else(|| {
+            let user: Named = serde_json::from_str(self.payload.user.as_ref()?.get()).ok()?;
+            Some(user.id)
+        })
+    }
+}
+
+impl Core {
+    pub(crate) fn new(checked: Checked) -> Self {
+        let Checked { settings, client, ring, log_key } = checked;
+        Self {
+            jwks: Jwks::new(client.clone(), settings.clock().clone()),
+            settings,
+            client,
+            ring: ArcSwap::from_pointee(ring),
+            table: Mutex::default(),
+            tasks: watch::Sender::new(0),
+            log_key,
+        }
+    }
+
+    /// The table of refreshes. Never held across an await.
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds, opens and verifies the session among the cookies of a request.
+    pub(crate) fn present(&self, headers: &HeaderMap) -> Presented {
+        let Found { candidates, seen } = jar::find(headers, self.settings.cookie_name());
+        let mut attempts = Attempts::new();
+        let mut best: Option<Presented> = None;
+        for candidate in candidates {
+            let next = self.examine(&candidate, seen, &mut attempts);
+            best = Some(match best {
+                None => next,
+                Some(best) => better(best, next),
+            });
+        }
+        let mut presented = best.unwrap_or(Presented::nothing(Verdict::Absent, seen));
+        self.recall(&mut presented);
+        presented
+    }
+
+    /// Opens and verifies one value.
+    pub(crate) fn examine(
+        &self,
+        candidate: &[u8],
+        seen: Seen,
+        attempts: &mut Attempts,
+    ) -> Presented {
+        let clock = self.settings.clock();
+        let Ok(opened) = self.ring.load().open(candidate, clock.unix_millis(), attempts) else {
+            return Presented::nothing(Verdict::Unreadable, seen);
+        };
+        let Ok(payload) = Payload::parse(&opened.plaintext) else {
+            return Presented::nothing(Verdict::NotASession, seen);
+        };
+        let says = Unverified::of(payload.access_token.expose());
+        let (verdict, session) =
+            verify(&payload, self.jwks.current().as_deref(), &self.settings.rules, clock.unix());
+        Presented {
+            verdict,
+            session: session.map(Arc::new),
+            opened: Some(Sealed { opened, payload, says }),
+            ..Presented::nothing(verdict, seen)
+        }
+    }
+
+    /// Looks up what is remembered of the session, and remembers that the browser has it.
+    fn recall(&self, presented: &mut Presented) {
+        let Some(sealed) = &presented.opened else { return };
+        let mut table = self.table();
+        if table.lineages.is_empty() {
+            return;
+        }
+        let now = self.settings.clock().monotonic();
+        match table.lineages.presented(sealed.token(), sealed.says.sid.as_deref(), now) {
+            Standing::Unknown => {}
+            Standing::Ended => {
+                presented.verdict = Verdict::SignedOut;
+                presented.session = None;
+            }
+            Standing::Known { lineage, age } => {
+                presented.lineage = Some(lineage);
+                presented.age = PairAge::of(age);
+            }
+        }
+    }
+
+    /// Seals a session; leaves out what no SDK reads back where it would not fit into one cookie.
+    pub(crate) fn seal(&self, plaintext: &[u8], target: &Target<'_>) -> Result<String, SealError> {
+        let now = self.settings.clock().unix_millis();
+        let sealed = target.seal(plaintext, now)?;
+        if self.settings.cookies.fits_one(&sealed) {
+            return Ok(sealed);
+        }
+        Payload::slimmed(plaintext).map_or(Ok(sealed), |slim| target.seal(&slim, now))
+    }
+
+    /// A word for a session in logs: the same on every replica, and no way back to the id.
+    pub(crate) fn log_word(&self, session_id: &str) -> String {
+        let tag = hmac::sign(&self.log_key, session_id.as_bytes());
+        tag.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Presented {
+    pub(crate) fn nothing(verdict: Verdict, seen: Seen) -> Self {
+        Self { verdict, session: None, opened: None, lineage: None, age: PairAge::Older, seen }
+    }
+
+    /// The id of the session for logs, as its token says.
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.opened.as_ref()?.says.sid.as_deref()
+    }
+
+    /// When its token was made, if its signature verified.
+    fn verified_at(&self) -> Option<(u64, &str)> {
+        self.session.as_ref().map(|session| (session.claims.iat, session.user_id()))
+    }
+}
+
+/// Of two cookies of one name: the later session of one user, none of two users, and else the one that got further.
+fn better(a: Presented, b: Presented) -> Presented {
+    match (a.verified_at(), b.verified_at()) {
+        (Some((_, a_user)), Some((_, b_user))) if a_user != b_user => {
+            Presented::nothing(Verdict::Ambiguous, a.seen)
+        }
+        (Some((a_made, _)), Some((b_made, _))) => {
+            if b_made > a_made {
+                b
+            } else {
+                a
+            }
+        }
+        (Some(_), None) => a,
+        (None, Some(_)) => b,
+        (None, None) if a.verdict == Verdict::Ambiguous => a,
+        (None, None) => {
+            if b.opened.is_some() && a.opened.is_none() {
+                b
+            } else {
+                a
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("settings", &self.settings)
+            .field("jwks", &self.jwks)
+            .finish_non_exhaustive()
+    }
+}

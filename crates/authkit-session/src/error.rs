@@ -1,0 +1,121 @@
+use std::{error, fmt, time::Duration};
+
+use http::StatusCode;
+
+/// What went wrong with a call to WorkOS, or with a session that it answered.
+///
+/// Never carries a token, a code or a cookie. WorkOS's own words are kept as [`code`](Self::code) only: the text
+/// beside it may quote what was sent.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    detail: Option<Box<Answered>>,
+}
+
+/// What a WorkOS error answer said.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) code: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) authkit_redirect_url: Option<String>,
+}
+
+/// The classes of [`Error`], as what to do next differs between them.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// WorkOS could not be reached, answered too late, too busy or unreadably: the same call may work later.
+    Transient,
+    /// WorkOS refused the grant (`invalid_grant`, `invalid_code`): a code or refresh token that is spent, revoked or expired.
+    Refused,
+    /// The organization or the membership in it is gone.
+    OrganizationGone,
+    /// The user has to do something on WorkOS's pages first: single sign-on, a second factor, choose an organization.
+    InteractionNeeded,
+    /// Our own API key, client id or request was refused: for the operator.
+    Misconfigured,
+    /// Any other answer with a 4xx status.
+    Rejected,
+    /// WorkOS answered tokens that cannot be verified here and now.
+    Unverified,
+    /// A claim could not be read into the type asked for.
+    Claims,
+    /// The session could not be sealed into a cookie that a browser keeps.
+    Seal,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self { kind, detail: None }
+    }
+
+    pub(crate) fn answered(kind: ErrorKind, detail: Answered) -> Self {
+        Self { kind, detail: Some(Box::new(detail)) }
+    }
+
+    /// The class of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the same call may work later.
+    pub fn is_transient(&self) -> bool {
+        self.kind == ErrorKind::Transient
+    }
+
+    /// The machine-readable word of WorkOS's answer, from `code` or `error`; absent where there was no answer.
+    pub fn code(&self) -> Option<&str> {
+        self.detail.as_ref()?.code.as_deref()
+    }
+
+    /// The status of WorkOS's answer; absent where there was none.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.detail.as_ref().map(|detail| detail.status)
+    }
+
+    /// How long WorkOS asked to wait (`Retry-After`, in seconds or as a date).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.detail.as_ref()?.retry_after
+    }
+
+    /// WorkOS's id of the request (`x-request-id`), for its support.
+    pub fn request_id(&self) -> Option<&str> {
+        self.detail.as_ref()?.request_id.as_deref()
+    }
+
+    /// Where WorkOS wants the browser sent to, when it answered so (`authkit_redirect_url`).
+    pub fn authkit_redirect_url(&self) -> Option<&str> {
+        self.detail.as_ref()?.authkit_redirect_url.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            ErrorKind::Transient => "WorkOS could not be reached or was too busy",
+            ErrorKind::Refused => "WorkOS refused the grant",
+            ErrorKind::OrganizationGone => "the organization or the membership in it is gone",
+            ErrorKind::InteractionNeeded => "the user has to sign in again",
+            ErrorKind::Misconfigured => "WorkOS refused our API key, client id or request",
+            ErrorKind::Rejected => "WorkOS rejected the request",
+            ErrorKind::Unverified => "the tokens that WorkOS answered cannot be verified",
+            ErrorKind::Claims => "the claims do not have the shape asked for",
+            ErrorKind::Seal => "the session does not fit into a cookie",
+        })?;
+        if let Some(detail) = &self.detail {
+            write!(f, " (status {}", detail.status.as_u16())?;
+            if let Some(code) = &detail.code {
+                write!(f, ", {code}")?;
+            }
+            if let Some(id) = &detail.request_id {
+                write!(f, ", request {id}")?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl error::Error for Error {}

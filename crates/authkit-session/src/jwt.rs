@@ -1,0 +1,69 @@
+//! The compact form of a signed token (RFC 7515 section 3.1): three parts, one algorithm.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, de::IgnoredAny};
+
+/// A token taken apart; nothing in it is to be trusted yet.
+pub(crate) struct Jwt<'a> {
+    /// What is signed: header and payload as they stand.
+    pub(crate) signed: &'a [u8],
+    pub(crate) payload: &'a str,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) kid: String,
+}
+
+/// The header's fields that decide anything. `jku`, `x5u`, `jwk` and `x5c` are not looked at (RFC 8725 section 3.10).
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+    crit: Option<IgnoredAny>,
+}
+
+impl<'a> Jwt<'a> {
+    /// `None` for what is not a token in the compact form, signed with RS256 (RFC 8725 section 3.1) by a named key.
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
+        if header.alg != "RS256" || header.crit.is_some() || payload.contains('.') {
+            return None;
+        }
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        Some(Self { signed: signed.as_bytes(), payload, signature, kid: header.kid })
+    }
+
+    /// The payload's claims; `None` where they do not have the types they must have.
+    pub(crate) fn claims<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(self.payload).ok()?).ok()
+    }
+}
+
+/// The payload of a token whose signature is not looked at.
+pub(crate) fn payload(token: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()
+}
+
+/// What is read from the token of a cookie that we sealed ourselves, however old: where to refresh, whom to sign out.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Unverified {
+    #[serde(default)]
+    pub(crate) sub: Option<String>,
+    #[serde(default)]
+    pub(crate) sid: Option<String>,
+    #[serde(default)]
+    pub(crate) org_id: Option<String>,
+    #[serde(default)]
+    pub(crate) iat: Option<u64>,
+    /// There when somebody impersonates the user.
+    #[serde(default)]
+    pub(crate) act: Option<IgnoredAny>,
+}
+
+impl Unverified {
+    /// Nothing where the token cannot be read.
+    pub(crate) fn of(token: &str) -> Self {
+        payload(token).and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,109 @@
+//! WorkOS's signing keys, prepared once.
+
+use std::{collections::HashMap, fmt, time::Duration};
+
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::jwt::Jwt;
+
+/// The keys of one client id as WorkOS published them at one time.
+pub(crate) struct KeySet {
+    keys: HashMap<String, ParsedPublicKey>,
+    /// When they were asked for, by the wall clock in seconds: compared with a token's `iat`.
+    pub(crate) fetched_unix: u64,
+    /// The same by the monotonic clock: how old the set is.
+    pub(crate) fetched_at: Duration,
+}
+
+/// What a key set says of a token's signature.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Signature {
+    Good,
+    Bad,
+    UnknownKey,
+}
+
+impl KeySet {
+    /// Reads a JWK set (RFC 7517 section 5); `None` where there is no usable key in it.
+    ///
+    /// Keys that are not for RS256 signatures are passed over, and so are two of one `kid`.
+    pub(crate) fn parse(body: &[u8], fetched_unix: u64, fetched_at: Duration) -> Option<Self> {
+        let set: JwkSet<'_> = serde_json::from_slice(body).ok()?;
+        let mut keys: HashMap<String, Option<ParsedPublicKey>> = HashMap::new();
+        for jwk in set.keys {
+            let Ok(jwk) = serde_json::from_str::<Jwk>(jwk.get()) else { continue };
+            let key = jwk.prepare();
+            let Some(kid) = jwk.kid else { continue };
+            keys.entry(kid).and_modify(|twin| *twin = None).or_insert(key);
+        }
+        let keys: HashMap<_, _> =
+            keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
+        (!keys.is_empty()).then_some(Self { keys, fetched_unix, fetched_at })
+    }
+
+    pub(crate) fn verify(&self, jwt: &Jwt<'_>) -> Signature {
+        match self.keys.get(&jwt.kid) {
+            None => Signature::UnknownKey,
+            Some(key) => match key.verify_sig(jwt.signed, &jwt.signature) {
+                Ok(()) => Signature::Good,
+                Err(_) => Signature::Bad,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet")
+            .field("kids", &self.keys.keys())
+            .field("fetched_unix", &self.fetched_unix)
+            .finish()
+    }
+}
+
+#[derive(Deserialize)]
+struct JwkSet<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+/// RFC 7517 section 4 and RFC 7518 section 6.3.1.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    alg: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+}
+
+impl Jwk {
+    fn prepare(&self) -> Option<ParsedPublicKey> {
+        let for_us = self.kty == "RSA"
+            && self.usage.as_deref().is_none_or(|usage| usage == "sig")
+            && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"))
+            && self.alg.as_deref().is_none_or(|alg| alg == "RS256");
+        if !for_us {
+            return None;
+        }
+        let n = URL_SAFE_NO_PAD.decode(self.n.as_ref()?).ok()?;
+        let e = URL_SAFE_NO_PAD.decode(self.e.as_ref()?).ok()?;
+        let bits = n.iter().skip_while(|byte| **byte == 0).count() * 8;
+        // An exponent of 1 makes every message its own signature.
+        let exponent_is_one =
+            matches!(e.split_last(), Some((1, rest)) if rest.iter().all(|byte| *byte == 0));
+        if bits < MIN_BITS || exponent_is_one {
+            return None;
+        }
+        RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()
+    }
+}
+
+/// RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used".
+const MIN_BITS: usize = 2048;

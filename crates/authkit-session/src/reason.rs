@@ -1,0 +1,182 @@
+use std::fmt;
+
+/// Why a request was not admitted. One word per row of the tables that [`decide`](crate::decide) and
+/// [`settle`](crate::settle) follow; [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The request brought no session cookie.
+    NoCookie,
+    /// No password and format opens the cookie. It may be another deployment's, so it stays.
+    UnreadableCookie,
+    /// The cookie opens, but there is no session in it.
+    NotASession,
+    /// Cookies of different users came together.
+    Ambiguous,
+    /// The session was signed out here.
+    SignedOut,
+    /// The session was revoked at WorkOS.
+    Revoked,
+    /// WorkOS's signing keys could not be had yet.
+    NoKeys,
+    /// The access token names a signing key that WorkOS has not published to us yet.
+    UnknownKey,
+    /// The access token's signature does not verify, and there is nothing to refresh it with.
+    BadSignature,
+    /// The cookie's user or impersonator is not the one that the access token names.
+    WrongSubject,
+    /// The access token is for somebody else: issuer, audience, client id or kind of token.
+    NotOurs,
+    /// The access token is not valid yet, or was expired when it was made: a clock is wrong.
+    Clock,
+    /// The access token has expired, and nothing can or may refresh it.
+    Expired,
+    /// WorkOS refused the refresh token a moment ago; the browser may already hold a newer cookie.
+    RefusedJustNow,
+    /// WorkOS refused the refresh token.
+    Refused,
+    /// WorkOS refused the refresh token twice, a minute apart: the session has ended.
+    RefusedAgain,
+    /// The organization that the session is in is gone, or the user's membership in it.
+    OrganizationGone,
+    /// WorkOS wants the user to do something first: single sign-on, a second factor, choose an organization.
+    InteractionNeeded,
+    /// WorkOS refused our API key, client id or request: for the operator.
+    Misconfigured,
+    /// WorkOS rejected the refresh in a way that this version does not know.
+    Rejected,
+    /// WorkOS could not be reached, or was too busy.
+    Upstream,
+    /// The refresh goes on, but took longer than a request waits.
+    TimedOut,
+    /// Too many refreshes are under way.
+    Busy,
+    /// WorkOS failed several times in a row and is left alone for a moment.
+    CircuitOpen,
+    /// The newer session belongs to another organization than the cookie that was presented.
+    OtherOrganization,
+    /// The session was refreshed, but its new token cannot be verified yet.
+    Unverified,
+    /// WorkOS answered a refresh with another user's or another organization's session.
+    Foreign,
+}
+
+/// What a refusal means to the client. Closed: a layer answers each in the client's own protocol.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a new kind has to break every match on it")]
+pub enum RefusalKind {
+    /// The user has to sign in.
+    Challenge,
+    /// A document: the user has to sign in. Anything else: 503 and `Retry-After: 1`, since a newer cookie may be there.
+    ChallengeDocuments,
+    /// Not the user's fault and not for long: 503 and `Retry-After`.
+    Unavailable,
+}
+
+/// What becomes of the browser's cookie with a refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookieFate {
+    Kept,
+    /// Deleted, but only by the answer to a document's GET: no other answer shows that it was the browser's newest.
+    DeletedByDocument,
+}
+
+impl Reason {
+    /// What the refusal means to the client.
+    pub fn kind(self) -> RefusalKind {
+        match self {
+            Self::NoCookie
+            | Self::UnreadableCookie
+            | Self::NotASession
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::Revoked
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::Expired
+            | Self::Refused
+            | Self::RefusedAgain
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Rejected => RefusalKind::Challenge,
+            Self::RefusedJustNow | Self::OtherOrganization => RefusalKind::ChallengeDocuments,
+            Self::NoKeys
+            | Self::UnknownKey
+            | Self::Clock
+            | Self::Misconfigured
+            | Self::Upstream
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen
+            | Self::Unverified
+            | Self::Foreign => RefusalKind::Unavailable,
+        }
+    }
+
+    /// How long a client is told to wait where nothing better is known, in seconds.
+    pub(crate) fn retry_after(self) -> u64 {
+        match self.kind() {
+            RefusalKind::Challenge | RefusalKind::ChallengeDocuments => 1,
+            RefusalKind::Unavailable => match self {
+                Self::Misconfigured | Self::Foreign | Self::Clock => 30,
+                Self::Upstream | Self::CircuitOpen | Self::NoKeys | Self::UnknownKey => 2,
+                _ => 1,
+            },
+        }
+    }
+
+    pub(crate) fn cookie(self) -> CookieFate {
+        match self {
+            Self::Revoked | Self::RefusedAgain => CookieFate::DeletedByDocument,
+            _ => CookieFate::Kept,
+        }
+    }
+
+    /// Whether an operator has something to do.
+    pub(crate) fn is_for_the_operator(self) -> bool {
+        matches!(
+            self,
+            Self::NotOurs | Self::Misconfigured | Self::Foreign | Self::Ambiguous | Self::Clock
+        )
+    }
+
+    /// The word of the reason.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCookie => "no_cookie",
+            Self::UnreadableCookie => "unreadable_cookie",
+            Self::NotASession => "not_a_session",
+            Self::Ambiguous => "ambiguous",
+            Self::SignedOut => "signed_out",
+            Self::Revoked => "revoked",
+            Self::NoKeys => "no_keys",
+            Self::UnknownKey => "unknown_key",
+            Self::BadSignature => "bad_signature",
+            Self::WrongSubject => "wrong_subject",
+            Self::NotOurs => "not_ours",
+            Self::Clock => "clock",
+            Self::Expired => "expired",
+            Self::RefusedJustNow => "refused_just_now",
+            Self::Refused => "refused",
+            Self::RefusedAgain => "refused_again",
+            Self::OrganizationGone => "organization_gone",
+            Self::InteractionNeeded => "interaction_needed",
+            Self::Misconfigured => "misconfigured",
+            Self::Rejected => "rejected",
+            Self::Upstream => "upstream",
+            Self::TimedOut => "timed_out",
+            Self::Busy => "busy",
+            Self::CircuitOpen => "circuit_open",
+            Self::OtherOrganization => "other_organization",
+            Self::Unverified => "unverified",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

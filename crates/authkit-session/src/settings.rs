@@ -1,0 +1,281 @@
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use aws_lc_rs::hmac;
+use url::{Host, Url};
+
+use crate::{
+    client::Client,
+    clock::Clock,
+    config::{Config, CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
+    config_error::{ConfigError, ConfigProblem},
+    seal::KeyRing,
+    set_cookie::CookieRules,
+    transport::{Https, Transport},
+    verify::Rules,
+};
+
+/// A [`Config`] that was checked: what holds for every request.
+#[derive(Debug)]
+pub struct Settings {
+    client_id: Box<str>,
+    redirect_uri: Url,
+    public_origin: Box<str>,
+    login_path: Box<str>,
+    logout_path: Box<str>,
+    after_logout: Box<str>,
+    clock: Clock,
+    pub(crate) cookies: CookieRules,
+    pub(crate) rules: Rules,
+}
+
+impl Settings {
+    /// The client id of the service at WorkOS.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Where WorkOS sends the browser back to.
+    pub fn redirect_uri(&self) -> &Url {
+        &self.redirect_uri
+    }
+
+    /// The path of the callback endpoint, as the browser sees it.
+    pub fn callback_path(&self) -> &str {
+        self.redirect_uri.path()
+    }
+
+    /// Scheme, host and port under which browsers know the service, such as `https://app.example.com`.
+    pub fn public_origin(&self) -> &str {
+        &self.public_origin
+    }
+
+    /// The path of the sign-in endpoint, as the browser sees it.
+    pub fn login_path(&self) -> &str {
+        &self.login_path
+    }
+
+    /// The path of the sign-out endpoint, as the browser sees it.
+    pub fn logout_path(&self) -> &str {
+        &self.logout_path
+    }
+
+    /// Where a browser ends up after signing out: a path of this service, or an absolute URL.
+    pub fn after_logout(&self) -> &str {
+        &self.after_logout
+    }
+
+    /// The name of the session cookie.
+    pub fn cookie_name(&self) -> &str {
+        self.cookies.name()
+    }
+
+    /// How cookies of this service are written.
+    pub fn cookies(&self) -> &CookieRules {
+        &self.cookies
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// Everything that a checked configuration becomes.
+pub(crate) struct Checked {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) ring: KeyRing,
+    /// Names sessions in logs.
+    pub(crate) log_key: hmac::Key,
+}
+
+/// Checks a configuration and reports every problem at once.
+pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
+    let mut problems = Vec::new();
+    let mut keep = |problem: Option<ConfigProblem>| problems.extend(problem);
+
+    keep(wanted(
+        !config.client_id.is_empty(),
+        "WORKOS_CLIENT_ID",
+        "the client id of the WorkOS dashboard",
+    ));
+    keep(wanted(
+        !config.api_key.expose().is_empty(),
+        "WORKOS_API_KEY",
+        "an API key of the WorkOS dashboard",
+    ));
+    keep(wanted(
+        config.api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()),
+        "WORKOS_API_KEY",
+        "visible ASCII characters only",
+    ));
+    let redirect_uri =
+        Url::parse(&config.redirect_uri).ok().filter(|uri| uri.has_host() && is_web(uri));
+    keep(wanted(redirect_uri.is_some(), "WORKOS_REDIRECT_URI", "an absolute http or https URL"));
+    let base = api_base(&config.base_url);
+    keep(wanted(
+        base.is_some(),
+        "WORKOS_BASE_URL",
+        "an https URL, or an http URL of a loopback address",
+    ));
+    let browser_base = config.authorize_base_url.as_ref().map_or(base.clone(), |url| api_base(url));
+    keep(wanted(
+        browser_base.is_some() || config.authorize_base_url.is_none(),
+        "WORKOS_AUTHORIZE_BASE_URL",
+        "an https URL, or an http URL of a loopback address",
+    ));
+    keep(wanted(config.leeway <= MAX_LEEWAY, "the leeway", "at most 60 seconds"));
+    for (name, path) in
+        [("the login path", &config.login_path), ("the logout path", &config.logout_path)]
+    {
+        keep(wanted(
+            is_path(path),
+            name,
+            "a path that starts with one `/`, without query or fragment",
+        ));
+    }
+    keep(wanted(
+        is_path(config.after_logout.split(['?', '#']).next().unwrap_or_default())
+            || Url::parse(&config.after_logout).is_ok_and(|url| is_web(&url)),
+        "the target after sign-out",
+        "a path that starts with one `/`, or an absolute http or https URL",
+    ));
+    problems.extend(cookie_problems(&config, redirect_uri.as_ref()));
+    let ring = KeyRing::new(
+        config.seal_format,
+        &config.password,
+        &config.other_passwords,
+        config.neighbours,
+    );
+    let ring = ring.map_err(|problem| problems.push(problem)).ok();
+    let transport = match config.transport {
+        Some(transport) => Some(transport),
+        None => Https::new()
+            .map(|https| Arc::new(https) as Arc<dyn Transport>)
+            .map_err(|_| problems.push(ConfigProblem::Transport))
+            .ok(),
+    };
+    ConfigError::check(problems)?;
+
+    let (Some(redirect_uri), Some(base), Some(browser_base), Some(ring), Some(transport)) =
+        (redirect_uri, base, browser_base, ring, transport)
+    else {
+        unreachable!("what is missing was reported above");
+    };
+    let cookies = CookieRules::new(
+        &config.cookie_name,
+        config.cookie_domain.as_deref(),
+        config.cookie_lifetime,
+        config.same_site,
+        config.cookie_prefix,
+        redirect_uri.scheme() == "https",
+    );
+    let log_key = hmac::Key::new(hmac::HMAC_SHA256, config.api_key.expose().as_bytes());
+    let client = Client::new(
+        &config.client_id,
+        config.api_key,
+        redirect_uri.as_str(),
+        (base, browser_base),
+        config.clock.clone(),
+        transport,
+    );
+    let settings = Settings {
+        public_origin: redirect_uri.origin().ascii_serialization().into(),
+        redirect_uri,
+        login_path: config.login_path.into(),
+        logout_path: config.logout_path.into(),
+        after_logout: config.after_logout.into(),
+        clock: config.clock,
+        cookies,
+        rules: Rules {
+            client_id: config.client_id.clone().into(),
+            issuers: config.issuers,
+            audiences: config.audiences,
+            leeway: config.leeway.as_secs(),
+        },
+        client_id: config.client_id.into(),
+    };
+    Ok(Checked { settings, client, ring, log_key })
+}
+
+fn cookie_problems(config: &Config, redirect_uri: Option<&Url>) -> Vec<ConfigProblem> {
+    let secure = redirect_uri.is_none_or(|uri| uri.scheme() == "https");
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    [
+        wanted(
+            !config.cookie_name.is_empty()
+                && config.cookie_name.len() <= 64
+                && config.cookie_name.bytes().all(token),
+            "WORKOS_COOKIE_NAME",
+            "1 to 64 characters of an HTTP token",
+        ),
+        wanted(
+            !config.cookie_name.starts_with("__"),
+            "WORKOS_COOKIE_NAME",
+            "a name without a prefix; `with_host_prefix` adds it",
+        ),
+        wanted(
+            config.cookie_prefix == CookiePrefix::Plain
+                || (secure && config.cookie_domain.is_none()),
+            "the `__Host-` prefix",
+            "used with https and without a cookie domain (RFC 6265bis section 4.1.3.2)",
+        ),
+        wanted(
+            config.same_site != SameSite::None || secure,
+            "WORKOS_COOKIE_SAMESITE",
+            "`lax` on plain http: browsers drop `SameSite=None` without `Secure`",
+        ),
+        match config.cookie_lifetime {
+            CookieLifetime::Browser => None,
+            CookieLifetime::MaxAge(age) => wanted(
+                age <= MAX_COOKIE_AGE && age.as_secs() > 0,
+                "WORKOS_COOKIE_MAX_AGE",
+                "1 to 34560000 seconds (400 days, RFC 6265bis section 5.5)",
+            ),
+        },
+        config.cookie_domain.as_ref().zip(redirect_uri).and_then(|(domain, uri)| {
+            wanted(
+                is_under(uri, domain),
+                "WORKOS_COOKIE_DOMAIN",
+                "the host of the redirect URI or a domain above it",
+            )
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn wanted(holds: bool, setting: &'static str, wants: &'static str) -> Option<ConfigProblem> {
+    (!holds).then(|| ConfigProblem::invalid(setting, wants))
+}
+
+fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+}
+
+/// A base that the API key may be sent to.
+fn api_base(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    let loopback = match url.host()? {
+        Host::Domain(domain) => domain == "localhost" || domain.ends_with(".localhost"),
+        Host::Ipv4(ip) => IpAddr::V4(ip).is_loopback(),
+        Host::Ipv6(ip) => IpAddr::V6(ip).is_loopback(),
+    };
+    (url.scheme() == "https" || (url.scheme() == "http" && loopback)).then_some(url)
+}
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
+}
+
+/// RFC 6265bis section 5.1.3: the host itself or a domain above it, but no bare top-level domain.
+fn is_under(uri: &Url, domain: &str) -> bool {
+    let domain = domain.trim_start_matches('.').to_ascii_lowercase();
+    let Some(Host::Domain(host)) = uri.host() else { return false };
+    domain.contains('.') && (host == domain || host.ends_with(&format!(".{domain}")))
+}
+
+const MAX_LEEWAY: Duration = Duration::from_secs(60);

@@ -1,0 +1,190 @@
+//! How sessions begin and end: sign-in, sign-out.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use tokio::runtime::Handle;
+
+use crate::{
+    authenticator::Authenticator,
+    core::{Core, Presented, Sealed},
+    decide::Verdict,
+    error::{Error, ErrorKind},
+    jar::{self, Seen},
+    jwks::FetchFor,
+    jwt::Unverified,
+    payload::{Answer, Payload},
+    pkce::PkceVerifier,
+    seal::{Attempts, Form},
+    session::VerifiedSession,
+    set_cookie::SessionLifetime,
+    task::Task,
+};
+
+/// A session that has just begun, and the cookies that keep it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SignedIn {
+    /// The session.
+    pub session: Arc<VerifiedSession>,
+    /// The `Set-Cookie` values of the response.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+/// A session that has ended here.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SignedOut {
+    /// Its id, where the request's cookie could be opened: for [`Client::logout_url`](crate::Client::logout_url).
+    pub session_id: Option<String>,
+    /// The `Set-Cookie` values of the response.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+impl Authenticator {
+    /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any.
+    ///
+    /// The code is sent once: what became of it after a lost answer cannot be known.
+    ///
+    /// # Errors
+    ///
+    /// Those of a call to WorkOS; [`ErrorKind::Unverified`] where its tokens cannot be verified, and
+    /// [`ErrorKind::Seal`] where the session is too large for cookies.
+    pub async fn exchange_code(
+        &self,
+        code: &str,
+        verifier: &PkceVerifier,
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, Error> {
+        let body = self.core.client.exchange_code(code, verifier).await?;
+        self.start_session(&body, headers).await
+    }
+
+    /// Begins the session of an answer of WorkOS, in place of the one in `headers`, if any.
+    ///
+    /// `answer` is the JSON body of a successful `POST /user_management/authenticate`: for applications that sign
+    /// users in by other calls, such as the `workos` crate's password or magic-code ones. Its token is verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
+    /// verified, and [`ErrorKind::Seal`] where the session is too large for cookies.
+    pub async fn start_session(
+        &self,
+        answer: &[u8],
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, Error> {
+        let core = &self.core;
+        let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
+        let sealed = core.seal_new(&answer)?;
+        let begun = core.verified(&sealed).await?;
+        let seen = core.replace(headers, &begun);
+        let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
+        let cookies = &core.settings.cookies;
+        let mut set_cookies = cookies.session(&sealed, lifetime, seen).map_err(|_| {
+            tracing::error!("a new session is too large for cookies");
+            Error::new(ErrorKind::Seal)
+        })?;
+        set_cookies.extend(cookies.delete_other_scope(seen));
+        Ok(SignedIn { session: begun, set_cookies })
+    }
+
+    /// Ends the session of a request here and, in the background, at WorkOS. Works with expired sessions too.
+    ///
+    /// From now on no response sets its cookie again, and its cookie is refused by this process.
+    pub fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
+        let core = &self.core;
+        let (sessions, seen) = core.opened(headers);
+        let mut session_id = None;
+        for sealed in &sessions {
+            core.end(sealed);
+            session_id = session_id.or_else(|| sealed.says.sid.clone());
+        }
+        if let Some(id) = &session_id {
+            tracing::info!(session = core.log_word(id), "signed out");
+            core.revoke_in_background(id.clone());
+        }
+        let mut set_cookies = core.settings.cookies.delete_session(seen);
+        set_cookies.extend(core.settings.cookies.delete_other_scope(seen));
+        SignedOut { session_id, set_cookies }
+    }
+}
+
+impl Core {
+    /// Seals a new session in the configured format.
+    fn seal_new(&self, answer: &Answer<'_>) -> Result<String, Error> {
+        let ring = self.ring.load();
+        let target = ring.target(None);
+        let (Form::Configured(format) | Form::Replaced(format)) = target.form else {
+            return Err(Error::new(ErrorKind::Seal));
+        };
+        self.seal(&Payload::fresh(format, answer), &target).map_err(|_| Error::new(ErrorKind::Seal))
+    }
+
+    /// Verifies a session that WorkOS has just begun, with new keys if it takes them.
+    async fn verified(&self, sealed: &str) -> Result<Arc<VerifiedSession>, Error> {
+        for _ in 0..2 {
+            let presented = self.examine(sealed.as_bytes(), Seen::default(), &mut Attempts::new());
+            match (presented.verdict, presented.session) {
+                (Verdict::Good | Verdict::Expiring, Some(session)) => return Ok(session),
+                (Verdict::NoKeys | Verdict::UnknownKey, _) => {
+                    if let Some(keys) = self.jwks.fetch(FetchFor::OwnAnswer) {
+                        keys.over().await;
+                    }
+                }
+                (verdict, _) => {
+                    tracing::error!(?verdict, "a new session cannot be verified");
+                    break;
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Unverified))
+    }
+
+    /// Ends the session that the request brought, since another one begins.
+    fn replace(&self, headers: &HeaderMap, begun: &VerifiedSession) -> Seen {
+        let (sessions, seen) = self.opened(headers);
+        for sealed in
+            sessions.iter().filter(|sealed| sealed.says.sid.as_deref() != Some(begun.session_id()))
+        {
+            self.end(sealed);
+        }
+        seen
+    }
+
+    /// Every session among the request's cookies, whatever its token is worth.
+    fn opened(&self, headers: &HeaderMap) -> (Vec<Sealed>, Seen) {
+        let found = jar::find(headers, self.settings.cookie_name());
+        let mut attempts = Attempts::new();
+        let examine =
+            |candidate: &[u8]| -> Presented { self.examine(candidate, found.seen, &mut attempts) };
+        (
+            found
+                .candidates
+                .iter()
+                .map(AsRef::as_ref)
+                .map(examine)
+                .filter_map(|it| it.opened)
+                .collect(),
+            found.seen,
+        )
+    }
+
+    fn end(&self, sealed: &Sealed) {
+        let now = self.settings.clock().monotonic();
+        self.table().lineages.end(sealed.token(), sealed.says.sid.as_deref(), now);
+    }
+
+    /// The browser ends the session by going to the logout URL; this ends it even if it does not.
+    fn revoke_in_background(self: &Arc<Self>, session_id: String) {
+        if Handle::try_current().is_err() {
+            return;
+        }
+        let task = Task::begin(self);
+        tokio::spawn(async move {
+            if let Err(error) = task.core().client.revoke(&session_id).await {
+                tracing::debug!(%error, "a signed-out session was not revoked");
+            }
+        });
+    }
+}

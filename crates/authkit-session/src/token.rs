@@ -1,0 +1,67 @@
+use std::fmt;
+
+use aws_lc_rs::digest;
+
+use crate::secret::Secret;
+
+/// The short-lived JWT of a session. Its [`Debug`] output is redacted.
+#[derive(Clone)]
+pub struct AccessToken(Secret);
+
+impl AccessToken {
+    /// Wraps the JWT in its compact form.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(Secret::new(token))
+    }
+
+    /// The JWT, to be sent to another service as a bearer token.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(<redacted>)")
+    }
+}
+
+/// The long-lived secret that buys a new pair of tokens, once. Its [`Debug`] output is redacted.
+#[derive(Clone)]
+pub struct RefreshToken(Secret);
+
+impl RefreshToken {
+    /// Wraps the token.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(Secret::new(token))
+    }
+
+    /// The token itself.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// What the tables of refreshes know a token by.
+    pub(crate) fn hash(&self) -> TokenHash {
+        let digest = digest::digest(&digest::SHA256, self.expose().as_bytes());
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest.as_ref());
+        TokenHash(hash)
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshToken(<redacted>)")
+    }
+}
+
+/// SHA-256 of a refresh token: names a token without being one.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub(crate) struct TokenHash([u8; 32]);
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenHash({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}

@@ -1,0 +1,109 @@
+//! What is known of an opened session: signature first, then whose it is, then its time.
+
+use crate::{
+    decide::Verdict,
+    jwt::{Jwt, Unverified},
+    keys::{KeySet, Signature},
+    payload::Payload,
+    session::{Claims, VerifiedSession},
+    user::{Impersonator, User},
+};
+
+/// What an access token has to be, beyond its signature.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) client_id: Box<str>,
+    pub(crate) issuers: Option<Vec<String>>,
+    pub(crate) audiences: Option<Vec<String>>,
+    /// How far clocks may be apart, in seconds.
+    pub(crate) leeway: u64,
+}
+
+/// Judges what a cookie held at `now`, in Unix seconds. The session is there if its token's signature verified and
+/// its user is the cookie's.
+pub(crate) fn verify(
+    payload: &Payload,
+    keys: Option<&KeySet>,
+    rules: &Rules,
+    now: u64,
+) -> (Verdict, Option<VerifiedSession>) {
+    let Some(keys) = keys else { return (Verdict::NoKeys, None) };
+    let Some(jwt) = Jwt::parse(payload.access_token.expose()) else {
+        return (Verdict::BadSignature, None);
+    };
+    match keys.verify(&jwt) {
+        Signature::UnknownKey => {
+            let made = Unverified::of(payload.access_token.expose()).iat.unwrap_or(0);
+            let verdict =
+                if keys.fetched_unix <= made { Verdict::UnknownKey } else { Verdict::BadSignature };
+            return (verdict, None);
+        }
+        Signature::Bad => return (Verdict::BadSignature, None),
+        Signature::Good => {}
+    }
+    let Some(claims) = jwt.claims::<Claims>() else { return (Verdict::BadSignature, None) };
+    let user = payload.user.as_ref().and_then(|user| serde_json::from_str::<User>(user.get()).ok());
+    let actor = claims.act.as_ref().map(|actor| actor.sub.as_str());
+    if user.as_ref().is_some_and(|user| user.id != claims.sub)
+        || payload
+            .impersonator
+            .as_ref()
+            .is_some_and(|impersonator| Some(impersonator.email.as_str()) != actor)
+    {
+        return (Verdict::WrongSubject, None);
+    }
+    if !is_ours(&claims, rules) {
+        return (Verdict::NotOurs, None);
+    }
+    let verdict = match (when(&claims, rules.leeway, now), &user) {
+        (Verdict::Good | Verdict::Expiring, None) => Verdict::NoUser,
+        (verdict, _) => verdict,
+    };
+    // The signed claim names who impersonates; the cookie only adds why.
+    let impersonator = claims.act.as_ref().map(|actor| Impersonator {
+        email: actor.sub.clone(),
+        reason: payload.impersonator.as_ref().and_then(|impersonator| impersonator.reason.clone()),
+    });
+    let session = user.map(|user| VerifiedSession {
+        claims,
+        user,
+        impersonator,
+        authentication_method: payload.authentication_method.clone(),
+        access_token: payload.access_token.clone(),
+    });
+    (verdict, session)
+}
+
+/// Whether a token is a session's and meant for us. Tokens of other kinds name a user in `sub` too.
+fn is_ours(claims: &Claims, rules: &Rules) -> bool {
+    let listed = |list: &Option<Vec<String>>, matches: &dyn Fn(&str) -> bool| {
+        list.as_ref().is_none_or(|list| list.iter().any(|one| matches(one)))
+    };
+    !claims.sub.is_empty()
+        && claims.sid.starts_with("session_")
+        && claims.scope.is_none()
+        && claims.client_id.as_deref().is_none_or(|client_id| client_id == &*rules.client_id)
+        && listed(&rules.issuers, &|issuer| claims.iss.as_deref() == Some(issuer))
+        && listed(&rules.audiences, &|audience| {
+            claims.aud.as_ref().is_some_and(|aud| aud.contains(audience))
+        })
+}
+
+/// Where `now` is in a token's time.
+fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
+    if claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(leeway)) {
+        Verdict::NotYetValid
+    } else if now >= claims.exp.saturating_add(leeway) {
+        Verdict::Expired
+    } else if claims.exp.saturating_sub(now) <= refresh_window(claims.lifetime()) {
+        Verdict::Expiring
+    } else {
+        Verdict::Good
+    }
+}
+
+/// How long before its end a token of this lifetime is refreshed, in seconds.
+fn refresh_window(lifetime: u64) -> u64 {
+    let window = if lifetime <= 300 { 30 } else { 60 };
+    window.min(lifetime / 3)
+}
