@@ -141,9 +141,7 @@ impl Emulator {
 
     /// Sets every count of [`calls`](Self::calls) and [`exchanges`](Self::exchanges) to 0.
     pub fn reset_calls(&self) {
-        let mut state = self.shared.lock();
-        state.calls.reset();
-        state.exchanges = 0;
+        self.shared.lock().reset_counts();
     }
 
     /// Makes something go wrong; see [`Fault`].

@@ -124,6 +124,28 @@ pub(crate) enum Kind {
     Twisted(Twist),
 }
 
+impl Kind {
+    /// The name that the control API uses.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Instead(_) => "status",
+            Self::LatencyBefore(_) => "latency",
+            Self::LatencyAfter(_) => "late_reply",
+            Self::ResetBefore => "reset_before",
+            Self::ResetAfter => "reset_after",
+            Self::Truncated => "truncated",
+            Self::Slow { .. } => "slow",
+            Self::Huge { .. } => "huge",
+            Self::Twisted(Twist::None) => "none",
+            Self::Twisted(Twist::StrictRotation) => "strict_rotation",
+            Self::Twisted(Twist::NewSessionId) => "new_session_id",
+            Self::Twisted(Twist::NoRefreshToken) => "no_refresh_token",
+            Self::Twisted(Twist::ClockAhead(_)) => "clock_ahead",
+            Self::Twisted(Twist::ClockBehind(_)) => "clock_behind",
+        }
+    }
+}
+
 /// An answer given in place of the endpoint's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Instead {
@@ -139,9 +161,13 @@ impl Fault {
     ///
     /// If `status` is not between 200 and 999.
     pub fn status(status: u16) -> Self {
-        let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
-        let status = status.expect("a final status code");
-        Self::new(Kind::Instead(Instead { status, headers: Vec::new(), body: Bytes::new() }))
+        Self::try_status(status).expect("a final status code")
+    }
+
+    pub(crate) fn try_status(status: u16) -> Option<Self> {
+        let status =
+            StatusCode::from_u16(status).ok().filter(|status| !status.is_informational())?;
+        Some(Self::new(Kind::Instead(Instead { status, headers: Vec::new(), body: Bytes::new() })))
     }
 
     /// Waits, then does the work and answers.
@@ -245,14 +271,16 @@ impl Fault {
     /// # Panics
     ///
     /// If the name or the value is not a valid header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.try_header(name, value).expect("a valid header")
+    }
+
+    pub(crate) fn try_header(mut self, name: &str, value: &str) -> Option<Self> {
+        let (name, value) = (HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
         if let Kind::Instead(instead) = &mut self.kind {
-            let name = HeaderName::try_from(name).expect("a valid header name");
-            instead
-                .headers
-                .push((name, HeaderValue::try_from(value).expect("a valid header value")));
+            instead.headers.push((name, value));
         }
-        self
+        Some(self)
     }
 
     /// Sets the body of a [`status`](Self::status) fault (default empty).

@@ -3,13 +3,13 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{
     Form,
     extract::{Query, State},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use http::{StatusCode, Uri, header};
 
 use crate::{
     builder::SignIn,
-    pages::{self, SignInPage},
+    pages::{self, Purpose, SignInPage},
     redirects,
     seed::is_address,
     state::{CodeOutcome, Shared, State as Emulation},
@@ -29,7 +29,7 @@ pub(super) async fn show(
         Err(refused) => return refused.into_response(),
     };
     match state.config.sign_in {
-        SignIn::Interactive => Html(request.page(&state, &uri, None)).into_response(),
+        SignIn::Interactive => request.page(&state, &uri, None),
         SignIn::Automatic => request.sign_in_at_once(&mut state),
     }
 }
@@ -51,31 +51,26 @@ pub(super) async fn submit(
     if let Some(failure) = field("fail") {
         return match Failure::named(failure) {
             Some(failure) => request.fail(&mut state, failure),
-            None => pages::refusal("There is no such way to fail a sign-in.").into_response(),
+            None => pages::refusal("There is no such way to fail a sign-in."),
         };
     }
     let known = field("user").map(|id| state.directory.user(id).map(|user| user.id.clone()));
     let user_id = match (known, field("email")) {
         (Some(Some(user_id)), _) => user_id,
         (Some(None), _) => {
-            return Html(request.page(&state, &uri, Some("That user no longer exists.")))
-                .into_response();
+            return request.page(&state, &uri, Some("That user no longer exists."));
         }
         (None, Some(email)) if is_address(email) => state.user_or_sign_up(email),
         (None, Some(_) | None) => {
-            return Html(request.page(
-                &state,
-                &uri,
-                Some("Enter an e-mail address, or pick a user."),
-            ))
-            .into_response();
+            return request.page(&state, &uri, Some("Enter an e-mail address, or pick a user."));
         }
     };
     match request.organization_for(&state, &user_id, field("organization")) {
         Ok(organization_id) => request.succeed(&mut state, user_id, organization_id),
-        Err(Selection::Needed) => {
-            Html(pages::choose_organization(&state, &user_id, &uri)).into_response()
-        }
+        Err(Selection::Needed) => match state.directory.user(&user_id) {
+            Some(user) => pages::choose_organization(&state.directory, user, &uri),
+            None => request.page(&state, &uri, Some("That user no longer exists.")),
+        },
         Err(Selection::NotAMember) => request.refuse(Failure::NotAMember),
     }
 }
@@ -87,7 +82,7 @@ struct Authorization<'a> {
     provider: Option<&'a str>,
     organization_id: Option<&'a str>,
     login_hint: Option<&'a str>,
-    screen_hint: Option<&'a str>,
+    purpose: Purpose,
     challenge: Option<&'a str>,
 }
 
@@ -102,7 +97,7 @@ enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
-            Self::Page(text) => pages::refusal(text).into_response(),
+            Self::Page(text) => pages::refusal(text),
             Self::Redirect(uri) => (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response(),
         }
     }
@@ -133,7 +128,11 @@ impl<'a> Authorization<'a> {
             provider: field("provider"),
             organization_id: field("organization_id"),
             login_hint: field("login_hint"),
-            screen_hint: field("screen_hint"),
+            purpose: if field("screen_hint") == Some("sign-up") {
+                Purpose::SignUp
+            } else {
+                Purpose::SignIn
+            },
             challenge: field("code_challenge"),
         };
         let refused =
@@ -163,20 +162,22 @@ impl<'a> Authorization<'a> {
         Ok(request)
     }
 
-    fn page(&self, state: &Emulation, uri: &Uri, problem: Option<&str>) -> String {
-        pages::sign_in(&SignInPage {
-            state,
+    fn page(&self, state: &Emulation, uri: &Uri, problem: Option<&str>) -> Response {
+        let page = SignInPage {
+            directory: &state.directory,
             uri,
-            problem,
-            signing_up: self.screen_hint == Some("sign-up"),
+            redirect_uri: self.redirect_uri,
             organization_id: self.organization_id,
             login_hint: self.login_hint,
-        })
+            purpose: self.purpose,
+            problem,
+        };
+        page.render()
     }
 
     fn sign_in_at_once(&self, state: &mut Emulation) -> Response {
         let user_id = match self.login_hint {
-            Some(email) if self.screen_hint == Some("sign-up") && is_address(email) => {
+            Some(email) if self.purpose == Purpose::SignUp && is_address(email) => {
                 Some(state.user_or_sign_up(email))
             }
             Some(email) => state.directory.user_by_email(email).map(|user| user.id.clone()),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, Query, State},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
@@ -36,13 +36,13 @@ pub(super) async fn logout(
         Some(uri) if redirects::may_return_to(uri, &state.config) => Some(uri),
         Some(_) => {
             let text = "The return_to address is neither on this machine nor one of the seed's logout_uris.";
-            return pages::refusal(text).into_response();
+            return pages::refusal(text);
         }
         None => state.config.logout_uris.first().map(String::as_str),
     };
     let answer = match return_to {
         Some(uri) => (StatusCode::FOUND, [(header::LOCATION, uri.to_owned())]).into_response(),
-        None => Html(pages::signed_out()).into_response(),
+        None => pages::signed_out(),
     };
     let now = state.now();
     state.sessions.end(&session_id, now);

@@ -70,6 +70,11 @@ impl State {
     pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
     }
+
+    pub(crate) fn reset_counts(&mut self) {
+        self.calls.reset();
+        self.exchanges = 0;
+    }
 }
 
 #[derive(Debug)]

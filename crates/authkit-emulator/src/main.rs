@@ -1,0 +1,80 @@
+//! `authkit-emulator`: WorkOS AuthKit on this machine, as a program.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use authkit_emulator::Emulator;
+use tokio::signal::ctrl_c;
+
+use crate::cli::{Command, Options};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = match cli::parse(env::args_os(), |name| env::var(name).ok()) {
+        Ok(Command::Help) => say(cli::HELP),
+        Ok(Command::Version) => say(concat!("authkit-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Run(options)) => run(*options).await,
+        Err(problem) => Err(problem),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("authkit-emulator: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Options { port, builder }: Options) -> Result<(), String> {
+    let emulator = builder.start().await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} is taken; choose another with --port, or 0 for one that is free")
+        }
+        _ => format!("cannot listen on 127.0.0.1:{port}: {error}"),
+    })?;
+    say(&greeting(&emulator))?;
+    ctrl_c().await.map_err(|error| format!("cannot wait for ctrl-c: {error}"))
+}
+
+fn greeting(emulator: &Emulator) -> String {
+    let mut text = format!(
+        "AuthKit emulator on {} (this machine only; ctrl-c stops it)\n\nFor your service:\n\n",
+        emulator.url()
+    );
+    for (name, value) in emulator.env() {
+        text.push_str(&format!("export {name}={value}\n"));
+    }
+    text.push_str("\nUsers:\n\n");
+    for user in emulator.users() {
+        let memberships: Vec<String> = user
+            .memberships
+            .iter()
+            .map(|membership| format!("{} ({})", membership.organization_name, membership.role))
+            .collect();
+        let mut line = format!("  {:<28} {}", user.email, memberships.join(", "));
+        if let Some(impersonator) = &user.impersonated_by {
+            line.push_str(&format!("  impersonated by {impersonator}"));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Prints, unless nobody reads: a closed pipe is no error of ours.
+fn say(text: &str) -> Result<(), String> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot print: {error}"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

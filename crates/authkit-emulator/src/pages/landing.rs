@@ -1,0 +1,104 @@
+use std::fmt::{self, Display};
+
+use axum::response::Response;
+use http::StatusCode;
+
+use super::{
+    layout::{Avatar, Text, Width, page},
+    sign_in::Tags,
+};
+use crate::state::State;
+
+/// The page at `/`: who there is, what to set, what there is to call.
+pub(crate) fn landing(state: &State) -> Response {
+    page(StatusCode::OK, "Overview", Width::Wide, &Content(state))
+}
+
+struct Content<'a>(&'a State);
+
+impl Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(state) = self;
+        let config = &state.config;
+        write!(
+            f,
+            r#"<h1>AuthKit emulator</h1>
+<p class="lead">WorkOS AuthKit in memory, on this machine only. Everything here is gone when it stops.</p>
+<h2>Settings for your service</h2>
+<pre>WORKOS_BASE_URL={url}
+WORKOS_CLIENT_ID={client_id}
+WORKOS_API_KEY={api_key}
+WORKOS_ISSUER={issuer}</pre>
+<h2>Users</h2>
+<ul class="people">
+"#,
+            url = Text(&config.url),
+            client_id = Text(&config.client_id),
+            api_key = Text(&config.api_key),
+            issuer = Text(&config.issuer),
+        )?;
+        for user in state.directory.users() {
+            let name = user.display_name();
+            writeln!(
+                f,
+                r#"<li>{avatar}<span class="who"><span class="name">{name}</span><span class="email">{email}</span><span class="tags">{tags}</span></span></li>"#,
+                avatar = Avatar(&name),
+                name = Text(&name),
+                email = Text(&user.email),
+                tags = Tags { user, directory: &state.directory },
+            )?;
+        }
+        writeln!(f, "</ul>")?;
+        let emulated = ENDPOINTS
+            .map(|(route, purpose)| (route.replace("{client_id}", &config.client_id), purpose));
+        table(
+            f,
+            "Emulated endpoints",
+            emulated.iter().map(|(route, purpose)| (route.as_str(), *purpose)),
+        )?;
+        table(f, "Control", CONTROLS.into_iter())?;
+        writeln!(
+            f,
+            r#"<p class="note">For example, two answers of 503 to the next refreshes or code exchanges:</p>
+<pre>curl {url}/_emulator/faults --json '{{"kind":"status","status":503,"times":2}}'</pre>"#,
+            url = Text(&config.url),
+        )
+    }
+}
+
+fn table<'a>(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    rows: impl Iterator<Item = (&'a str, &'a str)>,
+) -> fmt::Result {
+    writeln!(f, r#"<h2>{title}</h2><div class="scroll"><table>"#)?;
+    for (route, purpose) in rows {
+        writeln!(f, "<tr><td><code>{}</code></td><td>{}</td></tr>", Text(route), Text(purpose))?;
+    }
+    writeln!(f, "</table></div>")
+}
+
+const ENDPOINTS: [(&str, &str); 7] = [
+    ("GET /user_management/authorize", "sign-in page"),
+    (
+        "POST /user_management/authenticate",
+        "authorization codes, refresh tokens, passwords, organization selection",
+    ),
+    ("GET /sso/jwks/{client_id}", "public keys"),
+    ("GET /user_management/sessions/jwks/{client_id}", "the same"),
+    ("GET /user_management/sessions/logout", "sign-out"),
+    ("POST /user_management/sessions/revoke", "ends a session, with the API key"),
+    ("GET /user_management/users/{id}/sessions", "a user's sessions, with the API key"),
+];
+
+const CONTROLS: [(&str, &str); 9] = [
+    ("GET /_emulator/state", "counts, clock, settings, keys and faults to come"),
+    ("POST /_emulator/faults", "adds a fault"),
+    ("DELETE /_emulator/faults", "forgets the faults to come"),
+    ("POST /_emulator/clock", "{\"advance\": seconds}"),
+    ("POST /_emulator/settings", "{\"token_ttl\": seconds, \"replay_grace\": seconds}, 0 for none"),
+    ("POST /_emulator/sessions/revoke", "{\"session_id\": id}"),
+    ("POST /_emulator/keys", "publishes a new key; {\"sign\": true} signs with it at once"),
+    ("DELETE /_emulator/keys/{kid}", "stops publishing a key"),
+    ("DELETE /_emulator/counts", "sets the counts to 0"),
+];
