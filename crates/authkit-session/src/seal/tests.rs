@@ -18,6 +18,7 @@ const PW64_OTHER: &str = "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7Dc=";
 #[derive(Deserialize)]
 struct Vector {
     id: String,
+    producer: String,
     format: String,
     password: String,
     sealed: String,
@@ -499,8 +500,7 @@ fn seals_are_counted_across_a_change_of_ring() {
     }
     assert_eq!(before.seals(), 3);
 
-    let after = ring(SealFormat::Ruby, PW64_OTHER, &[PW64], Neighbours::Unpinned);
-    after.continue_from(&before);
+    let after = before.reloaded(&password(PW64_OTHER), &[password(PW64)]).unwrap();
     assert_eq!(after.seals(), 3, "the old password's key is the most used");
     let node = ring(SealFormat::Node, PW64, &[], Neighbours::Unpinned);
     node.target(None).seal(b"{}", NOW).unwrap();
@@ -545,4 +545,101 @@ fn formats_have_words() {
         refused.to_string(),
         "WORKOS_SEAL_FORMAT has to be one of ruby, ruby6, go, rust, python, node"
     );
+}
+
+/// The cells of the `nth` table of the documentation, without its head.
+fn documented(nth: usize) -> (Vec<String>, Vec<Vec<String>>) {
+    let text = include_str!("../../../../docs/formats.md");
+    let cells = |line: &str| {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let tables: Vec<Vec<&str>> = text
+        .split("\n\n")
+        .filter(|block| block.starts_with('|'))
+        .map(|block| block.lines().collect())
+        .collect();
+    let table = &tables[nth];
+    (cells(table[0]), table[2..].iter().map(|line| cells(line)).collect())
+}
+
+/// What our row says of a value: whether it opens, and what a refresh makes of it.
+fn abilities(vector: &Vector, sealed: &str) -> (&'static str, &'static str) {
+    let ring = vector.ring();
+    match open(&ring, sealed.as_bytes()) {
+        Ok(opened) => (
+            "yes",
+            if kind(&ring.target(Some(opened.seal))) == "kept" { "on refresh" } else { "no" },
+        ),
+        Err(_) => ("no", "no"),
+    }
+}
+
+#[test]
+fn formats_are_as_documented() {
+    let (head, rows) = documented(0);
+    assert_eq!(head[2..], ["read", "write", "cookie password", "key", "JSON keys"]);
+    assert_eq!(rows.len(), SealFormat::ALL.len() + 2);
+
+    for (row, format) in rows.iter().zip(SealFormat::ALL) {
+        let default = if format == SealFormat::default() { " (default)" } else { "" };
+        let style = match format.key_style() {
+            KeyStyle::Snake => "snake_case",
+            KeyStyle::Camel => "camelCase",
+        };
+        assert_eq!(row[0], format!("`{format}`{default}"));
+        assert_eq!([&row[2], &row[3]], ["yes", "yes"], "{format}: every_format_round_trips");
+        assert_eq!((&*row[4], &*row[6]), (format.password_rule(), style), "{format}");
+    }
+
+    let node = Vector::of(Class::Good).find(|vector| vector.format == "iron").unwrap();
+    let kotlin = node.sealed.strip_suffix("~2").unwrap();
+    let (read, write) = abilities(&node, kotlin);
+    assert_eq!([&rows[6][1], &rows[6][2], &rows[6][3]], ["Kotlin", read, write]);
+
+    let php = Vector::of(Class::Good).find(|vector| vector.format == "secretbox").unwrap();
+    let (read, write) = abilities(&php, &php.sealed);
+    assert_eq!(read, if cfg!(feature = "php") { "yes" } else { "no" });
+    assert_eq!([&rows[7][1], &rows[7][2], &rows[7][3]], ["PHP", "feature `php`", write]);
+}
+
+#[test]
+fn we_read_whose_cookies_we_say_we_read() {
+    let (head, rows) = documented(1);
+    let ours = &rows[0];
+    assert_eq!(ours[0], "**authkit-tower**");
+
+    // Column -> producers of golden cookies; Kotlin's differ from Node's in having no suffix.
+    let producers: [(&str, &[&str]); 7] = [
+        ("Ruby 7+", &["workos-ruby", "workos-ruby-7"]),
+        ("Ruby 5, 6", &["workos-ruby-6", "workos-ruby-5"]),
+        ("Go", &["workos-go"]),
+        ("Rust", &["workos-rust", "workos-rust session.rs"]),
+        ("Python", &["workos-python", "workos-python-5"]),
+        ("Node, authkit-*", &["workos-node", "workos-node-7", "authkit-session", "iron-session"]),
+        ("PHP", &["workos-php"]),
+    ];
+    for (column, producers) in producers {
+        let said = &ours[head.iter().position(|cell| cell == column).unwrap()];
+        let mut seen = 0;
+        for vector in
+            Vector::of(Class::Good).filter(|vector| producers.contains(&&*vector.producer))
+        {
+            let read = open(&vector.ring(), vector.sealed.as_bytes()).is_ok();
+            let expected = said == "yes" || (said == "`php`" && cfg!(feature = "php"));
+            assert_eq!(read, expected, "{}", vector.id);
+            seen += 1;
+        }
+        assert!(seen > 0, "{column} has golden cookies");
+    }
+    assert_eq!(ours.len(), 1 + producers.len() + ["Kotlin", ".NET", "React Router, Remix"].len());
+
+    // .NET: base64( salt 16 · nonce 12 · tag 16 · ciphertext )~2. React Router: base64( JSON ).signature.
+    let ring = ring(SealFormat::Ruby, PW64, &[], Neighbours::Unpinned);
+    assert_eq!(head[9..], [".NET", "React Router, Remix"]);
+    assert_eq!(ours[9..], ["no", "no"]);
+    let net = format!("{}~2", "A".repeat(80));
+    let remix = "eyJqd3QiOiJGZTI2LjIqMSJ9.c2lnbmF0dXJl";
+    for value in [net.as_str(), remix] {
+        assert_eq!(open(&ring, value.as_bytes()).err(), Some(SealError::Malformed));
+    }
 }
