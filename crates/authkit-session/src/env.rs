@@ -188,3 +188,103 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         Some(format!("{scheme}://{}{port}", host.as_deref().unwrap_or("api.workos.com")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::SealFormat;
+
+    fn problems(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
+        let required = [
+            ("WORKOS_CLIENT_ID", "client_1"),
+            ("WORKOS_API_KEY", "sk_1"),
+            ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
+            ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
+        ];
+        let find = |name: &str| vars.iter().chain(&required).find(|(known, _)| *known == name);
+        let config = Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()));
+        config.err().map(ConfigError::into_problems).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_variable_is_read() {
+        let vars = [
+            ("WORKOS_CLIENT_ID", "client_1"),
+            ("WORKOS_API_KEY", "sk_1"),
+            ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
+            ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
+            (
+                "WORKOS_COOKIE_PASSWORD_OTHERS",
+                "another-password-of-32-bytes-or-more, third-password-of-32-bytes-or-more",
+            ),
+            ("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS", "true"),
+            ("WORKOS_SEAL_FORMAT", "node"),
+            ("WORKOS_COOKIE_NAME", "wos-session"),
+            ("WORKOS_COOKIE_DOMAIN", "example.com"),
+            ("WORKOS_COOKIE_MAX_AGE", "3600"),
+            ("WORKOS_COOKIE_SAMESITE", "None"),
+            ("WORKOS_ISSUER", "https://api.workos.com, https://auth.example.com"),
+            ("WORKOS_API_HOSTNAME", "localhost"),
+            ("WORKOS_API_PORT", "4100"),
+            ("WORKOS_API_HTTPS", "false"),
+            ("WORKOS_AUTHORIZE_BASE_URL", "https://auth.example.com"),
+        ];
+        let find = |name: &str| {
+            vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let config = Config::from_vars(find).unwrap();
+        assert_eq!(config.other_passwords.len(), 2);
+        assert_eq!(config.neighbours, crate::config::Neighbours::Pinned);
+        assert_eq!(config.seal_format, SealFormat::Node);
+        assert_eq!(config.cookie_name, "wos-session");
+        assert_eq!(config.cookie_domain.as_deref(), Some("example.com"));
+        assert_eq!(
+            config.cookie_lifetime,
+            crate::config::CookieLifetime::MaxAge(Duration::from_secs(3600))
+        );
+        assert_eq!(config.same_site, SameSite::None);
+        assert_eq!(config.issuers.as_ref().map(Vec::len), Some(2));
+        assert_eq!(config.base_url, "http://localhost:4100");
+        assert_eq!(config.authorize_base_url.as_deref(), Some("https://auth.example.com"));
+    }
+
+    #[test]
+    fn each_wrong_variable_is_named_and_an_empty_one_is_not_set() {
+        let cases: [(&str, &str, Option<&str>); 9] = [
+            ("WORKOS_SEAL_FORMAT", "java", Some("WORKOS_SEAL_FORMAT")),
+            ("WORKOS_SEAL_FORMAT", "", None),
+            ("WORKOS_COOKIE_MAX_AGE", "a week", Some("WORKOS_COOKIE_MAX_AGE")),
+            ("WORKOS_COOKIE_SAMESITE", "strict", Some("WORKOS_COOKIE_SAMESITE")),
+            ("WORKOS_COOKIE_SAMESITE", "LAX", None),
+            (
+                "WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS",
+                "maybe",
+                Some("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS"),
+            ),
+            ("WORKOS_BASE_URL", "http://workos.test", Some("WORKOS_BASE_URL")),
+            ("WORKOS_API_PORT", "many", Some("WORKOS_BASE_URL")),
+            ("WORKOS_API_KEY", "", Some("WORKOS_API_KEY is not set")),
+        ];
+        for (name, value, expected) in cases {
+            let found: Vec<_> = problems(&[(name, value)])
+                .iter()
+                .map(|problem| match problem {
+                    ConfigProblem::Invalid { setting, .. } => (*setting).to_owned(),
+                    other => other.to_string(),
+                })
+                .collect();
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_does_not_suit_the_format_is_reported_with_what_it_wants() {
+        assert_eq!(
+            problems(&[("WORKOS_SEAL_FORMAT", "rust")]),
+            [ConfigProblem::PasswordForFormat {
+                format: "rust",
+                wants: "exactly 64 hexadecimal characters (`openssl rand -hex 32`)",
+            }]
+        );
+    }
+}

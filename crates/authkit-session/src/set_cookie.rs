@@ -196,3 +196,144 @@ const MAX_COOKIE: usize = 4096;
 const MAX_PART: usize = 3_790;
 /// The longest session in all: nginx reads 8 KiB in one header line, and other cookies want room.
 const MAX_TOTAL: usize = 7 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, header};
+
+    use super::*;
+    use crate::jar;
+
+    fn rules(domain: Option<&str>, prefix: CookiePrefix, secure: bool) -> CookieRules {
+        CookieRules::new(
+            "wos_session",
+            domain,
+            CookieLifetime::MaxAge(Duration::from_secs(34_560_000)),
+            SameSite::Lax,
+            prefix,
+            secure,
+        )
+    }
+
+    fn plain() -> CookieRules {
+        rules(None, CookiePrefix::Plain, true)
+    }
+
+    fn text(cookies: &[HeaderValue]) -> Vec<&str> {
+        cookies.iter().map(|cookie| cookie.to_str().unwrap()).collect()
+    }
+
+    /// What a browser that keeps cookies by name sends after these.
+    fn sent_back(jar: &mut Vec<(String, String)>, cookies: &[HeaderValue]) -> HeaderMap {
+        for cookie in text(cookies) {
+            let (pair, attributes) = cookie.split_once("; ").unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            assert!(
+                pair.len() - 1 <= 4096,
+                "browsers drop a name and value of {} bytes",
+                pair.len() - 1
+            );
+            jar.retain(|(known, _)| known != name);
+            if !attributes.contains("Max-Age=0") {
+                jar.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let field = jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_str(&field).unwrap());
+        headers
+    }
+
+    #[test]
+    fn every_attribute_is_written_and_repeated_by_the_deletion() {
+        let cases = [
+            (
+                "https",
+                plain(),
+                "wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
+            ),
+            (
+                "http",
+                rules(None, CookiePrefix::Plain, false),
+                "wos_session=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000",
+            ),
+            (
+                "a domain",
+                rules(Some(".example.com"), CookiePrefix::Plain, true),
+                "wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com; Max-Age=34560000",
+            ),
+            (
+                "a prefix",
+                rules(None, CookiePrefix::Host, true),
+                "__Host-wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
+            ),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, rules, expected) in cases {
+            let written = rules.session("v", SessionLifetime::Configured, Seen::default()).unwrap();
+            assert_eq!(text(&written), [expected], "{name}");
+
+            headers.insert(
+                header::COOKIE,
+                HeaderValue::from_str(&format!("{}=v", rules.name())).unwrap(),
+            );
+            let deleted = rules.delete_session(jar::find(&headers, rules.name()).seen);
+            let deletion = expected.replace("=v;", "=;").replace("Max-Age=34560000", "Max-Age=0");
+            assert_eq!(text(&deleted), [deletion], "{name}, deleted");
+        }
+    }
+
+    #[test]
+    fn an_impersonated_session_ends_with_the_browser() {
+        let written = plain().session("v", SessionLifetime::Browser, Seen::default()).unwrap();
+        assert_eq!(text(&written), ["wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/"]);
+    }
+
+    #[test]
+    fn a_session_is_split_joined_shrunk_and_grown() {
+        let rules = plain();
+        let mut jar = Vec::new();
+        let mut seen = Seen::default();
+        for len in [1_000, 6_000, 4_086, 7_000, 100, 5_000, 4_085] {
+            let sealed: String = ('a'..='z').cycle().take(len).collect();
+            let cookies = rules.session(&sealed, SessionLifetime::Configured, seen).unwrap();
+            let headers = sent_back(&mut jar, &cookies);
+            let found = jar::find(&headers, rules.name());
+            assert_eq!(
+                found.candidates,
+                [std::borrow::Cow::Borrowed(sealed.as_bytes())],
+                "{len} bytes"
+            );
+            seen = found.seen;
+        }
+        assert_eq!(jar.len(), 1, "no part is left over");
+    }
+
+    #[test]
+    fn a_session_that_no_browser_would_keep_is_an_error() {
+        assert_eq!(
+            plain().session(&"a".repeat(20_000), SessionLifetime::Configured, Seen::default()),
+            Err(TooLarge)
+        );
+    }
+
+    #[test]
+    fn the_other_scope_is_deleted_beside_a_domain_only() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("wos_session=a; wos_session.1=b"));
+        let seen = jar::find(&headers, "wos_session").seen;
+        assert!(plain().delete_other_scope(seen).is_empty());
+        let rules = rules(Some("example.com"), CookiePrefix::Plain, true);
+        assert_eq!(
+            text(&rules.delete_other_scope(seen)),
+            [
+                "wos_session.1=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",
+                "wos_session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",
+            ]
+        );
+    }
+}

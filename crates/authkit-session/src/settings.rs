@@ -279,3 +279,133 @@ fn is_under(uri: &Url, domain: &str) -> bool {
 }
 
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CookiePassword;
+
+    fn config() -> Config {
+        let password = CookiePassword::new("0123456789abcdef0123456789abcdef").unwrap();
+        Config::new("client_1", "sk_1", "https://app.example.com/callback", password)
+    }
+
+    fn settings_at_fault(config: Config) -> Vec<String> {
+        let problems = check(config).err().map(ConfigError::into_problems).unwrap_or_default();
+        let name = |problem: &ConfigProblem| match problem {
+            ConfigProblem::Invalid { setting, .. } => (*setting).to_owned(),
+            other => other.to_string(),
+        };
+        problems.iter().map(name).collect()
+    }
+
+    #[test]
+    fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
+        let http = |config: Config| Config {
+            redirect_uri: "http://localhost:3000/callback".to_owned(),
+            ..config
+        };
+        let cases: [(&str, Config, &[&str]); 24] = [
+            ("the least", config(), &[]),
+            ("http on localhost", http(config()), &[]),
+            (
+                "no client id",
+                Config { client_id: String::new(), ..config() },
+                &["WORKOS_CLIENT_ID"],
+            ),
+            ("no key", Config { api_key: "".into(), ..config() }, &["WORKOS_API_KEY"]),
+            (
+                "a key with a line break",
+                Config { api_key: "sk\n".into(), ..config() },
+                &["WORKOS_API_KEY"],
+            ),
+            (
+                "a relative redirect",
+                Config { redirect_uri: "/callback".into(), ..config() },
+                &["WORKOS_REDIRECT_URI"],
+            ),
+            (
+                "another scheme",
+                Config { redirect_uri: "app://x/y".into(), ..config() },
+                &["WORKOS_REDIRECT_URI"],
+            ),
+            (
+                "the API by http",
+                config().with_base_url("http://api.workos.com"),
+                &["WORKOS_BASE_URL"],
+            ),
+            ("the API on loopback", config().with_base_url("http://127.0.0.1:4100"), &[]),
+            ("the API on IPv6 loopback", config().with_base_url("http://[::1]:4100"), &[]),
+            (
+                "a look-alike of loopback",
+                config().with_base_url("http://localhost.evil.test"),
+                &["WORKOS_BASE_URL"],
+            ),
+            (
+                "browsers by http",
+                config().with_authorize_base_url("http://auth.example.com"),
+                &["WORKOS_AUTHORIZE_BASE_URL"],
+            ),
+            ("a name with a semicolon", config().with_cookie_name("a;b"), &["WORKOS_COOKIE_NAME"]),
+            (
+                "a name with a prefix",
+                config().with_cookie_name("__Host-a"),
+                &["WORKOS_COOKIE_NAME"],
+            ),
+            ("a prefix on http", http(config()).with_host_prefix(), &["the `__Host-` prefix"]),
+            (
+                "a prefix with a domain",
+                config().with_host_prefix().with_cookie_domain("example.com"),
+                &["the `__Host-` prefix"],
+            ),
+            ("a domain above", config().with_cookie_domain(".example.com"), &[]),
+            (
+                "a domain of others",
+                config().with_cookie_domain("ample.com"),
+                &["WORKOS_COOKIE_DOMAIN"],
+            ),
+            ("a top-level domain", config().with_cookie_domain("com"), &["WORKOS_COOKIE_DOMAIN"]),
+            (
+                "SameSite=None on http",
+                http(config()).with_same_site(SameSite::None),
+                &["WORKOS_COOKIE_SAMESITE"],
+            ),
+            (
+                "401 days",
+                config().with_cookie_max_age(Duration::from_secs(401 * 86_400)),
+                &["WORKOS_COOKIE_MAX_AGE"],
+            ),
+            (
+                "a protocol-relative path",
+                config().with_login_path("//evil.test"),
+                &["the login path"],
+            ),
+            (
+                "a script",
+                config().with_after_logout("javascript:alert(1)"),
+                &["the target after sign-out"],
+            ),
+            ("a long leeway", config().with_leeway(Duration::from_secs(61)), &["the leeway"]),
+        ];
+        for (name, config, expected) in cases {
+            assert_eq!(settings_at_fault(config), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let config = Config { client_id: String::new(), ..config() }
+            .with_base_url("ftp://x")
+            .with_logout_path("logout")
+            .with_seal_format(crate::SealFormat::Rust);
+        let error = check(config).err().unwrap();
+        assert_eq!(error.problems().len(), 4, "{error}");
+        assert!(error.to_string().contains("64 hexadecimal characters"), "{error}");
+    }
+
+    #[test]
+    fn a_debugged_configuration_shows_no_secret() {
+        let shown = format!("{:?}", config());
+        assert!(!shown.contains("sk_1") && !shown.contains("0123456789abcdef"), "{shown}");
+    }
+}
