@@ -41,7 +41,6 @@ pub(crate) struct Payload {
     pub(crate) user: Option<Box<RawValue>>,
     pub(crate) impersonator: Option<Impersonator>,
     pub(crate) authentication_method: Option<String>,
-    pub(crate) organization_id: Option<String>,
 }
 
 impl Payload {
@@ -63,8 +62,6 @@ impl Payload {
             impersonator: Option<Impersonator>,
             #[serde(default, alias = "authenticationMethod")]
             authentication_method: Option<String>,
-            #[serde(default, alias = "organizationId")]
-            organization_id: Option<String>,
         }
 
         // A derived `Deserialize` would also take an array of the fields.
@@ -84,7 +81,6 @@ impl Payload {
             user: fields.user,
             impersonator: fields.impersonator,
             authentication_method: fields.authentication_method,
-            organization_id: fields.organization_id,
         })
     }
 
@@ -166,10 +162,10 @@ impl Payload {
             new.push(field.name(outer), value);
         }
         for field in [Field::RefreshToken, Field::User, Field::Impersonator] {
-            if !old.has(field) {
-                if let Some(value) = answer.value(field, inner) {
-                    new.push(field.name(outer), value);
-                }
+            if !old.has(field)
+                && let Some(value) = answer.value(field, inner)
+            {
+                new.push(field.name(outer), value);
             }
         }
         Ok(new.to_json())

@@ -84,7 +84,6 @@ fn both_spellings_are_read() {
         assert_eq!(payload.user.unwrap().get(), r#"{"id":"user_1"}"#, "{name}");
         assert_eq!(payload.impersonator.unwrap().email, "admin@acme.test", "{name}");
         assert_eq!(payload.authentication_method.as_deref(), Some("Password"), "{name}");
-        assert_eq!(payload.organization_id.as_deref(), Some("org_1"), "{name}");
     }
 }
 
@@ -105,7 +104,6 @@ fn null_and_absence_are_alike() {
         assert!(payload.refresh_token.is_none(), "{name}");
         assert!(payload.user.is_none(), "{name}");
         assert!(payload.impersonator.is_none(), "{name}");
-        assert!(payload.organization_id.is_none(), "{name}");
     }
 }
 
@@ -125,7 +123,7 @@ fn what_is_no_session_is_refused() {
         ("two tokens", r#"{"access_token":"at_1","accessToken":"at_2"}"#),
         ("an impersonator in words", r#"{"access_token":"at_1","impersonator":"admin"}"#),
         ("an impersonator without an address", r#"{"access_token":"at_1","impersonator":{}}"#),
-        ("an organization that is an object", r#"{"access_token":"at_1","organization_id":{}}"#),
+        ("a method that is an object", r#"{"access_token":"at_1","authentication_method":{}}"#),
         ("something after it", r#"{"access_token":"at_1"}{}"#),
         ("cut off", r#"{"access_token":"at_1""#),
         ("too deep", &deep),

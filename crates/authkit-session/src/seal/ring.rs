@@ -10,9 +10,7 @@ use crate::{
     config::{CookiePassword, Neighbours},
     config_error::ConfigProblem,
     seal::{
-        SealError, SealFormat, armor,
-        gcm::GcmKey,
-        go, iron,
+        SealError, SealFormat, armor, go, iron,
         keys::{Keys, PasswordId, Wire},
         python, ruby,
         target::{Form, Target},
@@ -133,11 +131,6 @@ impl KeyRing {
         }
     }
 
-    /// Whether the password that a value was opened with is still in the ring.
-    pub(crate) fn knows(&self, seal: Seal) -> bool {
-        self.find(seal.password).is_some()
-    }
-
     /// Decides what a new value, or the successor of one that was sealed `like` this, is sealed as.
     pub(crate) fn target(&self, like: Option<Seal>) -> Target<'_> {
         let configured = || {
@@ -159,16 +152,9 @@ impl KeyRing {
     }
 
     /// The most that one key of the ring has sealed since the process started.
-    pub(crate) fn seals(&self) -> u64 {
-        self.passwords().flat_map(Keys::counted).map(GcmKey::seals).max().unwrap_or(0)
-    }
-
-    pub(crate) fn format(&self) -> SealFormat {
-        self.format
-    }
-
-    pub(crate) fn neighbours(&self) -> Neighbours {
-        self.neighbours
+    #[cfg(test)]
+    pub(super) fn seals(&self) -> u64 {
+        self.passwords().flat_map(Keys::counted).map(|key| key.seals()).max().unwrap_or(0)
     }
 
     pub(super) fn current(&self) -> &Keys {

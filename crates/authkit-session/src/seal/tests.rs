@@ -114,13 +114,12 @@ fn every_good_vector_opens_to_its_payload() {
 fn no_tampered_vector_opens() {
     let mut seen = 0;
     for vector in Vector::of(Class::Tampered) {
-        assert!(matches!(vector.expect, Expect::Error(_)), "{} expects an error", vector.id);
-        let error = open(&vector.ring(), vector.sealed.as_bytes()).err();
-        assert!(
-            matches!(error, Some(SealError::Malformed | SealError::Tampered)),
-            "{}: {error:?}",
-            vector.id
-        );
+        let Expect::Error(theirs) = &vector.expect else {
+            panic!("{} expects an error", vector.id)
+        };
+        let ours = open(&vector.ring(), vector.sealed.as_bytes()).err();
+        let refused = matches!(ours, Some(SealError::Malformed | SealError::Tampered));
+        assert!(refused, "{}: {ours:?}, where the SDK says {theirs:?}", vector.id);
         seen += 1;
     }
     assert!(seen >= 40, "{seen} vectors");
@@ -322,7 +321,6 @@ fn a_password_signs_nobody_out_while_it_is_in_the_ring() {
 
         let after = ring(format, PW64_OTHER, &[PW64], Neighbours::Unpinned);
         let old = open(&after, sealed.as_bytes()).unwrap();
-        assert!(after.knows(old.seal));
         let renewed = after.target(Some(old.seal)).seal(b"{}", NOW).unwrap();
 
         let alone = ring(format, PW64_OTHER, &[], Neighbours::Unpinned);
@@ -335,7 +333,6 @@ fn a_password_signs_nobody_out_while_it_is_in_the_ring() {
             Err(SealError::Tampered),
             "{format}: the old one is gone"
         );
-        assert!(!alone.knows(old.seal), "{format}");
     }
 }
 
