@@ -88,7 +88,7 @@ impl Password {
         long_enough.then(|| Self(Zeroizing::new(password.to_owned())))
     }
 
-    fn cipher_key(&self, salt: &str) -> Zeroizing<[u8; KEY_LEN]> {
+    fn key(&self, salt: &str) -> Zeroizing<[u8; KEY_LEN]> {
         let mut key = Zeroizing::new([0; KEY_LEN]);
         pbkdf2::derive(
             pbkdf2::PBKDF2_HMAC_SHA1,
@@ -101,7 +101,7 @@ impl Password {
     }
 
     fn mac_key(&self, salt: &str) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &*self.cipher_key(salt))
+        hmac::Key::new(hmac::HMAC_SHA256, &*self.key(salt))
     }
 }
 
@@ -166,7 +166,7 @@ impl<'a> Parts<'a> {
         if self.expiry.is_some_and(|expiry| expiry <= now.saturating_sub(SKEW)) {
             return Err(SealError::Expired);
         }
-        let key = password.cipher_key(self.salt);
+        let key = password.key(self.salt);
         let len = cbc::Decryptor::<Aes256>::new((&*key).into(), &self.iv.into())
             .decrypt_padded::<Pkcs7>(&mut self.text)
             .map_err(|_| SealError::Malformed)?
@@ -201,7 +201,7 @@ pub(super) fn seal(
 /// The eight parts.
 fn bare(password: &Password, id: &str, expiry: &str, salts: &Salts, plaintext: &[u8]) -> String {
     let (salt, mac_salt) = (hex(&salts.cipher), hex(&salts.mac));
-    let key = password.cipher_key(&salt);
+    let key = password.key(&salt);
     let text = cbc::Encryptor::<Aes256>::new((&*key).into(), &salts.iv.into())
         .encrypt_padded_vec::<Pkcs7>(plaintext);
     let iv = armor::BARE_URL_SAFE.encode(salts.iv);
