@@ -29,6 +29,10 @@ impl ApiError {
         Self::Coded { status, code, message: message.into(), more: Map::new() }
     }
 
+    pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::coded(StatusCode::BAD_REQUEST, code, message)
+    }
+
     pub(crate) fn plain(status: StatusCode, message: &'static str) -> Self {
         Self::Plain { status, message }
     }

@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use crate::{
     clock::Clock,
     emulator::Emulator,
-    faults::{Calls, Faults},
+    endpoint::Calls,
+    faults::Faults,
     keys::{self, KeyRing, SigningKey},
     routes,
     seed::Seed,

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::{
     builder::{EmulatorBuilder, Rotation},
-    faults::{Endpoint, Fault},
+    endpoint::Endpoint,
+    faults::Fault,
     keys::{self, SigningKey},
-    people::UserInfo,
     server::Server,
-    state::{Membership, Shared},
+    state::{CodeOutcome, Shared},
     test_session::TestSession,
 };
 
@@ -40,7 +40,7 @@ pub struct Emulator {
     client_id: String,
     api_key: ApiKey,
     issuer: String,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     _server: Server,
 }
 
@@ -162,6 +162,31 @@ impl Emulator {
         state.sessions.end(session_id, now)
     }
 
+    /// Whether a session can still be refreshed: not ended by sign-out or revocation, and not too old.
+    pub fn is_active(&self, session_id: &str) -> bool {
+        let state = self.shared.lock();
+        state.sessions.get(session_id).is_some_and(|session| !session.is_over(state.now()))
+    }
+
+    /// Issues an authorization code that no application asked for, without PKCE: what arrives at a callback,
+    /// with no `state`, when somebody impersonates a user from the dashboard or follows an invitation.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn authorization_code(&self, email: &str) -> String {
+        let mut state = self.shared.lock();
+        let user_id = state.directory.expect_user(email).id.clone();
+        let organization_id = state
+            .directory
+            .organizations_of(&user_id)
+            .first()
+            .map(|organization| organization.id.clone());
+        let method = "Password".to_owned();
+        let now = state.now();
+        state.codes.issue(CodeOutcome::SignIn { user_id, organization_id, method }, None, now)
+    }
+
     /// Signs a user in without HTTP: a real session whose tokens every endpoint knows.
     ///
     /// In the user's first organization, if there is one; [`TestSession::organization`] takes another.
@@ -183,66 +208,6 @@ impl Emulator {
     pub fn mint_with(&self, header: &Value, claims: &Value) -> String {
         let key = Arc::clone(self.shared.lock().keys.signing());
         key.sign(header, claims)
-    }
-
-    /// Everyone who can sign in, in the order of the seed.
-    pub fn users(&self) -> Vec<UserInfo> {
-        UserInfo::all(&self.shared.lock().directory)
-    }
-
-    /// Gives a member of an organization another role, or makes a user a member; seen at the next refresh.
-    /// The organization is named by its id or its name.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such user or organization.
-    pub fn set_role(&self, email: &str, organization: &str, role: &str) {
-        let mut state = self.shared.lock();
-        let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.directory.add_membership(Membership {
-            user_id,
-            organization_id,
-            role: role.to_owned(),
-        });
-    }
-
-    /// Takes a user out of an organization; seen at the next refresh.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such user or organization.
-    pub fn remove_membership(&self, email: &str, organization: &str) {
-        let mut state = self.shared.lock();
-        let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.directory.remove_membership(&user_id, &organization_id);
-    }
-
-    /// Removes a user and ends all of that user's sessions.
-    ///
-    /// # Panics
-    ///
-    /// If nobody has that address.
-    pub fn remove_user(&self, email: &str) {
-        let mut state = self.shared.lock();
-        let user_id = state.directory.expect_user(email).id.clone();
-        let now = state.now();
-        state.sessions.end_all(&user_id, now);
-        state.directory.remove_user(&user_id);
-    }
-
-    /// Sets a custom claim in the access tokens that a user gets from now on.
-    ///
-    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim out.
-    ///
-    /// # Panics
-    ///
-    /// If nobody has that address.
-    pub fn set_claim(&self, email: &str, name: &str, value: Value) {
-        let mut state = self.shared.lock();
-        let user_id = state.directory.expect_user(email).id.clone();
-        if let Some(user) = state.directory.user_mut(&user_id) {
-            user.claims.insert(name.to_owned(), value);
-        }
     }
 
     /// The published key set, as the JWKS endpoint answers it.

@@ -1,66 +1,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
 
-use crate::state::Twist;
-
-/// An endpoint that can be counted and made to fail.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Endpoint {
-    /// `GET` and `POST /user_management/authorize`.
-    Authorize,
-    /// `POST /user_management/authenticate`: codes, refresh tokens and passwords.
-    Authenticate,
-    /// `GET /sso/jwks/{client_id}`, and `/user_management/sessions/jwks/{client_id}`.
-    Jwks,
-    /// `GET /user_management/sessions/logout`.
-    Logout,
-    /// `POST /user_management/sessions/revoke`.
-    Revoke,
-    /// `GET /user_management/users/{id}/sessions`.
-    Sessions,
-}
-
-impl Endpoint {
-    /// Every endpoint.
-    pub const ALL: [Self; 6] = [
-        Self::Authorize,
-        Self::Authenticate,
-        Self::Jwks,
-        Self::Logout,
-        Self::Revoke,
-        Self::Sessions,
-    ];
-
-    /// The name that the control API uses, such as `authenticate`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Authorize => "authorize",
-            Self::Authenticate => "authenticate",
-            Self::Jwks => "jwks",
-            Self::Logout => "logout",
-            Self::Revoke => "revoke",
-            Self::Sessions => "sessions",
-        }
-    }
-
-    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
-        let path = path.strip_prefix('/')?;
-        match (method.as_str(), path.split('/').collect::<Vec<_>>().as_slice()) {
-            ("GET" | "POST", ["user_management", "authorize"]) => Some(Self::Authorize),
-            ("POST", ["user_management", "authenticate"]) => Some(Self::Authenticate),
-            ("GET", ["sso", "jwks", _] | ["user_management", "sessions", "jwks", _]) => {
-                Some(Self::Jwks)
-            }
-            ("GET", ["user_management", "sessions", "logout"]) => Some(Self::Logout),
-            ("POST", ["user_management", "sessions", "revoke"]) => Some(Self::Revoke),
-            ("GET", ["user_management", "users", _, "sessions"]) => Some(Self::Sessions),
-            _ => None,
-        }
-    }
-}
+use crate::{endpoint::Endpoint, state::Twist};
 
 /// A fault: what goes wrong, at which endpoint and how often.
 ///
@@ -70,6 +14,7 @@ impl Endpoint {
 /// | constructor | is the work done? | what the client sees |
 /// |---|---|---|
 /// | [`status`](Self::status) | no | that status, with [`header`](Self::header) and [`body`](Self::body) |
+/// | [`oauth_error`](Self::oauth_error), [`error`](Self::error) | no | an error in WorkOS's shapes |
 /// | [`latency`](Self::latency) | yes, after the wait | the right answer, late |
 /// | [`late_reply`](Self::late_reply) | yes, before the wait | the right answer, late |
 /// | [`reset_before`](Self::reset_before) | no | connection reset |
@@ -168,6 +113,23 @@ impl Fault {
         let status =
             StatusCode::from_u16(status).ok().filter(|status| !status.is_informational())?;
         Some(Self::new(Kind::Instead(Instead { status, headers: Vec::new(), body: Bytes::new() })))
+    }
+
+    /// Answers 400 with `{"error": error, "error_description": ...}`, the shape of OAuth errors such as `invalid_grant`.
+    pub fn oauth_error(error: &str) -> Self {
+        let body =
+            json!({ "error": error, "error_description": format!("A fault answers {error}.") });
+        Self::status(400).header("content-type", "application/json").body(body.to_string())
+    }
+
+    /// Answers with `{"code": code, "message": ...}`, the shape of WorkOS's own errors such as `mfa_enrollment`.
+    ///
+    /// # Panics
+    ///
+    /// If `status` is not between 200 and 999.
+    pub fn error(status: u16, code: &str) -> Self {
+        let body = json!({ "code": code, "message": format!("A fault answers {code}.") });
+        Self::status(status).header("content-type", "application/json").body(body.to_string())
     }
 
     /// Waits, then does the work and answers.
@@ -329,23 +291,5 @@ impl Faults {
             }
         }
         Some(kind)
-    }
-}
-
-/// How often each endpoint was called, faults included.
-#[derive(Debug, Default)]
-pub(crate) struct Calls([u64; Endpoint::ALL.len()]);
-
-impl Calls {
-    pub(crate) fn count(&mut self, endpoint: Endpoint) {
-        self.0[endpoint as usize] += 1;
-    }
-
-    pub(crate) fn of(&self, endpoint: Endpoint) -> u64 {
-        self.0[endpoint as usize]
-    }
-
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
     }
 }

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use crate::{
-    faults::{Endpoint, Instead, Kind},
+    endpoint::Endpoint,
+    faults::{Instead, Kind},
     ids,
     reply::{Cut, ReplyBody},
     server::Fate,

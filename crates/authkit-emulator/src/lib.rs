@@ -6,6 +6,7 @@ mod api_error;
 mod builder;
 mod clock;
 mod emulator;
+mod endpoint;
 mod error;
 mod faults;
 mod ids;
@@ -26,8 +27,9 @@ mod token;
 pub use self::{
     builder::{EmulatorBuilder, Rotation, SignIn},
     emulator::Emulator,
+    endpoint::Endpoint,
     error::{KeyError, SeedError},
-    faults::{Endpoint, Fault},
+    faults::Fault,
     keys::SigningKey,
     people::{MembershipInfo, UserInfo},
     seal::seal,

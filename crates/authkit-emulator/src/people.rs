@@ -1,4 +1,9 @@
-use crate::state::{Directory, User};
+use serde_json::Value;
+
+use crate::{
+    emulator::Emulator,
+    state::{Directory, Membership, User},
+};
 
 /// Somebody who can sign in, for lists such as a development server's start-up message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +31,81 @@ pub struct MembershipInfo {
     pub organization_name: String,
     /// Role slug, such as `admin`.
     pub role: String,
+}
+
+/// # Users and organizations
+impl Emulator {
+    /// Everyone who can sign in, in the order of the seed.
+    pub fn users(&self) -> Vec<UserInfo> {
+        UserInfo::all(&self.shared.lock().directory)
+    }
+
+    /// Gives a member of an organization another role, or makes a user a member; seen at the next refresh.
+    /// The organization is named by its id or its name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user or organization.
+    pub fn set_role(&self, email: &str, organization: &str, role: &str) {
+        let mut state = self.shared.lock();
+        let (user_id, organization_id) = state.directory.pair(email, organization);
+        state.directory.add_membership(Membership {
+            user_id,
+            organization_id,
+            role: role.to_owned(),
+        });
+    }
+
+    /// Takes a user out of an organization; seen at the next refresh.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user or organization.
+    pub fn remove_membership(&self, email: &str, organization: &str) {
+        let mut state = self.shared.lock();
+        let (user_id, organization_id) = state.directory.pair(email, organization);
+        state.directory.remove_membership(&user_id, &organization_id);
+    }
+
+    /// Removes a user and ends all of that user's sessions.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn remove_user(&self, email: &str) {
+        let mut state = self.shared.lock();
+        let user_id = state.directory.expect_user(email).id.clone();
+        let now = state.now();
+        state.sessions.end_all(&user_id, now);
+        state.directory.remove_user(&user_id);
+    }
+
+    /// Sets a custom claim in the access tokens that a user gets from now on.
+    ///
+    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim out.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn set_claim(&self, email: &str, name: &str, value: Value) {
+        let mut state = self.shared.lock();
+        let user_id = state.directory.expect_user(email).id.clone();
+        if let Some(user) = state.directory.user_mut(&user_id) {
+            user.claims.insert(name.to_owned(), value);
+        }
+    }
+
+    /// The code that production would have mailed to somebody whose sign-in by password stopped at
+    /// `email_verification_required`, if one is waiting.
+    ///
+    /// # Panics
+    ///
+    /// If nobody has that address.
+    pub fn verification_code(&self, email: &str) -> Option<String> {
+        let state = self.shared.lock();
+        let user_id = &state.directory.expect_user(email).id;
+        state.codes.verification_code(user_id, state.now()).map(str::to_owned)
+    }
 }
 
 impl UserInfo {

@@ -51,17 +51,14 @@ impl TestSession {
             .organizations_of(&user.id)
             .first()
             .map(|organization| organization.id.clone());
-        let impersonator = user.impersonator.clone();
-        let method = if impersonator.is_some() { "Impersonation" } else { "Password" };
-        let sign_in = NewSession {
+        let new_session = NewSession {
             user_id: user.id.clone(),
             organization_id: organization_id.clone(),
-            impersonator,
-            method: method.to_owned(),
+            method: "Password".to_owned(),
             client: ClientKind::Confidential,
             user_agent: None,
         };
-        let answer = state.sign_in(sign_in, Twist::None);
+        let answer = state.sign_in(new_session, Twist::None);
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let refresh_token = text("refresh_token");
         let session_id =
@@ -192,7 +189,7 @@ impl TestSession {
 
     fn minted(mut self) -> Self {
         let state = self.shared.lock();
-        let mut claims = state.claims_at(
+        let mut claims = state.claims(
             &self.session_id,
             self.organization_id.as_deref(),
             self.issued_at,

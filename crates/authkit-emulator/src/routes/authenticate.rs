@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use crate::{
     api_error::ApiError,
     routes::has_api_key,
-    state::{ClientKind, CodeExchange, Shared, State as Emulation, Twist},
+    state::{ClientKind, CodeExchange, Shared, State as Emulation, StepUpAnswer, Twist},
 };
 
 /// `POST /user_management/authenticate`, JSON or a form.
@@ -54,7 +54,14 @@ pub(super) async fn authenticate(
             let pending = fields.require("pending_authentication_token")?;
             let organization_id = fields.require("organization_id")?;
             confidential(client)?;
-            state.exchange_selection(pending, organization_id, user_agent, twist)
+            let answer = StepUpAnswer::Organization(organization_id);
+            state.exchange_step_up(pending, answer, user_agent, twist)
+        }
+        "urn:workos:oauth:grant-type:email-verification:code" => {
+            let (pending, code) =
+                (fields.require("pending_authentication_token")?, fields.require("code")?);
+            confidential(client)?;
+            state.exchange_step_up(pending, StepUpAnswer::VerificationCode(code), user_agent, twist)
         }
         other => {
             Err(ApiError::invalid_request(format!("The grant type is not supported: {other}")))

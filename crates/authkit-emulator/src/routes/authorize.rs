@@ -1,4 +1,4 @@
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Form,
@@ -11,11 +11,10 @@ use crate::{
     builder::SignIn,
     pages::{self, Purpose, SignInPage},
     redirects,
+    routes::authorization::{Authorization, Parameters, Refused},
     seed::is_address,
-    state::{CodeOutcome, Shared, State as Emulation},
+    state::{CodeOutcome, Shared, State as Emulation, User},
 };
-
-type Parameters = HashMap<String, String>;
 
 /// `GET /user_management/authorize`: the sign-in page, or in automatic mode the way back at once.
 pub(super) async fn show(
@@ -75,93 +74,12 @@ pub(super) async fn submit(
     }
 }
 
-/// An authorization request whose client and way back are right.
-struct Authorization<'a> {
-    redirect_uri: &'a str,
-    state: Option<&'a str>,
-    provider: Option<&'a str>,
-    organization_id: Option<&'a str>,
-    login_hint: Option<&'a str>,
-    purpose: Purpose,
-    challenge: Option<&'a str>,
-}
-
-/// Why a request gets no sign-in page.
-enum Refused {
-    /// There is nowhere safe to send the browser.
-    Page(&'static str),
-    /// The application is told.
-    Redirect(String),
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Page(text) => pages::refusal(text),
-            Self::Redirect(uri) => (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response(),
-        }
-    }
-}
-
 enum Selection {
     Needed,
     NotAMember,
 }
 
-impl<'a> Authorization<'a> {
-    fn parse(parameters: &'a Parameters, state: &Emulation) -> Result<Self, Refused> {
-        let field =
-            |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        if field("client_id") != Some(&state.config.client_id) {
-            return Err(Refused::Page("The client_id is not this emulator's."));
-        }
-        let redirect_uri =
-            field("redirect_uri").ok_or(Refused::Page("The redirect_uri is missing."))?;
-        if !redirects::may_redirect_to(redirect_uri, &state.config) {
-            return Err(Refused::Page(
-                "The redirect_uri is not an absolute http(s) address, or not one of the seed's redirect_uris.",
-            ));
-        }
-        let request = Self {
-            redirect_uri,
-            state: field("state"),
-            provider: field("provider"),
-            organization_id: field("organization_id"),
-            login_hint: field("login_hint"),
-            purpose: if field("screen_hint") == Some("sign-up") {
-                Purpose::SignUp
-            } else {
-                Purpose::SignIn
-            },
-            challenge: field("code_challenge"),
-        };
-        let refused =
-            |error, description| Err(Refused::Redirect(request.error_uri(error, description)));
-        if field("response_type") != Some("code") {
-            return refused("invalid_request", "The response_type must be code.");
-        }
-        if request.provider.is_none()
-            && request.organization_id.is_none()
-            && field("connection_id").is_none()
-        {
-            return refused(
-                "invalid_connection_selector",
-                "One of provider, connection_id and organization_id is required.",
-            );
-        }
-        match (request.challenge, field("code_challenge_method")) {
-            (Some(challenge), Some("S256")) if is_challenge(challenge) => {}
-            (None, None) => {}
-            (Some(_) | None, _) => {
-                return refused("invalid_request", "PKCE needs a code_challenge by S256.");
-            }
-        }
-        if request.organization_id.is_some_and(|id| state.directory.organization(id).is_none()) {
-            return refused("organization_invalid", "There is no such organization.");
-        }
-        Ok(request)
-    }
-
+impl Authorization<'_> {
     fn page(&self, state: &Emulation, uri: &Uri, problem: Option<&str>) -> Response {
         let page = SignInPage {
             directory: &state.directory,
@@ -182,7 +100,7 @@ impl<'a> Authorization<'a> {
             }
             Some(email) => state.directory.user_by_email(email).map(|user| user.id.clone()),
             None => {
-                let belongs = |user: &&crate::state::User| {
+                let belongs = |user: &&User| {
                     self.organization_id
                         .is_none_or(|id| state.directory.membership(&user.id, id).is_some())
                 };
@@ -259,15 +177,6 @@ impl<'a> Authorization<'a> {
         let (error, description) = failure.error();
         Refused::Redirect(self.error_uri(error, description)).into_response()
     }
-
-    fn error_uri(&self, error: &str, description: &str) -> String {
-        let parameters = [("error", error), ("error_description", description)];
-        redirects::with_query(self.redirect_uri, &self.with_state(&parameters))
-    }
-
-    fn with_state<'b>(&'b self, parameters: &[(&'b str, &'b str)]) -> Vec<(&'b str, &'b str)> {
-        parameters.iter().copied().chain(self.state.map(|state| ("state", state))).collect()
-    }
 }
 
 /// The ways to fail that the page offers, and those that automatic mode runs into.
@@ -314,10 +223,4 @@ impl Emulation {
             }
         }
     }
-}
-
-/// An S256 challenge is 43 characters of base64url.
-fn is_challenge(text: &str) -> bool {
-    text.len() == 43
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }

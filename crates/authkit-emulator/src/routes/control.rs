@@ -18,7 +18,8 @@ use crate::{
     api_error::ApiError,
     builder::Rotation,
     clock::timestamp,
-    faults::{Endpoint, Times},
+    endpoint::Endpoint,
+    faults::Times,
     keys::{self, SigningKey},
     pages,
     redirects::is_loopback_host,
@@ -81,6 +82,15 @@ async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
             json!({ "endpoint": fault.endpoint.name(), "kind": fault.kind.name(), "times": left })
         })
         .collect();
+    let verification_codes: Map<String, Value> = state
+        .directory
+        .users()
+        .iter()
+        .filter_map(|user| {
+            let code = state.codes.verification_code(&user.id, state.now())?;
+            Some((user.email.clone(), json!(code)))
+        })
+        .collect();
     let replay_grace = match state.rotation {
         Rotation::Grace(grace) => grace,
         Rotation::Strict => Duration::ZERO,
@@ -93,6 +103,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "exchanges": state.exchanges,
         "keys": { "published": state.keys.published_ids(), "signing": state.keys.signing().id() },
         "faults": faults,
+        "verification_codes": verification_codes,
     }))
 }
 

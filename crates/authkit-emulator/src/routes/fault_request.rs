@@ -3,7 +3,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::faults::{Endpoint, Fault, Times};
+use crate::{
+    endpoint::Endpoint,
+    faults::{Fault, Times},
+};
 
 /// Reads a fault from JSON: `{"kind": …, "endpoint": …, "times": …}` and what the kind needs.
 pub(super) fn parse(request: Value) -> Result<Fault, String> {

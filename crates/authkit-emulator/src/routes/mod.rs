@@ -1,6 +1,7 @@
 //! The endpoints, one file each concern.
 
 mod authenticate;
+mod authorization;
 mod authorize;
 mod control;
 mod fault_request;

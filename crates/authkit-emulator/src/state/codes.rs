@@ -38,8 +38,25 @@ pub(crate) enum CodeOutcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) user_id: String,
-    pub(crate) method: String,
+    pub(crate) step_up: StepUp,
     expires_at: SystemTime,
+}
+
+/// What is missing for a sign-in to go on.
+#[derive(Clone, Debug)]
+pub(crate) enum StepUp {
+    Organization,
+    /// The code that production sends by mail.
+    Verification {
+        code: String,
+    },
+}
+
+impl StepUp {
+    pub(crate) fn verification() -> Self {
+        let number = u32::from_be_bytes(ids::random_bytes()) % 1_000_000;
+        Self::Verification { code: format!("{number:06}") }
+    }
 }
 
 impl Codes {
@@ -63,20 +80,32 @@ impl Codes {
         self.codes.remove(id);
     }
 
-    pub(crate) fn suspend(&mut self, user_id: &str, method: &str, now: SystemTime) -> String {
+    pub(crate) fn suspend(&mut self, user_id: &str, step_up: StepUp, now: SystemTime) -> String {
         self.pending.retain(|_, pending| pending.expires_at > now);
         let token = ids::secret_token();
-        let pending = Pending {
-            user_id: user_id.to_owned(),
-            method: method.to_owned(),
-            expires_at: now + CODE_LIFETIME,
-        };
+        let pending =
+            Pending { user_id: user_id.to_owned(), step_up, expires_at: now + CODE_LIFETIME };
         self.pending.insert(token.clone(), pending);
         token
     }
 
     pub(crate) fn pending(&self, token: &str, now: SystemTime) -> Option<&Pending> {
         self.pending.get(token).filter(|pending| pending.expires_at > now)
+    }
+
+    /// The latest verification code that was sent to a user.
+    pub(crate) fn verification_code(&self, user_id: &str, now: SystemTime) -> Option<&str> {
+        let of_user = self
+            .pending
+            .values()
+            .filter(|pending| pending.user_id == user_id && pending.expires_at > now);
+        of_user
+            .filter_map(|pending| match &pending.step_up {
+                StepUp::Verification { code } => Some((pending.expires_at, code)),
+                StepUp::Organization => None,
+            })
+            .max_by_key(|(expires_at, _)| *expires_at)
+            .map(|(_, code)| code.as_str())
     }
 
     pub(crate) fn resume(&mut self, token: &str) {

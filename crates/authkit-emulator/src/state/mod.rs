@@ -3,6 +3,7 @@
 mod codes;
 mod directory;
 mod grants;
+mod pairs;
 mod sessions;
 
 use std::{
@@ -11,15 +12,17 @@ use std::{
 };
 
 pub(crate) use self::{
-    codes::{CodeOutcome, Codes},
+    codes::{CodeOutcome, Codes, StepUp},
     directory::{Directory, Impersonator, Membership, Organization, User},
-    grants::{CodeExchange, Twist},
+    grants::{CodeExchange, StepUpAnswer},
+    pairs::Twist,
     sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
 };
 use crate::{
     builder::{Rotation, SignIn},
     clock::Clock,
-    faults::{Calls, Faults},
+    endpoint::Calls,
+    faults::Faults,
     keys::KeyRing,
 };
 

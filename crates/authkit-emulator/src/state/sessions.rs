@@ -47,7 +47,6 @@ pub(crate) enum ClientKind {
 pub(crate) struct NewSession {
     pub(crate) user_id: String,
     pub(crate) organization_id: Option<String>,
-    pub(crate) impersonator: Option<Impersonator>,
     pub(crate) method: String,
     pub(crate) client: ClientKind,
     pub(crate) user_agent: Option<String>,
@@ -79,32 +78,35 @@ impl std::fmt::Debug for TokenState {
 }
 
 impl Sessions {
-    pub(crate) fn begin(&mut self, sign_in: NewSession, now: SystemTime) -> Session {
+    /// Returns the new session's id.
+    pub(crate) fn begin(
+        &mut self,
+        new: NewSession,
+        impersonator: Option<Impersonator>,
+        now: SystemTime,
+    ) -> String {
         let lifetime =
-            if sign_in.impersonator.is_some() { IMPERSONATION_LIFETIME } else { SESSION_LIFETIME };
-        let session = Session {
+            if impersonator.is_some() { IMPERSONATION_LIFETIME } else { SESSION_LIFETIME };
+        self.insert(Session {
             id: ids::object_id("session", now),
-            user_id: sign_in.user_id,
-            organization_id: sign_in.organization_id,
-            impersonator: sign_in.impersonator,
-            method: sign_in.method,
-            client: sign_in.client,
-            user_agent: sign_in.user_agent,
+            user_id: new.user_id,
+            organization_id: new.organization_id,
+            impersonator,
+            method: new.method,
+            client: new.client,
+            user_agent: new.user_agent,
             signed_in_at: now,
             expires_at: now + lifetime,
             ended_at: None,
-        };
-        self.insert(session.clone());
-        session
+        })
     }
 
-    /// Ends a session and starts one like it under another id.
-    pub(crate) fn renew(&mut self, id: &str, now: SystemTime) -> Option<Session> {
+    /// Ends a session and starts one like it under another id, which is returned.
+    pub(crate) fn renew(&mut self, id: &str, now: SystemTime) -> Option<String> {
         let mut session = self.get(id)?.clone();
         self.end(id, now);
         session.id = ids::object_id("session", now);
-        self.insert(session.clone());
-        Some(session)
+        Some(self.insert(session))
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&Session> {
@@ -150,29 +152,32 @@ impl Sessions {
         self.tokens.get(token)
     }
 
-    /// Retires a token whose exchange was answered with `answer`, and forgets what was retired before `forget_before`.
+    /// Retires a token whose exchange was answered with `answer`, and forgets those retired longer than `remembered` ago.
     pub(crate) fn retire_token(
         &mut self,
         token: &str,
         answer: Value,
         now: SystemTime,
-        forget_before: SystemTime,
+        remembered: Duration,
     ) {
         if let Some(state) = self.tokens.get_mut(token) {
             let session_id = state.session_id().to_owned();
             *state = TokenState::Retired { session_id, at: now, answer };
             self.retired.push_back((now, token.to_owned()));
         }
-        while self.retired.front().is_some_and(|(at, _)| *at < forget_before) {
+        let is_old = |at: SystemTime| now.duration_since(at).unwrap_or_default() > remembered;
+        while self.retired.front().is_some_and(|(at, _)| is_old(*at)) {
             if let Some((_, token)) = self.retired.pop_front() {
                 self.tokens.remove(&token);
             }
         }
     }
 
-    fn insert(&mut self, session: Session) {
-        self.order.push(session.id.clone());
-        self.sessions.insert(session.id.clone(), session);
+    fn insert(&mut self, session: Session) -> String {
+        let id = session.id.clone();
+        self.order.push(id.clone());
+        self.sessions.insert(id.clone(), session);
+        id
     }
 }
 

@@ -1,0 +1,76 @@
+use http::Method;
+
+/// An endpoint that can be counted and made to fail.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// `GET` and `POST /user_management/authorize`.
+    Authorize,
+    /// `POST /user_management/authenticate`: codes, refresh tokens and passwords.
+    Authenticate,
+    /// `GET /sso/jwks/{client_id}`, and `/user_management/sessions/jwks/{client_id}`.
+    Jwks,
+    /// `GET /user_management/sessions/logout`.
+    Logout,
+    /// `POST /user_management/sessions/revoke`.
+    Revoke,
+    /// `GET /user_management/users/{id}/sessions`.
+    Sessions,
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 6] = [
+        Self::Authorize,
+        Self::Authenticate,
+        Self::Jwks,
+        Self::Logout,
+        Self::Revoke,
+        Self::Sessions,
+    ];
+
+    /// The name that the control API uses, such as `authenticate`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Authenticate => "authenticate",
+            Self::Jwks => "jwks",
+            Self::Logout => "logout",
+            Self::Revoke => "revoke",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
+        let path = path.strip_prefix('/')?;
+        match (method.as_str(), path.split('/').collect::<Vec<_>>().as_slice()) {
+            ("GET" | "POST", ["user_management", "authorize"]) => Some(Self::Authorize),
+            ("POST", ["user_management", "authenticate"]) => Some(Self::Authenticate),
+            ("GET", ["sso", "jwks", _] | ["user_management", "sessions", "jwks", _]) => {
+                Some(Self::Jwks)
+            }
+            ("GET", ["user_management", "sessions", "logout"]) => Some(Self::Logout),
+            ("POST", ["user_management", "sessions", "revoke"]) => Some(Self::Revoke),
+            ("GET", ["user_management", "users", _, "sessions"]) => Some(Self::Sessions),
+            _ => None,
+        }
+    }
+}
+
+/// How often each endpoint was called, faults included.
+#[derive(Debug, Default)]
+pub(crate) struct Calls([u64; Endpoint::ALL.len()]);
+
+impl Calls {
+    pub(crate) fn count(&mut self, endpoint: Endpoint) {
+        self.0[endpoint as usize] += 1;
+    }
+
+    pub(crate) fn of(&self, endpoint: Endpoint) -> u64 {
+        self.0[endpoint as usize]
+    }
+
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
