@@ -69,9 +69,9 @@ impl Https {
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
-        let mut response = self.client.execute(request).await.map_err(classify)?;
+        let mut response = self.client.execute(request).await.map_err(|error| classify(&error))?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(classify)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(TransportError::TooLarge);
             }
@@ -94,7 +94,7 @@ impl Transport for Https {
     }
 }
 
-fn classify(error: reqwest::Error) -> TransportError {
+fn classify(error: &reqwest::Error) -> TransportError {
     if error.is_connect() || error.is_builder() {
         TransportError::NotSent
     } else if error.is_timeout() {

@@ -34,7 +34,7 @@ pub struct User {
     #[serde(default, alias = "externalId")]
     pub external_id: Option<String>,
     /// What the application stored with the user.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "metadata")]
     pub metadata: BTreeMap<String, String>,
     /// When the user last signed in (RFC 3339).
     #[serde(default, alias = "lastSignInAt")]
@@ -75,6 +75,22 @@ impl fmt::Debug for Impersonator {
     }
 }
 
+/// PHP writes an object without members as an empty list.
+fn metadata<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Metadata {
+        Members(BTreeMap<String, String>),
+        Empty([(); 0]),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        Some(Metadata::Members(members)) => members,
+        Some(Metadata::Empty([])) | None => BTreeMap::new(),
+    })
+}
+
 /// Reads `null` as the default, as different SDKs write an absent value.
 pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -82,4 +98,41 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_user_is_read() {
+        let cases = [
+            (
+                "snake",
+                r#"{"id":"u","email":"e","first_name":"A","email_verified":true,"metadata":{"k":"v"}}"#,
+            ),
+            (
+                "camel",
+                r#"{"id":"u","email":"e","firstName":"A","emailVerified":true,"metadata":{"k":"v"}}"#,
+            ),
+        ];
+        for (name, json) in cases {
+            let user: User = serde_json::from_str(json).unwrap();
+            assert_eq!(user.first_name.as_deref(), Some("A"), "{name}");
+            assert!(user.email_verified, "{name}");
+            assert_eq!(user.metadata["k"], "v", "{name}");
+        }
+        for metadata in ["null", "{}", "[]"] {
+            let json =
+                format!(r#"{{"id":"u","email":"e","metadata":{metadata},"email_verified":null}}"#);
+            assert!(serde_json::from_str::<User>(&json).unwrap().metadata.is_empty(), "{metadata}");
+        }
+    }
+
+    #[test]
+    fn a_debugged_user_is_an_id() {
+        let user: User =
+            serde_json::from_str(r#"{"id":"user_1","email":"alice@example.com"}"#).unwrap();
+        assert_eq!(format!("{user:?}"), r#"User { id: "user_1", .. }"#);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     payload::KeyStyle,
+    random,
     seal::{SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
 };
 
@@ -61,7 +62,5 @@ pub(super) enum Writer<'ring> {
 }
 
 pub(super) fn random<const N: usize>() -> Result<[u8; N], SealError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
-    Ok(bytes)
+    random::try_bytes().map_err(|_| SealError::NoRandomness)
 }

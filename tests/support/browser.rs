@@ -1,0 +1,256 @@
+//! A browser as far as sessions go: it keeps cookies, follows redirects, and says what it is asking for.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use url::Url;
+
+/// Keeps cookies of one user, as RFC 6265bis has it, and drops those that a browser would drop.
+///
+/// It lives on `http://localhost`, where browsers take `Secure` cookies too.
+#[derive(Debug)]
+pub struct Browser {
+    client: reqwest::Client,
+    jar: Mutex<Vec<Kept>>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    name: String,
+    value: String,
+    host: String,
+    host_only: bool,
+    path: String,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// The URL that was asked last.
+    pub url: Url,
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON from {}: {}", self.url, self.text()))
+    }
+
+    /// A header's value; empty if it is not there.
+    pub fn header(&self, name: impl AsRef<str>) -> &str {
+        self.headers.get(name.as_ref()).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Every `Set-Cookie` of this cookie name.
+    pub fn set_cookies(&self, name: &str) -> Vec<&str> {
+        let named = |value: &&str| value.split('=').next() == Some(name);
+        self.headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .filter(named)
+            .collect()
+    }
+}
+
+impl Default for Browser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Browser {
+    /// A browser without cookies.
+    ///
+    /// # Panics
+    ///
+    /// If the HTTP client cannot be made.
+    pub fn new() -> Self {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        Self { client: client.expect("a client without settings can be made"), jar: Mutex::default() }
+    }
+
+    /// Puts a cookie of this host into the jar.
+    pub fn keep(&self, url: &str, name: &str, value: &str) {
+        self.store(&parsed(url), &format!("{name}={value}; Path=/"));
+    }
+
+    /// The value of a cookie; `None` if it is not kept.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        let jar = self.jar.lock().expect("no test panics while it holds the jar");
+        jar.iter().find(|kept| kept.name == name).map(|kept| kept.value.clone())
+    }
+
+    /// The names of all cookies that are kept.
+    pub fn cookie_names(&self) -> Vec<String> {
+        let jar = self.jar.lock().expect("no test panics while it holds the jar");
+        jar.iter().map(|kept| kept.name.clone()).collect()
+    }
+
+    /// Opens a page by its address, and follows redirects to where they end.
+    pub async fn open(&self, url: &str) -> Answer {
+        let mut answer = self.navigate(url).await;
+        for _ in 0..10 {
+            if !answer.status.is_redirection() || answer.status == StatusCode::NOT_MODIFIED {
+                return answer;
+            }
+            answer = self.navigate(self.target(&answer).as_str()).await;
+        }
+        panic!("more than ten redirects, the last to {}", answer.url);
+    }
+
+    /// Where a redirect leads.
+    ///
+    /// # Panics
+    ///
+    /// If it leads nowhere.
+    pub fn target(&self, answer: &Answer) -> Url {
+        answer.url.join(answer.header("location")).expect("a redirect has a location")
+    }
+
+    /// Opens one page by its address, without following redirects.
+    pub async fn navigate(&self, url: &str) -> Answer {
+        self.send(Method::GET, url, DOCUMENT, Bytes::new()).await
+    }
+
+    /// Submits a form of a page of this site, without following redirects.
+    pub async fn submit(&self, url: &str, form: &[(&str, &str)]) -> Answer {
+        let origin = parsed(url).origin().ascii_serialization();
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", &origin),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+            ("accept", "text/html"),
+        ];
+        self.send(Method::POST, url, headers, Bytes::from(body)).await
+    }
+
+    /// Fetches with a script of this site.
+    pub async fn fetch(&self, method: Method, url: &str, body: impl Into<Bytes>) -> Answer {
+        let origin = parsed(url).origin().ascii_serialization();
+        let headers = [
+            ("accept", "application/json"),
+            ("origin", &origin),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "empty"),
+        ];
+        self.send(method, url, headers, body.into()).await
+    }
+
+    /// Sends a request with these headers and the cookies that belong to it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no answer.
+    pub async fn send<const N: usize>(
+        &self,
+        method: Method,
+        url: &str,
+        headers: [(&str, &str); N],
+        body: Bytes,
+    ) -> Answer {
+        let url = parsed(url);
+        let mut request = self.client.request(method, url.clone()).body(body);
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("tests name headers well");
+            request = request.header(name, HeaderValue::from_str(value).expect("tests write headers well"));
+        }
+        let cookies = self.cookies_for(&url);
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies);
+        }
+        let mut response = request.send().await.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"));
+        for cookie in response.headers().get_all(header::SET_COOKIE) {
+            self.store(&url, cookie.to_str().expect("our cookies are ASCII"));
+        }
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let body = response.bytes().await.unwrap_or_else(|error| panic!("half an answer from {url}: {error:?}"));
+        Answer { url, status, headers, body }
+    }
+
+    /// The `Cookie` field for a URL: longer paths first, as browsers send them.
+    pub fn cookies_for(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
+        let jar = self.jar.lock().expect("no test panics while it holds the jar");
+        let mut matching: Vec<_> = jar.iter().filter(|kept| kept.goes_to(host, url.path())).collect();
+        matching.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
+        matching.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Does what a browser does with a `Set-Cookie`.
+    fn store(&self, url: &Url, field: &str) {
+        let mut parts = field.split(';').map(str::trim);
+        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie has a name");
+        let mut kept = Kept {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            host: url.host_str().unwrap_or_default().to_owned(),
+            host_only: true,
+            path: "/".to_owned(),
+        };
+        let (mut secure, mut gone, mut root) = (false, false, false);
+        for attribute in parts {
+            let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+            match name.to_ascii_lowercase().as_str() {
+                "domain" => (kept.host, kept.host_only) = (value.trim_start_matches('.').to_owned(), false),
+                "path" => (kept.path, root) = (value.to_owned(), value == "/"),
+                "max-age" => gone = value.parse::<i64>().is_ok_and(|age| age <= 0),
+                "secure" => secure = true,
+                "expires" | "httponly" | "samesite" => {}
+                other => panic!("an attribute that nobody knows: {other}"),
+            }
+        }
+        // RFC 6265bis section 5.6: too large is ignored; section 4.1.3.2: what `__Host-` promises.
+        let broken_promise = name.starts_with("__Host-") && !(secure && root && kept.host_only);
+        if name.len() + value.len() > 4096 || broken_promise {
+            return;
+        }
+        let mut jar = self.jar.lock().expect("no test panics while it holds the jar");
+        jar.retain(|old| (&old.name, &old.host, &old.path, old.host_only) != (&kept.name, &kept.host, &kept.path, kept.host_only));
+        if !gone {
+            jar.push(kept);
+        }
+    }
+}
+
+impl Kept {
+    fn goes_to(&self, host: &str, path: &str) -> bool {
+        let host_matches = host == self.host || (!self.host_only && host.ends_with(&format!(".{}", self.host)));
+        let below = path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
+        });
+        host_matches && below
+    }
+}
+
+/// What a browser sends with an address that its user opens.
+pub const DOCUMENT: [(&str, &str); 4] = [
+    ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+    ("sec-fetch-site", "none"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+
+fn parsed(url: &str) -> Url {
+    Url::parse(url).unwrap_or_else(|_| panic!("no URL: {url}"))
+}

@@ -1,0 +1,126 @@
+//! An emulator, a handle that knows it, and a port for the service under test.
+
+use std::time::{Duration, SystemTime};
+
+use authkit_emulator::{Emulator, EmulatorBuilder, SignIn, TestSession};
+use authkit_tower::{AuthKit, Clock, Config, CookiePassword};
+
+use crate::{
+    browser::Browser,
+    served::{Port, Served},
+};
+
+/// The cookie password of the tests: 44 characters of base64, so that every format but two takes it.
+pub const PASSWORD: &str = "oatw2JzfvpD4OOBNGLE5n9dUStWXcGGQP81AnPADP6w=";
+
+/// An emulator and a handle whose clocks move together.
+#[derive(Debug)]
+pub struct Harness {
+    /// The counterparty.
+    pub emulator: Emulator,
+    /// The handle under test.
+    pub authkit: AuthKit,
+    /// The handle's clock; move it with [`Harness::advance`].
+    pub clock: Clock,
+    port: Port,
+}
+
+/// A harness whose service runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The counterparty.
+    pub emulator: Emulator,
+    /// The handle under test.
+    pub authkit: AuthKit,
+    clock: Clock,
+    served: Served,
+}
+
+impl Harness {
+    /// With the emulator's defaults, signing in automatically, and the default configuration.
+    pub async fn start() -> Self {
+        Self::with(|emulator| emulator, |config| config).await
+    }
+
+    /// With settings of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the settings do not work.
+    pub async fn with(
+        emulator: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
+        config: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let now = SystemTime::now();
+        let builder = Emulator::builder().frozen_at(now).sign_in(SignIn::Automatic);
+        let emulator = emulator(builder).start().await.expect("loopback has a free port");
+        let clock = Clock::simulated(now);
+        let port = Port::bind().await;
+        let defaults = Self::config(&emulator, &format!("{}/callback", port.url())).with_clock(clock.clone());
+        let authkit = AuthKit::new(config(defaults)).expect("the settings of a test work");
+        Self { emulator, authkit, clock, port }
+    }
+
+    /// The configuration of a service that this emulator knows.
+    ///
+    /// # Panics
+    ///
+    /// Never: the password is long enough.
+    pub fn config(emulator: &Emulator, redirect_uri: &str) -> Config {
+        let password = CookiePassword::new(PASSWORD).expect("44 bytes");
+        Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password).with_base_url(emulator.url())
+    }
+
+    /// Moves the emulator's clock and the handle's.
+    pub fn advance(&self, by: Duration) {
+        self.emulator.advance(by);
+        self.clock.advance(by);
+    }
+
+    /// Serves an axum router where the redirect URI leads.
+    pub fn serve(self, router: axum::Router) -> Running {
+        let Self { emulator, authkit, clock, port } = self;
+        Running { emulator, authkit, clock, served: port.serve_axum(router) }
+    }
+
+    /// Serves what `make` builds from the port where the redirect URI leads.
+    pub fn serve_with(self, make: impl FnOnce(Port) -> Served) -> Running {
+        let Self { emulator, authkit, clock, port } = self;
+        Running { emulator, authkit, clock, served: make(port) }
+    }
+}
+
+impl Running {
+    /// The URL of a path of the service.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.served.url())
+    }
+
+    /// The service.
+    pub fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Moves the emulator's clock and the handle's.
+    pub fn advance(&self, by: Duration) {
+        self.emulator.advance(by);
+        self.clock.advance(by);
+    }
+
+    /// A browser that nobody has signed in with.
+    pub fn browser(&self) -> Browser {
+        Browser::new()
+    }
+
+    /// A browser in which this seeded user is signed in.
+    pub fn signed_in(&self, email: &str) -> Browser {
+        self.holding(&self.emulator.session(email))
+    }
+
+    /// A browser that holds this session.
+    pub fn holding(&self, session: &TestSession) -> Browser {
+        let browser = Browser::new();
+        browser.keep(&self.url("/"), "wos_session", &session.cookie(PASSWORD));
+        browser
+    }
+}
