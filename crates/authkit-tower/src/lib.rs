@@ -1,1 +1,143 @@
-//! Placeholder while the workspace is laid out.
+//! WorkOS AuthKit sessions for any [tower](https://docs.rs/tower) service: axum, hyper, tonic.
+//!
+//! [`AuthKitLayer`] opens the sealed session cookie, verifies its access token offline and refreshes it in line when it
+//! is due. A request reaches the service with a [`Session`] in its extensions, or is answered before it gets there.
+//! [`Endpoints`] signs users in and out, [`Require`] guards single routes.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+//! use axum::{Router, routing::get};
+//!
+//! # fn main() -> Result<(), authkit_tower::ConfigError> {
+//! let authkit = AuthKit::from_env()?; // WORKOS_* variables, every problem reported at once
+//! let app: Router = Router::new()
+//!     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().email)))
+//!     .route_layer(AuthKitLayer::new(&authkit)) // every route above needs a session
+//!     .merge(Endpoints::new(&authkit)); // /login, /callback, /logout
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A larger application keeps its protected routes in a router of their own, so that nothing depends on the order of
+//! `route` and `route_layer`:
+//!
+//! ```
+//! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require, Session};
+//! use axum::{Router, routing::get};
+//!
+//! # async fn home() {}
+//! # async fn dashboard(_: Session) {}
+//! # async fn admin(_: Session) {}
+//! fn app(authkit: &AuthKit) -> Router {
+//!     let protected = Router::new()
+//!         .route("/dashboard", get(dashboard))
+//!         .route("/admin", get(admin).route_layer(Require::role("admin").or(Require::permission("audit:read"))))
+//!         .route_layer(AuthKitLayer::new(authkit));
+//!     Router::new().route("/", get(home)).merge(protected).merge(Endpoints::new(authkit))
+//! }
+//! ```
+//!
+//! hyper, or anything else that takes a tower service:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::ServiceBuilder;
+//!
+//! async fn handler<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     let session = request.extensions().get::<Session>().expect("the layer requires a session");
+//!     Ok(Response::new(Full::from(format!("Hello {}", session.user().email))))
+//! }
+//!
+//! # fn service(authkit: &AuthKit) {
+//! let service = ServiceBuilder::new()
+//!     .layer(Endpoints::new(authkit))
+//!     .layer(AuthKitLayer::new(authkit))
+//!     .service_fn(handler::<Full<Bytes>>);
+//! # fn check<S: tower::Service<Request<Full<Bytes>>, Error = Infallible>>(_: S) {}
+//! # check(service);
+//! # }
+//! ```
+//!
+//! tonic, around all services or, with tonic's own extension trait, around one:
+//!
+//! ```
+//! use authkit_tower::{AuthKit, AuthKitLayer};
+//! use tonic::{service::LayerExt, transport::Server};
+//!
+//! # fn server(authkit: &AuthKit) {
+//! let everything = Server::builder().layer(AuthKitLayer::new(authkit));
+//! # let _ = everything;
+//! # }
+//! # fn one<S>(authkit: &AuthKit, greeter: S) {
+//! let one_service = AuthKitLayer::new(authkit).named_layer(greeter);
+//! # let _ = one_service;
+//! # }
+//! ```
+//!
+//! # Who gets which answer
+//!
+//! | who asks ([`ClientKind`]) | nobody signed in | not allowed, other origin | cannot be told now |
+//! |---|---|---|---|
+//! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` | 403 page | 503 page |
+//! | `fetch`, JSON, anything else | 401 problem details with `login_url` | 403 problem | 503 problem |
+//! | htmx | 401 and `HX-Redirect` | 403 problem | 503 problem |
+//! | WebSocket, server-sent events | 401 problem | 403 problem | 503 problem |
+//! | gRPC | status 16 | status 7 | status 14 |
+//! | prefetch | 401, empty | 403 | 503 |
+//! | CORS preflight | 401 problem: a CORS layer goes outside | | |
+//!
+//! Each is a [`Denial`], which stays in the response's extensions; [`AuthKitLayer::with_denial`] edits the answer.
+//!
+//! # What it does not do
+//!
+//! It reads and buffers no body, and it never changes the service's error type. It trusts no forwarded header: the
+//! redirect URI says which origin is ours. It puts nothing about the user into headers.
+
+#![forbid(unsafe_code)]
+
+mod authkit;
+mod body;
+mod cookie;
+mod denial;
+mod endpoints;
+#[cfg(feature = "axum")]
+mod extract;
+mod future;
+mod gate;
+mod head;
+mod layer;
+mod origin;
+mod require;
+mod service;
+mod session;
+mod uri;
+
+pub use authkit_session::{
+    AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
+    CookiePassword, Error, ErrorKind, Impersonator, Reason, SameSite, SealFormat, Secret, Settings,
+    Transport, User, VerifiedSession,
+};
+
+#[cfg(feature = "axum")]
+pub use crate::extract::SessionRejection;
+pub use crate::{
+    authkit::AuthKit,
+    body::{NoBody, ResponseBody},
+    denial::{ClientKind, Denial, DenialKind},
+    endpoints::{Endpoints, EndpointsFuture, EndpointsService},
+    future::ResponseFuture,
+    layer::AuthKitLayer,
+    require::{Require, RequireFuture, RequireService},
+    service::AuthKitService,
+    session::Session,
+};
+
+#[cfg(test)]
+mod tests;

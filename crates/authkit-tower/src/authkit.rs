@@ -1,0 +1,107 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use authkit_session::{
+    Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Settings,
+};
+
+use crate::uri::Site;
+
+/// The handle that layers and endpoints are made from. Cloning it is cheap.
+///
+/// Making one sends nothing and needs no runtime. A process usually has one; what it learns (keys, refreshed
+/// sessions) is shared by everything made from it.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_tower::{AuthKit, AuthKitLayer, Config, CookiePassword};
+///
+/// let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+/// let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+/// let authkit = AuthKit::new(config)?;
+/// let layer = AuthKitLayer::new(&authkit);
+/// # Ok::<(), authkit_tower::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct AuthKit {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    authenticator: Authenticator,
+    site: Site,
+}
+
+impl AuthKit {
+    /// Checks `config` and makes a handle from it.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the configuration at once.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let authenticator = Authenticator::new(config)?;
+        let site = Site::of(authenticator.settings());
+        Ok(Self { shared: Arc::new(Shared { authenticator, site }) })
+    }
+
+    /// Makes a handle from the `WORKOS_*` environment variables; [`Config::from_env`] lists them.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the variables at once.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::new(Config::from_env()?)
+    }
+
+    /// The calls to WorkOS, to build authorization or sign-out URLs of your own, or to revoke a session.
+    pub fn client(&self) -> &Client {
+        self.shared.authenticator.client()
+    }
+
+    /// The checked configuration.
+    pub fn settings(&self) -> &Settings {
+        self.shared.authenticator.settings()
+    }
+
+    /// Waits until the refreshes and revocations under way are over, `timeout` at most: before a shutdown, so that no
+    /// rotated session is lost. Says whether they are.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        self.shared.authenticator.drain(timeout).await
+    }
+
+    /// Replaces the cookie passwords without a restart: `current` seals, `others` open as well.
+    ///
+    /// # Errors
+    ///
+    /// Where `current` cannot seal the configured format; the passwords in use stay.
+    pub fn reload_keys(
+        &self,
+        current: &CookiePassword,
+        others: &[CookiePassword],
+    ) -> Result<(), ConfigError> {
+        self.shared.authenticator.reload_keys(current, others)
+    }
+
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.shared.authenticator
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        self.settings().clock()
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.shared.site
+    }
+
+    /// Says whether both are clones of one handle.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl fmt::Debug for AuthKit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthKit").field("origin", &self.shared.site.origin).finish_non_exhaustive()
+    }
+}

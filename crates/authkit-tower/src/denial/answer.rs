@@ -1,0 +1,219 @@
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+
+use super::{Action, Caller, Cause, ClientKind, Denial, DenialKind, Page};
+use crate::uri::{ReturnPath, Site};
+
+/// Answers `caller` in its own protocol. Outside every layer there is no site to name.
+pub(crate) fn answer(
+    cause: &Cause,
+    caller: Caller<'_>,
+    site: Option<&Site>,
+) -> (Denial, Response<Bytes>) {
+    cause.report(caller.client);
+    let (kind, reason, retry_after) = match cause {
+        Cause::Challenge { reason, .. } => (DenialKind::Unauthenticated, Some(*reason), None),
+        Cause::SignInAgain { .. } => (DenialKind::Unauthenticated, None, None),
+        Cause::Forbidden => (DenialKind::Forbidden, None, None),
+        Cause::Unavailable { reason, retry_after } => {
+            (DenialKind::Unavailable, Some(*reason), Some(*retry_after))
+        }
+        Cause::CrossOrigin(_) => (DenialKind::CrossOrigin, None, None),
+        Cause::Misconfigured(_) => (DenialKind::Misconfigured, None, None),
+    };
+    let login_url = site.and_then(|site| login_url(cause, caller, site));
+    let denial = Denial { kind, client: caller.client, reason, login_url, retry_after };
+    let (title, text) = words(cause);
+
+    let mut response = match denial.client {
+        ClientKind::Grpc => trailers_only(kind, caller.headers),
+        ClientKind::Document => document(&denial, caller.method, title, text),
+        ClientKind::Prefetch => empty(status(kind)),
+        ClientKind::Htmx => {
+            let mut response = problem(&denial, text);
+            if let Some(url) = &denial.login_url {
+                insert(response.headers_mut(), HX_REDIRECT, url);
+            }
+            response
+        }
+        ClientKind::Preflight
+        | ClientKind::WebSocket
+        | ClientKind::EventStream
+        | ClientKind::Fetch => problem(&denial, text),
+    };
+    let challenge = (response.status() == StatusCode::UNAUTHORIZED).then_some(site).flatten();
+    let headers = response.headers_mut();
+    if let Some(site) = challenge {
+        insert(headers, WWW_AUTHENTICATE, &challenge_for(cause, &site.cookie_name));
+    }
+    if let Some(after) = denial.retry_after.filter(|_| denial.client != ClientKind::Grpc) {
+        // Rounded up: who asks again too early is refused again.
+        headers.insert(
+            RETRY_AFTER,
+            HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+        );
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Cookie"));
+    response.extensions_mut().insert(denial.clone());
+    (denial, response)
+}
+
+/// Where to sign in: with a return path where the answer itself leads there, bare where a program reads it.
+fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
+    let (organization, max_age) = match cause {
+        Cause::Challenge { organization, .. } => (organization.as_deref(), None),
+        Cause::SignInAgain { max_age } => (None, Some(max_age.as_secs().to_string())),
+        Cause::Forbidden
+        | Cause::Unavailable { .. }
+        | Cause::CrossOrigin(_)
+        | Cause::Misconfigured(_) => return None,
+    };
+    let return_path = match caller.client {
+        ClientKind::Document | ClientKind::Htmx => Some(caller.return_path(site)),
+        ClientKind::Grpc
+        | ClientKind::Preflight
+        | ClientKind::WebSocket
+        | ClientKind::EventStream
+        | ClientKind::Prefetch
+        | ClientKind::Fetch => None,
+    };
+    let parameters: Vec<_> = [
+        ("return_to", return_path.as_ref().map(ReturnPath::as_str)),
+        ("organization_id", organization),
+        ("max_age", max_age.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect();
+    Some(site.login_url(&parameters))
+}
+
+fn status(kind: DenialKind) -> StatusCode {
+    match kind {
+        DenialKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        DenialKind::Forbidden | DenialKind::CrossOrigin => StatusCode::FORBIDDEN,
+        DenialKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        DenialKind::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What a person is told.
+fn words(cause: &Cause) -> (&'static str, &'static str) {
+    match cause {
+        Cause::Challenge { .. } => ("Please sign in", "You need to be signed in to see this."),
+        Cause::SignInAgain { .. } => ("Please sign in again", "This needs a more recent sign-in."),
+        Cause::Forbidden => ("No access", "You are signed in, but this is not yours to see or do."),
+        Cause::Unavailable { .. } => (
+            "One moment, please",
+            "We cannot check your session right now. You are still signed in; try again shortly.",
+        ),
+        Cause::CrossOrigin(_) => {
+            ("Request refused", "Another site sent this request in your name. Nothing was done.")
+        }
+        Cause::Misconfigured(mistake) => ("This service is not set up correctly", mistake.text()),
+    }
+}
+
+/// gRPC's shortest answer: headers that are trailers (gRPC over HTTP/2, `Trailers-Only`).
+fn trailers_only(kind: DenialKind, request: &HeaderMap) -> Response<Bytes> {
+    let (status, message) = match kind {
+        DenialKind::Unauthenticated => ("16", "not signed in"),
+        DenialKind::Forbidden => ("7", "permission denied"),
+        DenialKind::CrossOrigin => ("7", "cross-origin request refused"),
+        DenialKind::Unavailable => ("14", "the session cannot be checked now"),
+        DenialKind::Misconfigured => ("13", "the service is not set up correctly"),
+    };
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    // gRPC-Web clients read only what has their own content type.
+    let content_type = request.get(CONTENT_TYPE).cloned();
+    headers
+        .insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/grpc")));
+    headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
+    response
+}
+
+/// The way to the sign-in page, or a page.
+fn document(
+    denial: &Denial,
+    method: &Method,
+    title: &'static str,
+    text: &'static str,
+) -> Response<Bytes> {
+    if let Some(url) = &denial.login_url {
+        // Never 307 or 308, which would send a form's fields to the sign-in page (RFC 9700 section 4.12).
+        let is_get = matches!(*method, Method::GET | Method::HEAD);
+        let mut response = empty(if is_get { StatusCode::FOUND } else { StatusCode::SEE_OTHER });
+        insert(response.headers_mut(), LOCATION, url);
+        return response;
+    }
+    let may_reload = denial.kind == DenialKind::Unavailable && *method == Method::GET;
+    let action = if may_reload { Action::Reload } else { Action::None };
+    Page { status: status(denial.kind), title, text, action }.into_response()
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// Problem details (RFC 9457). `title` is the status's own phrase, as `about:blank` wants it.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+}
+
+fn problem(denial: &Denial, detail: &str) -> Response<Bytes> {
+    let status = status(denial.kind);
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail,
+        login_url: denial.login_url.as_deref(),
+    };
+    let body = serde_json::to_vec(&problem).expect("a struct of strings and a number is JSON");
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// RFC 9110 section 11.6.1 wants a challenge in every 401; the words for "signed in too long ago" are RFC 9470's.
+fn challenge_for(cause: &Cause, cookie_name: &str) -> String {
+    match cause {
+        Cause::SignInAgain { max_age } => format!(
+            r#"Cookie cookie-name="{cookie_name}", error="insufficient_user_authentication", max_age="{}""#,
+            max_age.as_secs()
+        ),
+        Cause::Challenge { .. }
+        | Cause::Forbidden
+        | Cause::Unavailable { .. }
+        | Cause::CrossOrigin(_)
+        | Cause::Misconfigured(_) => format!(r#"Cookie cookie-name="{cookie_name}""#),
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value)
+        .expect("paths of the configuration and encoded text are header text");
+    headers.insert(name, value);
+}
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");

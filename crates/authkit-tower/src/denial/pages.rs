@@ -1,0 +1,177 @@
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+/// A page of ours: constant words and at most one thing to do.
+///
+/// Nothing of the request gets onto it but an encoded path that was checked before.
+pub(crate) struct Page<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) action: Action<'a>,
+}
+
+pub(crate) enum Action<'a> {
+    None,
+    /// Asks for the same page again.
+    Reload,
+    Link {
+        to: &'a str,
+        label: &'static str,
+    },
+    Post {
+        to: &'a str,
+        label: &'static str,
+    },
+}
+
+impl Page<'_> {
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let button = match &self.action {
+            Action::None => String::new(),
+            Action::Reload => r#"<p><a class="button" href="">Try again</a></p>"#.to_owned(),
+            Action::Link { to, label } => {
+                format!(r#"<p><a class="button" href="{}">{label}</a></p>"#, escape(to))
+            }
+            Action::Post { to, label } => {
+                format!(
+                    r#"<form method="post" action="{}"><button class="button">{label}</button></form>"#,
+                    escape(to)
+                )
+            }
+        };
+        let (title, text) = (self.title, self.text);
+        let body = format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n\
+             <body>\n<main>\n<h1>{title}</h1>\n<p>{text}</p>\n{button}\n</main>\n</body>\n</html>\n"
+        );
+
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status;
+        let policy = match self.action {
+            // Browsers apply `form-action` to the redirects that follow, and WorkOS chooses where sign-out ends.
+            Action::Post { .. } => CSP_FORM,
+            Action::None | Action::Reload | Action::Link { .. } => CSP,
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        headers.insert(VARY, HeaderValue::from_static("Cookie"));
+        response
+    }
+}
+
+/// For text and for quoted attribute values.
+fn escape(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+        escaped
+    })
+}
+
+macro_rules! csp {
+    ($form:literal) => {
+        // The hash is that of STYLE: nothing else on the page can have an effect.
+        concat!(
+            "default-src 'none'; style-src 'sha256-0d2r7KZfEk9C1Oo+Fdp38SIt4+1F7EuGeKo+XZFQ4Ys='; ",
+            $form,
+            "frame-ancestors 'none'; base-uri 'none'"
+        )
+    };
+}
+const CSP: &str = csp!("form-action 'none'; ");
+const CSP_FORM: &str = csp!("");
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--page:#f4f4f6;--card:#fff;--line:#e2e2e8;--text:#1b1b21;--quiet:#5a5a66;--accent:#4b49d8;\
+--on-accent:#fff}\
+@media(prefers-color-scheme:dark){:root{--page:#111114;--card:#1b1b20;--line:#2e2e36;--text:#f1f1f4;--quiet:#a9a9b6;\
+--accent:#8c8aff;--on-accent:#111114}}\
+*{box-sizing:border-box}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--page);color:var(--text);\
+font:1rem/1.6 system-ui,-apple-system,\"Segoe UI\",Roboto,sans-serif}\
+main{width:100%;max-width:27rem;padding:2.5rem 2rem;background:var(--card);border:1px solid var(--line);\
+border-radius:.9rem;text-align:center;box-shadow:0 1px 2px rgb(0 0 0/.05),0 12px 32px rgb(0 0 0/.06)}\
+h1{margin:0 0 .75rem;font-size:1.35rem;line-height:1.3;letter-spacing:-.01em;text-wrap:balance}\
+p{margin:0;color:var(--quiet);text-wrap:pretty}\
+p+p,form{margin-top:1.75rem}\
+.button{display:inline-block;padding:.65rem 1.4rem;border:0;border-radius:.55rem;background:var(--accent);\
+color:var(--on-accent);font:inherit;font-weight:600;text-decoration:none;cursor:pointer}\
+.button:hover{filter:brightness(1.08)}\
+.button:focus-visible{outline:3px solid var(--accent);outline-offset:3px}";
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    use super::*;
+
+    fn page(action: Action<'_>) -> Response<Bytes> {
+        Page { status: StatusCode::FORBIDDEN, title: "Title", text: "Text.", action }
+            .into_response()
+    }
+
+    #[test]
+    fn the_policy_allows_our_style_and_nothing_else() {
+        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+        for policy in [CSP, CSP_FORM] {
+            assert!(policy.contains(&format!("style-src 'sha256-{hash}';")), "{hash}");
+            assert!(policy.starts_with("default-src 'none';"));
+            assert!(!policy.contains("unsafe"));
+        }
+    }
+
+    #[test]
+    fn every_page_has_the_strict_headers() {
+        for action in [
+            Action::None,
+            Action::Reload,
+            Action::Link { to: "/", label: "Go" },
+            Action::Post { to: "/", label: "Go" },
+        ] {
+            let response = page(action);
+            assert_eq!(response.status(), 403);
+            for (name, expected) in [
+                ("content-type", "text/html; charset=utf-8"),
+                ("x-content-type-options", "nosniff"),
+                ("referrer-policy", "no-referrer"),
+                ("cache-control", "private, no-store"),
+                ("vary", "Cookie"),
+            ] {
+                assert_eq!(response.headers()[name], expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_escaped() {
+        let to = "/login?return_to=%2F&x=\"'><script>";
+        for action in [Action::Link { to, label: "Go" }, Action::Post { to, label: "Go" }] {
+            let body = page(action).into_body();
+            let body = std::str::from_utf8(&body).unwrap();
+            assert!(
+                body.contains("\"/login?return_to=%2F&amp;x=&quot;&#39;&gt;&lt;script&gt;\""),
+                "{body}"
+            );
+        }
+    }
+}

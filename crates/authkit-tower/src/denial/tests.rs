@@ -1,0 +1,245 @@
+use authkit_session::Reason;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::Value;
+
+use super::*;
+use crate::tests::{body, header, request};
+
+fn site() -> Site {
+    Site {
+        origin: "https://app.example.com".to_owned(),
+        login: "/login".to_owned(),
+        callback: "/callback".to_owned(),
+        logout: "/logout".to_owned(),
+        cookie_name: "wos_session".to_owned(),
+    }
+}
+
+fn run(cause: &Cause, method: &str, uri: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
+    answer(cause, Caller::of(&request(method, uri, fields)), Some(&site())).1
+}
+
+const DOCUMENT: &[(&str, &str)] = &[("sec-fetch-mode", "navigate")];
+const FETCH: &[(&str, &str)] = &[("sec-fetch-mode", "cors")];
+const HTMX: &[(&str, &str)] =
+    &[("hx-request", "true"), ("hx-current-url", "https://app.example.com/list?page=2")];
+const SOCKET: &[(&str, &str)] = &[("upgrade", "websocket")];
+const EVENTS: &[(&str, &str)] = &[("accept", "text/event-stream")];
+const GRPC: &[(&str, &str)] = &[("content-type", "application/grpc+proto")];
+const GRPC_WEB: &[(&str, &str)] =
+    &[("content-type", "application/grpc-web"), ("sec-fetch-mode", "cors")];
+const PREFETCH: &[(&str, &str)] = &[("sec-purpose", "prefetch"), ("sec-fetch-mode", "navigate")];
+const PREFLIGHT: &[(&str, &str)] =
+    &[("origin", "https://a"), ("access-control-request-method", "PUT")];
+
+/// Status, gRPC status, Location, HX-Redirect and content type, for who asks how in the table of the design.
+type Row =
+    (&'static str, &'static str, &'static [(&'static str, &'static str)], [(u16, &'static str); 5]);
+
+#[test]
+fn everybody_is_answered_in_their_own_protocol() {
+    const PROBLEM: &str = "application/problem+json";
+    const PAGE: &str = "text/html; charset=utf-8";
+    let causes = [
+        Cause::NOBODY,
+        Cause::Forbidden,
+        Cause::CrossOrigin(CrossOrigin::OtherSite),
+        Cause::Unavailable { retry_after: Duration::from_millis(1_500), reason: Reason::Upstream },
+        Cause::Misconfigured(Mistake::LayerOverEndpoints),
+    ];
+    let problems = |unauthenticated| {
+        [(unauthenticated, PROBLEM), (403, PROBLEM), (403, PROBLEM), (503, PROBLEM), (500, PROBLEM)]
+    };
+    let pages = |unauthenticated| {
+        [(unauthenticated, ""), (403, PAGE), (403, PAGE), (503, PAGE), (500, PAGE)]
+    };
+    let nothing = [(401, ""), (403, ""), (403, ""), (503, ""), (500, "")];
+    let grpc = |name| [(16, name), (7, name), (7, name), (14, name), (13, name)];
+    let rows: [Row; 12] = [
+        ("document", "GET", DOCUMENT, pages(302)),
+        ("document HEAD", "HEAD", DOCUMENT, pages(302)),
+        ("document POST", "POST", DOCUMENT, pages(303)),
+        ("document DELETE", "DELETE", DOCUMENT, pages(303)),
+        ("fetch", "GET", FETCH, problems(401)),
+        ("htmx", "POST", HTMX, problems(401)),
+        ("WebSocket", "GET", SOCKET, problems(401)),
+        ("events", "GET", EVENTS, problems(401)),
+        ("preflight", "OPTIONS", PREFLIGHT, problems(401)),
+        ("prefetch", "GET", PREFETCH, nothing),
+        ("gRPC", "POST", GRPC, grpc("application/grpc+proto")),
+        ("gRPC-Web", "POST", GRPC_WEB, grpc("application/grpc-web")),
+    ];
+
+    for (name, method, fields, expected) in rows {
+        for (cause, (status, content_type)) in causes.iter().zip(expected) {
+            let name = format!("{name}, {cause:?}");
+            let response = run(cause, method, "/a?b=c", fields);
+            let is_grpc =
+                response.extensions().get::<Denial>().unwrap().client() == ClientKind::Grpc;
+            let found = if is_grpc {
+                header(&response, "grpc-status").parse().unwrap()
+            } else {
+                response.status().as_u16()
+            };
+            assert_eq!(
+                (found, header(&response, "content-type")),
+                (status, content_type),
+                "{name}"
+            );
+            assert_eq!(is_grpc, response.status() == StatusCode::OK, "{name}");
+            assert!(
+                !is_grpc
+                    || response.body().is_empty() && !header(&response, "grpc-message").is_empty(),
+                "{name}"
+            );
+
+            let status = response.status().as_u16();
+            assert_eq!(
+                response.headers().contains_key("location"),
+                matches!(status, 302 | 303),
+                "{name}"
+            );
+            assert_eq!(
+                response.headers().contains_key("www-authenticate"),
+                status == 401,
+                "{name}"
+            );
+            assert_eq!(
+                response.headers().contains_key("hx-redirect"),
+                fields == HTMX && status == 401,
+                "{name}"
+            );
+            assert_eq!(
+                header(&response, "retry-after"),
+                if status == 503 { "2" } else { "" },
+                "{name}"
+            );
+            assert_eq!(header(&response, "cache-control"), "private, no-store", "{name}");
+            assert!(!response.headers().contains_key("set-cookie"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_problem_says_what_a_program_needs() {
+    let response = run(&Cause::NOBODY, "GET", "/a?b=c", FETCH);
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(
+        problem,
+        serde_json::json!({
+            "type": "about:blank", "title": "Unauthorized", "status": 401,
+            "detail": "You need to be signed in to see this.", "login_url": "/login",
+        })
+    );
+    assert_eq!(header(&response, "www-authenticate"), r#"Cookie cookie-name="wos_session""#);
+
+    let response = run(&Cause::Forbidden, "GET", "/a?b=c", FETCH);
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!((&problem["status"], &problem["title"]), (&403.into(), &"Forbidden".into()));
+    assert!(problem.get("login_url").is_none(), "signing in would not help");
+}
+
+#[test]
+fn the_way_to_sign_in_knows_the_way_back() {
+    let at_organization = Cause::Challenge {
+        organization: Some("org_1&x".into()),
+        reason: Reason::InteractionNeeded,
+    };
+    let again = Cause::SignInAgain { max_age: Duration::from_secs(300) };
+    let form = &[DOCUMENT[0], ("referer", "https://app.example.com/form?x=1")];
+    let cases: [(&str, &Cause, &str, &str, &[(&str, &str)], &str); 9] = [
+        (
+            "document",
+            &Cause::NOBODY,
+            "GET",
+            "/dash?tab=1&x=a%20b",
+            DOCUMENT,
+            "/login?return_to=%2Fdash%3Ftab%3D1%26x%3Da%2520b",
+        ),
+        (
+            "document POST",
+            &Cause::NOBODY,
+            "POST",
+            "/dash",
+            form,
+            "/login?return_to=%2Fform%3Fx%3D1",
+        ),
+        (
+            "document, hostile path",
+            &Cause::NOBODY,
+            "GET",
+            "//evil.example/x",
+            DOCUMENT,
+            "/login?return_to=%2F",
+        ),
+        ("htmx", &Cause::NOBODY, "GET", "/rows", HTMX, "/login?return_to=%2Flist%3Fpage%3D2"),
+        ("fetch", &Cause::NOBODY, "GET", "/api", FETCH, "/login"),
+        (
+            "organization",
+            &at_organization,
+            "GET",
+            "/a",
+            DOCUMENT,
+            "/login?return_to=%2Fa&organization_id=org_1%26x",
+        ),
+        (
+            "organization, fetch",
+            &at_organization,
+            "GET",
+            "/a",
+            FETCH,
+            "/login?organization_id=org_1%26x",
+        ),
+        (
+            "signed in too long ago",
+            &again,
+            "GET",
+            "/a",
+            DOCUMENT,
+            "/login?return_to=%2Fa&max_age=300",
+        ),
+        ("signed in too long ago, fetch", &again, "GET", "/a", FETCH, "/login?max_age=300"),
+    ];
+
+    for (name, cause, method, uri, fields, expected) in cases {
+        let response = run(cause, method, uri, fields);
+        let denial = response.extensions().get::<Denial>().unwrap();
+        assert_eq!(denial.login_url(), Some(expected), "{name}");
+        assert_eq!(denial.kind(), DenialKind::Unauthenticated, "{name}");
+        for sent in ["location", "hx-redirect"].map(|field| header(&response, field)) {
+            assert!(sent.is_empty() || sent == expected, "{name}: {sent}");
+        }
+    }
+
+    let response = run(&again, "GET", "/a", FETCH);
+    assert_eq!(
+        header(&response, "www-authenticate"),
+        r#"Cookie cookie-name="wos_session", error="insufficient_user_authentication", max_age="300""#
+    );
+}
+
+#[test]
+fn pages_show_nothing_of_the_request() {
+    let fields = [DOCUMENT[0], ("referer", "https://x/<script>"), ("user-agent", "<b>")];
+    for cause in
+        [Cause::Forbidden, Cause::Unavailable { retry_after: Duration::ZERO, reason: Reason::Busy }]
+    {
+        let here = run(&cause, "GET", "/secret?q=%3Cscript%3E", &fields);
+        let there = run(&cause, "GET", "/", DOCUMENT);
+        assert_eq!(body(&here), body(&there), "{cause:?}");
+        assert!(header(&here, "content-security-policy").starts_with("default-src 'none'"));
+    }
+}
+
+#[test]
+fn outside_every_layer_there_is_still_an_answer() {
+    let request = request("GET", "/", FETCH);
+    let cause = Cause::Misconfigured(Mistake::GuardOutsideLayer);
+    let (denial, response) = answer(&cause, Caller::of(&request), None);
+    assert_eq!(response.status(), 500);
+    assert_eq!((denial.kind(), denial.login_url()), (DenialKind::Misconfigured, None));
+    for word in ["AuthKitLayer", "Require", "axum", "ServiceBuilder", "tonic"] {
+        assert!(body(&response).contains(word), "{word}");
+    }
+}

@@ -1,0 +1,93 @@
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode};
+use url::form_urlencoded;
+
+use super::{HX_REDIRECT, empty, flow, method_not_allowed, redirect, with_cookies};
+use crate::{
+    authkit::AuthKit,
+    denial::{self, Action, Caller, Cause, ClientKind, Page, text},
+    origin,
+    uri::ReturnPath,
+};
+
+/// Signs out whoever means it, and asks everybody else.
+pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
+    let return_path = return_path(authkit, caller);
+    match *caller.method {
+        Method::POST => match origin::check(caller, &authkit.site().origin, &[]) {
+            Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
+            Err(from) => denial::answer(&Cause::CrossOrigin(from), caller, Some(authkit.site())).1,
+        },
+        Method::GET if is_deliberate(caller) => sign_out(authkit, caller, return_path.as_ref()),
+        Method::GET | Method::HEAD => ask(authkit, return_path.as_ref()),
+        _ => method_not_allowed("GET, HEAD, POST"),
+    }
+}
+
+/// A link on one of our own pages that the user clicked; not a prefetch, an image or another site's link. Browsers
+/// that do not say so are asked.
+fn is_deliberate(caller: Caller<'_>) -> bool {
+    let says = |name, value| text(caller.headers, name) == Some(value);
+    says("sec-fetch-site", "same-origin")
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document")
+        && caller.client == ClientKind::Document
+}
+
+fn sign_out(
+    authkit: &AuthKit,
+    caller: Caller<'_>,
+    return_path: Option<&ReturnPath>,
+) -> Response<Bytes> {
+    let signed_out = authkit.authenticator().sign_out(caller.headers);
+    let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
+    let target = if after.starts_with('/') {
+        format!("{}{after}", authkit.site().origin)
+    } else {
+        after.to_owned()
+    };
+    let to = match &signed_out.session_id {
+        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
+        None => target,
+    };
+    let response = if caller.client == ClientKind::Htmx {
+        let mut response = empty(StatusCode::NO_CONTENT);
+        response.headers_mut().extend(HeaderValue::from_str(&to).ok().map(|to| (HX_REDIRECT, to)));
+        response
+    } else {
+        redirect(StatusCode::SEE_OTHER, &to)
+    };
+    with_cookies(
+        response,
+        signed_out.set_cookies.into_iter().chain(flow::delete_all(authkit, caller.headers)),
+    )
+}
+
+fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
+    let logout = &authkit.site().logout;
+    let to = match return_path {
+        Some(path) => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("return_to", path.as_str())
+                .finish();
+            format!("{logout}?{query}")
+        }
+        None => logout.clone(),
+    };
+    Page {
+        status: StatusCode::OK,
+        title: "Sign out?",
+        text: "You will be signed out of this site on this device.",
+        action: Action::Post { to: &to, label: "Sign out" },
+    }
+    .into_response()
+}
+
+fn return_path(authkit: &AuthKit, caller: Caller<'_>) -> Option<ReturnPath> {
+    form_urlencoded::parse(caller.uri.query()?.as_bytes())
+        .find(|(name, _)| name == "return_to")
+        .and_then(|(_, path)| ReturnPath::parse(&path, authkit.site()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What axum needs: extractors, and [`Endpoints`] as a router.
+
+use std::fmt;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    response::IntoResponse,
+};
+use bytes::Bytes;
+use http::{Response, request::Parts};
+
+use crate::{
+    denial::{Caller, Cause, Denial, Mistake},
+    endpoints::Endpoints,
+    require::answer_without_layer,
+    session::{Found, Session},
+};
+
+/// Why an extractor has no [`Session`] to give: the answer that the layer outside gives, or 500 without one.
+pub struct SessionRejection {
+    response: Box<Response<Bytes>>,
+}
+
+impl SessionRejection {
+    /// Why the request is denied.
+    pub fn denial(&self) -> Option<&Denial> {
+        self.response.extensions().get()
+    }
+}
+
+impl fmt::Debug for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionRejection").field(&self.denial()).finish()
+    }
+}
+
+impl fmt::Display for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no session: answered with status {}", self.response.status().as_u16())
+    }
+}
+
+impl std::error::Error for SessionRejection {}
+
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response<Body> {
+        self.response.map(Body::from)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Session {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        let response = match Found::by(&parts.extensions) {
+            Found::Session(session) => return Ok(session.clone()),
+            Found::Nobody(absence) => absence.deny(caller(parts)),
+            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
+        };
+        Err(SessionRejection { response })
+    }
+}
+
+/// `None` says that nobody is signed in. That it cannot be told now is a rejection, never `None`.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> Result<Option<Self>, SessionRejection> {
+        let response = match Found::by(&parts.extensions) {
+            Found::Session(session) => return Ok(Some(session.clone())),
+            Found::Nobody(absence) => match absence.cause() {
+                Cause::Challenge { .. } => return Ok(None),
+                Cause::SignInAgain { .. }
+                | Cause::Forbidden
+                | Cause::Unavailable { .. }
+                | Cause::CrossOrigin(_)
+                | Cause::Misconfigured(_) => absence.deny(caller(parts)),
+            },
+            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
+        };
+        Err(SessionRejection { response })
+    }
+}
+
+fn caller(parts: &Parts) -> Caller<'_> {
+    Caller::new(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
+}
+
+/// The three endpoints at their paths, to be merged into the outermost router.
+///
+/// Under `nest`, use `nest_service(prefix, endpoints)` instead: the paths are those that the browser sees.
+impl<S: Clone + Send + Sync + 'static> From<Endpoints> for Router<S> {
+    fn from(endpoints: Endpoints) -> Self {
+        let paths = endpoints.paths().map(|path| path.replace('{', "{{").replace('}', "}}"));
+        paths
+            .into_iter()
+            .fold(Self::new(), |router, path| router.route_service(&path, endpoints.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

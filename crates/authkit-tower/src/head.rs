@@ -1,0 +1,212 @@
+//! Writes the head of a response as it leaves: cookies, and who may cache it.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CACHE_CONTROL, EXPIRES, SET_COOKIE, VARY},
+};
+
+use crate::cookie;
+
+/// Who may keep a response on which we set no cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Caching {
+    /// It was made for one user: nobody, unless the service says otherwise.
+    Private,
+    /// It was made for whoever is not signed in: everybody who brings no other cookies.
+    ByCookie,
+    /// Whoever the service lets, even by saying nothing.
+    AsTheServiceSays,
+}
+
+/// Adds our cookies, unless the service set or cleared the session itself, and keeps caches away from them.
+///
+/// A response that sets a cookie is stored by no cache, whatever the service says: `Set-Cookie` alone does not prevent
+/// it (RFC 9111 section 7.3).
+pub(crate) fn write(
+    headers: &mut HeaderMap,
+    cookies: Vec<HeaderValue>,
+    session_name: &str,
+    caching: Caching,
+) {
+    let is_session =
+        |field: &HeaderValue| cookie::is_session(cookie::set_name(field), session_name);
+    let service_decided = headers.get_all(SET_COOKIE).iter().any(is_session);
+    if !service_decided {
+        for cookie in cookies {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+    if headers.get_all(SET_COOKIE).iter().any(is_session) {
+        for name in OVERRIDES {
+            headers.remove(name);
+        }
+        headers.insert(CACHE_CONTROL, PRIVATE);
+        vary_by_cookie(headers);
+        return;
+    }
+    match caching {
+        Caching::Private => {
+            if !OVERRIDES.iter().chain([&CACHE_CONTROL]).any(|name| headers.contains_key(name)) {
+                headers.insert(CACHE_CONTROL, PRIVATE);
+            }
+            vary_by_cookie(headers);
+        }
+        Caching::ByCookie => vary_by_cookie(headers),
+        Caching::AsTheServiceSays => {}
+    }
+}
+
+/// Adds `Cookie` to `Vary`, in one field and once.
+fn vary_by_cookie(headers: &mut HeaderMap) {
+    let varies = |field: &HeaderValue| {
+        let members = field.to_str().unwrap_or_default().split(',').map(str::trim);
+        members.into_iter().any(|member| member == "*" || member.eq_ignore_ascii_case("cookie"))
+    };
+    if headers.get_all(VARY).iter().any(varies) {
+        return;
+    }
+    let mut fields = headers.get_all(VARY).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    fields.push(b"Cookie");
+    if let Ok(field) = HeaderValue::from_bytes(&fields.join(b", ".as_slice())) {
+        headers.insert(VARY, field);
+    }
+}
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+
+/// What caches obey before, or instead of, `Cache-Control` (RFC 9111, RFC 9213, nginx, Varnish and their kin).
+const OVERRIDES: [HeaderName; 4] = [
+    EXPIRES,
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+    HeaderName::from_static("x-accel-expires"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::headers;
+
+    const OURS: &str = "wos_session=new; Path=/";
+
+    fn written(
+        fields: &[(&str, &str)],
+        cookies: &[&'static str],
+        caching: Caching,
+    ) -> Vec<(String, String)> {
+        let mut headers = headers(fields);
+        write(
+            &mut headers,
+            cookies.iter().map(|one| HeaderValue::from_static(one)).collect(),
+            "wos_session",
+            caching,
+        );
+        let mut fields: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
+        fields.sort();
+        fields
+    }
+
+    #[test]
+    fn one_session_cookie_leaves_and_no_cache_keeps_it() {
+        use Caching::*;
+
+        let private = ("cache-control", "private, no-store");
+        let cases: &[(&str, &[(&str, &str)], &[&'static str], Caching, &[(&str, &str)])] = &[
+            ("nothing said", &[], &[], Private, &[private, ("vary", "Cookie")]),
+            ("nobody, nothing said", &[], &[], ByCookie, &[("vary", "Cookie")]),
+            (
+                "nobody, a cookie",
+                &[],
+                &[OURS],
+                ByCookie,
+                &[private, ("set-cookie", OURS), ("vary", "Cookie")],
+            ),
+            ("nothing said, sharing", &[], &[], AsTheServiceSays, &[]),
+            (
+                "the service caches",
+                &[("cache-control", "public, max-age=60")],
+                &[],
+                Private,
+                &[("cache-control", "public, max-age=60"), ("vary", "Cookie")],
+            ),
+            (
+                "the service caches at the edge",
+                &[("cdn-cache-control", "max-age=60")],
+                &[],
+                Private,
+                &[("cdn-cache-control", "max-age=60"), ("vary", "Cookie")],
+            ),
+            (
+                "a cookie wins",
+                &[
+                    ("cache-control", "s-maxage=31536000"),
+                    ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+                ],
+                &[OURS],
+                Private,
+                &[private, ("set-cookie", OURS), ("vary", "Cookie")],
+            ),
+            (
+                "a cookie wins over sharing",
+                &[("x-accel-expires", "60"), ("surrogate-control", "max-age=9")],
+                &[OURS],
+                AsTheServiceSays,
+                &[private, ("set-cookie", OURS), ("vary", "Cookie")],
+            ),
+            (
+                "the service sets the session",
+                &[("set-cookie", "wos_session=its; Path=/")],
+                &[OURS],
+                Private,
+                &[private, ("set-cookie", "wos_session=its; Path=/"), ("vary", "Cookie")],
+            ),
+            (
+                "the service clears a part",
+                &[("set-cookie", "wos_session.0=; Max-Age=0")],
+                &[OURS],
+                Private,
+                &[private, ("set-cookie", "wos_session.0=; Max-Age=0"), ("vary", "Cookie")],
+            ),
+            (
+                "another cookie of the service",
+                &[("set-cookie", "theme=dark"), ("cache-control", "max-age=1")],
+                &[OURS],
+                Private,
+                &[private, ("set-cookie", "theme=dark"), ("set-cookie", OURS), ("vary", "Cookie")],
+            ),
+            (
+                "another cookie alone",
+                &[("set-cookie", "theme=dark"), ("cache-control", "max-age=1")],
+                &[],
+                Private,
+                &[("cache-control", "max-age=1"), ("set-cookie", "theme=dark"), ("vary", "Cookie")],
+            ),
+            (
+                "varies already",
+                &[("vary", "Accept, cookie")],
+                &[],
+                Private,
+                &[private, ("vary", "Accept, cookie")],
+            ),
+            ("varies by all", &[("vary", "*")], &[], Private, &[private, ("vary", "*")]),
+            (
+                "varies by more",
+                &[("vary", "Origin"), ("vary", "Accept")],
+                &[],
+                Private,
+                &[private, ("vary", "Origin, Accept, Cookie")],
+            ),
+        ];
+
+        for (name, fields, cookies, caching, expected) in cases {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect();
+            assert_eq!(written(fields, cookies, *caching), expected, "{name}");
+        }
+    }
+}

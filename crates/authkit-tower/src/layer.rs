@@ -1,0 +1,119 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::Response;
+use tower_layer::Layer;
+
+use crate::{
+    authkit::AuthKit,
+    denial::Denial,
+    gate::{DenialEditor, Gate, Preflight, Presence, SharedCaching},
+    service::AuthKitService,
+};
+
+/// Layer that protects a service with AuthKit sessions.
+///
+/// A request reaches the service with a [`Session`](crate::Session) in its extensions, or is answered before it gets
+/// there. See the [crate docs](crate) for an example.
+///
+/// Inside another layer of the same [`AuthKit`], it uses the session that was found there, adds its own requirement,
+/// answers in its own way, and leaves the cookies to the other.
+#[derive(Clone)]
+#[must_use]
+pub struct AuthKitLayer {
+    gate: Arc<Gate>,
+}
+
+impl AuthKitLayer {
+    /// Lets only signed-in users through to the service; everybody else is answered in the protocol they speak.
+    pub fn new(authkit: &AuthKit) -> Self {
+        Self { gate: Arc::new(Gate::new(authkit.clone(), Presence::Required)) }
+    }
+
+    /// Lets everybody through: with a session where there is one, without where nobody is signed in.
+    ///
+    /// Where it cannot be told now whether somebody is signed in, the service runs without a session too, but asking
+    /// for one, even as `Option<Session>`, is answered with 503: an outage never looks like a signed-out user.
+    pub fn optional(authkit: &AuthKit) -> Self {
+        Self { gate: Arc::new(Gate::new(authkit.clone(), Presence::Optional)) }
+    }
+
+    /// Edits the answers to requests that do not reach the service (default: as the table in the
+    /// [crate docs](crate#who-gets-which-answer) has them).
+    ///
+    /// The answer comes complete, with its status: there is nothing that could be forgotten. A body in another format
+    /// wants its own `Content-Type`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer, DenialKind};
+    /// # fn layer(authkit: &AuthKit) -> AuthKitLayer {
+    /// AuthKitLayer::new(authkit).with_denial(|denial, response| {
+    ///     if denial.kind() == DenialKind::Unavailable {
+    ///         response.headers_mut().insert("x-status-page", "https://status.example.com".parse().unwrap());
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn with_denial(
+        self,
+        edit: impl Fn(&Denial, &mut Response<Bytes>) + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|gate| gate.edit = Some(DenialEditor(Arc::new(edit))))
+    }
+
+    /// Refreshes sessions whose token is older than this (default: as long as a token lasts, usually 5 minutes).
+    ///
+    /// A role or a membership that was taken away stops counting after this time. Each refresh is a call to WorkOS,
+    /// and without its answer nobody gets in: for few, sensitive routes.
+    pub fn with_max_token_age(self, age: Duration) -> Self {
+        self.with(|gate| gate.max_token_age = Some(age))
+    }
+
+    /// Lets pages of these origins send requests that change something (default: only those of our own origin).
+    ///
+    /// Compared byte for byte with the `Origin` header, such as `https://admin.example.com`, without a slash at the
+    /// end; `null` never matches. Whoever controls a trusted origin can act in the name of every user who visits it.
+    pub fn with_trusted_origins(
+        self,
+        origins: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.with(|gate| gate.trusted_origins = origins.into_iter().map(Into::into).collect())
+    }
+
+    /// Passes CORS preflights on to the service, without a session (default: refused like any request).
+    ///
+    /// Needed only where a CORS layer cannot go outside this one. The service then answers `OPTIONS` requests of
+    /// anybody; what it does for them has to be harmless.
+    pub fn with_preflight_to_inner(self) -> Self {
+        self.with(|gate| gate.preflight = Preflight::Inside)
+    }
+
+    /// Adds no cache headers to responses that have none (default: `Cache-Control: private, no-store`, `Vary: Cookie`).
+    ///
+    /// For services whose responses are the same for every user. A shared cache may then give one user's response to
+    /// another. Responses that set a session cookie stay private.
+    pub fn with_shared_caching(self) -> Self {
+        self.with(|gate| gate.shared_caching = SharedCaching::LeftToTheService)
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Gate)) -> Self {
+        set(Arc::make_mut(&mut self.gate));
+        self
+    }
+}
+
+impl<S> Layer<S> for AuthKitLayer {
+    type Service = AuthKitService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthKitService::new(inner, Arc::clone(&self.gate))
+    }
+}
+
+impl fmt::Debug for AuthKitLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AuthKitLayer").field(&self.gate).finish()
+    }
+}

@@ -1,0 +1,279 @@
+use std::{
+    cmp::Reverse,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+
+use authkit_session::VerifiedSession;
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    body::ResponseBody,
+    denial::{Caller, Cause, Mistake, answer},
+    service::give_back,
+    session::{Found, Session},
+};
+
+/// A route's own condition on the session: a layer for the routed service, inside an
+/// [`AuthKitLayer`](crate::AuthKitLayer).
+///
+/// Somebody signed in who does not meet it gets 403. Nobody signed in gets what the layer outside answers, and without
+/// any layer outside the answer is 500: a guard never lets through what it cannot judge.
+///
+/// Roles, permissions and the like are those of the access token: at most as old as the token, see
+/// [`AuthKitLayer::with_max_token_age`](crate::AuthKitLayer::with_max_token_age).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use authkit_tower::Require;
+///
+/// let admins_or_auditors = Require::role("admin").or(Require::permission("audit:read"));
+/// let danger_zone = admins_or_auditors
+///     .and(Require::recent_sign_in(Duration::from_secs(300)))
+///     .and(Require::not_impersonated());
+/// # let _ = danger_zone;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Require {
+    rule: Arc<Rule>,
+}
+
+enum Rule {
+    Role(Box<str>),
+    Permission(Box<str>),
+    Organization(Box<str>),
+    Entitlement(Box<str>),
+    FeatureFlag(Box<str>),
+    RecentSignIn(Duration),
+    NotImpersonated,
+    That(Box<dyn Fn(&Session) -> bool + Send + Sync>),
+    And(Require, Require),
+    Or(Require, Require),
+}
+
+impl Require {
+    /// Asks for a role in the session's organization, as its main role or one of several.
+    pub fn role(role: impl Into<Box<str>>) -> Self {
+        Rule::Role(role.into()).into()
+    }
+
+    /// Asks for a permission, such as `audit:read`.
+    pub fn permission(permission: impl Into<Box<str>>) -> Self {
+        Rule::Permission(permission.into()).into()
+    }
+
+    /// Asks for a session that is in this organization (`org_…`).
+    pub fn organization(id: impl Into<Box<str>>) -> Self {
+        Rule::Organization(id.into()).into()
+    }
+
+    /// Asks for something that the organization has bought.
+    pub fn entitlement(entitlement: impl Into<Box<str>>) -> Self {
+        Rule::Entitlement(entitlement.into()).into()
+    }
+
+    /// Asks for a feature flag that is on for the user.
+    pub fn feature_flag(flag: impl Into<Box<str>>) -> Self {
+        Rule::FeatureFlag(flag.into()).into()
+    }
+
+    /// Asks for a sign-in (`auth_time`, not a refresh) at most this long ago; otherwise the user has to sign in again.
+    ///
+    /// A token that does not say when the user signed in gets 403, since signing in again would not change that.
+    pub fn recent_sign_in(max_age: Duration) -> Self {
+        Rule::RecentSignIn(max_age).into()
+    }
+
+    /// Keeps out whoever uses the session in the user's stead.
+    pub fn not_impersonated() -> Self {
+        Rule::NotImpersonated.into()
+    }
+
+    /// Asks for anything else that can be told from the session, at once and without waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::Require;
+    ///
+    /// let staff = Require::that(|session| session.user().email_verified && session.user().email.ends_with("@example.com"));
+    /// # let _ = staff;
+    /// ```
+    pub fn that(holds: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
+        Rule::That(Box::new(holds)).into()
+    }
+
+    /// Asks for both.
+    pub fn and(self, other: Self) -> Self {
+        Rule::And(self, other).into()
+    }
+
+    /// Asks for one of the two, or both.
+    pub fn or(self, other: Self) -> Self {
+        Rule::Or(self, other).into()
+    }
+
+    fn judge(&self, session: &Session, now: SystemTime) -> Judgement {
+        let verified: &VerifiedSession = session;
+        let has = |held: &[String], wanted: &str| held.iter().any(|one| one == wanted);
+        let holds = match &*self.rule {
+            Rule::Role(role) => verified.role() == Some(role) || has(verified.roles(), role),
+            Rule::Permission(permission) => has(verified.permissions(), permission),
+            Rule::Organization(id) => verified.organization_id() == Some(id),
+            Rule::Entitlement(entitlement) => has(verified.entitlements(), entitlement),
+            Rule::FeatureFlag(flag) => has(verified.feature_flags(), flag),
+            Rule::NotImpersonated => verified.impersonator().is_none(),
+            Rule::That(holds) => holds(session),
+            Rule::RecentSignIn(max_age) => return recency(verified.auth_time(), *max_age, now),
+            Rule::And(one, other) => return one.judge(session, now).max(other.judge(session, now)),
+            Rule::Or(one, other) => return one.judge(session, now).min(other.judge(session, now)),
+        };
+        if holds { Judgement::Pass } else { Judgement::Forbidden }
+    }
+}
+
+fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Judgement {
+    match signed_in {
+        None => Judgement::Forbidden,
+        // In the future: a few seconds of skew.
+        Some(at) if now.duration_since(at).unwrap_or_default() <= max_age => Judgement::Pass,
+        Some(_) => Judgement::SignInAgain(Reverse(max_age)),
+    }
+}
+
+/// How a session meets a condition, from best to worst: of two, `and` takes the worse, `or` the better one.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Judgement {
+    Pass,
+    /// The shorter the time, the worse.
+    SignInAgain(Reverse<Duration>),
+    Forbidden,
+}
+
+impl From<Rule> for Require {
+    fn from(rule: Rule) -> Self {
+        Self { rule: Arc::new(rule) }
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role(name) => f.debug_tuple("Role").field(name).finish(),
+            Self::Permission(name) => f.debug_tuple("Permission").field(name).finish(),
+            Self::Organization(id) => f.debug_tuple("Organization").field(id).finish(),
+            Self::Entitlement(name) => f.debug_tuple("Entitlement").field(name).finish(),
+            Self::FeatureFlag(name) => f.debug_tuple("FeatureFlag").field(name).finish(),
+            Self::RecentSignIn(max_age) => f.debug_tuple("RecentSignIn").field(max_age).finish(),
+            Self::NotImpersonated => f.write_str("NotImpersonated"),
+            Self::That(_) => f.write_str("That(..)"),
+            Self::And(one, other) => f.debug_tuple("And").field(one).field(other).finish(),
+            Self::Or(one, other) => f.debug_tuple("Or").field(one).field(other).finish(),
+        }
+    }
+}
+
+impl<S> Layer<S> for Require {
+    type Service = RequireService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RequireService { inner, require: self.clone() }
+    }
+}
+
+/// Service that [`Require`] makes: judges the request's session, then calls the service inside.
+#[derive(Clone, Debug)]
+pub struct RequireService<S> {
+    inner: S,
+    require: Require,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = RequireFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let denied = match Found::by(request.extensions()) {
+            Found::Session(session) => match self.require.judge(session, session.now()) {
+                Judgement::Pass => {
+                    return RequireFuture {
+                        state: State::Calling { response: self.inner.call(request) },
+                    };
+                }
+                Judgement::SignInAgain(Reverse(max_age)) => {
+                    session.deny(&Cause::SignInAgain { max_age }, Caller::of(&request))
+                }
+                Judgement::Forbidden => session.deny(&Cause::Forbidden, Caller::of(&request)),
+            },
+            Found::Nobody(absence) => absence.deny(Caller::of(&request)),
+            Found::Nothing => {
+                answer_without_layer(Mistake::GuardOutsideLayer, Caller::of(&request))
+            }
+        };
+        give_back(&mut self.inner);
+        RequireFuture { state: State::Denied { response: Some(denied) } }
+    }
+}
+
+/// Answers where there is no layer to ask.
+pub(crate) fn answer_without_layer(mistake: Mistake, caller: Caller<'_>) -> Box<Response<Bytes>> {
+    Box::new(answer(&Cause::Misconfigured(mistake), caller, None).1)
+}
+
+pin_project! {
+    /// Response future of [`RequireService`].
+    #[derive(Debug)]
+    pub struct RequireFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[derive(Debug)]
+    enum State<F> {
+        Calling { #[pin] response: F },
+        Denied { response: Option<Box<Response<Bytes>>> },
+    }
+}
+
+impl<F, ResBody, E> Future for RequireFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(match self.project().state.project() {
+            StateProj::Calling { response } => ready!(response.poll(cx))?.map(ResponseBody::inner),
+            StateProj::Denied { response } => response
+                .take()
+                .expect("a future is not polled after it is done")
+                .map(ResponseBody::ours),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

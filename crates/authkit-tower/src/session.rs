@@ -1,0 +1,217 @@
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use authkit_session::{Admission, Asker, Refusal, VerifiedSession};
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, Response};
+
+use crate::{
+    authkit::AuthKit,
+    denial::{Caller, Cause},
+    gate::Gate,
+    head::{self, Caching},
+};
+
+/// The session of the user who sent a request.
+///
+/// Only [`AuthKitLayer`](crate::AuthKitLayer) makes one, and only from a verified token, so that holding one is proof.
+/// It is in the extensions of every request that such a layer let through; with axum it is an extractor too.
+/// What it says about the user is [`VerifiedSession`], which it dereferences to. Its [`Debug`] output shows ids only.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_tower::Session;
+/// use http::{Request, Response};
+///
+/// fn greet<B>(request: &Request<B>) -> Option<String> {
+///     let session = request.extensions().get::<Session>()?;
+///     Some(format!("Hello {}", session.user().email))
+/// }
+/// # assert!(greet(&Request::new(())).is_none());
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    verified: Arc<VerifiedSession>,
+    slot: Arc<Slot>,
+}
+
+impl Session {
+    pub(crate) fn new(verified: Arc<VerifiedSession>, slot: Arc<Slot>) -> Self {
+        Self { verified, slot }
+    }
+
+    /// When the session's token ends, for timers.
+    ///
+    /// A WebSocket or an event stream outlives the request that was checked; nothing refreshes its session. End it
+    /// here, and let the client connect again: the handshake refreshes.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.remaining()
+    }
+
+    /// Completes when the session's token ends, by the clock of the configuration; looks at it once a second.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::Session;
+    /// # async fn next_message() -> Option<String> { None }
+    /// # async fn serve(session: Session) {
+    /// let expired = session.expired();
+    /// tokio::pin!(expired);
+    /// loop {
+    ///     tokio::select! {
+    ///         () = &mut expired => break,
+    ///         message = next_message() => match message {
+    ///             Some(message) => println!("{message}"),
+    ///             None => break,
+    ///         },
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
+        let session = self.clone();
+        async move {
+            loop {
+                match session.remaining() {
+                    Duration::ZERO => return,
+                    left => tokio::time::sleep(left.min(Duration::from_secs(1))).await,
+                }
+            }
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        self.verified.expires_at().duration_since(self.now()).unwrap_or_default()
+    }
+
+    pub(crate) fn deny(&self, cause: &Cause, caller: Caller<'_>) -> Box<Response<Bytes>> {
+        self.slot.gate.deny(cause, caller)
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.slot.gate.authkit().clock().wall()
+    }
+}
+
+impl Deref for Session {
+    type Target = VerifiedSession;
+
+    fn deref(&self) -> &VerifiedSession {
+        &self.verified
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&self.verified).finish()
+    }
+}
+
+/// What the layer behind a request's extensions found. There is a [`Session`] or an [`Absence`] there, never both.
+pub(crate) enum Found<'a> {
+    Session(&'a Session),
+    Nobody(&'a Absence),
+    /// No layer ran.
+    Nothing,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn by(extensions: &'a Extensions) -> Self {
+        match (extensions.get::<Session>(), extensions.get::<Absence>()) {
+            (_, Some(absence)) => Self::Nobody(absence),
+            (Some(session), None) => Self::Session(session),
+            (None, None) => Self::Nothing,
+        }
+    }
+
+    pub(crate) fn slot(&self) -> Option<&'a Arc<Slot>> {
+        match self {
+            Self::Session(session) => Some(&session.slot),
+            Self::Nobody(absence) => Some(&absence.slot),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// In the extensions of a request that an optional layer let through without a session: why there is none.
+#[derive(Clone)]
+pub(crate) struct Absence {
+    cause: Arc<Cause>,
+    slot: Arc<Slot>,
+}
+
+impl Absence {
+    pub(crate) fn new(cause: Cause, slot: Arc<Slot>) -> Self {
+        Self { cause: Arc::new(cause), slot }
+    }
+
+    pub(crate) fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// The answer of the layer that found nobody.
+    pub(crate) fn deny(&self, caller: Caller<'_>) -> Box<Response<Bytes>> {
+        self.slot.gate.deny(&self.cause, caller)
+    }
+}
+
+/// What one layer knows about one request until the head of the response has left.
+pub(crate) struct Slot {
+    gate: Arc<Gate>,
+    cookies: Mutex<Cookies>,
+    has_left: AtomicBool,
+}
+
+/// Who knows which cookies go out.
+pub(crate) enum Cookies {
+    Of(Admission),
+    Without { refusal: Refusal, asker: Asker },
+    None,
+}
+
+impl Slot {
+    pub(crate) fn new(gate: Arc<Gate>, cookies: Cookies) -> Arc<Self> {
+        Arc::new(Self { gate, cookies: Mutex::new(cookies), has_left: AtomicBool::new(false) })
+    }
+
+    /// Says whether `authkit` made this, for a request that is still under way.
+    pub(crate) fn is_of(&self, authkit: &AuthKit) -> bool {
+        self.gate.authkit().is(authkit) && !self.has_left.load(Ordering::Acquire)
+    }
+
+    /// Takes the cookies of a newer session, which a layer inside refreshed; one that it refused changes nothing.
+    pub(crate) fn renew(&self, cookies: Cookies) {
+        if let Cookies::Of(_) = cookies {
+            *self.cookies.lock().unwrap_or_else(PoisonError::into_inner) = cookies;
+        }
+    }
+
+    /// Writes the head of the response to this request.
+    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+        self.has_left.store(true, Ordering::Release);
+        let (cookies, caching) = match &*self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            Cookies::Of(admission) => (admission.head_cookies(), Caching::Private),
+            Cookies::Without { refusal, asker } => {
+                (refusal.head_cookies(*asker), Caching::ByCookie)
+            }
+            Cookies::None => (Vec::new(), Caching::ByCookie),
+        };
+        head::write(
+            headers,
+            cookies,
+            &self.gate.authkit().site().cookie_name,
+            self.gate.caching(caching),
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! Where a request goes, where a browser may be sent back to, and what our endpoints are called.
+
+use authkit_session::Settings;
+use http::{Extensions, HeaderMap, Method, Uri, header::REFERER};
+use url::{Url, form_urlencoded};
+
+use crate::denial::{ClientKind, text};
+
+/// The service as browsers see it, whatever `Host` or forwarded headers say.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// Scheme and authority, such as `https://app.example.com`.
+    pub(crate) origin: String,
+    pub(crate) login: String,
+    pub(crate) callback: String,
+    pub(crate) logout: String,
+    pub(crate) cookie_name: String,
+}
+
+/// One of our own endpoints.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Endpoint {
+    Login,
+    Callback,
+    Logout,
+}
+
+impl Site {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            origin: settings.public_origin().to_owned(),
+            login: settings.login_path().to_owned(),
+            callback: settings.callback_path().to_owned(),
+            logout: settings.logout_path().to_owned(),
+            cookie_name: settings.cookie_name().to_owned(),
+        }
+    }
+
+    /// The endpoint that lives exactly at `path`.
+    pub(crate) fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        [
+            (&self.login, Endpoint::Login),
+            (&self.callback, Endpoint::Callback),
+            (&self.logout, Endpoint::Logout),
+        ]
+        .into_iter()
+        .find_map(|(own, endpoint)| (own == path).then_some(endpoint))
+    }
+
+    /// The address of the sign-in endpoint, with these query parameters.
+    pub(crate) fn login_url(&self, parameters: &[(&str, &str)]) -> String {
+        if parameters.is_empty() {
+            return self.login.clone();
+        }
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        format!("{}?{query}", self.login)
+    }
+}
+
+/// The URI that the client asked for, also where axum's `nest` has shortened it.
+pub(crate) fn original<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = extensions.get::<axum::extract::OriginalUri>() {
+        return &original.0;
+    }
+    #[cfg(not(feature = "axum"))]
+    let _ = extensions;
+    uri
+}
+
+/// A path and query of our own origin that a browser may be sent to; never one of our endpoints.
+///
+/// Always ASCII and normalised: what it says is what a browser reads, however often somebody decodes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ReturnPath(String);
+
+impl ReturnPath {
+    /// The longest return path, in bytes: a flow cookie has to hold it.
+    pub(crate) const MAX_LEN: usize = 2048;
+
+    pub(crate) fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes what a client said. Anything but a harmless path is `None`.
+    pub(crate) fn parse(input: &str, site: &Site) -> Option<Self> {
+        if input.len() > Self::MAX_LEN || !input.starts_with('/') {
+            return None;
+        }
+        let input = input.split_once('#').map_or(input, |(before, _)| before);
+        let (path, query) = match input.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (input, None),
+        };
+        if !is_harmless(path, site)
+            || query.is_some_and(|query| query.chars().any(char::is_control))
+        {
+            return None;
+        }
+        let mut encoded = encode(path);
+        if let Some(query) = query {
+            encoded.push('?');
+            encoded.push_str(&encode(query));
+        }
+        // A second opinion, from the parser that browsers have: it stays with us, and there is nothing to tidy up.
+        let url = Url::parse(&site.origin).ok()?.join(&encoded).ok()?;
+        let stays = url.as_str().strip_prefix(site.origin.as_str()) == Some(encoded.as_str());
+        (stays && encoded.len() <= Self::MAX_LEN).then_some(Self(encoded))
+    }
+
+    /// Takes an absolute URL, such as a `Referer`, if it is of our own origin.
+    fn of_url(url: &str, site: &Site) -> Option<Self> {
+        match url.strip_prefix(site.origin.as_str())? {
+            "" => Some(Self::root()),
+            path => Self::parse(path, site),
+        }
+    }
+
+    /// Where to send this client back to after it has signed in: `/` if it does not say, or says nothing good.
+    pub(crate) fn of_request(
+        client: ClientKind,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        site: &Site,
+    ) -> Self {
+        let path = if client == ClientKind::Htmx {
+            text(headers, "hx-current-url").and_then(|url| Self::of_url(url, site))
+        } else if matches!(*method, Method::GET | Method::HEAD) {
+            uri.path_and_query().and_then(|path| Self::parse(path.as_str(), site))
+        } else {
+            text(headers, REFERER.as_str()).and_then(|url| Self::of_url(url, site))
+        };
+        path.unwrap_or_else(Self::root)
+    }
+}
+
+/// Says whether `path` means the same to everybody, decoded or not: no second slash or backslash at its start, no
+/// dot segments, no control characters, and none of our endpoints (a loop).
+fn is_harmless(path: &str, site: &Site) -> bool {
+    let mut seen = path.to_owned();
+    for _ in 0..=MAX_DECODINGS {
+        let starts_like_a_host =
+            seen.chars().nth(1).is_some_and(|second| SLASHES.contains(&second));
+        let has_dots = seen.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."));
+        let is_ours = site.endpoint(seen.trim_end_matches('/')).is_some();
+        if starts_like_a_host || has_dots || is_ours || seen.chars().any(char::is_control) {
+            return false;
+        }
+        let decoded = decode(&seen);
+        if decoded == seen {
+            return !path.contains('\\');
+        }
+        seen = decoded;
+    }
+    false
+}
+
+/// Decodes `%XX` once; what is not UTF-8 afterwards becomes U+FFFD, which no rule lets through as anything else.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = bytes.get(at + 1..at + 3).and_then(|digits| {
+            let [high, low] = digits else { return None };
+            u8::try_from(char::from(*high).to_digit(16)? * 16 + char::from(*low).to_digit(16)?).ok()
+        });
+        match escaped {
+            Some(escaped) if byte == b'%' => {
+                decoded.push(escaped);
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Encodes what a URL may not hold; what is encoded already stays.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/?%".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push(char::from(HEX[usize::from(byte >> 4)]));
+            encoded.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    encoded
+}
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// More layers of encoding than this have no honest reason.
+const MAX_DECODINGS: usize = 3;
+
+/// What somebody may read as a slash: both of them, and their Unicode twins.
+const SLASHES: [char; 9] =
+    ['/', '\\', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f8}', '\u{29f5}', '\u{ff0f}', '\u{ff3c}'];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+use super::*;
+use crate::tests::headers;
+
+fn site() -> Site {
+    Site {
+        origin: "https://app.example.com".to_owned(),
+        login: "/login".to_owned(),
+        callback: "/auth/callback".to_owned(),
+        logout: "/logout".to_owned(),
+        cookie_name: "wos_session".to_owned(),
+    }
+}
+
+fn parse(input: &str) -> Option<String> {
+    ReturnPath::parse(input, &site()).map(|path| path.as_str().to_owned())
+}
+
+#[test]
+fn honest_paths_come_back_as_they_were() {
+    let same = [
+        "/",
+        "/dashboard",
+        "/a/b/",
+        "/a//b",
+        "/search?q=a+b&c=%2F%2F#",
+        "/search?next=https://other.example/",
+        "/caf%C3%A9?stra%C3%9Fe=1",
+        "/q?discount=100%&x",
+        "/files/100%",
+        "/q?",
+        "/q?a=b?c",
+        "/...",
+        "/.well-known/x",
+        "/a..b/c.",
+        "/@user",
+        "/:x",
+        "/loginx",
+        "/login2/step",
+        "/a/login",
+        "/users/~me;v=1,2",
+        "/a%5Cb",
+        "/q?path=%5Cserver",
+        "/q?line=%0A",
+    ];
+    for input in same {
+        assert_eq!(parse(input).as_deref(), Some(input.trim_end_matches('#')), "{input}");
+    }
+
+    let written_otherwise = [
+        ("/café", "/caf%C3%A9"),
+        ("/a b", "/a%20b"),
+        ("/q?name=O'Brien", "/q?name=O%27Brien"),
+        ("/q?a=\\b", "/q?a=%5Cb"),
+        ("/{id}?x=<y>\"", "/%7Bid%7D?x=%3Cy%3E%22"),
+        ("/page#section", "/page"),
+        ("/trailing ", "/trailing%20"),
+    ];
+    for (input, expected) in written_otherwise {
+        assert_eq!(parse(input).as_deref(), Some(expected), "{input}");
+    }
+}
+
+#[test]
+fn nothing_leads_off_our_origin_or_in_circles() {
+    let attacks = [
+        "",
+        "dashboard",
+        " /dashboard",
+        "?a=b",
+        "#",
+        "https://evil.example",
+        "https://app.example.com/",
+        "https://app.example.com@evil.example/",
+        "http:/evil.example",
+        "https:evil.example",
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "data:text/html,x",
+        "//",
+        "//evil.example",
+        "///evil.example",
+        "////evil.example",
+        "//evil.example/%2f..",
+        "//evil.example?x=/",
+        "//user@evil.example",
+        "//[::1]",
+        "//xn--80ak6aa92e.com",
+        "/\\",
+        "/\\evil.example",
+        "/\\/evil.example",
+        "/\\\\evil.example",
+        "\\/evil.example",
+        "\\\\evil.example",
+        "\\evil.example",
+        "/a\\..\\..\\evil.example",
+        "/path\\evil",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "/\r/evil.example",
+        "/\r\nLocation: https://evil.example",
+        "/\u{b}/evil.example",
+        "/\0/evil.example",
+        "/\u{7f}/evil.example",
+        "/\u{85}/evil.example",
+        "\t//evil.example",
+        "\u{a0}//evil.example",
+        "\u{feff}//evil.example",
+        "/a\tb",
+        "/a?b=\r\nSet-Cookie: x=y",
+        "/a?b=\t",
+        "/%2fevil.example",
+        "/%2Fevil.example",
+        "/%2f/evil.example",
+        "/%2f%2fevil.example",
+        "%2f%2fevil.example",
+        "/%252fevil.example",
+        "/%25252fevil.example",
+        "/%2525252fevil.example",
+        "/%5cevil.example",
+        "/%5C%5Cevil.example",
+        "/%255cevil.example",
+        "/%09/evil.example",
+        "/%0a/evil.example",
+        "/%0d%0aLocation:%20https://evil.example",
+        "/a%0d%0ab",
+        "/%00/evil.example",
+        "/%2500",
+        "/%c2%85/x",
+        "/.",
+        "/..",
+        "/./",
+        "/.//evil.example",
+        "/../evil.example",
+        "/..//evil.example",
+        "/a/..//evil.example",
+        "/a/../../evil.example",
+        "/%2e",
+        "/%2e/evil",
+        "/%2e%2e/",
+        "/.%2e//evil.example",
+        "/%2E%2E%2Fevil.example",
+        "/%252e%252e/evil.example",
+        "/..%2f..%2fevil.example",
+        "/..%5cevil.example",
+        "/a/%2e%2e//evil.example",
+        "/\u{ff0f}evil.example",
+        "/\u{2044}evil.example",
+        "/\u{2215}evil.example",
+        "/\u{ff3c}evil.example",
+        "/%ef%bc%8fevil.example",
+        "/%E2%81%84evil.example",
+        "/login",
+        "/login/",
+        "/login//",
+        "/login?return_to=/x",
+        "/login#x",
+        "/%6cogin",
+        "/%256cogin",
+        "/auth/callback",
+        "/auth/callback?code=x&state=y",
+        "/auth%2fcallback",
+        "/logout",
+        "/logout?x",
+    ];
+    for input in attacks {
+        assert_eq!(parse(input), None, "{input:?}");
+    }
+}
+
+#[test]
+fn long_paths_are_refused_however_they_are_written() {
+    let longest = format!("/{}", "a".repeat(ReturnPath::MAX_LEN - 1));
+    assert_eq!(parse(&longest).as_deref(), Some(longest.as_str()));
+    for (name, input) in [
+        ("one more", format!("{longest}a")),
+        ("100 kB", format!("/{}", "a".repeat(100_000))),
+        ("100 kB of percent signs", format!("/{}", "%25".repeat(33_333))),
+        ("grows when encoded", format!("/{}", "é".repeat(1000))),
+        ("nested encodings", format!("/%{}2f", "25".repeat(500))),
+    ] {
+        assert_eq!(parse(&input), None, "{name}");
+    }
+}
+
+/// Whatever is let through is read by a browser as a place of our own origin, and is accepted again.
+#[test]
+fn whatever_is_let_through_stays() {
+    let pieces = [
+        "/",
+        "\\",
+        "..",
+        ".",
+        "%2f",
+        "%5c",
+        "%2e",
+        "%25",
+        "\t",
+        "a",
+        "@",
+        ":",
+        "?",
+        "#",
+        "evil.example",
+        "é",
+    ];
+    let own = Url::parse("https://app.example.com").unwrap();
+    let (mut tried, mut passed) = (0, 0);
+    for word in 0..pieces.len().pow(4) {
+        let input: String =
+            (0..4).map(|at| pieces[word / pieces.len().pow(at) % pieces.len()]).collect();
+        for input in [format!("/{input}"), input] {
+            tried += 1;
+            let Some(path) = parse(&input) else { continue };
+            passed += 1;
+            for base in ["https://app.example.com", "https://app.example.com/deep/er?x=y"] {
+                let seen = Url::parse(base).unwrap().join(&path).unwrap();
+                assert_eq!(seen.origin(), own.origin(), "{input:?}");
+            }
+            assert_eq!(parse(&path).as_deref(), Some(path.as_str()), "{input:?}");
+        }
+    }
+    assert!(
+        passed > 1_000 && passed < tried / 2,
+        "{passed} of {tried} passed: the rule says too much or too little"
+    );
+}
+
+#[test]
+fn every_client_is_sent_back_to_where_a_browser_can_be() {
+    let own = "https://app.example.com";
+    let page = [("hx-request", "true"), ("hx-current-url", "https://app.example.com/list?page=2")];
+    let cases: &[(&str, &str, &str, &[(&str, &str)], &str)] = &[
+        ("its own path", "GET", "/a/b?c=d", &[], "/a/b?c=d"),
+        ("an absolute target", "GET", "https://h2.example/a?b", &[], "/a?b"),
+        ("HEAD", "HEAD", "/a", &[], "/a"),
+        ("a target that looks like a host", "GET", "//evil.example/x", &[], "/"),
+        ("our endpoint", "GET", "/login", &[], "/"),
+        ("another method", "POST", "/a", &[], "/"),
+        (
+            "from our page",
+            "POST",
+            "/a",
+            &[("referer", "https://app.example.com/form?x=1#y")],
+            "/form?x=1",
+        ),
+        ("from our root", "POST", "/a", &[("referer", own)], "/"),
+        ("from elsewhere", "POST", "/a", &[("referer", "https://evil.example/form")], "/"),
+        (
+            "from a longer host",
+            "POST",
+            "/a",
+            &[("referer", "https://app.example.com.evil/form")],
+            "/",
+        ),
+        (
+            "from a longer port",
+            "POST",
+            "/a",
+            &[("referer", "https://app.example.com:8443/form")],
+            "/",
+        ),
+        ("htmx", "GET", "/rows", &page, "/list?page=2"),
+        ("htmx POST", "POST", "/rows", &page, "/list?page=2"),
+        (
+            "htmx elsewhere",
+            "GET",
+            "/rows",
+            &[("hx-request", "true"), ("hx-current-url", "https://evil.example/")],
+            "/",
+        ),
+        ("htmx silent", "GET", "/rows", &[("hx-request", "true")], "/"),
+    ];
+
+    for (name, method, uri, fields, expected) in cases {
+        let (method, uri, headers) =
+            (method.parse().unwrap(), uri.parse().unwrap(), headers(fields));
+        let client = ClientKind::of(&method, &headers);
+        let path = ReturnPath::of_request(client, &method, &uri, &headers, &site());
+        assert_eq!(path.as_str(), *expected, "{name}");
+    }
+}
+
+#[test]
+fn login_urls_are_encoded() {
+    assert_eq!(site().login_url(&[]), "/login");
+    assert_eq!(
+        site().login_url(&[("return_to", "/a?b=c&d"), ("max_age", "5")]),
+        "/login?return_to=%2Fa%3Fb%3Dc%26d&max_age=5"
+    );
+}
+
+#[test]
+fn endpoints_are_found_at_their_exact_path() {
+    for (path, expected) in [
+        ("/login", Some(Endpoint::Login)),
+        ("/auth/callback", Some(Endpoint::Callback)),
+        ("/logout", Some(Endpoint::Logout)),
+        ("/login/", None),
+        ("/", None),
+        ("", None),
+    ] {
+        assert_eq!(site().endpoint(path), expected, "{path}");
+    }
+}
