@@ -1,2 +1,3 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! Behaviour through the public API, one behaviour a module.
+
+mod peers_seal;

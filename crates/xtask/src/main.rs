@@ -1,25 +1,25 @@
 //! The project's chores, as `cargo xtask <command>`; [`HELP`] names them.
 
 mod deep;
+mod peers;
 mod project;
 mod setup;
 mod steps;
 mod tally;
 mod test;
 
-use std::env;
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use anyhow::Result;
 use xshell::Shell;
 
-use crate::project::Project;
-use crate::steps::Steps;
+use crate::{project::Project, steps::Steps};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let chore = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test::run,
+        ["peers"] => peers::run,
         ["deep"] => deep::run,
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -61,6 +61,8 @@ Usage: cargo xtask <command>
   test    all that must pass before a change lands: installs what the tests need (once),
           then format, clippy, docs, each feature alone, dependencies and all tests;
           about 15 minutes on 2 cores from a fresh clone
+  peers   our sealed sessions against the official crate `workos`, which takes a minute or
+          two to build
   deep    all tests again as users build them, optimized, first in one thread and then
           in many more than there are cores
   help    this text

@@ -1,9 +1,11 @@
 //! Running `cargo test` and counting what it ran.
 
-use std::fmt;
-use std::io::{BufRead, BufReader};
-use std::ops::AddAssign;
-use std::process::{Command, Stdio};
+use std::{
+    fmt,
+    io::{BufRead, BufReader},
+    ops::AddAssign,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, ensure};
 use xshell::Cmd;

@@ -5,10 +5,7 @@ use std::iter;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::project::Project;
-use crate::setup;
-use crate::steps::Steps;
-use crate::tally::Tally;
+use crate::{project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;

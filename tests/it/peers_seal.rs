@@ -1,0 +1,24 @@
+//! One session under two services, ours and a neighbour's on an official SDK: either opens what the other sealed.
+
+use support::peers::{Peer, sharing};
+
+#[tokio::test]
+async fn what_we_seal_opens_in_each_sdk() {
+    for peer in Peer::INSTALLED {
+        sharing::ours_opens_there(peer).await;
+    }
+}
+
+#[tokio::test]
+async fn what_each_sdk_seals_is_a_session_here() {
+    for peer in Peer::INSTALLED {
+        sharing::theirs_opens_here(peer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_keeps_the_cookie_in_the_format_it_came_in() {
+    for peer in Peer::INSTALLED {
+        sharing::theirs_stays_theirs(peer).await;
+    }
+}

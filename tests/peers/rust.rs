@@ -1,0 +1,18 @@
+//! The crate `workos` as a neighbour: `cargo xtask peers`, since it takes a while to build.
+
+use support::peers::{Peer, sharing};
+
+#[tokio::test]
+async fn what_we_seal_opens_in_the_official_crate() {
+    sharing::ours_opens_there(Peer::Rust).await;
+}
+
+#[tokio::test]
+async fn what_the_official_crate_seals_is_a_session_here() {
+    sharing::theirs_opens_here(Peer::Rust).await;
+}
+
+#[tokio::test]
+async fn a_refresh_keeps_the_cookie_in_the_official_crates_format() {
+    sharing::theirs_stays_theirs(Peer::Rust).await;
+}
