@@ -49,7 +49,8 @@ impl Answer {
     ///
     /// If it is none.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON from {}: {}", self.url, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON from {}: {}", self.url, self.text()))
     }
 
     /// A header's value; empty if it is not there.
@@ -83,7 +84,10 @@ impl Browser {
     /// If the HTTP client cannot be made.
     pub fn new() -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-        Self { client: client.expect("a client without settings can be made"), jar: Mutex::default() }
+        Self {
+            client: client.expect("a client without settings can be made"),
+            jar: Mutex::default(),
+        }
     }
 
     /// Puts a cookie of this host into the jar.
@@ -173,18 +177,23 @@ impl Browser {
         let mut request = self.client.request(method, url.clone()).body(body);
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("tests name headers well");
-            request = request.header(name, HeaderValue::from_str(value).expect("tests write headers well"));
+            request = request
+                .header(name, HeaderValue::from_str(value).expect("tests write headers well"));
         }
         let cookies = self.cookies_for(&url);
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies);
         }
-        let mut response = request.send().await.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"));
+        let mut response =
+            request.send().await.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"));
         for cookie in response.headers().get_all(header::SET_COOKIE) {
             self.store(&url, cookie.to_str().expect("our cookies are ASCII"));
         }
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = response.bytes().await.unwrap_or_else(|error| panic!("half an answer from {url}: {error:?}"));
+        let body = response
+            .bytes()
+            .await
+            .unwrap_or_else(|error| panic!("half an answer from {url}: {error:?}"));
         Answer { url, status, headers, body }
     }
 
@@ -192,15 +201,21 @@ impl Browser {
     pub fn cookies_for(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         let jar = self.jar.lock().expect("no test panics while it holds the jar");
-        let mut matching: Vec<_> = jar.iter().filter(|kept| kept.goes_to(host, url.path())).collect();
+        let mut matching: Vec<_> =
+            jar.iter().filter(|kept| kept.goes_to(host, url.path())).collect();
         matching.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
-        matching.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect::<Vec<_>>().join("; ")
+        matching
+            .iter()
+            .map(|kept| format!("{}={}", kept.name, kept.value))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// Does what a browser does with a `Set-Cookie`.
     fn store(&self, url: &Url, field: &str) {
         let mut parts = field.split(';').map(str::trim);
-        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie has a name");
+        let (name, value) =
+            parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie has a name");
         let mut kept = Kept {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -212,7 +227,9 @@ impl Browser {
         for attribute in parts {
             let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
             match name.to_ascii_lowercase().as_str() {
-                "domain" => (kept.host, kept.host_only) = (value.trim_start_matches('.').to_owned(), false),
+                "domain" => {
+                    (kept.host, kept.host_only) = (value.trim_start_matches('.').to_owned(), false)
+                }
                 "path" => (kept.path, root) = (value.to_owned(), value == "/"),
                 "max-age" => gone = value.parse::<i64>().is_ok_and(|age| age <= 0),
                 "secure" => secure = true,
@@ -226,7 +243,10 @@ impl Browser {
             return;
         }
         let mut jar = self.jar.lock().expect("no test panics while it holds the jar");
-        jar.retain(|old| (&old.name, &old.host, &old.path, old.host_only) != (&kept.name, &kept.host, &kept.path, kept.host_only));
+        jar.retain(|old| {
+            (&old.name, &old.host, &old.path, old.host_only)
+                != (&kept.name, &kept.host, &kept.path, kept.host_only)
+        });
         if !gone {
             jar.push(kept);
         }
@@ -235,7 +255,8 @@ impl Browser {
 
 impl Kept {
     fn goes_to(&self, host: &str, path: &str) -> bool {
-        let host_matches = host == self.host || (!self.host_only && host.ends_with(&format!(".{}", self.host)));
+        let host_matches =
+            host == self.host || (!self.host_only && host.ends_with(&format!(".{}", self.host)));
         let below = path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
             rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
         });

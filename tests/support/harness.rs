@@ -56,7 +56,8 @@ impl Harness {
         let emulator = emulator(builder).start().await.expect("loopback has a free port");
         let clock = Clock::simulated(now);
         let port = Port::bind().await;
-        let defaults = Self::config(&emulator, &format!("{}/callback", port.url())).with_clock(clock.clone());
+        let defaults =
+            Self::config(&emulator, &format!("{}/callback", port.url())).with_clock(clock.clone());
         let authkit = AuthKit::new(config(defaults)).expect("the settings of a test work");
         Self { emulator, authkit, clock, port }
     }
@@ -68,7 +69,8 @@ impl Harness {
     /// Never: the password is long enough.
     pub fn config(emulator: &Emulator, redirect_uri: &str) -> Config {
         let password = CookiePassword::new(PASSWORD).expect("44 bytes");
-        Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password).with_base_url(emulator.url())
+        Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password)
+            .with_base_url(emulator.url())
     }
 
     /// Moves the emulator's clock and the handle's.

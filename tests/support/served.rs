@@ -33,7 +33,9 @@ impl Port {
     ///
     /// If there is none.
     pub async fn bind() -> Self {
-        Self { listener: TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port") }
+        Self {
+            listener: TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port"),
+        }
     }
 
     /// Where it is.
@@ -68,7 +70,8 @@ impl Port {
                 connections.spawn(async move {
                     let builder = auto::Builder::new(TokioExecutor::new());
                     // A client that goes away in the middle is part of the tests.
-                    let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+                    let _ =
+                        builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
                 });
             }
         });
@@ -77,7 +80,9 @@ impl Port {
 
     /// Serves an axum router here.
     pub fn serve_axum(self, router: axum::Router) -> Served {
-        let service = router.into_service::<Body>().map_request(|request: Request<Incoming>| request.map(Body::new));
+        let service = router
+            .into_service::<Body>()
+            .map_request(|request: Request<Incoming>| request.map(Body::new));
         self.serve(service)
     }
 }

@@ -1,0 +1,134 @@
+//! An expired session is refreshed within the request: no redirect, no lost body, one cookie.
+
+use std::{sync::Arc, time::Duration};
+
+use authkit_emulator::{Endpoint, Fault};
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+use axum::{
+    Router,
+    extract::Request,
+    response::Response,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use support::{Browser, Harness, Running};
+
+fn app(authkit: &AuthKit) -> Router {
+    Router::new()
+        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/api/echo", post(async |request: Request| Response::new(request.into_body())))
+        .route_layer(AuthKitLayer::new(authkit))
+        .merge(Endpoints::new(authkit))
+}
+
+async fn running() -> Running {
+    let harness =
+        Harness::with(|emulator| emulator.token_ttl(Duration::from_secs(5)), |config| config).await;
+    let app = app(&harness.authkit);
+    harness.serve(app)
+}
+
+async fn expired(running: &Running) -> Browser {
+    let browser = running.signed_in("alice@acme.test");
+    running.advance(Duration::from_secs(6));
+    browser
+}
+
+#[tokio::test]
+async fn rf_01_a_page_is_answered_with_the_new_session_in_the_same_request() {
+    let running = running().await;
+    let browser = expired(&running).await;
+    let before = browser.cookie("wos_session");
+
+    let page = browser.navigate(&running.url("/dashboard")).await;
+
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.text(), "alice@acme.test");
+    assert_eq!(page.set_cookies("wos_session").len(), 1);
+    assert_ne!(browser.cookie("wos_session"), before);
+    assert_eq!(page.header("cache-control"), "private, no-store");
+    assert_eq!(running.emulator.exchanges(), 1);
+
+    // What was obtained less than 10 seconds ago is not exchanged again.
+    running.advance(Duration::from_secs(11));
+    let next = browser.navigate(&running.url("/dashboard")).await;
+    assert_eq!(next.status, StatusCode::OK, "the cookie holds the new refresh token");
+    assert_eq!(running.emulator.exchanges(), 2);
+}
+
+#[tokio::test]
+async fn rf_02_a_body_of_10_mib_reaches_the_handler_untouched() {
+    let running = running().await;
+    let browser = expired(&running).await;
+    let body: Bytes =
+        (0..10 << 20).map(|n: u32| n.to_le_bytes()[(n % 4) as usize]).collect::<Vec<u8>>().into();
+
+    let echo = browser.fetch(Method::POST, &running.url("/api/echo"), body.clone()).await;
+
+    assert_eq!(echo.status, StatusCode::OK);
+    assert!(echo.body == body, "{} bytes of {} came back", echo.body.len(), body.len());
+    assert_eq!(echo.set_cookies("wos_session").len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_due_is_left_alone() {
+    let harness = Harness::start().await;
+    let app = app(&harness.authkit);
+    let running = harness.serve(app);
+    let browser = running.signed_in("alice@acme.test");
+
+    for _ in 0..3 {
+        let page = browser.navigate(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(page.set_cookies("wos_session").is_empty());
+    }
+    assert_eq!(running.emulator.calls(Endpoint::Jwks), 1);
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0);
+}
+
+#[tokio::test]
+async fn cc_01_a_hundred_requests_with_one_expired_cookie_make_one_exchange() {
+    let running = Arc::new(running().await);
+    let browser = Arc::new(expired(&running).await);
+    let before = browser.cookie("wos_session").unwrap();
+
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (running, before) = (Arc::clone(&running), before.clone());
+        requests.spawn(async move {
+            let tab = Browser::new();
+            tab.keep(&running.url("/"), "wos_session", &before);
+            let answer = tab.fetch(Method::POST, &running.url("/api/echo"), "x").await;
+            (answer.status, tab.cookie("wos_session"))
+        });
+    }
+    let answers = requests.join_all().await;
+
+    assert!(answers.iter().all(|(status, _)| *status == StatusCode::OK));
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
+    let cookie = answers[0].1.clone();
+    assert_ne!(cookie.as_deref(), Some(before.as_str()));
+    assert!(
+        answers.iter().all(|(_, other)| *other == cookie),
+        "every answer carries the same session"
+    );
+}
+
+#[tokio::test]
+async fn cc_04_a_client_that_goes_away_costs_nobody_the_session() {
+    let running = running().await;
+    let browser = expired(&running).await;
+    running
+        .emulator
+        .fault(Fault::late_reply(Duration::from_millis(300)).on(Endpoint::Authenticate));
+
+    let url = running.url("/dashboard");
+    let gone = tokio::time::timeout(Duration::from_millis(100), browser.navigate(&url)).await;
+    assert!(gone.is_err(), "the client gave up first");
+    assert!(running.authkit.drain(Duration::from_secs(5)).await);
+    running.advance(Duration::from_secs(60));
+
+    let page = browser.navigate(&url).await;
+    assert_eq!(page.status, StatusCode::OK, "a minute later, with the old cookie");
+}
