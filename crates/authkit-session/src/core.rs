@@ -193,6 +193,9 @@ impl Presented {
 
 /// Of two cookies of one name: the later session of one user, none of two users, and else the one that got further.
 fn better(a: Presented, b: Presented) -> Presented {
+    if a.verdict == Verdict::Ambiguous {
+        return a;
+    }
     match (a.verified_at(), b.verified_at()) {
         (Some((_, a_user)), Some((_, b_user))) if a_user != b_user => {
             Presented::nothing(Verdict::Ambiguous, a.seen)
@@ -206,7 +209,6 @@ fn better(a: Presented, b: Presented) -> Presented {
         }
         (Some(_), None) => a,
         (None, Some(_)) => b,
-        (None, None) if a.verdict == Verdict::Ambiguous => a,
         (None, None) => {
             if b.opened.is_some() && a.opened.is_none() {
                 b

@@ -42,8 +42,10 @@ pub enum ErrorKind {
     Unverified,
     /// A claim could not be read into the type asked for.
     Claims,
-    /// The session could not be sealed into a cookie that a browser keeps.
+    /// The session could not be sealed: the operating system gave no random bytes.
     Seal,
+    /// The session is larger than what browsers and proxies take in cookies: 7 KiB, sealed.
+    TooLarge,
 }
 
 impl Error {
@@ -102,7 +104,8 @@ impl fmt::Display for Error {
             ErrorKind::Rejected => "WorkOS rejected the request",
             ErrorKind::Unverified => "the tokens that WorkOS answered cannot be verified",
             ErrorKind::Claims => "the claims do not have the shape asked for",
-            ErrorKind::Seal => "the session does not fit into a cookie",
+            ErrorKind::Seal => "the session cannot be sealed",
+            ErrorKind::TooLarge => "the session is too large for cookies",
         })?;
         if let Some(detail) = &self.detail {
             write!(f, " (status {}", detail.status.as_u16())?;

@@ -15,7 +15,7 @@ use crate::{
     jar::Seen,
     jwks::FetchFor,
     jwt::Unverified,
-    lineage::{Ask, Limits, Lineages, RefusedFor, RefusedSince, Standing, Successor},
+    lineage::{Ask, Carriage, Limits, Lineages, RefusedFor, RefusedSince, Standing, Successor},
     payload::{Answer, Payload},
     random,
     seal::{Attempts, Form, Seal},
@@ -42,6 +42,7 @@ impl Default for Table {
 pub(crate) struct Pair {
     pub(crate) sealed: String,
     pub(crate) lifetime: SessionLifetime,
+    carriage: Carriage,
     token: TokenHash,
     session_id: Option<Box<str>>,
     organization: Option<Box<str>>,
@@ -58,6 +59,10 @@ impl Successor for Pair {
 
     fn organization(&self) -> Option<&str> {
         self.organization.as_deref()
+    }
+
+    fn carriage(&self) -> Carriage {
+        self.carriage
     }
 
     fn bytes(&self) -> usize {
@@ -289,9 +294,19 @@ impl Flight {
             .ok()
             .and_then(|plaintext| core.seal(&plaintext, &target).ok());
         let Some(sealed) = sealed else { return Landing::Transient { retry_after: None } };
+        let carriage = if core.settings.cookies.fits(&sealed) {
+            Carriage::ByCookie
+        } else {
+            tracing::error!(
+                bytes = sealed.len(),
+                "a refreshed session is too large for cookies: only this process knows it"
+            );
+            Carriage::None
+        };
         let pair = Arc::new(Pair {
             sealed,
             lifetime: SessionLifetime::of(&says),
+            carriage,
             token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
             session_id: says.sid.map(Into::into),
             organization: self.organization.as_deref().map(Into::into),
@@ -332,9 +347,11 @@ impl Flight {
                 tracing::error!(%error, "WorkOS rejected a refresh");
                 Landing::Rejected
             }
-            ErrorKind::Transient | ErrorKind::Unverified | ErrorKind::Claims | ErrorKind::Seal => {
-                Landing::Transient { retry_after: error.retry_after() }
-            }
+            ErrorKind::Transient
+            | ErrorKind::Unverified
+            | ErrorKind::Claims
+            | ErrorKind::Seal
+            | ErrorKind::TooLarge => Landing::Transient { retry_after: error.retry_after() },
         }
     }
 }

@@ -22,8 +22,19 @@ pub(crate) trait Successor {
     fn session_id(&self) -> Option<&str>;
     /// The organization of the new access token.
     fn organization(&self) -> Option<&str>;
+    /// Whether the browser can be given it.
+    fn carriage(&self) -> Carriage;
     /// About how much memory it takes.
     fn bytes(&self) -> usize;
+}
+
+/// How a new pair gets to the browser.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Carriage {
+    /// In the cookies of a response head.
+    ByCookie,
+    /// Not at all, being too large: the old cookie stays the browser's, and stands for it.
+    None,
 }
 
 /// The table. `J` joins an exchange that is under way, `P` is a new pair.
@@ -302,7 +313,9 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
     /// A response head is about to leave for a request of this lineage: what it is to carry.
     pub(crate) fn head(&mut self, id: LineageId, now: Duration) -> Option<Arc<P>> {
         let lineage = self.lineages.get_mut(&id).filter(|lineage| !lineage.ended)?;
-        let newest = lineage.newest.as_mut().filter(|newest| !newest.presented)?;
+        let newest = lineage.newest.as_mut().filter(|newest| {
+            !newest.presented && newest.pair.carriage() == Carriage::ByCookie
+        })?;
         let pair = Arc::clone(&newest.pair);
         if !newest.sent {
             newest.sent = true;

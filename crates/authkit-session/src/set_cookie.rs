@@ -100,7 +100,7 @@ impl CookieRules {
             );
             return Ok(cookies);
         }
-        if sealed.len() > MAX_TOTAL {
+        if !self.fits(sealed) {
             return Err(TooLarge);
         }
         let count = sealed.len().div_ceil(MAX_PART);
@@ -115,6 +115,11 @@ impl CookieRules {
         );
         cookies.extend(seen.whole().then(|| self.delete(&self.name)).flatten());
         Ok(cookies)
+    }
+
+    /// Whether a browser keeps this value, in parts if need be.
+    pub(crate) fn fits(&self, sealed: &str) -> bool {
+        sealed.len() <= MAX_TOTAL
     }
 
     /// Whether a browser keeps this value in one cookie.

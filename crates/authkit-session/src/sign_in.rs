@@ -17,7 +17,7 @@ use crate::{
     pkce::PkceVerifier,
     seal::{Attempts, Form},
     session::VerifiedSession,
-    set_cookie::SessionLifetime,
+    set_cookie::{SessionLifetime, TooLarge},
     task::Task,
 };
 
@@ -49,7 +49,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// Those of a call to WorkOS; [`ErrorKind::Unverified`] where its tokens cannot be verified, and
-    /// [`ErrorKind::Seal`] where the session is too large for cookies.
+    /// [`ErrorKind::TooLarge`] where the session is too large for cookies.
     pub async fn exchange_code(
         &self,
         code: &str,
@@ -68,7 +68,8 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
-    /// verified, and [`ErrorKind::Seal`] where the session is too large for cookies.
+    /// verified, and [`ErrorKind::TooLarge`] where the session is too large for cookies. The session in `headers` goes
+    /// on then.
     pub async fn start_session(
         &self,
         answer: &[u8],
@@ -78,14 +79,21 @@ impl Authenticator {
         let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
         let sealed = core.seal_new(&answer)?;
         let begun = core.verified(&sealed).await?;
-        let seen = core.replace(headers, &begun);
+        let (replaced, seen) = core.opened(headers);
         let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
         let cookies = &core.settings.cookies;
-        let mut set_cookies = cookies.session(&sealed, lifetime, seen).map_err(|_| {
-            tracing::error!("a new session is too large for cookies");
-            Error::new(ErrorKind::Seal)
+        let written = cookies.session(&sealed, lifetime, seen).map_err(|TooLarge| {
+            tracing::error!(bytes = sealed.len(), "a new session is too large for cookies");
+            Error::new(ErrorKind::TooLarge)
         })?;
-        set_cookies.extend(cookies.delete_other_scope(seen));
+        for old in &replaced {
+            if old.says.sid.as_deref() != Some(begun.session_id()) {
+                core.end(old);
+            }
+        }
+        // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
+        let mut set_cookies = cookies.delete_other_scope(seen);
+        set_cookies.extend(written);
         Ok(SignedIn { session: begun, set_cookies })
     }
 
@@ -139,17 +147,6 @@ impl Core {
             }
         }
         Err(Error::new(ErrorKind::Unverified))
-    }
-
-    /// Ends the session that the request brought, since another one begins.
-    fn replace(&self, headers: &HeaderMap, begun: &VerifiedSession) -> Seen {
-        let (sessions, seen) = self.opened(headers);
-        for sealed in
-            sessions.iter().filter(|sealed| sealed.says.sid.as_deref() != Some(begun.session_id()))
-        {
-            self.end(sealed);
-        }
-        seen
     }
 
     /// Every session among the request's cookies, whatever its token is worth.

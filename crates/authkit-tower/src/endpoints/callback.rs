@@ -176,10 +176,11 @@ impl Trouble {
 
     fn of_exchange(error: ErrorKind) -> Self {
         match error {
-            ErrorKind::Transient | ErrorKind::Unverified | ErrorKind::Misconfigured => {
-                Self::Upstream
-            }
-            ErrorKind::Seal => Self::TooLarge,
+            ErrorKind::Transient
+            | ErrorKind::Unverified
+            | ErrorKind::Misconfigured
+            | ErrorKind::Seal => Self::Upstream,
+            ErrorKind::TooLarge => Self::TooLarge,
             _ => Self::Refused,
         }
     }
