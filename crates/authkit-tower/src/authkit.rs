@@ -1,8 +1,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{
-    Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Settings,
+    Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, Settings, SignedIn,
 };
+use http::HeaderMap;
 
 use crate::uri::Site;
 
@@ -61,6 +62,58 @@ impl AuthKit {
     /// The checked configuration.
     pub fn settings(&self) -> &Settings {
         self.shared.authenticator.settings()
+    }
+
+    /// Begins the session of an answer of WorkOS, for users who sign in by another way than [`Endpoints`]: a password
+    /// form or a one-time code, sent on by the `workos` crate or by hand.
+    ///
+    /// `answer` is the JSON body of a successful `POST /user_management/authenticate`. Its token is verified, and the
+    /// session sealed in the configured format. `headers` are those of the request: the session that they bring, if
+    /// any, ends here, and its cookies are deleted. The response has to carry [`SignedIn::set_cookies`]; a layer around
+    /// the handler leaves them as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
+    /// verified, and [`ErrorKind::TooLarge`] where no browser would keep the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// use authkit_tower::{Error, ErrorKind};
+    /// use axum::response::{IntoResponse, Redirect, Response};
+    /// use http::{HeaderMap, header::SET_COOKIE};
+    ///
+    /// async fn sign_in(authkit: &AuthKit, headers: &HeaderMap, answer: &[u8]) -> Result<Response, Error> {
+    ///     let signed_in = authkit.start_session(answer, headers).await?;
+    ///     println!("{} signed in", signed_in.session.user_id());
+    ///     let mut response = Redirect::to("/dashboard").into_response();
+    ///     for cookie in signed_in.set_cookies {
+    ///         response.headers_mut().append(SET_COOKIE, cookie);
+    ///     }
+    ///     Ok(response)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), authkit_tower::ConfigError> {
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let no_answer = sign_in(&authkit, &HeaderMap::new(), b"<html>").await;
+    /// assert_eq!(no_answer.unwrap_err().kind(), ErrorKind::Transient);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Endpoints`]: crate::Endpoints
+    /// [`ErrorKind::Transient`]: crate::ErrorKind::Transient
+    /// [`ErrorKind::Unverified`]: crate::ErrorKind::Unverified
+    /// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
+    pub async fn start_session(
+        &self,
+        answer: &[u8],
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, Error> {
+        self.shared.authenticator.start_session(answer, headers).await
     }
 
     /// Waits until the refreshes and revocations under way are over, `timeout` at most: before a shutdown, so that no

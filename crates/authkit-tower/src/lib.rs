@@ -122,7 +122,7 @@ mod uri;
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
     CookiePassword, Error, ErrorKind, Impersonator, Reason, SameSite, SealFormat, Secret, Settings,
-    Transport, User, VerifiedSession,
+    SignedIn, Transport, User, VerifiedSession,
 };
 
 #[cfg(feature = "axum")]
