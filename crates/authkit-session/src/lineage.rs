@@ -313,9 +313,10 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
     /// A response head is about to leave for a request of this lineage: what it is to carry.
     pub(crate) fn head(&mut self, id: LineageId, now: Duration) -> Option<Arc<P>> {
         let lineage = self.lineages.get_mut(&id).filter(|lineage| !lineage.ended)?;
-        let newest = lineage.newest.as_mut().filter(|newest| {
-            !newest.presented && newest.pair.carriage() == Carriage::ByCookie
-        })?;
+        let newest = lineage
+            .newest
+            .as_mut()
+            .filter(|newest| !newest.presented && newest.pair.carriage() == Carriage::ByCookie)?;
         let pair = Arc::clone(&newest.pair);
         if !newest.sent {
             newest.sent = true;
