@@ -250,3 +250,6 @@ impl Gate {
         if caller.client.is_native_grpc(caller.headers) { policy.without_refresh() } else { policy }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,8 +147,10 @@ impl Require {
 fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Judgement {
     match signed_in {
         None => Judgement::Forbidden,
-        // In the future: a few seconds of skew.
-        Some(at) if now.duration_since(at).unwrap_or_default() <= max_age => Judgement::Pass,
+        // Whole seconds, as the claim has them; in the future means a few seconds of skew.
+        Some(at) if now.duration_since(at).unwrap_or_default().as_secs() <= max_age.as_secs() => {
+            Judgement::Pass
+        }
         Some(_) => Judgement::SignInAgain(Reverse(max_age)),
     }
 }

@@ -1,1 +1,149 @@
+use std::convert::Infallible;
 
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tower::{Layer, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
+
+use super::*;
+use crate::{
+    AuthKit, AuthKitLayer, Denial, DenialKind,
+    tests::{authkit, header, request},
+};
+
+async fn ok(_: Request<()>) -> Result<Response<()>, Infallible> {
+    Ok(Response::new(()))
+}
+
+async fn send(authkit: &AuthKit, require: Require, request: Request<()>) -> Response<()> {
+    let service =
+        ServiceBuilder::new().layer(AuthKitLayer::new(authkit)).layer(require).service_fn(ok);
+    service.oneshot(request).await.unwrap().map(drop)
+}
+
+/// What a session of these claims, signed in 60 seconds ago, is answered by `require`.
+async fn judged(require: Require, claims: Value) -> (u16, String) {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, claims).await;
+    workos.clock().advance(Duration::from_secs(60));
+    let response = send(&authkit, require, request("GET", "/a", &[("cookie", &cookie)])).await;
+    let denial = response.extensions().get::<Denial>();
+    (response.status().as_u16(), denial.and_then(Denial::login_url).unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn every_condition_asks_the_signed_claims() {
+    let member = || {
+        json!({
+            "org_id": "org_1", "role": "member", "roles": ["member", "auditor"], "permissions": ["audit:read"],
+            "entitlements": ["sso"], "feature_flags": ["beta"],
+        })
+    };
+    let impersonated = json!({ "act": { "sub": "support@example.com" } });
+    let no_auth_time = json!({ "auth_time": null });
+    let minutes = |minutes: u64| Require::recent_sign_in(Duration::from_secs(minutes * 60));
+    let cases = [
+        ("main role", Require::role("member"), member(), 200),
+        ("one of several roles", Require::role("auditor"), member(), 200),
+        ("another role", Require::role("admin"), member(), 403),
+        ("part of a role", Require::role("mem"), member(), 403),
+        ("a role nobody has", Require::role(""), json!({}), 403),
+        ("permission", Require::permission("audit:read"), member(), 200),
+        ("another permission", Require::permission("audit:write"), member(), 403),
+        ("a role is no permission", Require::permission("member"), member(), 403),
+        ("organization", Require::organization("org_1"), member(), 200),
+        ("another organization", Require::organization("org_2"), member(), 403),
+        ("no organization", Require::organization("org_1"), json!({}), 403),
+        ("entitlement", Require::entitlement("sso"), member(), 200),
+        ("another entitlement", Require::entitlement("scim"), member(), 403),
+        ("feature flag", Require::feature_flag("beta"), member(), 200),
+        ("another feature flag", Require::feature_flag("alpha"), member(), 403),
+        ("not impersonated", Require::not_impersonated(), member(), 200),
+        ("impersonated", Require::not_impersonated(), impersonated, 403),
+        (
+            "that holds",
+            Require::that(|session| session.user().email == "alice@example.com"),
+            member(),
+            200,
+        ),
+        ("that does not", Require::that(|session| session.roles().is_empty()), member(), 403),
+        ("recent", minutes(1), member(), 200),
+        ("not recent", minutes(0), member(), 401),
+        ("never said when", minutes(60), no_auth_time, 403),
+        (
+            "and, both",
+            Require::role("member").and(Require::permission("audit:read")),
+            member(),
+            200,
+        ),
+        ("and, first", Require::role("member").and(Require::permission("x")), member(), 403),
+        ("and, second", Require::role("x").and(Require::permission("audit:read")), member(), 403),
+        ("or, first", Require::role("member").or(Require::role("x")), member(), 200),
+        ("or, second", Require::role("x").or(Require::role("member")), member(), 200),
+        ("or, neither", Require::role("x").or(Require::role("y")), member(), 403),
+        (
+            "and, forbidden beats signing in again",
+            minutes(0).and(Require::role("x")),
+            member(),
+            403,
+        ),
+        ("and, only recency is missing", minutes(0).and(Require::role("member")), member(), 401),
+        ("or, signing in again would help", minutes(0).or(Require::role("x")), member(), 401),
+        ("or, no need to sign in again", minutes(0).or(Require::role("member")), member(), 200),
+    ];
+
+    for (name, require, claims, expected) in cases {
+        assert_eq!(judged(require, claims).await.0, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn signing_in_again_asks_for_the_shortest_time() {
+    let seconds = |seconds| Require::recent_sign_in(Duration::from_secs(seconds));
+    assert_eq!(judged(seconds(30), json!({})).await.1, "/login?max_age=30");
+    assert_eq!(judged(seconds(30).and(seconds(5)), json!({})).await.1, "/login?max_age=5");
+    assert_eq!(judged(seconds(5).and(seconds(30)), json!({})).await.1, "/login?max_age=5");
+    assert_eq!(judged(seconds(5).or(seconds(30)), json!({})).await.1, "/login?max_age=30");
+}
+
+#[tokio::test]
+async fn a_guard_lets_nobody_through_without_a_layer() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({ "role": "admin" })).await;
+    let admin = || Require::role("admin");
+    let get = |cookie: &str| request("GET", "/a", &[("cookie", cookie)]);
+
+    let bare = ServiceBuilder::new().layer(admin()).service_fn(ok);
+    let response = bare.oneshot(get(&cookie)).await.unwrap();
+    assert_eq!(response.status(), 500);
+    assert_eq!(response.extensions().get::<Denial>().unwrap().kind(), DenialKind::Misconfigured);
+
+    // The wrong way round: the guard outside the layer.
+    let wrong =
+        ServiceBuilder::new().layer(admin()).layer(AuthKitLayer::new(&authkit)).service_fn(ok);
+    assert_eq!(wrong.oneshot(get(&cookie)).await.unwrap().status(), 500);
+
+    let optional = AuthKitLayer::optional(&authkit).with_denial(|_, response| {
+        response.headers_mut().insert("x-edited", "yes".parse().unwrap());
+    });
+    let service = || ServiceBuilder::new().layer(optional.clone()).layer(admin()).service_fn(ok);
+    let response = service().oneshot(get("")).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "x-edited")),
+        (401, "yes"),
+        "that layer's challenge"
+    );
+    assert_eq!(service().oneshot(get(&cookie)).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_guard_gives_back_what_it_does_not_use() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({})).await;
+    let permits = Arc::new(Semaphore::new(1));
+    let limit = GlobalConcurrencyLimitLayer::with_semaphore(Arc::clone(&permits));
+    let mut guarded = Require::role("admin").layer(limit.layer(tower::service_fn(ok)));
+    guarded.ready().await.unwrap();
+    assert_eq!(permits.available_permits(), 0);
+    let response = guarded.call(request("GET", "/", &[("cookie", &cookie)])).await.unwrap();
+    assert_eq!((response.status().as_u16(), permits.available_permits()), (500, 1));
+}

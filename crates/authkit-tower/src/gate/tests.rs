@@ -1,0 +1,402 @@
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+};
+
+use http::{HeaderValue, StatusCode, header::SET_COOKIE};
+use serde_json::json;
+use tower::{Layer, Service, ServiceExt, util::ServiceFn};
+
+use super::*;
+use crate::{
+    AuthKitLayer, DenialKind,
+    tests::{Reply, Workos, authkit, header, request, set_cookies},
+};
+
+/// Sends `request` and drops the answer's body.
+async fn send<S, B>(service: S, request: Request<()>) -> Response<()>
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
+    service.oneshot(request).await.unwrap().map(drop)
+}
+
+type Inner = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>;
+
+/// A service that says in `x-saw` what the layers showed it, with the status that the request wishes.
+fn inner() -> Inner {
+    tower::service_fn(|request| {
+        let saw = match Found::by(request.extensions()) {
+            Found::Session(session) => session.session_id().to_owned(),
+            Found::Nobody(absence) => format!("{:?}", absence.cause()),
+            Found::Nothing => "nothing".to_owned(),
+        };
+        let mut response = Response::new(());
+        response.headers_mut().insert("x-saw", saw.parse().unwrap());
+        if let Some(status) = request.headers().get("x-wish") {
+            *response.status_mut() = status.to_str().unwrap().parse().unwrap();
+        }
+        ready(Ok(response))
+    })
+}
+
+fn get(cookie: &str) -> Request<()> {
+    request(
+        "GET",
+        "/a",
+        &[("cookie", cookie), ("sec-fetch-mode", "navigate"), ("sec-fetch-site", "none")],
+    )
+}
+
+fn kind(response: &Response<()>) -> Option<DenialKind> {
+    response.extensions().get::<Denial>().map(Denial::kind)
+}
+
+/// A handle, and the cookies of a good and of an expired session.
+async fn sessions() -> (AuthKit, Arc<Workos>, String, String) {
+    let (authkit, workos) = authkit();
+    let old = workos.cookie(&authkit, json!({ "sid": "session_old" })).await;
+    workos.clock().advance(Duration::from_secs(400));
+    let good = workos.cookie(&authkit, json!({ "sid": "session_good" })).await;
+    (authkit, workos, good, old)
+}
+
+#[tokio::test]
+async fn a_required_layer_lets_nobody_through_without_a_session() {
+    let (authkit, workos, good, old) = sessions().await;
+    let layer = AuthKitLayer::new(&authkit);
+    workos.will(Reply::Session(json!({ "sid": "session_new" })));
+
+    let response = send(layer.layer(inner()), get(&good)).await;
+    assert_eq!((header(&response, "x-saw"), kind(&response)), ("session_good", None));
+    let response = send(layer.layer(inner()), get(&old)).await;
+    assert_eq!((header(&response, "x-saw"), set_cookies(&response).len()), ("session_new", 1));
+
+    for method in
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "FOO"]
+    {
+        for cookie in ["", "wos_session=garbage", "wos_session=", "wos_session.0=2.x"] {
+            let response =
+                send(layer.layer(inner()), request(method, "/a", &[("cookie", cookie)])).await;
+            assert_eq!(kind(&response), Some(DenialKind::Unauthenticated), "{method} {cookie}");
+            assert_eq!(header(&response, "x-saw"), "", "{method} {cookie}");
+            assert!(set_cookies(&response).is_empty(), "{method} {cookie}");
+        }
+    }
+    assert_eq!(workos.calls().len(), 1, "garbage is nothing to ask WorkOS about");
+}
+
+#[tokio::test]
+async fn an_optional_layer_tells_nobody_from_a_fault() {
+    let (authkit, workos, good, old) = sessions().await;
+    let layer = AuthKitLayer::optional(&authkit);
+
+    let response = send(layer.layer(inner()), get(&good)).await;
+    assert_eq!(header(&response, "x-saw"), "session_good");
+    let response = send(layer.layer(inner()), get("")).await;
+    assert!(header(&response, "x-saw").starts_with("Challenge"), "{response:?}");
+    assert_eq!((response.status().as_u16(), header(&response, "vary")), (200, "Cookie"));
+    assert_eq!(header(&response, "cache-control"), "", "nobody's page is nobody's secret");
+
+    workos.will(Reply::Error(400, json!({ "error": "invalid_client" })));
+    let response = send(layer.layer(inner()), get(&old)).await;
+    assert!(header(&response, "x-saw").starts_with("Unavailable"), "{response:?}");
+    assert_eq!((response.status().as_u16(), set_cookies(&response).len()), (200, 0));
+}
+
+#[tokio::test]
+async fn a_refused_refresh_challenges_documents_and_asks_others_to_come_back() {
+    let (authkit, workos, _, old) = sessions().await;
+    let layer = AuthKitLayer::new(&authkit);
+    workos.will(Reply::Error(400, json!({ "error": "invalid_grant" })));
+
+    let response = send(layer.layer(inner()), get(&old)).await;
+    assert_eq!(
+        (response.status(), header(&response, "location")),
+        (StatusCode::FOUND, "/login?return_to=%2Fa")
+    );
+    for fields in [&[("cookie", old.as_str())][..], &[("cookie", &old), ("hx-request", "true")]] {
+        let response = send(layer.layer(inner()), request("GET", "/a", fields)).await;
+        assert_eq!((response.status().as_u16(), header(&response, "retry-after")), (503, "1"));
+        assert!(set_cookies(&response).is_empty());
+    }
+    assert_eq!(workos.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_keeps_the_session() {
+    let (authkit, workos, _, old) = sessions().await;
+    workos.will(Reply::Error(500, json!({})));
+    workos.will(Reply::Error(422, json!({})));
+    let response = send(AuthKitLayer::new(&authkit).layer(inner()), get(&old)).await;
+    assert_eq!(kind(&response), Some(DenialKind::Unavailable));
+    assert!(response.headers().contains_key("retry-after") && set_cookies(&response).is_empty());
+}
+
+#[tokio::test]
+async fn the_refreshed_cookie_rides_on_every_head() {
+    for status in ["101", "200", "204", "304", "404", "500", "503"] {
+        let (authkit, _, _, old) = sessions().await;
+        let mut request = get(&old);
+        request.headers_mut().insert("x-wish", status.parse().unwrap());
+        let response = send(AuthKitLayer::new(&authkit).layer(inner()), request).await;
+        assert_eq!(response.status().as_str(), status);
+        assert_eq!(set_cookies(&response).len(), 1, "{status}");
+        assert_eq!(header(&response, "cache-control"), "private, no-store", "{status}");
+    }
+}
+
+#[tokio::test]
+async fn the_services_own_word_about_the_cookie_wins() {
+    let (authkit, _, _, old) = sessions().await;
+    let clears = tower::service_fn(|_: Request<()>| {
+        let mut response = Response::new(());
+        response
+            .headers_mut()
+            .append(SET_COOKIE, HeaderValue::from_static("wos_session=; Path=/; Max-Age=0"));
+        ready(Ok::<_, Infallible>(response))
+    });
+    let response = send(AuthKitLayer::new(&authkit).layer(clears), get(&old)).await;
+    assert_eq!(set_cookies(&response), ["wos_session="]);
+}
+
+#[tokio::test]
+async fn a_session_that_the_layer_did_not_make_is_removed() {
+    let (authkit, _, good, _) = sessions().await;
+    let (other, _) = crate::tests::authkit();
+    let smuggled = Arc::new(std::sync::Mutex::new(None));
+    let take = {
+        let smuggled = Arc::clone(&smuggled);
+        tower::service_fn(move |request: Request<()>| {
+            *smuggled.lock().unwrap() = request.extensions().get::<Session>().cloned();
+            ready(Ok::<_, Infallible>(Response::new(())))
+        })
+    };
+    send(AuthKitLayer::new(&authkit).layer(take), get(&good)).await;
+    let smuggled = smuggled.lock().unwrap().take().unwrap();
+
+    for (name, layer) in [
+        ("of another handle", AuthKitLayer::new(&other)),
+        ("of a request that is over", AuthKitLayer::new(&authkit)),
+    ] {
+        let mut request = get("");
+        request.extensions_mut().insert(smuggled.clone());
+        let response = send(layer.layer(inner()), request).await;
+        assert_eq!(kind(&response), Some(DenialKind::Unauthenticated), "{name}");
+    }
+    let mut request = get("");
+    request.extensions_mut().insert(smuggled);
+    let response = send(AuthKitLayer::optional(&authkit).layer(inner()), request).await;
+    assert!(header(&response, "x-saw").starts_with("Challenge"), "{response:?}");
+}
+
+#[tokio::test]
+async fn a_layer_inside_adds_its_requirement_and_no_cookie() {
+    let (authkit, workos, good, old) = sessions().await;
+    let (required, optional) = (AuthKitLayer::new(&authkit), AuthKitLayer::optional(&authkit));
+
+    let response = send(optional.layer(required.layer(inner())), get("")).await;
+    assert_eq!(
+        (kind(&response), header(&response, "x-saw")),
+        (Some(DenialKind::Unauthenticated), "")
+    );
+    let response = send(optional.layer(optional.layer(inner())), get("")).await;
+    assert!(header(&response, "x-saw").starts_with("Challenge"));
+    let response = send(required.layer(optional.layer(inner())), get(&good)).await;
+    assert_eq!(header(&response, "x-saw"), "session_good");
+
+    workos.will(Reply::Session(json!({ "sid": "session_new" })));
+    let response = send(optional.layer(required.layer(inner())), get(&old)).await;
+    assert_eq!((header(&response, "x-saw"), set_cookies(&response).len()), ("session_new", 1));
+    assert_eq!(workos.calls().len(), 1, "asked once");
+}
+
+#[tokio::test]
+async fn a_layer_inside_may_ask_for_a_younger_token() {
+    let (authkit, workos, good, _) = sessions().await;
+    let any = AuthKitLayer::optional(&authkit);
+    let young = AuthKitLayer::new(&authkit).with_max_token_age(Duration::from_secs(30));
+    let nested = || any.layer(young.layer(inner()));
+
+    let response = send(nested(), get(&good)).await;
+    assert_eq!((header(&response, "x-saw"), set_cookies(&response).len()), ("session_good", 0));
+
+    workos.clock().advance(Duration::from_secs(60));
+    workos.will(Reply::Session(json!({ "sid": "session_young" })));
+    let response = send(any.layer(inner()), get(&good)).await;
+    assert_eq!(header(&response, "x-saw"), "session_good", "good enough outside");
+    let response = send(nested(), get(&good)).await;
+    assert_eq!(header(&response, "x-saw"), "session_young");
+    assert_eq!(set_cookies(&response).len(), 1, "the layer outside sets the cookie, once");
+
+    let (authkit, workos, good, _) = sessions().await;
+    workos.clock().advance(Duration::from_secs(60));
+    workos.will(Reply::Error(400, json!({ "error": "invalid_grant" })));
+    let young = AuthKitLayer::new(&authkit).with_max_token_age(Duration::from_secs(30));
+    let response =
+        send(AuthKitLayer::optional(&authkit).layer(young.layer(inner())), get(&good)).await;
+    assert_eq!(
+        (kind(&response), header(&response, "x-saw")),
+        (Some(DenialKind::Unauthenticated), ""),
+        "only a new pair admits"
+    );
+}
+
+#[tokio::test]
+async fn the_sign_in_endpoints_are_never_behind_a_required_layer() {
+    let (authkit, _, good, _) = sessions().await;
+    for path in ["/login", "/callback", "/logout", "/login?return_to=/x"] {
+        for cookie in ["", good.as_str()] {
+            let request = || request("GET", path, &[("cookie", cookie)]);
+            let response = send(AuthKitLayer::new(&authkit).layer(inner()), request()).await;
+            assert_eq!(
+                (response.status().as_u16(), kind(&response)),
+                (500, Some(DenialKind::Misconfigured)),
+                "{path}"
+            );
+            let response = send(AuthKitLayer::optional(&authkit).layer(inner()), request()).await;
+            assert_eq!(
+                (response.status().as_u16(), header(&response, "x-saw")),
+                (200, "nothing"),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_sites_request_is_refused_before_the_cookie_is_opened() {
+    let (authkit, workos, good, old) = sessions().await;
+    let cross = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    let post = |cookie: &str| request("POST", "/a", &[("cookie", cookie), cross[0], cross[1]]);
+    for layer in [AuthKitLayer::new(&authkit), AuthKitLayer::optional(&authkit)] {
+        for cookie in [&good, &old] {
+            let response = send(layer.layer(inner()), post(cookie)).await;
+            assert_eq!(
+                (response.status().as_u16(), kind(&response)),
+                (403, Some(DenialKind::CrossOrigin))
+            );
+        }
+    }
+    assert!(workos.calls().is_empty(), "nothing was refreshed");
+
+    let trusting = AuthKitLayer::new(&authkit).with_trusted_origins(["https://evil.example"]);
+    assert_eq!(header(&send(trusting.layer(inner()), post(&good)).await, "x-saw"), "session_good");
+    let response = send(AuthKitLayer::new(&authkit).layer(inner()), post("theme=dark")).await;
+    assert_eq!(
+        kind(&response),
+        Some(DenialKind::Unauthenticated),
+        "without a session there is nothing to protect"
+    );
+    let link = request("GET", "/a", &[("cookie", &old), cross[0], ("sec-fetch-mode", "navigate")]);
+    assert_eq!(
+        send(AuthKitLayer::new(&authkit).layer(inner()), link).await.status(),
+        200,
+        "a link in a mail"
+    );
+}
+
+#[tokio::test]
+async fn preflights_go_in_only_on_request_and_without_a_session() {
+    let (authkit, _, good, _) = sessions().await;
+    let fields = [
+        ("origin", "https://a"),
+        ("access-control-request-method", "PUT"),
+        ("cookie", good.as_str()),
+    ];
+    let preflight = || request("OPTIONS", "/a", &fields[..2]);
+    let layer = AuthKitLayer::new(&authkit);
+    assert_eq!(send(layer.layer(inner()), preflight()).await.status(), 401);
+    let layer = layer.with_preflight_to_inner();
+    assert!(
+        header(&send(layer.layer(inner()), preflight()).await, "x-saw").starts_with("Challenge")
+    );
+    let with_cookie = request("OPTIONS", "/a", &fields);
+    assert!(
+        header(&send(layer.layer(inner()), with_cookie).await, "x-saw").starts_with("Challenge")
+    );
+    let bare = request("OPTIONS", "/a", &fields[..1]);
+    assert_eq!(
+        send(layer.layer(inner()), bare).await.status(),
+        401,
+        "a bare OPTIONS is no way round"
+    );
+}
+
+#[tokio::test]
+async fn native_grpc_is_not_refreshed() {
+    let (authkit, workos, good, old) = sessions().await;
+    let layer = AuthKitLayer::new(&authkit);
+    let grpc = |cookie: &str| {
+        request(
+            "POST",
+            "/pkg.Service/Method",
+            &[("content-type", "application/grpc"), ("cookie", cookie)],
+        )
+    };
+    assert_eq!(header(&send(layer.layer(inner()), grpc(&good)).await, "x-saw"), "session_good");
+    let response = send(layer.layer(inner()), grpc(&old)).await;
+    assert_eq!((response.status().as_u16(), header(&response, "grpc-status")), (200, "16"));
+    assert_eq!(
+        response.extensions().get::<Denial>().unwrap().reason(),
+        Some(authkit_session::Reason::Expired)
+    );
+    assert!(workos.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_can_be_edited() {
+    let (authkit, ..) = sessions().await;
+    let layer = AuthKitLayer::new(&authkit).with_denial(|denial, response| {
+        let kind = format!("{:?}", denial.kind());
+        response.headers_mut().insert("x-kind", kind.parse().unwrap());
+        *response.body_mut() = Bytes::from("edited");
+    });
+    let response = layer.layer(inner()).oneshot(get("")).await.unwrap();
+    assert_eq!((response.status().as_u16(), header(&response, "x-kind")), (302, "Unauthenticated"));
+    assert!(response.extensions().get::<Denial>().is_some());
+}
+
+#[tokio::test]
+async fn shared_caching_is_an_opt_out() {
+    let (authkit, _, good, old) = sessions().await;
+    let layer = AuthKitLayer::new(&authkit);
+    assert_eq!(
+        header(&send(layer.layer(inner()), get(&good)).await, "cache-control"),
+        "private, no-store"
+    );
+    let layer = layer.with_shared_caching();
+    assert_eq!(header(&send(layer.layer(inner()), get(&good)).await, "cache-control"), "");
+    assert_eq!(
+        header(&send(layer.layer(inner()), get(&old)).await, "cache-control"),
+        "private, no-store"
+    );
+}
+
+#[tokio::test]
+async fn a_session_knows_when_it_ends() {
+    let (authkit, workos, good, _) = sessions().await;
+    let clock = workos.clock().clone();
+    let ends = tower::service_fn(move |request: Request<()>| {
+        let clock = clock.clone();
+        async move {
+            let session = request.extensions().get::<Session>().unwrap().clone();
+            let left = session.deadline().duration_since(std::time::Instant::now());
+            assert!(
+                left > Duration::from_secs(299) && left <= Duration::from_secs(300),
+                "{left:?}"
+            );
+            let mut expired = tokio_test::task::spawn(session.expired());
+            tokio_test::assert_pending!(expired.poll());
+            clock.advance(Duration::from_secs(300));
+            tokio_test::assert_ready!(tokio_test::task::spawn(session.expired()).poll());
+            assert_eq!(
+                session.deadline().saturating_duration_since(std::time::Instant::now()),
+                Duration::ZERO
+            );
+            assert!(!format!("{session:?}").contains("alice"));
+            Ok::<_, Infallible>(Response::new(()))
+        }
+    });
+    assert_eq!(send(AuthKitLayer::new(&authkit).layer(ends), get(&good)).await.status(), 200);
+}
