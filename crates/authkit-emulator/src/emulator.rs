@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -34,21 +35,18 @@ use crate::{
 /// assert_eq!(claims["iss"], format!("{}/user_management/client_emulator", emulator.url()));
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Emulator {
     url: String,
     client_id: String,
-    api_key: ApiKey,
+    api_key: String,
     issuer: String,
     pub(crate) shared: Arc<Shared>,
     _server: Server,
 }
 
-struct ApiKey(String);
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("<redacted>")
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -61,7 +59,7 @@ impl Emulator {
         shared: Arc<Shared>,
         server: Server,
     ) -> Self {
-        Self { url, client_id, api_key: ApiKey(api_key), issuer, shared, _server: server }
+        Self { url, client_id, api_key, issuer, shared, _server: server }
     }
 
     /// Starts an emulator on a free port of `127.0.0.1`, with the defaults of [`Emulator::builder`].
@@ -90,7 +88,7 @@ impl Emulator {
 
     /// The API key that it accepts, also as the client secret.
     pub fn api_key(&self) -> &str {
-        &self.api_key.0
+        &self.api_key
     }
 
     /// The `iss` of its tokens.
@@ -102,7 +100,7 @@ impl Emulator {
     /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER`.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("WORKOS_API_KEY", self.api_key.0.clone()),
+            ("WORKOS_API_KEY", self.api_key.clone()),
             ("WORKOS_CLIENT_ID", self.client_id.clone()),
             ("WORKOS_BASE_URL", self.url.clone()),
             ("WORKOS_ISSUER", self.issuer.clone()),

@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::{fs, path::Path, str::FromStr};
+use std::{fmt, fs, path::Path, str::FromStr};
 
 pub(crate) use self::file::is_address;
 use crate::{error::SeedError, state::Directory};
@@ -48,7 +48,7 @@ use crate::{error::SeedError, state::Directory};
 /// assert!(error.to_string().contains("unknown field `mail`"));
 /// # Ok::<(), authkit_emulator::SeedError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Seed {
     pub(crate) directory: Directory,
     pub(crate) api_keys: Vec<String>,
@@ -64,9 +64,8 @@ impl Seed {
     /// [`SeedError`] if the file cannot be read or is not a valid seed; the message names the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SeedError> {
         let path = path.as_ref();
-        let named = |problem: &dyn std::fmt::Display| {
-            SeedError::new(format!("{}: {problem}", path.display()))
-        };
+        let named =
+            |problem: &dyn fmt::Display| SeedError::new(format!("{}: {problem}", path.display()));
         let text = fs::read_to_string(path).map_err(|error| named(&error))?;
         text.parse().map_err(|error: SeedError| named(&error))
     }
@@ -84,5 +83,11 @@ impl FromStr for Seed {
 impl Default for Seed {
     fn default() -> Self {
         include_str!("seed/default.yaml").parse().expect("the built-in seed is valid")
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seed").field("users", &self.directory.users().len()).finish_non_exhaustive()
     }
 }

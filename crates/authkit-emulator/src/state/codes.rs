@@ -6,13 +6,13 @@ use std::{
 use crate::ids;
 
 /// Authorization codes, and sign-ins that wait for one more answer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Codes {
     codes: HashMap<String, Code>,
     pending: HashMap<String, Pending>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Code {
     pub(crate) outcome: CodeOutcome,
     /// The S256 challenge that the verifier must match, if PKCE is used.
@@ -21,7 +21,7 @@ pub(crate) struct Code {
 }
 
 /// What comes of exchanging a code.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum CodeOutcome {
     SignIn {
         user_id: String,
@@ -35,7 +35,7 @@ pub(crate) enum CodeOutcome {
 }
 
 /// A sign-in that stopped at a 403 and goes on with another grant.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) user_id: String,
     pub(crate) step_up: StepUp,
@@ -43,7 +43,7 @@ pub(crate) struct Pending {
 }
 
 /// What is missing for a sign-in to go on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum StepUp {
     Organization,
     /// The code that production sends by mail.

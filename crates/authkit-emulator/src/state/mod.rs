@@ -26,7 +26,7 @@ use crate::{
     keys::KeyRing,
 };
 
-#[derive(Debug)]
+// No `Debug` here or below: codes and refresh tokens are keys of these maps.
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
@@ -60,15 +60,6 @@ impl Config {
     }
 }
 
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
-            .field("url", &self.url)
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
-    }
-}
-
 impl State {
     pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
@@ -80,7 +71,6 @@ impl State {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
 }
@@ -93,5 +83,11 @@ impl Shared {
     /// A panic elsewhere (in a test's own thread, say) must not take the emulator down with it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{clock::timestamp, ids, state::Impersonator};
 
 /// Sessions, and the refresh tokens that continue them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Sessions {
     sessions: HashMap<String, Session>,
     /// Ids in the order of creation, for the list endpoint.
@@ -53,7 +53,6 @@ pub(crate) struct NewSession {
 }
 
 /// A refresh token that is known.
-#[derive(Clone)]
 pub(crate) enum TokenState {
     Live { session_id: String },
     Retired { session_id: String, at: SystemTime, answer: Value },
@@ -64,16 +63,6 @@ impl TokenState {
         match self {
             Self::Live { session_id } | Self::Retired { session_id, .. } => session_id,
         }
-    }
-}
-
-// The answer holds tokens.
-impl std::fmt::Debug for TokenState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Live { .. } => "Live",
-            Self::Retired { .. } => "Retired",
-        })
     }
 }
 

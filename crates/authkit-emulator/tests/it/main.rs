@@ -1,0 +1,15 @@
+//! The emulator as its users meet it: over sockets, by its Rust API and as a program.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod faults;
+mod lifecycle;
+mod pages;
+mod program;
+mod refresh;
+mod seeds;
+mod sessions;
+mod sign_in;
+mod signing_keys;
+mod support;
+mod test_session;

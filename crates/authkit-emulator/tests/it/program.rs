@@ -1,0 +1,121 @@
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    process::{Child, Command, Output, Stdio},
+};
+
+/// The program, killed when the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authkit-emulator"));
+    command.env_remove("EMULATOR_PORT").env_remove("EMULATOR_TOKEN_TTL");
+    command
+}
+
+fn fail(arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } = program().args(arguments).output().unwrap();
+    assert_eq!((status.code(), stdout.as_slice()), (Some(1), &b""[..]), "{arguments:?}");
+    let error = String::from_utf8(stderr).unwrap();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
+/// Starts it on a free port; returns its URL and the lines that it has printed up to the users.
+fn start(arguments: &[&str]) -> (Running, String, Vec<String>) {
+    let child =
+        program().args(["--port", "0"]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut running = Running(child);
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen: Vec<String> = lines.by_ref().take_while(|line| line != "Users:").collect();
+    seen.extend(lines.take(2));
+    let url = seen
+        .iter()
+        .find_map(|line| line.strip_prefix("export WORKOS_BASE_URL="))
+        .unwrap()
+        .to_owned();
+    (running, url, seen)
+}
+
+fn get(url: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn it_prints_what_to_paste_and_serves() {
+    let (_running, url, lines) =
+        start(&["--client-id", "client_mine", "--token-ttl", "5", "--strict"]);
+    assert!(lines[0].contains(&url) && lines[0].contains("this machine only"), "{lines:?}");
+    assert!(lines.contains(&"export WORKOS_CLIENT_ID=client_mine".to_owned()));
+    assert!(lines.last().unwrap().contains("alice@acme.test"), "{lines:?}");
+    assert!(get(&url, "/sso/jwks/client_mine").starts_with("HTTP/1.0 200"));
+    let state = get(&url, "/_emulator/state");
+    assert!(state.contains(r#""token_ttl":5"#) && state.contains(r#""replay_grace":0"#), "{state}");
+}
+
+#[test]
+fn it_reads_a_seed_file_and_signs_in_at_once() {
+    let directory = std::env::temp_dir().join(format!("authkit-emulator-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let seed = directory.join("seed.yaml");
+    std::fs::write(&seed, "users: [{ email: zoe@initech.test }]").unwrap();
+    let (_running, url, lines) = start(&["--seed", seed.to_str().unwrap(), "--auto"]);
+    std::fs::remove_dir_all(&directory).unwrap();
+
+    assert!(lines.last().unwrap().contains("zoe@initech.test"), "{lines:?}");
+    let query = "response_type=code&client_id=client_emulator&provider=authkit&redirect_uri=http://localhost/cb";
+    let answer = get(&url, &format!("/user_management/authorize?{query}"));
+    assert!(answer.contains("location: http://localhost/cb?code="), "{answer}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_it_cleanly() {
+    let (mut running, url, _) = start(&[]);
+    let pid = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    TcpStream::connect(url.trim_start_matches("http://")).unwrap_err();
+}
+
+#[test]
+fn errors_are_one_clear_line() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert!(fail(&["--port", &port]).contains(&format!("port {port} is taken")));
+    assert!(fail(&["--seed", "/nowhere/seed.yaml"]).contains("/nowhere/seed.yaml"));
+    assert!(fail(&["--prot", "1"]).contains("--prot"));
+}
+
+#[test]
+fn help_and_version_print_and_end() {
+    let help = program().arg("--help").output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success());
+    for option in [
+        "--port",
+        "--seed",
+        "--token-ttl",
+        "--strict",
+        "--auto",
+        "--client-id",
+        "--api-key",
+        "EMULATOR_PORT",
+    ] {
+        assert!(text.contains(option), "{option}");
+    }
+    let version = program().arg("--version").output().unwrap();
+    let expected = concat!("authkit-emulator ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
+}
