@@ -1,2 +1,83 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! `axum-app`: on its own with an emulator, or with `WORKOS_*` variables against WorkOS.
+
+#![forbid(unsafe_code)]
+
+mod backend;
+
+use std::{
+    env,
+    io::{self, Write},
+    net::Ipv4Addr,
+    process::ExitCode,
+    str::FromStr,
+    time::Duration,
+};
+
+use axum_app::app_with;
+use tokio::{net::TcpListener, select, signal::ctrl_c, time::sleep};
+
+use crate::backend::Backend;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // RUST_LOG=authkit_tower=debug says why somebody was not let in.
+    tracing_subscriber::fmt::init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("axum-app: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), String> {
+    let listener = listen(variable("PORT")?.unwrap_or(3000)).await?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let backend = Backend::choose(port).await?;
+    say(&format!("{}\nhttp://localhost:{port}\n", backend.greeting()));
+
+    let app = app_with(backend.authkit(), backend.organizations());
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop());
+    select! {
+        result = server => result.map_err(|error| format!("the server stopped: {error}")),
+        // Event streams and WebSockets would go on until their tokens end.
+        () = async { stop().await; sleep(GRACE).await } => Ok(()),
+    }
+}
+
+/// Prints, unless nobody reads.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Listens on loopback only.
+async fn listen(port: u16) -> Result<TcpListener, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} is taken; choose another with PORT, or PORT=0 for a free one")
+        }
+        _ => format!("cannot listen on 127.0.0.1:{port}: {error}"),
+    })
+}
+
+async fn stop() {
+    // Without a way to wait for it, only killing the process is left.
+    if ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Reads a number from the environment.
+fn variable<T: FromStr>(name: &str) -> Result<Option<T>, String> {
+    match env::var(name) {
+        Ok(text) if !text.is_empty() => match text.trim().parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(format!("{name} is `{text}`, which is not a number in range")),
+        },
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+/// How long requests may take to end after ctrl-c.
+const GRACE: Duration = Duration::from_secs(3);

@@ -1,0 +1,165 @@
+//! The frame around every page.
+
+use authkit_tower::{Session, User};
+use axum::{
+    Router,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::IntoResponse,
+    routing::get,
+};
+use maud::{DOCTYPE, Markup, html};
+
+/// The pages of the navigation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    Home,
+    Dashboard,
+    Admin,
+    Elsewhere,
+}
+
+/// Frames `content`.
+pub(crate) fn page(
+    title: &str,
+    place: Place,
+    session: Option<&Session>,
+    content: &Markup,
+) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · AuthKit on axum" }
+                link rel="icon" href="/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/style.css";
+                script src="/app.js" defer {}
+            }
+            body {
+                a class="skip" href="#content" { "Skip to the content" }
+                @if let Some(session) = session { (impersonation(session)) }
+                (bar(place, session))
+                main id="content" class="wrap" tabindex="-1" { (content) }
+                footer {
+                    div class="wrap" {
+                        p { "Sessions by " code { "authkit-tower" } ", pages by the server." }
+                        p { a href="/api/me" { "Who am I, as JSON" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn bar(place: Place, session: Option<&Session>) -> Markup {
+    let places = [
+        ("/", "Home", Place::Home),
+        ("/dashboard", "Dashboard", Place::Dashboard),
+        ("/admin", "Admin", Place::Admin),
+    ];
+    html! {
+        header class="bar" {
+            div class="wrap" {
+                a class="brand" href="/" { img src="/icon.svg" alt=""; "AuthKit on axum" }
+                nav aria-label="Main" {
+                    ul {
+                        @for (path, name, there) in places {
+                            li { a href=(path) aria-current=[(there == place).then_some("page")] { (name) } }
+                        }
+                    }
+                }
+                div class="account" {
+                    @match session {
+                        Some(session) => {
+                            (avatar(session.user()))
+                            span { (display_name(session.user())) }
+                            (sign_out("button plain low"))
+                        }
+                        None => a class="button low" href="/login" { "Sign in" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Nobody should forget whose session this is.
+fn impersonation(session: &Session) -> Markup {
+    html! {
+        @if let Some(impersonator) = session.impersonator() {
+            aside class="banner" aria-label="Impersonation" {
+                div class="wrap" {
+                    p {
+                        strong { (impersonator.email) } " is using this session in the name of "
+                        strong { (session.user().email) }
+                        @if let Some(reason) = &impersonator.reason { " (" (reason) ")" }
+                        "."
+                    }
+                    (sign_out(""))
+                }
+            }
+        }
+    }
+}
+
+/// A form, since signing out changes something.
+pub(crate) fn sign_out(class: &str) -> Markup {
+    html! { form method="post" action="/logout" { button class=(class) { "Sign out" } } }
+}
+
+/// The name that WorkOS has, in parts or whole, or the address.
+pub(crate) fn display_name(user: &User) -> String {
+    let parts: Vec<&str> =
+        [&user.first_name, &user.last_name].into_iter().flatten().map(String::as_str).collect();
+    match (&user.name, parts.is_empty()) {
+        (Some(name), _) => name.clone(),
+        (None, false) => parts.join(" "),
+        (None, true) => user.email.clone(),
+    }
+}
+
+/// The user's picture, or initials.
+pub(crate) fn avatar(user: &User) -> Markup {
+    let picture = user.profile_picture_url.as_deref().filter(|url| url.starts_with("https://"));
+    let name = display_name(user);
+    let mut words = name.split_whitespace().filter_map(|word| word.chars().next());
+    let initials: String =
+        words.next().into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect();
+    html! {
+        span class="avatar" aria-hidden="true" {
+            @match picture {
+                Some(url) => img src=(url) alt="" referrerpolicy="no-referrer";
+                None => (initials)
+            }
+        }
+    }
+}
+
+pub(crate) async fn not_found() -> impl IntoResponse {
+    let content = html! {
+        div class="stack" {
+            div class="title" {
+                h1 { "There is nothing here" }
+                p class="lead" { "The address may be misspelt, or what was here has moved." }
+            }
+            p class="actions" { a class="button" href="/" { "Go home" } }
+        }
+    };
+    (StatusCode::NOT_FOUND, page("Not found", Place::Elsewhere, None, &content))
+}
+
+/// What pages load.
+pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let asset = |content_type, text: &'static str| {
+        get(([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text))
+    };
+    Router::new()
+        .route("/style.css", asset("text/css; charset=utf-8", include_str!("assets/style.css")))
+        .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("assets/app.js")))
+        .route("/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
+}

@@ -1,0 +1,98 @@
+//! A small axum application with AuthKit sessions: public pages, pages that need a session, pages that need a role, and
+//! what outlives one request (event streams, WebSockets).
+//!
+//! [`app`] is the whole application; the program around it only finds out whom to talk to and where to listen.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod api;
+mod dashboard;
+mod home;
+mod layout;
+mod live;
+mod organizations;
+mod when;
+
+use std::time::{Duration, SystemTime};
+
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require};
+use axum::{
+    Router,
+    http::{
+        HeaderValue,
+        header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+    },
+    middleware,
+    response::Response,
+    routing::{any, get, post},
+};
+
+pub use crate::organizations::{Organization, Organizations};
+
+/// Makes the application, where nobody's organizations are known but the one in the session.
+pub fn app(authkit: &AuthKit) -> Router {
+    app_with(authkit, Organizations::default())
+}
+
+/// Makes the application.
+pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
+    let public = Router::new()
+        .route("/", get(home::show))
+        .route_layer(AuthKitLayer::optional(authkit))
+        .route("/healthz", get(async || "ok"))
+        .merge(layout::assets());
+
+    let recently = Require::recent_sign_in(Duration::from_secs(5 * 60));
+    let protected = Router::new()
+        .route("/dashboard", get(dashboard::show).post(dashboard::receive))
+        .route("/fragment", get(dashboard::fragment))
+        .route("/admin", get(admin::show).route_layer(Require::role("admin")))
+        .route(
+            "/admin/keys",
+            get(admin::keys)
+                .route_layer(Require::role("admin").and(Require::not_impersonated()).and(recently)),
+        )
+        .route("/organization", post(organizations::switch))
+        .route("/events", get(live::events))
+        .route("/ws", any(live::socket))
+        .route("/api/me", get(api::me))
+        .route("/api/echo", post(api::echo))
+        .route_layer(AuthKitLayer::new(authkit));
+
+    Router::new()
+        .merge(public)
+        .merge(protected)
+        .merge(Endpoints::new(authkit))
+        .fallback(layout::not_found)
+        .layer(middleware::map_response(harden))
+        .with_state(App { authkit: authkit.clone(), organizations })
+}
+
+/// What handlers share.
+#[derive(Clone, Debug)]
+struct App {
+    authkit: AuthKit,
+    organizations: Organizations,
+}
+
+impl App {
+    /// The time by which sessions are judged.
+    fn now(&self) -> SystemTime {
+        self.authkit.settings().clock().wall()
+    }
+}
+
+/// Adds the headers that every page wants, unless it has its own.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// No `form-action`: browsers apply it to the redirects after a form too, and signing out goes by way of WorkOS.
+/// Pictures of users come from anywhere.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      img-src 'self' https:; base-uri 'none'; frame-ancestors 'none'";

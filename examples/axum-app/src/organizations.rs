@@ -1,0 +1,111 @@
+use std::{collections::HashMap, sync::Arc};
+
+use authkit_tower::Session;
+use axum::{Form, extract::State, response::Redirect};
+use maud::{Markup, html};
+use serde::Deserialize;
+use url::form_urlencoded::Serializer;
+
+use crate::App;
+
+/// Who is in which organizations, as far as the application knows.
+///
+/// A session names one organization; which others a user could switch to is the application's knowledge, from its own
+/// database or from WorkOS's organization memberships.
+#[derive(Clone, Debug, Default)]
+pub struct Organizations {
+    by_user: Arc<HashMap<String, Vec<Organization>>>,
+}
+
+/// An organization.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Organization {
+    /// `org_…`
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+}
+
+impl Organization {
+    /// Names an organization.
+    pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { id: id.into(), name: name.into() }
+    }
+}
+
+impl Organizations {
+    fn of(&self, session: &Session) -> &[Organization] {
+        self.by_user.get(session.user_id()).map_or(&[], Vec::as_slice)
+    }
+
+    /// What to call the organization of a session: by its id where its name is not known.
+    pub(crate) fn name_of<'a>(&'a self, session: &'a Session) -> Option<&'a str> {
+        let id = session.organization_id()?;
+        let known = self.of(session).iter().find(|one| one.id == id);
+        Some(known.map_or(id, |one| &one.name))
+    }
+}
+
+/// From memberships: user ids and organizations.
+impl FromIterator<(String, Organization)> for Organizations {
+    fn from_iter<I: IntoIterator<Item = (String, Organization)>>(memberships: I) -> Self {
+        let mut by_user: HashMap<_, Vec<_>> = HashMap::new();
+        for (user_id, organization) in memberships {
+            by_user.entry(user_id).or_default().push(organization);
+        }
+        Self { by_user: Arc::new(by_user) }
+    }
+}
+
+/// What the switcher sends.
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    id: String,
+}
+
+/// `POST /organization`: signs the same user in at another organization. WorkOS asks nothing that it knows already.
+pub(crate) async fn switch(
+    State(app): State<App>,
+    _: Session,
+    Form(choice): Form<Choice>,
+) -> Redirect {
+    let query = Serializer::new(String::new())
+        .append_pair("organization_id", choice.id.trim())
+        .append_pair("return_to", "/dashboard")
+        .finish();
+    Redirect::to(&format!("{}?{query}", app.authkit.settings().login_path()))
+}
+
+/// The organization of the session, and the way to another one.
+pub(crate) fn card(organizations: &Organizations, session: &Session) -> Markup {
+    let known = organizations.of(session);
+    let current = session.organization_id();
+    html! {
+        section class="card" aria-labelledby="organization-title" {
+            header {
+                h2 id="organization-title" { "Organization" }
+                @match organizations.name_of(session) {
+                    Some(name) => span class="pill accent" { (name) },
+                    None => span class="pill" { "none" },
+                }
+            }
+            @if let Some(id) = current { p class="mono" { (id) } }
+            form method="post" action="/organization" {
+                div {
+                    label for="organization" { "Switch to" }
+                    div class="row" {
+                        @if known.is_empty() {
+                            input id="organization" name="id" required pattern="org_[A-Za-z0-9]+" placeholder="org_…" autocomplete="off" spellcheck="false";
+                        } @else {
+                            select id="organization" name="id" {
+                                @for one in known { option value=(one.id) selected[Some(one.id.as_str()) == current] { (one.name) } }
+                            }
+                        }
+                        button class="button plain" { "Switch" }
+                    }
+                }
+            }
+        }
+    }
+}
