@@ -1,4 +1,65 @@
 //! WorkOS AuthKit in memory, for development and tests.
+//!
+//! [`Emulator`] is a server on loopback that speaks the part of WorkOS's API that sessions need:
+//! sign-in page, code exchange, refresh with rotation, key set, sign-out, revocation. It answers in
+//! production's shapes, signs with a real key, and goes wrong in every way a network can when a
+//! test asks for it. It knows nothing of any client, so it serves services in any language.
+//!
+//! # In a test
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use authkit_emulator::{Emulator, Fault};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let emulator = Emulator::start().await;
+//! for (name, value) in emulator.env() {
+//!     // Configure the service under test: WORKOS_BASE_URL, WORKOS_CLIENT_ID, ...
+//! #   let _ = (name, value);
+//! }
+//!
+//! // A request of somebody whose access token has expired ...
+//! let session = emulator.session("alice@acme.test").expired();
+//! let cookie = session.cookie("a-cookie-password-of-32-characters");
+//!
+//! // ... while WorkOS is in trouble: the first refresh is refused, the reply to the second is lost.
+//! emulator.fault(Fault::status(503));
+//! emulator.fault(Fault::reset_after());
+//!
+//! // Time is moved, not slept through.
+//! emulator.advance(Duration::from_secs(31));
+//! # }
+//! ```
+//!
+//! # As a program
+//!
+//! `authkit-emulator --port 4100 --seed seed.yaml` prints the variables to set and the users there
+//! are; `--help` lists the rest. What [`Emulator`] can do from Rust, scripts do over HTTP, as JSON:
+//!
+//! | request | body | does |
+//! |---|---|---|
+//! | `GET /_emulator/state` | | counts, clock, settings, keys, faults to come |
+//! | `POST /_emulator/faults` | `kind`, and what it needs; `endpoint` (`authenticate`), `times` (1, or `"until_cleared"`) | [`Emulator::fault`] |
+//! | `DELETE /_emulator/faults` | | [`Emulator::clear_faults`] |
+//! | `POST /_emulator/clock` | `advance` in seconds | [`Emulator::advance`] |
+//! | `POST /_emulator/settings` | `token_ttl`, `replay_grace` in seconds (0 for none) | [`Emulator::set_token_ttl`], [`Emulator::set_rotation`] |
+//! | `POST /_emulator/sessions/revoke` | `session_id` | [`Emulator::revoke`] |
+//! | `POST /_emulator/keys` | `sign` (false) | [`Emulator::publish_key`], or [`Emulator::rotate_keys`] |
+//! | `DELETE /_emulator/keys/{kid}` | | [`Emulator::retire_key`] |
+//! | `DELETE /_emulator/counts` | | [`Emulator::reset_calls`] |
+//!
+//! A fault's `kind` is the name of its constructor in [`Fault`]; durations are `seconds`, sizes
+//! `bytes`: `{"kind": "slow", "bytes": 10, "seconds": 0.5, "endpoint": "jwks"}`. `status` takes
+//! `status`, `headers` and `body` (text, or JSON). Control requests must name this machine in their
+//! `Host`, and send JSON, so that no web page can make them.
+//!
+//! # What it does not do
+//!
+//! It emulates sessions, not the rest of WorkOS: no directory sync, no SSO connections, no MFA, no
+//! events, no management API. The sign-in page asks for no password. A JWK has no `x5c`. Connections
+//! are plain HTTP/1.1 on `127.0.0.1`, and everything is forgotten when it stops. Never put it where
+//! others can reach it: it signs anybody in.
 
 #![forbid(unsafe_code)]
 
