@@ -2,8 +2,11 @@
 
 use std::sync::Mutex;
 
+use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
 use url::Url;
 
 /// Keeps cookies of one user, as RFC 6265bis has it, and drops those that a browser would drop.
@@ -186,15 +189,44 @@ impl Browser {
         }
         let mut response =
             request.send().await.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"));
-        for cookie in response.headers().get_all(header::SET_COOKIE) {
-            self.store(&url, cookie.to_str().expect("our cookies are ASCII"));
-        }
+        self.receive(&url, response.headers());
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let body = response
             .bytes()
             .await
             .unwrap_or_else(|error| panic!("half an answer from {url}: {error:?}"));
         Answer { url, status, headers, body }
+    }
+
+    /// Opens a page of a service that is not on any network, so that it may have any host name.
+    ///
+    /// # Panics
+    ///
+    /// If the answer has no end.
+    pub async fn visit(&self, service: &axum::Router, url: &str) -> Answer {
+        let url = parsed(url);
+        let mut request = Request::get(url.as_str());
+        for (name, value) in DOCUMENT {
+            request = request.header(name, value);
+        }
+        let cookies = self.cookies_for(&url);
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies);
+        }
+        let request = request.body(Body::empty()).expect("a URL and a cookie make a request");
+        let response =
+            service.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        self.receive(&url, response.headers());
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("bodies in memory do not break off").to_bytes();
+        Answer { url, status: head.status, headers: head.headers, body }
+    }
+
+    /// Keeps or deletes what an answer from `url` sets.
+    fn receive(&self, url: &Url, headers: &HeaderMap) {
+        for cookie in headers.get_all(header::SET_COOKIE) {
+            self.store(url, cookie.to_str().expect("our cookies are ASCII"));
+        }
     }
 
     /// The `Cookie` field for a URL: longer paths first, as browsers send them.
@@ -239,7 +271,9 @@ impl Browser {
         }
         // RFC 6265bis section 5.6: too large is ignored; section 4.1.3.2: what `__Host-` promises.
         let broken_promise = name.starts_with("__Host-") && !(secure && root && kept.host_only);
-        if name.len() + value.len() > 4096 || broken_promise {
+        // Section 5.7: nobody sets cookies for hosts that are not above their own.
+        let foreign = !kept.goes_to(url.host_str().unwrap_or_default(), &kept.path);
+        if name.len() + value.len() > 4096 || broken_promise || foreign {
             return;
         }
         let mut jar = self.jar.lock().expect("no test panics while it holds the jar");
