@@ -244,6 +244,9 @@ pub(super) struct Tags<'a> {
 
 impl Display for Tags<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.directory.memberships_of(&self.user.id).next().is_none() {
+            f.write_str(r#"<span class="tag">no organization</span>"#)?;
+        }
         for membership in self.directory.memberships_of(&self.user.id) {
             if let Some(organization) = self.directory.organization(&membership.organization_id) {
                 let (name, role) = (Text(&organization.name), Text(&membership.role));
