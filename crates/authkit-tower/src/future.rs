@@ -39,6 +39,8 @@ pin_project! {
     }
 }
 
+type Next<S, ReqBody> = State<S, <S as Service<Request<ReqBody>>>::Future, ReqBody>;
+
 /// A request that waits: for WorkOS, with a service that is not ready so that nobody queues behind it, then for that.
 struct Cold<S, ReqBody> {
     waiting: Option<Waiting>,
@@ -109,10 +111,7 @@ where
     S: Service<Request<ReqBody>>,
 {
     /// Waits, and says how it goes on.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<State<S, S::Future, ReqBody>, S::Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next<S, ReqBody>, S::Error>> {
         if let (Some(waiting), Some(request)) = (&mut self.waiting, &mut self.request) {
             let outcome = ready!(Pin::new(waiting).poll(cx));
             self.waiting = None;

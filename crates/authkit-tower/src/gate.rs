@@ -54,7 +54,9 @@ pub(crate) enum SharedCaching {
 
 /// Edits answers; see [`AuthKitLayer::with_denial`](crate::AuthKitLayer::with_denial).
 #[derive(Clone)]
-pub(crate) struct DenialEditor(pub(crate) Arc<dyn Fn(&Denial, &mut Response<Bytes>) + Send + Sync>);
+pub(crate) struct DenialEditor(pub(crate) Arc<EditDenial>);
+
+type EditDenial = dyn Fn(&Denial, &mut Response<Bytes>) + Send + Sync;
 
 impl fmt::Debug for DenialEditor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

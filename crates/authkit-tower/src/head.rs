@@ -85,12 +85,12 @@ const OVERRIDES: [HeaderName; 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::headers;
+    use crate::tests::{Fields, headers};
 
     const OURS: &str = "wos_session=new; Path=/";
 
     fn written(
-        fields: &[(&str, &str)],
+        fields: Fields<'_>,
         cookies: &[&'static str],
         caching: Caching,
     ) -> Vec<(String, String)> {
@@ -114,7 +114,7 @@ mod tests {
         use Caching::*;
 
         let private = ("cache-control", "private, no-store");
-        let cases: &[(&str, &[(&str, &str)], &[&'static str], Caching, &[(&str, &str)])] = &[
+        let cases: &[(&str, Fields<'_>, &[&'static str], Caching, Fields<'_>)] = &[
             ("nothing said", &[], &[], Private, &[private, ("vary", "Cookie")]),
             ("nobody, nothing said", &[], &[], ByCookie, &[("vary", "Cookie")]),
             (

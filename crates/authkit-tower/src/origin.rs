@@ -46,7 +46,7 @@ pub(crate) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::request;
+    use crate::tests::{Fields, request};
 
     const TRUSTED: Result<(), CrossOrigin> = Ok(());
     const OTHER_SITE: Result<(), CrossOrigin> = Err(CrossOrigin::OtherSite);
@@ -54,7 +54,7 @@ mod tests {
 
     fn run(
         method: &str,
-        fields: &[(&str, &str)],
+        fields: Fields<'_>,
         own: &str,
         trusted: &[String],
     ) -> Result<(), CrossOrigin> {
@@ -65,7 +65,7 @@ mod tests {
     fn only_our_pages_and_trusted_origins_change_things() {
         let own = "https://app.example.com";
         let trusted = ["https://admin.example.com".to_owned(), "null".to_owned(), String::new()];
-        let cases: &[(&str, &str, &[(&str, &str)], Result<(), CrossOrigin>)] = &[
+        let cases: &[(&str, &str, Fields<'_>, Result<(), CrossOrigin>)] = &[
             ("safe, cross-site", "GET", &[("sec-fetch-site", "cross-site")], TRUSTED),
             ("HEAD", "HEAD", &[("sec-fetch-site", "cross-site")], TRUSTED),
             ("OPTIONS", "OPTIONS", &[("origin", "https://evil.example")], TRUSTED),
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_websocket_handshake_is_not_excused() {
         let own = "https://app.example.com";
-        let cases: &[(&str, &str, &[(&str, &str)], Result<(), CrossOrigin>)] = &[
+        let cases: &[(&str, &str, Fields<'_>, Result<(), CrossOrigin>)] = &[
             ("ours", "GET", &[("upgrade", "websocket"), ("origin", own)], TRUSTED),
             (
                 "other",

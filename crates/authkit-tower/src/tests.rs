@@ -7,11 +7,14 @@ use http::{HeaderMap, HeaderName, Request, Response, header::SET_COOKIE};
 
 pub(crate) use self::workos::{Reply, Workos, authkit};
 
-pub(crate) fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+/// Header fields of a request, by name and value.
+pub(crate) type Fields<'a> = &'a [(&'a str, &'a str)];
+
+pub(crate) fn headers(fields: Fields<'_>) -> HeaderMap {
     request("GET", "/", fields).into_parts().0.headers
 }
 
-pub(crate) fn request(method: &str, uri: &str, fields: &[(&str, &str)]) -> Request<()> {
+pub(crate) fn request(method: &str, uri: &str, fields: Fields<'_>) -> Request<()> {
     let mut request = Request::builder().method(method).uri(uri).body(()).unwrap();
     for (name, value) in fields {
         request.headers_mut().append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());

@@ -186,7 +186,7 @@ fn decode(text: &str) -> String {
 }
 
 /// Encodes what a URL may not hold; what is encoded already stays.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/?%".contains(&byte) {

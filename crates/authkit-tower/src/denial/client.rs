@@ -139,14 +139,14 @@ const SEC_FETCH: [&str; 4] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::headers;
+    use crate::tests::{Fields, headers};
 
     #[test]
     fn every_client_is_recognised_in_order() {
         use ClientKind::*;
 
         let page = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-        let cases: &[(&str, &str, &[(&str, &str)], ClientKind)] = &[
+        let cases: &[(&str, &str, Fields<'_>, ClientKind)] = &[
             ("nothing said", "GET", &[], Fetch),
             ("curl", "GET", &[("accept", "*/*")], Fetch),
             ("browser", "GET", &[("sec-fetch-mode", "navigate"), ("accept", page)], Document),
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn only_grpc_outside_a_browser_is_native() {
-        let cases: &[(&str, &[(&str, &str)], bool)] = &[
+        let cases: &[(&str, Fields<'_>, bool)] = &[
             ("native", &[("content-type", "application/grpc"), ("te", "trailers")], true),
             ("web", &[("content-type", "application/grpc-web"), ("sec-fetch-mode", "cors")], false),
             (

@@ -142,6 +142,7 @@ impl Cause {
 /// How a service can be put together wrongly.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mistake {
+    #[cfg(feature = "axum")]
     SessionOutsideLayer,
     GuardOutsideLayer,
     LayerOverEndpoints,
@@ -151,6 +152,7 @@ impl Mistake {
     /// What to do about it.
     pub(crate) fn text(self) -> &'static str {
         match self {
+            #[cfg(feature = "axum")]
             Self::SessionOutsideLayer => {
                 "No AuthKitLayer ran before this handler asked for a Session. Put \
                  `.route_layer(AuthKitLayer::new(&authkit))` after the handler's `.route(..)`, on the same router."

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::*;
-use crate::tests::{body, header, request};
+use crate::tests::{Fields, body, header, request};
 
 fn site() -> Site {
     Site {
@@ -16,7 +16,7 @@ fn site() -> Site {
     }
 }
 
-fn run(cause: &Cause, method: &str, uri: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
+fn run(cause: &Cause, method: &str, uri: &str, fields: Fields<'_>) -> Response<Bytes> {
     answer(cause, Caller::of(&request(method, uri, fields)), Some(&site())).1
 }
 
@@ -34,8 +34,7 @@ const PREFLIGHT: &[(&str, &str)] =
     &[("origin", "https://a"), ("access-control-request-method", "PUT")];
 
 /// Status, gRPC status, Location, HX-Redirect and content type, for who asks how in the table of the design.
-type Row =
-    (&'static str, &'static str, &'static [(&'static str, &'static str)], [(u16, &'static str); 5]);
+type Row = (&'static str, &'static str, Fields<'static>, [(u16, &'static str); 5]);
 
 #[test]
 fn everybody_is_answered_in_their_own_protocol() {
@@ -148,7 +147,7 @@ fn the_way_to_sign_in_knows_the_way_back() {
     };
     let again = Cause::SignInAgain { max_age: Duration::from_secs(300) };
     let form = &[DOCUMENT[0], ("referer", "https://app.example.com/form?x=1")];
-    let cases: [(&str, &Cause, &str, &str, &[(&str, &str)], &str); 9] = [
+    let cases: [(&str, &Cause, &str, &str, Fields<'_>, &str); 9] = [
         (
             "document",
             &Cause::NOBODY,

@@ -71,7 +71,8 @@ impl Returned {
                 "error" => &mut returned.error,
                 _ => continue,
             };
-            returned.is_repeated |= slot.replace(value.into_owned()).is_some();
+            returned.is_repeated |= slot.is_some();
+            slot.get_or_insert(value.into_owned());
         }
         returned
     }

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use authkit_session::AuthorizationRequest;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response};
+use http::{Method, Response};
 use url::form_urlencoded;
 
-use super::{HX_REDIRECT, flow, method_not_allowed};
+use super::{flow, hx_redirect, method_not_allowed};
 use crate::{
     authkit::AuthKit,
     denial::{self, Caller, Cause, ClientKind, text},
-    uri::ReturnPath,
+    uri::{self, ReturnPath},
 };
 
 /// Starts a sign-in for a browser that navigates here; whoever else asks gets 401 and no cookie.
@@ -20,13 +20,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     let navigates = text(caller.headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
     if !navigates || matches!(caller.client, ClientKind::Prefetch | ClientKind::Htmx) {
         let (_, mut response) = denial::answer(&Cause::NOBODY, caller, Some(authkit.site()));
-        if caller.client == ClientKind::Htmx {
-            // Here again, but by the browser itself.
-            let here = caller
-                .uri
-                .path_and_query()
-                .and_then(|here| HeaderValue::from_str(here.as_str()).ok());
-            response.headers_mut().extend(here.map(|here| (HX_REDIRECT, here)));
+        if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
+            hx_redirect(&mut response, &uri::encode(here.as_str())); // by the browser itself
         }
         return response;
     }
@@ -110,3 +105,6 @@ impl Wishes {
 
 /// The longest value that is passed on, in bytes.
 const MAX_VALUE: usize = ReturnPath::MAX_LEN;
+
+#[cfg(test)]
+mod tests;

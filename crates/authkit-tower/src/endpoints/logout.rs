@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use url::form_urlencoded;
 
-use super::{HX_REDIRECT, empty, flow, method_not_allowed, redirect, with_cookies};
+use super::{empty, flow, hx_redirect, method_not_allowed, redirect, with_cookies};
 use crate::{
     authkit::AuthKit,
     denial::{self, Action, Caller, Cause, ClientKind, Page, text},
@@ -41,18 +41,15 @@ fn sign_out(
 ) -> Response<Bytes> {
     let signed_out = authkit.authenticator().sign_out(caller.headers);
     let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
-    let target = if after.starts_with('/') {
-        format!("{}{after}", authkit.site().origin)
-    } else {
-        after.to_owned()
-    };
+    let target = authkit.settings().redirect_uri().join(after);
+    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
     let to = match &signed_out.session_id {
         Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
         None => target,
     };
     let response = if caller.client == ClientKind::Htmx {
         let mut response = empty(StatusCode::NO_CONTENT);
-        response.headers_mut().extend(HeaderValue::from_str(&to).ok().map(|to| (HX_REDIRECT, to)));
+        hx_redirect(&mut response, &to);
         response
     } else {
         redirect(StatusCode::SEE_OTHER, &to)

@@ -210,6 +210,13 @@ fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
     response
 }
 
+/// Has htmx send the browser on.
+fn hx_redirect(response: &mut Response<Bytes>, to: &str) {
+    let to =
+        HeaderValue::from_str(to).expect("a request's URI and serialised URLs are header text");
+    response.headers_mut().insert(HeaderName::from_static("hx-redirect"), to);
+}
+
 fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
@@ -236,8 +243,6 @@ fn with_cookies(
     }
     response
 }
-
-const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 #[cfg(test)]
 mod tests;

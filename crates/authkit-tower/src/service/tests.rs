@@ -112,19 +112,15 @@ async fn the_services_own_error_passes_through() {
 fn limited(layer: AuthKitLayer) -> (impl Fn() -> Limited, Arc<Semaphore>) {
     let permits = Arc::new(Semaphore::new(1));
     let shared = tower::limit::GlobalConcurrencyLimitLayer::with_semaphore(Arc::clone(&permits));
-    let answer = |_: Request<()>| ready(Ok::<_, Infallible>(Response::new(())));
-    let answer: fn(Request<()>) -> Ready<Result<Response<()>, Infallible>> = answer;
+    let answer: Answer = |_| ready(Ok(Response::new(())));
     (
         move || ServiceBuilder::new().layer(layer.clone()).layer(shared.clone()).service_fn(answer),
         permits,
     )
 }
 
-type Limited = AuthKitService<
-    tower::limit::ConcurrencyLimit<
-        tower::util::ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>,
-    >,
->;
+type Answer = fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>;
+type Limited = AuthKitService<tower::limit::ConcurrencyLimit<tower::util::ServiceFn<Answer>>>;
 
 #[tokio::test]
 async fn a_waiting_request_stalls_no_other() {

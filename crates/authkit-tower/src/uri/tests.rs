@@ -1,5 +1,5 @@
 use super::*;
-use crate::tests::headers;
+use crate::tests::{Fields, headers};
 
 fn site() -> Site {
     Site {
@@ -229,7 +229,7 @@ fn whatever_is_let_through_stays() {
 fn every_client_is_sent_back_to_where_a_browser_can_be() {
     let own = "https://app.example.com";
     let page = [("hx-request", "true"), ("hx-current-url", "https://app.example.com/list?page=2")];
-    let cases: &[(&str, &str, &str, &[(&str, &str)], &str)] = &[
+    let cases: &[(&str, &str, &str, Fields<'_>, &str)] = &[
         ("its own path", "GET", "/a/b?c=d", &[], "/a/b?c=d"),
         ("an absolute target", "GET", "https://h2.example/a?b", &[], "/a?b"),
         ("HEAD", "HEAD", "/a", &[], "/a"),

@@ -1,1 +1,136 @@
+use authkit_session::{Decision, Policy, Reason};
 
+use super::*;
+use crate::{
+    AuthKitLayer, Clock, Config, CookiePassword,
+    endpoints::tests::Browser,
+    tests::{authkit, headers, request},
+};
+
+fn cookie_header(browser: &Browser) -> HeaderMap {
+    let cookies: Vec<_> =
+        browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    headers(&[("cookie", &cookies.join("; "))])
+}
+
+fn size(browser: &Browser) -> usize {
+    browser.cookies.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+#[tokio::test]
+async fn at_most_five_flows_and_3_kib_are_alive_and_the_oldest_go_first() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    let mut names = Vec::new();
+    for n in 0..12 {
+        let before = browser.cookies.clone();
+        browser.start(&format!("/login?return_to=%2F{n}")).await;
+        names.extend(
+            browser
+                .flows()
+                .into_iter()
+                .filter(|name| !before.contains_key(*name))
+                .map(str::to_owned),
+        );
+        workos.clock().advance(Duration::from_secs(2));
+    }
+    let mut newest = names[names.len() - 5..].to_vec();
+    newest.sort();
+    assert_eq!(browser.flows(), newest);
+    assert!(size(&browser) <= MAX_BYTES);
+
+    let long = format!("/login?return_to=%2F{}", "a".repeat(ReturnPath::MAX_LEN - 1));
+    browser.start(&long).await;
+    assert_eq!(browser.flows().len(), 1, "the longest return path needs all the room");
+    assert!(size(&browser) <= MAX_BYTES, "{}", size(&browser));
+    workos.clock().advance(Duration::from_secs(2));
+    browser.start(&long).await;
+    assert_eq!(browser.flows().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_over_or_unreadable_is_cleared_away() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    browser.start("/login").await;
+    browser.cookies.insert("__Host-wos_auth_0badf00d".to_owned(), "garbage".to_owned());
+    browser.cookies.insert("__Host-wos_auth_verifier".to_owned(), "not ours".to_owned());
+    workos.clock().advance(Duration::from_secs(601));
+    browser.start("/login").await;
+    let mut left = browser.flows();
+    left.retain(|name| *name != "__Host-wos_auth_verifier");
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(browser.cookies.contains_key("__Host-wos_auth_verifier"), "not one of ours");
+    assert!(!browser.cookies.contains_key("__Host-wos_auth_0badf00d"));
+}
+
+#[tokio::test]
+async fn a_flow_counts_for_its_state_its_name_and_its_client_only() {
+    let (mut browser, authkit, workos) = Browser::with_workos();
+    let one = browser.start("/login?return_to=%2Fone").await;
+    let two = browser.start("/login?return_to=%2Ftwo").await;
+    let found = |authkit: &AuthKit, headers: &HeaderMap, state: &str| {
+        Flow::find(authkit, headers, state).map(|flow| flow.return_path.as_str().to_owned())
+    };
+    let headers = cookie_header(&browser);
+    assert_eq!(found(&authkit, &headers, &one["state"]).as_deref(), Some("/one"));
+    assert_eq!(found(&authkit, &headers, &two["state"]).as_deref(), Some("/two"));
+
+    // One flow's content under the other's name.
+    let names: Vec<_> = browser.flows().into_iter().map(str::to_owned).collect();
+    let (a, b) = (browser.cookies[&names[0]].clone(), browser.cookies[&names[1]].clone());
+    browser.cookies.insert(names[0].clone(), b);
+    browser.cookies.insert(names[1].clone(), a);
+    let swapped = cookie_header(&browser);
+    assert_eq!(found(&authkit, &swapped, &one["state"]), None);
+
+    let password = || CookiePassword::new("a password of no less than 32 bytes").unwrap();
+    let of = |client, uri| {
+        AuthKit::new(
+            Config::new(client, "sk_test_1", uri, password()).with_clock(workos.clock().clone()),
+        )
+        .unwrap()
+    };
+    for (name, other) in [
+        ("client", of("client_2", "https://app.example.com/callback")),
+        ("redirect URI", of("client_1", "https://app.example.com/callback2")),
+    ] {
+        assert_eq!(found(&other, &headers, &one["state"]), None, "another {name}");
+        assert_eq!(restarts(&other, &one["state"]), None, "another {name}");
+    }
+    assert_eq!(restarts(&authkit, &one["state"]), Some(0));
+}
+
+/// SE-06: what is sealed for one purpose opens for no other.
+#[tokio::test]
+async fn a_flow_is_no_session_and_a_session_no_flow() {
+    let (mut browser, authkit, workos) = Browser::with_workos();
+    let started = browser.start("/login").await;
+    let flow = browser.cookies.values().next().unwrap().clone();
+    for sealed in [flow.as_str(), &started["state"]] {
+        let cookie = format!("wos_session={sealed}");
+        let headers = headers(&[("cookie", &cookie)]);
+        let Decision::Refuse(refusal) =
+            authkit.authenticator().authenticate(&headers, &Policy::default())
+        else {
+            panic!("a flow was taken for a session");
+        };
+        assert_eq!(refusal.reason(), Reason::UnreadableCookie);
+    }
+    let session = workos.cookie(&authkit, serde_json::json!({})).await;
+    let session = session.strip_prefix("wos_session=").unwrap();
+    assert_eq!(restarts(&authkit, session), None);
+    let cookie = format!("{}={session}", name(&authkit, &started["state"]));
+    assert!(Flow::find(&authkit, &headers(&[("cookie", &cookie)]), &started["state"]).is_none());
+    assert_eq!(restarts(&authkit, &flow), None, "nor is a flow a state");
+}
+
+#[test]
+fn on_plain_http_the_names_have_no_prefix() {
+    let password = CookiePassword::new("a password of no less than 32 bytes").unwrap();
+    let config = Config::new("client_1", "sk_test_1", "http://localhost:3000/callback", password);
+    let local = AuthKit::new(config.with_clock(Clock::system())).unwrap();
+    assert!(name(&local, "state").starts_with("wos_auth_"));
+    let (https, _) = authkit();
+    assert!(name(&https, "state").starts_with("__Host-wos_auth_"));
+    assert!(is_name(&https, &name(&https, "state")) && !is_name(&https, &name(&local, "state")));
+    let _ = (AuthKitLayer::new(&https), request("GET", "/", &[]));
+}
