@@ -1,6 +1,6 @@
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use serde_json::{Map, Value, json};
@@ -35,11 +35,18 @@ pub struct TestSession {
     session_id: String,
     organization_id: Option<String>,
     refresh_token: String,
-    issued_at: SystemTime,
+    age: Age,
     lifetime: Duration,
     custom: Map<String, Value>,
     claims: Value,
     access_token: String,
+}
+
+/// When the access token was issued.
+enum Age {
+    Since(Duration),
+    /// So long ago that it has expired, whatever its lifetime.
+    Expired,
 }
 
 impl TestSession {
@@ -64,14 +71,14 @@ impl TestSession {
         let session_id =
             state.sessions.token(&refresh_token).map(|token| token.session_id().to_owned());
         let session_id = session_id.expect("the token was issued a moment ago");
-        let (issued_at, lifetime) = (state.now(), state.token_ttl);
+        let lifetime = state.token_ttl;
         drop(state);
         let session = Self {
             shared,
             session_id,
             organization_id,
             refresh_token,
-            issued_at,
+            age: Age::Since(Duration::ZERO),
             lifetime,
             custom: Map::new(),
             claims: Value::Null,
@@ -129,15 +136,14 @@ impl TestSession {
 
     /// Issues the access token so long ago (default: now).
     pub fn issued_ago(mut self, ago: Duration) -> Self {
-        let now = self.shared.lock().now();
-        self.issued_at = now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        self.age = Age::Since(ago);
         self.minted()
     }
 
     /// Issues the access token so long ago that it expired a minute before now. The session itself goes on.
-    pub fn expired(self) -> Self {
-        let ago = self.lifetime + Duration::from_secs(60);
-        self.issued_ago(ago)
+    pub fn expired(mut self) -> Self {
+        self.age = Age::Expired;
+        self.minted()
     }
 
     /// Sets a claim of the access token, reserved ones too. The next refresh knows nothing of it.
@@ -189,10 +195,15 @@ impl TestSession {
 
     fn minted(mut self) -> Self {
         let state = self.shared.lock();
+        let age = match self.age {
+            Age::Since(age) => age,
+            Age::Expired => self.lifetime + EXPIRED_FOR,
+        };
+        let issued_at = state.now().checked_sub(age).unwrap_or(UNIX_EPOCH);
         let mut claims = state.claims(
             &self.session_id,
             self.organization_id.as_deref(),
-            self.issued_at,
+            issued_at,
             self.lifetime,
         );
         claims.extend(self.custom.clone());
@@ -209,3 +220,6 @@ impl std::fmt::Debug for TestSession {
         f.debug_struct("TestSession").field("session_id", &self.session_id).finish_non_exhaustive()
     }
 }
+
+/// Past any leeway that a verifier is likely to have.
+const EXPIRED_FOR: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use authkit_emulator::{Emulator, seal};
 use aws_lc_rs::{
@@ -89,28 +89,23 @@ async fn it_can_be_impersonated() {
 
 #[tokio::test]
 async fn its_token_is_as_old_as_one_likes() {
-    let stage = Stage::new().await;
-    let now = stage.emulator.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let times = |session: &authkit_emulator::TestSession| {
+    const NOW: u64 = 1_800_000_000;
+
+    let now = UNIX_EPOCH + Duration::from_secs(NOW);
+    let stage = Stage::with(Emulator::builder().frozen_at(now)).await;
+    let bob = || stage.emulator.session("bob@acme.test");
+    for (name, session, issued, expires) in [
+        ("fresh", bob(), NOW, NOW + 300),
+        ("expired", bob().expired(), NOW - 360, NOW - 60),
+        ("short", bob().lifetime(Duration::from_secs(5)), NOW, NOW + 5),
+        ("old", bob().issued_ago(Duration::from_secs(100)), NOW - 100, NOW + 200),
+        ("short and expired", bob().lifetime(Duration::from_secs(5)).expired(), NOW - 65, NOW - 60),
+        ("expired and short", bob().expired().lifetime(Duration::from_secs(5)), NOW - 65, NOW - 60),
+    ] {
         let claims = session.claims();
-        (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap())
-    };
-    let near = |actual: u64, expected: u64| actual.abs_diff(expected) <= 2;
-
-    let session = stage.emulator.session("bob@acme.test");
-    let (iat, exp) = times(&session);
-    assert!(near(iat, now) && exp - iat == 300);
-    let (iat, exp) = times(&session.expired());
-    assert!(near(exp, now - 60) && exp - iat == 300);
-    let (iat, exp) =
-        times(&stage.emulator.session("bob@acme.test").lifetime(Duration::from_secs(5)));
-    assert!(near(iat, now) && exp - iat == 5);
-    let (iat, _) =
-        times(&stage.emulator.session("bob@acme.test").issued_ago(Duration::from_secs(100)));
-    assert!(near(iat, now - 100));
-
-    let expired = stage.emulator.session("bob@acme.test").expired();
-    stage.refresh(expired.refresh_token()).await.ok();
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(issued), &json!(expires)), "{name}");
+        stage.refresh(session.refresh_token()).await.ok();
+    }
 }
 
 #[tokio::test]
