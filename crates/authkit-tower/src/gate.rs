@@ -4,15 +4,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{Admission, Decision, Policy, Refusal, Waiting};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 
 use crate::{
     authkit::AuthKit,
     cookie,
-    denial::{Caller, Cause, ClientKind, Denial, Mistake, answer},
+    denial::{Caller, Cause, Denial, Mistake, answer, is_native_grpc, is_preflight},
     head::{self, Caching},
-    origin,
+    origin::{self, CrossOrigin},
     session::{Absence, Cookies, Found, Session, Slot},
+    uri,
 };
 
 /// The settings of one layer, and all that it does.
@@ -115,23 +116,22 @@ impl Gate {
         request.extensions_mut().remove::<Session>();
         request.extensions_mut().remove::<Absence>();
 
-        let caller = Caller::of(request);
-        if self.authkit.site().endpoint(caller.uri.path()).is_some() {
+        let path = uri::original(request.uri(), request.extensions()).path();
+        if self.authkit.site().endpoint(path).is_some() {
+            let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
             return Some(match self.presence {
-                Presence::Required => {
-                    Err(self.deny(&Cause::Misconfigured(Mistake::LayerOverEndpoints), caller))
-                }
+                Presence::Required => Err(self.deny(&cause, Caller::of(request))),
                 Presence::Optional => Ok(Outgoing(None)),
             });
         }
-        if caller.client == ClientKind::Preflight && self.preflight == Preflight::Inside {
+        if self.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
+        {
             let slot = Slot::new(Arc::clone(self), Cookies::None);
             request.extensions_mut().insert(Absence::new(Cause::NOBODY, Arc::clone(&slot)));
             return Some(Ok(Outgoing(Some(slot))));
         }
-        self.check_origin(caller)
-            .err()
-            .map(|from| Err(self.deny(&Cause::CrossOrigin(from), caller)))
+        let from = self.check_origin(request.method(), request.headers()).err()?;
+        Some(Err(self.deny(&Cause::CrossOrigin(from), Caller::of(request))))
     }
 
     /// The same for a request that a layer of the same handle let through: its session counts, our requirement too.
@@ -147,7 +147,7 @@ impl Gate {
     }
 
     fn authenticate<B>(self: &Arc<Self>, request: &mut Request<B>) -> Entry {
-        let policy = self.policy(Caller::of(request));
+        let policy = self.policy(request.headers());
         match self.authkit.authenticator().authenticate(request.headers(), &policy) {
             Decision::Admit(admission) => Entry::Settled(self.settle(Ok(admission), request)),
             Decision::Wait(waiting) => Entry::Wait(waiting),
@@ -228,12 +228,11 @@ impl Gate {
         &self.authkit
     }
 
-    fn check_origin(&self, caller: Caller<'_>) -> Result<(), origin::CrossOrigin> {
+    /// Without a session's cookie there is nothing that another site could use.
+    fn check_origin(&self, method: &Method, headers: &HeaderMap) -> Result<(), CrossOrigin> {
         let site = self.authkit.site();
-        if cookie::pairs(caller.headers)
-            .any(|(name, _)| cookie::is_session(name, &site.cookie_name))
-        {
-            return origin::check(caller, &site.origin, &self.trusted_origins);
+        if cookie::pairs(headers).any(|(name, _)| cookie::is_session(name, &site.cookie_name)) {
+            return origin::check(method, headers, &site.origin, &self.trusted_origins);
         }
         Ok(())
     }
@@ -244,12 +243,13 @@ impl Gate {
         self.max_token_age.is_none_or(|max| age < max)
     }
 
-    fn policy(&self, caller: Caller<'_>) -> Policy {
-        let policy = self
-            .max_token_age
-            .map_or_else(Policy::default, |max| Policy::default().with_max_token_age(max));
+    fn policy(&self, headers: &HeaderMap) -> Policy {
+        let mut policy = Policy::default();
+        if let Some(max) = self.max_token_age {
+            policy = policy.with_max_token_age(max);
+        }
         // There is no cookie jar that would keep a refreshed session.
-        if caller.client.is_native_grpc(caller.headers) { policy.without_refresh() } else { policy }
+        if is_native_grpc(headers) { policy.without_refresh() } else { policy }
     }
 }
 

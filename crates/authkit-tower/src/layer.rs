@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Response;
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Inside another layer of the same [`AuthKit`], it uses the session that was found there, adds its own requirement,
 /// answers in its own way, and leaves the cookies to the other.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthKitLayer {
     gate: Arc<Gate>,
@@ -109,11 +109,5 @@ impl<S> Layer<S> for AuthKitLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         AuthKitService::new(inner, Arc::clone(&self.gate))
-    }
-}
-
-impl fmt::Debug for AuthKitLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AuthKitLayer").field(&self.gate).finish()
     }
 }

@@ -4,9 +4,9 @@
 //! changes: we are the configured public origin, not what `Host` says, so that a proxy may rewrite it; and WebSocket
 //! handshakes, to which the same-origin policy does not apply, are not excused for their `GET`.
 
-use http::{Method, header::ORIGIN};
+use http::{HeaderMap, Method, header::ORIGIN};
 
-use crate::denial::{Caller, ClientKind};
+use crate::denial::is_websocket;
 
 /// Why a request may not use the browser's cookies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,15 +19,16 @@ pub(crate) enum CrossOrigin {
 
 /// Passes what our own pages, a trusted origin or no browser at all sent.
 pub(crate) fn check(
-    caller: Caller<'_>,
+    method: &Method,
+    headers: &HeaderMap,
     own_origin: &str,
     trusted_origins: &[String],
 ) -> Result<(), CrossOrigin> {
-    let is_safe = matches!(*caller.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe && caller.client != ClientKind::WebSocket {
+    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_safe && !is_websocket(method, headers) {
         return Ok(());
     }
-    let value = |name| caller.headers.get(name).map_or(b"".as_slice(), |value| value.as_bytes());
+    let value = |name| headers.get(name).map_or(b"".as_slice(), |value| value.as_bytes());
     let origin = value(ORIGIN.as_str());
     // An opaque origin is `null` whoever it is, and none at all is nobody's.
     if !matches!(origin, b"null" | b"")
@@ -46,7 +47,7 @@ pub(crate) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{Fields, request};
+    use crate::tests::{Fields, headers};
 
     const TRUSTED: Result<(), CrossOrigin> = Ok(());
     const OTHER_SITE: Result<(), CrossOrigin> = Err(CrossOrigin::OtherSite);
@@ -58,7 +59,7 @@ mod tests {
         own: &str,
         trusted: &[String],
     ) -> Result<(), CrossOrigin> {
-        check(Caller::of(&request(method, "/", fields)), own, trusted)
+        check(&method.parse().unwrap(), &headers(fields), own, trusted)
     }
 
     #[test]

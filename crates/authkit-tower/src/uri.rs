@@ -113,6 +113,14 @@ impl ReturnPath {
         (stays && encoded.len() <= Self::MAX_LEN).then_some(Self(encoded))
     }
 
+    /// Takes `return_to` from a query.
+    pub(crate) fn of_query(query: &str, site: &Site) -> Option<Self> {
+        let mut parameters = form_urlencoded::parse(query.as_bytes());
+        parameters
+            .find(|(name, _)| name == "return_to")
+            .and_then(|(_, path)| Self::parse(&path, site))
+    }
+
     /// Takes an absolute URL, such as a `Referer`, if it is of our own origin.
     fn of_url(url: &str, site: &Site) -> Option<Self> {
         match url.strip_prefix(site.origin.as_str())? {

@@ -41,18 +41,11 @@ impl ClientKind {
     /// assert_eq!(ClientKind::of(&Method::GET, &headers), ClientKind::Document);
     /// ```
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let is_preflight = || {
-            method == Method::OPTIONS
-                && headers.contains_key(ORIGIN)
-                && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-        };
         if is_grpc(headers) {
             Self::Grpc
-        } else if is_preflight() {
+        } else if is_preflight(method, headers) {
             Self::Preflight
-        } else if method == Method::CONNECT
-            || list(headers, &UPGRADE).any(|one| one.eq_ignore_ascii_case("websocket"))
-        {
+        } else if is_websocket(method, headers) {
             Self::WebSocket
         } else if accepts(headers, "text/event-stream") {
             Self::EventStream
@@ -68,13 +61,24 @@ impl ClientKind {
             Self::Fetch
         }
     }
+}
 
-    /// Says whether this is a gRPC client without a browser around it, hence without a cookie jar.
-    pub(crate) fn is_native_grpc(self, headers: &HeaderMap) -> bool {
-        self == Self::Grpc
-            && !headers.contains_key(ORIGIN)
-            && !SEC_FETCH.iter().any(|name| headers.contains_key(*name))
-    }
+/// Says whether this is a gRPC client without a browser around it, hence without a cookie jar.
+pub(crate) fn is_native_grpc(headers: &HeaderMap) -> bool {
+    is_grpc(headers)
+        && !headers.contains_key(ORIGIN)
+        && !SEC_FETCH.iter().any(|name| headers.contains_key(*name))
+}
+
+pub(crate) fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::CONNECT
+        || list(headers, &UPGRADE).any(|one| one.eq_ignore_ascii_case("websocket"))
+}
+
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -268,12 +272,7 @@ mod tests {
         ];
 
         for (name, fields, expected) in cases {
-            let headers = headers(fields);
-            assert_eq!(
-                ClientKind::of(&Method::POST, &headers).is_native_grpc(&headers),
-                *expected,
-                "{name}"
-            );
+            assert_eq!(is_native_grpc(&headers(fields)), *expected, "{name}");
         }
     }
 }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 pub use self::client::ClientKind;
 pub(crate) use self::{
     answer::answer,
-    client::text,
+    client::{is_native_grpc, is_preflight, is_websocket, text},
     pages::{Action, Page},
 };
 use crate::{

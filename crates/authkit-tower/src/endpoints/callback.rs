@@ -1,7 +1,7 @@
 use authkit_session::{Decision, Error, ErrorKind, Policy, SignedIn};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header::RETRY_AFTER};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use url::form_urlencoded;
 
 use super::{
@@ -187,7 +187,7 @@ impl Trouble {
     }
 
     fn page(self, authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
-        warn!(trouble = ?self, "sign-in ended on a page");
+        info!(trouble = ?self, "sign-in ended on a page");
         let (status, title, text) = match self {
             Self::Unreadable => (
                 StatusCode::BAD_REQUEST,

@@ -1,7 +1,7 @@
 //! A sign-in under way: what the browser takes to WorkOS, and what it keeps in a cookie until it is back.
 //!
-//! The state that travels is sealed (a random nonce, how often we had to start again, when that was, an authentication
-//! tag), so that only states of ours come back. The cookie is named after the state and holds it, with the PKCE
+//! The state that travels is sealed (a random nonce, how often we had to start again, an authentication tag), so that
+//! only states of ours come back. The cookie is named after the state and holds it, with the PKCE
 //! verifier and the return path, sealed for its own name and redirect URI: a state opens nothing in another browser.
 
 use std::{cmp::Reverse, time::Duration};
@@ -80,14 +80,9 @@ struct Kept {
 
 impl Flow {
     fn new(authkit: &AuthKit, return_path: ReturnPath, restarts: u8) -> Result<Self, SealError> {
+        let context = redirect_uri(authkit).as_bytes();
+        let state = authkit.authenticator().seal_for(Purpose::State, context, &[restarts])?;
         let started = authkit.clock().unix();
-        let mut content = vec![restarts];
-        content.extend_from_slice(&started.to_be_bytes());
-        let state = authkit.authenticator().seal_for(
-            Purpose::State,
-            redirect_uri(authkit).as_bytes(),
-            &content,
-        )?;
         Ok(Self { state, verifier: PkceVerifier::generate(), return_path, started })
     }
 

@@ -26,85 +26,31 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
         return response;
     }
 
-    let wishes = Wishes::read(caller.uri.query().unwrap_or_default());
-    let return_path =
-        wishes.return_to.as_deref().and_then(|path| ReturnPath::parse(path, authkit.site()));
-    flow::begin(
-        authkit,
-        caller.headers,
-        return_path.unwrap_or_else(ReturnPath::root),
-        0,
-        |request| wishes.apply(request),
-    )
+    let query = caller.uri.query().unwrap_or_default();
+    let return_path = ReturnPath::of_query(query, authkit.site()).unwrap_or_else(ReturnPath::root);
+    flow::begin(authkit, caller.headers, return_path, 0, |request| passed_on(query, request))
 }
 
-/// What may be asked of a sign-in; the rest of the query is nobody's business.
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Wishes {
-    return_to: Option<String>,
-    screen_hint: Option<String>,
-    organization_id: Option<String>,
-    login_hint: Option<String>,
-    invitation_token: Option<String>,
-    prompt: Option<String>,
-    max_age: Option<Duration>,
-}
-
-impl Wishes {
-    fn read(query: &str) -> Self {
-        let mut wishes = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let value = || {
-                Some(value.as_ref())
-                    .filter(|value| !value.is_empty() && value.len() <= MAX_VALUE)
-                    .map(Into::into)
-            };
-            match name.as_ref() {
-                "return_to" => wishes.return_to = value(),
-                "screen_hint" => {
-                    wishes.screen_hint =
-                        value().filter(|hint| matches!(hint.as_str(), "sign-in" | "sign-up"))
-                }
-                "organization_id" => wishes.organization_id = value(),
-                "login_hint" => wishes.login_hint = value(),
-                "invitation_token" => wishes.invitation_token = value(),
-                "prompt" => wishes.prompt = value(),
-                "max_age" => {
-                    wishes.max_age = value()
-                        .and_then(|age: String| age.parse::<u32>().ok())
-                        .map(|age| Duration::from_secs(age.into()))
-                }
-                _ => {}
-            }
-        }
-        wishes
-    }
-
-    fn apply(self, mut request: AuthorizationRequest) -> AuthorizationRequest {
-        if let Some(hint) = self.screen_hint {
-            request = request.with_screen_hint(hint);
-        }
-        if let Some(id) = self.organization_id {
-            request = request.with_organization_id(id);
-        }
-        if let Some(hint) = self.login_hint {
-            request = request.with_login_hint(hint);
-        }
-        if let Some(token) = self.invitation_token {
-            request = request.with_invitation_token(token);
-        }
-        if let Some(prompt) = self.prompt {
-            request = request.with_prompt(prompt);
-        }
-        if let Some(age) = self.max_age {
-            request = request.with_max_age(age);
-        }
-        request
-    }
+/// Passes on what may be asked of a sign-in; the rest of the query is nobody's business.
+fn passed_on(query: &str, request: AuthorizationRequest) -> AuthorizationRequest {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE)
+        .fold(request, |request, (name, value)| match (name.as_ref(), value.as_ref()) {
+            ("screen_hint", hint @ ("sign-in" | "sign-up")) => request.with_screen_hint(hint),
+            ("organization_id", id) => request.with_organization_id(id),
+            ("login_hint", address) => request.with_login_hint(address),
+            ("invitation_token", token) => request.with_invitation_token(token),
+            ("prompt", prompt) => request.with_prompt(prompt),
+            ("max_age", age) => match age.parse::<u32>() {
+                Ok(seconds) => request.with_max_age(Duration::from_secs(seconds.into())),
+                Err(_) => request,
+            },
+            _ => request,
+        })
 }
 
 /// The longest value that is passed on, in bytes.
-const MAX_VALUE: usize = ReturnPath::MAX_LEN;
+const MAX_VALUE: usize = 2048;
 
 #[cfg(test)]
 mod tests;

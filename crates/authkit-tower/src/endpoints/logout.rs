@@ -12,12 +12,17 @@ use crate::{
 
 /// Signs out whoever means it, and asks everybody else.
 pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
-    let return_path = return_path(authkit, caller);
+    let return_path =
+        caller.uri.query().and_then(|query| ReturnPath::of_query(query, authkit.site()));
     match *caller.method {
-        Method::POST => match origin::check(caller, &authkit.site().origin, &[]) {
-            Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
-            Err(from) => denial::answer(&Cause::CrossOrigin(from), caller, Some(authkit.site())).1,
-        },
+        Method::POST => {
+            match origin::check(caller.method, caller.headers, &authkit.site().origin, &[]) {
+                Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
+                Err(from) => {
+                    denial::answer(&Cause::CrossOrigin(from), caller, Some(authkit.site())).1
+                }
+            }
+        }
         Method::GET if is_deliberate(caller) => sign_out(authkit, caller, return_path.as_ref()),
         Method::GET | Method::HEAD => ask(authkit, return_path.as_ref()),
         _ => method_not_allowed("GET, HEAD, POST"),
@@ -78,12 +83,6 @@ fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
         action: Action::Post { to: &to, label: "Sign out" },
     }
     .into_response()
-}
-
-fn return_path(authkit: &AuthKit, caller: Caller<'_>) -> Option<ReturnPath> {
-    form_urlencoded::parse(caller.uri.query()?.as_bytes())
-        .find(|(name, _)| name == "return_to")
-        .and_then(|(_, path)| ReturnPath::parse(&path, authkit.site()))
 }
 
 #[cfg(test)]

@@ -213,3 +213,50 @@ fn everything_can_be_sent_between_threads() {
     check::<Session>();
     check_future::<ResponseFuture<Counted, ()>>();
 }
+
+/// A gRPC service as tonic generates them, as far as a server looks at it.
+#[derive(Clone)]
+struct Greeter;
+
+impl tonic::server::NamedService for Greeter {
+    const NAME: &'static str = "greet.Greeter";
+}
+
+impl Service<Request<tonic::body::Body>> for Greeter {
+    type Response = Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
+        let mut response = Response::new(tonic::body::Body::empty());
+        let name = request.extensions().get::<Session>().unwrap().user_id().parse().unwrap();
+        response.headers_mut().insert("x-user", name);
+        ready(Ok(response))
+    }
+}
+
+#[tokio::test]
+async fn tonic_takes_one_service_behind_the_layer() {
+    use tonic::service::{LayerExt, Routes};
+
+    let (layer, _, [good, expired]) = signed_in().await;
+    let routes = Routes::new(layer.named_layer(Greeter)).prepare();
+    let call = |request: Request<()>| {
+        let mut request = request.map(|()| tonic::body::Body::empty());
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = "/greet.Greeter/Hello".parse().unwrap();
+        request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        routes.clone().oneshot(request)
+    };
+
+    let response = call(good).await.unwrap();
+    assert_eq!(header(&response, "x-user"), "user_1");
+    for refused in [expired, request("POST", "/", &[])] {
+        let response = call(refused).await.unwrap();
+        assert_eq!((response.status().as_u16(), header(&response, "grpc-status")), (200, "16"));
+    }
+}
