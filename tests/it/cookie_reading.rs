@@ -215,7 +215,7 @@ async fn ck_03_what_frameworks_do_to_a_value_is_undone() {
 async fn ck_03_everything_else_is_no_session() {
     let harness = Harness::start().await;
     let app = app(&harness.authkit);
-    let mebibyte = BASE64_STANDARD.encode(vec![1; 768 * 1024]);
+    let mebibyte = format!("wos_session={}", BASE64_STANDARD.encode(vec![1; 768 * 1024]));
     let in_parts = (0..10).fold(String::new(), |field, n| {
         field
             + &format!("wos_session.{n}={}{}; ", if n == 0 { "10." } else { "" }, "A".repeat(3_000))
@@ -241,9 +241,7 @@ async fn ck_03_everything_else_is_no_session() {
         ("thousands of them", many.as_bytes()),
     ];
     for (name, value) in values {
-        let field =
-            if name == "1 MiB" { [b"wos_session=", value].concat() } else { value.to_vec() };
-        let (status, _, reason) = answered(&app, bringing(&[&field])).await;
+        let (status, _, reason) = answered(&app, bringing(&[value])).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}");
         let expected = [Some(Reason::NoCookie), Some(Reason::UnreadableCookie)];
         assert!(expected.contains(&reason), "{name}: {reason:?}");

@@ -2,6 +2,8 @@
 
 mod challenge;
 mod cookie_reading;
+mod cookie_writing;
+mod large_sessions;
 mod peers_seal;
 mod refresh_in_line;
 mod sign_out;

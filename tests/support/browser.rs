@@ -199,14 +199,25 @@ impl Browser {
     }
 
     /// Opens a page of a service that is not on any network, so that it may have any host name.
+    pub async fn visit(&self, service: &axum::Router, url: &str) -> Answer {
+        self.send_to(service, Method::GET, url, DOCUMENT).await
+    }
+
+    /// Sends a request, without a body, to a service that is not on any network.
     ///
     /// # Panics
     ///
     /// If the answer has no end.
-    pub async fn visit(&self, service: &axum::Router, url: &str) -> Answer {
+    pub async fn send_to<const N: usize>(
+        &self,
+        service: &axum::Router,
+        method: Method,
+        url: &str,
+        headers: [(&str, &str); N],
+    ) -> Answer {
         let url = parsed(url);
-        let mut request = Request::get(url.as_str());
-        for (name, value) in DOCUMENT {
+        let mut request = Request::builder().method(method).uri(url.as_str());
+        for (name, value) in headers {
             request = request.header(name, value);
         }
         let cookies = self.cookies_for(&url);

@@ -25,6 +25,21 @@ pub struct Harness {
     port: Port,
 }
 
+/// A service beside the one under test.
+#[derive(Debug)]
+pub struct Neighbour {
+    /// Its handle.
+    pub authkit: AuthKit,
+    served: Served,
+}
+
+impl Neighbour {
+    /// The URL of a path of it.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.served.url())
+    }
+}
+
 /// A harness whose service runs.
 #[derive(Debug)]
 pub struct Running {
@@ -107,6 +122,25 @@ impl Running {
     pub fn advance(&self, by: Duration) {
         self.emulator.advance(by);
         self.clock.advance(by);
+    }
+
+    /// Starts another service, such as a replica: it shares WorkOS, the clock and the host's cookies with this one,
+    /// and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// If the settings do not work.
+    pub async fn beside(
+        &self,
+        config: impl FnOnce(Config) -> Config,
+        app: impl FnOnce(&AuthKit) -> axum::Router,
+    ) -> Neighbour {
+        let port = Port::bind().await;
+        let defaults = Harness::config(&self.emulator, &format!("{}/callback", port.url()));
+        let authkit = AuthKit::new(config(defaults.with_clock(self.clock.clone())));
+        let authkit = authkit.expect("the settings of a test work");
+        let app = app(&authkit);
+        Neighbour { authkit, served: port.serve_axum(app) }
     }
 
     /// A browser that nobody has signed in with.

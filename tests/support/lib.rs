@@ -9,6 +9,6 @@ pub mod served;
 pub use crate::{
     browser::{Answer, Browser, DOCUMENT},
     events::Events,
-    harness::{Harness, PASSWORD, Running},
+    harness::{Harness, Neighbour, PASSWORD, Running},
     served::{Port, Served},
 };

@@ -1,0 +1,214 @@
+//! Sessions that are larger than a cookie may be, in a browser that keeps no cookie over 4096 bytes.
+
+use std::time::Duration;
+
+use authkit_emulator::Endpoint;
+use authkit_tower::{AuthKit, AuthKitLayer, Config, Endpoints, ErrorKind, SealFormat, Session};
+use axum::{Router, routing::get};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use support::{Answer, Browser, Events, Harness, Running};
+use url::Url;
+
+fn app(authkit: &AuthKit) -> Router {
+    Router::new()
+        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route_layer(AuthKitLayer::new(authkit))
+        .merge(Endpoints::new(authkit))
+}
+
+async fn running(config: impl FnOnce(Config) -> Config) -> Running {
+    let lifetime = Duration::from_secs(60);
+    let harness = Harness::with(|emulator| emulator.token_ttl(lifetime), config).await;
+    let app = app(&harness.authkit);
+    harness.serve(app)
+}
+
+/// Has the tokens of the only user carry a claim of so many bytes from now on.
+fn weigh(running: &Running, bytes: usize) {
+    let claim = if bytes == 0 { Value::Null } else { json!("x".repeat(bytes)) };
+    running.emulator.set_claim("alice@acme.test", "weight", claim);
+}
+
+/// Opens the page after the token has expired, so that it is answered with a refreshed session.
+async fn refreshed(running: &Running, browser: &Browser) -> Answer {
+    running.advance(Duration::from_secs(600));
+    let page = browser.navigate(&running.url("/dashboard")).await;
+    assert_eq!((page.status, page.text().as_str()), (StatusCode::OK, "alice@acme.test"));
+    page
+}
+
+fn session_cookies(browser: &Browser) -> Vec<String> {
+    let mut names = browser.cookie_names();
+    names.retain(|name| name.starts_with("wos_session"));
+    names.sort();
+    names
+}
+
+/// What the browser sends, in bytes.
+fn sent(running: &Running, browser: &Browser) -> usize {
+    browser.cookies_for(&Url::parse(&running.url("/dashboard")).unwrap()).len()
+}
+
+const WHOLE: [&str; 1] = ["wos_session"];
+const TWO_PARTS: [&str; 2] = ["wos_session.0", "wos_session.1"];
+/// Makes the sealed session about 6 KiB.
+const HEAVY: usize = 2_350;
+
+#[tokio::test]
+async fn ck_05_a_session_of_6_kib_travels_in_two_parts() {
+    for format in [SealFormat::Ruby, SealFormat::Go, SealFormat::Python, SealFormat::Node] {
+        let running = running(|config| config.with_seal_format(format)).await;
+        weigh(&running, HEAVY);
+        let browser = running.browser();
+
+        let page = browser.open(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::OK, "{format}");
+        assert_eq!(session_cookies(&browser), TWO_PARTS, "{format}");
+        let parts = TWO_PARTS.map(|name| browser.cookie(name).unwrap());
+        assert!(parts[0].starts_with("2."), "{format}");
+        assert!(parts.iter().all(|part| part.len() <= 3_800), "{format}");
+        let bytes = sent(&running, &browser);
+        assert!((6_000..7_168).contains(&bytes), "{format}: {bytes}");
+
+        let page = browser.navigate(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::OK, "{format}");
+        assert!(!page.headers.contains_key(header::SET_COOKIE), "{format}: nothing has changed");
+
+        let page = refreshed(&running, &browser).await;
+        assert_eq!(page.headers.get_all(header::SET_COOKIE).iter().count(), 2, "{format}");
+        assert_eq!(session_cookies(&browser), TWO_PARTS, "{format}");
+
+        browser.submit(&running.url("/logout"), &[]).await;
+        assert_eq!(session_cookies(&browser), [""; 0], "{format}");
+    }
+}
+
+#[tokio::test]
+async fn ck_06_a_session_that_grows_or_shrinks_leaves_no_part_behind() {
+    let running = running(|config| config).await;
+    let browser = running.signed_in("alice@acme.test");
+    let sizes: [(usize, &[&str]); 6] = [
+        (0, &WHOLE),
+        (HEAVY, &TWO_PARTS),
+        (HEAVY + 300, &TWO_PARTS),
+        (0, &WHOLE),
+        (HEAVY, &TWO_PARTS),
+        (200, &WHOLE),
+    ];
+    for (step, (bytes, expected)) in sizes.into_iter().enumerate() {
+        weigh(&running, bytes);
+        refreshed(&running, &browser).await;
+        assert_eq!(session_cookies(&browser), expected, "step {step}");
+    }
+    assert_eq!(running.emulator.exchanges(), 6);
+}
+
+/// A response that was cut off leaves parts of two sessions, which nobody may take for one.
+#[tokio::test]
+async fn ck_06_parts_of_two_sessions_are_no_session() {
+    let running = running(|config| config).await;
+    weigh(&running, HEAVY);
+    let browser = running.browser();
+    browser.open(&running.url("/dashboard")).await;
+    let [_, old] = TWO_PARTS.map(|name| browser.cookie(name).unwrap());
+    refreshed(&running, &browser).await;
+    let [new, _] = TWO_PARTS.map(|name| browser.cookie(name).unwrap());
+    let rows = [
+        ("parts of two", vec![(TWO_PARTS[0], new.as_str()), (TWO_PARTS[1], old.as_str())]),
+        ("the first alone", vec![(TWO_PARTS[0], new.as_str())]),
+        ("the second alone", vec![(TWO_PARTS[1], old.as_str())]),
+    ];
+    for (name, parts) in rows {
+        let browser = Browser::new();
+        for (part, value) in parts {
+            browser.keep(&running.url("/"), part, value);
+        }
+        running.emulator.reset_calls();
+        let page = browser.navigate(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::FOUND, "{name}");
+        assert!(!page.headers.contains_key(header::SET_COOKIE), "{name}: kept");
+        assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{name}");
+
+        weigh(&running, 0);
+        let page = browser.open(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::OK, "{name}: signing in mends it");
+        assert_eq!(session_cookies(&browser), WHOLE, "{name}");
+    }
+}
+
+/// Makes the sealed session about 20 KiB.
+const TOO_HEAVY: usize = 10_300;
+
+#[tokio::test]
+async fn ck_05_signing_in_with_20_kib_ends_on_a_page_that_names_the_cause() {
+    let running = running(|config| config).await;
+    let events = Events::listen();
+    weigh(&running, TOO_HEAVY);
+    let browser = running.browser();
+
+    // Ten redirects would be a loop, and a panic.
+    let page = browser.open(&running.url("/dashboard")).await;
+
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(page.url.path().ends_with("/callback"), "{}", page.url);
+    assert!(page.text().contains("session is too large"), "{}", page.text());
+    assert_eq!(browser.cookie_names(), [""; 0]);
+    let told = events.take().join("\n");
+    assert!(told.contains("ERROR") && told.contains("too large for cookies"), "{told}");
+}
+
+#[tokio::test]
+async fn ck_05_20_kib_is_a_typed_error_that_leaves_the_session_before_it_alone() {
+    let running = running(|config| config).await;
+    let browser = running.signed_in("alice@acme.test");
+    let url = running.url("/dashboard");
+    browser.navigate(&url).await;
+    let mut headers = HeaderMap::new();
+    let cookies = browser.cookies_for(&Url::parse(&url).unwrap());
+    headers.insert(header::COOKIE, HeaderValue::from_str(&cookies).unwrap());
+    let session =
+        running.emulator.session("alice@acme.test").claim("weight", "x".repeat(TOO_HEAVY));
+
+    let answer = session.payload().to_string();
+    let error = running.authkit.start_session(answer.as_bytes(), &headers).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(!error.is_transient());
+    assert_eq!(error.to_string(), "the session is too large for cookies");
+    let page = browser.navigate(&url).await;
+    assert_eq!(page.status, StatusCode::OK, "the old session goes on");
+}
+
+/// The new refresh token cannot reach the browser, and the old one is spent: this process alone keeps the user signed in.
+#[tokio::test]
+async fn ck_05_a_refresh_to_20_kib_signs_nobody_out_and_sets_nothing() {
+    let running = running(|config| config).await;
+    let browser = running.signed_in("alice@acme.test");
+    let before = browser.cookie("wos_session");
+    let events = Events::listen();
+    weigh(&running, TOO_HEAVY);
+
+    for round in 1..=4 {
+        let page = refreshed(&running, &browser).await;
+        assert!(!page.headers.contains_key(header::SET_COOKIE), "round {round}");
+        let page = browser.navigate(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::OK, "round {round}");
+        assert_eq!(running.emulator.exchanges(), round, "one exchange a token's life");
+        let told = events.take();
+        let heard = told.iter().filter(|event| event.contains("too large for cookies")).count();
+        assert_eq!(heard, 1, "round {round}: {told:?}");
+    }
+    assert_eq!(browser.cookie("wos_session"), before);
+
+    // Another process knows the spent token only: it asks to sign in, and that ends on the page, not in a loop.
+    let replica = running.beside(|config| config, app).await;
+    let page = browser.open(&replica.url("/dashboard")).await;
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(page.text().contains("session is too large"), "{}", page.text());
+
+    weigh(&running, 0);
+    let page = refreshed(&running, &browser).await;
+    assert_eq!(page.set_cookies("wos_session").len(), 1, "it fits again");
+    assert_ne!(browser.cookie("wos_session"), before);
+}
