@@ -15,6 +15,7 @@ use crate::{
     config::{Config, CookiePassword},
     config_error::ConfigError,
     core::{Core, Presented, Sealed},
+    cut_offs::Hit,
     decide::{
         Action, Circumstances, Demand, Fallback, KeyFetch, Outcome, Refreshing, Settlement,
         Verdict, decide, settle,
@@ -22,6 +23,7 @@ use crate::{
     flight::{self, Refreshed},
     jwks::FetchFor,
     reason::Reason,
+    revocations::Inbox,
     seal::{Purpose, SealError},
     settings::{self, Settings},
 };
@@ -86,13 +88,15 @@ impl Policy {
     }
 
     fn demand(self, presented: &Presented, now: u64) -> Demand {
-        match (self.max_token_age, &presented.session) {
-            (Some(age), Some(session))
-                if now.saturating_sub(session.claims.iat) >= age.as_secs() =>
-            {
-                Demand::NewPair
-            }
-            _ => Demand::Nothing,
+        let too_old = match (self.max_token_age, &presented.session) {
+            (Some(age), Some(session)) => now.saturating_sub(session.claims.iat) >= age.as_secs(),
+            (None, _) | (_, None) => false,
+        };
+        match presented.hit {
+            Hit::ChangedSince => Demand::NewerPair,
+            Hit::ChangedMeanwhile => Demand::NewPair,
+            Hit::Nothing | Hit::Ended if too_old => Demand::NewPair,
+            Hit::Nothing | Hit::Ended => Demand::Nothing,
         }
     }
 
@@ -114,7 +118,11 @@ impl Authenticator {
     ///
     /// [`ConfigError`] with every problem of the configuration.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Ok(Self { core: Arc::new(Core::new(settings::check(config)?)) })
+        let core = Arc::new(Core::new(settings::check(config)?));
+        if let Some(revocations) = &core.revocations {
+            revocations.subscribe(Inbox::of(&core));
+        }
+        Ok(Self { core })
     }
 
     /// The checked configuration.
@@ -333,7 +341,7 @@ impl Core {
     }
 
     /// What sealed values are bound to: our client id, and what the caller names.
-    fn context(&self, context: &[u8]) -> Vec<u8> {
+    pub(crate) fn context(&self, context: &[u8]) -> Vec<u8> {
         let client_id = self.settings.client_id().as_bytes();
         let mut bound = Vec::with_capacity(8 + client_id.len() + context.len());
         bound.extend_from_slice(&(client_id.len() as u64).to_be_bytes());

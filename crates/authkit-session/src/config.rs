@@ -3,6 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::{
     clock::Clock,
     config_error::{ConfigError, ConfigProblem},
+    revocations::Revocations,
     seal::SealFormat,
     secret::Secret,
     transport::Transport,
@@ -49,6 +50,7 @@ pub struct Config {
     pub(crate) after_logout: String,
     pub(crate) clock: Clock,
     pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) revocations: Option<Arc<dyn Revocations>>,
 }
 
 impl Config {
@@ -85,6 +87,7 @@ impl Config {
             after_logout: "/".to_owned(),
             clock: Clock::system(),
             transport: None,
+            revocations: None,
         }
     }
 
@@ -218,6 +221,13 @@ impl Config {
     /// Sends calls through `transport` (default: HTTPS by reqwest, without redirects), for a proxy or for tests.
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// Tells other replicas of revocations, and hears of theirs, by `revocations` (default: each process knows of those
+    /// that it was told of itself).
+    pub fn with_revocations(mut self, revocations: Arc<dyn Revocations>) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 }

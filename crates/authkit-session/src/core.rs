@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     client::Client,
+    cut_offs::{CutOffs, Hit, Made},
     decide::{PairAge, Verdict},
     flight::Table,
     jar::{self, Found, Seen},
@@ -20,6 +21,7 @@ use crate::{
     jwt::Unverified,
     lineage::{LineageId, Standing},
     payload::Payload,
+    revocations::Revocations,
     seal::{Attempts, KeyRing, Opened, SealError, Target},
     session::VerifiedSession,
     settings::{Checked, Settings},
@@ -33,6 +35,9 @@ pub(crate) struct Core {
     pub(crate) client: Client,
     pub(crate) ring: ArcSwap<KeyRing>,
     pub(crate) jwks: Jwks,
+    pub(crate) cut_offs: CutOffs,
+    /// The way to the other replicas.
+    pub(crate) revocations: Option<Arc<dyn Revocations>>,
     table: Mutex<Table>,
     /// How many tasks of ours are under way.
     pub(crate) tasks: watch::Sender<usize>,
@@ -46,6 +51,8 @@ pub(crate) struct Presented {
     pub(crate) opened: Option<Sealed>,
     pub(crate) lineage: Option<LineageId>,
     pub(crate) age: PairAge,
+    /// What the cut-offs ask for.
+    pub(crate) hit: Hit,
     pub(crate) seen: Seen,
 }
 
@@ -77,12 +84,14 @@ impl Sealed {
 
 impl Core {
     pub(crate) fn new(checked: Checked) -> Self {
-        let Checked { settings, client, ring, log_key } = checked;
+        let Checked { settings, client, ring, revocations, log_key } = checked;
         Self {
             jwks: Jwks::new(client.clone(), settings.clock().clone()),
             settings,
             client,
             ring: ArcSwap::from_pointee(ring),
+            cut_offs: CutOffs::new(),
+            revocations,
             table: Mutex::default(),
             tasks: watch::Sender::new(0),
             log_key,
@@ -109,6 +118,7 @@ impl Core {
         }
         let mut presented = best.unwrap_or(Presented::nothing(Verdict::Absent, seen));
         self.recall(&mut presented);
+        self.check_cut_offs(&mut presented);
         presented
     }
 
@@ -177,12 +187,39 @@ impl Core {
 
 impl Presented {
     pub(crate) fn nothing(verdict: Verdict, seen: Seen) -> Self {
-        Self { verdict, session: None, opened: None, lineage: None, age: PairAge::Older, seen }
+        Self {
+            verdict,
+            session: None,
+            opened: None,
+            lineage: None,
+            age: PairAge::Older,
+            hit: Hit::Nothing,
+            seen,
+        }
     }
 
     /// The id of the session for logs, as its token says.
     pub(crate) fn session_id(&self) -> Option<&str> {
         self.opened.as_ref()?.says.sid.as_deref()
+    }
+
+    /// Whose its token is, and of when.
+    pub(crate) fn made(&self) -> Option<Made<'_>> {
+        if let Some(session) = &self.session {
+            return Some(Made {
+                session: Some(session.session_id()),
+                user: Some(session.user_id()),
+                organization: session.organization_id(),
+                at: session.claims.iat,
+            });
+        }
+        let says = &self.opened.as_ref()?.says;
+        Some(Made {
+            session: says.sid.as_deref(),
+            user: says.sub.as_deref(),
+            organization: says.org_id.as_deref(),
+            at: says.iat.unwrap_or(0),
+        })
     }
 
     /// When its token was made, if its signature verified.

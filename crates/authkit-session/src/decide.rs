@@ -74,6 +74,8 @@ pub enum Demand {
     Nothing,
     /// Only new tokens will do: those presented are older than the layer allows.
     NewPair,
+    /// Only newer tokens will do, however new those presented are: what they say has changed since.
+    NewerPair,
 }
 
 /// Whether signing keys may be fetched now.
@@ -231,12 +233,17 @@ pub enum Settlement {
 /// assert_eq!(decide(Verdict::Good, demanded), renew);
 /// assert_eq!(decide(Verdict::Expiring, demanded), renew);
 ///
-/// // Tokens that we got a moment ago are not exchanged again.
+/// // Tokens that we got a moment ago are not exchanged again, unless what they say has changed since.
 /// let fresh = Circumstances { age: PairAge::JustObtained, ..demanded };
 /// assert_eq!(decide(Verdict::Good, fresh), Admit);
 /// assert_eq!(decide(Verdict::Expiring, fresh), Admit);
 /// assert_eq!(decide(Verdict::Expired, fresh), Refuse(Reason::Clock));
 /// assert_eq!(decide(Verdict::BadSignature, fresh), Refuse(Reason::Unverified));
+/// for age in [PairAge::JustObtained, PairAge::Older] {
+///     let changed = Circumstances { demand: Demand::NewerPair, age, ..usual };
+///     assert_eq!(decide(Verdict::Good, changed), renew);
+///     assert_eq!(decide(Verdict::Expiring, changed), renew);
+/// }
 /// ```
 pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
     let renew = |reason| match circumstances.refresh {
@@ -264,10 +271,13 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         (Verdict::Expired, PairAge::JustObtained) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::Older) => renew(Reason::Expired),
         (Verdict::NoUser, _) => renew(Reason::NotASession),
-        (Verdict::Expiring | Verdict::Good, PairAge::JustObtained) => Action::Admit,
+        (Verdict::Expiring | Verdict::Good, PairAge::JustObtained) => match circumstances.demand {
+            Demand::NewerPair => renew(Reason::Expired),
+            Demand::NewPair | Demand::Nothing => Action::Admit,
+        },
         (Verdict::Expiring, PairAge::Older) => {
             match (circumstances.demand, circumstances.refresh) {
-                (Demand::NewPair, _) => renew(Reason::Expired),
+                (Demand::NewPair | Demand::NewerPair, _) => renew(Reason::Expired),
                 (Demand::Nothing, Refreshing::Possible) => {
                     Action::Refresh { or: Fallback::Current }
                 }
@@ -275,7 +285,7 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
             }
         }
         (Verdict::Good, PairAge::Older) => match circumstances.demand {
-            Demand::NewPair => renew(Reason::Expired),
+            Demand::NewPair | Demand::NewerPair => renew(Reason::Expired),
             Demand::Nothing => Action::Admit,
         },
     }

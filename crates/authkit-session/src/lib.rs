@@ -14,6 +14,7 @@ mod clock;
 mod config;
 mod config_error;
 mod core;
+mod cut_offs;
 mod decide;
 mod env;
 mod error;
@@ -27,6 +28,7 @@ mod payload;
 mod pkce;
 mod random;
 mod reason;
+mod revocations;
 mod seal;
 mod secret;
 mod session;
@@ -54,6 +56,7 @@ pub use crate::{
     error::{Error, ErrorKind},
     pkce::PkceVerifier,
     reason::{Reason, RefusalKind},
+    revocations::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,

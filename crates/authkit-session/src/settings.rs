@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     config::{Config, CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     config_error::{ConfigError, ConfigProblem},
+    revocations::Revocations,
     seal::KeyRing,
     set_cookie::CookieRules,
     transport::{Https, Transport},
@@ -85,6 +86,7 @@ pub(crate) struct Checked {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) ring: KeyRing,
+    pub(crate) revocations: Option<Arc<dyn Revocations>>,
     /// Names sessions in logs.
     pub(crate) log_key: hmac::Key,
 }
@@ -195,7 +197,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         },
         client_id: config.client_id.into(),
     };
-    Ok(Checked { settings, client, ring, log_key })
+    Ok(Checked { settings, client, ring, revocations: config.revocations, log_key })
 }
 
 fn cookie_problems(config: &Config, redirect_uri: Option<&Url>) -> Vec<ConfigProblem> {

@@ -179,7 +179,10 @@ impl Core {
         }
         let task = Task::begin(self);
         tokio::spawn(async move {
-            if let Err(error) = task.core().client.revoke(&session_id).await {
+            let core = task.core();
+            let (revoked, ()) =
+                tokio::join!(core.client.revoke(&session_id), core.publish_sign_out(&session_id));
+            if let Err(error) = revoked {
                 tracing::debug!(%error, "a signed-out session was not revoked");
             }
         });
