@@ -109,7 +109,10 @@ async fn start_emulator() -> Result<Emulator, String> {
 fn list(error: &ConfigError) -> String {
     let problems: Vec<String> =
         error.problems().iter().map(|problem| format!("\n  - {problem}")).collect();
-    format!("the configuration is not complete:{}", problems.concat())
+    format!(
+        "correct the WORKOS_* variables, or unset all of them to use an emulator:{}",
+        problems.concat()
+    )
 }
 
 /// Seals nothing but sessions of an emulator that listens on loopback and forgets everything when it stops, so that it

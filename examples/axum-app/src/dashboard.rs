@@ -77,7 +77,6 @@ fn render(app: &App, session: &Session, receipt: &Markup) -> Markup {
                 div class="column" {
                     (session_card(app, session))
                     (note_card(session, receipt))
-                    (live::card())
                 }
                 div class="column" {
                     (user_card(session))
@@ -85,6 +84,7 @@ fn render(app: &App, session: &Session, receipt: &Markup) -> Markup {
                     (access_card(session))
                 }
             }
+            (live::card())
         }
     };
     page("Dashboard", Place::Dashboard, Some(session), &content)

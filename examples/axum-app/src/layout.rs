@@ -140,7 +140,8 @@ pub(crate) fn avatar(user: &User) -> Markup {
     }
 }
 
-pub(crate) async fn not_found() -> impl IntoResponse {
+/// Whatever has no route.
+pub(crate) async fn not_found(session: Option<Session>) -> impl IntoResponse {
     let content = html! {
         div class="stack" {
             div class="title" {
@@ -150,7 +151,7 @@ pub(crate) async fn not_found() -> impl IntoResponse {
             p class="actions" { a class="button" href="/" { "Go home" } }
         }
     };
-    (StatusCode::NOT_FOUND, page("Not found", Place::Elsewhere, None, &content))
+    (StatusCode::NOT_FOUND, page("Not found", Place::Elsewhere, session.as_ref(), &content))
 }
 
 /// What pages load.

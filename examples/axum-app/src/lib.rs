@@ -39,9 +39,8 @@ pub fn app(authkit: &AuthKit) -> Router {
 pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
     let public = Router::new()
         .route("/", get(home::show))
-        .route_layer(AuthKitLayer::optional(authkit))
-        .route("/healthz", get(async || "ok"))
-        .merge(layout::assets());
+        .fallback(layout::not_found)
+        .layer(AuthKitLayer::optional(authkit));
 
     let recently = Require::recent_sign_in(Duration::from_secs(5 * 60));
     let protected = Router::new()
@@ -64,7 +63,8 @@ pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
         .merge(public)
         .merge(protected)
         .merge(Endpoints::new(authkit))
-        .fallback(layout::not_found)
+        .merge(layout::assets())
+        .route("/healthz", get(async || "ok"))
         .layer(middleware::map_response(harden))
         .with_state(App { authkit: authkit.clone(), organizations })
 }

@@ -66,17 +66,19 @@ pub(crate) fn card() -> Markup {
             h2 id="live-title" { "Live connections" }
             p class="quiet small" { "Both end with the token. The browser comes back by itself, and that handshake renews the session." }
             noscript { p class="quiet" { "They need JavaScript." } }
-            div class="live" data-events="/events" hidden {
-                div { h3 { "Server-sent events" } button class="button plain low" { "Connect" } }
-                output { "Not connected." }
-            }
-            form class="live" data-socket="/ws" hidden {
-                div { h3 { "WebSocket" } }
-                div class="row" {
-                    input name="message" aria-label="Message" value="ping" maxlength="200" autocomplete="off";
-                    button class="button plain" { "Send" }
+            div class="grid" {
+                div class="live" data-events="/events" hidden {
+                    div { h3 { "Server-sent events" } button class="button plain low" { "Connect" } }
+                    output { "Not connected." }
                 }
-                output { "Not connected." }
+                form class="live" data-socket="/ws" hidden {
+                    div { h3 { "WebSocket" } }
+                    div class="row" {
+                        input name="message" aria-label="Message" value="ping" maxlength="200" autocomplete="off";
+                        button class="button plain" { "Send" }
+                    }
+                    output { "Not connected." }
+                }
             }
         }
     }

@@ -67,11 +67,12 @@ pub(crate) struct Choice {
 /// `POST /organization`: signs the same user in at another organization. WorkOS asks nothing that it knows already.
 pub(crate) async fn switch(
     State(app): State<App>,
-    _: Session,
+    session: Session,
     Form(choice): Form<Choice>,
 ) -> Redirect {
     let query = Serializer::new(String::new())
         .append_pair("organization_id", choice.id.trim())
+        .append_pair("login_hint", &session.user().email)
         .append_pair("return_to", "/dashboard")
         .finish();
     Redirect::to(&format!("{}?{query}", app.authkit.settings().login_path()))

@@ -1,5 +1,7 @@
 //! The application over a socket, with the emulator as WorkOS.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use authkit_emulator::{Emulator, TestSession};
@@ -396,8 +398,7 @@ async fn switching_leads_to_a_sign_in_at_the_organization() {
     let response =
         site.post("/organization").page().session(&session).form(&chosen).send().await.unwrap();
 
-    let location =
-        "/login?organization_id=org_01GLOBEX00000000000000000%26x%3Dy&return_to=%2Fdashboard";
+    let location = "/login?organization_id=org_01GLOBEX00000000000000000%26x%3Dy&login_hint=alice%40acme.test&return_to=%2Fdashboard";
     assert_eq!((response.status().as_u16(), header(&response, "location")), (303, location));
 }
 

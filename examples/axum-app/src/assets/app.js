@@ -66,7 +66,7 @@ for (const live of document.querySelectorAll("[data-events]")) {
     });
     source.addEventListener("end", (end) => (output.value = `Ended: ${end.data}. Connecting again…`));
     source.onerror = () => {
-      if (source?.readyState === EventSource.CLOSED) stop("Refused: please sign in again.");
+      if (source?.readyState === EventSource.CLOSED) stop("The server refused. Try again, or sign in again.");
     };
   };
   button.onclick = () => (source ? stop("Disconnected.") : start());
@@ -79,7 +79,7 @@ for (const form of document.querySelectorAll("[data-socket]")) {
   let socket = null;
   const connect = () =>
     new Promise((resolve, reject) => {
-      const opening = new WebSocket(form.dataset.socket.replace(/^/, location.origin.replace(/^http/, "ws")));
+      const opening = new WebSocket(new URL(form.dataset.socket, location.origin.replace(/^http/, "ws")));
       opening.onopen = () => resolve(opening);
       opening.onmessage = (message) => {
         const took = Math.round(performance.now() - form.sentAt);
@@ -98,7 +98,7 @@ for (const form of document.querySelectorAll("[data-socket]")) {
       form.sentAt = performance.now();
       socket.send(form.elements.message.value);
     } catch {
-      output.value = "Refused: please sign in again.";
+      output.value = "The server refused. Try again, or sign in again.";
     }
   };
   form.hidden = false;
