@@ -5,9 +5,9 @@ use http::HeaderValue;
 use crate::{
     core::Core,
     jar::Seen,
-    lineage::LineageId,
     reason::{CookieFate, Reason, RefusalKind},
     session::VerifiedSession,
+    token::TokenHash,
 };
 
 /// A request that goes on, with its session.
@@ -71,7 +71,9 @@ impl Refusal {
     }
 
     pub(crate) fn retry_after_at_least(mut self, wait: Option<Duration>) -> Self {
-        self.retry_after = self.retry_after.max(wait.unwrap_or_default()).min(LONGEST_WAIT);
+        let wait = wait.unwrap_or_default().min(LONGEST_WAIT);
+        let rest = u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = self.retry_after.max(Duration::from_secs(wait.as_secs() + rest));
         self
     }
 
@@ -112,7 +114,8 @@ impl Refusal {
 #[derive(Clone)]
 pub(crate) struct Head {
     pub(crate) core: Arc<Core>,
-    pub(crate) lineage: Option<LineageId>,
+    /// The refresh token that the request brought, if its lineage is remembered.
+    pub(crate) lineage: Option<TokenHash>,
     pub(crate) seen: Seen,
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderMap, header};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use crate::{
     admission::{Admission, Head, Refusal},
@@ -20,7 +20,7 @@ use crate::{
         Action, Circumstances, Demand, Fallback, KeyFetch, Outcome, Refreshing, Settlement,
         Verdict, decide, settle,
     },
-    flight::{self, Refreshed},
+    flight::{self, Enough, Refreshed},
     jwks::FetchFor,
     reason::Reason,
     revocations::Inbox,
@@ -225,6 +225,7 @@ impl fmt::Debug for Waiting {
 
 /// Looks again, now that waiting is possible: what the request waits for may have come meanwhile.
 async fn wait(core: Arc<Core>, cookies: HeaderMap, policy: Policy) -> Result<Admission, Refusal> {
+    let deadline = Instant::now() + PATIENCE;
     let mut fetched = false;
     loop {
         let presented = core.present(&cookies);
@@ -235,38 +236,44 @@ async fn wait(core: Arc<Core>, cookies: HeaderMap, policy: Policy) -> Result<Adm
                 Decision::Wait(waiting) => return waiting.await,
             },
             Action::Refuse(reason) => return Err(core.refuse(reason, &presented)),
-            Action::Refresh { or } => return renew(&core, presented, or).await,
+            Action::Refresh { or } => return renew(&core, presented, policy, or, deadline).await,
+            Action::FetchKeys if fetched => {
+                return Err(core.refuse(missing(presented.verdict), &presented));
+            }
             Action::FetchKeys => {
-                let waiting = if fetched { None } else { core.jwks.fetch(why(presented.verdict)) };
-                let over = match waiting {
-                    Some(keys) => time::timeout(PATIENCE, keys.over()).await.is_ok(),
-                    None => false,
-                };
-                if !over {
-                    return Err(core.refuse(missing(presented.verdict), &presented));
-                }
                 fetched = true;
+                if let Some(keys) = core.jwks.fetch(why(presented.verdict)) {
+                    // Keys that come too late are looked for once more, and found missing.
+                    let _ = time::timeout_at(deadline, keys.over()).await;
+                }
             }
         }
     }
 }
 
 /// Waits for the session's refresh, as long as a request may.
-async fn renew(core: &Arc<Core>, presented: Presented, or: Fallback) -> Result<Admission, Refusal> {
-    let patience = match or {
-        Fallback::Current => PATIENCE_IF_GOOD,
-        Fallback::Nothing => PATIENCE,
+async fn renew(
+    core: &Arc<Core>,
+    presented: Presented,
+    policy: Policy,
+    or: Fallback,
+    deadline: Instant,
+) -> Result<Admission, Refusal> {
+    let deadline = match or {
+        Fallback::Current => deadline.min(Instant::now() + PATIENCE_IF_GOOD),
+        Fallback::Nothing => deadline,
     };
     let refreshed = match &presented.opened {
         Some(sealed) => {
-            time::timeout(patience, flight::refresh(core, sealed, presented.seen)).await
+            let judge = |renewed: &mut Presented| core.enough(renewed, policy);
+            let refresh = flight::refresh(core, sealed, presented.seen, judge);
+            time::timeout_at(deadline, refresh).await
         }
         None => return Err(core.refuse(Reason::NotASession, &presented)),
     };
     let refreshed = refreshed.unwrap_or_else(|_| Refreshed::without(Outcome::TimedOut));
     // Whatever came of it, or comes of it before the head leaves, belongs to the browser.
-    let token = presented.opened.as_ref().and_then(Sealed::token);
-    let lineage = token.and_then(|token| core.table().lineages.of(token));
+    let lineage = presented.opened.as_ref().and_then(Sealed::token);
     let presented = Presented { lineage, ..presented };
     core.log_refresh(refreshed.outcome, &presented);
     match settle(refreshed.outcome, or) {
@@ -299,6 +306,17 @@ impl Core {
             age: presented.age,
         };
         decide(presented.verdict, circumstances)
+    }
+
+    /// Whether a session that a refresh brought is one that `policy` admits.
+    fn enough(&self, renewed: &mut Presented, policy: Policy) -> Enough {
+        self.check_cut_offs(renewed);
+        match self.act(renewed, policy) {
+            Action::Admit | Action::Refresh { or: Fallback::Current } => Enough::Yes,
+            Action::Refresh { or: Fallback::Nothing } => Enough::NotYet,
+            Action::Refuse(Reason::Revoked) => Enough::No(Outcome::SignedOut),
+            Action::FetchKeys | Action::Refuse(_) => Enough::No(Outcome::Unverified),
+        }
     }
 
     fn admit(self: &Arc<Self>, presented: Presented) -> Decision {
@@ -365,7 +383,7 @@ fn missing(verdict: Verdict) -> Reason {
     }
 }
 
-/// How long a request waits for a refresh or for keys.
+/// How long a request waits for keys and a refresh together.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);

@@ -1,16 +1,32 @@
-//! How often WorkOS is asked: a cap on exchanges at once and a second, and a pause after failures in a row.
+//! How often WorkOS is asked: a cap on exchanges at once and a second, a pause after failures in a row, and the one
+//! that WorkOS asks for.
 
 use std::{collections::VecDeque, time::Duration};
 
 /// Counts exchanges. Plain data: time is passed in.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    at_once: usize,
-    per_second: usize,
+    limits: RefreshLimits,
     under_way: usize,
     starts: VecDeque<Duration>,
     failures: u32,
     next_probe: Duration,
+    /// Until when WorkOS asked to be left alone.
+    told: Duration,
+}
+
+/// How many exchanges there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefreshLimits {
+    pub(crate) at_once: usize,
+    pub(crate) per_second: usize,
+}
+
+impl Default for RefreshLimits {
+    /// 32 at once, 40 a second: WorkOS allows 500 writes in 10 seconds.
+    fn default() -> Self {
+        Self { at_once: 32, per_second: 40 }
+    }
 }
 
 /// Why an exchange may not start now.
@@ -20,42 +36,58 @@ pub(crate) enum Held {
     Busy,
     /// WorkOS failed several times in a row.
     Open,
+    /// WorkOS asked to be left alone for longer than a request waits.
+    Told(Duration),
 }
 
-impl Default for Breaker {
-    /// 32 at once, 40 a second: WorkOS allows 500 writes in 10 seconds.
-    fn default() -> Self {
+impl Breaker {
+    pub(crate) fn new(limits: RefreshLimits) -> Self {
         Self {
-            at_once: 32,
-            per_second: 40,
+            limits,
             under_way: 0,
             starts: VecDeque::new(),
             failures: 0,
             next_probe: Duration::ZERO,
+            told: Duration::ZERO,
         }
     }
-}
 
-impl Breaker {
-    /// Starts an exchange, or says why not. Each start has one [`finish`](Self::finish).
+    /// Starts an exchange, or says why not. Each start has one [`finish`](Self::finish). Its first attempt may go out
+    /// after [`told`](Self::told).
     pub(crate) fn start(&mut self, now: Duration) -> Result<(), Held> {
         while self.starts.front().is_some_and(|start| *start + SECOND <= now) {
             self.starts.pop_front();
         }
-        if self.under_way >= self.at_once || self.starts.len() >= self.per_second {
+        let told = self.told(now);
+        if told > WORTH_WAITING {
+            return Err(Held::Told(told));
+        }
+        if self.under_way >= self.limits.at_once || self.starts.len() >= self.limits.per_second {
             return Err(Held::Busy);
         }
-        self.probe(now)?;
+        self.probe(now).map_err(|_| Held::Open)?;
         self.under_way += 1;
         self.starts.push_back(now);
         Ok(())
     }
 
-    /// Whether another attempt of an exchange that was started may go out.
-    pub(crate) fn probe(&mut self, now: Duration) -> Result<(), Held> {
+    /// How long WorkOS is still to be left alone.
+    pub(crate) fn told(&self, now: Duration) -> Duration {
+        self.told.saturating_sub(now)
+    }
+
+    /// Lets another attempt of an exchange that was started go out, or says how long that is too early.
+    pub(crate) fn attempt(&mut self, now: Duration) -> Result<(), Duration> {
+        match self.told(now) {
+            Duration::ZERO => self.probe(now),
+            told => Err(told),
+        }
+    }
+
+    fn probe(&mut self, now: Duration) -> Result<(), Duration> {
         if self.failures >= FAILURES {
             if now < self.next_probe {
-                return Err(Held::Open);
+                return Err(self.next_probe - now);
             }
             self.next_probe = now + PROBE_EVERY;
         }
@@ -67,12 +99,17 @@ impl Breaker {
         self.failures = 0;
     }
 
-    /// WorkOS failed. Too many requests is no failure: it says itself when to come back.
+    /// WorkOS failed.
     pub(crate) fn failed(&mut self, now: Duration) {
         self.failures = self.failures.saturating_add(1);
         if self.failures == FAILURES {
             self.next_probe = now + PROBE_EVERY;
         }
+    }
+
+    /// WorkOS asked to be left alone for so long.
+    pub(crate) fn leave_alone(&mut self, time: Duration, now: Duration) {
+        self.told = self.told.max(now + time.min(LONGEST_PAUSE));
     }
 
     pub(crate) fn finish(&mut self) {
@@ -85,6 +122,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const FAILURES: u32 = 5;
 /// How often WorkOS is tried while it is open.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How long an exchange waits in line for WorkOS to be asked again: less than a request waits for the exchange.
+const WORTH_WAITING: Duration = Duration::from_secs(3);
+/// The longest time for which a `Retry-After` is believed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -96,22 +137,24 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Breaker::new(RefreshLimits::default());
         for _ in 0..4 {
             breaker.failed(at(0));
         }
         assert_eq!(breaker.start(at(0)), Ok(()));
         breaker.failed(at(0));
         assert_eq!(breaker.start(at(1_999)), Err(Held::Open));
+        assert_eq!(breaker.attempt(at(1_999)), Err(at(1)));
         assert_eq!(breaker.start(at(2_000)), Ok(()), "one probe");
         assert_eq!(breaker.start(at(3_999)), Err(Held::Open), "and no second one");
+        assert_eq!(breaker.attempt(at(4_000)), Ok(()), "but of an exchange that was started");
         breaker.answered();
-        assert_eq!(breaker.start(at(3_999)), Ok(()));
+        assert_eq!(breaker.start(at(4_000)), Ok(()));
     }
 
     #[test]
     fn exchanges_are_capped_at_once_and_a_second() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Breaker::new(RefreshLimits::default());
         for _ in 0..32 {
             assert_eq!(breaker.start(at(0)), Ok(()));
         }
@@ -124,5 +167,21 @@ mod tests {
         }
         assert_eq!(breaker.start(at(999)), Err(Held::Busy), "40 within a second");
         assert_eq!(breaker.start(at(1_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_short_pause_that_workos_asks_for_is_waited_out_and_a_long_one_holds_exchanges() {
+        let mut breaker = Breaker::new(RefreshLimits::default());
+        breaker.leave_alone(at(2_000), at(0));
+        assert_eq!(breaker.start(at(0)), Ok(()));
+        assert_eq!(breaker.told(at(500)), at(1_500));
+        assert_eq!(breaker.attempt(at(500)), Err(at(1_500)));
+        assert_eq!(breaker.attempt(at(2_000)), Ok(()));
+
+        breaker.leave_alone(at(3_600_000), at(2_000));
+        assert_eq!(breaker.start(at(2_000)), Err(Held::Told(at(60_000))), "believed for a minute");
+        breaker.leave_alone(at(1_000), at(2_000));
+        assert_eq!(breaker.start(at(58_999)), Err(Held::Told(at(3_001))), "the longest counts");
+        assert_eq!(breaker.start(at(59_000)), Ok(()));
     }
 }

@@ -121,13 +121,13 @@ impl Client {
     }
 
     /// Fetches the JWK set of our client id. Carries no credentials.
-    pub(crate) async fn jwks(&self) -> Result<Bytes, Error> {
+    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, Error> {
         let url = endpoint(&self.base, &["sso", "jwks", &self.client_id]);
         let request = Request::builder()
             .method(Method::GET)
             .uri(url.as_str())
             .header(header::ACCEPT, "application/json");
-        self.send(request.body(Bytes::new()), CALL_DEADLINE).await
+        self.send(request.body(Bytes::new()), deadline).await
     }
 
     async fn authenticate(

@@ -1,8 +1,10 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
+    breaker::RefreshLimits,
     clock::Clock,
     config_error::{ConfigError, ConfigProblem},
+    coordinator::{InProcess, RefreshCoordinator},
     revocations::Revocations,
     seal::SealFormat,
     secret::Secret,
@@ -50,6 +52,8 @@ pub struct Config {
     pub(crate) after_logout: String,
     pub(crate) clock: Clock,
     pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) refresh_coordinator: Arc<dyn RefreshCoordinator>,
+    pub(crate) refresh_limits: RefreshLimits,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
 }
 
@@ -87,6 +91,8 @@ impl Config {
             after_logout: "/".to_owned(),
             clock: Clock::system(),
             transport: None,
+            refresh_coordinator: Arc::new(InProcess),
+            refresh_limits: RefreshLimits::default(),
             revocations: None,
         }
     }
@@ -221,6 +227,22 @@ impl Config {
     /// Sends calls through `transport` (default: HTTPS by reqwest, without redirects), for a proxy or for tests.
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// Refreshes together with other replicas through `coordinator` (default [`InProcess`]: each for itself).
+    pub fn with_refresh_coordinator(mut self, coordinator: Arc<dyn RefreshCoordinator>) -> Self {
+        self.refresh_coordinator = coordinator;
+        self
+    }
+
+    /// Caps the refreshes of this process: so many at once, and so many begun in a second (default 32 and 40).
+    ///
+    /// Those above are served with the session they have, or told to come again in a second. WorkOS allows 500 writes
+    /// in 10 seconds, from all replicas together.
+    pub fn with_refresh_limits(mut self, at_once: NonZeroUsize, per_second: NonZeroUsize) -> Self {
+        self.refresh_limits =
+            RefreshLimits { at_once: at_once.get(), per_second: per_second.get() };
         self
     }
 

@@ -13,13 +13,14 @@ use tokio::sync::watch;
 
 use crate::{
     client::Client,
+    coordinator::RefreshCoordinator,
     cut_offs::{CutOffs, Hit, Made},
     decide::{PairAge, Verdict},
     flight::Table,
     jar::{self, Found, Seen},
     jwks::Jwks,
     jwt::Unverified,
-    lineage::{LineageId, Standing},
+    lineage::{PairId, Standing},
     payload::Payload,
     revocations::Revocations,
     seal::{Attempts, KeyRing, Opened, SealError, Target},
@@ -39,6 +40,7 @@ pub(crate) struct Core {
     /// The way to the other replicas.
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     table: Mutex<Table>,
+    pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     /// How many tasks of ours are under way.
     pub(crate) tasks: watch::Sender<usize>,
     log_key: hmac::Key,
@@ -49,7 +51,8 @@ pub(crate) struct Presented {
     pub(crate) verdict: Verdict,
     pub(crate) session: Option<Arc<VerifiedSession>>,
     pub(crate) opened: Option<Sealed>,
-    pub(crate) lineage: Option<LineageId>,
+    /// The refresh token that it brought, if its lineage is remembered.
+    pub(crate) lineage: Option<TokenHash>,
     pub(crate) age: PairAge,
     /// What the cut-offs ask for.
     pub(crate) hit: Hit,
@@ -69,6 +72,10 @@ impl Sealed {
         self.payload.refresh_token.as_ref().map(RefreshToken::hash)
     }
 
+    pub(crate) fn pair(&self) -> Option<PairId> {
+        Some(PairId { token: self.token()?, made: self.says.iat.unwrap_or(0) })
+    }
+
     /// Whose session it is: the token's user, or where the token cannot be read the cookie's.
     pub(crate) fn subject(&self) -> Option<String> {
         #[derive(Deserialize)]
@@ -84,7 +91,8 @@ impl Sealed {
 
 impl Core {
     pub(crate) fn new(checked: Checked) -> Self {
-        let Checked { settings, client, ring, revocations, log_key } = checked;
+        let Checked { settings, client, ring, revocations, coordinator, refresh_limits, log_key } =
+            checked;
         Self {
             jwks: Jwks::new(client.clone(), settings.clock().clone()),
             settings,
@@ -92,7 +100,8 @@ impl Core {
             ring: ArcSwap::from_pointee(ring),
             cut_offs: CutOffs::new(),
             revocations,
-            table: Mutex::default(),
+            table: Mutex::new(Table::new(refresh_limits)),
+            coordinator,
             tasks: watch::Sender::new(0),
             log_key,
         }
@@ -155,14 +164,15 @@ impl Core {
             return;
         }
         let now = self.settings.clock().monotonic();
-        match table.lineages.presented(sealed.token(), sealed.says.sid.as_deref(), now) {
+        let pair = sealed.pair();
+        match table.lineages.presented(pair, sealed.says.sid.as_deref(), now) {
             Standing::Unknown => {}
             Standing::Ended => {
                 presented.verdict = Verdict::SignedOut;
                 presented.session = None;
             }
-            Standing::Known { lineage, age } => {
-                presented.lineage = Some(lineage);
+            Standing::Known(age) => {
+                presented.lineage = pair.map(|pair| pair.token);
                 presented.age = PairAge::of(age);
             }
         }

@@ -2,14 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use tokio::{runtime::Handle, sync::watch};
 
-use crate::{client::Client, clock::Clock, decide::KeyFetch, error::ErrorKind, keys::KeySet};
+use crate::{
+    client::Client, clock::Clock, decide::KeyFetch, error::ErrorKind, jwt::Jwt, keys::KeySet,
+};
 
 /// The key set of one client id. Clones share it.
 #[derive(Clone)]
@@ -31,8 +33,17 @@ struct Fetches {
     under_way: bool,
     /// When the last fetch for an unknown key started.
     for_unknown: Option<Duration>,
-    /// When the last fetch failed, if the last one did.
-    failed: Option<Duration>,
+    /// When the last fetch failed and how, if the last one did.
+    failed: Option<(Duration, Failure)>,
+}
+
+/// Why there are no new keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Failure {
+    /// WorkOS could not be reached, or was too busy.
+    Unreachable,
+    /// WorkOS answered, but no keys.
+    NoKeys,
 }
 
 /// Why keys are to be fetched.
@@ -61,21 +72,28 @@ impl Jwks {
     }
 
     /// The keys to verify with now. Those older than [`FRESH`] serve on while new ones are fetched in the background;
-    /// those older than [`STALE`] serve no more.
+    /// those older than [`AGING`] serve only in an outage, and those older than [`STALE`] no more.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
         let keys = self.inner.keys.load_full()?;
-        let age = self.inner.clock.monotonic().saturating_sub(keys.fetched_at);
+        let age = self.inner.age_of(&keys);
         if age >= FRESH && Handle::try_current().is_ok() {
             // Nobody waits for it.
             let _ = self.fetch(FetchFor::Freshness);
         }
-        (age < STALE).then_some(keys)
+        let serve = age < AGING || (age < STALE && self.fetches().failed.is_some());
+        serve.then_some(keys)
+    }
+
+    /// Whether the key that signed `token` is not there.
+    pub(crate) fn lacks_key_of(&self, token: &str) -> bool {
+        let Some(jwt) = Jwt::parse(token) else { return false };
+        self.current().is_none_or(|keys| !keys.has(&jwt.kid))
     }
 
     /// Whether a fetch may start or be joined now.
     pub(crate) fn may_fetch(&self, why: FetchFor) -> KeyFetch {
         let now = self.inner.clock.monotonic();
-        let fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        let fetches = self.fetches();
         if fetches.under_way || fetches.may_start(why, now) {
             KeyFetch::Allowed
         } else {
@@ -84,15 +102,16 @@ impl Jwks {
     }
 
     /// Joins the fetch that is under way, or starts one in a task of its own, so that nobody's leaving ends it.
-    /// `None` if it is too early for another one. Needs a runtime.
+    /// `None` if one has just ended, well or badly: to be looked at again. Needs a runtime.
     pub(crate) fn fetch(&self, why: FetchFor) -> Option<KeysWaiting> {
         let now = self.inner.clock.monotonic();
-        let mut fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetches = self.fetches();
         let waiting = KeysWaiting(self.inner.over.subscribe());
         if fetches.under_way {
             return Some(waiting);
         }
-        if !fetches.may_start(why, now) {
+        let there = why == FetchFor::None && self.inner.age().is_some_and(|age| age < AGING);
+        if there || !fetches.may_start(why, now) {
             return None;
         }
         fetches.under_way = true;
@@ -100,9 +119,29 @@ impl Jwks {
             fetches.for_unknown = Some(now);
         }
         drop(fetches);
-        let fetch = Fetch { inner: Arc::clone(&self.inner), succeeded: false };
+        let fetch = Fetch { inner: Arc::clone(&self.inner), failed: Some(Failure::Unreachable) };
         tokio::spawn(fetch.run());
         Some(waiting)
+    }
+
+    /// Joins the fetch that is under way, if there is one.
+    pub(crate) fn under_way(&self) -> Option<KeysWaiting> {
+        let fetches = self.fetches();
+        fetches.under_way.then(|| KeysWaiting(self.inner.over.subscribe()))
+    }
+
+    fn fetches(&self) -> MutexGuard<'_, Fetches> {
+        self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn age(&self) -> Option<Duration> {
+        self.keys.load().as_deref().map(|keys| self.age_of(keys))
+    }
+
+    fn age_of(&self, keys: &KeySet) -> Duration {
+        self.clock.monotonic().saturating_sub(keys.fetched_at)
     }
 }
 
@@ -117,12 +156,11 @@ impl Fetches {
         let past = |since: Option<Duration>, pause| {
             since.is_none_or(|since| now.saturating_sub(since) >= pause)
         };
+        let failed = self.failed.map(|(at, _)| at);
         match why {
-            FetchFor::None => past(self.failed, AFTER_FAILURE),
-            FetchFor::Freshness => past(self.failed, AFTER_FAILURE_WARM),
-            FetchFor::UnknownKey => {
-                past(self.for_unknown, COOLDOWN) && past(self.failed, AFTER_FAILURE)
-            }
+            FetchFor::None => past(failed, AFTER_FAILURE),
+            FetchFor::Freshness => past(failed, AFTER_FAILURE_WARM),
+            FetchFor::UnknownKey => past(self.for_unknown, COOLDOWN) && past(failed, AFTER_FAILURE),
             FetchFor::OwnAnswer => true,
         }
     }
@@ -141,35 +179,24 @@ impl KeysWaiting {
 /// One fetch. It is over when this is dropped, even by a panic.
 struct Fetch {
     inner: Arc<Inner>,
-    succeeded: bool,
+    failed: Option<Failure>,
 }
 
 impl Fetch {
     async fn run(mut self) {
         // The time before the fetch: a token made while it was on its way may name a newer key.
         let (unix, at) = (self.inner.clock.unix(), self.inner.clock.monotonic());
-        let was_failing =
-            self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some();
-        match self.inner.client.jwks().await {
+        self.failed = match self.inner.client.jwks(DEADLINE).await {
             Ok(body) => match KeySet::parse(&body, unix, at) {
                 Some(keys) => {
                     self.inner.keys.store(Some(Arc::new(keys)));
-                    self.succeeded = true;
-                    if was_failing {
-                        tracing::info!("signing keys can be fetched again");
-                    }
+                    None
                 }
-                None => {
-                    tracing::error!("WorkOS answered no usable signing keys; those cached serve on")
-                }
+                None => Some(Failure::NoKeys),
             },
-            Err(error) if error.kind() == ErrorKind::Transient => {
-                if !was_failing {
-                    tracing::warn!(%error, "signing keys cannot be fetched; those cached serve on");
-                }
-            }
-            Err(error) => tracing::error!(%error, "WorkOS has no signing keys for this client id"),
-        }
+            Err(error) if error.kind() == ErrorKind::Transient => Some(Failure::Unreachable),
+            Err(_) => Some(Failure::NoKeys),
+        };
     }
 }
 
@@ -177,14 +204,30 @@ impl Drop for Fetch {
     fn drop(&mut self) {
         let mut fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.under_way = false;
-        fetches.failed = (!self.succeeded).then(|| self.inner.clock.monotonic());
+        let before = fetches.failed.map(|(_, failure)| failure);
+        fetches.failed = self.failed.map(|failure| (self.inner.clock.monotonic(), failure));
         drop(fetches);
+        // One event per change.
+        match (before, self.failed) {
+            (before, now) if before == now => {}
+            (_, None) => tracing::info!("signing keys can be fetched again"),
+            (_, Some(Failure::Unreachable)) => {
+                tracing::warn!("signing keys cannot be fetched; those cached serve on");
+            }
+            (_, Some(Failure::NoKeys)) => {
+                tracing::error!(
+                    "WorkOS has no usable signing keys for our client id; those cached serve on"
+                );
+            }
+        }
         self.inner.over.send_modify(|over| *over += 1);
     }
 }
 
 /// How old keys are before new ones are fetched in the background.
 const FRESH: Duration = Duration::from_secs(5 * 60);
+/// How old keys may get while WorkOS can be reached: requests wait for new ones then, since a key may be gone.
+const AGING: Duration = Duration::from_secs(10 * 60);
 /// How old keys may get while WorkOS cannot be reached.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a key that is not there is looked for.
@@ -192,3 +235,5 @@ const COOLDOWN: Duration = Duration::from_secs(30);
 /// How long a failed fetch is not repeated while there are no keys, and while there are.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const AFTER_FAILURE_WARM: Duration = Duration::from_secs(30);
+/// How long a fetch may take: less than a request waits, so that the one that waits gets the keys of an outage.
+const DEADLINE: Duration = Duration::from_secs(4);

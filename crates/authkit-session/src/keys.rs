@@ -44,6 +44,10 @@ impl KeySet {
         (!keys.is_empty()).then_some(Self { keys, fetched_unix, fetched_at })
     }
 
+    pub(crate) fn has(&self, kid: &str) -> bool {
+        self.keys.contains_key(kid)
+    }
+
     pub(crate) fn verify(&self, jwt: &Jwt<'_>) -> Signature {
         match self.keys.get(&jwt.kid) {
             None => Signature::UnknownKey,

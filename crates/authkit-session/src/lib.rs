@@ -13,6 +13,7 @@ mod client;
 mod clock;
 mod config;
 mod config_error;
+mod coordinator;
 mod core;
 mod cut_offs;
 mod decide;
@@ -28,6 +29,7 @@ mod payload;
 mod pkce;
 mod random;
 mod reason;
+mod replica;
 mod revocations;
 mod seal;
 mod secret;
@@ -49,6 +51,7 @@ pub use crate::{
     clock::Clock,
     config::{Config, CookiePassword, SameSite},
     config_error::{ConfigError, ConfigProblem},
+    coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
     decide::{
         Action, Circumstances, Demand, Fallback, KeyFetch, Outcome, PairAge, Refreshing,
         Settlement, Verdict, decide, settle,

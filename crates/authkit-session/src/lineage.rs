@@ -2,22 +2,35 @@
 //!
 //! A plain table without clock, lock or I/O: time is passed in, and each event is one method.
 
+mod ended;
+mod refused;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
+pub(crate) use self::refused::{RefusedFor, RefusedSince};
+use self::{ended::EndedSessions, refused::Refused};
 use crate::{breaker::Held, token::TokenHash};
 
-/// The tokens that came from one another by refreshing, by number.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct LineageId(u64);
+/// Names a pair of tokens, as a cookie holds them.
+///
+/// WorkOS may answer an exchange with the refresh token that was exchanged; then the access tokens tell which is newer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PairId {
+    pub(crate) token: TokenHash,
+    /// When the access token was made, in Unix seconds.
+    pub(crate) made: u64,
+}
 
 /// A pair of tokens that a refresh brought.
 pub(crate) trait Successor {
-    /// The new refresh token.
-    fn token(&self) -> TokenHash;
+    fn id(&self) -> PairId;
     /// The session's id, as the new access token names it.
     fn session_id(&self) -> Option<&str>;
     /// The organization of the new access token.
@@ -53,34 +66,57 @@ pub(crate) struct Lineages<J, P> {
 /// How much is remembered at most. What would be forgotten first goes first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    pub(crate) lineages: usize,
+    /// Refresh tokens; and as many ids of ended sessions.
+    pub(crate) tokens: usize,
+    /// Bytes of new pairs.
     pub(crate) bytes: usize,
 }
 
 impl Default for Limits {
-    /// 100,000 lineages, and 64 MiB of new pairs.
+    /// 200,000 tokens, and 64 MiB of new pairs.
     fn default() -> Self {
-        Self { lineages: 100_000, bytes: 64 << 20 }
+        Self { tokens: 200_000, bytes: 64 << 20 }
     }
 }
+
+/// The tokens that came from one another by refreshing, by number.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct LineageId(u64);
 
 #[derive(Debug)]
 struct Lineage<P> {
     members: Vec<TokenHash>,
     newest: Option<Newest<P>>,
-    ended: bool,
-    /// `None` while an exchange is under way.
-    forget_at: Option<Duration>,
+    life: Life,
+    /// How many exchanges of its tokens are under way: until they are over, it is not forgotten.
+    exchanges: usize,
+    forget_at: Duration,
+}
+
+/// Whether a lineage goes on.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Life {
+    Live,
+    /// Signed out, or replaced by another session.
+    Ended,
 }
 
 #[derive(Debug)]
 struct Newest<P> {
     pair: Arc<P>,
     obtained: Duration,
-    /// A response head has carried it.
-    sent: bool,
+    place: Place,
+}
+
+/// How far a pair has got.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Place {
+    /// No response head has carried it.
+    Here,
+    /// One has.
+    Sent,
     /// The browser has sent it back.
-    presented: bool,
+    Presented,
 }
 
 #[derive(Debug)]
@@ -88,35 +124,22 @@ struct Token<J> {
     lineage: LineageId,
     exchange: Option<J>,
     refused: Option<Refused>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Refused {
-    why: RefusedFor,
-    at: Duration,
-    times: u32,
-}
-
-/// An answer of WorkOS that the same exchange would bring again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum RefusedFor {
-    Grant,
-    OrganizationGone,
-    InteractionNeeded,
+    /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
+    forget_at: Option<Duration>,
 }
 
 /// What a request that needs a refresh finds.
 #[derive(Debug)]
 pub(crate) enum Ask<J, P> {
     /// It is the first: exchange the token.
-    Start(LineageId, J),
+    Start(J),
     /// The token is being exchanged.
-    Join(LineageId, J),
-    /// The token was exchanged before; this is what came of it.
-    Successor(LineageId, Arc<P>),
+    Join(J),
+    /// The token was exchanged before; this is what came of it, so long ago.
+    Successor(Arc<P>, Duration),
     /// What came of it belongs to another organization.
     OtherOrganization,
-    /// WorkOS answered so less than a minute ago.
+    /// WorkOS answered so less than a minute ago, or twice.
     Refused(RefusedFor, RefusedSince),
     /// The lineage ended.
     Ended,
@@ -124,23 +147,13 @@ pub(crate) enum Ask<J, P> {
     Held(Held),
 }
 
-/// How long ago a refusal was, or that it was not the first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum RefusedSince {
-    /// Less than 10 seconds: the browser may hold a newer cookie already.
-    JustNow,
-    /// Less than a minute.
-    AWhile,
-    /// Refused before, more than a minute ago, and again.
-    Twice,
-}
-
 /// What is known of a token that a request presented.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
     Unknown,
     Ended,
-    Known { lineage: LineageId, age: Option<Duration> },
+    /// Its lineage is remembered; how long ago it was obtained here, if it is the newest pair.
+    Known(Option<Duration>),
 }
 
 impl<J: Clone, P: Successor> Lineages<J, P> {
@@ -161,105 +174,119 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         self.lineages.is_empty() && self.ended_sessions.is_empty()
     }
 
-    /// A request presented this token, of this session: the browser has it. Says what is known, and how long ago the
-    /// token was obtained here.
+    /// A request presented this pair, of this session: the browser has it.
     pub(crate) fn presented(
         &mut self,
-        token: Option<TokenHash>,
+        pair: Option<PairId>,
         session_id: Option<&str>,
         now: Duration,
     ) -> Standing {
         self.forget_old(now);
-        if session_id.is_some_and(|id| self.ended_sessions.contains(id)) {
+        if self.ended_sessions.contains(session_id) {
             return Standing::Ended;
         }
-        let Some(id) = token.and_then(|token| self.of(token)) else { return Standing::Unknown };
-        let lineage =
-            self.lineages.get_mut(&id).expect("a token's lineage is there as long as the token");
-        if lineage.ended {
-            return Standing::Ended;
+        let known = pair.and_then(|pair| Some((pair, self.of(pair.token)?)));
+        let Some((pair, id)) = known else { return Standing::Unknown };
+        let lineage = self.lineage(id);
+        match lineage.life {
+            Life::Ended => return Standing::Ended,
+            Life::Live => {}
         }
-        let newest = lineage.newest.as_mut().filter(|newest| Some(newest.pair.token()) == token);
+        let newest = lineage.newest.as_mut().filter(|newest| newest.is(pair));
         let age = newest.map(|newest| {
-            newest.presented = true;
+            newest.place = Place::Presented;
             now.saturating_sub(newest.obtained)
         });
         if age.is_some() {
-            // The browser has it: stragglers with older cookies are all that may still come.
-            self.keep_no_longer_than(id, now + KEPT_SENT);
+            self.arrived(id, now);
         }
-        Standing::Known { lineage: id, age }
+        Standing::Known(age)
     }
 
-    /// A request with this token, for this organization, needs a refresh. `begin` makes the way to join a new exchange,
+    /// A request with this pair, for this organization, needs a refresh. `begin` makes the way to join a new exchange,
     /// if one may start now.
     pub(crate) fn ask(
         &mut self,
-        token: TokenHash,
+        pair: PairId,
         organization: Option<&str>,
         now: Duration,
         begin: impl FnOnce() -> Result<J, Held>,
     ) -> Ask<J, P> {
         self.forget_old(now);
-        let id = self.of(token).unwrap_or_else(|| self.found(token));
-        let lineage =
-            self.lineages.get_mut(&id).expect("a token's lineage is there as long as the token");
-        if lineage.ended {
-            return Ask::Ended;
+        let id = self.of(pair.token).unwrap_or_else(|| self.found(pair.token));
+        let lineage = self.lineages.get(&id).expect(IN_STEP);
+        match lineage.life {
+            Life::Ended => return Ask::Ended,
+            Life::Live => {}
         }
-        if let Some(newest) = lineage.newest.as_ref().filter(|newest| newest.pair.token() != token)
-        {
-            return if newest.pair.organization() == organization {
-                Ask::Successor(id, Arc::clone(&newest.pair))
+        if let Some(newest) = lineage.newest.as_ref().filter(|newest| !newest.is(pair)) {
+            return if self.ended_sessions.contains(newest.pair.session_id()) {
+                Ask::Ended
+            } else if newest.pair.organization() == organization {
+                Ask::Successor(Arc::clone(&newest.pair), now.saturating_sub(newest.obtained))
             } else {
                 Ask::OtherOrganization
             };
         }
-        let known = self.tokens.get_mut(&token).expect("found or founded above");
-        if let Some(exchange) = &known.exchange {
-            return Ask::Join(id, exchange.clone());
+        let token = self.tokens.get_mut(&pair.token).expect(IN_STEP);
+        if let Some(exchange) = &token.exchange {
+            return Ask::Join(exchange.clone());
         }
-        if let Some(refused) = known.refused {
-            let ago = now.saturating_sub(refused.at);
-            if ago < REFUSAL_HOLDS {
-                return Ask::Refused(refused.why, refused.since(ago));
-            }
+        if let Some((why, since)) = token.refused.and_then(|refused| refused.holds(now)) {
+            return Ask::Refused(why, since);
         }
         let exchange = match begin() {
             Ok(exchange) => exchange,
             Err(held) => return Ask::Held(held),
         };
-        known.exchange = Some(exchange.clone());
-        if let Some(at) = lineage.forget_at.take() {
-            self.expiries.remove(&(at, id));
-        }
-        Ask::Start(id, exchange)
+        token.exchange = Some(exchange.clone());
+        let lineage = self.lineage(id);
+        lineage.exchanges += 1;
+        let at = lineage.forget_at;
+        self.expiries.remove(&(at, id));
+        Ask::Start(exchange)
     }
 
-    /// The exchange of `token` brought a new pair. Says whether the lineage still goes on.
-    pub(crate) fn renewed(&mut self, token: TokenHash, pair: Arc<P>, now: Duration) -> Standing {
-        let Some(id) = self.finished(token) else { return Standing::Unknown };
-        let lineage =
-            self.lineages.get_mut(&id).expect("a token's lineage is there as long as the token");
-        let ended = lineage.ended;
-        lineage.members.push(pair.token());
-        if let Some(old) = lineage.newest.take() {
-            self.bytes -= old.pair.bytes();
-        }
-        self.tokens.insert(pair.token(), Token { lineage: id, exchange: None, refused: None });
+    /// The exchange of `token` brought a new pair. Says whether the session goes on with it.
+    pub(crate) fn renewed(&mut self, token: TokenHash, pair: Arc<P>, now: Duration) -> Life {
+        let id = self.finished(token);
+        let PairId { token: new, .. } = pair.id();
+        let id = match self.of(new) {
+            // Another replica exchanged the token too, and the browser has brought here what it got.
+            Some(other) if other != id => self.unite(id, other),
+            _ => id,
+        };
+        self.prune(id, now);
+        let ended = self.ended_sessions.contains(pair.session_id());
+        let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
         if ended {
-            self.ended_sessions.add(pair.session_id(), now);
-        } else {
-            self.bytes += pair.bytes();
-            lineage.newest = Some(Newest { pair, obtained: now, sent: false, presented: false });
+            lineage.life = Life::Ended;
         }
-        self.keep_until(id, now + if ended { KEPT_ENDED } else { KEPT_UNSENT });
+        let life = lineage.life;
+        // A newest pair of a lineage that it was united with came from this one.
+        let overtaken = lineage.newest.is_some() && lineage.members.contains(&new) && new != token;
+        if !lineage.members.contains(&new) {
+            lineage.members.push(new);
+            let token = Token { lineage: id, exchange: None, refused: None, forget_at: None };
+            self.tokens.insert(new, token);
+        }
+        match life {
+            Life::Ended => {
+                self.ended_sessions.add(pair.session_id(), now);
+                self.clear_newest(id);
+                self.keep(id, now + KEPT_ENDED);
+            }
+            Life::Live if overtaken => {}
+            Life::Live => {
+                self.clear_newest(id);
+                self.bytes += pair.bytes();
+                self.tokens.get_mut(&new).expect(IN_STEP).refused = None;
+                self.lineage(id).newest = Some(Newest { pair, obtained: now, place: Place::Here });
+                self.keep(id, now + KEPT_UNSENT);
+            }
+        }
         self.shrink();
-        if ended {
-            Standing::Ended
-        } else {
-            Standing::Known { lineage: id, age: Some(Duration::ZERO) }
-        }
+        life
     }
 
     /// WorkOS refused the exchange of `token`.
@@ -269,59 +296,46 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         why: RefusedFor,
         now: Duration,
     ) -> RefusedSince {
-        let Some(id) = self.finished(token) else { return RefusedSince::JustNow };
-        let known = self.tokens.get_mut(&token).expect("it was there a line ago");
-        let times = match known.refused {
-            Some(before) if before.why == RefusedFor::Grant && why == RefusedFor::Grant => {
-                before.times + 1
-            }
-            _ => 1,
-        };
-        let refused = Refused { why, at: now, times };
-        known.refused = Some(refused);
-        self.keep_until(id, now + KEPT_REFUSED);
+        let id = self.finished(token);
+        let token = self.tokens.get_mut(&token).expect(IN_STEP);
+        let refused = Refused::again(token.refused, why, now);
+        token.refused = Some(refused);
+        self.keep_at_least(id, now + KEPT_REFUSED);
         self.shrink();
-        refused.since(Duration::ZERO)
+        refused.since(now)
     }
 
     /// The exchange of `token` brought no answer that says anything about the token.
     pub(crate) fn lost(&mut self, token: TokenHash, now: Duration) {
-        let Some(id) = self.finished(token) else { return };
-        let known_refused = self.tokens.get(&token).is_some_and(|token| token.refused.is_some());
-        let lineage = &self.lineages[&id];
-        let keep = match &lineage.newest {
-            _ if lineage.ended => KEPT_ENDED,
-            Some(newest) if newest.sent || newest.presented => KEPT_SENT,
-            Some(_) => KEPT_UNSENT,
-            None if known_refused => KEPT_REFUSED,
-            None => return self.forget(id),
+        let id = self.finished(token);
+        let refused = self.tokens.get(&token).is_some_and(|token| token.refused.is_some());
+        let lineage = self.lineage(id);
+        let keep = match (lineage.life, &lineage.newest) {
+            (Life::Ended, _) => KEPT_ENDED,
+            (Life::Live, Some(newest)) => match newest.place {
+                Place::Here => KEPT_UNSENT,
+                Place::Sent | Place::Presented => KEPT_SENT,
+            },
+            (Life::Live, None) if refused => KEPT_REFUSED,
+            (Life::Live, None) if lineage.exchanges == 0 => return self.forget(id),
+            (Life::Live, None) => return,
         };
-        self.keep_until(id, now + keep);
+        self.keep_at_least(id, now + keep);
     }
 
-    /// The lineage that a token belongs to.
-    pub(crate) fn of(&self, token: TokenHash) -> Option<LineageId> {
-        self.tokens.get(&token).map(|token| token.lineage)
-    }
-
-    /// How long ago the newest pair of a lineage was obtained.
-    pub(crate) fn age(&self, id: LineageId, now: Duration) -> Option<Duration> {
-        let newest = self.lineages.get(&id)?.newest.as_ref()?;
-        Some(now.saturating_sub(newest.obtained))
-    }
-
-    /// A response head is about to leave for a request of this lineage: what it is to carry.
-    pub(crate) fn head(&mut self, id: LineageId, now: Duration) -> Option<Arc<P>> {
-        let lineage = self.lineages.get_mut(&id).filter(|lineage| !lineage.ended)?;
-        let newest = lineage
-            .newest
-            .as_mut()
-            .filter(|newest| !newest.presented && newest.pair.carriage() == Carriage::ByCookie)?;
+    /// A response head is about to leave for a request that brought `token`: what it is to carry.
+    pub(crate) fn head(&mut self, token: TokenHash, now: Duration) -> Option<Arc<P>> {
+        self.forget_old(now);
+        let id = self.of(token)?;
+        let lineage = self.lineages.get_mut(&id).filter(|lineage| lineage.life == Life::Live)?;
+        let newest = lineage.newest.as_mut().filter(|newest| {
+            newest.place < Place::Presented
+                && newest.pair.carriage() == Carriage::ByCookie
+                && !self.ended_sessions.contains(newest.pair.session_id())
+        })?;
+        newest.place = Place::Sent;
         let pair = Arc::clone(&newest.pair);
-        if !newest.sent {
-            newest.sent = true;
-            self.keep_no_longer_than(id, now + KEPT_SENT);
-        }
+        self.arrived(id, now);
         Some(pair)
     }
 
@@ -334,147 +348,30 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
     ) {
         self.forget_old(now);
         self.ended_sessions.add(session_id, now);
-        let Some(token) = token else { return };
-        let id = self.of(token).unwrap_or_else(|| self.found(token));
-        let lineage =
-            self.lineages.get_mut(&id).expect("a token's lineage is there as long as the token");
-        lineage.ended = true;
-        let exchanging = lineage.forget_at.is_none();
-        if let Some(newest) = lineage.newest.take() {
-            self.bytes -= newest.pair.bytes();
-            self.ended_sessions.add(newest.pair.session_id(), now);
-        }
-        if !exchanging {
-            self.keep_until(id, now + KEPT_ENDED);
+        if let Some(token) = token {
+            let id = self.of(token).unwrap_or_else(|| self.found(token));
+            self.lineage(id).life = Life::Ended;
+            if let Some(newest) = self.clear_newest(id) {
+                self.ended_sessions.add(newest.session_id(), now);
+            }
+            self.keep(id, now + KEPT_ENDED);
         }
         self.shrink();
     }
+}
 
-    /// Founds a lineage of this token alone. It is forgotten at once if nothing comes of it.
-    fn found(&mut self, token: TokenHash) -> LineageId {
-        let id = LineageId(self.next);
-        self.next += 1;
-        self.tokens.insert(token, Token { lineage: id, exchange: None, refused: None });
-        let lineage = Lineage {
-            members: vec![token],
-            newest: None,
-            ended: false,
-            forget_at: Some(Duration::ZERO),
-        };
-        self.lineages.insert(id, lineage);
-        self.expiries.insert((Duration::ZERO, id));
-        id
-    }
-
-    /// The exchange of a token is over; `None` if the token is not known (any more).
-    fn finished(&mut self, token: TokenHash) -> Option<LineageId> {
-        let known = self.tokens.get_mut(&token)?;
-        known.exchange = None;
-        Some(known.lineage)
-    }
-
-    fn keep_until(&mut self, id: LineageId, at: Duration) {
-        let Some(lineage) = self.lineages.get_mut(&id) else { return };
-        if let Some(before) = lineage.forget_at.replace(at) {
-            self.expiries.remove(&(before, id));
-        }
-        self.expiries.insert((at, id));
-    }
-
-    /// Leaves a lineage with an exchange under way alone: its end decides.
-    fn keep_no_longer_than(&mut self, id: LineageId, at: Duration) {
-        if self
-            .lineages
-            .get(&id)
-            .and_then(|lineage| lineage.forget_at)
-            .is_some_and(|before| at < before)
-        {
-            self.keep_until(id, at);
-        }
-    }
-
-    fn forget_old(&mut self, now: Duration) {
-        while let Some(&(at, id)) = self.expiries.first().filter(|(at, _)| *at <= now) {
-            self.expiries.remove(&(at, id));
-            self.forget(id);
-        }
-        self.ended_sessions.forget_old(now);
-    }
-
-    fn forget(&mut self, id: LineageId) {
-        let Some(lineage) = self.lineages.remove(&id) else { return };
-        for member in &lineage.members {
-            self.tokens.remove(member);
-        }
-        if let Some(at) = lineage.forget_at {
-            self.expiries.remove(&(at, id));
-        }
-        self.bytes -= lineage.newest.map_or(0, |newest| newest.pair.bytes());
-    }
-
-    /// Forgets what would be forgotten next until the limits hold.
-    fn shrink(&mut self) {
-        while self.lineages.len() > self.limits.lineages || self.bytes > self.limits.bytes {
-            let Some(&(_, id)) = self.expiries.first() else { break };
-            self.forget(id);
-        }
-        self.ended_sessions.shrink(self.limits.lineages);
+impl<P: Successor> Newest<P> {
+    /// Whether a cookie with this pair holds this one, or what another replica made of the same refresh token later.
+    fn is(&self, pair: PairId) -> bool {
+        let newest = self.pair.id();
+        newest.token == pair.token && newest.made <= pair.made
     }
 }
 
-/// The ids of sessions that ended here, in the order in which they did.
-#[derive(Debug, Default)]
-struct EndedSessions {
-    ids: HashSet<Arc<str>>,
-    order: VecDeque<(Duration, Arc<str>)>,
-}
-
-impl EndedSessions {
-    fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    fn contains(&self, session_id: &str) -> bool {
-        self.ids.contains(session_id)
-    }
-
-    fn add(&mut self, session_id: Option<&str>, now: Duration) {
-        let Some(id) = session_id.filter(|id| !self.contains(id)) else { return };
-        let id: Arc<str> = id.into();
-        self.ids.insert(Arc::clone(&id));
-        self.order.push_back((now + KEPT_ENDED, id));
-    }
-
-    fn forget_old(&mut self, now: Duration) {
-        while self.order.front().is_some_and(|(until, _)| *until <= now) {
-            self.shrink(self.order.len() - 1);
-        }
-    }
-
-    fn shrink(&mut self, len: usize) {
-        while self.order.len() > len {
-            let Some((_, id)) = self.order.pop_front() else { return };
-            self.ids.remove(&id);
-        }
-    }
-}
-
-impl Refused {
-    fn since(self, ago: Duration) -> RefusedSince {
-        if self.times > 1 {
-            RefusedSince::Twice
-        } else if ago < JUST_NOW {
-            RefusedSince::JustNow
-        } else {
-            RefusedSince::AWhile
-        }
-    }
-}
-
-/// A pair younger than this is not exchanged again, and a refusal younger than this may be overtaken.
+/// Why tokens and lineages are found in each other.
+const IN_STEP: &str = "a token is remembered as long as its lineage, and the other way round";
+/// A pair younger than this is not exchanged again.
 pub(crate) const JUST_NOW: Duration = Duration::from_secs(10);
-/// How long WorkOS is not asked again about a token that it refused.
-const REFUSAL_HOLDS: Duration = Duration::from_secs(60);
 /// How long a pair is kept that a head has carried.
 const KEPT_SENT: Duration = Duration::from_secs(60);
 /// How long a pair is kept that no head has carried: for its client, the old cookie still is the current one.

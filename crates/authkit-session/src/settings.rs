@@ -4,10 +4,12 @@ use aws_lc_rs::hmac;
 use url::{Host, Url};
 
 use crate::{
+    breaker::RefreshLimits,
     client::Client,
     clock::Clock,
     config::{Config, CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     config_error::{ConfigError, ConfigProblem},
+    coordinator::RefreshCoordinator,
     revocations::Revocations,
     seal::KeyRing,
     set_cookie::CookieRules,
@@ -86,6 +88,8 @@ pub(crate) struct Checked {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) ring: KeyRing,
+    pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
+    pub(crate) refresh_limits: RefreshLimits,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     /// Names sessions in logs.
     pub(crate) log_key: hmac::Key,
@@ -197,7 +201,16 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         },
         client_id: config.client_id.into(),
     };
-    Ok(Checked { settings, client, ring, revocations: config.revocations, log_key })
+    let (coordinator, refresh_limits) = (config.refresh_coordinator, config.refresh_limits);
+    Ok(Checked {
+        settings,
+        client,
+        ring,
+        revocations: config.revocations,
+        coordinator,
+        refresh_limits,
+        log_key,
+    })
 }
 
 fn cookie_problems(config: &Config, redirect_uri: Option<&Url>) -> Vec<ConfigProblem> {

@@ -78,7 +78,7 @@ impl Authenticator {
         let core = &self.core;
         let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
         let sealed = core.seal_new(&answer)?;
-        let begun = core.verified(&sealed).await?;
+        let begun = core.verified(&sealed, &answer).await?;
         let (replaced, seen) = core.opened(headers);
         let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
         let cookies = &core.settings.cookies;
@@ -130,23 +130,24 @@ impl Core {
     }
 
     /// Verifies a session that WorkOS has just begun, with new keys if it takes them.
-    async fn verified(&self, sealed: &str) -> Result<Arc<VerifiedSession>, Error> {
-        for _ in 0..2 {
-            let presented = self.examine(sealed.as_bytes(), Seen::default(), &mut Attempts::new());
-            match (presented.verdict, presented.session) {
-                (Verdict::Good | Verdict::Expiring, Some(session)) => return Ok(session),
-                (Verdict::NoKeys | Verdict::UnknownKey, _) => {
-                    if let Some(keys) = self.jwks.fetch(FetchFor::OwnAnswer) {
-                        keys.over().await;
-                    }
-                }
-                (verdict, _) => {
-                    tracing::error!(?verdict, "a new session cannot be verified");
-                    break;
-                }
+    async fn verified(
+        &self,
+        sealed: &str,
+        answer: &Answer<'_>,
+    ) -> Result<Arc<VerifiedSession>, Error> {
+        if self.jwks.lacks_key_of(&answer.access_token) {
+            if let Some(keys) = self.jwks.fetch(FetchFor::OwnAnswer) {
+                keys.over().await;
             }
         }
-        Err(Error::new(ErrorKind::Unverified))
+        let begun = self.examine(sealed.as_bytes(), Seen::default(), &mut Attempts::new());
+        match (begun.verdict, begun.session) {
+            (Verdict::Good | Verdict::Expiring, Some(session)) => Ok(session),
+            (verdict, _) => {
+                tracing::error!(?verdict, "a new session cannot be verified");
+                Err(Error::new(ErrorKind::Unverified))
+            }
+        }
     }
 
     /// Every session among the request's cookies, whatever its token is worth.

@@ -60,6 +60,12 @@ impl fmt::Debug for RefreshToken {
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(crate) struct TokenHash([u8; 32]);
 
+impl TokenHash {
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenHash({:02x}{:02x}…)", self.0[0], self.0[1])

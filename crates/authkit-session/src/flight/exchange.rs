@@ -1,0 +1,341 @@
+//! The exchange of one refresh token, from the first attempt to the last.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::{sync::watch, time};
+use zeroize::Zeroizing;
+
+use crate::{
+    core::{Core, Sealed},
+    error::{Error, ErrorKind},
+    flight::{Landing, Pair},
+    jwks::FetchFor,
+    jwt::Unverified,
+    lineage::{Carriage, Life, PairId, RefusedFor},
+    payload::{Answer, Payload},
+    random,
+    replica::{Claimed, News, SharedExchange},
+    seal::{Form, Seal},
+    set_cookie::SessionLifetime,
+    task::Task,
+    token::{RefreshToken, TokenHash},
+};
+
+/// The exchange of one refresh token. It is over when this is dropped, even by a panic.
+pub(super) struct Flight {
+    token: RefreshToken,
+    hash: TokenHash,
+    /// Whose session it is, as far as the cookie says.
+    subject: Option<String>,
+    /// The organization to stay in.
+    organization: Option<String>,
+    plaintext: Zeroizing<Vec<u8>>,
+    seal: Seal,
+    landing: watch::Sender<Option<Landing>>,
+    settled: Settled,
+    task: Task,
+}
+
+/// Whether the table knows how the exchange ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Settled {
+    No,
+    Yes,
+}
+
+impl Flight {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        token: RefreshToken,
+        hash: TokenHash,
+        sealed: &Sealed,
+        landing: watch::Sender<Option<Landing>>,
+    ) -> Self {
+        Self {
+            token,
+            hash,
+            subject: sealed.subject(),
+            organization: sealed.says.org_id.clone(),
+            plaintext: sealed.opened.plaintext.clone(),
+            seal: sealed.opened.seal,
+            landing,
+            settled: Settled::No,
+            task: Task::begin(core),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let core = Arc::clone(self.task.core());
+        let shared = SharedExchange::new(&core, self.hash, self.organization.as_deref());
+        let (landing, news) = match shared.claim(&core).await {
+            Claimed::Told(news) if self.may_take(&news) => (self.take(&news), None),
+            Claimed::Alone => self.exchange(&shared, Others::None).await,
+            Claimed::Contested | Claimed::Told(_) => self.exchange(&shared, Others::AtIt).await,
+        };
+        let publishing = news.map(|news| (Task::begin(&core), news));
+        self.land(landing);
+        if let Some((_task, news)) = publishing {
+            shared.publish(&core, &news).await;
+        }
+    }
+
+    /// Makes the exchange. What came of it is news for the others, unless it may come from what they did.
+    async fn exchange(
+        &mut self,
+        shared: &SharedExchange,
+        others: Others,
+    ) -> (Landing, Option<News>) {
+        let refused = match self.ask_workos().await {
+            Ok(body) => return self.tell(News::Renewed(body)),
+            Err(error) => match refusal(error.kind()) {
+                Some(why) => why,
+                None => return (failed(&error), None),
+            },
+        };
+        let news = News::Refused(refused);
+        if refused != RefusedFor::Grant {
+            return self.tell(news);
+        }
+        match (shared.look(self.task.core()).await, others) {
+            (Claimed::Told(told), _) if self.may_take(&told) => (self.take(&told), None),
+            (Claimed::Alone, Others::None) => self.tell(news),
+            (Claimed::Told(_) | Claimed::Contested, _) | (Claimed::Alone, Others::AtIt) => {
+                tracing::info!("a refresh was refused that another process was at");
+                (Landing::Transient { retry_after: Some(NEWER_COOKIE_SOON) }, None)
+            }
+        }
+    }
+
+    /// Asks WorkOS until it answers something that lasts, within the time in which it answers a repetition alike.
+    async fn ask_workos(&self) -> Result<Bytes, Error> {
+        let core = self.task.core();
+        let now = || core.settings.clock().monotonic();
+        let told = core.table().breaker.told(now());
+        time::sleep(told).await;
+        let began = now();
+        let left = || REPLAYABLE.saturating_sub(now().saturating_sub(began));
+        let mut attempt = 0;
+        loop {
+            let organization = self.organization.as_deref();
+            let result = core.client.refresh(&self.token, organization, ATTEMPT.min(left())).await;
+            let error = match result {
+                Ok(body) if Answer::parse(&body).is_ok() => {
+                    core.table().breaker.answered();
+                    return Ok(body);
+                }
+                Ok(_) => Error::new(ErrorKind::Transient),
+                Err(error) => error,
+            };
+            if !error.is_transient() {
+                core.table().breaker.answered();
+                return Err(error);
+            }
+            let asked = error.retry_after();
+            {
+                let breaker = &mut core.table().breaker;
+                if error.status() != Some(StatusCode::TOO_MANY_REQUESTS) {
+                    breaker.failed(now());
+                }
+                if let Some(asked) = asked {
+                    breaker.leave_alone(asked, now());
+                }
+            }
+            let mut pause = backoff(attempt).max(asked.unwrap_or_default());
+            attempt += 1;
+            loop {
+                if pause >= left() {
+                    return Err(error);
+                }
+                time::sleep(pause).await;
+                let attempt = core.table().breaker.attempt(now());
+                match attempt {
+                    Ok(()) => break,
+                    Err(early) => pause = early + jitter(SPREAD),
+                }
+            }
+        }
+    }
+
+    /// Whether news of another process is of this session: what it sealed for us is still not ours to believe.
+    fn may_take(&self, news: &News) -> bool {
+        match news {
+            News::Refused(_) => true,
+            News::Renewed(body) => Answer::parse(body).is_ok_and(|answer| self.is_ours(&answer)),
+        }
+    }
+
+    fn is_ours(&self, answer: &Answer<'_>) -> bool {
+        let says = Unverified::of(&answer.access_token);
+        let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
+        same(&self.subject, &says.sub) && same(&self.organization, &says.org_id)
+    }
+
+    /// What WorkOS answered here, and what of it the others are to know.
+    fn tell(&mut self, news: News) -> (Landing, Option<News>) {
+        let landing = self.take(&news);
+        let for_others = matches!(landing, Landing::Renewed(_) | Landing::Refused(..));
+        (landing, for_others.then_some(news))
+    }
+
+    fn take(&mut self, news: &News) -> Landing {
+        match news {
+            News::Renewed(body) => self.renewed(body),
+            News::Refused(why) => {
+                let core = self.task.core();
+                let now = core.settings.clock().monotonic();
+                let since = core.table().lineages.refused(self.hash, *why, now);
+                self.settled = Settled::Yes;
+                Landing::Refused(*why, since)
+            }
+        }
+    }
+
+    /// Seals the new session and remembers it, before anything that can fail: the old token is spent.
+    fn renewed(&mut self, body: &[u8]) -> Landing {
+        let core = Arc::clone(self.task.core());
+        let Ok(answer) = Answer::parse(body) else {
+            return Landing::Transient { retry_after: None };
+        };
+        if !self.is_ours(&answer) {
+            tracing::error!(
+                "WorkOS answered a refresh with another user's or another organization's session"
+            );
+            return Landing::Foreign;
+        }
+        if core.jwks.lacks_key_of(&answer.access_token) {
+            // Whoever verifies the new token waits for them.
+            let _ = core.jwks.fetch(FetchFor::OwnAnswer);
+        }
+        let Some(pair) = self.seal(&core, &answer) else {
+            return Landing::Transient { retry_after: None };
+        };
+        let now = core.settings.clock().monotonic();
+        let life = core.table().lineages.renewed(self.hash, Arc::clone(&pair), now);
+        self.settled = Settled::Yes;
+        match life {
+            Life::Live => Landing::Renewed(pair),
+            Life::Ended => Landing::SignedOut,
+        }
+    }
+
+    fn seal(&self, core: &Core, answer: &Answer<'_>) -> Option<Arc<Pair>> {
+        let ring = core.ring.load_full();
+        let target = ring.target(Some(self.seal));
+        if let Form::Replaced(format) = target.form {
+            tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
+        }
+        let plaintext = Payload::renewed(&self.plaintext, answer, target.key_style()).ok()?;
+        let sealed = core.seal(&plaintext, &target).ok()?;
+        let carriage = if core.settings.cookies.fits(&sealed) {
+            Carriage::ByCookie
+        } else {
+            tracing::error!(
+                bytes = sealed.len(),
+                "a refreshed session is too large for cookies: only this process knows it"
+            );
+            Carriage::None
+        };
+        let says = Unverified::of(&answer.access_token);
+        Some(Arc::new(Pair {
+            sealed,
+            lifetime: SessionLifetime::of(&says),
+            carriage,
+            id: PairId {
+                token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
+                made: says.iat.unwrap_or(0),
+            },
+            session_id: says.sid.map(Into::into),
+            organization: self.organization.as_deref().map(Into::into),
+        }))
+    }
+
+    /// Lets the waiters go.
+    fn land(mut self, landing: Landing) {
+        self.settle();
+        self.landing.send_replace(Some(landing));
+    }
+
+    /// Whatever the table has not been told by now is lost.
+    fn settle(&mut self) {
+        if self.settled == Settled::No {
+            let core = self.task.core();
+            let now = core.settings.clock().monotonic();
+            core.table().lineages.lost(self.hash, now);
+            self.settled = Settled::Yes;
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.settle();
+        self.task.core().table().breaker.finish();
+    }
+}
+
+/// Whether another process may be exchanging the same token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Others {
+    None,
+    AtIt,
+}
+
+/// What WorkOS refused, if the same exchange would be refused again.
+fn refusal(kind: ErrorKind) -> Option<RefusedFor> {
+    match kind {
+        ErrorKind::Refused => Some(RefusedFor::Grant),
+        ErrorKind::OrganizationGone => Some(RefusedFor::OrganizationGone),
+        ErrorKind::InteractionNeeded => Some(RefusedFor::InteractionNeeded),
+        ErrorKind::Transient
+        | ErrorKind::Misconfigured
+        | ErrorKind::Rejected
+        | ErrorKind::Unverified
+        | ErrorKind::Claims
+        | ErrorKind::Seal
+        | ErrorKind::TooLarge => None,
+    }
+}
+
+fn failed(error: &Error) -> Landing {
+    match error.kind() {
+        ErrorKind::Misconfigured => {
+            tracing::error!(%error, "WorkOS refused our API key, client id or request");
+            Landing::Misconfigured
+        }
+        ErrorKind::Rejected => {
+            tracing::error!(%error, "WorkOS rejected a refresh");
+            Landing::Rejected
+        }
+        ErrorKind::Transient
+        | ErrorKind::Refused
+        | ErrorKind::OrganizationGone
+        | ErrorKind::InteractionNeeded
+        | ErrorKind::Unverified
+        | ErrorKind::Claims
+        | ErrorKind::Seal
+        | ErrorKind::TooLarge => Landing::Transient { retry_after: error.retry_after() },
+    }
+}
+
+/// The pause before attempt `n + 2`: 200 ms, doubled each time up to 4 s, give or take a half.
+fn backoff(n: u32) -> Duration {
+    let base = Duration::from_millis(200) * 2_u32.pow(n.min(5));
+    let base = base.min(Duration::from_secs(4));
+    base / 2 + jitter(base)
+}
+
+/// Any time up to `most`.
+fn jitter(most: Duration) -> Duration {
+    most.mul_f64(f64::from(u16::from_le_bytes(random::bytes())) / f64::from(u16::MAX))
+}
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.
+const REPLAYABLE: Duration = Duration::from_secs(25);
+/// How far apart exchanges that waited for the same moment go on.
+const SPREAD: Duration = Duration::from_millis(250);
+/// When the browser is to come again after a refusal that another process's success may have caused.
+const NEWER_COOKIE_SOON: Duration = Duration::from_secs(1);

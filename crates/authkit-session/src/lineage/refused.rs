@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use crate::lineage::JUST_NOW;
+
+/// An answer of WorkOS that the same exchange would bring again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum RefusedFor {
+    Grant,
+    OrganizationGone,
+    InteractionNeeded,
+}
+
+/// How long ago a refusal was, or that it was not the first.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum RefusedSince {
+    /// Less than 10 seconds: the browser may hold a newer cookie already.
+    JustNow,
+    /// Less than a minute.
+    AWhile,
+    /// Refused before, more than a minute ago, and again: dead.
+    Twice,
+}
+
+/// That WorkOS refused a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    why: RefusedFor,
+    at: Duration,
+    times: Times,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Times {
+    Once,
+    Twice,
+}
+
+impl Refused {
+    /// A refusal now, after the one `before`, if any.
+    pub(super) fn again(before: Option<Self>, why: RefusedFor, at: Duration) -> Self {
+        let times = match (before.map(|before| before.why), why) {
+            (Some(RefusedFor::Grant), RefusedFor::Grant) => Times::Twice,
+            _ => Times::Once,
+        };
+        Self { why, at, times }
+    }
+
+    /// What WorkOS would answer again, if it is not to be asked now. It is not asked about a dead token at all.
+    pub(super) fn holds(self, now: Duration) -> Option<(RefusedFor, RefusedSince)> {
+        let holds = self.times == Times::Twice || now.saturating_sub(self.at) < REFUSAL_HOLDS;
+        holds.then(|| (self.why, self.since(now)))
+    }
+
+    pub(super) fn since(self, now: Duration) -> RefusedSince {
+        match self.times {
+            Times::Twice => RefusedSince::Twice,
+            Times::Once if now.saturating_sub(self.at) < JUST_NOW => RefusedSince::JustNow,
+            Times::Once => RefusedSince::AWhile,
+        }
+    }
+}
+
+/// How long WorkOS is not asked again about a token that it refused once.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(60);
