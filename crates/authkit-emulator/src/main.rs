@@ -5,8 +5,9 @@
 mod cli;
 
 use std::{
-    env,
+    env, future,
     io::{self, Write},
+    pin::pin,
     process::ExitCode,
 };
 
@@ -39,8 +40,17 @@ async fn run(Options { port, builder }: Options) -> Result<(), String> {
         }
         _ => format!("cannot listen on 127.0.0.1:{port}: {error}"),
     })?;
-    say(&greeting(&emulator))?;
-    ctrl_c().await.map_err(|error| format!("cannot wait for ctrl-c: {error}"))
+    let mut interrupted = pin!(ctrl_c());
+    // Polled before anything is printed: whoever reads the greeting may interrupt at once.
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut interrupted => outcome,
+        () = future::ready(()) => {
+            say(&greeting(&emulator))?;
+            interrupted.await
+        }
+    };
+    outcome.map_err(|error| format!("cannot wait for ctrl-c: {error}"))
 }
 
 fn greeting(emulator: &Emulator) -> String {
