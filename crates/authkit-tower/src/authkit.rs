@@ -1,7 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{
-    Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, Settings, SignedIn,
+    Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, NotPublished,
+    Revocation, Settings, SignedIn,
 };
 use http::HeaderMap;
 
@@ -133,6 +134,16 @@ impl AuthKit {
         others: &[CookiePassword],
     ) -> Result<(), ConfigError> {
         self.shared.authenticator.reload_keys(current, others)
+    }
+
+    /// Ends or overtakes sessions by a cut-off time, here at once and then on the other replicas: what the webhooks of
+    /// WorkOS do, for events that a service learns of in another way.
+    ///
+    /// # Errors
+    ///
+    /// Where the other replicas may not have heard of it; trying again does no harm.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
+        self.shared.authenticator.revoke(revocation).await
     }
 
     pub(crate) fn authenticator(&self) -> &Authenticator {

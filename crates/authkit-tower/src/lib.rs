@@ -118,15 +118,19 @@ mod require;
 mod service;
 mod session;
 mod uri;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, Error, ErrorKind, Impersonator, Reason, SameSite, SealFormat, Secret, Settings,
-    SignedIn, Transport, User, VerifiedSession,
+    CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, Revocation, Revocations,
+    SameSite, SealFormat, Secret, Settings, SignedIn, Transport, User, VerifiedSession,
 };
 
 #[cfg(feature = "axum")]
 pub use crate::extract::SessionRejection;
+#[cfg(feature = "webhooks")]
+pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
     authkit::AuthKit,
     body::{NoBody, ResponseBody},
