@@ -82,6 +82,7 @@ pub(crate) async fn switch(
 pub(crate) fn card(organizations: &Organizations, session: &Session) -> Markup {
     let known = organizations.of(session);
     let current = session.organization_id();
+    let alone = matches!(known, [one] if Some(one.id.as_str()) == current);
     html! {
         section class="card" aria-labelledby="organization-title" {
             header {
@@ -92,18 +93,20 @@ pub(crate) fn card(organizations: &Organizations, session: &Session) -> Markup {
                 }
             }
             @if let Some(id) = current { p class="mono" { (id) } }
-            form method="post" action="/organization" {
-                div {
-                    label for="organization" { "Switch to" }
-                    div class="row" {
-                        @if known.is_empty() {
-                            input id="organization" name="id" required pattern="org_[A-Za-z0-9]+" placeholder="org_…" autocomplete="off" spellcheck="false";
-                        } @else {
-                            select id="organization" name="id" {
-                                @for one in known { option value=(one.id) selected[Some(one.id.as_str()) == current] { (one.name) } }
+            @if !alone {
+                form method="post" action="/organization" {
+                    div {
+                        label for="organization" { "Switch to" }
+                        div class="row" {
+                            @if known.is_empty() {
+                                input id="organization" name="id" required pattern="org_[A-Za-z0-9]+" placeholder="org_…" autocomplete="off" spellcheck="false";
+                            } @else {
+                                select id="organization" name="id" {
+                                    @for one in known { option value=(one.id) selected[Some(one.id.as_str()) == current] { (one.name) } }
+                                }
                             }
+                            button class="button plain" { "Switch" }
                         }
-                        button class="button plain" { "Switch" }
                     }
                 }
             }

@@ -1,7 +1,3 @@
-//! The application over a socket, with the emulator as WorkOS.
-
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use authkit_emulator::{Emulator, TestSession};
