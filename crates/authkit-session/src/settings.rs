@@ -140,6 +140,13 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
             "a path that starts with one `/`, without query or fragment",
         ));
     }
+    let callback = redirect_uri.as_ref().map(Url::path);
+    let [login, logout] = [&config.login_path, &config.logout_path].map(|path| Some(path.as_str()));
+    keep(wanted(
+        login != logout && login != callback && logout != callback,
+        "the path of each endpoint",
+        "its own: login path, logout path and the redirect URI's path have to differ",
+    ));
     keep(wanted(
         is_path(config.after_logout.split(['?', '#']).next().unwrap_or_default())
             || Url::parse(&config.after_logout).is_ok_and(|url| is_web(&url)),
@@ -283,7 +290,7 @@ fn api_base(url: &str) -> Option<Url> {
 fn is_path(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
-        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\{}".contains(&byte))
 }
 
 /// RFC 6265bis section 5.1.3: the host itself or a domain above it, but no bare top-level domain.
@@ -320,7 +327,7 @@ mod tests {
             redirect_uri: "http://localhost:3000/callback".to_owned(),
             ..config
         };
-        let cases: [(&str, Config, &[&str]); 24] = [
+        let cases: [(&str, Config, &[&str]); 27] = [
             ("the least", config(), &[]),
             ("http on localhost", http(config()), &[]),
             (
@@ -393,6 +400,17 @@ mod tests {
             (
                 "a protocol-relative path",
                 config().with_login_path("//evil.test"),
+                &["the login path"],
+            ),
+            ("a pattern", config().with_logout_path("/{path}"), &["the logout path"]),
+            (
+                "one path for two",
+                config().with_logout_path("/login"),
+                &["the path of each endpoint"],
+            ),
+            (
+                "sign-out at the callback",
+                config().with_logout_path("/callback"),
                 &["the login path"],
             ),
             (
