@@ -97,8 +97,8 @@ impl Refreshed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Enough {
     Yes,
-    /// It has to be refreshed itself: nobody came for it until it was too old.
-    NotYet,
+    /// It has to be refreshed itself, since it is too old; where that brings nothing better, this came of it.
+    NotYet(Outcome),
     No(Outcome),
 }
 
@@ -132,13 +132,12 @@ pub(crate) async fn refresh(
         let mut renewed = examine(core, &pair, seen).await;
         renewed.age = PairAge::of(Some(age));
         match judge(&mut renewed) {
-            Enough::Yes => {
+            Enough::NotYet(_) if successor.is_none() => successor = Some(renewed),
+            Enough::Yes | Enough::NotYet(Outcome::Renewed) => {
                 let presented = Some(renewed);
                 return Refreshed { presented, ..Refreshed::without(Outcome::Renewed) };
             }
-            Enough::NotYet if successor.is_none() => successor = Some(renewed),
-            Enough::NotYet => return Refreshed::without(Outcome::Unverified),
-            Enough::No(outcome) => return Refreshed::without(outcome),
+            Enough::NotYet(outcome) | Enough::No(outcome) => return Refreshed::without(outcome),
         }
     }
 }
