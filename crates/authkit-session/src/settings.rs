@@ -411,7 +411,7 @@ mod tests {
             (
                 "sign-out at the callback",
                 config().with_logout_path("/callback"),
-                &["the login path"],
+                &["the path of each endpoint"],
             ),
             (
                 "a script",
