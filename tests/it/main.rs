@@ -7,6 +7,7 @@ mod large_sessions;
 mod password_rollout;
 mod peers_seal;
 mod refresh_in_line;
+mod side_by_side;
 mod sign_out;
 mod start_session;
 mod tampering;

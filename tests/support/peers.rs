@@ -3,6 +3,7 @@
 //! `cargo xtask test` installs them under `target/peers`, or wherever `AUTHKIT_PEERS` points. A test
 //! that needs one which is not there fails; it is never skipped.
 
+mod app;
 mod emulator;
 mod sdk;
 pub mod sharing;
@@ -13,7 +14,7 @@ use std::{
     process::{Child, Command},
 };
 
-pub use self::{emulator::OfficialEmulator, sdk::Peer};
+pub use self::{app::PeerApp, emulator::OfficialEmulator, sdk::Peer};
 
 /// Where `cargo xtask test` installs: beside the test binary, unless `AUTHKIT_PEERS` says otherwise.
 fn installed() -> PathBuf {
