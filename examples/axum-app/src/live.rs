@@ -64,7 +64,7 @@ pub(crate) fn card() -> Markup {
     html! {
         section class="card" aria-labelledby="live-title" {
             h2 id="live-title" { "Live connections" }
-            p class="quiet small" { "Both end with the token. The browser comes back by itself, and that handshake renews the session." }
+            p class="quiet small" { "Both end with the token. Coming back takes a new handshake, and that renews the session." }
             noscript { p class="quiet" { "They need JavaScript." } }
             div class="grid" {
                 div class="live" data-events="/events" hidden {
