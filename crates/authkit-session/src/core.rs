@@ -173,7 +173,7 @@ impl Core {
             }
             Standing::Known(age) => {
                 presented.lineage = pair.map(|pair| pair.token);
-                presented.age = PairAge::of(age);
+                presented.age = PairAge::of(age, sealed.says.lifetime());
             }
         }
     }

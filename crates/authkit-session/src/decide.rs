@@ -92,16 +92,20 @@ pub enum KeyFetch {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "a column of the table")]
 pub enum PairAge {
-    /// WorkOS gave them to us less than 10 seconds ago: asking again would change nothing.
+    /// WorkOS gave them to us less than 10 seconds and less than their lifetime ago: asking again would change nothing.
     JustObtained,
     /// Older, or obtained elsewhere.
     Older,
 }
 
 impl PairAge {
-    /// By how long ago the tokens were obtained here, if they were.
-    pub(crate) fn of(age: Option<Duration>) -> Self {
-        if age.is_some_and(|age| age < JUST_NOW) { Self::JustObtained } else { Self::Older }
+    /// By how long ago the tokens were obtained here, if they were. Those of a short life grow old within it.
+    pub(crate) fn of(age: Option<Duration>, lifetime: Duration) -> Self {
+        if age.is_some_and(|age| age < JUST_NOW.min(lifetime.max(A_SECOND))) {
+            Self::JustObtained
+        } else {
+            Self::Older
+        }
     }
 }
 
@@ -352,3 +356,6 @@ pub fn settle(outcome: Outcome, fallback: Fallback) -> Settlement {
         Outcome::CircuitOpen => unless_current(Reason::CircuitOpen),
     }
 }
+
+/// Whatever a token says, it is not exchanged the moment it comes.
+const A_SECOND: Duration = Duration::from_secs(1);

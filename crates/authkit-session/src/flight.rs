@@ -130,7 +130,9 @@ pub(crate) async fn refresh(
             }
         };
         let mut renewed = examine(core, &pair, seen).await;
-        renewed.age = PairAge::of(Some(age));
+        let lifetime =
+            renewed.opened.as_ref().map_or(Duration::ZERO, |sealed| sealed.says.lifetime());
+        renewed.age = PairAge::of(Some(age), lifetime);
         match judge(&mut renewed) {
             Enough::NotYet(_) if successor.is_none() => successor = Some(renewed),
             Enough::Yes | Enough::NotYet(Outcome::Renewed) => {

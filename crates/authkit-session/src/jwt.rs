@@ -1,5 +1,7 @@
 //! The compact form of a signed token (RFC 7515 section 3.1): three parts, one algorithm.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -56,6 +58,8 @@ pub(crate) struct Unverified {
     pub(crate) org_id: Option<String>,
     #[serde(default)]
     pub(crate) iat: Option<u64>,
+    #[serde(default)]
+    pub(crate) exp: Option<u64>,
     /// There when somebody impersonates the user.
     #[serde(default)]
     pub(crate) act: Option<IgnoredAny>,
@@ -65,5 +69,11 @@ impl Unverified {
     /// Nothing where the token cannot be read.
     pub(crate) fn of(token: &str) -> Self {
         payload(token).and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
+    }
+
+    /// How long the token lives; nothing where it does not say.
+    pub(crate) fn lifetime(&self) -> Duration {
+        let seconds = self.exp.zip(self.iat).map_or(0, |(exp, iat)| exp.saturating_sub(iat));
+        Duration::from_secs(seconds)
     }
 }
