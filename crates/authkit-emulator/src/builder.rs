@@ -17,6 +17,7 @@ use crate::{
     seed::Seed,
     server::{self, Server},
     state::{Codes, Config, Sessions, Shared, State},
+    webhooks::{WebhookEndpoint, Webhooks},
 };
 
 /// How a browser signs in.
@@ -77,6 +78,7 @@ pub struct EmulatorBuilder {
     rotation: Rotation,
     issuer: Option<String>,
     signing_key: Option<SigningKey>,
+    webhooks: Vec<(String, Secret)>,
     clock: Clock,
 }
 
@@ -101,6 +103,7 @@ impl EmulatorBuilder {
             rotation: Rotation::default(),
             issuer: None,
             signing_key: None,
+            webhooks: Vec::new(),
             clock: Clock::system(),
         }
     }
@@ -159,6 +162,15 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sends events to `url`, signed with `secret` as WorkOS signs them (default: to nobody). Calls add up.
+    ///
+    /// Events are `session.revoked` on sign-out and revocation, `user.deleted`, and `organization_membership.created`,
+    /// `.updated` and `.deleted`. One that is not answered with success is sent up to 5 times more, within 8 seconds.
+    pub fn webhook(mut self, url: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.webhooks.push((url.into(), Secret(secret.into())));
+        self
+    }
+
     /// Stops the emulator's clock at `time`; only [`Emulator::advance`] moves it from there
     /// (default: it runs with the machine's).
     pub fn frozen_at(mut self, time: SystemTime) -> Self {
@@ -170,7 +182,7 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// If the port is taken, or the thread cannot be started.
+    /// If the port is taken, the thread cannot be started, or a webhook's URL is not an http URL.
     pub async fn start(self) -> io::Result<Emulator> {
         let (sender, started) = oneshot::channel();
         // Making an RSA key takes a while, too long for the caller's runtime.
@@ -182,6 +194,12 @@ impl EmulatorBuilder {
     }
 
     fn start_here(self) -> io::Result<Emulator> {
+        let endpoints = self.webhooks.iter().map(|(url, secret)| {
+            WebhookEndpoint::new(url, &secret.0).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidInput, format!("{url} is not an http URL"))
+            })
+        });
+        let (webhooks, deliveries) = Webhooks::new(endpoints.collect::<io::Result<Vec<_>>>()?);
         let (listener, address) = server::bind(self.port)?;
         let url = format!("http://{address}");
         let key = self
@@ -211,11 +229,12 @@ impl EmulatorBuilder {
             keys: KeyRing::new(key),
             faults: Faults::default(),
             calls: Calls::default(),
+            webhooks,
             exchanges: 0,
         };
         let shared = Arc::new(Shared::new(state));
-        let server =
-            Server::spawn(listener, Arc::clone(&shared), routes::router(Arc::clone(&shared)))?;
+        let router = routes::router(Arc::clone(&shared));
+        let server = Server::spawn(listener, Arc::clone(&shared), router, deliveries)?;
         Ok(Emulator::new(url, self.client_id, self.api_key.0, issuer, shared, server))
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     server::Server,
     state::{CodeOutcome, Shared},
     test_session::TestSession,
+    webhooks::WebhookEndpoint,
 };
 
 /// A running emulator. Dropping it closes its port and every connection.
@@ -155,9 +156,18 @@ impl Emulator {
     /// Ends a session as an administrator would: its refresh tokens are refused, its access tokens stay good.
     /// Returns whether there is a session of that id.
     pub fn revoke(&self, session_id: &str) -> bool {
-        let mut state = self.shared.lock();
-        let now = state.now();
-        state.sessions.end(session_id, now)
+        self.shared.lock().end_session(session_id)
+    }
+
+    /// Sends what happens from now on to a webhook endpoint too; see [`EmulatorBuilder::webhook`].
+    ///
+    /// # Panics
+    ///
+    /// If `url` is not an http URL.
+    pub fn add_webhook(&self, url: &str, secret: &str) {
+        let endpoint = WebhookEndpoint::new(url, secret)
+            .unwrap_or_else(|| panic!("{url} is not an http URL that webhooks could be sent to"));
+        self.shared.lock().webhooks.add(endpoint);
     }
 
     /// Whether a session can still be refreshed: not ended by sign-out or revocation, and not too old.

@@ -45,6 +45,7 @@
 //! | `POST /_emulator/clock` | `advance` in seconds | [`Emulator::advance`] |
 //! | `POST /_emulator/settings` | `token_ttl`, `replay_grace` in seconds (0 for none) | [`Emulator::set_token_ttl`], [`Emulator::set_rotation`] |
 //! | `POST /_emulator/sessions/revoke` | `session_id` | [`Emulator::revoke`] |
+//! | `POST /_emulator/webhooks` | `url`, `secret` | [`Emulator::add_webhook`] |
 //! | `POST /_emulator/keys` | `sign` (false) | [`Emulator::publish_key`], or [`Emulator::rotate_keys`] |
 //! | `DELETE /_emulator/keys/{kid}` | | [`Emulator::retire_key`] |
 //! | `DELETE /_emulator/counts` | | [`Emulator::reset_calls`] |
@@ -84,6 +85,7 @@ mod server;
 mod state;
 mod test_session;
 mod token;
+mod webhooks;
 
 pub use self::{
     builder::{EmulatorBuilder, Rotation, SignIn},

@@ -49,11 +49,7 @@ impl Emulator {
     pub fn set_role(&self, email: &str, organization: &str, role: &str) {
         let mut state = self.shared.lock();
         let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.directory.add_membership(Membership {
-            user_id,
-            organization_id,
-            role: role.to_owned(),
-        });
+        state.set_membership(Membership { user_id, organization_id, role: role.to_owned() });
     }
 
     /// Takes a user out of an organization; seen at the next refresh.
@@ -64,7 +60,7 @@ impl Emulator {
     pub fn remove_membership(&self, email: &str, organization: &str) {
         let mut state = self.shared.lock();
         let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.directory.remove_membership(&user_id, &organization_id);
+        state.remove_membership(&user_id, &organization_id);
     }
 
     /// Removes a user and ends all of that user's sessions.
@@ -75,9 +71,7 @@ impl Emulator {
     pub fn remove_user(&self, email: &str) {
         let mut state = self.shared.lock();
         let user_id = state.directory.expect_user(email).id.clone();
-        let now = state.now();
-        state.sessions.end_all(&user_id, now);
-        state.directory.remove_user(&user_id);
+        state.remove_user(&user_id);
     }
 
     /// Sets a custom claim in the access tokens that a user gets from now on.

@@ -21,11 +21,15 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     runtime,
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::sleep,
 };
 
-use crate::{interfere::Interference, state::Shared};
+use crate::{
+    interfere::Interference,
+    state::Shared,
+    webhooks::{self, Delivery},
+};
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -39,6 +43,7 @@ impl Server {
         listener: StdListener,
         shared: Arc<Shared>,
         router: Router,
+        deliveries: mpsc::UnboundedReceiver<Delivery>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -47,7 +52,8 @@ impl Server {
             thread::Builder::new().name("authkit-emulator".to_owned()).spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(listener, shared, router) => {}
+                        () = accept(listener, Arc::clone(&shared), router) => {}
+                        () = webhooks::deliver(shared, deliveries) => {}
                         _ = stopped => {}
                     }
                 });

@@ -91,13 +91,14 @@ const ENDPOINTS: [(&str, &str); 7] = [
     ("GET /user_management/users/{id}/sessions", "a user's sessions, with the API key"),
 ];
 
-const CONTROLS: [(&str, &str); 9] = [
+const CONTROLS: [(&str, &str); 10] = [
     ("GET /_emulator/state", "counts, clock, settings, keys and faults to come"),
     ("POST /_emulator/faults", "adds a fault"),
     ("DELETE /_emulator/faults", "forgets the faults to come"),
     ("POST /_emulator/clock", "{\"advance\": seconds}"),
     ("POST /_emulator/settings", "{\"token_ttl\": seconds, \"replay_grace\": seconds}, 0 for none"),
     ("POST /_emulator/sessions/revoke", "{\"session_id\": id}"),
+    ("POST /_emulator/webhooks", "{\"url\": …, \"secret\": …} sends events there, signed"),
     ("POST /_emulator/keys", "publishes a new key; {\"sign\": true} signs with it at once"),
     ("DELETE /_emulator/keys/{kid}", "stops publishing a key"),
     ("DELETE /_emulator/counts", "sets the counts to 0"),

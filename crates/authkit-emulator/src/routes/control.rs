@@ -25,6 +25,7 @@ use crate::{
     redirects::is_loopback_host,
     routes::fault_request,
     state::Shared,
+    webhooks::WebhookEndpoint,
 };
 
 pub(super) fn router() -> Router<Arc<Shared>> {
@@ -34,6 +35,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/_emulator/clock", post(advance))
         .route("/_emulator/settings", post(settings))
         .route("/_emulator/sessions/revoke", post(revoke))
+        .route("/_emulator/webhooks", post(add_webhook))
         .route("/_emulator/keys", post(add_key))
         .route("/_emulator/keys/{kid}", delete(retire_key))
         .route("/_emulator/counts", delete(reset_counts))
@@ -167,13 +169,28 @@ async fn revoke(
     State(shared): State<Arc<Shared>>,
     Json(request): Json<Revoke>,
 ) -> Result<StatusCode, ApiError> {
-    let mut state = shared.lock();
-    let now = state.now();
-    if state.sessions.end(&request.session_id, now) {
+    if shared.lock().end_session(&request.session_id) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::plain(StatusCode::NOT_FOUND, "Session not found"))
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewWebhook {
+    url: String,
+    secret: String,
+}
+
+async fn add_webhook(
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<NewWebhook>,
+) -> Result<StatusCode, Response> {
+    let endpoint = WebhookEndpoint::new(&request.url, &request.secret)
+        .ok_or_else(|| unprocessable("url has to be an http URL"))?;
+    shared.lock().webhooks.add(endpoint);
+    Ok(StatusCode::CREATED)
 }
 
 #[derive(Deserialize)]

@@ -44,8 +44,7 @@ pub(super) async fn logout(
         Some(uri) => (StatusCode::FOUND, [(header::LOCATION, uri.to_owned())]).into_response(),
         None => pages::signed_out(),
     };
-    let now = state.now();
-    state.sessions.end(&session_id, now);
+    state.end_session(&session_id);
     answer
 }
 
@@ -63,8 +62,7 @@ pub(super) async fn revoke(
     let mut state = shared.lock();
     require_api_key(&headers, &state)?;
     let session_id = body.and_then(|Json(revoke)| revoke.session_id);
-    let now = state.now();
-    if session_id.is_some_and(|id| state.sessions.end(&id, now)) {
+    if session_id.is_some_and(|id| state.end_session(&id)) {
         Ok(Json(json!({ "success": true })))
     } else {
         Err(ApiError::plain(StatusCode::BAD_REQUEST, "Session not found"))

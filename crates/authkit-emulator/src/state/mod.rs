@@ -24,6 +24,7 @@ use crate::{
     endpoint::Calls,
     faults::Faults,
     keys::KeyRing,
+    webhooks::Webhooks,
 };
 
 // No `Debug` here or below: codes and refresh tokens are keys of these maps.
@@ -38,6 +39,7 @@ pub(crate) struct State {
     pub(crate) keys: KeyRing,
     pub(crate) faults: Faults,
     pub(crate) calls: Calls,
+    pub(crate) webhooks: Webhooks,
     /// Refresh exchanges that issued a new pair; a replay inside the grace does not count.
     pub(crate) exchanges: u64,
 }

@@ -13,3 +13,4 @@ mod sign_in;
 mod signing_keys;
 mod support;
 mod test_session;
+mod webhooks;
