@@ -41,6 +41,7 @@ mod task;
 mod token;
 mod transport;
 mod user;
+mod verified_token;
 mod verify;
 
 pub use crate::{
@@ -69,4 +70,5 @@ pub use crate::{
     token::{AccessToken, RefreshToken},
     transport::{MAX_ANSWER, Sending, Transport, TransportError},
     user::{Impersonator, User},
+    verified_token::VerifiedToken,
 };

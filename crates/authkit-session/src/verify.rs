@@ -5,8 +5,9 @@ use crate::{
     jwt::{Jwt, Unverified},
     keys::{KeySet, Signature},
     payload::Payload,
-    session::{Claims, VerifiedSession},
+    session::VerifiedSession,
     user::{Impersonator, User},
+    verified_token::{Claims, VerifiedToken},
 };
 
 /// What an access token has to be, beyond its signature.
@@ -64,12 +65,12 @@ pub(crate) fn verify(
         email: actor.sub.clone(),
         reason: payload.impersonator.as_ref().and_then(|impersonator| impersonator.reason.clone()),
     });
+    let token =
+        VerifiedToken { claims, impersonator, access_token: payload.access_token.clone() };
     let session = user.map(|user| VerifiedSession {
-        claims,
+        token,
         user,
-        impersonator,
         authentication_method: payload.authentication_method.clone(),
-        access_token: payload.access_token.clone(),
     });
     (verdict, session)
 }
