@@ -88,7 +88,7 @@ async fn what_changes_is_told_and_signed() {
 
     stage.get(&logout(session.session_id())).await;
     assert!(emulator.revoke(session.session_id()), "it is known, but ended before");
-    emulator.set_role("alice@acme.test", "Acme", "member");
+    emulator.set_role("alice@acme.test", ACME, "member");
     let changed = receiver.next().await;
     assert_eq!(changed["event"], "organization_membership.updated");
     assert_eq!(changed["data"]["user_id"], user.id);
@@ -96,11 +96,11 @@ async fn what_changes_is_told_and_signed() {
     assert_eq!(changed["data"]["role"]["slug"], "member");
     assert_ne!(changed["id"], event["id"]);
 
-    emulator.remove_membership("alice@acme.test", "Acme");
+    emulator.remove_membership("alice@acme.test", ACME);
     let removed = receiver.next().await;
     assert_eq!(removed["event"], "organization_membership.deleted");
     assert_eq!(removed["data"]["id"], changed["data"]["id"]);
-    emulator.set_role("alice@acme.test", "Acme", "admin");
+    emulator.set_role("alice@acme.test", ACME, "admin");
     assert_eq!(receiver.next().await["event"], "organization_membership.created");
 
     emulator.remove_user("alice@acme.test");
