@@ -104,6 +104,23 @@ async fn ck_06_a_session_that_grows_or_shrinks_leaves_no_part_behind() {
     assert_eq!(running.emulator.exchanges(), 6);
 }
 
+/// Left by whoever wrote more parts than we do.
+#[tokio::test]
+async fn ck_06_surplus_parts_are_ignored_and_deleted() {
+    let running = running(|config| config).await;
+    weigh(&running, HEAVY);
+    let browser = running.browser();
+    browser.open(&running.url("/dashboard")).await;
+    for surplus in ["wos_session.2", "wos_session.9"] {
+        browser.keep(&running.url("/"), surplus, "surplus");
+    }
+
+    let page = browser.navigate(&running.url("/dashboard")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    refreshed(&running, &browser).await;
+    assert_eq!(session_cookies(&browser), TWO_PARTS);
+}
+
 /// A response that was cut off leaves parts of two sessions, which nobody may take for one.
 #[tokio::test]
 async fn ck_06_parts_of_two_sessions_are_no_session() {

@@ -1,6 +1,6 @@
 //! The crate `workos` as a neighbour: `cargo xtask peers`, since it takes a while to build.
 
-use support::peers::{Peer, sharing};
+use support::peers::{Peer, kinds, sharing};
 
 #[tokio::test]
 async fn what_we_seal_opens_in_the_official_crate() {
@@ -15,4 +15,9 @@ async fn what_the_official_crate_seals_is_a_session_here() {
 #[tokio::test]
 async fn a_refresh_keeps_the_cookie_in_the_official_crates_format() {
     sharing::theirs_stays_theirs(Peer::Rust).await;
+}
+
+#[tokio::test]
+async fn whatever_session_the_official_crate_seals_keeps_all_but_its_tokens_in_a_refresh() {
+    kinds::theirs_survives_here(Peer::Rust).await;
 }

@@ -233,6 +233,12 @@ impl Browser {
         Answer { url, status: head.status, headers: head.headers, body }
     }
 
+    /// Takes `Set-Cookie` values of a page at `url`.
+    pub fn receive_all(&self, url: &str, set_cookies: &[HeaderValue]) {
+        let fields = set_cookies.iter().map(|cookie| (header::SET_COOKIE, cookie.clone()));
+        self.receive(&parsed(url), &fields.collect());
+    }
+
     /// Keeps or deletes what an answer from `url` sets.
     fn receive(&self, url: &Url, headers: &HeaderMap) {
         for cookie in headers.get_all(header::SET_COOKIE) {

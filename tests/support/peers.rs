@@ -5,6 +5,7 @@
 
 mod app;
 mod emulator;
+pub mod kinds;
 mod sdk;
 pub mod sharing;
 

@@ -1,4 +1,4 @@
-// Seals and unseals with an official library; the protocol is in ../README.md.
+// Seals, unseals and judges with an official library; the protocol is in ../README.md.
 //
 //     AUTHKIT_PEERS=<dir> node peer.mjs node | authkit-session | iron-session
 
@@ -12,6 +12,13 @@ const load = (name) => import(pathToFileURL(require.resolve(name)));
 // A session cookie never expires by its seal.
 const ttl = 0;
 
+const judged = (session) => ({
+  email: session.user.email,
+  first_name: session.user.firstName ?? null,
+  organization_id: session.organizationId ?? null,
+  impersonator: session.impersonator?.email ?? null,
+});
+
 const libraries = {
   async node() {
     const { WorkOS } = await load('workos-node-11');
@@ -24,13 +31,36 @@ const libraries = {
         if (!session?.accessToken) throw new Error('no session'); // this SDK answers a bad seal with nothing
         return session;
       },
+      async authenticate({ sealed, password, base_url, client_id, api_key }) {
+        const { hostname, port } = new URL(base_url);
+        const options = { clientId: client_id, apiHostname: hostname, port: Number(port), https: false };
+        const sdk = new WorkOS(api_key, options).userManagement;
+        const cookie = sdk.loadSealedSession({ sessionData: sealed, cookiePassword: password });
+        const session = await cookie.authenticate();
+        if (!session.authenticated) throw new Error(session.reason);
+        return judged(session);
+      },
     };
   },
   async 'authkit-session'() {
-    const { sessionEncryption } = await load('@workos/authkit-session');
+    const library = await load('@workos/authkit-session');
+    const { sessionEncryption } = library;
+    class Storage extends library.CookieSessionStorage {
+      getCookie = async (request) => request;
+    }
     return {
       seal: (payload, password) => sessionEncryption.sealData(payload, { password, ttl }),
       unseal: (sealed, password) => sessionEncryption.unsealData(sealed, { password }),
+      async authenticate({ sealed, password, base_url, client_id, api_key }) {
+        const { hostname, port } = new URL(base_url);
+        const api = { apiKey: api_key, apiHostname: hostname, apiPort: Number(port), apiHttps: false };
+        const redirectUri = 'http://localhost:3000/callback';
+        library.configure({ clientId: client_id, cookiePassword: password, redirectUri, ...api });
+        const service = library.createAuthService({ sessionStorageFactory: (config) => new Storage(config) });
+        const { auth, refreshedSessionData } = await service.withAuth(sealed);
+        if (!auth.user || refreshedSessionData) throw new Error('no good session');
+        return judged(auth);
+      },
     };
   },
   async 'iron-session'() {
@@ -48,10 +78,15 @@ const libraries = {
 
 const library = await libraries[process.argv[2]]();
 const answers = [];
-for (const { op, password, payload, sealed } of JSON.parse(await text(process.stdin))) {
+for (const request of JSON.parse(await text(process.stdin))) {
+  const { op, password, payload, sealed } = request;
+  const ops = {
+    seal: () => library.seal(payload, password),
+    unseal: () => library.unseal(sealed, password),
+    authenticate: () => library.authenticate(request),
+  };
   try {
-    const ok = op === 'seal' ? await library.seal(payload, password) : await library.unseal(sealed, password);
-    answers.push({ ok });
+    answers.push({ ok: await ops[op]() });
   } catch (error) {
     answers.push({ error: `${error.name}: ${error.message}` });
   }

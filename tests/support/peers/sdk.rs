@@ -1,8 +1,10 @@
 use std::{
     io::Write,
     process::{Command, Stdio},
+    slice,
 };
 
+use authkit_emulator::Emulator;
 use serde_json::{Value, json};
 
 use super::{installed, node, scripts, spawn};
@@ -26,6 +28,10 @@ pub enum Peer {
 }
 
 impl Peer {
+    /// Those that judge sessions, rather than only seal and open them.
+    pub const JUDGES: [Self; 4] =
+        [Self::Node, Self::AuthkitSession, Self::Python, Self::PythonGuide];
+
     /// Those that `cargo xtask test` installs.
     pub const INSTALLED: [Self; 5] =
         [Self::Node, Self::AuthkitSession, Self::IronSession, Self::Python, Self::PythonGuide];
@@ -40,9 +46,15 @@ impl Peer {
     ///
     /// If the peer is not installed or does not answer.
     pub fn seal(self, password: &str, payload: &Value) -> Result<String, String> {
-        let request = json!({ "op": "seal", "password": password, "payload": payload });
-        let sealed = self.ask(&[request]).remove(0)?;
-        Ok(sealed.as_str().expect("a sealed value is a string").to_owned())
+        self.seal_all(password, slice::from_ref(payload)).remove(0)
+    }
+
+    /// Has several sealed in one run, an answer each; for the rest as [`seal`](Self::seal).
+    pub fn seal_all(self, password: &str, payloads: &[Value]) -> Vec<Result<String, String>> {
+        let request = |payload| json!({ "op": "seal", "password": password, "payload": payload });
+        let text = |sealed: Value| sealed.as_str().expect("a sealed value is a string").to_owned();
+        let answers = self.ask(&payloads.iter().map(request).collect::<Vec<_>>());
+        answers.into_iter().map(|answer| answer.map(text)).collect()
     }
 
     /// Has `sealed` opened.
@@ -61,6 +73,28 @@ impl Peer {
     /// Has several opened in one run, an answer each; for the rest as [`unseal`](Self::unseal).
     pub fn unseal_all(self, password: &str, sealed: &[&str]) -> Vec<Result<Value, String>> {
         let request = |sealed| json!({ "op": "unseal", "password": password, "sealed": sealed });
+        self.ask(&sealed.iter().map(request).collect::<Vec<_>>())
+    }
+
+    /// Has several judged as an application on the SDK would, tokens included, in one run.
+    ///
+    /// An answer has `email`, `first_name`, `organization_id` and the `impersonator`'s address.
+    ///
+    /// # Panics
+    ///
+    /// If the peer is not installed or does not answer.
+    pub fn authenticate_all(
+        self,
+        workos: &Emulator,
+        password: &str,
+        sealed: &[&str],
+    ) -> Vec<Result<Value, String>> {
+        let request = |sealed| {
+            json!({
+                "op": "authenticate", "password": password, "sealed": sealed, "base_url": workos.url(),
+                "client_id": workos.client_id(), "api_key": workos.api_key(),
+            })
+        };
         self.ask(&sealed.iter().map(request).collect::<Vec<_>>())
     }
 

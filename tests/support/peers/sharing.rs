@@ -130,7 +130,7 @@ fn assert_same(peer: Peer, opened: &Value, answer: &Value) {
     }
 }
 
-fn format(peer: Peer) -> SealFormat {
+pub(super) fn format(peer: Peer) -> SealFormat {
     match peer {
         Peer::Node | Peer::AuthkitSession | Peer::IronSession => SealFormat::Node,
         Peer::Python | Peer::PythonGuide => SealFormat::Python,
@@ -139,7 +139,7 @@ fn format(peer: Peer) -> SealFormat {
 }
 
 /// One that the SDK takes; every service takes these.
-fn password(peer: Peer) -> &'static str {
+pub(super) fn password(peer: Peer) -> &'static str {
     match format(peer) {
         SealFormat::Rust => "6b1f0d5c2e9a48737f60b1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f506",
         _ => "x4q1f9a0dH3dqv0m8s3QJb8w2mT5y7kR1c6n9pL0zUE=",
@@ -147,7 +147,7 @@ fn password(peer: Peer) -> &'static str {
 }
 
 /// `snake_case`, as the SDK spells it.
-fn key(peer: Peer, name: &str) -> String {
+pub(super) fn key(peer: Peer, name: &str) -> String {
     match format(peer) {
         SealFormat::Node => {
             let (first, words) = name.split_once('_').unwrap_or((name, ""));
