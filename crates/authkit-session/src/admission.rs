@@ -41,7 +41,8 @@ pub struct Refusal {
     reason: Reason,
     organization: Option<Box<str>>,
     retry_after: Duration,
-    head: Head,
+    /// `None` for a request whose cookies were not looked at.
+    head: Option<Head>,
 }
 
 /// The request whose answer leaves.
@@ -56,12 +57,13 @@ pub enum Asker {
 
 impl Refusal {
     pub(crate) fn new(reason: Reason, head: Head) -> Self {
-        Self {
-            reason,
-            organization: None,
-            retry_after: Duration::from_secs(reason.retry_after()),
-            head,
-        }
+        Self { head: Some(head), ..Self::without_cookies(reason) }
+    }
+
+    /// Of a request whose cookies were not looked at, so that none are set or deleted either.
+    pub(crate) fn without_cookies(reason: Reason) -> Self {
+        let retry_after = Duration::from_secs(reason.retry_after());
+        Self { reason, organization: None, retry_after, head: None }
     }
 
     /// The organization to sign in at.
@@ -99,13 +101,12 @@ impl Refusal {
 
     /// The `Set-Cookie` values for the answer that leaves now.
     pub fn head_cookies(&self, asker: Asker) -> Vec<HeaderValue> {
+        let Some(head) = &self.head else { return Vec::new() };
         match (self.reason.cookie(), asker) {
             (CookieFate::DeletedByDocument, Asker::Document) => {
-                self.head.core.settings.cookies.delete_session(self.head.seen)
+                head.core.settings.cookies.delete_session(head.seen)
             }
-            (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => {
-                self.head.cookies()
-            }
+            (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => head.cookies(),
         }
     }
 }

@@ -53,14 +53,14 @@ pub struct Authenticator {
     pub(crate) core: Arc<Core>,
 }
 
-/// What a request gets.
+/// What a request gets: `A` is an [`Admission`], or what a bearer token is worth.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a new decision has to break every match on it")]
-pub enum Decision {
+pub enum Decision<A = Admission> {
     /// It goes on.
-    Admit(Admission),
+    Admit(A),
     /// It depends on WorkOS: on signing keys, or on a refresh.
-    Wait(Waiting),
+    Wait(Waiting<A>),
     /// It is answered without the inner service.
     Refuse(Refusal),
 }
@@ -87,12 +87,13 @@ impl Policy {
         self
     }
 
-    fn demand(self, presented: &Presented, now: u64) -> Demand {
-        let too_old = match (self.max_token_age, &presented.session) {
-            (Some(age), Some(session)) => now.saturating_sub(session.claims.iat) >= age.as_secs(),
+    /// What is asked of a token made at `made`, if it verified.
+    pub(crate) fn demand(self, hit: Hit, made: Option<u64>, now: u64) -> Demand {
+        let too_old = match (self.max_token_age, made) {
+            (Some(age), Some(made)) => now.saturating_sub(made) >= age.as_secs(),
             (None, _) | (_, None) => false,
         };
-        match presented.hit {
+        match hit {
             Hit::ChangedSince => Demand::NewerPair,
             Hit::ChangedMeanwhile => Demand::NewPair,
             Hit::Nothing | Hit::Ended if too_old => Demand::NewPair,
@@ -146,7 +147,7 @@ impl Authenticator {
                 for field in headers.get_all(header::COOKIE) {
                     cookies.append(header::COOKIE, field.clone());
                 }
-                Decision::Wait(Waiting(Box::pin(wait(Arc::clone(&self.core), cookies, *policy))))
+                Decision::Wait(Waiting::new(wait(Arc::clone(&self.core), cookies, *policy)))
             }
         }
     }
@@ -202,22 +203,28 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-/// A request that waits for WorkOS: a future of its [`Admission`] or [`Refusal`].
+/// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].
 ///
 /// Nothing starts before it is first polled. Dropping it cancels nothing that others wait for, nor an exchange that
 /// was begun.
 #[must_use = "futures do nothing unless polled"]
-pub struct Waiting(Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>);
+pub struct Waiting<A = Admission>(Pin<Box<dyn Future<Output = Result<A, Refusal>> + Send>>);
 
-impl Future for Waiting {
-    type Output = Result<Admission, Refusal>;
+impl<A> Waiting<A> {
+    pub(crate) fn new(outcome: impl Future<Output = Result<A, Refusal>> + Send + 'static) -> Self {
+        Self(Box::pin(outcome))
+    }
+}
+
+impl<A> Future for Waiting<A> {
+    type Output = Result<A, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)
     }
 }
 
-impl fmt::Debug for Waiting {
+impl<A> fmt::Debug for Waiting<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Waiting")
     }
@@ -301,7 +308,11 @@ impl Core {
         };
         let circumstances = Circumstances {
             refresh: policy.refreshing(presented),
-            demand: policy.demand(presented, self.settings.clock().unix()),
+            demand: policy.demand(
+                presented.hit,
+                presented.session.as_ref().map(|session| session.claims.iat),
+                self.settings.clock().unix(),
+            ),
             keys,
             age: presented.age,
         };
@@ -380,7 +391,7 @@ fn why(verdict: Verdict) -> FetchFor {
     }
 }
 
-fn missing(verdict: Verdict) -> Reason {
+pub(crate) fn missing(verdict: Verdict) -> Reason {
     match verdict {
         Verdict::UnknownKey => Reason::UnknownKey,
         _ => Reason::NoKeys,
@@ -388,6 +399,6 @@ fn missing(verdict: Verdict) -> Reason {
 }
 
 /// How long a request waits for keys and a refresh together.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);

@@ -33,6 +33,8 @@ struct Fetches {
     under_way: bool,
     /// When the last fetch for an unknown key started.
     for_unknown: Option<Duration>,
+    /// When the last fetch for the unknown key of a bearer token started.
+    for_unknown_bearer: Option<Duration>,
     /// When the last fetch failed and how, if the last one did.
     failed: Option<(Duration, Failure)>,
 }
@@ -53,8 +55,10 @@ pub(crate) enum FetchFor {
     None,
     /// Those that are there are getting old.
     Freshness,
-    /// A token of the request names a key that is not there.
+    /// The token in a cookie, which we sealed, names a key that is not there.
     UnknownKey,
+    /// A bearer token, which anybody may have made up, names a key that is not there.
+    UnknownBearerKey,
     /// A token that WorkOS has just answered names a key that is not there.
     OwnAnswer,
 }
@@ -115,8 +119,10 @@ impl Jwks {
             return None;
         }
         fetches.under_way = true;
-        if why == FetchFor::UnknownKey {
-            fetches.for_unknown = Some(now);
+        match why {
+            FetchFor::UnknownKey => fetches.for_unknown = Some(now),
+            FetchFor::UnknownBearerKey => fetches.for_unknown_bearer = Some(now),
+            FetchFor::None | FetchFor::Freshness | FetchFor::OwnAnswer => {}
         }
         drop(fetches);
         let fetch = Fetch { inner: Arc::clone(&self.inner), failed: Some(Failure::Unreachable) };
@@ -157,10 +163,12 @@ impl Fetches {
             since.is_none_or(|since| now.saturating_sub(since) >= pause)
         };
         let failed = self.failed.map(|(at, _)| at);
+        let may_look = |last| past(last, COOLDOWN) && past(failed, AFTER_FAILURE);
         match why {
             FetchFor::None => past(failed, AFTER_FAILURE),
             FetchFor::Freshness => past(failed, AFTER_FAILURE_WARM),
-            FetchFor::UnknownKey => past(self.for_unknown, COOLDOWN) && past(failed, AFTER_FAILURE),
+            FetchFor::UnknownKey => may_look(self.for_unknown),
+            FetchFor::UnknownBearerKey => may_look(self.for_unknown_bearer),
             FetchFor::OwnAnswer => true,
         }
     }
@@ -230,7 +238,7 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 const AGING: Duration = Duration::from_secs(10 * 60);
 /// How old keys may get while WorkOS cannot be reached.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
-/// How often a key that is not there is looked for.
+/// How often a key that is not there is looked for, for cookies and for bearer tokens.
 const COOLDOWN: Duration = Duration::from_secs(30);
 /// How long a failed fetch is not repeated while there are no keys, and while there are.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);

@@ -8,6 +8,7 @@
 mod admission;
 mod authenticator;
 mod authorize;
+mod bearer;
 mod breaker;
 mod client;
 mod clock;
@@ -48,6 +49,7 @@ pub use crate::{
     admission::{Admission, Asker, Refusal},
     authenticator::{Authenticator, Decision, Policy, Waiting},
     authorize::AuthorizationRequest,
+    bearer::BearerTokens,
     client::Client,
     clock::Clock,
     config::{Config, CookiePassword, SameSite},

@@ -6,6 +6,7 @@ use crate::{
     keys::{KeySet, Signature},
     payload::Payload,
     session::VerifiedSession,
+    token::AccessToken,
     user::{Impersonator, User},
     verified_token::{Claims, VerifiedToken},
 };
@@ -29,20 +30,10 @@ pub(crate) fn verify(
     now: u64,
 ) -> (Verdict, Option<VerifiedSession>) {
     let Some(keys) = keys else { return (Verdict::NoKeys, None) };
-    let Some(jwt) = Jwt::parse(payload.access_token.expose()) else {
-        return (Verdict::BadSignature, None);
+    let claims = match signed(&payload.access_token, keys) {
+        Ok(claims) => claims,
+        Err(verdict) => return (verdict, None),
     };
-    match keys.verify(&jwt) {
-        Signature::UnknownKey => {
-            let made = Unverified::of(payload.access_token.expose()).iat.unwrap_or(0);
-            let verdict =
-                if keys.fetched_unix <= made { Verdict::UnknownKey } else { Verdict::BadSignature };
-            return (verdict, None);
-        }
-        Signature::Bad => return (Verdict::BadSignature, None),
-        Signature::Good => {}
-    }
-    let Some(claims) = jwt.claims::<Claims>() else { return (Verdict::BadSignature, None) };
     let user = payload.user.as_ref().and_then(|user| serde_json::from_str::<User>(user.get()).ok());
     let actor = claims.act.as_ref().map(|actor| actor.sub.as_str());
     if user.as_ref().is_some_and(|user| user.id != claims.sub)
@@ -65,14 +56,51 @@ pub(crate) fn verify(
         email: actor.sub.clone(),
         reason: payload.impersonator.as_ref().and_then(|impersonator| impersonator.reason.clone()),
     });
-    let token =
-        VerifiedToken { claims, impersonator, access_token: payload.access_token.clone() };
+    let token = VerifiedToken { claims, impersonator, access_token: payload.access_token.clone() };
     let session = user.map(|user| VerifiedSession {
         token,
         user,
         authentication_method: payload.authentication_method.clone(),
     });
     (verdict, session)
+}
+
+/// Judges a token that came alone, without a cookie's word on whose it is. Good for nothing unless issuers are listed.
+pub(crate) fn verify_bearer(
+    token: AccessToken,
+    keys: Option<&KeySet>,
+    rules: &Rules,
+    now: u64,
+) -> (Verdict, Option<VerifiedToken>) {
+    if Jwt::parse(token.expose()).is_none() {
+        // Not worth fetching keys for.
+        return (Verdict::BadSignature, None);
+    }
+    let Some(keys) = keys else { return (Verdict::NoKeys, None) };
+    let claims = match signed(&token, keys) {
+        Ok(claims) => claims,
+        Err(verdict) => return (verdict, None),
+    };
+    if rules.issuers.is_none() || !is_ours(&claims, rules) {
+        return (Verdict::NotOurs, None);
+    }
+    let verdict = when(&claims, rules.leeway, now);
+    let impersonator =
+        claims.act.as_ref().map(|actor| Impersonator { email: actor.sub.clone(), reason: None });
+    (verdict, Some(VerifiedToken { claims, impersonator, access_token: token }))
+}
+
+/// The claims of a token whose signature is good.
+fn signed(token: &AccessToken, keys: &KeySet) -> Result<Claims, Verdict> {
+    let jwt = Jwt::parse(token.expose()).ok_or(Verdict::BadSignature)?;
+    match keys.verify(&jwt) {
+        Signature::Good => jwt.claims().ok_or(Verdict::BadSignature),
+        Signature::Bad => Err(Verdict::BadSignature),
+        Signature::UnknownKey => {
+            let made = Unverified::of(token.expose()).iat.unwrap_or(0);
+            Err(if keys.fetched_unix <= made { Verdict::UnknownKey } else { Verdict::BadSignature })
+        }
+    }
 }
 
 /// Whether a token is a session's and meant for us. Tokens of other kinds name a user in `sub` too.
