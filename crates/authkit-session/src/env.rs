@@ -76,8 +76,15 @@ impl Config {
 
         let mut config = Self::new(client_id, api_key, redirect_uri, password);
         if let Some(others) = vars.get("WORKOS_COOKIE_PASSWORD_OTHERS") {
-            config.other_passwords =
-                others.split(',').map(|other| vars.password(other.trim())).collect();
+            let others = others.split(',').map(str::trim).filter(|other| !other.is_empty());
+            let others: Result<_, _> = others.map(CookiePassword::new).collect();
+            config.other_passwords = others.unwrap_or_else(|_| {
+                vars.invalid(
+                    "WORKOS_COOKIE_PASSWORD_OTHERS",
+                    "passwords of at least 32 bytes, separated by commas",
+                );
+                Vec::new()
+            });
         }
         if vars.switch("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS") {
             config = config.with_pinned_neighbours();
@@ -215,7 +222,7 @@ mod tests {
             ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
             (
                 "WORKOS_COOKIE_PASSWORD_OTHERS",
-                "another-password-of-32-bytes-or-more, third-password-of-32-bytes-or-more",
+                "another-password-of-32-bytes-or-more, third-password-of-32-bytes-or-more,",
             ),
             ("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS", "true"),
             ("WORKOS_SEAL_FORMAT", "node"),
@@ -250,7 +257,13 @@ mod tests {
 
     #[test]
     fn each_wrong_variable_is_named_and_an_empty_one_is_not_set() {
-        let cases: [(&str, &str, Option<&str>); 9] = [
+        let cases: [(&str, &str, Option<&str>); 11] = [
+            (
+                "WORKOS_COOKIE_PASSWORD_OTHERS",
+                "0123456789abcdef0123456789abcdef,short",
+                Some("WORKOS_COOKIE_PASSWORD_OTHERS"),
+            ),
+            ("WORKOS_COOKIE_PASSWORD_OTHERS", " , ", None),
             ("WORKOS_SEAL_FORMAT", "java", Some("WORKOS_SEAL_FORMAT")),
             ("WORKOS_SEAL_FORMAT", "", None),
             ("WORKOS_COOKIE_MAX_AGE", "a week", Some("WORKOS_COOKIE_MAX_AGE")),
