@@ -27,6 +27,12 @@ impl Admission {
         &self.session
     }
 
+    /// Whether it is remembered that WorkOS refused to refresh the session, so that it will not last.
+    pub fn is_refresh_refused(&self) -> bool {
+        let is_refused = |token| self.head.core.table().lineages.is_refused(token);
+        self.head.lineage.is_some_and(is_refused)
+    }
+
     /// The `Set-Cookie` values for the response head that leaves now; usually none.
     ///
     /// To be asked at the last moment: what a slow response would have set may be older than what the browser has.

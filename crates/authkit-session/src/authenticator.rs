@@ -320,7 +320,7 @@ impl Core {
     }
 
     /// Whether a session that a refresh brought is one that `policy` admits.
-    fn enough(&self, renewed: &mut Presented, policy: Policy) -> Enough {
+    pub(crate) fn enough(&self, renewed: &mut Presented, policy: Policy) -> Enough {
         self.check_cut_offs(renewed);
         match self.act(renewed, policy) {
             Action::Admit | Action::Refresh { or: Fallback::Current } => Enough::Yes,

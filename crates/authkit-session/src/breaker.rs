@@ -40,6 +40,17 @@ pub(crate) enum Held {
     Told(Duration),
 }
 
+impl Held {
+    /// When it may be worth trying again.
+    pub(crate) fn wait(self) -> Duration {
+        match self {
+            Self::Busy => SECOND,
+            Self::Open => PROBE_EVERY,
+            Self::Told(wait) => wait,
+        }
+    }
+}
+
 impl Breaker {
     pub(crate) fn new(limits: RefreshLimits) -> Self {
         Self {

@@ -262,7 +262,7 @@ fn refusal(answer: &Response<Bytes>, now: SystemTime) -> Error {
     Error::answered(
         kind,
         Answered {
-            status,
+            status: Some(status),
             code,
             retry_after: retry_after(answer.headers(), now),
             request_id: header("x-request-id").filter(|id| id.len() <= MAX_WORD).map(str::to_owned),

@@ -15,7 +15,7 @@ pub struct Error {
 /// What a WorkOS error answer said.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
-    pub(crate) status: StatusCode,
+    pub(crate) status: Option<StatusCode>,
     pub(crate) code: Option<String>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) request_id: Option<String>,
@@ -46,6 +46,14 @@ pub enum ErrorKind {
     Seal,
     /// The session is larger than what browsers and proxies take in cookies: 7 KiB, sealed.
     TooLarge,
+    /// The request brought no cookie with a session that can be refreshed.
+    NoSession,
+    /// The session has ended: signed out, revoked, or replaced by another one.
+    SignedOut,
+    /// The session was refreshed on demand less than 2 seconds ago.
+    TooSoon,
+    /// The head of the response has left, so that no cookie can be set any more.
+    HeadSent,
 }
 
 impl Error {
@@ -55,6 +63,11 @@ impl Error {
 
     pub(crate) fn answered(kind: ErrorKind, detail: Answered) -> Self {
         Self { kind, detail: Some(Box::new(detail)) }
+    }
+
+    /// What may work after `wait`.
+    pub(crate) fn after(kind: ErrorKind, wait: Option<Duration>) -> Self {
+        Self::answered(kind, Answered { retry_after: wait, ..Answered::default() })
     }
 
     /// The class of the failure.
@@ -74,10 +87,11 @@ impl Error {
 
     /// The status of WorkOS's answer; absent where there was none.
     pub fn status(&self) -> Option<StatusCode> {
-        self.detail.as_ref().map(|detail| detail.status)
+        self.detail.as_ref()?.status
     }
 
-    /// How long WorkOS asked to wait (`Retry-After`, in seconds or as a date).
+    /// How long to wait before the same call, where that is known: as WorkOS asked (`Retry-After`, in seconds or as a
+    /// date), or until the session may be refreshed on demand again.
     pub fn retry_after(&self) -> Option<Duration> {
         self.detail.as_ref()?.retry_after
     }
@@ -90,6 +104,13 @@ impl Error {
     /// Where WorkOS wants the browser sent to, when it answered so (`authkit_redirect_url`).
     pub fn authkit_redirect_url(&self) -> Option<&str> {
         self.detail.as_ref()?.authkit_redirect_url.as_deref()
+    }
+}
+
+/// An error of this class about which nothing more is known.
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
     }
 }
 
@@ -106,9 +127,13 @@ impl fmt::Display for Error {
             ErrorKind::Claims => "the claims do not have the shape asked for",
             ErrorKind::Seal => "the session cannot be sealed",
             ErrorKind::TooLarge => "the session is too large for cookies",
+            ErrorKind::NoSession => "the request brought no session that can be refreshed",
+            ErrorKind::SignedOut => "the session has ended",
+            ErrorKind::TooSoon => "the session was refreshed on demand a moment ago",
+            ErrorKind::HeadSent => "the head of the response has left",
         })?;
-        if let Some(detail) = &self.detail {
-            write!(f, " (status {}", detail.status.as_u16())?;
+        if let Some((status, detail)) = self.status().zip(self.detail.as_ref()) {
+            write!(f, " (status {}", status.as_u16())?;
             if let Some(code) = &detail.code {
                 write!(f, ", {code}")?;
             }

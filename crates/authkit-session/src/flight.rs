@@ -1,12 +1,18 @@
 //! Refreshing: one exchange per refresh token, in a task that no client's leaving ends.
 
 mod exchange;
+mod on_demand;
+mod pace;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use self::exchange::Flight;
+pub(crate) use self::on_demand::{Wanted, exchange};
+use self::{
+    exchange::{Errand, Flight},
+    pace::Pace,
+};
 use crate::{
     breaker::{Breaker, Held, RefreshLimits},
     core::{Core, Presented, Sealed},
@@ -22,11 +28,16 @@ use crate::{
 pub(crate) struct Table {
     pub(crate) lineages: Lineages<Join, Pair>,
     pub(crate) breaker: Breaker,
+    pace: Pace,
 }
 
 impl Table {
     pub(crate) fn new(limits: RefreshLimits) -> Self {
-        Self { lineages: Lineages::new(Limits::default()), breaker: Breaker::new(limits) }
+        Self {
+            lineages: Lineages::new(Limits::default()),
+            breaker: Breaker::new(limits),
+            pace: Pace::default(),
+        }
     }
 }
 
@@ -64,18 +75,51 @@ impl Successor for Pair {
 }
 
 /// The way to wait for an exchange.
-pub(crate) type Join = watch::Receiver<Option<Landing>>;
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    landing: watch::Receiver<Option<Landing>>,
+    /// The organization that it asks for.
+    organization: Option<Arc<str>>,
+}
+
+impl Join {
+    fn is_for(&self, organization: Option<&str>) -> bool {
+        self.organization.as_deref() == organization
+    }
+}
 
 /// How an exchange ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Landing {
     Renewed(Arc<Pair>),
-    Refused(RefusedFor, RefusedSince),
+    Refused {
+        why: RefusedFor,
+        since: RefusedSince,
+        /// Where WorkOS wants the browser sent to (`authkit_redirect_url`).
+        sign_in_at: Option<Arc<str>>,
+    },
     SignedOut,
     Foreign,
     Misconfigured,
     Rejected,
-    Transient { retry_after: Option<Duration> },
+    Transient {
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Landing {
+    /// Whether it says something of the organization that was asked for, and nothing of the token.
+    fn is_about_organization(&self) -> bool {
+        match self {
+            Self::Refused { why, .. } => why.is_about_organization(),
+            Self::Foreign => true,
+            Self::Renewed(_)
+            | Self::SignedOut
+            | Self::Misconfigured
+            | Self::Rejected
+            | Self::Transient { .. } => false,
+        }
+    }
 }
 
 /// What a refresh brought for one request.
@@ -113,11 +157,20 @@ pub(crate) async fn refresh(
     loop {
         let sealed =
             successor.as_ref().and_then(|presented| presented.opened.as_ref()).unwrap_or(sealed);
+        let organization = sealed.says.org_id.as_deref();
         let (pair, age) = match ask(core, sealed) {
-            Ask::Start(join) | Ask::Join(join) => match landed(join).await {
-                Landing::Renewed(pair) => (pair, Duration::ZERO),
-                landing => return other(&landing),
-            },
+            Ask::Start(join) | Ask::Join(join) => {
+                let is_ours = join.is_for(organization);
+                match (landed(join).await, is_ours) {
+                    (Landing::Renewed(pair), true) => (pair, Duration::ZERO),
+                    (Landing::Renewed(_), false) => {
+                        return Refreshed::without(Outcome::OtherOrganization);
+                    }
+                    // What WorkOS says of another organization is nothing about this one.
+                    (landing, false) if landing.is_about_organization() => continue,
+                    (landing, _) => return other(&landing),
+                }
+            }
             Ask::Successor(pair, age) => (pair, age),
             Ask::OtherOrganization => return Refreshed::without(Outcome::OtherOrganization),
             Ask::Refused(why, since) => return Refreshed::without(refused(why, since)),
@@ -129,10 +182,7 @@ pub(crate) async fn refresh(
                 return Refreshed { retry_after, ..Refreshed::without(Outcome::Transient) };
             }
         };
-        let mut renewed = examine(core, &pair, seen).await;
-        let lifetime =
-            renewed.opened.as_ref().map_or(Duration::ZERO, |sealed| sealed.says.lifetime());
-        renewed.age = PairAge::of(Some(age), lifetime);
+        let mut renewed = examine(core, &pair, age, seen).await;
         match judge(&mut renewed) {
             Enough::NotYet(_) if successor.is_none() => successor = Some(renewed),
             Enough::Yes | Enough::NotYet(Outcome::Renewed) => {
@@ -144,17 +194,19 @@ pub(crate) async fn refresh(
     }
 }
 
-/// Opens and verifies a new pair. The keys that it takes may be on their way.
-async fn examine(core: &Core, pair: &Pair, seen: Seen) -> Presented {
+/// Opens and verifies a pair that was obtained so long ago. The keys that it takes may be on their way.
+async fn examine(core: &Core, pair: &Pair, age: Duration, seen: Seen) -> Presented {
     let examine = || core.examine(pair.sealed.as_bytes(), seen, &mut Attempts::new());
-    let renewed = examine();
-    match (renewed.verdict, core.jwks.under_way()) {
-        (Verdict::NoKeys | Verdict::UnknownKey | Verdict::BadSignature, Some(keys)) => {
-            keys.over().await;
-            examine()
-        }
-        _ => renewed,
+    let mut renewed = examine();
+    if let (Verdict::NoKeys | Verdict::UnknownKey | Verdict::BadSignature, Some(keys)) =
+        (renewed.verdict, core.jwks.under_way())
+    {
+        keys.over().await;
+        renewed = examine();
     }
+    let lifetime = renewed.opened.as_ref().map_or(Duration::ZERO, |sealed| sealed.says.lifetime());
+    renewed.age = PairAge::of(Some(age), lifetime);
+    renewed
 }
 
 fn ask(core: &Arc<Core>, sealed: &Sealed) -> Ask<Join, Pair> {
@@ -163,24 +215,31 @@ fn ask(core: &Arc<Core>, sealed: &Sealed) -> Ask<Join, Pair> {
     };
     let organization = sealed.says.org_id.as_deref();
     let now = core.settings.clock().monotonic();
-    let mut landing = None;
+    let mut start = None;
     let mut table = core.table();
-    let Table { lineages, breaker } = &mut *table;
+    let Table { lineages, breaker, .. } = &mut *table;
     let ask = lineages.ask(id, organization, now, || {
         breaker.start(now)?;
-        let (sender, receiver) = watch::channel(None);
-        landing = Some(sender);
-        Ok(receiver)
+        let (landing, join) = channel(organization);
+        start = Some(landing);
+        Ok(join)
     });
     drop(table);
-    if let Some(landing) = landing {
-        tokio::spawn(Flight::new(core, token.clone(), id.token, sealed, landing).run());
+    if let Some(landing) = start {
+        let flight = Flight::new(core, token.clone(), id.token, sealed, Errand::Renew, landing);
+        tokio::spawn(flight.run());
     }
     ask
 }
 
+/// The two ends of an exchange for `organization`.
+fn channel(organization: Option<&str>) -> (watch::Sender<Option<Landing>>, Join) {
+    let (sender, landing) = watch::channel(None);
+    (sender, Join { landing, organization: organization.map(Into::into) })
+}
+
 async fn landed(mut join: Join) -> Landing {
-    match join.wait_for(Option::is_some).await {
+    match join.landing.wait_for(Option::is_some).await {
         Ok(landing) => landing.clone().expect("it waited for that"),
         // The task vanished.
         Err(_) => Landing::Transient { retry_after: None },
@@ -190,7 +249,7 @@ async fn landed(mut join: Join) -> Landing {
 fn other(landing: &Landing) -> Refreshed {
     let (outcome, retry_after) = match landing {
         Landing::Renewed(_) => (Outcome::Renewed, None),
-        Landing::Refused(why, since) => (refused(*why, *since), None),
+        Landing::Refused { why, since, .. } => (refused(*why, *since), None),
         Landing::SignedOut => (Outcome::SignedOut, None),
         Landing::Foreign => (Outcome::Foreign, None),
         Landing::Misconfigured => (Outcome::Misconfigured, None),

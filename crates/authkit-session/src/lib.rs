@@ -26,6 +26,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod lineage;
+mod on_demand;
 mod payload;
 mod pkce;
 mod random;

@@ -3,6 +3,7 @@
 //! A plain table without clock, lock or I/O: time is passed in, and each event is one method.
 
 mod ended;
+mod newest;
 mod refused;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::{
     flight::{Landing, Pair},
     jwks::FetchFor,
     jwt::Unverified,
-    lineage::{Carriage, Life, PairId, RefusedFor},
+    lineage::{Carriage, Life, PairId, RefusedFor, RefusedSince},
     payload::{Answer, Payload},
     random,
     replica::{Claimed, News, SharedExchange},
@@ -29,13 +29,23 @@ pub(super) struct Flight {
     hash: TokenHash,
     /// Whose session it is, as far as the cookie says.
     subject: Option<String>,
-    /// The organization to stay in.
+    /// The organization to stay in, or to switch to.
     organization: Option<String>,
+    errand: Errand,
     plaintext: Zeroizing<Vec<u8>>,
     seal: Seal,
     landing: watch::Sender<Option<Landing>>,
     settled: Settled,
     task: Task,
+}
+
+/// What an exchange is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Errand {
+    /// The same session, with a new token.
+    Renew,
+    /// The same session, in this organization.
+    Switch(String),
 }
 
 /// Whether the table knows how the exchange ended.
@@ -51,13 +61,19 @@ impl Flight {
         token: RefreshToken,
         hash: TokenHash,
         sealed: &Sealed,
+        errand: Errand,
         landing: watch::Sender<Option<Landing>>,
     ) -> Self {
+        let organization = match &errand {
+            Errand::Renew => sealed.says.org_id.clone(),
+            Errand::Switch(organization) => Some(organization.clone()),
+        };
         Self {
             token,
             hash,
             subject: sealed.subject(),
-            organization: sealed.says.org_id.clone(),
+            organization,
+            errand,
             plaintext: sealed.opened.plaintext.clone(),
             seal: sealed.opened.seal,
             landing,
@@ -89,9 +105,15 @@ impl Flight {
     ) -> (Landing, Option<News>) {
         let refused = match self.ask_workos().await {
             Ok(body) => return self.tell(News::Renewed(body)),
-            Err(error) => match refusal(error.kind()) {
-                Some(why) => why,
-                None => return (failed(&error), None),
+            Err(error) => match (refusal(error.kind()), &self.errand) {
+                (Some(why), Errand::Switch(_)) if why.is_about_organization() => {
+                    // The session goes on where it is, so nothing is remembered of its token.
+                    let sign_in_at = error.authkit_redirect_url().map(Into::into);
+                    let since = RefusedSince::JustNow;
+                    return (Landing::Refused { why, since, sign_in_at }, None);
+                }
+                (Some(why), Errand::Renew | Errand::Switch(_)) => why,
+                (None, _) => return (failed(&error), None),
             },
         };
         let news = News::Refused(refused);
@@ -175,7 +197,7 @@ impl Flight {
     /// What WorkOS answered here, and what of it the others are to know.
     fn tell(&mut self, news: News) -> (Landing, Option<News>) {
         let landing = self.take(&news);
-        let for_others = matches!(landing, Landing::Renewed(_) | Landing::Refused(..));
+        let for_others = matches!(landing, Landing::Renewed(_) | Landing::Refused { .. });
         (landing, for_others.then_some(news))
     }
 
@@ -187,7 +209,7 @@ impl Flight {
                 let now = core.settings.clock().monotonic();
                 let since = core.table().lineages.refused(self.hash, *why, now);
                 self.settled = Settled::Yes;
-                Landing::Refused(*why, since)
+                Landing::Refused { why: *why, since, sign_in_at: None }
             }
         }
     }
@@ -294,7 +316,11 @@ fn refusal(kind: ErrorKind) -> Option<RefusedFor> {
         | ErrorKind::Unverified
         | ErrorKind::Claims
         | ErrorKind::Seal
-        | ErrorKind::TooLarge => None,
+        | ErrorKind::TooLarge
+        | ErrorKind::NoSession
+        | ErrorKind::SignedOut
+        | ErrorKind::TooSoon
+        | ErrorKind::HeadSent => None,
     }
 }
 
@@ -315,7 +341,11 @@ fn failed(error: &Error) -> Landing {
         | ErrorKind::Unverified
         | ErrorKind::Claims
         | ErrorKind::Seal
-        | ErrorKind::TooLarge => Landing::Transient { retry_after: error.retry_after() },
+        | ErrorKind::TooLarge
+        | ErrorKind::NoSession
+        | ErrorKind::SignedOut
+        | ErrorKind::TooSoon
+        | ErrorKind::HeadSent => Landing::Transient { retry_after: error.retry_after() },
     }
 }
 

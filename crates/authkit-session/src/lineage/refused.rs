@@ -10,6 +10,16 @@ pub(crate) enum RefusedFor {
     InteractionNeeded,
 }
 
+impl RefusedFor {
+    /// Whether another organization may be answered otherwise.
+    pub(crate) fn is_about_organization(self) -> bool {
+        match self {
+            Self::Grant => false,
+            Self::OrganizationGone | Self::InteractionNeeded => true,
+        }
+    }
+}
+
 /// How long ago a refusal was, or that it was not the first.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum RefusedSince {
@@ -49,6 +59,10 @@ impl Refused {
     pub(super) fn holds(self, now: Duration) -> Option<(RefusedFor, RefusedSince)> {
         let holds = self.times == Times::Twice || now.saturating_sub(self.at) < REFUSAL_HOLDS;
         holds.then(|| (self.why, self.since(now)))
+    }
+
+    pub(super) fn why(self) -> RefusedFor {
+        self.why
     }
 
     pub(super) fn since(self, now: Duration) -> RefusedSince {
