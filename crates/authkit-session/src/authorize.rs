@@ -1,10 +1,11 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use url::Url;
 
 /// Where a sign-in starts: the parameters of `GET /user_management/authorize`.
 ///
-/// Source: the "Get an authorization URL" page of the WorkOS API reference.
+/// Source: the "Get an authorization URL" page of the WorkOS API reference. Its [`Debug`] output names the parameters
+/// without their values, since addresses and invitation tokens are among them.
 ///
 /// # Examples
 ///
@@ -17,7 +18,7 @@ use url::Url;
 ///     .with_login_hint("alice@example.com");
 /// # let _ = request;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct AuthorizationRequest {
     parameters: Vec<(&'static str, String)>,
@@ -114,5 +115,15 @@ impl AuthorizationRequest {
         for (name, value) in &self.parameters {
             query.append_pair(name, value);
         }
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.parameters.iter().map(|(name, _)| name).collect();
+        f.debug_struct("AuthorizationRequest")
+            .field("selector", &self.selector)
+            .field("parameters", &names)
+            .finish()
     }
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -145,10 +145,13 @@ impl Client {
         deadline: Duration,
     ) -> Result<Bytes, Error> {
         let body = serde_json::to_vec(body).expect("these bodies have string keys only");
+        let mut key = HeaderValue::try_from(format!("Bearer {}", self.api_key.expose()))
+            .expect("the key was checked to be visible ASCII");
+        key.set_sensitive(true);
         let request = Request::builder()
             .method(Method::POST)
             .uri(endpoint(&self.base, path).as_str())
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.api_key.expose()))
+            .header(header::AUTHORIZATION, key)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(Bytes::from(body)), deadline).await

@@ -174,7 +174,10 @@ impl CookieRules {
         if let (Scope::Session, Some(domain)) = (scope, &self.domain) {
             cookie = cookie.domain(domain.as_ref());
         }
-        HeaderValue::from_str(&cookie.build().to_string()).ok()
+        let mut field = HeaderValue::from_str(&cookie.build().to_string()).ok()?;
+        // Out of `Debug` texts, and out of HPACK's and QPACK's tables (RFC 7541 section 7.1.3).
+        field.set_sensitive(true);
+        Some(field)
     }
 }
 
