@@ -1,13 +1,20 @@
 //! Behaviour through the public API, one behaviour a module.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod challenge;
 mod cookie_reading;
 mod cookie_writing;
+mod debug_texts;
+mod first_run;
 mod large_sessions;
+mod official_emulator;
 mod password_rollout;
 mod peers_seal;
 mod refresh_in_line;
+mod secrets;
 mod side_by_side;
 mod sign_out;
+mod stacks;
 mod start_session;
 mod tampering;

@@ -12,6 +12,8 @@ use tracing::{
     subscriber::DefaultGuard,
 };
 
+use crate::logs::listen;
+
 /// Collects the events of this thread at `INFO` and above, until it is dropped.
 ///
 /// A test on tokio's single-threaded runtime is one thread.
@@ -25,7 +27,7 @@ impl Events {
     /// Listens from now on.
     pub fn listen() -> Self {
         let told = Arc::default();
-        let guard = tracing::subscriber::set_default(Listener(Arc::clone(&told)));
+        let guard = listen(Listener(Arc::clone(&told)));
         Self { told, _guard: guard }
     }
 

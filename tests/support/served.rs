@@ -1,6 +1,6 @@
 //! Servers of tests: on a port of their own, until they are dropped.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::body::Body;
 use http::{Request, Response};
@@ -103,4 +103,11 @@ impl Drop for Served {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A port for a program that cannot say which one it took. It is free now, and may be taken a moment later.
+pub(crate) fn free_port() -> u16 {
+    let listener =
+        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
 }

@@ -1,6 +1,5 @@
 use std::{
     io::{self, BufRead, BufReader, Read},
-    net::{Ipv4Addr, TcpListener},
     process::{Child, ChildStdin, Command, Stdio},
     thread,
     time::Duration,
@@ -9,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{installed, node, scripts, spawn};
+use crate::served::free_port;
 
 /// WorkOS's own emulator, on a loopback port of its own; it ends when this is dropped.
 ///
@@ -112,11 +112,6 @@ impl Drop for OfficialEmulator {
         drop(self.lifeline.take());
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 #[cfg(test)]

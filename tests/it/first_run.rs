@@ -1,0 +1,110 @@
+//! `cargo run -p axum-app` where nothing is set up: it starts, and signs users in and keeps them signed in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header::SET_COOKIE};
+use serde_json::{Value, json};
+use support::{Answer, Browser, Program};
+use tokio::time::sleep;
+
+/// Goes to the dashboard by way of the emulator's pages.
+async fn signed_in(app: &Program, email: &str) -> Browser {
+    let browser = Browser::new();
+    let page = browser.open(&app.url("/dashboard")).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/user_management/authorize"));
+
+    let mut answer = browser.press(&page, email).await;
+    if answer.status == StatusCode::OK {
+        // Whoever belongs to several organizations chooses one.
+        answer = browser.press(&answer, "Acme Corp").await;
+    }
+    let page = browser.open(browser.target(&answer).as_str()).await;
+    assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, app.url("/dashboard").as_str()));
+    assert!(page.text().contains(email), "{}", page.text());
+    browser
+}
+
+/// Whether nothing but the session was set, and that once.
+fn sets_one_session(answer: &Answer) -> bool {
+    answer.set_cookies("wos_session").len() == 1
+        && answer.headers.get_all(SET_COOKIE).iter().count() == 1
+}
+
+#[tokio::test]
+async fn it_serves_everybody_what_is_for_everybody() {
+    let app = Program::start(&[]);
+    let browser = Browser::new();
+    let health = browser.fetch(Method::GET, &app.url("/healthz"), "").await;
+    assert_eq!((health.status, health.text().as_str()), (StatusCode::OK, "ok"));
+    let home = browser.navigate(&app.url("/")).await;
+    assert_eq!(home.status, StatusCode::OK);
+    assert!(home.text().contains("Sign in"));
+    let me = browser.fetch(Method::GET, &app.url("/api/me"), "").await;
+    assert_eq!(me.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(me.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn a_user_signs_in_on_the_emulators_page_and_out_again() {
+    let app = Program::start(&[]);
+    let browser = signed_in(&app, "alice@acme.test").await;
+
+    let admin = browser.navigate(&app.url("/admin")).await;
+    assert_eq!(admin.status, StatusCode::OK, "alice is an admin");
+    let me = browser.fetch(Method::GET, &app.url("/api/me"), "").await.json();
+    assert_eq!(me["user"]["email"], "alice@acme.test");
+    assert_eq!(me["user"]["last_name"], "Ångström");
+    assert_eq!(me["organization_id"], "org_01ACME0000000000000000000");
+    assert_eq!((&me["role"], &me["roles"]), (&json!("admin"), &json!(["admin"])));
+    assert_eq!(me["entitlements"], json!(["audit-logs", "sso"]));
+    assert_eq!(me["impersonator"], Value::Null);
+    assert!(me["permissions"].as_array().unwrap().contains(&json!("audit:read")), "{me}");
+    assert!(me["session_id"].as_str().unwrap().starts_with("session_"), "{me}");
+    assert!(me["expires_at"].is_u64(), "{me}");
+
+    let dashboard = browser.navigate(&app.url("/dashboard")).await;
+    let answer = browser.press(&dashboard, "Sign out").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let home = browser.open(browser.target(&answer).as_str()).await;
+    assert_eq!((home.status, home.url.as_str()), (StatusCode::OK, app.url("/").as_str()));
+    assert_eq!(browser.cookie("wos_session"), None);
+    let again = browser.open(&app.url("/dashboard")).await;
+    assert_eq!(again.url.path(), "/user_management/authorize", "the sign-in page");
+}
+
+#[tokio::test]
+async fn a_role_keeps_others_out() {
+    let app = Program::start(&[]);
+    let browser = signed_in(&app, "bob@acme.test").await;
+    let admin = browser.navigate(&app.url("/admin")).await;
+    assert_eq!(admin.status, StatusCode::FORBIDDEN);
+    assert_eq!(admin.header("location"), "");
+}
+
+/// The clock is the machine's here, so this test does wait.
+#[tokio::test]
+async fn rf_01_rf_02_a_session_outlives_its_token() {
+    let app = Program::start(&[("EMULATOR_TOKEN_TTL", "5")]);
+    let (reader, writer) =
+        (signed_in(&app, "alice@acme.test").await, signed_in(&app, "bob@acme.test").await);
+    let before = (reader.cookie("wos_session"), writer.cookie("wos_session"));
+    sleep(Duration::from_secs(6)).await;
+
+    let page = reader.navigate(&app.url("/dashboard")).await;
+    assert_eq!(page.status, StatusCode::OK, "no redirect");
+    assert!(page.text().contains("alice@acme.test"));
+    assert!(sets_one_session(&page), "{:?}", page.headers);
+
+    let body: Bytes =
+        (0..10 << 20).map(|n: u32| n.to_le_bytes()[(n % 4) as usize]).collect::<Vec<_>>().into();
+    let echo = writer.fetch(Method::POST, &app.url("/api/echo"), body.clone()).await;
+    assert_eq!(echo.status, StatusCode::OK);
+    assert!(echo.body == body, "{} bytes of {} came back", echo.body.len(), body.len());
+    assert!(sets_one_session(&echo), "{:?}", echo.headers);
+
+    let after = (reader.cookie("wos_session"), writer.cookie("wos_session"));
+    assert!(before.0 != after.0 && before.1 != after.1, "both are renewed");
+    let me = writer.fetch(Method::GET, &app.url("/api/me"), "").await;
+    assert_eq!((me.status, &me.json()["user"]["email"]), (StatusCode::OK, &json!("bob@acme.test")));
+}

@@ -1,0 +1,106 @@
+//! The example program against WorkOS's own emulator, told about it by environment variables alone.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use support::{Answer, Browser, PASSWORD, Program, peers::OfficialEmulator};
+use tokio::time::{sleep, timeout};
+
+fn started(emulator: &OfficialEmulator) -> Program {
+    let issuer = emulator.base_url().replace("127.0.0.1", "localhost");
+    Program::start_where(|port| {
+        vec![
+            ("WORKOS_CLIENT_ID", "client_of_the_example".to_owned()),
+            ("WORKOS_API_KEY", OfficialEmulator::API_KEY.to_owned()),
+            ("WORKOS_REDIRECT_URI", format!("http://localhost:{port}/callback")),
+            ("WORKOS_COOKIE_PASSWORD", PASSWORD.to_owned()),
+            ("WORKOS_BASE_URL", emulator.base_url().to_owned()),
+            ("WORKOS_ISSUER", issuer.clone()),
+        ]
+    })
+}
+
+/// The emulator has no page: it sends its first user back at once.
+async fn signed_in(app: &Program) -> (Browser, Answer) {
+    let browser = Browser::new();
+    let page = browser.open(&app.url("/dashboard")).await;
+    assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, app.url("/dashboard").as_str()));
+    (browser, page)
+}
+
+async fn me(browser: &Browser, app: &Program) -> Answer {
+    let me = browser.fetch(Method::GET, &app.url("/api/me"), "").await;
+    assert_eq!(me.status, StatusCode::OK);
+    me
+}
+
+/// The ids of the user's sessions, as the emulator lists them.
+async fn sessions(emulator: &OfficialEmulator, user: &Value) -> Vec<String> {
+    let user_id = user["id"].as_str().unwrap();
+    let url = format!("{}/user_management/users/{user_id}/sessions", emulator.base_url());
+    let request = reqwest::Client::new().get(url).bearer_auth(OfficialEmulator::API_KEY);
+    let list: Value = request.send().await.unwrap().json().await.unwrap();
+    let ids = list["data"].as_array().unwrap().iter().map(|session| session["id"].as_str());
+    ids.map(|id| id.unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn it_signs_in_says_who_that_is_and_signs_out() {
+    let emulator = OfficialEmulator::start();
+    let app = started(&emulator);
+    let (browser, page) = signed_in(&app).await;
+    assert!(page.set_cookies("wos_session").is_empty(), "a new session is left alone");
+    let answer = me(&browser, &app).await;
+    let me = answer.json();
+    let user = &me["user"];
+    assert_eq!(user["email"], OfficialEmulator::USER.0);
+    assert_eq!((&user["first_name"], &user["last_name"]), (&json!("Alice"), &json!("Ångström")));
+    assert_eq!(user["email_verified"], true);
+    assert_eq!(sessions(&emulator, user).await, [me["session_id"].as_str().unwrap()]);
+    for absent in ["organization_id", "role", "impersonator"] {
+        assert_eq!(me.get(absent), Some(&Value::Null), "{absent}");
+    }
+    for empty in ["roles", "permissions", "entitlements", "feature_flags"] {
+        assert_eq!(me[empty], json!([]), "{empty}");
+    }
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let left = me["expires_at"].as_u64().unwrap() - now;
+    assert!((3590..=3600).contains(&left), "{left}");
+
+    let goodbye = browser.press(&page, "Sign out").await;
+    assert_eq!(goodbye.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.cookie("wos_session"), None);
+    let revoked = async {
+        while !sessions(&emulator, user).await.is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), revoked).await.expect("the program revokes the session itself");
+    let target = browser.target(&goodbye);
+    assert!(target.as_str().starts_with(emulator.base_url()), "{target}");
+    let home = browser.open(target.as_str()).await;
+    assert_eq!((home.status, home.url.as_str()), (StatusCode::OK, app.url("/").as_str()));
+}
+
+#[tokio::test]
+async fn it_refreshes_a_session_that_is_nearly_over() {
+    let left = Duration::from_secs(40);
+    let emulator = OfficialEmulator::start_behind(OfficialEmulator::TOKEN_LIFETIME - left);
+    let app = started(&emulator);
+
+    let (browser, page) = signed_in(&app).await;
+    assert_eq!(page.set_cookies("wos_session").len(), 1, "the first page refreshes");
+    let answer = me(&browser, &app).await;
+    assert!(
+        answer.set_cookies("wos_session").is_empty(),
+        "what is that new is not refreshed again"
+    );
+    let me = answer.json();
+    let sessions = sessions(&emulator, &me["user"]).await;
+    assert_eq!(sessions.len(), 2, "this emulator begins a session with each refresh");
+    assert_eq!(sessions.last().unwrap(), me["session_id"].as_str().unwrap());
+
+    let echo = browser.fetch(Method::POST, &app.url("/api/echo"), "what was sent").await;
+    assert_eq!((echo.status, echo.text().as_str()), (StatusCode::OK, "what was sent"));
+}

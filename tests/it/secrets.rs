@@ -1,0 +1,340 @@
+//! No token, sealed value, code, verifier, password or address is logged, or answered to anybody but its owner.
+
+use std::{sync::Mutex, time::Duration};
+
+use authkit_emulator::{Endpoint, Fault, TestSession, seal};
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require, Session};
+use axum::{
+    Router,
+    routing::{any, get},
+};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use serde_json::json;
+use support::{Answer, Browser, Harness, Logs, PASSWORD, Running, Secrets, Wiretap};
+use url::Url;
+
+fn app(authkit: &AuthKit) -> Router {
+    let whose = async |session: Session| session.user_id().to_owned();
+    let perhaps = async |session: Option<Session>| {
+        session.map(|session| session.user_id().to_owned()).unwrap_or_default()
+    };
+    let optional =
+        Router::new().route("/optional", any(perhaps)).route_layer(AuthKitLayer::optional(authkit));
+    Router::new()
+        .route("/page", any(whose))
+        .route("/guarded", get(whose).route_layer(Require::role("nobody")))
+        .route_layer(AuthKitLayer::new(authkit))
+        .route("/unlayered", any(whose))
+        .merge(optional)
+        .merge(Endpoints::new(authkit))
+}
+
+/// A service with a tapped line to WorkOS, and everything that it answers.
+struct Watched {
+    running: Running,
+    wire: Wiretap,
+    answers: Mutex<Vec<Answer>>,
+    secrets: Mutex<Secrets>,
+}
+
+impl Watched {
+    async fn start() -> Self {
+        let wire = Wiretap::start().await;
+        let harness =
+            Harness::with(|emulator| emulator, |config| config.with_base_url(wire.url())).await;
+        wire.leads_to(harness.emulator.url());
+        let app = app(&harness.authkit);
+        let watched = Self {
+            running: harness.serve(app),
+            wire,
+            answers: Mutex::default(),
+            secrets: Mutex::default(),
+        };
+        watched.keep_secret("cookie password", PASSWORD);
+        watched.keep_secret("upstream's words", UPSTREAM);
+        watched
+    }
+
+    fn keep_secret(&self, kind: &'static str, secret: &str) {
+        self.secrets.lock().unwrap().add(kind, secret);
+    }
+
+    /// Remembers what the service answered, and the values of its cookies.
+    fn note(&self, answer: Answer) {
+        if !answer.url.as_str().starts_with(&self.running.url("/")) {
+            return;
+        }
+        for (_, value) in cookies(&answer) {
+            self.keep_secret("cookie", &value);
+        }
+        self.answers.lock().unwrap().push(answer);
+    }
+
+    async fn open(&self, browser: &Browser, path: &str) -> StatusCode {
+        let mut url = self.running.url(path);
+        loop {
+            let answer = browser.navigate(&url).await;
+            let (status, next) = (answer.status, browser.target(&answer));
+            self.note(answer);
+            if !status.is_redirection() {
+                return status;
+            }
+            url = next.into();
+        }
+    }
+
+    async fn navigate(&self, browser: &Browser, path: &str) -> StatusCode {
+        let answer = browser.navigate(&self.running.url(path)).await;
+        let status = answer.status;
+        self.note(answer);
+        status
+    }
+
+    async fn fetch(&self, browser: &Browser, path: &str) -> StatusCode {
+        let answer = browser.fetch(Method::GET, &self.running.url(path), "").await;
+        let status = answer.status;
+        self.note(answer);
+        status
+    }
+
+    fn holding(&self, session: &TestSession) -> Browser {
+        let browser = self.running.holding(session);
+        self.keep_secret("access_token", session.access_token());
+        self.keep_secret("refresh_token", session.refresh_token());
+        self.keep_secret("email", session.payload()["user"]["email"].as_str().unwrap());
+        self.keep_secret("cookie", &browser.cookie("wos_session").unwrap());
+        browser
+    }
+
+    fn expired(&self) -> Browser {
+        self.holding(&self.running.emulator.session("bob@acme.test").expired())
+    }
+
+    async fn nobody_can_be_told_without_keys(&self) {
+        self.running.emulator.fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Jwks));
+        let browser = self.holding(&self.running.emulator.session("alice@acme.test"));
+        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::SERVICE_UNAVAILABLE);
+        self.running.advance(Duration::from_secs(60));
+    }
+
+    async fn nobody_is_signed_in(&self) {
+        for garbage in [None, Some("a-garbage-cookie-of-somebody-who-tries")] {
+            let browser = Browser::new();
+            if let Some(garbage) = garbage {
+                browser.keep(&self.running.url("/"), "wos_session", garbage);
+                self.keep_secret("cookie", garbage);
+            }
+            assert_eq!(self.navigate(&browser, "/page").await, StatusCode::FOUND);
+            assert_eq!(self.fetch(&browser, "/page").await, StatusCode::UNAUTHORIZED);
+            assert_eq!(self.fetch(&browser, "/optional").await, StatusCode::OK);
+            assert_eq!(self.fetch(&browser, "/unlayered").await, StatusCode::INTERNAL_SERVER_ERROR);
+        }
+    }
+
+    /// Returns the browser of the user, whose session was refreshed.
+    async fn somebody_signs_in_and_stays(&self) -> Browser {
+        let browser = Browser::new();
+        assert_eq!(self.open(&browser, "/page").await, StatusCode::OK);
+        self.running.advance(Duration::from_secs(400));
+        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::OK);
+        assert_eq!(self.running.emulator.exchanges(), 1);
+        assert_eq!(self.navigate(&browser, "/guarded").await, StatusCode::FORBIDDEN);
+        let url = self.running.url("/page");
+        let from_afar = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+        let answer = browser.send(Method::POST, &url, from_afar, Bytes::new()).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        self.note(answer);
+        browser
+    }
+
+    async fn sessions_are_not_what_they_should_be(&self) {
+        let emulator = &self.running.emulator;
+        let session =
+            emulator.session("bob@acme.test").impersonated_by(IMPERSONATOR.0, Some(IMPERSONATOR.1));
+        self.keep_secret("email", IMPERSONATOR.0);
+        self.keep_secret("reason", IMPERSONATOR.1);
+        assert_eq!(self.fetch(&self.holding(&session), "/page").await, StatusCode::OK);
+
+        let third_party = emulator.session("bob@acme.test").claim("scope", "openid");
+        assert_eq!(
+            self.fetch(&self.holding(&third_party), "/page").await,
+            StatusCode::UNAUTHORIZED
+        );
+
+        let mut payload = emulator.session("bob@acme.test").payload();
+        payload["user"]["id"] = json!("user_somebody_else");
+        let browser = Browser::new();
+        browser.keep(&self.running.url("/"), "wos_session", &seal(&payload, PASSWORD));
+        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::UNAUTHORIZED);
+    }
+
+    async fn refreshes_fail(&self) {
+        let says = |status, error: &str| {
+            let body = json!({ "error": error, "code": error, "error_description": UPSTREAM, "message": UPSTREAM });
+            Fault::status(status).header("content-type", "application/json").body(body.to_string())
+        };
+        let unverified = json!({
+            "access_token": "not.a.token.that.anybody.can.verify", "refresh_token": "not-a-refresh-token-either",
+            "user": { "id": UPSTREAM },
+        });
+        let once = [
+            says(400, "invalid_grant"),
+            says(403, "sso_required"),
+            says(400, "organization_not_found"),
+            says(401, "invalid_client"),
+            says(418, "something_new"),
+            Fault::html(),
+            Fault::status(200).body(format!("<p>{UPSTREAM}")),
+            Fault::status(200)
+                .header("content-type", "application/json")
+                .body(unverified.to_string()),
+            Fault::truncated(),
+            Fault::reset_after(),
+            Fault::clock_ahead(Duration::from_secs(7200)),
+        ];
+        for fault in once {
+            self.running.emulator.fault(fault);
+            let browser = self.expired();
+            self.fetch(&browser, "/page").await;
+            self.navigate(&browser, "/page").await;
+            self.fetch(&browser, "/optional").await;
+            self.running.advance(Duration::from_secs(61));
+            self.navigate(&browser, "/page").await;
+        }
+        self.running.emulator.fault(says(500, "server_error").until_cleared());
+        let browser = self.expired();
+        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::SERVICE_UNAVAILABLE);
+        self.running.emulator.clear_faults();
+        // The exchange is given up, and so is the mistrust in WorkOS.
+        self.running.advance(Duration::from_secs(60));
+        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
+    }
+
+    async fn sign_ins_fail(&self) {
+        let browser = Browser::new();
+        let stolen = "a-code-that-belongs-to-somebody-else";
+        self.keep_secret("code", stolen);
+        for path in [
+            format!("/callback?code={stolen}&state=a-state-that-nobody-has-sealed"),
+            format!("/callback?code={stolen}&code={stolen}"),
+            format!("/callback?error=access_denied&error_description={UPSTREAM}"),
+            format!("/callback?code={stolen}"),
+        ] {
+            self.navigate(&browser, &path).await;
+        }
+
+        // The emulator's refusal repeats the code.
+        let login = browser.navigate(&self.running.url("/login")).await;
+        let state = parameter(&browser.target(&login), "state");
+        self.note(login);
+        let wrong = format!("/callback?code={stolen}&state={state}");
+        assert_eq!(self.navigate(&browser, &wrong).await, StatusCode::BAD_REQUEST);
+
+        self.running.emulator.fault(Fault::status(503).body(UPSTREAM));
+        assert_eq!(self.open(&Browser::new(), "/page").await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    async fn signs_out(&self, browser: &Browser) {
+        let replay = Browser::new();
+        replay.keep(&self.running.url("/"), "wos_session", &browser.cookie("wos_session").unwrap());
+        self.running.emulator.fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Revoke));
+        let answer = browser.submit(&self.running.url("/logout"), &[]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        self.note(answer);
+        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
+        assert_eq!(self.fetch(&replay, "/page").await, StatusCode::UNAUTHORIZED);
+    }
+
+    fn secrets(&self) -> Secrets {
+        let mut secrets = self.secrets.lock().unwrap().clone();
+        secrets.add_all(self.wire.secrets());
+        secrets
+    }
+}
+
+/// The cookies that an answer sets.
+fn cookies(answer: &Answer) -> Vec<(String, String)> {
+    let fields = answer.headers.get_all(header::SET_COOKIE).iter();
+    let pairs = fields.map(|field| field.to_str().unwrap().split(';').next().unwrap());
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn parameter(url: &Url, name: &str) -> String {
+    url.query_pairs().find(|(known, _)| known == name).expect("it is there").1.into_owned()
+}
+
+#[tokio::test]
+async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
+    let logs = Logs::collect();
+    let watched = Watched::start().await;
+    watched.nobody_can_be_told_without_keys().await;
+    watched.nobody_is_signed_in().await;
+    let browser = watched.somebody_signs_in_and_stays().await;
+    watched.sessions_are_not_what_they_should_be().await;
+    watched.refreshes_fail().await;
+    watched.sign_ins_fail().await;
+    watched.signs_out(&browser).await;
+
+    let secrets = watched.secrets();
+    for kind in SOUGHT {
+        assert!(secrets.has(kind), "no {kind} was there to be found");
+    }
+    let logs = logs.text();
+    for told in TOLD {
+        assert!(logs.contains(told), "nobody said `{told}`: {logs}");
+    }
+    for line in logs.lines() {
+        assert!(secrets.within(line).is_empty(), "{:?} in the log: {line}", secrets.within(line));
+    }
+
+    let in_the_open = secrets.without("cookie");
+    for answer in watched.answers.lock().unwrap().iter() {
+        let asked = format!("{} {:?}", answer.url, answer.headers);
+        assert!(secrets.within(&answer.text()).is_empty(), "{asked}: {}", answer.text());
+        for (name, value) in &answer.headers {
+            let value = value.to_str().unwrap();
+            let sought = if name == header::SET_COOKIE { &in_the_open } else { &secrets };
+            assert!(
+                sought.within(value).is_empty(),
+                "{asked}: {:?} in {name}",
+                sought.within(value)
+            );
+        }
+    }
+}
+
+/// What could be found.
+const SOUGHT: [&str; 10] = [
+    "access_token",
+    "refresh_token",
+    "code",
+    "code_verifier",
+    "client_secret",
+    "email",
+    "reason",
+    "cookie",
+    "cookie password",
+    "upstream's words",
+];
+
+/// What has to be in the log, so that nothing else in it means something.
+const TOLD: [&str; 10] = [
+    "session refused",
+    "session refreshed",
+    "session not refreshed",
+    "signing keys cannot be fetched",
+    "WorkOS refused our API key",
+    "WorkOS rejected a refresh",
+    "denied: a guard's condition is not met",
+    "denied: sent by another site",
+    "the code could not be exchanged",
+    "signed out",
+];
+
+const IMPERSONATOR: (&str, &str) = ("support@acme.test", "ticket 4711 about a private matter");
+/// What WorkOS, or whoever answers in its place, says in prose.
+const UPSTREAM: &str = "words-of-upstream-that-are-for-nobody-here";

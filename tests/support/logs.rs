@@ -1,0 +1,72 @@
+//! All that is logged, as an operator would read it.
+
+use std::{
+    io,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use tracing::{
+    Dispatch, Level, Subscriber,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Collects the lines that this thread logs, of every crate and at every level, until it is dropped.
+///
+/// A test on tokio's single-threaded runtime is one thread.
+#[derive(Debug)]
+pub struct Logs {
+    page: Page,
+    _guard: DefaultGuard,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    /// Collects from now on.
+    pub fn collect() -> Self {
+        let page = Page::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer({
+                let page = page.clone();
+                move || page.clone()
+            })
+            .finish();
+        Self { page, _guard: listen(subscriber) }
+    }
+
+    /// What was logged so far.
+    ///
+    /// # Panics
+    ///
+    /// If a test panicked while it logged something.
+    pub fn text(&self) -> String {
+        let page = self.page.0.lock().expect("logging does not panic");
+        String::from_utf8_lossy(&page).into_owned()
+    }
+}
+
+/// Gives what this thread logs to `subscriber`, until the guard is dropped.
+pub(crate) fn listen(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+    LazyLock::force(&SECOND);
+    tracing::subscriber::set_default(subscriber)
+}
+
+/// While a process has one subscriber, tracing asks only the thread that comes by an event first whether anybody wants
+/// it, and remembers that: the thread of another test would silence the event. With two it asks each subscriber.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
+impl io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("logging does not panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
