@@ -14,11 +14,12 @@ use http::{Response, request::Parts};
 use crate::{
     denial::{Caller, Cause, Denial, Mistake},
     endpoints::Endpoints,
+    principal::Principal,
     require::answer_without_layer,
     session::{Found, Session},
 };
 
-/// Why an extractor has no [`Session`] to give: the answer that the layer outside gives, or 500 without one.
+/// Why an extractor has no [`Session`] or [`Principal`] to give: the answer that the layer outside gives, or 500 without one.
 pub struct SessionRejection {
     response: Box<Response<Bytes>>,
 }
@@ -56,6 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
         let response = match Found::by(&parts.extensions) {
             Found::Session(session) => return Ok(session.clone()),
+            Found::Bearer(bearer) => bearer.slot().deny(&Cause::NotByBearer, caller(parts)),
             Found::Nobody(absence) => absence.deny(caller(parts)),
             Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
         };
@@ -73,17 +75,43 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     ) -> Result<Option<Self>, SessionRejection> {
         let response = match Found::by(&parts.extensions) {
             Found::Session(session) => return Ok(Some(session.clone())),
-            Found::Nobody(absence) => match absence.cause() {
-                Cause::Challenge { .. } => return Ok(None),
-                Cause::SignInAgain { .. }
-                | Cause::Forbidden
-                | Cause::Unavailable { .. }
-                | Cause::CrossOrigin(_)
-                | Cause::Misconfigured(_) => absence.deny(caller(parts)),
-            },
+            Found::Bearer(bearer) => bearer.slot().deny(&Cause::NotByBearer, caller(parts)),
+            Found::Nobody(absence) if absence.is_nobody() => return Ok(None),
+            Found::Nobody(absence) => absence.deny(caller(parts)),
             Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
         };
         Err(SessionRejection { response })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Principal {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        let response = match Found::by(&parts.extensions) {
+            Found::Session(session) => return Ok(Self::Session(session.clone())),
+            Found::Bearer(bearer) => return Ok(Self::Bearer(bearer.clone())),
+            Found::Nobody(absence) => absence.deny(caller(parts)),
+            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
+        };
+        Err(SessionRejection { response })
+    }
+}
+
+/// `None` says that nobody is signed in, by cookie or by token. That it cannot be told now is a rejection.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Option<Self>, SessionRejection> {
+        match Found::by(&parts.extensions) {
+            Found::Nobody(absence) if absence.is_nobody() => Ok(None),
+            Found::Session(_) | Found::Bearer(_) | Found::Nobody(_) | Found::Nothing => {
+                <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
+            }
+        }
     }
 }
 

@@ -7,13 +7,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use authkit_session::Waiting;
 use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
+    bearer::Waiting,
     body::ResponseBody,
     gate::{Gate, Outgoing},
 };

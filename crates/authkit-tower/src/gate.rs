@@ -2,15 +2,18 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use authkit_session::{Admission, Decision, Policy, Refusal, Waiting};
+use authkit_session::{Admission, BearerTokens, Decision, Policy, Refusal, VerifiedToken};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::{
     authkit::AuthKit,
+    bearer::{self, Bearer, Outcome, Waiting},
     cookie,
-    denial::{Caller, Cause, Denial, Mistake, answer, is_native_grpc, is_preflight},
-    head::{self, Caching},
+    denial::{
+        Caller, Cause, ClientKind, Denial, Mistake, Scheme, answer, is_native_grpc, is_preflight,
+    },
+    head::{self, Caching, Varies},
     origin::{self, CrossOrigin},
     session::{Absence, Cookies, Found, Session, Slot},
     uri,
@@ -22,6 +25,8 @@ pub(crate) struct Gate {
     authkit: AuthKit,
     presence: Presence,
     pub(crate) max_token_age: Option<Duration>,
+    /// Where this layer takes bearer tokens.
+    pub(crate) bearer: Option<BearerTokens>,
     pub(crate) trusted_origins: Vec<String>,
     pub(crate) preflight: Preflight,
     pub(crate) shared_caching: SharedCaching,
@@ -92,6 +97,7 @@ impl Gate {
             authkit,
             presence,
             max_token_age: None,
+            bearer: None,
             trusted_origins: Vec::new(),
             preflight: Preflight::Outside,
             shared_caching: SharedCaching::OnlyOnRequest,
@@ -113,8 +119,7 @@ impl Gate {
 
     /// What can be told without looking at the cookie's contents.
     fn enter_first<B>(self: &Arc<Self>, request: &mut Request<B>) -> Option<Settled> {
-        request.extensions_mut().remove::<Session>();
-        request.extensions_mut().remove::<Absence>();
+        Found::forget(request.extensions_mut());
 
         let path = uri::original(request.uri(), request.extensions()).path();
         if self.authkit.site().endpoint(path).is_some() {
@@ -127,8 +132,13 @@ impl Gate {
         if self.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
         {
             let slot = Slot::new(Arc::clone(self), Cookies::None);
-            request.extensions_mut().insert(Absence::new(Cause::NOBODY, Arc::clone(&slot)));
+            let absence = Absence::new(Cause::NOBODY, Arc::clone(&slot));
+            Found::replace(request.extensions_mut(), absence);
             return Some(Ok(Outgoing(Some(slot))));
+        }
+        if self.token(request.headers()).is_some() {
+            // No browser adds a token by itself, so nobody can have made it send one.
+            return None;
         }
         let from = self.check_origin(request.method(), request.headers()).err()?;
         Some(Err(self.deny(&Cause::CrossOrigin(from), Caller::of(request))))
@@ -136,27 +146,90 @@ impl Gate {
 
     /// The same for a request that a layer of the same handle let through: its session counts, our requirement too.
     fn enter_inside<B>(&self, request: &Request<B>) -> Option<Settled> {
-        match (Found::by(request.extensions()), self.presence) {
-            (Found::Session(session), _) => self.is_fresh(session).then_some(Ok(Outgoing(None))),
-            (Found::Nobody(absence), Presence::Required) => {
+        let pass = Some(Ok(Outgoing(None)));
+        let found = Found::by(request.extensions());
+        match (found, self.token(request.headers()), self.presence) {
+            (Found::Bearer(bearer), Some(_), _) if self.is_fresh(bearer) => pass,
+            // Whatever the layer outside made of it: here the token counts alone.
+            (_, Some(_), _) => None,
+            (Found::Session(session), None, _) => self.is_fresh(session).then_some(pass).flatten(),
+            (Found::Bearer(_), None, Presence::Required) => {
+                Some(Err(self.deny(&Cause::NOBODY, Caller::of(request))))
+            }
+            (Found::Nobody(absence), None, Presence::Required) => {
                 Some(Err(self.deny(absence.cause(), Caller::of(request))))
             }
-            (Found::Nobody(_), Presence::Optional) => Some(Ok(Outgoing(None))),
-            (Found::Nothing, _) => None,
+            (Found::Bearer(_) | Found::Nobody(_), None, Presence::Optional) => pass,
+            (Found::Nothing, None, _) => None,
         }
     }
 
     fn authenticate<B>(self: &Arc<Self>, request: &mut Request<B>) -> Entry {
         let policy = self.policy(request.headers());
-        match self.authkit.authenticator().authenticate(request.headers(), &policy) {
-            Decision::Admit(admission) => Entry::Settled(self.settle(Ok(admission), request)),
-            Decision::Wait(waiting) => Entry::Wait(waiting),
-            Decision::Refuse(refusal) => Entry::Settled(self.settle(Err(refusal), request)),
+        let settled =
+            if let (Some(bearer), Some(token)) = (&self.bearer, bearer::token(request.headers())) {
+                match bearer.authenticate(token, &policy) {
+                    Decision::Admit(token) => Outcome::Bearer(Ok(token)),
+                    Decision::Refuse(refusal) => Outcome::Bearer(Err(refusal)),
+                    Decision::Wait(waiting) => return Entry::Wait(Waiting::Bearer(waiting)),
+                }
+            } else {
+                match self.authkit.authenticator().authenticate(request.headers(), &policy) {
+                    Decision::Admit(admission) => Outcome::Session(Ok(admission)),
+                    Decision::Refuse(refusal) => Outcome::Session(Err(refusal)),
+                    Decision::Wait(waiting) => return Entry::Wait(Waiting::Session(waiting)),
+                }
+            };
+        Entry::Settled(self.settle(settled, request))
+    }
+
+    /// The token that decides about a request alone, where this layer takes any.
+    fn token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        self.bearer.as_ref().and_then(|_| bearer::token(headers))
+    }
+
+    /// Carries out what was decided, at once or after waiting.
+    pub(crate) fn settle<B>(
+        self: &Arc<Self>,
+        outcome: Outcome,
+        request: &mut Request<B>,
+    ) -> Settled {
+        match outcome {
+            Outcome::Session(outcome) => self.settle_session(outcome, request),
+            Outcome::Bearer(outcome) => self.settle_bearer(outcome, request),
         }
     }
 
-    /// Carries out what was decided, at once or after waiting. Cookies are left to a layer outside, if there is one.
-    pub(crate) fn settle<B>(
+    fn settle_bearer<B>(
+        self: &Arc<Self>,
+        outcome: Result<Arc<VerifiedToken>, Refusal>,
+        request: &mut Request<B>,
+    ) -> Settled {
+        match outcome {
+            Ok(token) => {
+                let slot = Slot::new(Arc::clone(self), Cookies::NoneForBearer);
+                let bearer = Bearer::new(token, Arc::clone(&slot));
+                Found::replace(request.extensions_mut(), bearer);
+                Ok(Outgoing(Some(slot)))
+            }
+            Err(refusal) => {
+                let caller = Caller::of(request);
+                let cause = Cause::of(&refusal, caller.client);
+                match self.presence {
+                    Presence::Required => Err(self.deny(&cause, caller)),
+                    Presence::Optional => {
+                        let slot = Slot::new(Arc::clone(self), Cookies::None);
+                        let absence = Absence::new(cause, Arc::clone(&slot));
+                        Found::replace(request.extensions_mut(), absence);
+                        Ok(Outgoing(Some(slot)))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cookies are left to a layer outside, if there is one.
+    fn settle_session<B>(
         self: &Arc<Self>,
         outcome: Result<Admission, Refusal>,
         request: &mut Request<B>,
@@ -166,7 +239,7 @@ impl Gate {
             Ok(admission) => {
                 let session = Arc::clone(admission.session());
                 let (slot, outgoing) = self.slot(outer, Cookies::Of(admission));
-                request.extensions_mut().insert(Session::new(session, slot));
+                Found::replace(request.extensions_mut(), Session::new(session, slot));
                 Ok(outgoing)
             }
             Err(refusal) => {
@@ -178,15 +251,21 @@ impl Gate {
                         if outer.is_none() {
                             let cookies = refusal.head_cookies(asker);
                             let name = &self.authkit.site().cookie_name;
-                            head::write(response.headers_mut(), cookies, name, Caching::Private);
+                            let varies = self.varies();
+                            head::write(
+                                response.headers_mut(),
+                                cookies,
+                                name,
+                                Caching::Private,
+                                varies,
+                            );
                         }
                         Err(response)
                     }
                     Presence::Optional => {
                         let (slot, outgoing) =
                             self.slot(outer, Cookies::Without { refusal, asker });
-                        request.extensions_mut().remove::<Session>();
-                        request.extensions_mut().insert(Absence::new(cause, slot));
+                        Found::replace(request.extensions_mut(), Absence::new(cause, slot));
                         Ok(outgoing)
                     }
                 }
@@ -209,8 +288,20 @@ impl Gate {
     }
 
     /// Answers a request in its client's own protocol, as edited by the layer's owner.
-    pub(crate) fn deny(&self, cause: &Cause, caller: Caller<'_>) -> Box<Response<Bytes>> {
-        let (denial, mut response) = answer(cause, caller, Some(self.authkit.site()));
+    pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Box<Response<Bytes>> {
+        let scheme = match (&self.bearer, bearer::token(caller.headers)) {
+            (None, _) => Scheme::Cookie,
+            (Some(_), None) => Scheme::Bearer,
+            (Some(_), Some(_)) => {
+                // A program that says it accepts pages, as Java's clients do, still wants to be told by a status.
+                if caller.client == ClientKind::Document {
+                    caller.client = ClientKind::Fetch;
+                }
+                Scheme::AnotherBearer
+            }
+        };
+        let (denial, mut response) = answer(cause, caller, Some(self.authkit.site()), scheme);
+        head::vary(response.headers_mut(), self.varies());
         if let Some(DenialEditor(edit)) = &self.edit {
             edit(&denial, &mut response);
         }
@@ -221,6 +312,13 @@ impl Gate {
         match self.shared_caching {
             SharedCaching::OnlyOnRequest => usual,
             SharedCaching::LeftToTheService => Caching::AsTheServiceSays,
+        }
+    }
+
+    pub(crate) fn varies(&self) -> Varies {
+        match self.bearer {
+            None => Varies::ByCookie,
+            Some(_) => Varies::ByCookieAndAuthorization,
         }
     }
 
@@ -237,9 +335,8 @@ impl Gate {
         Ok(())
     }
 
-    fn is_fresh(&self, session: &Session) -> bool {
-        let age =
-            self.authkit.clock().wall().duration_since(session.issued_at()).unwrap_or_default();
+    fn is_fresh(&self, token: &VerifiedToken) -> bool {
+        let age = self.authkit.clock().wall().duration_since(token.issued_at()).unwrap_or_default();
         self.max_token_age.is_none_or(|max| age < max)
     }
 

@@ -18,6 +18,13 @@ pub(crate) enum Caching {
     AsTheServiceSays,
 }
 
+/// What a layer looks at to tell who asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Varies {
+    ByCookie,
+    ByCookieAndAuthorization,
+}
+
 /// Adds our cookies, unless the service set or cleared the session itself, and keeps caches away from them.
 ///
 /// A response that sets a cookie is stored by no cache, whatever the service says: `Set-Cookie` alone does not prevent
@@ -27,6 +34,7 @@ pub(crate) fn write(
     cookies: Vec<HeaderValue>,
     session_name: &str,
     caching: Caching,
+    varies: Varies,
 ) {
     let is_session =
         |field: &HeaderValue| cookie::is_session(cookie::set_name(field), session_name);
@@ -41,7 +49,7 @@ pub(crate) fn write(
             headers.remove(name);
         }
         headers.insert(CACHE_CONTROL, PRIVATE);
-        vary_by_cookie(headers);
+        vary(headers, varies);
         return;
     }
     match caching {
@@ -49,24 +57,33 @@ pub(crate) fn write(
             if !OVERRIDES.iter().chain([&CACHE_CONTROL]).any(|name| headers.contains_key(name)) {
                 headers.insert(CACHE_CONTROL, PRIVATE);
             }
-            vary_by_cookie(headers);
+            vary(headers, varies);
         }
-        Caching::ByCookie => vary_by_cookie(headers),
+        Caching::ByCookie => vary(headers, varies),
         Caching::AsTheServiceSays => {}
     }
 }
 
-/// Adds `Cookie` to `Vary`, in one field and once.
-fn vary_by_cookie(headers: &mut HeaderMap) {
+/// Tells caches what a response depends on, where the service has not told them yet.
+pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
+    vary_by(headers, "Cookie");
+    match varies {
+        Varies::ByCookie => {}
+        Varies::ByCookieAndAuthorization => vary_by(headers, "Authorization"),
+    }
+}
+
+/// Adds a name to `Vary`, in one field and once.
+fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     let varies = |field: &HeaderValue| {
         let members = field.to_str().unwrap_or_default().split(',').map(str::trim);
-        members.into_iter().any(|member| member == "*" || member.eq_ignore_ascii_case("cookie"))
+        members.into_iter().any(|member| member == "*" || member.eq_ignore_ascii_case(name))
     };
     if headers.get_all(VARY).iter().any(varies) {
         return;
     }
     let mut fields = headers.get_all(VARY).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
-    fields.push(b"Cookie");
+    fields.push(name.as_bytes());
     if let Ok(field) = HeaderValue::from_bytes(&fields.join(b", ".as_slice())) {
         headers.insert(VARY, field);
     }
@@ -100,6 +117,7 @@ mod tests {
             cookies.iter().map(|one| HeaderValue::from_static(one)).collect(),
             "wos_session",
             caching,
+            Varies::ByCookie,
         );
         let mut fields: Vec<_> = headers
             .iter()

@@ -5,6 +5,7 @@ use http::Response;
 use tower_layer::Layer;
 
 use crate::{
+    ConfigError,
     authkit::AuthKit,
     denial::Denial,
     gate::{DenialEditor, Gate, Preflight, Presence, SharedCaching},
@@ -69,6 +70,42 @@ impl AuthKitLayer {
     /// and without its answer nobody gets in: for few, sensitive routes.
     pub fn with_max_token_age(self, age: Duration) -> Self {
         self.with(|gate| gate.max_token_age = Some(age))
+    }
+
+    /// Takes access tokens sent as `Authorization: Bearer` too, for programs (default: only the session's cookie
+    /// counts).
+    ///
+    /// A request with such a token is judged by it alone: its cookies are not read, no origin is checked, nothing is
+    /// refreshed or set. It reaches the service with a [`Bearer`](crate::Bearer) in its extensions in place of a
+    /// [`Session`](crate::Session), since a token names its user by id only: handlers that serve both take a
+    /// [`Principal`](crate::Principal), and one that takes a `Session` answers 403. A token that is not good is answered
+    /// as RFC 6750 has it.
+    ///
+    /// # Errors
+    ///
+    /// Where the configuration names no [issuer](crate::Config::with_issuers): tokens that others made for other
+    /// services would count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{AuthKit, AuthKitLayer, Config, CookiePassword, Principal};
+    /// use axum::{Router, routing::get};
+    ///
+    /// # fn main() -> Result<(), authkit_tower::ConfigError> {
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+    /// let config = config.with_issuers(["https://api.workos.com/user_management/client_123"]);
+    /// let authkit = AuthKit::new(config)?;
+    /// let api: Router = Router::new()
+    ///     .route("/api/whoami", get(async |principal: Principal| principal.user_id().to_owned()))
+    ///     .route_layer(AuthKitLayer::new(&authkit).with_bearer()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_bearer(self) -> Result<Self, ConfigError> {
+        let bearer = self.gate.authkit().authenticator().bearer_tokens()?;
+        Ok(self.with(|gate| gate.bearer = Some(bearer)))
     }
 
     /// Lets pages of these origins send requests that change something (default: only those of our own origin).

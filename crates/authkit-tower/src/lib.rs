@@ -103,8 +103,10 @@
 #![forbid(unsafe_code)]
 
 mod authkit;
+mod bearer;
 mod body;
 mod cookie;
+mod deadline;
 mod denial;
 mod endpoints;
 #[cfg(feature = "axum")]
@@ -114,6 +116,7 @@ mod gate;
 mod head;
 mod layer;
 mod origin;
+mod principal;
 mod require;
 mod service;
 mod session;
@@ -125,6 +128,7 @@ pub use authkit_session::{
     AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
     CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, Revocation, Revocations,
     SameSite, SealFormat, Secret, Settings, SignedIn, Transport, User, VerifiedSession,
+    VerifiedToken,
 };
 
 #[cfg(feature = "axum")]
@@ -133,11 +137,13 @@ pub use crate::extract::SessionRejection;
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
     authkit::AuthKit,
+    bearer::Bearer,
     body::{NoBody, ResponseBody},
     denial::{ClientKind, Denial, DenialKind},
     endpoints::{Endpoints, EndpointsFuture, EndpointsService},
     future::ResponseFuture,
     layer::AuthKitLayer,
+    principal::Principal,
     require::{Require, RequireFuture, RequireService},
     service::AuthKitService,
     session::Session,

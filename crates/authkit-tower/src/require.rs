@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use authkit_session::VerifiedSession;
+use authkit_session::VerifiedToken;
 use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -17,9 +17,9 @@ use tower_service::Service;
 
 use crate::{
     body::ResponseBody,
-    denial::{Caller, Cause, Mistake, answer},
+    denial::{Caller, Cause, Mistake, Scheme, answer},
     service::give_back,
-    session::{Found, Session},
+    session::{Found, Session, Slot},
 };
 
 /// A route's own condition on the session: a layer for the routed service, inside an
@@ -59,6 +59,7 @@ enum Rule {
     RecentSignIn(Duration),
     NotImpersonated,
     That(Box<dyn Fn(&Session) -> bool + Send + Sync>),
+    ThatToken(Box<dyn Fn(&VerifiedToken) -> bool + Send + Sync>),
     And(Require, Require),
     Or(Require, Require),
 }
@@ -103,6 +104,8 @@ impl Require {
 
     /// Asks for anything else that can be told from the session, at once and without waiting.
     ///
+    /// A request with a bearer token has no session, so it does not meet this; [`that_token`](Self::that_token) may.
+    ///
     /// # Examples
     ///
     /// ```
@@ -115,6 +118,25 @@ impl Require {
         Rule::That(Box::new(holds)).into()
     }
 
+    /// Asks for anything else that can be told from the access token, a session's or a bearer token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::Require;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Plan {
+    ///     plan: String,
+    /// }
+    ///
+    /// let paying = Require::that_token(|token| token.claims::<Plan>().is_ok_and(|claims| claims.plan != "free"));
+    /// # let _ = paying;
+    /// ```
+    pub fn that_token(holds: impl Fn(&VerifiedToken) -> bool + Send + Sync + 'static) -> Self {
+        Rule::ThatToken(Box::new(holds)).into()
+    }
+
     /// Asks for both.
     pub fn and(self, other: Self) -> Self {
         Rule::And(self, other).into()
@@ -125,20 +147,27 @@ impl Require {
         Rule::Or(self, other).into()
     }
 
-    fn judge(&self, session: &Session, now: SystemTime) -> Judgement {
-        let verified: &VerifiedSession = session;
+    /// Judges a token, and the session that it is of, if it came with one.
+    fn judge(
+        &self,
+        token: &VerifiedToken,
+        session: Option<&Session>,
+        now: SystemTime,
+    ) -> Judgement {
+        let judge = |rule: &Self| rule.judge(token, session, now);
         let has = |held: &[String], wanted: &str| held.iter().any(|one| one == wanted);
         let holds = match &*self.rule {
-            Rule::Role(role) => verified.role() == Some(role) || has(verified.roles(), role),
-            Rule::Permission(permission) => has(verified.permissions(), permission),
-            Rule::Organization(id) => verified.organization_id() == Some(id),
-            Rule::Entitlement(entitlement) => has(verified.entitlements(), entitlement),
-            Rule::FeatureFlag(flag) => has(verified.feature_flags(), flag),
-            Rule::NotImpersonated => verified.impersonator().is_none(),
-            Rule::That(holds) => holds(session),
-            Rule::RecentSignIn(max_age) => return recency(verified.auth_time(), *max_age, now),
-            Rule::And(one, other) => return one.judge(session, now).max(other.judge(session, now)),
-            Rule::Or(one, other) => return one.judge(session, now).min(other.judge(session, now)),
+            Rule::Role(role) => token.role() == Some(role) || has(token.roles(), role),
+            Rule::Permission(permission) => has(token.permissions(), permission),
+            Rule::Organization(id) => token.organization_id() == Some(id),
+            Rule::Entitlement(entitlement) => has(token.entitlements(), entitlement),
+            Rule::FeatureFlag(flag) => has(token.feature_flags(), flag),
+            Rule::NotImpersonated => token.impersonator().is_none(),
+            Rule::That(holds) => session.is_some_and(holds),
+            Rule::ThatToken(holds) => holds(token),
+            Rule::RecentSignIn(max_age) => return recency(token.auth_time(), *max_age, now),
+            Rule::And(one, other) => return judge(one).max(judge(other)),
+            Rule::Or(one, other) => return judge(one).min(judge(other)),
         };
         if holds { Judgement::Pass } else { Judgement::Forbidden }
     }
@@ -181,6 +210,7 @@ impl fmt::Debug for Rule {
             Self::RecentSignIn(max_age) => f.debug_tuple("RecentSignIn").field(max_age).finish(),
             Self::NotImpersonated => f.write_str("NotImpersonated"),
             Self::That(_) => f.write_str("That(..)"),
+            Self::ThatToken(_) => f.write_str("ThatToken(..)"),
             Self::And(one, other) => f.debug_tuple("And").field(one).field(other).finish(),
             Self::Or(one, other) => f.debug_tuple("Or").field(one).field(other).finish(),
         }
@@ -215,31 +245,47 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let denied = match Found::by(request.extensions()) {
-            Found::Session(session) => match self.require.judge(session, session.now()) {
-                Judgement::Pass => {
-                    return RequireFuture {
-                        state: State::Calling { response: self.inner.call(request) },
-                    };
-                }
-                Judgement::SignInAgain(Reverse(max_age)) => {
-                    session.deny(&Cause::SignInAgain { max_age }, Caller::of(&request))
-                }
-                Judgement::Forbidden => session.deny(&Cause::Forbidden, Caller::of(&request)),
-            },
-            Found::Nobody(absence) => absence.deny(Caller::of(&request)),
-            Found::Nothing => {
-                answer_without_layer(Mistake::GuardOutsideLayer, Caller::of(&request))
+        let caller = Caller::of(&request);
+        let judged = match Found::by(request.extensions()) {
+            Found::Session(session) => self.judge(session, Some(session), session.slot(), caller),
+            Found::Bearer(bearer) => self.judge(bearer, None, bearer.slot(), caller),
+            Found::Nobody(absence) => Err(absence.deny(caller)),
+            Found::Nothing => Err(answer_without_layer(Mistake::GuardOutsideLayer, caller)),
+        };
+        let denied = match judged {
+            Ok(()) => {
+                return RequireFuture {
+                    state: State::Calling { response: self.inner.call(request) },
+                };
             }
+            Err(denied) => denied,
         };
         give_back(&mut self.inner);
         RequireFuture { state: State::Denied { response: Some(denied) } }
     }
 }
 
+impl<S> RequireService<S> {
+    fn judge(
+        &self,
+        token: &VerifiedToken,
+        session: Option<&Session>,
+        slot: &Slot,
+        caller: Caller<'_>,
+    ) -> Result<(), Box<Response<Bytes>>> {
+        match self.require.judge(token, session, slot.now()) {
+            Judgement::Pass => Ok(()),
+            Judgement::SignInAgain(Reverse(max_age)) => {
+                Err(slot.deny(&Cause::SignInAgain { max_age }, caller))
+            }
+            Judgement::Forbidden => Err(slot.deny(&Cause::Forbidden, caller)),
+        }
+    }
+}
+
 /// Answers where there is no layer to ask.
 pub(crate) fn answer_without_layer(mistake: Mistake, caller: Caller<'_>) -> Box<Response<Bytes>> {
-    Box::new(answer(&Cause::Misconfigured(mistake), caller, None).1)
+    Box::new(answer(&Cause::Misconfigured(mistake), caller, None, Scheme::Cookie).1)
 }
 
 pin_project! {

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use authkit_session::{Admission, Asker, Refusal, VerifiedSession};
@@ -14,7 +14,10 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Response};
 
 use crate::{
+    Clock,
     authkit::AuthKit,
+    bearer::Bearer,
+    deadline::Deadline,
     denial::{Caller, Cause},
     gate::Gate,
     head::{self, Caching},
@@ -54,7 +57,7 @@ impl Session {
     /// A WebSocket or an event stream outlives the request that was checked; nothing refreshes its session. End it
     /// here, and let the client connect again: the handshake refreshes.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.remaining()
+        self.ends().instant()
     }
 
     /// Completes when the session's token ends, by the clock of the configuration; looks at it once a second.
@@ -79,27 +82,15 @@ impl Session {
     /// # }
     /// ```
     pub fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
-        let session = self.clone();
-        async move {
-            loop {
-                match session.remaining() {
-                    Duration::ZERO => return,
-                    left => tokio::time::sleep(left.min(Duration::from_secs(1))).await,
-                }
-            }
-        }
+        self.ends().passed()
     }
 
-    fn remaining(&self) -> Duration {
-        self.verified.expires_at().duration_since(self.now()).unwrap_or_default()
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
     }
 
-    pub(crate) fn deny(&self, cause: &Cause, caller: Caller<'_>) -> Box<Response<Bytes>> {
-        self.slot.gate.deny(cause, caller)
-    }
-
-    pub(crate) fn now(&self) -> SystemTime {
-        self.slot.gate.authkit().clock().wall()
+    fn ends(&self) -> Deadline {
+        Deadline::new(self.verified.expires_at(), self.slot.clock())
     }
 }
 
@@ -117,9 +108,11 @@ impl fmt::Debug for Session {
     }
 }
 
-/// What the layer behind a request's extensions found. There is a [`Session`] or an [`Absence`] there, never both.
+/// What the layer behind a request's extensions found. There is one of these there, or none.
+#[derive(Clone, Copy)]
 pub(crate) enum Found<'a> {
     Session(&'a Session),
+    Bearer(&'a Bearer),
     Nobody(&'a Absence),
     /// No layer ran.
     Nothing,
@@ -127,16 +120,33 @@ pub(crate) enum Found<'a> {
 
 impl<'a> Found<'a> {
     pub(crate) fn by(extensions: &'a Extensions) -> Self {
-        match (extensions.get::<Session>(), extensions.get::<Absence>()) {
-            (_, Some(absence)) => Self::Nobody(absence),
-            (Some(session), None) => Self::Session(session),
-            (None, None) => Self::Nothing,
+        if let Some(absence) = extensions.get() {
+            Self::Nobody(absence)
+        } else if let Some(session) = extensions.get() {
+            Self::Session(session)
+        } else if let Some(bearer) = extensions.get() {
+            Self::Bearer(bearer)
+        } else {
+            Self::Nothing
         }
+    }
+
+    /// Puts what was found in the place of what was there.
+    pub(crate) fn replace<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, found: T) {
+        Self::forget(extensions);
+        extensions.insert(found);
+    }
+
+    pub(crate) fn forget(extensions: &mut Extensions) {
+        extensions.remove::<Session>();
+        extensions.remove::<Bearer>();
+        extensions.remove::<Absence>();
     }
 
     pub(crate) fn slot(&self) -> Option<&'a Arc<Slot>> {
         match self {
             Self::Session(session) => Some(&session.slot),
+            Self::Bearer(bearer) => Some(bearer.slot()),
             Self::Nobody(absence) => Some(&absence.slot),
             Self::Nothing => None,
         }
@@ -159,6 +169,20 @@ impl Absence {
         &self.cause
     }
 
+    /// Says whether nobody is signed in, rather than that it cannot be told now.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_nobody(&self) -> bool {
+        match *self.cause {
+            Cause::Challenge { .. } => true,
+            Cause::SignInAgain { .. }
+            | Cause::Forbidden
+            | Cause::NotByBearer
+            | Cause::Unavailable { .. }
+            | Cause::CrossOrigin(_)
+            | Cause::Misconfigured(_) => false,
+        }
+    }
+
     /// The answer of the layer that found nobody.
     pub(crate) fn deny(&self, caller: Caller<'_>) -> Box<Response<Bytes>> {
         self.slot.gate.deny(&self.cause, caller)
@@ -175,13 +199,32 @@ pub(crate) struct Slot {
 /// Who knows which cookies go out.
 pub(crate) enum Cookies {
     Of(Admission),
-    Without { refusal: Refusal, asker: Asker },
+    Without {
+        refusal: Refusal,
+        asker: Asker,
+    },
+    /// The request was let in by its own token.
+    NoneForBearer,
+    /// None were looked at.
     None,
 }
 
 impl Slot {
     pub(crate) fn new(gate: Arc<Gate>, cookies: Cookies) -> Arc<Self> {
         Arc::new(Self { gate, cookies: Mutex::new(cookies), has_left: AtomicBool::new(false) })
+    }
+
+    /// Answers as the layer does that this is of.
+    pub(crate) fn deny(&self, cause: &Cause, caller: Caller<'_>) -> Box<Response<Bytes>> {
+        self.gate.deny(cause, caller)
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        self.gate.authkit().clock()
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock().wall()
     }
 
     /// Says whether `authkit` made this, for a request that is still under way.
@@ -205,6 +248,7 @@ impl Slot {
             Cookies::Without { refusal, asker } => {
                 (refusal.head_cookies(*asker), Caching::ByCookie)
             }
+            Cookies::NoneForBearer => (Vec::new(), Caching::Private),
             Cookies::None => (Vec::new(), Caching::ByCookie),
         };
         head::write(
@@ -212,6 +256,7 @@ impl Slot {
             cookies,
             &self.gate.authkit().site().cookie_name,
             self.gate.caching(caching),
+            self.gate.varies(),
         );
     }
 }

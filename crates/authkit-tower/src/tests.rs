@@ -5,7 +5,7 @@ mod workos;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, header::SET_COOKIE};
 
-pub(crate) use self::workos::{Reply, Workos, authkit};
+pub(crate) use self::workos::{Reply, Workos, authkit, authkit_of};
 
 /// Header fields of a request, by name and value.
 pub(crate) type Fields<'a> = &'a [(&'a str, &'a str)];

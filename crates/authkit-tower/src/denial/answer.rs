@@ -8,17 +8,28 @@ use serde::Serialize;
 use super::{Action, Caller, Cause, ClientKind, Denial, DenialKind, Page};
 use crate::uri::{ReturnPath, Site};
 
+/// How a layer wants to be told who asks, as a 401 says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scheme {
+    Cookie,
+    /// By a bearer token, of which there was none.
+    Bearer,
+    /// By another bearer token than the one that there was.
+    AnotherBearer,
+}
+
 /// Answers `caller` in its own protocol. Outside every layer there is no site to name.
 pub(crate) fn answer(
     cause: &Cause,
     caller: Caller<'_>,
     site: Option<&Site>,
+    scheme: Scheme,
 ) -> (Denial, Response<Bytes>) {
     cause.report(caller.client);
     let (kind, reason, retry_after) = match cause {
         Cause::Challenge { reason, .. } => (DenialKind::Unauthenticated, Some(*reason), None),
         Cause::SignInAgain { .. } => (DenialKind::Unauthenticated, None, None),
-        Cause::Forbidden => (DenialKind::Forbidden, None, None),
+        Cause::Forbidden | Cause::NotByBearer => (DenialKind::Forbidden, None, None),
         Cause::Unavailable { reason, retry_after } => {
             (DenialKind::Unavailable, Some(*reason), Some(*retry_after))
         }
@@ -48,7 +59,7 @@ pub(crate) fn answer(
     let challenge = (response.status() == StatusCode::UNAUTHORIZED).then_some(site).flatten();
     let headers = response.headers_mut();
     if let Some(site) = challenge {
-        insert(headers, WWW_AUTHENTICATE, &challenge_for(cause, &site.cookie_name));
+        insert(headers, WWW_AUTHENTICATE, &challenge_for(cause, scheme, &site.cookie_name));
     }
     if let Some(after) = denial.retry_after.filter(|_| denial.client != ClientKind::Grpc) {
         // Rounded up: who asks again too early is refused again.
@@ -69,6 +80,7 @@ fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
         Cause::Challenge { organization, .. } => (organization.as_deref(), None),
         Cause::SignInAgain { max_age } => (None, Some(max_age.as_secs().to_string())),
         Cause::Forbidden
+        | Cause::NotByBearer
         | Cause::Unavailable { .. }
         | Cause::CrossOrigin(_)
         | Cause::Misconfigured(_) => return None,
@@ -108,6 +120,10 @@ fn words(cause: &Cause) -> (&'static str, &'static str) {
         Cause::Challenge { .. } => ("Please sign in", "You need to be signed in to see this."),
         Cause::SignInAgain { .. } => ("Please sign in again", "This needs a more recent sign-in."),
         Cause::Forbidden => ("No access", "You are signed in, but this is not yours to see or do."),
+        Cause::NotByBearer => (
+            "No access",
+            "This needs somebody signed in with a browser, not an access token alone.",
+        ),
         Cause::Unavailable { .. } => (
             "One moment, please",
             "We cannot check your session right now. You are still signed in; try again shortly.",
@@ -193,19 +209,31 @@ fn problem(denial: &Denial, detail: &str) -> Response<Bytes> {
     response
 }
 
-/// RFC 9110 section 11.6.1 wants a challenge in every 401; the words for "signed in too long ago" are RFC 9470's.
-fn challenge_for(cause: &Cause, cookie_name: &str) -> String {
-    match cause {
-        Cause::SignInAgain { max_age } => format!(
-            r#"Cookie cookie-name="{cookie_name}", error="insufficient_user_authentication", max_age="{}""#,
-            max_age.as_secs()
-        ),
-        Cause::Challenge { .. }
-        | Cause::Forbidden
-        | Cause::Unavailable { .. }
-        | Cause::CrossOrigin(_)
-        | Cause::Misconfigured(_) => format!(r#"Cookie cookie-name="{cookie_name}""#),
-    }
+/// RFC 9110 section 11.6.1 wants a challenge in every 401. `invalid_token` is of RFC 6750 section 3.1, which wants no
+/// `error` where there were no credentials; the words for "signed in too long ago" are of RFC 9470 section 3.
+fn challenge_for(cause: &Cause, scheme: Scheme, cookie_name: &str) -> String {
+    let mut challenge = match scheme {
+        Scheme::Cookie => format!(r#"Cookie cookie-name="{cookie_name}""#),
+        Scheme::Bearer | Scheme::AnotherBearer => "Bearer".to_owned(),
+    };
+    let error = match (cause, scheme) {
+        (Cause::SignInAgain { max_age }, _) => {
+            format!(r#"error="insufficient_user_authentication", max_age="{}""#, max_age.as_secs())
+        }
+        (Cause::Challenge { .. }, Scheme::AnotherBearer) => r#"error="invalid_token""#.to_owned(),
+        (
+            Cause::Challenge { .. }
+            | Cause::Forbidden
+            | Cause::NotByBearer
+            | Cause::Unavailable { .. }
+            | Cause::CrossOrigin(_)
+            | Cause::Misconfigured(_),
+            _,
+        ) => return challenge,
+    };
+    challenge.push_str(if scheme == Scheme::Cookie { ", " } else { " " });
+    challenge.push_str(&error);
+    challenge
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 pub use self::client::ClientKind;
 pub(crate) use self::{
-    answer::answer,
+    answer::{Scheme, answer},
     client::{is_native_grpc, is_preflight, is_websocket, text},
     pages::{Action, Page},
 };
@@ -100,6 +100,8 @@ pub(crate) enum Cause {
         max_age: Duration,
     },
     Forbidden,
+    /// The handler takes a session, and there is a bearer token.
+    NotByBearer,
     Unavailable {
         retry_after: Duration,
         reason: Reason,
@@ -121,6 +123,10 @@ impl Cause {
                 info!(?client, ?max_age, "denied: signed in too long ago")
             }
             Self::Forbidden => info!(?client, "denied: a guard's condition is not met"),
+            Self::NotByBearer => warn!(
+                ?client,
+                "denied: this handler takes a Session, which a bearer token has none of; take a Principal"
+            ),
             Self::CrossOrigin(from) => warn!(?client, ?from, "denied: sent by another site"),
             Self::Misconfigured(mistake) => error!(?client, "denied: {}", mistake.text()),
         }

@@ -17,7 +17,7 @@ fn site() -> Site {
 }
 
 fn run(cause: &Cause, method: &str, uri: &str, fields: Fields<'_>) -> Response<Bytes> {
-    answer(cause, Caller::of(&request(method, uri, fields)), Some(&site())).1
+    answer(cause, Caller::of(&request(method, uri, fields)), Some(&site()), Scheme::Cookie).1
 }
 
 const DOCUMENT: &[(&str, &str)] = &[("sec-fetch-mode", "navigate")];
@@ -235,7 +235,7 @@ fn pages_show_nothing_of_the_request() {
 fn outside_every_layer_there_is_still_an_answer() {
     let request = request("GET", "/", FETCH);
     let cause = Cause::Misconfigured(Mistake::GuardOutsideLayer);
-    let (denial, response) = answer(&cause, Caller::of(&request), None);
+    let (denial, response) = answer(&cause, Caller::of(&request), None, Scheme::Cookie);
     assert_eq!(response.status(), 500);
     assert_eq!((denial.kind(), denial.login_url()), (DenialKind::Misconfigured, None));
     for word in ["AuthKitLayer", "Require", "axum", "ServiceBuilder", "tonic"] {

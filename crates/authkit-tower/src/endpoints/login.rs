@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::{flow, hx_redirect, method_not_allowed};
 use crate::{
     authkit::AuthKit,
-    denial::{self, Caller, Cause, ClientKind, text},
+    denial::{self, Caller, Cause, ClientKind, Scheme, text},
     uri::{self, ReturnPath},
 };
 
@@ -19,7 +19,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     }
     let navigates = text(caller.headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
     if !navigates || matches!(caller.client, ClientKind::Prefetch | ClientKind::Htmx) {
-        let (_, mut response) = denial::answer(&Cause::NOBODY, caller, Some(authkit.site()));
+        let (_, mut response) =
+            denial::answer(&Cause::NOBODY, caller, Some(authkit.site()), Scheme::Cookie);
         if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
             hx_redirect(&mut response, &uri::encode(here.as_str())); // by the browser itself
         }

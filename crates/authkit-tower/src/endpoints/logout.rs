@@ -5,7 +5,7 @@ use url::form_urlencoded;
 use super::{empty, flow, hx_redirect, method_not_allowed, redirect, with_cookies};
 use crate::{
     authkit::AuthKit,
-    denial::{self, Action, Caller, Cause, ClientKind, Page, text},
+    denial::{self, Action, Caller, Cause, ClientKind, Page, Scheme, text},
     origin,
     uri::ReturnPath,
 };
@@ -19,7 +19,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
             match origin::check(caller.method, caller.headers, &authkit.site().origin, &[]) {
                 Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
                 Err(from) => {
-                    denial::answer(&Cause::CrossOrigin(from), caller, Some(authkit.site())).1
+                    let cause = Cause::CrossOrigin(from);
+                    denial::answer(&cause, caller, Some(authkit.site()), Scheme::Cookie).1
                 }
             }
         }

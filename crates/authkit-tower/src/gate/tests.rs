@@ -28,6 +28,7 @@ fn inner() -> Inner {
     tower::service_fn(|request| {
         let saw = match Found::by(request.extensions()) {
             Found::Session(session) => session.session_id().to_owned(),
+            Found::Bearer(bearer) => format!("bearer {}", bearer.session_id()),
             Found::Nobody(absence) => format!("{:?}", absence.cause()),
             Found::Nothing => "nothing".to_owned(),
         };

@@ -1,7 +1,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -24,6 +27,9 @@ pub(crate) struct Workos {
     clock: Clock,
     replies: Mutex<VecDeque<Reply>>,
     calls: Mutex<Vec<String>>,
+    /// Names the key that is published and signs.
+    kid: Mutex<&'static str>,
+    key_fetches: AtomicUsize,
     /// A permit for each call to `authenticate`; the default is plenty.
     gate: Semaphore,
 }
@@ -43,23 +49,31 @@ pub(crate) fn authkit() -> (AuthKit, Arc<Workos>) {
     authkit_of(|config| config)
 }
 
-fn authkit_of(set: impl FnOnce(Config) -> Config) -> (AuthKit, Arc<Workos>) {
+pub(crate) fn authkit_of(set: impl FnOnce(Config) -> Config) -> (AuthKit, Arc<Workos>) {
     let clock = Clock::simulated(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let workos = Arc::new(Workos {
         clock: clock.clone(),
         replies: Mutex::default(),
         calls: Mutex::default(),
+        kid: Mutex::new("key_1"),
+        key_fetches: AtomicUsize::new(0),
         gate: Semaphore::new(1_000),
     });
-    let password = CookiePassword::new("a password of no less than 32 bytes").unwrap();
-    let transport: Arc<dyn Transport> = workos.clone();
-    let config = Config::new("client_1", "sk_test_1", "https://app.example.com/callback", password)
-        .with_clock(clock)
-        .with_transport(transport);
-    (AuthKit::new(set(config)).unwrap(), workos)
+    (workos.authkit_of(set), workos)
 }
 
 impl Workos {
+    /// Another handle, as of another replica.
+    pub(crate) fn authkit_of(self: &Arc<Self>, set: impl FnOnce(Config) -> Config) -> AuthKit {
+        let password = CookiePassword::new("a password of no less than 32 bytes").unwrap();
+        let transport: Arc<dyn Transport> = self.clone();
+        let config =
+            Config::new("client_1", "sk_test_1", "https://app.example.com/callback", password)
+                .with_clock(self.clock.clone())
+                .with_transport(transport);
+        AuthKit::new(set(config)).unwrap()
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -76,6 +90,21 @@ impl Workos {
 
     pub(crate) fn release(&self) {
         self.gate.add_permits(1_000);
+    }
+
+    /// Publishes the key under another name only, and signs under that.
+    pub(crate) fn rename_key(&self, kid: &'static str) {
+        *self.kid.lock().unwrap() = kid;
+    }
+
+    /// How often keys were fetched.
+    pub(crate) fn key_fetches(&self) -> usize {
+        self.key_fetches.load(Ordering::Relaxed)
+    }
+
+    /// An access token of these claims beside the usual ones.
+    pub(crate) fn token(&self, claims: Value) -> String {
+        self.session(&claims)["access_token"].as_str().unwrap().to_owned()
     }
 
     /// The bodies sent to `authenticate` so far.
@@ -105,7 +134,7 @@ impl Workos {
             all[name] = value.clone();
         }
         json!({
-            "access_token": sign(&all),
+            "access_token": sign(*self.kid.lock().unwrap(), &all),
             "refresh_token": format!("refresh_{}", BASE64.encode(all.to_string()).len() + self.calls().len()),
             "user": { "object": "user", "id": all["sub"], "email": "alice@example.com", "email_verified": true,
                 "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z" },
@@ -118,7 +147,11 @@ impl Workos {
             Ok(Response::builder().status(status).body(Bytes::from(body.to_string())).unwrap())
         };
         match request.uri().path() {
-            "/sso/jwks/client_1" => reply(200, &json!({ "keys": [jwk()] })),
+            "/sso/jwks/client_1" => {
+                self.key_fetches.fetch_add(1, Ordering::Relaxed);
+                let key = jwk(*self.kid.lock().unwrap());
+                reply(200, &json!({ "keys": [key] }))
+            }
             "/user_management/sessions/revoke" => reply(200, &json!({})),
             "/user_management/authenticate" => {
                 self.calls
@@ -153,18 +186,18 @@ impl fmt::Debug for Workos {
 
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
 
-fn jwk() -> Value {
+fn jwk(kid: &str) -> Value {
     // RSAPublicKey of 2048 bits (RFC 8017 appendix A.1.1): 9 bytes of headers, the modulus, 2 of header, the exponent.
     let der = KEY.public_key().as_ref();
-    json!({ "kty": "RSA", "kid": "key_1", "alg": "RS256", "use": "sig",
+    json!({ "kty": "RSA", "kid": kid, "alg": "RS256", "use": "sig",
         "n": BASE64.encode(&der[9..265]), "e": BASE64.encode(&der[267..]) })
 }
 
-fn sign(claims: &Value) -> String {
+fn sign(kid: &str, claims: &Value) -> String {
     let encode = |value: &Value| BASE64.encode(value.to_string());
     let signed = format!(
         "{}.{}",
-        encode(&json!({ "alg": "RS256", "typ": "JWT", "kid": "key_1" })),
+        encode(&json!({ "alg": "RS256", "typ": "JWT", "kid": kid })),
         encode(claims)
     );
     let mut signature = vec![0; KEY.public_modulus_len()];

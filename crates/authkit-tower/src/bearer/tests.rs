@@ -1,0 +1,432 @@
+use std::{convert::Infallible, time::Duration};
+
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tower::{Layer, Service, ServiceExt};
+
+use super::*;
+use crate::{
+    AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Reason, Require, Revocation,
+    tests::{Fields, Reply, Workos, authkit_of, header, request, set_cookies},
+};
+
+const ISSUER: &str = "https://api.workos.com/user_management/client_1";
+
+fn handle() -> (AuthKit, Arc<Workos>) {
+    authkit_of(|config| config.with_issuers([ISSUER]))
+}
+
+fn taking(authkit: &AuthKit) -> AuthKitLayer {
+    AuthKitLayer::new(authkit).with_bearer().unwrap()
+}
+
+/// The field of a good token, but for these claims.
+fn bearer_of(workos: &Workos, claims: &Value) -> String {
+    let mut all = json!({ "iss": ISSUER, "sid": "session_token" });
+    for (name, value) in claims.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    format!("Bearer {}", workos.token(all))
+}
+
+/// The cookie of a session of the same issuer.
+async fn cookie_of(workos: &Workos, authkit: &AuthKit) -> String {
+    workos.cookie(authkit, json!({ "iss": ISSUER, "sid": "session_cookie" })).await
+}
+
+/// Says in `x-saw` who sent a request.
+async fn inner(request: Request<()>) -> Result<Response<()>, Infallible> {
+    let saw = match Principal::of(request.extensions()) {
+        Some(Principal::Session(session)) => session.session_id().to_owned(),
+        Some(Principal::Bearer(bearer)) => bearer.session_id().to_owned(),
+        None => "nobody".to_owned(),
+    };
+    let mut response = Response::new(());
+    response.headers_mut().insert("x-saw", saw.parse().unwrap());
+    Ok(response)
+}
+
+async fn send<L, B>(layer: &L, request: Request<()>) -> Response<()>
+where
+    L: Layer<Inner>,
+    L::Service: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
+    let inner: Inner = tower::service_fn(|request| Box::pin(inner(request)));
+    layer.layer(inner).oneshot(request).await.unwrap().map(drop)
+}
+
+type Inner = tower::util::ServiceFn<
+    fn(Request<()>) -> Pin<Box<dyn Future<Output = Result<Response<()>, Infallible>> + Send>>,
+>;
+
+fn get(fields: Fields<'_>) -> Request<()> {
+    request("GET", "/a", fields)
+}
+
+/// Status, what the handler saw and the challenge.
+fn seen(response: &Response<()>) -> (u16, &str, &str) {
+    let status = response.status().as_u16();
+    (status, header(response, "x-saw"), header(response, "www-authenticate"))
+}
+
+const INVALID: (u16, &str, &str) = (401, "", r#"Bearer error="invalid_token""#);
+
+#[test]
+fn a_token_is_found_in_one_field_of_its_scheme() {
+    let cases: &[(&str, Fields<'_>, Option<&str>)] = &[
+        ("nothing", &[], None),
+        ("a token", &[("authorization", "Bearer a.b.c")], Some("a.b.c")),
+        ("another case", &[("authorization", "bEARER a.b.c")], Some("a.b.c")),
+        ("more room", &[("authorization", "Bearer   a.b.c ")], Some("a.b.c")),
+        ("a tab", &[("authorization", "Bearer\ta.b.c")], Some("a.b.c")),
+        ("no token", &[("authorization", "Bearer")], Some("")),
+        ("an empty token", &[("authorization", "Bearer ")], Some("")),
+        ("another scheme", &[("authorization", "Basic YTpi")], None),
+        ("a longer scheme", &[("authorization", "BearerX a.b.c")], None),
+        ("a token alone", &[("authorization", "a.b.c")], None),
+        ("twice", &[("authorization", "Bearer a"), ("authorization", "Bearer a")], Some("")),
+        (
+            "beside another",
+            &[("authorization", "Basic x"), ("authorization", "Bearer a")],
+            Some(""),
+        ),
+        ("two others", &[("authorization", "Basic x"), ("authorization", "Basic y")], None),
+        (
+            "elsewhere",
+            &[("proxy-authorization", "Bearer a"), ("x-authorization", "Bearer a")],
+            None,
+        ),
+    ];
+
+    for (name, fields, expected) in cases {
+        assert_eq!(token(&crate::tests::headers(fields)), *expected, "{name}");
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
+    assert_eq!(token(&headers), Some(""), "bytes that are no text");
+}
+
+#[tokio::test]
+async fn a_token_counts_alone_and_by_every_rule() {
+    let (authkit, workos) = handle();
+    let layer = taking(&authkit);
+    let cookie = cookie_of(&workos, &authkit).await;
+    let now = workos.clock().unix();
+    let good = bearer_of(&workos, &json!({}));
+    let of = |claims: Value| bearer_of(&workos, &claims);
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let other_payload = of(json!({ "sub": "user_2" }));
+    let forged = format!("{}.{signature}", other_payload.rsplit_once('.').unwrap().0);
+    let admitted = (200, "session_token", "");
+
+    let cases = [
+        ("good", good.clone(), admitted),
+        ("scheme of another case", good.replacen("Bearer", "bearer", 1), admitted),
+        ("no client id", of(json!({ "client_id": null })), admitted),
+        ("nearly over", of(json!({ "iat": now - 299, "exp": now + 1 })), admitted),
+        ("over", of(json!({ "iat": now - 400, "exp": now - 100 })), INVALID),
+        ("another client's", of(json!({ "client_id": "client_2" })), INVALID),
+        ("another issuer's", of(json!({ "iss": "https://evil.example" })), INVALID),
+        ("an issuer with a slash", of(json!({ "iss": format!("{ISSUER}/") })), INVALID),
+        ("no issuer", of(json!({ "iss": null })), INVALID),
+        ("of a connected app", of(json!({ "scope": "openid profile" })), INVALID),
+        ("of no session", of(json!({ "sid": null })), INVALID),
+        ("of another kind of session", of(json!({ "sid": "app_session_1" })), INVALID),
+        ("of nobody", of(json!({ "sub": "" })), INVALID),
+        ("another's signature", forged, INVALID),
+        ("no signature", format!("{signed}."), INVALID),
+        ("no token", "Bearer".to_owned(), INVALID),
+        ("garbage", "Bearer x".to_owned(), INVALID),
+        ("two tokens", format!("{good}, {good}"), INVALID),
+        ("too long", format!("{good}{}", "A".repeat(17_000)), INVALID),
+    ];
+    for (name, field, expected) in &cases {
+        for fields in [
+            &[("authorization", field.as_str())][..],
+            &[("authorization", field), ("cookie", &cookie)],
+        ] {
+            let response = send(&layer, get(fields)).await;
+            assert_eq!(seen(&response), *expected, "{name}");
+            assert!(set_cookies(&response).is_empty(), "{name}");
+            assert_eq!(header(&response, "cache-control"), "private, no-store", "{name}");
+            assert_eq!(header(&response, "vary"), "Cookie, Authorization", "{name}");
+        }
+    }
+    let early = of(json!({ "nbf": now + 60 }));
+    let response = send(&layer, get(&[("authorization", &early)])).await;
+    assert_eq!(seen(&response), (503, "", ""), "a wrong clock is nobody's fault");
+    assert!(workos.calls().is_empty(), "nothing is refreshed");
+}
+
+#[tokio::test]
+async fn rd_10_a_challenge_names_no_error_where_nothing_was_brought() {
+    let (authkit, workos) = handle();
+    let layer = taking(&authkit);
+    let cookie = cookie_of(&workos, &authkit).await;
+    for fields in [
+        &[][..],
+        &[("cookie", "wos_session=garbage")],
+        &[("authorization", "Basic YTpi")],
+        &[("accept", "text/event-stream")],
+    ] {
+        let response = send(&layer, get(fields)).await;
+        assert_eq!(seen(&response), (401, "", "Bearer"), "{fields:?}");
+        assert_eq!(header(&response, "vary"), "Cookie, Authorization", "{fields:?}");
+    }
+    let response = send(&layer, get(&[("cookie", &cookie)])).await;
+    assert_eq!(seen(&response), (200, "session_cookie", ""), "browsers are served as before");
+    assert_eq!(header(&response, "vary"), "Cookie, Authorization");
+
+    let page = [("accept", "text/html"), ("sec-fetch-mode", "navigate")];
+    let response = send(&layer, get(&page)).await;
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "location")),
+        (302, "/login?return_to=%2Fa")
+    );
+    // Java's `HttpURLConnection` says that it accepts pages, whoever uses it.
+    let java = [("accept", "text/html, image/gif, */*; q=.2"), ("authorization", "Bearer x")];
+    assert_eq!(seen(&send(&layer, get(&java)).await), INVALID);
+
+    let not_taking = AuthKitLayer::new(&authkit);
+    let good = bearer_of(&workos, &json!({}));
+    let response = send(&not_taking, get(&[("authorization", &good), ("cookie", &cookie)])).await;
+    assert_eq!(seen(&response).1, "session_cookie", "without bearer tokens nobody looks at them");
+    let response = send(&not_taking, get(&[("authorization", &good)])).await;
+    assert_eq!(seen(&response), (401, "", r#"Cookie cookie-name="wos_session""#));
+}
+
+#[tokio::test]
+async fn without_issuers_there_is_no_such_layer() {
+    let none: [&str; 0] = [];
+    for (authkit, _) in
+        [authkit_of(|config| config), authkit_of(|config| config.with_issuers(none))]
+    {
+        let error = AuthKitLayer::new(&authkit).with_bearer().unwrap_err().to_string();
+        assert!(error.contains("WORKOS_ISSUER"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_refreshed_and_an_old_token_is_asked_to_be_replaced() {
+    let (authkit, workos) = handle();
+    let layer = taking(&authkit).with_max_token_age(Duration::from_secs(30));
+    let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
+    assert_eq!(seen(&send(&layer, get(&[("authorization", &field)])).await).0, 200);
+
+    workos.clock().advance(Duration::from_secs(31));
+    let response = send(&layer, get(&[("authorization", &field), ("cookie", &cookie)])).await;
+    assert_eq!(seen(&response), INVALID);
+    assert_eq!(response.extensions().get::<Denial>().unwrap().reason(), Some(Reason::Expired));
+    assert!(workos.calls().is_empty());
+
+    workos.will(Reply::Session(json!({ "iss": ISSUER, "sid": "session_new" })));
+    let response = send(&layer, get(&[("cookie", &cookie)])).await;
+    assert_eq!((seen(&response).1, set_cookies(&response).len()), ("session_new", 1));
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_here_ends_its_tokens_too() {
+    let (authkit, workos) = handle();
+    let layer = taking(&authkit);
+    let of = |sid: &str, sub: &str| bearer_of(&workos, &json!({ "sid": sid, "sub": sub }));
+    let (signed_out, revoked, other) =
+        (of("session_cookie", "user_1"), of("session_2", "user_2"), of("session_3", "user_3"));
+    let cookie = cookie_of(&workos, &authkit).await;
+    let reason = async |field: &str| {
+        let response = send(&layer, get(&[("authorization", field)])).await;
+        response.extensions().get::<Denial>().and_then(Denial::reason)
+    };
+    assert_eq!(reason(&signed_out).await, None);
+
+    authkit.authenticator().sign_out(&crate::tests::headers(&[("cookie", &cookie)]));
+    assert_eq!(reason(&signed_out).await, Some(Reason::SignedOut));
+    authkit.revoke(Revocation::user("user_2", workos.clock().wall())).await.unwrap();
+    assert_eq!(reason(&revoked).await, Some(Reason::Revoked));
+    assert_eq!(reason(&other).await, None);
+}
+
+#[tokio::test]
+async fn made_up_keys_cost_one_fetch_and_no_cookie_its_own() {
+    let (authkit, workos) = handle();
+    let layer = taking(&authkit);
+    let known = bearer_of(&workos, &json!({}));
+    assert_eq!(seen(&send(&layer, get(&[("authorization", &known)])).await).0, 200);
+    assert_eq!(workos.key_fetches(), 1);
+
+    workos.rename_key("made up");
+    let made_up = bearer_of(&workos, &json!({}));
+    workos.rename_key("key_1");
+    for _ in 0..100 {
+        let response = send(&layer, get(&[("authorization", &made_up)])).await;
+        assert_eq!(seen(&response), (503, "", ""));
+    }
+    assert_eq!(workos.key_fetches(), 2);
+    assert_eq!(seen(&send(&layer, get(&[("authorization", &known)])).await).0, 200);
+
+    // A key that is new indeed, in a cookie of another replica.
+    workos.rename_key("key_2");
+    let replica = workos.authkit_of(|config| config.with_issuers([ISSUER]));
+    let cookie = cookie_of(&workos, &replica).await;
+    let fetches = workos.key_fetches();
+    let response = send(&layer, get(&[("cookie", &cookie)])).await;
+    assert_eq!(seen(&response).1, "session_cookie", "the cookie's budget is its own");
+    assert_eq!(workos.key_fetches(), fetches + 1);
+
+    // And the other way round: made-up cookies do not exist, but a cookie's fetch uses up nothing of a token's.
+    workos.clock().advance(Duration::from_secs(31));
+    workos.rename_key("key_3");
+    let cookie = cookie_of(&workos, &replica).await;
+    assert_eq!(seen(&send(&layer, get(&[("cookie", &cookie)])).await).1, "session_cookie");
+    workos.rename_key("key_4");
+    let field = bearer_of(&workos, &json!({}));
+    assert_eq!(seen(&send(&layer, get(&[("authorization", &field)])).await).0, 200);
+}
+
+#[tokio::test]
+async fn garbage_is_nothing_to_fetch_keys_for() {
+    let (authkit, workos) = handle();
+    assert_eq!(
+        seen(&send(&taking(&authkit), get(&[("authorization", "Bearer x")])).await),
+        INVALID
+    );
+    assert_eq!(workos.key_fetches(), 0);
+}
+
+#[tokio::test]
+async fn no_other_site_can_send_a_token() {
+    let (authkit, workos) = handle();
+    let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
+    let cross = [("sec-fetch-site", "cross-site"), ("cookie", cookie.as_str())];
+    let fields = [cross[0], cross[1], ("authorization", field.as_str())];
+    let layer = taking(&authkit);
+    assert_eq!(seen(&send(&layer, request("POST", "/a", &fields)).await).1, "session_token");
+    let response = send(&layer, request("POST", "/a", &cross)).await;
+    assert_eq!(response.extensions().get::<Denial>().unwrap().kind(), DenialKind::CrossOrigin);
+    let fields = [cross[0], cross[1], ("authorization", "Basic x")];
+    assert_eq!(send(&layer, request("POST", "/a", &fields)).await.status(), 403);
+}
+
+#[tokio::test]
+async fn an_optional_layer_lets_nobody_in_by_a_bad_token() {
+    let (authkit, workos) = handle();
+    let layer = AuthKitLayer::optional(&authkit).with_bearer().unwrap();
+    let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
+    let response = send(&layer, get(&[("authorization", &field)])).await;
+    assert_eq!(seen(&response).1, "session_token");
+    let response = send(&layer, get(&[("authorization", "Bearer x"), ("cookie", &cookie)])).await;
+    assert_eq!(seen(&response), (200, "nobody", ""));
+    assert_eq!(header(&response, "vary"), "Cookie, Authorization");
+}
+
+#[tokio::test]
+async fn of_nested_layers_each_takes_tokens_for_itself() {
+    let (authkit, workos) = handle();
+    let (plain, taking) = (AuthKitLayer::new(&authkit), taking(&authkit));
+    let optional = AuthKitLayer::optional(&authkit);
+    let optional_taking = optional.clone().with_bearer().unwrap();
+    let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
+    let good = [("authorization", field.as_str()), ("cookie", cookie.as_str())];
+    let bad = [("authorization", "Bearer x"), good[1]];
+    let young = || taking.clone().with_max_token_age(Duration::from_secs(30));
+    let stack = |outer: &AuthKitLayer, inner: &AuthKitLayer| {
+        tower::layer::util::Stack::new(inner.clone(), outer.clone())
+    };
+
+    let inside = "session_token";
+    let cases = [
+        ("both take it", stack(&taking, &taking), &good, (200, inside, "")),
+        ("both take it, a bad one", stack(&optional_taking, &taking), &bad, INVALID),
+        ("only inside", stack(&optional, &taking), &good, (200, inside, "")),
+        ("only inside, a bad one", stack(&optional, &taking), &bad, INVALID),
+        ("only inside, behind a required one", stack(&plain, &taking), &good, (200, inside, "")),
+        (
+            "only outside",
+            stack(&taking, &plain),
+            &good,
+            (401, "", r#"Cookie cookie-name="wos_session""#),
+        ),
+        ("only outside, optional inside", stack(&taking, &optional), &good, (200, inside, "")),
+        ("young enough", stack(&taking, &young()), &good, (200, inside, "")),
+    ];
+    for (name, layers, fields, expected) in &cases {
+        let response = send(layers, get(*fields)).await;
+        assert_eq!(seen(&response), *expected, "{name}");
+        let varies = header(&response, "vary");
+        assert!(varies.contains("Cookie"), "{name}: {varies}");
+        assert!(expected.1 != inside || varies == "Cookie, Authorization", "{name}: {varies}");
+        assert!(set_cookies(&response).is_empty(), "{name}");
+    }
+    workos.clock().advance(Duration::from_secs(31));
+    assert_eq!(seen(&send(&stack(&taking, &young()), get(&good)).await), INVALID, "too old inside");
+}
+
+#[tokio::test]
+async fn guards_judge_what_a_token_says() {
+    let (authkit, workos) = handle();
+    let claims =
+        json!({ "role": "admin", "permissions": ["a:b"], "org_id": "org_1", "plan": "pro" });
+    let field = bearer_of(&workos, &claims);
+    let recent = |seconds| Require::recent_sign_in(Duration::from_secs(seconds));
+    let again = (401, "", r#"Bearer error="insufficient_user_authentication", max_age="5""#);
+    let cases = [
+        ("role", Require::role("admin"), (200, "session_token", "")),
+        ("another role", Require::role("owner"), (403, "", "")),
+        (
+            "joined",
+            Require::permission("a:b").and(Require::organization("org_1")),
+            (200, "session_token", ""),
+        ),
+        ("recent", recent(60), (200, "session_token", "")),
+        ("too long ago", recent(5), again),
+        ("of sessions only", Require::that(|_| true), (403, "", "")),
+        (
+            "or one for tokens",
+            Require::that(|_| true).or(Require::role("admin")),
+            (200, "session_token", ""),
+        ),
+        (
+            "of tokens",
+            Require::that_token(|token| {
+                token.claims::<Value>().is_ok_and(|claims| claims["plan"] == "pro")
+            }),
+            (200, "session_token", ""),
+        ),
+        ("of tokens, not met", Require::that_token(|token| token.roles().len() > 9), (403, "", "")),
+    ];
+    workos.clock().advance(Duration::from_secs(30));
+    for (name, require, expected) in cases {
+        let layers = tower::layer::util::Stack::new(require, taking(&authkit));
+        let response = send(&layers, get(&[("authorization", &field)])).await;
+        assert_eq!(seen(&response), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_knows_when_it_ends_and_tells_no_secret() {
+    let (authkit, workos) = handle();
+    let field = bearer_of(&workos, &json!({ "act": { "sub": "support@example.com" } }));
+    let clock = workos.clock().clone();
+    let looks = tower::service_fn(move |request: Request<()>| {
+        let clock = clock.clone();
+        async move {
+            let principal = Principal::of(request.extensions()).unwrap();
+            let left = principal.deadline().duration_since(Instant::now());
+            assert!(
+                left > Duration::from_secs(299) && left <= Duration::from_secs(300),
+                "{left:?}"
+            );
+            tokio_test::assert_pending!(tokio_test::task::spawn(principal.expired()).poll());
+            clock.advance(Duration::from_secs(300));
+            tokio_test::assert_ready!(tokio_test::task::spawn(principal.expired()).poll());
+            assert_eq!(principal.impersonator().unwrap().email, "support@example.com");
+            let shown = format!("{principal:?}");
+            assert!(
+                shown.contains("user_1") && !shown.contains("eyJ") && !shown.contains('@'),
+                "{shown}"
+            );
+            Ok::<_, Infallible>(Response::new(()))
+        }
+    });
+    let response = taking(&authkit).layer(looks).oneshot(get(&[("authorization", &field)])).await;
+    assert_eq!(response.unwrap().status(), 200);
+}
