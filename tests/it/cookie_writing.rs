@@ -145,8 +145,10 @@ async fn ck_04_an_impersonated_session_ends_with_the_browser() {
 
 #[tokio::test]
 async fn ck_04_what_no_browser_would_keep_is_refused_when_the_handle_is_made() {
+    type Row<'a> = (&'a str, &'a str, fn(Config) -> Config, &'a str);
+
     let emulator = Emulator::start().await;
-    let rows: [(&str, &str, fn(Config) -> Config, &str); 6] = [
+    let rows: [Row<'_>; 6] = [
         (
             "SameSite=None without Secure",
             "http://localhost:3000",

@@ -1,10 +1,17 @@
 //! The crate `workos` as a neighbour: `cargo xtask peers`, since it takes a while to build.
 
+use authkit_session::SealFormat;
 use support::peers::{Peer, kinds, sharing};
 
 #[tokio::test]
 async fn what_we_seal_opens_in_the_official_crate() {
     sharing::ours_opens_there(Peer::Rust).await;
+}
+
+/// As `docs/formats.md` has it: with 64 hexadecimal characters for a password, the two are one format.
+#[tokio::test]
+async fn what_we_seal_as_the_go_sdk_opens_in_the_official_crate() {
+    sharing::ours_opens_there_as(Peer::Rust, SealFormat::Go).await;
 }
 
 #[tokio::test]

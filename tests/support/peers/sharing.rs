@@ -18,8 +18,17 @@ use super::{OfficialEmulator, Peer};
 ///
 /// If it does not open, or something else is in it.
 pub async fn ours_opens_there(peer: Peer) {
+    ours_opens_there_as(peer, format(peer)).await;
+}
+
+/// Seals a session in a format that the SDK reads too, and has the SDK open it.
+///
+/// # Panics
+///
+/// As [`ours_opens_there`].
+pub async fn ours_opens_there_as(peer: Peer, format: SealFormat) {
     let emulator = OfficialEmulator::start();
-    let service = service(&emulator, peer, format(peer));
+    let service = service(&emulator, peer, format);
     let answer = emulator.sign_in().await;
 
     let body = answer.to_string();
