@@ -1,18 +1,15 @@
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use serde::Serialize;
 use url::Url;
 
 use crate::{
     authorize::AuthorizationRequest,
     clock::Clock,
-    error::{Answered, Error, ErrorKind},
+    error::{Error, ErrorKind},
+    error_answer,
     pkce::PkceVerifier,
     secret::Secret,
     token::RefreshToken,
@@ -166,7 +163,7 @@ impl Client {
         let request = request.map_err(|_| Error::new(ErrorKind::Misconfigured))?;
         match self.transport.send(request, deadline).await {
             Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
-            Ok(answer) => Err(refusal(&answer, self.clock.wall())),
+            Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
             Err(
                 TransportError::NotSent
                 | TransportError::Lost
@@ -216,85 +213,6 @@ impl<'a> Authenticate<'a> {
     }
 }
 
-/// An error answer's body: the word is in `code` or in `error`.
-#[derive(Default, Deserialize)]
-struct Refusal {
-    code: Option<String>,
-    error: Option<String>,
-    authkit_redirect_url: Option<String>,
-}
-
-/// Reads an error answer: the word first, then the status, since one word comes with several.
-fn refusal(answer: &Response<Bytes>, now: SystemTime) -> Error {
-    let status = answer.status();
-    let body: Refusal = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let code = body.code.or(body.error).filter(|code| code.len() <= MAX_WORD && code.is_ascii());
-    let kind = match code.as_deref() {
-        Some("invalid_grant" | "invalid_code" | "invalid_code_verifier") => ErrorKind::Refused,
-        Some(
-            "organization_not_found"
-            | "organization_membership_not_found"
-            | "invalid_organization_id",
-        ) => ErrorKind::OrganizationGone,
-        Some(
-            "sso_required"
-            | "mfa_enrollment"
-            | "mfa_challenge"
-            | "mfa_verification"
-            | "organization_selection_required"
-            | "organization_authentication_methods_required"
-            | "email_verification_required"
-            | "authentication_method_not_allowed"
-            | "passkey_progressive_enrollment"
-            | "radar_challenge"
-            | "radar_email_challenge"
-            | "radar_sms_challenge"
-            | "radar_sign_up_challenge"
-            | "radar_sms_sign_in_challenge"
-            | "application_consent_required",
-        ) => ErrorKind::InteractionNeeded,
-        Some(
-            "invalid_client"
-            | "unauthorized_client"
-            | "invalid_request"
-            | "invalid_request_parameters",
-        ) => ErrorKind::Misconfigured,
-        _ => by_status(status),
-    };
-    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    Error::answered(
-        kind,
-        Answered {
-            status: Some(status),
-            code,
-            retry_after: retry_after(answer.headers(), now),
-            request_id: header("x-request-id").filter(|id| id.len() <= MAX_WORD).map(str::to_owned),
-            authkit_redirect_url: body.authkit_redirect_url,
-        },
-    )
-}
-
-/// What an answer whose word says nothing means. A redirect or another 2xx is not WorkOS's answer at all.
-fn by_status(status: StatusCode) -> ErrorKind {
-    match status.as_u16() {
-        401 | 403 | 404 | 422 => ErrorKind::Misconfigured,
-        408 | 429 => ErrorKind::Transient,
-        400..=499 => ErrorKind::Rejected,
-        _ => ErrorKind::Transient,
-    }
-}
-
-/// RFC 9110 section 10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
-        }
-    }
-}
-
 /// `base` with `segments` appended, each percent-encoded.
 fn endpoint(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
@@ -307,5 +225,3 @@ fn endpoint(base: &Url, segments: &[&str]) -> Url {
 
 /// How long one call that is not a refresh may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// Longer words than this are not WorkOS's.
-const MAX_WORD: usize = 128;

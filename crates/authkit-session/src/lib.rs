@@ -20,6 +20,7 @@ mod cut_offs;
 mod decide;
 mod env;
 mod error;
+mod error_answer;
 mod flight;
 mod jar;
 mod jwks;
