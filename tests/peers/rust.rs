@@ -1,5 +1,7 @@
 //! The crate `workos` as a neighbour: `cargo xtask peers`, since it takes a while to build.
 
+#![forbid(unsafe_code)]
+
 use authkit_session::SealFormat;
 use support::peers::{Peer, kinds, sharing};
 

@@ -1,6 +1,9 @@
 //! The project's chores, as `cargo xtask <command>`; [`HELP`] names them.
 
+#![forbid(unsafe_code)]
+
 mod deep;
+mod layout;
 mod peers;
 mod project;
 mod setup;
@@ -59,7 +62,7 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test    all that must pass before a change lands: installs what the tests need (once),
-          then format, clippy, docs, each feature alone, dependencies and all tests;
+          then format, layout, dependencies, clippy, docs, each feature alone and all tests;
           about 15 minutes on 2 cores from a fresh clone
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build

@@ -10,6 +10,8 @@ use xshell::{Shell, cmd};
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
     pub(crate) published: Vec<Package>,
+    /// The first file of every library, program and test.
+    pub(crate) crate_roots: Vec<PathBuf>,
     target: PathBuf,
 }
 
@@ -31,6 +33,12 @@ impl Project {
                 .iter()
                 .filter(|package| package["publish"].is_null())
                 .map(Package::read)
+                .collect::<Result<_>>()?,
+            crate_roots: packages
+                .iter()
+                .filter_map(|package| package["targets"].as_array())
+                .flatten()
+                .map(|target| target["src_path"].as_str().map(PathBuf::from).context("src_path"))
                 .collect::<Result<_>>()?,
             target: path("target_directory")?,
         })

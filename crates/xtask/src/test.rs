@@ -5,11 +5,12 @@ use std::iter;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{project::Project, setup, steps::Steps, tally::Tally};
+use crate::{layout, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
     steps.take("format", || format(sh))?;
+    steps.take("layout", || layout::check(sh, project))?;
     steps.take("one version of each dependency", || duplicates(sh))?;
     steps.take("clippy", || clippy(sh))?;
     steps.take("docs", || docs(sh))?;

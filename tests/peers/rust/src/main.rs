@@ -1,5 +1,7 @@
 //! Seals and unseals with the official crate `workos`; the protocol is in `tests/peers/README.md`.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::io;
 
