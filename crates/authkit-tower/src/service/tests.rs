@@ -20,15 +20,13 @@ use crate::{
     tests::{Workos, authkit, header, request, set_cookies},
 };
 
-/// Lets the refresh's task run, without letting time pass.
+/// Lets the refresh's task run.
 async fn settle(response: &task::Spawn<impl Future>) {
-    for _ in 0..100 {
-        if response.is_woken() {
-            return;
-        }
-        tokio::task::yield_now().await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !response.is_woken() {
+        assert!(tokio::time::Instant::now() < deadline, "nobody woke the request");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("nobody woke the request");
 }
 
 /// A layer, and requests with a good and with an expired session.
