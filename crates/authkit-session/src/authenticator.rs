@@ -21,6 +21,7 @@ use crate::{
         Verdict, decide, settle,
     },
     flight::{self, Enough, Refreshed},
+    hooks::Ruled,
     jwks::FetchFor,
     reason::Reason,
     revocations::Inbox,
@@ -270,13 +271,17 @@ async fn renew(
         Fallback::Current => deadline.min(Instant::now() + PATIENCE_IF_GOOD),
         Fallback::Nothing => deadline,
     };
-    let refreshed = match &presented.opened {
-        Some(sealed) => {
+    let refreshed = match (&presented.opened, core.ruled(&presented)) {
+        (Some(_), Ruled::Later(wait)) => {
+            let retry_after = Some(wait);
+            Ok(Refreshed { retry_after, ..Refreshed::without(Outcome::Undecided) })
+        }
+        (Some(sealed), Ruled::Already | Ruled::NotYet) => {
             let judge = |renewed: &mut Presented| core.enough(renewed, policy);
             let refresh = flight::refresh(core, sealed, presented.seen, judge);
             time::timeout_at(deadline, refresh).await
         }
-        None => return Err(core.refuse(Reason::NotASession, &presented)),
+        (None, _) => return Err(core.refuse(Reason::NotASession, &presented)),
     };
     let refreshed = refreshed.unwrap_or_else(|_| Refreshed::without(Outcome::TimedOut));
     // Whatever came of it, or comes of it before the head leaves, belongs to the browser.
@@ -322,15 +327,21 @@ impl Core {
     /// Whether a session that a refresh brought is one that `policy` admits.
     pub(crate) fn enough(&self, renewed: &mut Presented, policy: Policy) -> Enough {
         self.check_cut_offs(renewed);
-        match self.act(renewed, policy) {
-            Action::Admit | Action::Refresh { or: Fallback::Current } => Enough::Yes,
-            Action::Refresh { or: Fallback::Nothing } => match renewed.verdict {
+        let unruled = match self.ruled(renewed) {
+            Ruled::Already => None,
+            Ruled::NotYet => Some(Enough::NotYet(Outcome::Undecided)),
+            Ruled::Later(_) => Some(Enough::No(Outcome::Undecided)),
+        };
+        match (self.act(renewed, policy), unruled) {
+            (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Enough::Yes,
+            (Action::Refresh { or: Fallback::Nothing }, None) => match renewed.verdict {
                 // It was demanded to be newer. As new as WorkOS makes them, whatever its clocks say, is enough.
                 Verdict::Good | Verdict::Expiring => Enough::NotYet(Outcome::Renewed),
                 _ => Enough::NotYet(Outcome::Unverified),
             },
-            Action::Refuse(Reason::Revoked) => Enough::No(Outcome::SignedOut),
-            Action::FetchKeys | Action::Refuse(_) => Enough::No(Outcome::Unverified),
+            (Action::Admit | Action::Refresh { .. }, Some(unruled)) => unruled,
+            (Action::Refuse(Reason::Revoked), _) => Enough::No(Outcome::SignedOut),
+            (Action::FetchKeys | Action::Refuse(_), _) => Enough::No(Outcome::Unverified),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     cut_offs::{CutOffs, Hit, Made},
     decide::{PairAge, Verdict},
     flight::Table,
+    hooks::{Hooks, Ruled},
     jar::{self, Found, Seen},
     jwks::Jwks,
     jwt::Unverified,
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) cut_offs: CutOffs,
     /// The way to the other replicas.
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
+    /// What the application says of sessions.
+    pub(crate) hooks: Hooks,
     table: Mutex<Table>,
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     /// How many tasks of ours are under way.
@@ -91,8 +94,16 @@ impl Sealed {
 
 impl Core {
     pub(crate) fn new(checked: Checked) -> Self {
-        let Checked { settings, client, ring, revocations, coordinator, refresh_limits, log_key } =
-            checked;
+        let Checked {
+            settings,
+            client,
+            ring,
+            revocations,
+            hooks,
+            coordinator,
+            refresh_limits,
+            log_key,
+        } = checked;
         Self {
             jwks: Jwks::new(client.clone(), settings.clock().clone()),
             settings,
@@ -100,6 +111,7 @@ impl Core {
             ring: ArcSwap::from_pointee(ring),
             cut_offs: CutOffs::new(),
             revocations,
+            hooks,
             table: Mutex::new(Table::new(refresh_limits)),
             coordinator,
             tasks: watch::Sender::new(0),
@@ -128,7 +140,18 @@ impl Core {
         let mut presented = best.unwrap_or(Presented::nothing(Verdict::Absent, seen));
         self.recall(&mut presented);
         self.check_cut_offs(&mut presented);
+        if self.ruled(&presented) != Ruled::Already {
+            presented.hit = presented.hit.max(Hit::ChangedSince);
+        }
         presented
+    }
+
+    /// Whether the application has said what it thinks of the session.
+    pub(crate) fn ruled(&self, presented: &Presented) -> Ruled {
+        let Some(Made { session: Some(id), at, .. }) = presented.made() else {
+            return Ruled::Already;
+        };
+        self.hooks.ruled(id, at, self.settings.clock().monotonic())
     }
 
     /// Opens and verifies one value.

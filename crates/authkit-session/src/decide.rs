@@ -148,6 +148,10 @@ pub enum Outcome {
     Foreign,
     /// The lineage ended meanwhile.
     SignedOut,
+    /// The application refused the new session.
+    Denied,
+    /// The application could not say anything of the new session.
+    Undecided,
     /// A newer pair is there, for another organization than the cookie's.
     OtherOrganization,
     /// Refused less than 10 seconds ago.
@@ -299,7 +303,7 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
 ///
 /// # Examples
 ///
-/// The table, row by row. With a session that is still good, everything but a sign-out admits:
+/// The table, row by row. With a session that is still good, everything but its end admits:
 ///
 /// ```
 /// use authkit_session::{Fallback, Outcome, Reason, RefusalKind, Settlement, settle};
@@ -308,6 +312,7 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
 ///
 /// let rows = [
 ///     (Outcome::Unverified, Reason::Unverified, Unavailable),
+///     (Outcome::Undecided, Reason::Undecided, Unavailable),
 ///     (Outcome::Foreign, Reason::Foreign, Unavailable),
 ///     (Outcome::OtherOrganization, Reason::OtherOrganization, ChallengeDocuments),
 ///     (Outcome::RefusedJustNow, Reason::RefusedJustNow, ChallengeDocuments),
@@ -330,6 +335,7 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
 /// for fallback in [Fallback::Current, Fallback::Nothing] {
 ///     assert_eq!(settle(Outcome::Renewed, fallback), AdmitRenewed);
 ///     assert_eq!(settle(Outcome::SignedOut, fallback), Refuse(Reason::SignedOut));
+///     assert_eq!(settle(Outcome::Denied, fallback), Refuse(Reason::Denied));
 /// }
 /// ```
 pub fn settle(outcome: Outcome, fallback: Fallback) -> Settlement {
@@ -340,6 +346,8 @@ pub fn settle(outcome: Outcome, fallback: Fallback) -> Settlement {
     match outcome {
         Outcome::Renewed => Settlement::AdmitRenewed,
         Outcome::SignedOut => Settlement::Refuse(Reason::SignedOut),
+        Outcome::Denied => Settlement::Refuse(Reason::Denied),
+        Outcome::Undecided => unless_current(Reason::Undecided),
         Outcome::Unverified => unless_current(Reason::Unverified),
         Outcome::Foreign => unless_current(Reason::Foreign),
         Outcome::OtherOrganization => unless_current(Reason::OtherOrganization),

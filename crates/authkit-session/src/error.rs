@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Rejected,
     /// WorkOS answered tokens that cannot be verified here and now.
     Unverified,
+    /// The tokens that WorkOS has just made are over, or not valid yet, by our clock: one of the two is wrong.
+    Clock,
     /// A claim could not be read into the type asked for.
     Claims,
     /// The session could not be sealed: the operating system gave no random bytes.
@@ -52,6 +54,10 @@ pub enum ErrorKind {
     SignedOut,
     /// The session was refreshed on demand less than 2 seconds ago.
     TooSoon,
+    /// The application refused the session, by its hook.
+    Denied,
+    /// The application's hook could not say whether the session may go on.
+    Undecided,
     /// The head of the response has left, so that no cookie can be set any more.
     HeadSent,
 }
@@ -124,12 +130,17 @@ impl fmt::Display for Error {
             ErrorKind::Misconfigured => "WorkOS refused our API key, client id or request",
             ErrorKind::Rejected => "WorkOS rejected the request",
             ErrorKind::Unverified => "the tokens that WorkOS answered cannot be verified",
+            ErrorKind::Clock => {
+                "the tokens that WorkOS answered are not of this time: a clock is wrong"
+            }
             ErrorKind::Claims => "the claims do not have the shape asked for",
             ErrorKind::Seal => "the session cannot be sealed",
             ErrorKind::TooLarge => "the session is too large for cookies",
             ErrorKind::NoSession => "the request brought no session that can be refreshed",
             ErrorKind::SignedOut => "the session has ended",
             ErrorKind::TooSoon => "the session was refreshed on demand a moment ago",
+            ErrorKind::Denied => "the application refused the session",
+            ErrorKind::Undecided => "the application could not say whether the session may go on",
             ErrorKind::HeadSent => "the head of the response has left",
         })?;
         if let Some((status, detail)) = self.status().zip(self.detail.as_ref()) {

@@ -1,5 +1,6 @@
 //! Refreshing: one exchange per refresh token, in a task that no client's leaving ends.
 
+mod application;
 mod exchange;
 mod on_demand;
 mod pace;
@@ -99,6 +100,10 @@ pub(crate) enum Landing {
         sign_in_at: Option<Arc<str>>,
     },
     SignedOut,
+    /// The application refused the new session.
+    Denied,
+    /// It could not say anything of it.
+    Undecided,
     Foreign,
     Misconfigured,
     Rejected,
@@ -115,6 +120,8 @@ impl Landing {
             Self::Foreign => true,
             Self::Renewed(_)
             | Self::SignedOut
+            | Self::Denied
+            | Self::Undecided
             | Self::Misconfigured
             | Self::Rejected
             | Self::Transient { .. } => false,
@@ -251,6 +258,8 @@ fn other(landing: &Landing) -> Refreshed {
         Landing::Renewed(_) => (Outcome::Renewed, None),
         Landing::Refused { why, since, .. } => (refused(*why, *since), None),
         Landing::SignedOut => (Outcome::SignedOut, None),
+        Landing::Denied => (Outcome::Denied, None),
+        Landing::Undecided => (Outcome::Undecided, None),
         Landing::Foreign => (Outcome::Foreign, None),
         Landing::Misconfigured => (Outcome::Misconfigured, None),
         Landing::Rejected => (Outcome::Rejected, None),

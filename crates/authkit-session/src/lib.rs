@@ -22,6 +22,7 @@ mod env;
 mod error;
 mod error_answer;
 mod flight;
+mod hooks;
 mod jar;
 mod jwks;
 mod jwt;
@@ -62,6 +63,7 @@ pub use crate::{
         Settlement, Verdict, decide, settle,
     },
     error::{Error, ErrorKind},
+    hooks::{RefreshedSession, Ruling},
     pkce::PkceVerifier,
     reason::{Reason, RefusalKind},
     revocations::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},

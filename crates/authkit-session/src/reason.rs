@@ -57,6 +57,10 @@ pub enum Reason {
     OtherOrganization,
     /// The session was refreshed, but its new token cannot be verified yet.
     Unverified,
+    /// The application refused the refreshed session.
+    Denied,
+    /// The application could not say anything of the refreshed session.
+    Undecided,
     /// WorkOS answered a refresh with another user's or another organization's session.
     Foreign,
 }
@@ -99,7 +103,8 @@ impl Reason {
             | Self::RefusedAgain
             | Self::OrganizationGone
             | Self::InteractionNeeded
-            | Self::Rejected => RefusalKind::Challenge,
+            | Self::Rejected
+            | Self::Denied => RefusalKind::Challenge,
             Self::RefusedJustNow | Self::OtherOrganization => RefusalKind::ChallengeDocuments,
             Self::NoKeys
             | Self::UnknownKey
@@ -110,6 +115,7 @@ impl Reason {
             | Self::Busy
             | Self::CircuitOpen
             | Self::Unverified
+            | Self::Undecided
             | Self::Foreign => RefusalKind::Unavailable,
         }
     }
@@ -128,7 +134,7 @@ impl Reason {
 
     pub(crate) fn cookie(self) -> CookieFate {
         match self {
-            Self::Revoked | Self::RefusedAgain => CookieFate::DeletedByDocument,
+            Self::Revoked | Self::RefusedAgain | Self::Denied => CookieFate::DeletedByDocument,
             _ => CookieFate::Kept,
         }
     }
@@ -170,6 +176,8 @@ impl Reason {
             Self::CircuitOpen => "circuit_open",
             Self::OtherOrganization => "other_organization",
             Self::Unverified => "unverified",
+            Self::Denied => "denied",
+            Self::Undecided => "undecided",
             Self::Foreign => "foreign",
         }
     }

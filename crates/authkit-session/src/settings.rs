@@ -10,6 +10,7 @@ use crate::{
     config::{Config, CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     config_error::{ConfigError, ConfigProblem},
     coordinator::RefreshCoordinator,
+    hooks::Hooks,
     revocations::Revocations,
     seal::KeyRing,
     set_cookie::CookieRules,
@@ -91,6 +92,7 @@ pub(crate) struct Checked {
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     pub(crate) refresh_limits: RefreshLimits,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
+    pub(crate) hooks: Hooks,
     /// Names sessions in logs.
     pub(crate) log_key: hmac::Key,
 }
@@ -214,6 +216,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         client,
         ring,
         revocations: config.revocations,
+        hooks: Hooks::new(config.refresh_hook),
         coordinator,
         refresh_limits,
         log_key,

@@ -10,6 +10,7 @@ use crate::{
     core::{Core, Presented, Sealed},
     decide::Verdict,
     error::{Error, ErrorKind},
+    hooks::{self, Ruling},
     jar::{self, Seen},
     jwks::FetchFor,
     jwt::Unverified,
@@ -19,6 +20,7 @@ use crate::{
     session::VerifiedSession,
     set_cookie::{SessionLifetime, TooLarge},
     task::Task,
+    token::TokenHash,
 };
 
 /// A session that has just begun, and the cookies that keep it.
@@ -42,22 +44,35 @@ pub struct SignedOut {
 }
 
 impl Authenticator {
-    /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any.
+    /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
+    /// `rule` refuses it: then the new one is revoked at WorkOS, and the one in `headers` goes on.
     ///
-    /// The code is sent once: what became of it after a lost answer cannot be known.
+    /// The code is sent once: what became of it after a lost answer cannot be known. `rule` has 3 seconds.
     ///
     /// # Errors
     ///
-    /// Those of a call to WorkOS; [`ErrorKind::Unverified`] where its tokens cannot be verified, and
-    /// [`ErrorKind::TooLarge`] where the session is too large for cookies.
-    pub async fn exchange_code(
+    /// Those of a call to WorkOS and of [`start_session`](Self::start_session), [`ErrorKind::Denied`] and
+    /// [`ErrorKind::Undecided`].
+    pub async fn exchange_code<R>(
         &self,
         code: &str,
         verifier: &PkceVerifier,
         headers: &HeaderMap,
-    ) -> Result<SignedIn, Error> {
-        let body = self.core.client.exchange_code(code, verifier).await?;
-        self.start_session(&body, headers).await
+        rule: impl FnOnce(Arc<VerifiedSession>) -> R,
+    ) -> Result<SignedIn, Error>
+    where
+        R: Future<Output = Ruling> + Send + 'static,
+    {
+        let core = &self.core;
+        let answer = core.client.exchange_code(code, verifier).await?;
+        let begun = core.begin(&answer).await?;
+        let refused = match hooks::within_patience(rule(Arc::clone(&begun.session))).await {
+            Ruling::Keep => return core.install(begun, headers),
+            Ruling::Refuse => ErrorKind::Denied,
+            Ruling::Undecided => ErrorKind::Undecided,
+        };
+        core.revoke_in_background(begun.session.session_id().to_owned());
+        Err(refused.into())
     }
 
     /// Begins the session of an answer of WorkOS, in place of the one in `headers`, if any.
@@ -68,33 +83,15 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
-    /// verified, and [`ErrorKind::TooLarge`] where the session is too large for cookies. The session in `headers` goes
-    /// on then.
+    /// verified, [`ErrorKind::Clock`] where it is not of this time, and [`ErrorKind::TooLarge`] where the session is too
+    /// large for cookies. The session in `headers` goes on then.
     pub async fn start_session(
         &self,
         answer: &[u8],
         headers: &HeaderMap,
     ) -> Result<SignedIn, Error> {
-        let core = &self.core;
-        let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
-        let sealed = core.seal_new(&answer)?;
-        let begun = core.verified(&sealed, &answer).await?;
-        let (replaced, seen) = core.opened(headers);
-        let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
-        let cookies = &core.settings.cookies;
-        let written = cookies.session(&sealed, lifetime, seen).map_err(|TooLarge| {
-            tracing::error!(bytes = sealed.len(), "a new session is too large for cookies");
-            Error::new(ErrorKind::TooLarge)
-        })?;
-        for old in &replaced {
-            if old.says.sid.as_deref() != Some(begun.session_id()) {
-                core.end(old);
-            }
-        }
-        // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
-        let mut set_cookies = cookies.delete_other_scope(seen);
-        set_cookies.extend(written);
-        Ok(SignedIn { session: begun, set_cookies })
+        let begun = self.core.begin(answer).await?;
+        self.core.install(begun, headers)
     }
 
     /// Ends the session of a request here and, in the background, at WorkOS. Works with expired sessions too.
@@ -105,7 +102,7 @@ impl Authenticator {
         let (sessions, seen) = core.opened(headers);
         let mut session_id = None;
         for sealed in &sessions {
-            core.end(sealed);
+            core.end(sealed.token(), sealed.says.sid.as_deref());
             session_id = session_id.or_else(|| sealed.says.sid.clone());
         }
         if let Some(id) = &session_id {
@@ -118,7 +115,43 @@ impl Authenticator {
     }
 }
 
+/// A session that WorkOS has begun, and that no browser has yet.
+struct Begun {
+    session: Arc<VerifiedSession>,
+    sealed: String,
+    lifetime: SessionLifetime,
+}
+
 impl Core {
+    /// Seals and verifies the session of an answer.
+    async fn begin(&self, answer: &[u8]) -> Result<Begun, Error> {
+        let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
+        let sealed = self.seal_new(&answer)?;
+        let session = self.verified(&sealed, &answer).await?;
+        let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
+        Ok(Begun { session, sealed, lifetime })
+    }
+
+    /// Puts a session into the place of those in `headers`, which end.
+    fn install(&self, begun: Begun, headers: &HeaderMap) -> Result<SignedIn, Error> {
+        let Begun { session, sealed, lifetime } = begun;
+        let (replaced, seen) = self.opened(headers);
+        let cookies = &self.settings.cookies;
+        let written = cookies.session(&sealed, lifetime, seen).map_err(|TooLarge| {
+            tracing::error!(bytes = sealed.len(), "a new session is too large for cookies");
+            Error::new(ErrorKind::TooLarge)
+        })?;
+        for old in &replaced {
+            if old.says.sid.as_deref() != Some(session.session_id()) {
+                self.end(old.token(), old.says.sid.as_deref());
+            }
+        }
+        // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
+        let mut set_cookies = cookies.delete_other_scope(seen);
+        set_cookies.extend(written);
+        Ok(SignedIn { session, set_cookies })
+    }
+
     /// Seals a new session in the configured format.
     fn seal_new(&self, answer: &Answer<'_>) -> Result<String, Error> {
         let ring = self.ring.load();
@@ -145,7 +178,10 @@ impl Core {
             (Verdict::Good | Verdict::Expiring, Some(session)) => Ok(session),
             (verdict, _) => {
                 tracing::error!(?verdict, "a new session cannot be verified");
-                Err(Error::new(ErrorKind::Unverified))
+                Err(Error::new(match verdict {
+                    Verdict::Expired | Verdict::NotYetValid => ErrorKind::Clock,
+                    _ => ErrorKind::Unverified,
+                }))
             }
         }
     }
@@ -168,13 +204,14 @@ impl Core {
         )
     }
 
-    fn end(&self, sealed: &Sealed) {
+    /// Nothing of the session counts here any more.
+    pub(crate) fn end(&self, token: Option<TokenHash>, session_id: Option<&str>) {
         let now = self.settings.clock().monotonic();
-        self.table().lineages.end(sealed.token(), sealed.says.sid.as_deref(), now);
+        self.table().lineages.end(token, session_id, now);
     }
 
     /// The browser ends the session by going to the logout URL; this ends it even if it does not.
-    fn revoke_in_background(self: &Arc<Self>, session_id: String) {
+    pub(crate) fn revoke_in_background(self: &Arc<Self>, session_id: String) {
         if Handle::try_current().is_err() {
             return;
         }

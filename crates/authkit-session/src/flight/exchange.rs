@@ -11,6 +11,7 @@ use crate::{
     core::{Core, Sealed},
     error::{Error, ErrorKind},
     flight::{Landing, Pair},
+    hooks::Ruling,
     jwks::FetchFor,
     jwt::Unverified,
     lineage::{Carriage, Life, PairId, RefusedFor, RefusedSince},
@@ -32,7 +33,7 @@ pub(super) struct Flight {
     /// The organization to stay in, or to switch to.
     organization: Option<String>,
     errand: Errand,
-    plaintext: Zeroizing<Vec<u8>>,
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
     seal: Seal,
     landing: watch::Sender<Option<Landing>>,
     settled: Settled,
@@ -86,7 +87,7 @@ impl Flight {
         let core = Arc::clone(self.task.core());
         let shared = SharedExchange::new(&core, self.hash, self.organization.as_deref());
         let (landing, news) = match shared.claim(&core).await {
-            Claimed::Told(news) if self.may_take(&news) => (self.take(&news), None),
+            Claimed::Told(news) if self.may_take(&news) => (self.take(&news).await, None),
             Claimed::Alone => self.exchange(&shared, Others::None).await,
             Claimed::Contested | Claimed::Told(_) => self.exchange(&shared, Others::AtIt).await,
         };
@@ -104,7 +105,7 @@ impl Flight {
         others: Others,
     ) -> (Landing, Option<News>) {
         let refused = match self.ask_workos().await {
-            Ok(body) => return self.tell(News::Renewed(body)),
+            Ok(body) => return self.tell(News::Renewed(body)).await,
             Err(error) => match (refusal(error.kind()), &self.errand) {
                 (Some(why), Errand::Switch(_)) if why.is_about_organization() => {
                     // The session goes on where it is, so nothing is remembered of its token.
@@ -118,11 +119,11 @@ impl Flight {
         };
         let news = News::Refused(refused);
         if refused != RefusedFor::Grant {
-            return self.tell(news);
+            return self.tell(news).await;
         }
         match (shared.look(self.task.core()).await, others) {
-            (Claimed::Told(told), _) if self.may_take(&told) => (self.take(&told), None),
-            (Claimed::Alone, Others::None) => self.tell(news),
+            (Claimed::Told(told), _) if self.may_take(&told) => (self.take(&told).await, None),
+            (Claimed::Alone, Others::None) => self.tell(news).await,
             (Claimed::Told(_) | Claimed::Contested, _) | (Claimed::Alone, Others::AtIt) => {
                 tracing::info!("a refresh was refused that another process was at");
                 (Landing::Transient { retry_after: Some(NEWER_COOKIE_SOON) }, None)
@@ -195,15 +196,16 @@ impl Flight {
     }
 
     /// What WorkOS answered here, and what of it the others are to know.
-    fn tell(&mut self, news: News) -> (Landing, Option<News>) {
-        let landing = self.take(&news);
-        let for_others = matches!(landing, Landing::Renewed(_) | Landing::Refused { .. });
+    async fn tell(&mut self, news: News) -> (Landing, Option<News>) {
+        let landing = self.take(&news).await;
+        let for_others =
+            matches!(landing, Landing::Renewed(_) | Landing::Undecided | Landing::Refused { .. });
         (landing, for_others.then_some(news))
     }
 
-    fn take(&mut self, news: &News) -> Landing {
+    async fn take(&mut self, news: &News) -> Landing {
         match news {
-            News::Renewed(body) => self.renewed(body),
+            News::Renewed(body) => self.renewed(body).await,
             News::Refused(why) => {
                 let core = self.task.core();
                 let now = core.settings.clock().monotonic();
@@ -214,8 +216,8 @@ impl Flight {
         }
     }
 
-    /// Seals the new session and remembers it, before anything that can fail: the old token is spent.
-    fn renewed(&mut self, body: &[u8]) -> Landing {
+    /// Seals the new session and remembers it, whatever the application says of it: the old token is spent.
+    async fn renewed(&mut self, body: &[u8]) -> Landing {
         let core = Arc::clone(self.task.core());
         let Ok(answer) = Answer::parse(body) else {
             return Landing::Transient { retry_after: None };
@@ -233,12 +235,29 @@ impl Flight {
         let Some(pair) = self.seal(&core, &answer) else {
             return Landing::Transient { retry_after: None };
         };
+        // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
+        let ruling = match &core.hooks.refresh {
+            Some(hook) => self.ask_application(&core, hook, &pair).await,
+            None => Ruling::Keep,
+        };
         let now = core.settings.clock().monotonic();
         let life = core.table().lineages.renewed(self.hash, Arc::clone(&pair), now);
         self.settled = Settled::Yes;
-        match life {
-            Life::Live => Landing::Renewed(pair),
-            Life::Ended => Landing::SignedOut,
+        match (life, ruling) {
+            (Life::Ended, _) => Landing::SignedOut,
+            (Life::Live, Ruling::Keep) => Landing::Renewed(pair),
+            (Life::Live, Ruling::Undecided) => Landing::Undecided,
+            (Life::Live, Ruling::Refuse) => {
+                core.end(Some(self.hash), pair.session_id.as_deref());
+                if let Some(id) = &pair.session_id {
+                    tracing::info!(
+                        session = core.log_word(id),
+                        "the application refused a session"
+                    );
+                    core.revoke_in_background(id.to_string());
+                }
+                Landing::Denied
+            }
         }
     }
 
@@ -314,12 +333,15 @@ fn refusal(kind: ErrorKind) -> Option<RefusedFor> {
         | ErrorKind::Misconfigured
         | ErrorKind::Rejected
         | ErrorKind::Unverified
+        | ErrorKind::Clock
         | ErrorKind::Claims
         | ErrorKind::Seal
         | ErrorKind::TooLarge
         | ErrorKind::NoSession
         | ErrorKind::SignedOut
         | ErrorKind::TooSoon
+        | ErrorKind::Denied
+        | ErrorKind::Undecided
         | ErrorKind::HeadSent => None,
     }
 }
@@ -339,12 +361,15 @@ fn failed(error: &Error) -> Landing {
         | ErrorKind::OrganizationGone
         | ErrorKind::InteractionNeeded
         | ErrorKind::Unverified
+        | ErrorKind::Clock
         | ErrorKind::Claims
         | ErrorKind::Seal
         | ErrorKind::TooLarge
         | ErrorKind::NoSession
         | ErrorKind::SignedOut
         | ErrorKind::TooSoon
+        | ErrorKind::Denied
+        | ErrorKind::Undecided
         | ErrorKind::HeadSent => Landing::Transient { retry_after: error.retry_after() },
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     breaker::Held,
     core::{Core, Presented},
-    decide::Outcome,
+    decide::{Outcome, Verdict},
     error::{Answered, Error, ErrorKind},
     flight::{Enough, Errand, Flight, Join, Landing, Pair, Table, channel, examine, landed},
     lineage::{Ask, RefusedFor, Successor},
@@ -57,6 +57,7 @@ pub(crate) async fn exchange(
                 Enough::Yes | Enough::NotYet(Outcome::Renewed) => return Ok(renewed),
                 Enough::NotYet(_) => {}
                 Enough::No(Outcome::SignedOut) => return Err(ErrorKind::SignedOut.into()),
+                Enough::No(Outcome::Undecided) => return Err(ErrorKind::Undecided.into()),
                 Enough::No(_) => return Err(ErrorKind::Unverified.into()),
             }
         }
@@ -110,7 +111,9 @@ fn step(core: &Arc<Core>, presented: &Presented, wanted: Wanted<'_>) -> Result<S
         Wanted::New => (sealed.says.org_id.as_deref(), Errand::Renew),
         Wanted::In(organization) => (Some(organization), Errand::Switch(organization.to_owned())),
     };
-    if let (Wanted::In(_), Some(session)) = (wanted, &presented.session) {
+    if let (Wanted::In(_), Verdict::Good | Verdict::Expiring, Some(session)) =
+        (wanted, presented.verdict, &presented.session)
+    {
         if session.organization_id() == organization {
             return Ok(Step::There);
         }
@@ -153,6 +156,8 @@ fn failure(landing: &Landing) -> Error {
     match landing {
         Landing::Refused { why, sign_in_at, .. } => refused(*why, sign_in_at.as_deref()),
         Landing::SignedOut => ErrorKind::SignedOut.into(),
+        Landing::Denied => ErrorKind::Denied.into(),
+        Landing::Undecided => ErrorKind::Undecided.into(),
         Landing::Foreign => ErrorKind::Unverified.into(),
         Landing::Misconfigured => ErrorKind::Misconfigured.into(),
         Landing::Rejected => ErrorKind::Rejected.into(),

@@ -1,4 +1,6 @@
-use authkit_session::{Decision, Error, ErrorKind, Policy, SignedIn};
+use std::future::ready;
+
+use authkit_session::{Decision, Error, ErrorKind, Policy, Ruling, SignedIn};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header::RETRY_AFTER};
 use tracing::{debug, info, warn};
@@ -41,8 +43,10 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Reply {
         Next::Exchange { code, flow } => {
             let (authkit, headers) = (authkit.clone(), caller.headers.clone());
             Reply::Later(Box::pin(async move {
-                let outcome =
-                    authkit.authenticator().exchange_code(&code, &flow.verifier, &headers).await;
+                let outcome = authkit
+                    .authenticator()
+                    .exchange_code(&code, &flow.verifier, &headers, |_| ready(Ruling::Keep))
+                    .await;
                 with_cookies(conclude(&authkit, outcome, &flow.return_path), forget)
             }))
         }
