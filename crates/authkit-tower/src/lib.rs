@@ -149,5 +149,10 @@ pub use crate::{
     session::Session,
 };
 
+/// Compiles what the README shows.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests;
