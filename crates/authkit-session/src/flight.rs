@@ -2,6 +2,7 @@
 
 mod application;
 mod exchange;
+mod news;
 mod on_demand;
 mod pace;
 
