@@ -17,19 +17,6 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-/// A handle of a service at `origin`, which need not be on any network.
-fn at(harness: &Harness, origin: &str, config: impl FnOnce(Config) -> Config) -> AuthKit {
-    let defaults = Harness::config(&harness.emulator, &format!("{origin}/callback"));
-    AuthKit::new(config(defaults.with_clock(harness.clock.clone()))).unwrap()
-}
-
-/// Signs in from `/login` on, and answers with the callback's answer.
-async fn sign_in(browser: &Browser, app: &Router, origin: &str) -> Answer {
-    let login = browser.visit(app, &format!("{origin}/login")).await;
-    let there = browser.navigate(browser.target(&login).as_str()).await;
-    browser.visit(app, browser.target(&there).as_str()).await
-}
-
 async fn sign_out(browser: &Browser, app: &Router, origin: &str) -> Answer {
     let headers = [("origin", origin), ("sec-fetch-site", "same-origin"), ("accept", "text/html")];
     browser.send_to(app, Method::POST, &format!("{origin}/logout"), headers).await
@@ -104,10 +91,10 @@ async fn ck_04_sign_in_refresh_and_sign_out_write_the_same_attributes() {
         ),
     ];
     for (name, origin, config, cookie, expected) in rows {
-        let app = app(&at(&harness, origin, config));
+        let app = app(&harness.authkit_at(origin, config));
         let browser = Browser::new();
 
-        let callback = sign_in(&browser, &app, origin).await;
+        let callback = browser.sign_in(&app, &app, origin).await;
         assert_eq!(callback.status, StatusCode::SEE_OTHER, "{name}");
         assert_eq!(attributes(&callback, cookie), [expected], "{name}: sign-in");
 
@@ -130,7 +117,7 @@ async fn ck_04_sign_in_refresh_and_sign_out_write_the_same_attributes() {
 #[tokio::test]
 async fn ck_04_an_impersonated_session_ends_with_the_browser() {
     let harness = Harness::start().await;
-    let app = app(&at(&harness, APP, |config| config));
+    let app = app(&harness.authkit_at(APP, |config| config));
     let session = harness.emulator.session("alice@acme.test");
     let session = session.impersonated_by("support@acme.test", Some("a ticket")).expired();
     let browser = Browser::new();
@@ -230,7 +217,7 @@ async fn ck_07_what_the_handler_sets_or_clears_wins_over_a_refresh() {
 #[tokio::test]
 async fn ck_07_a_second_layer_and_the_endpoints_add_no_second_cookie() {
     let harness = Harness::start().await;
-    let authkit = at(&harness, APP, |config| config);
+    let authkit = harness.authkit_at(APP, |config| config);
     let inner = AuthKitLayer::new(&authkit).with_max_token_age(Duration::from_secs(30));
     let app = Router::new()
         .route("/twice", get(async |session: Session| session.session_id().to_owned()))
@@ -270,13 +257,13 @@ async fn ck_07_a_second_layer_and_the_endpoints_add_no_second_cookie() {
 #[tokio::test]
 async fn the_host_s_own_cookies_go_when_a_domain_is_configured() {
     let harness = Harness::start().await;
-    let app = app(&at(&harness, APP, |config| config.with_cookie_domain("example.com")));
+    let app = app(&harness.authkit_at(APP, |config| config.with_cookie_domain("example.com")));
     let browser = Browser::new();
     browser.keep(APP, "wos_session", "from before");
     browser.keep(APP, "wos_session.0", "2.from before");
     browser.keep(APP, "wos_session.1", "from before");
 
-    let callback = sign_in(&browser, &app, APP).await;
+    let callback = browser.sign_in(&app, &app, APP).await;
     let written: Vec<_> = callback
         .headers
         .get_all(header::SET_COOKIE)

@@ -50,12 +50,6 @@ async fn refreshed(harness: &Harness, browser: &Browser, app: &Router) -> Answer
     browser.visit(app, &format!("{APP}/dashboard")).await
 }
 
-async fn sign_in(browser: &Browser, begun: &Router, ended: &Router) -> Answer {
-    let login = browser.visit(begun, &format!("{APP}/login")).await;
-    let there = browser.navigate(browser.target(&login).as_str()).await;
-    browser.visit(ended, browser.target(&there).as_str()).await
-}
-
 #[tokio::test]
 async fn se_05_two_deploys_sign_nobody_out() {
     for format in FORMATS {
@@ -65,7 +59,7 @@ async fn se_05_two_deploys_sign_nobody_out() {
             app(&replica(&harness, format, current, others, |config| config))
         });
         let browser = Browser::new();
-        sign_in(&browser, &deploys[0], &deploys[0]).await;
+        browser.sign_in(&deploys[0], &deploys[0], APP).await;
 
         for (step, pair) in deploys.windows(2).enumerate() {
             // While a deploy rolls, replicas of both sides answer in turn.
@@ -76,7 +70,7 @@ async fn se_05_two_deploys_sign_nobody_out() {
             }
             for (begun, ended) in [(0, 1), (1, 0)] {
                 let other = Browser::new();
-                let callback = sign_in(&other, &pair[begun], &pair[ended]).await;
+                let callback = other.sign_in(&pair[begun], &pair[ended], APP).await;
                 assert_eq!(callback.set_cookies("wos_session").len(), 1, "{format}: step {step}");
             }
         }
@@ -91,7 +85,7 @@ async fn se_05_one_deploy_would_challenge_but_delete_nothing() {
     let old = app(&replica(&harness, SealFormat::Ruby, OLD, &[], |config| config));
     let new = app(&replica(&harness, SealFormat::Ruby, NEW, &[OLD], |config| config));
     let browser = Browser::new();
-    sign_in(&browser, &old, &old).await;
+    browser.sign_in(&old, &old, APP).await;
 
     assert_eq!(refreshed(&harness, &browser, &new).await.status, StatusCode::OK);
     let page = browser.visit(&old, &format!("{APP}/dashboard")).await;
@@ -107,8 +101,8 @@ async fn keys_are_replaced_without_a_restart() {
     let authkit = replica(&harness, SealFormat::Python, OLD, &[], |config| config);
     let app_here = app(&authkit);
     let [active, idle] = [Browser::new(), Browser::new()];
-    sign_in(&active, &app_here, &app_here).await;
-    sign_in(&idle, &app_here, &app_here).await;
+    active.sign_in(&app_here, &app_here, APP).await;
+    idle.sign_in(&app_here, &app_here, APP).await;
 
     let unsuitable = password("a password of forty characters, no more.");
     let error = authkit.reload_keys(&unsuitable, &[password(OLD)]).unwrap_err();
@@ -152,7 +146,7 @@ async fn a_pinned_neighbour_goes_on_reading_what_it_sealed() {
             app(&replica(&harness, SealFormat::Ruby, NEW, &[OLD], Config::with_pinned_neighbours));
         let unpinned = app(&replica(&harness, SealFormat::Ruby, NEW, &[OLD], |config| config));
         let browser = Browser::new();
-        sign_in(&browser, &neighbour, &neighbour).await;
+        browser.sign_in(&neighbour, &neighbour, APP).await;
 
         for turn in 0..4 {
             let service = [&pinned, &neighbour][turn % 2];

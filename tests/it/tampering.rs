@@ -22,11 +22,6 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-fn at_app(harness: &Harness, config: impl FnOnce(Config) -> Config) -> AuthKit {
-    let defaults = Harness::config(&harness.emulator, &format!("{APP}/callback"));
-    AuthKit::new(config(defaults.with_clock(harness.clock.clone()))).unwrap()
-}
-
 /// All that a client sees of an answer.
 type Seen = (StatusCode, Vec<(String, Vec<u8>)>, Vec<u8>);
 
@@ -118,7 +113,7 @@ async fn se_03_whatever_was_changed_the_answer_is_the_same() {
 #[tokio::test]
 async fn se_06_a_sign_in_under_way_is_no_session_and_a_session_none() {
     let harness = Harness::start().await;
-    let authkit = at_app(&harness, |config| config);
+    let authkit = harness.authkit_at(APP, |config| config);
     let app = app(&authkit);
     let browser = Browser::new();
 
@@ -163,7 +158,7 @@ async fn se_06_a_sign_in_under_way_is_no_session_and_a_session_none() {
 #[tokio::test]
 async fn se_06_a_value_for_other_replicas_is_no_session_and_a_session_none() {
     let harness = Harness::start().await;
-    let authkit = at_app(&harness, |config| config);
+    let authkit = harness.authkit_at(APP, |config| config);
     let app = app(&authkit);
     let config = Harness::config(&harness.emulator, &format!("{APP}/callback"));
     let replica = Authenticator::new(config).unwrap();
@@ -186,7 +181,7 @@ async fn se_06_a_value_for_other_replicas_is_no_session_and_a_session_none() {
 #[tokio::test]
 async fn se_06_another_client_s_session_and_sign_in_are_not_ours() {
     let harness = Harness::start().await;
-    let ours = app(&at_app(&harness, |config| config));
+    let ours = app(&harness.authkit_at(APP, |config| config));
     let events = Events::listen();
 
     let session = harness.emulator.session("alice@acme.test").claim("client_id", "client_other");

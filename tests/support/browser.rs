@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use axum::body::Body;
+use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -199,8 +199,16 @@ impl Browser {
     }
 
     /// Opens a page of a service that is not on any network, so that it may have any host name.
-    pub async fn visit(&self, service: &axum::Router, url: &str) -> Answer {
+    pub async fn visit(&self, service: &Router, url: &str) -> Answer {
         self.send_to(service, Method::GET, url, DOCUMENT).await
+    }
+
+    /// Signs in at a service that is not on any network; one replica begins, another may end. Answers as the callback
+    /// does.
+    pub async fn sign_in(&self, begun: &Router, ended: &Router, origin: &str) -> Answer {
+        let login = self.visit(begun, &format!("{origin}/login")).await;
+        let there = self.navigate(self.target(&login).as_str()).await;
+        self.visit(ended, self.target(&there).as_str()).await
     }
 
     /// Sends a request, without a body, to a service that is not on any network.
@@ -210,7 +218,7 @@ impl Browser {
     /// If the answer has no end.
     pub async fn send_to<const N: usize>(
         &self,
-        service: &axum::Router,
+        service: &Router,
         method: Method,
         url: &str,
         headers: [(&str, &str); N],

@@ -88,6 +88,17 @@ impl Harness {
             .with_base_url(emulator.url())
     }
 
+    /// A handle of another service, at an `origin` that need not be on any network: [`Browser::visit`] gets there.
+    ///
+    /// # Panics
+    ///
+    /// If the settings do not work.
+    pub fn authkit_at(&self, origin: &str, config: impl FnOnce(Config) -> Config) -> AuthKit {
+        let defaults = Self::config(&self.emulator, &format!("{origin}/callback"));
+        let authkit = AuthKit::new(config(defaults.with_clock(self.clock.clone())));
+        authkit.expect("the settings of a test work")
+    }
+
     /// Moves the emulator's clock and the handle's.
     pub fn advance(&self, by: Duration) {
         self.emulator.advance(by);
