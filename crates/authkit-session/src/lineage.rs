@@ -52,7 +52,7 @@ pub(crate) enum Carriage {
 }
 
 /// The table. `J` joins an exchange that is under way, `P` is a new pair.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lineages<J, P> {
     lineages: HashMap<LineageId, Lineage<P>>,
     tokens: HashMap<TokenHash, Token<J>>,
@@ -64,7 +64,7 @@ pub(crate) struct Lineages<J, P> {
     limits: Limits,
 }
 
-/// How much is remembered at most. What would be forgotten first goes first.
+/// How much is remembered at most, beside exchanges under way. What would be forgotten first goes first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Refresh tokens; and as many ids of ended sessions.
@@ -84,7 +84,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct LineageId(u64);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Lineage<P> {
     members: Vec<TokenHash>,
     newest: Option<Newest<P>>,
@@ -102,7 +102,7 @@ pub(crate) enum Life {
     Ended,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Newest<P> {
     pair: Arc<P>,
     obtained: Duration,
@@ -120,7 +120,7 @@ enum Place {
     Presented,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Token<J> {
     lineage: LineageId,
     exchange: Option<J>,
@@ -251,6 +251,7 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
     /// The exchange of `token` brought a new pair. Says whether the session goes on with it.
     pub(crate) fn renewed(&mut self, token: TokenHash, pair: Arc<P>, now: Duration) -> Life {
         let id = self.finished(token);
+        self.tokens.get_mut(&token).expect(IN_STEP).refused = None;
         let PairId { token: new, .. } = pair.id();
         let id = match self.of(new) {
             // Another replica exchanged the token too, and the browser has brought here what it got.
@@ -281,7 +282,6 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
             Life::Live => {
                 self.clear_newest(id);
                 self.bytes += pair.bytes();
-                self.tokens.get_mut(&new).expect(IN_STEP).refused = None;
                 self.lineage(id).newest = Some(Newest { pair, obtained: now, place: Place::Here });
                 self.keep(id, now + KEPT_UNSENT);
             }
@@ -301,7 +301,7 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         let token = self.tokens.get_mut(&token).expect(IN_STEP);
         let refused = Refused::again(token.refused, why, now);
         token.refused = Some(refused);
-        self.keep_at_least(id, now + KEPT_REFUSED);
+        self.keep_at_least(id, refused.forget_at());
         self.shrink();
         refused.since(now)
     }
@@ -309,19 +309,19 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
     /// The exchange of `token` brought no answer that says anything about the token.
     pub(crate) fn lost(&mut self, token: TokenHash, now: Duration) {
         let id = self.finished(token);
-        let refused = self.tokens.get(&token).is_some_and(|token| token.refused.is_some());
+        let refused = self.tokens[&token].refused.map(Refused::forget_at);
         let lineage = self.lineage(id);
         let keep = match (lineage.life, &lineage.newest) {
-            (Life::Ended, _) => KEPT_ENDED,
+            (Life::Ended, _) => now + KEPT_ENDED,
             (Life::Live, Some(newest)) => match newest.place {
-                Place::Here => KEPT_UNSENT,
-                Place::Sent | Place::Presented => KEPT_SENT,
+                Place::Here => now + KEPT_UNSENT,
+                Place::Sent | Place::Presented => now + KEPT_SENT,
             },
-            (Life::Live, None) if refused => KEPT_REFUSED,
-            (Life::Live, None) if lineage.exchanges == 0 => return self.forget(id),
-            (Life::Live, None) => return,
+            (Life::Live, None) => now,
         };
-        self.keep_at_least(id, now + keep);
+        self.keep_at_least(id, refused.map_or(keep, |refused| keep.max(refused)));
+        self.forget_old(now);
+        self.shrink();
     }
 
     /// A response head is about to leave for a request that brought `token`: what it is to carry.
@@ -377,7 +377,5 @@ pub(crate) const JUST_NOW: Duration = Duration::from_secs(10);
 const KEPT_SENT: Duration = Duration::from_secs(60);
 /// How long a pair is kept that no head has carried: for its client, the old cookie still is the current one.
 const KEPT_UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a refusal is kept, to know the second one.
-const KEPT_REFUSED: Duration = Duration::from_secs(60 * 60);
 /// How long the end of a session is kept.
 const KEPT_ENDED: Duration = Duration::from_secs(24 * 60 * 60);

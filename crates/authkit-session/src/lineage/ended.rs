@@ -7,7 +7,7 @@ use std::{
 use crate::lineage::KEPT_ENDED;
 
 /// The ids of sessions that ended here, in the order in which they did.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct EndedSessions {
     ids: HashSet<Arc<str>>,
     order: VecDeque<(Duration, Arc<str>)>,
@@ -16,6 +16,11 @@ pub(super) struct EndedSessions {
 impl EndedSessions {
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
     }
 
     /// A session without an id never ended here.

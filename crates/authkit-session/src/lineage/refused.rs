@@ -32,14 +32,14 @@ pub(crate) enum RefusedSince {
 }
 
 /// That WorkOS refused a token.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Refused {
     why: RefusedFor,
     at: Duration,
     times: Times,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Times {
     Once,
     Twice,
@@ -61,6 +61,11 @@ impl Refused {
         holds.then(|| (self.why, self.since(now)))
     }
 
+    /// Until when it is kept, to know the second one.
+    pub(super) fn forget_at(self) -> Duration {
+        self.at + KEPT
+    }
+
     pub(super) fn why(self) -> RefusedFor {
         self.why
     }
@@ -74,5 +79,7 @@ impl Refused {
     }
 }
 
+/// How long it is kept.
+const KEPT: Duration = Duration::from_secs(60 * 60);
 /// How long WorkOS is not asked again about a token that it refused once.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(60);

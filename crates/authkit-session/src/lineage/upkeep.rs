@@ -75,11 +75,16 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
 
     /// The newest pair is at the browser, or on its way: stragglers with older ones are all that may still come.
     pub(super) fn arrived(&mut self, id: LineageId, now: Duration) {
-        let until = now + KEPT_SENT;
+        let gone = now + KEPT_SENT;
+        let mut until = gone;
         let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
         let newest = lineage.newest.as_ref().map(|newest| newest.pair.id().token);
-        for member in lineage.members.iter().filter(|member| Some(**member) != newest) {
-            self.tokens.get_mut(member).expect(IN_STEP).forget_at.get_or_insert(until);
+        for member in &lineage.members {
+            let token = self.tokens.get_mut(member).expect(IN_STEP);
+            if Some(*member) != newest {
+                token.forget_at.get_or_insert(gone);
+            }
+            until = token.refused.map_or(until, |refused| until.max(refused.forget_at()));
         }
         if until < lineage.forget_at {
             self.keep(id, until);
