@@ -1,6 +1,5 @@
 //! Behaviour through the public API, one behaviour a module.
 
-#![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod challenge;
@@ -13,6 +12,9 @@ mod official_emulator;
 mod password_rollout;
 mod peers_seal;
 mod refresh_in_line;
+mod replicas;
+mod replicas_apart;
+mod replicas_revoked;
 mod secrets;
 mod side_by_side;
 mod sign_out;

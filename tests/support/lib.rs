@@ -1,14 +1,14 @@
 //! What the tests in `tests/it` share.
 
-#![forbid(unsafe_code)]
-
 pub mod browser;
 pub mod events;
 mod form;
 pub mod harness;
 pub mod logs;
 pub mod peers;
+pub mod process;
 pub mod program;
+pub mod redis;
 pub mod secrets;
 pub mod served;
 pub mod wiretap;
@@ -18,7 +18,9 @@ pub use crate::{
     events::Events,
     harness::{Harness, Neighbour, PASSWORD, Running},
     logs::Logs,
+    process::Replica,
     program::Program,
+    redis::{RedisServer, Wire},
     secrets::Secrets,
     served::{Port, Served},
     wiretap::Wiretap,

@@ -1,0 +1,168 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use authkit_session::Config;
+use redis::{Client, IntoConnectionInfo, ProtocolVersion};
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
+
+use crate::{error::ConnectError, link::Link, revocations::Groups};
+
+/// Shares refreshes and revocations with the other replicas of a service. Clones share one connection.
+///
+/// It implements [`RefreshCoordinator`](authkit_session::RefreshCoordinator) and
+/// [`Revocations`](authkit_session::Revocations); [`share`](Self::share) puts both into a configuration.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_redis::RedisReplicas;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), authkit_redis::ConnectError> {
+/// // Nobody has to be there yet.
+/// let replicas = RedisReplicas::builder("redis://127.0.0.1:1").with_key_prefix("shop").connect()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedisReplicas {
+    pub(crate) shared: Arc<Shared>,
+    _keeper: Arc<Keeper>,
+}
+
+/// What the handles and the keeper of the connection share.
+pub(crate) struct Shared {
+    pub(crate) link: Link,
+    pub(crate) groups: Mutex<Groups>,
+    /// Another service of this process wants to hear of revocations.
+    pub(crate) subscribed: Notify,
+    /// Tells this process from the others.
+    pub(crate) process: Box<str>,
+    prefix: Box<str>,
+}
+
+/// The task that keeps the connection; ends with the last handle.
+struct Keeper(JoinHandle<()>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl RedisReplicas {
+    /// Connects to the Redis or Valkey at `url`, in the background, with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Where `url` cannot be used, or outside of a tokio runtime.
+    pub fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder(url).connect()
+    }
+
+    /// Settings to connect with. `url` is of the form `redis://[user:password@]host[:port][/database]`; `rediss://`
+    /// takes the feature `tls`, `redis+unix:///path` is a socket.
+    pub fn builder(url: &str) -> RedisReplicasBuilder {
+        RedisReplicasBuilder {
+            url: url.into(),
+            prefix: "authkit".into(),
+            response_timeout: Duration::from_millis(500),
+        }
+    }
+
+    /// Lets `config` share refreshes and revocations by this.
+    pub fn share(&self, config: Config) -> Config {
+        config
+            .with_refresh_coordinator(Arc::new(self.clone()))
+            .with_revocations(Arc::new(self.clone()))
+    }
+}
+
+impl fmt::Debug for RedisReplicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisReplicas")
+            .field("prefix", &self.shared.prefix)
+            .field("link", &self.shared.link)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The name of a key or channel.
+    pub(crate) fn key(&self, kind: &str, name: &str) -> String {
+        format!("{}:{kind}:{name}", self.prefix)
+    }
+}
+
+/// Settings of [`RedisReplicas`], all optional.
+#[derive(Clone)]
+#[must_use = "nothing happens before `connect`"]
+pub struct RedisReplicasBuilder {
+    url: Box<str>,
+    prefix: Box<str>,
+    response_timeout: Duration,
+}
+
+impl RedisReplicasBuilder {
+    /// Sets what keys and channels begin with (default `authkit`).
+    ///
+    /// Services that share a Redis but no cookie password need prefixes of their own. In braces (`{authkit}`), it keeps
+    /// all keys in one slot of a cluster.
+    pub fn with_key_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets how long Redis may take to answer a command before it counts as gone (default 500 ms).
+    pub fn with_response_timeout(mut self, timeout: Duration) -> Self {
+        self.response_timeout = timeout;
+        self
+    }
+
+    /// Begins to connect, and goes on in the background for as long as a handle is there.
+    ///
+    /// # Errors
+    ///
+    /// Where a setting cannot be used, or outside of a tokio runtime.
+    pub fn connect(self) -> Result<RedisReplicas, ConnectError> {
+        let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+        let is_prefix = (1..=64).contains(&self.prefix.len())
+            && self.prefix.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_prefix {
+            return Err(ConnectError::KeyPrefix);
+        }
+        let info = self.url.into_connection_info().map_err(|_| ConnectError::Url)?;
+        // Messages arrive on the connection that commands use.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client =
+            Client::open(info.set_redis_settings(settings)).map_err(|_| ConnectError::Url)?;
+        let shared = Arc::new(Shared {
+            link: Link::new(client, self.response_timeout),
+            groups: Mutex::default(),
+            subscribed: Notify::new(),
+            process: process()?,
+            prefix: self.prefix,
+        });
+        let keeper = runtime.spawn(Arc::clone(&shared).keep());
+        Ok(RedisReplicas { shared, _keeper: Arc::new(Keeper(keeper)) })
+    }
+}
+
+/// The URL may hold a password.
+impl fmt::Debug for RedisReplicasBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisReplicasBuilder")
+            .field("prefix", &self.prefix)
+            .field("response_timeout", &self.response_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A name that no other process has.
+fn process() -> Result<Box<str>, ConnectError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| ConnectError::NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}

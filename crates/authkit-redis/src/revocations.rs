@@ -1,0 +1,190 @@
+//! Revocations: a message to those who listen, and a list for those who did not.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use authkit_session::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocations};
+use redis::Pipeline;
+
+use crate::replicas::{RedisReplicas, Shared};
+
+impl Revocations for RedisReplicas {
+    fn subscribe(&self, inbox: Inbox) {
+        let group = inbox.group().to_owned();
+        self.shared.groups().entry(group).or_default().inboxes.push(inbox);
+        self.shared.subscribed.notify_one();
+    }
+
+    fn publish(&self, notice: Notice) -> Publishing<'_> {
+        Box::pin(self.shared.publish_notice(notice))
+    }
+}
+
+/// The services of this process, by the name of their group; one, as a rule.
+pub(crate) type Groups = HashMap<String, Group>;
+
+/// What this process knows of one service's revocations.
+#[derive(Default)]
+pub(crate) struct Group {
+    inboxes: Vec<Inbox>,
+    known: Known,
+    /// Whether the last notice could not be read, which is said once.
+    is_garbled: bool,
+}
+
+/// The notices that hold, those that are over first: what Redis has lost is put back from here.
+#[derive(Default)]
+struct Known(BTreeSet<(u64, Arc<str>)>);
+
+impl Shared {
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Groups> {
+        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is listened to.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        self.groups().keys().map(|group| self.key(REVOCATIONS, group)).collect()
+    }
+
+    async fn publish_notice(&self, notice: Notice) -> Result<(), NotPublished> {
+        let until = unix(notice.until());
+        // Known before it is sent: where that fails, it goes out when Redis is back.
+        self.groups()
+            .entry(notice.group().to_owned())
+            .or_default()
+            .known
+            .add(until, notice.sealed());
+        let mut commands = redis::pipe();
+        self.add_to(&mut commands, notice.group(), until, notice.sealed());
+        self.trim(&mut commands, notice.group());
+        self.link.run::<()>(&commands).await.ok_or_else(NotPublished::new)
+    }
+
+    /// Puts a notice into the list and tells those who listen.
+    fn add_to(&self, commands: &mut Pipeline, group: &str, until: u64, sealed: &str) {
+        let key = self.key(REVOCATIONS, group);
+        commands.cmd("ZADD").arg(&key).arg(until).arg(sealed).ignore();
+        commands.cmd("PUBLISH").arg(&key).arg(format!("{until} {sealed}")).ignore();
+    }
+
+    /// Takes out of the list what is over, and what is too much.
+    fn trim(&self, commands: &mut Pipeline, group: &str) {
+        let key = self.key(REVOCATIONS, group);
+        let now = unix(SystemTime::now());
+        commands.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(now).ignore();
+        commands.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(-(LISTED + 1)).ignore();
+        commands.cmd("EXPIRE").arg(&key).arg(LIST_KEPT).ignore();
+    }
+
+    /// A message has arrived on a channel.
+    pub(crate) fn hear(&self, channel: &str, message: &str) {
+        let Some((until, sealed)) = message.split_once(' ') else { return };
+        let (Ok(until), Some((_, group))) = (until.parse(), channel.rsplit_once(':')) else {
+            return;
+        };
+        if let Some(group) = self.groups().get_mut(group) {
+            group.deliver(until, sealed);
+        }
+    }
+
+    /// Reads what was published while nobody listened, and puts back what Redis has lost.
+    pub(crate) async fn catch_up(&self) {
+        let groups: Vec<String> = self.groups().keys().cloned().collect();
+        for group in groups {
+            let Some(listed) = self.read_list(&group).await else { return };
+            let lost: Vec<_> = self.groups().get(&group).map_or_else(Vec::new, |group| {
+                group
+                    .known
+                    .0
+                    .iter()
+                    .filter(|(_, sealed)| !listed.contains(&**sealed))
+                    .cloned()
+                    .collect()
+            });
+            for lost in lost.chunks(PAGE) {
+                let mut commands = redis::pipe();
+                for (until, sealed) in lost {
+                    self.add_to(&mut commands, &group, *until, sealed);
+                }
+                self.trim(&mut commands, &group);
+                if self.link.run::<()>(&commands).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Delivers the whole list, the latest first. `None` where Redis went away meanwhile.
+    async fn read_list(&self, group: &str) -> Option<HashSet<String>> {
+        let key = self.key(REVOCATIONS, group);
+        let now = unix(SystemTime::now());
+        let mut listed = HashSet::new();
+        loop {
+            let mut page = redis::pipe();
+            page.cmd("ZREVRANGEBYSCORE").arg(&key).arg("+inf").arg(format!("({now}"));
+            page.arg("WITHSCORES").arg("LIMIT").arg(listed.len()).arg(PAGE);
+            let (page,): (Vec<(String, f64)>,) = self.link.run(&page).await?;
+            let is_last = page.len() < PAGE || listed.len() as isize + PAGE as isize > LISTED;
+            if let Some(group) = self.groups().get_mut(group) {
+                for (sealed, until) in &page {
+                    group.deliver(*until as u64, sealed);
+                }
+            }
+            listed.extend(page.into_iter().map(|(sealed, _)| sealed));
+            if is_last {
+                return Some(listed);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn deliver(&mut self, until: u64, sealed: &str) {
+        let mut taken = false;
+        self.inboxes.retain(|inbox| match inbox.deliver(sealed) {
+            Delivery::Taken => {
+                taken = true;
+                true
+            }
+            Delivery::Unreadable => true,
+            Delivery::Closed => false,
+        });
+        if taken {
+            self.known.add(until, sealed);
+        }
+        if !taken && !self.inboxes.is_empty() && !self.is_garbled {
+            tracing::warn!(
+                "a revocation on Redis cannot be read: a replica seals with a password that is not known here, or it is forged"
+            );
+        }
+        self.is_garbled = !taken;
+    }
+}
+
+impl Known {
+    fn add(&mut self, until: u64, sealed: &str) {
+        self.0.insert((until, sealed.into()));
+        let now = unix(SystemTime::now());
+        while self.0.len() > KNOWN || self.0.first().is_some_and(|(until, _)| *until <= now) {
+            self.0.pop_first();
+        }
+    }
+}
+
+fn unix(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+const REVOCATIONS: &str = "revocations";
+/// How many revocations the list holds at most, at some 300 bytes each.
+const LISTED: isize = 100_000;
+/// How many are read or written at once.
+const PAGE: usize = 1_000;
+/// How many this process can put back.
+const KNOWN: usize = 10_000;
+/// How long a list is kept that nobody adds to: longer than any revocation in it, in seconds.
+const LIST_KEPT: u64 = 25 * 60 * 60;

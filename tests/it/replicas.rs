@@ -1,0 +1,330 @@
+//! Replicas refresh together where they have Redis, and survive apart where it is slow, gone or hostile.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use authkit_emulator::{Emulator, EmulatorBuilder, Endpoint, Fault, Rotation};
+use authkit_redis::RedisReplicas;
+use http::{StatusCode, header};
+use support::{PASSWORD, RedisServer, Replica, Wire};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// Three processes of one service, and what they share.
+pub(crate) struct Cluster {
+    pub(crate) emulator: Emulator,
+    pub(crate) redis: RedisServer,
+    pub(crate) replicas: Vec<Replica>,
+}
+
+impl Cluster {
+    pub(crate) async fn start(emulator: EmulatorBuilder) -> Self {
+        let (emulator, redis) = tokio::join!(emulator.start(), RedisServer::start());
+        let emulator = emulator.unwrap();
+        let replicas = (0..3).map(|_| replica(&emulator, &redis.url(), &[])).collect();
+        let cluster = Self { emulator, redis, replicas };
+        // From here on, each has the keys and its connection.
+        let cookie = cluster.emulator.session("bob@acme.test").cookie(PASSWORD);
+        for replica in &cluster.replicas {
+            assert_eq!(ask(replica, &cookie).await.status, StatusCode::OK);
+        }
+        cluster.emulator.reset_calls();
+        cluster
+    }
+
+    /// Asks all replicas with one cookie, so many times in all, at once.
+    fn storm(&self, requests: usize, cookie: &str) -> JoinSet<Answer> {
+        let mut storm = JoinSet::new();
+        for number in 0..requests {
+            let url = self.replicas[number % self.replicas.len()].url("/api/me");
+            let cookie = cookie.to_owned();
+            storm.spawn(async move { fetch(&url, &cookie).await });
+        }
+        storm
+    }
+
+    /// Nobody was signed out: every answer is a success, and every session that was set goes on everywhere.
+    async fn assert_nobody_signed_out(&self, case: &str, answers: &[Answer]) {
+        let slowest = answers.iter().map(|answer| answer.took).max().unwrap();
+        assert!(
+            answers.iter().all(|answer| answer.status == StatusCode::OK),
+            "{case}: {answers:?}"
+        );
+        assert!(slowest < Duration::from_secs(5), "{case}: the slowest took {slowest:?}");
+        let mut sessions: Vec<_> =
+            answers.iter().map(|answer| answer.session.clone().unwrap()).collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        for session in &sessions {
+            for replica in &self.replicas {
+                assert_eq!(ask(replica, session).await.status, StatusCode::OK, "{case}");
+            }
+        }
+    }
+
+    fn expired(&self) -> String {
+        self.emulator.session("alice@acme.test").expired().cookie(PASSWORD)
+    }
+
+    async fn until_exchanges(&self, exchanges: u64) {
+        let exchanged = async {
+            while self.emulator.exchanges() < exchanges {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(Duration::from_secs(5), exchanged).await.expect("an exchange is made");
+    }
+}
+
+/// One process more.
+pub(crate) fn replica(emulator: &Emulator, redis: &str, more: &[(&str, &str)]) -> Replica {
+    let variables = [&[("REDIS_URL", redis), ("WEBHOOK_SECRET", WEBHOOK_SECRET)], more].concat();
+    Replica::start(env!("CARGO_BIN_EXE_replica"), emulator, &variables)
+}
+
+/// What one request got.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// The session cookie that it set; empty where it deletes it.
+    pub(crate) session: Option<String>,
+    pub(crate) body: String,
+    took: Duration,
+}
+
+pub(crate) async fn ask(replica: &Replica, cookie: &str) -> Answer {
+    fetch(&replica.url("/api/me"), cookie).await
+}
+
+async fn fetch(url: &str, cookie: &str) -> Answer {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        // A runtime of its own for each test: connections cannot be shared.
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+        client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    });
+    let began = Instant::now();
+    let request = CLIENT.get(url).header(header::COOKIE, format!("wos_session={cookie}"));
+    let response = request.send().await.unwrap();
+    let set = response.headers().get_all(header::SET_COOKIE).iter();
+    let session = set.filter_map(|value| value.to_str().ok()?.strip_prefix("wos_session="));
+    Answer {
+        status: response.status(),
+        session: session.map(|value| value.split(';').next().unwrap().to_owned()).next(),
+        body: response.text().await.unwrap(),
+        took: began.elapsed(),
+    }
+}
+
+async fn all(storm: JoinSet<Answer>) -> Vec<Answer> {
+    storm.join_all().await
+}
+
+#[tokio::test]
+async fn mr_02_three_hundred_requests_to_three_processes_make_one_exchange() {
+    let cluster = Cluster::start(Emulator::builder().rotation(Rotation::Strict)).await;
+    let cookie = cluster.expired();
+    cluster.emulator.fault(Fault::late_reply(Duration::from_millis(300)));
+
+    let answers = all(cluster.storm(300, &cookie)).await;
+
+    assert_eq!(answers.len(), 300);
+    assert_eq!(cluster.emulator.calls(Endpoint::Authenticate), 1);
+    assert_eq!(cluster.emulator.exchanges(), 1);
+    cluster.assert_nobody_signed_out("one exchange", &answers).await;
+
+    // Who comes with the old cookie while the outcome is known is not sent to WorkOS either.
+    let straggler = ask(&cluster.replicas[2], &cookie).await;
+    assert_eq!(straggler.status, StatusCode::OK);
+    assert_eq!(cluster.emulator.calls(Endpoint::Authenticate), 1);
+}
+
+#[tokio::test]
+async fn mr_02_redis_that_goes_away_in_the_middle_signs_nobody_out() {
+    let mut cluster = Cluster::start(Emulator::builder()).await;
+    let slowly = || Fault::late_reply(Duration::from_millis(400)).times(3);
+    let middle = Duration::from_millis(150);
+
+    cluster.emulator.fault(slowly());
+    let storm = cluster.storm(300, &cluster.expired());
+    sleep(middle).await;
+    cluster.redis.pause();
+    cluster.assert_nobody_signed_out("paused", &all(storm).await).await;
+    cluster.redis.resume();
+
+    cluster.emulator.clear_faults();
+    cluster.emulator.fault(slowly());
+    let storm = cluster.storm(300, &cluster.expired());
+    sleep(middle).await;
+    cluster.redis.restart().await;
+    cluster.assert_nobody_signed_out("restarted", &all(storm).await).await;
+
+    cluster.emulator.clear_faults();
+    cluster.emulator.fault(slowly());
+    let storm = cluster.storm(300, &cluster.expired());
+    sleep(middle).await;
+    cluster.redis.kill();
+    cluster.assert_nobody_signed_out("killed", &all(storm).await).await;
+
+    let gone = all(cluster.storm(30, &cluster.expired())).await;
+    cluster.assert_nobody_signed_out("gone", &gone).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_between_the_exchange_and_its_outcome_costs_nobody_the_session() {
+    let mut cluster = Cluster::start(Emulator::builder()).await;
+    let cookie = cluster.expired();
+    cluster.emulator.fault(Fault::late_reply(Duration::from_secs(5)));
+
+    let asked = cluster.storm(1, &cookie);
+    cluster.until_exchanges(1).await;
+    drop(asked);
+    cluster.replicas[0].kill();
+
+    let answer = ask(&cluster.replicas[1], &cookie).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(cluster.emulator.exchanges(), 1, "WorkOS repeated its answer");
+    let session = answer.session.unwrap();
+    assert_eq!(ask(&cluster.replicas[2], &session).await.status, StatusCode::OK);
+    assert_eq!(ask(&cluster.replicas[2], &cookie).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_process_that_stood_still_for_31_seconds_signs_nobody_out() {
+    let (emulator, redis) = tokio::join!(Emulator::builder().start(), RedisServer::start());
+    let emulator = emulator.unwrap();
+    let mut wire = Wire::to(port_of(emulator.url())).await;
+    let base = format!("http://127.0.0.1:{}", wire.port());
+    let slow = replica(&emulator, &redis.url(), &[("WORKOS_BASE_URL", &base)]);
+    let quick = replica(&emulator, &redis.url(), &[]);
+    let other = emulator.session("bob@acme.test").cookie(PASSWORD);
+    for replica in [&slow, &quick] {
+        assert_eq!(ask(replica, &other).await.status, StatusCode::OK);
+    }
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    emulator.reset_calls();
+    emulator.fault(Fault::late_reply(Duration::from_secs(5)));
+
+    // It has asked; the answer never arrives, and when it asks again, WorkOS has stopped repeating its answer.
+    let url = slow.url("/api/me");
+    let asked = tokio::spawn({
+        let cookie = cookie.clone();
+        async move { fetch(&url, &cookie).await }
+    });
+    while emulator.exchanges() == 0 {
+        sleep(Duration::from_millis(2)).await;
+    }
+    slow.pause();
+    wire.cut();
+    let meanwhile = ask(&quick, &cookie).await;
+    assert_eq!(meanwhile.status, StatusCode::OK, "{meanwhile:?}");
+    emulator.advance(Duration::from_secs(31));
+    wire.mend();
+    slow.resume();
+
+    let late = asked.await.unwrap();
+    assert_eq!(late.status, StatusCode::OK, "{late:?}");
+    assert!(emulator.calls(Endpoint::Authenticate) >= 3, "it asked again, and was refused");
+    for session in [meanwhile.session.unwrap(), late.session.unwrap()] {
+        for replica in [&slow, &quick] {
+            assert_eq!(ask(replica, &session).await.status, StatusCode::OK);
+        }
+    }
+}
+
+fn port_of(url: &str) -> u16 {
+    url::Url::parse(url).unwrap().port().unwrap()
+}
+
+#[tokio::test]
+async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
+    let cluster = Cluster::start(Emulator::builder()).await;
+    let session = cluster.emulator.session("alice@acme.test").expired();
+    let cookie = session.cookie(PASSWORD);
+    cluster.emulator.fault(Fault::late_reply(Duration::from_millis(600)).times(3));
+    let storm = cluster.storm(30, &cookie);
+    cluster.until_exchanges(1).await;
+    let begun = keys(&cluster.redis, "authkit:exchange:*").await;
+    assert_eq!(begun.len(), 1, "{begun:?}");
+    cluster.redis.ask(&format!("SET {} =forged PX 60000", begun[0])).await;
+    cluster.assert_nobody_signed_out("a forged outcome", &all(storm).await).await;
+
+    cluster.emulator.add_webhook(&cluster.replicas[0].url("/webhooks/workos"), WEBHOOK_SECRET);
+    cluster.emulator.revoke(session.session_id());
+    let mut list = Vec::new();
+    for _ in 0..100 {
+        list = keys(&cluster.redis, "authkit:revocations:*").await;
+        if !list.is_empty() {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    let mut held = cluster.redis.ask(&format!("ZRANGE {} 0 -1", list[0])).await;
+    for key in keys(&cluster.redis, "*").await {
+        held += &key;
+    }
+    for key in keys(&cluster.redis, "authkit:exchange:*").await {
+        held += &cluster.redis.ask(&format!("GET {key}")).await;
+    }
+    let claims = session.claims();
+    let secrets = [
+        session.session_id(),
+        session.refresh_token(),
+        session.access_token(),
+        claims["sub"].as_str().unwrap(),
+        "alice@acme.test",
+    ];
+    assert!(held.len() > 500, "there is something to look at: {held}");
+    for secret in secrets {
+        assert!(!held.contains(secret), "{secret} in {held}");
+    }
+}
+
+async fn keys(redis: &RedisServer, pattern: &str) -> Vec<String> {
+    let answer = redis.ask(&format!("KEYS {pattern}")).await;
+    answer.lines().filter(|line| line.contains(':')).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
+    let emulator = Emulator::start().await;
+    let began = Instant::now();
+    // Nobody listens on port 1.
+    let replica = replica(&emulator, "redis://127.0.0.1:1", &[]);
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    assert_eq!(ask(&replica, &cookie).await.status, StatusCode::OK);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn each_change_of_state_is_told_once() {
+    let events = support::Events::listen();
+    let mut redis = RedisServer::start().await;
+    let replicas = Arc::new(RedisReplicas::connect(&redis.url()).unwrap());
+    let shown = || format!("{replicas:?}");
+    let until = async |state: &str| {
+        let shows = async {
+            while !shown().contains(state) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(5), shows).await.unwrap_or_else(|_| panic!("not {state}"));
+    };
+
+    until("Up").await;
+    assert_eq!(events.take(), Vec::<String>::new(), "that it works is no news");
+    redis.kill();
+    until("Down").await;
+    sleep(Duration::from_millis(500)).await;
+    redis.restart().await;
+    until("Up").await;
+
+    let told = events.take();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("WARN") && told[1].starts_with("INFO"), "{told:?}");
+}
+
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_replicas";

@@ -1,0 +1,226 @@
+//! A Redis server of a test's own, and a wire to it that can be cut.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    process::{Signal, signal},
+    served::free_port,
+};
+
+/// A `redis-server` on a port of its own that keeps nothing on disk; dropping it kills it.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl RedisServer {
+    /// Starts one on a free port.
+    ///
+    /// # Panics
+    ///
+    /// If there is no `redis-server` (Debian package `redis-server`), or it does not start.
+    pub async fn start() -> Self {
+        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        for _ in 0..5 {
+            let (port, folder) = (free_port(), folder());
+            let mut server = Self { child: spawn(port, &folder), port, folder };
+            if server.is_up().await {
+                return server;
+            }
+        }
+        panic!("redis-server does not start: is the Debian package `redis-server` installed?");
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it at once, as a crash does.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be waited for.
+    pub fn kill(&mut self) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Starts it again on the same port, without its data.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.port, &self.folder);
+        assert!(self.is_up().await, "redis-server does not start again");
+    }
+
+    /// Stops it in its tracks: connections stay, nothing is answered.
+    pub fn pause(&self) {
+        signal(&self.child, Signal::Stop);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal(&self.child, Signal::Continue);
+    }
+
+    /// Sends a command and returns the whole answer, as it came.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn ask(&self, command: &str) -> String {
+        self.try_ask(command).await.expect("a running server answers")
+    }
+
+    async fn try_ask(&self, command: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    async fn is_up(&mut self) -> bool {
+        for _ in 0..200 {
+            if self.try_ask("PING").await.is_ok_and(|answer| answer.starts_with("+PONG")) {
+                return true;
+            }
+            if self.child.try_wait().is_ok_and(|exit| exit.is_some()) {
+                return false;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn spawn(port: u16, folder: &Path) -> Child {
+    fs::create_dir_all(folder).expect("the folder for temporary files takes another one");
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--port", &port.to_string()])
+        .arg("--dir")
+        .arg(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the Debian package `redis-server` is installed")
+}
+
+fn folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("authkit-redis-{}-{number}", std::process::id()))
+}
+
+/// A wire to a port of this machine.
+#[derive(Debug)]
+pub struct Wire {
+    port: u16,
+    state: watch::Sender<State>,
+    connected: watch::Receiver<Option<Instant>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Whole,
+    Cut,
+}
+
+impl Wire {
+    /// Leads to `port`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port.
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let own = listener.local_addr().expect("a bound socket has an address").port();
+        let (state, states) = watch::channel(State::Whole);
+        let (connecting, connected) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let states = states.clone();
+                if *states.borrow() == State::Whole {
+                    connecting.send_replace(Some(Instant::now()));
+                    tokio::spawn(carry(near, port, states));
+                }
+            }
+        });
+        Self { port: own, state, connected, task }
+    }
+
+    /// The near end: a port of `127.0.0.1`.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends every connection, and lets none come about.
+    pub fn cut(&self) {
+        self.state.send_replace(State::Cut);
+    }
+
+    /// Lets connections come about again.
+    pub fn mend(&mut self) {
+        self.connected.mark_unchanged();
+        self.state.send_replace(State::Whole);
+    }
+
+    /// When the first connection came about after the wire was mended.
+    ///
+    /// # Panics
+    ///
+    /// If none does within 10 seconds.
+    pub async fn reconnected(&mut self) -> Instant {
+        let changed = timeout(Duration::from_secs(10), self.connected.changed()).await;
+        changed.expect("it connects again").expect("the wire is there");
+        self.connected.borrow().expect("that is what changed")
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(mut near: TcpStream, port: u16, mut states: watch::Receiver<State>) {
+    let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    tokio::select! {
+        _ = copy_bidirectional(&mut near, &mut far) => {}
+        _ = states.wait_for(|state| *state == State::Cut) => {}
+    }
+}
