@@ -1,7 +1,5 @@
 //! A browser as far as sessions go: it keeps cookies, follows redirects, and says what it is asking for.
 
-use std::sync::Mutex;
-
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -9,22 +7,15 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use url::Url;
 
+use crate::jar::Jar;
+
 /// Keeps cookies of one user, as RFC 6265bis has it, and drops those that a browser would drop.
 ///
 /// It lives on `http://localhost`, where browsers take `Secure` cookies too.
 #[derive(Debug)]
 pub struct Browser {
     client: reqwest::Client,
-    jar: Mutex<Vec<Kept>>,
-}
-
-#[derive(Clone, Debug)]
-struct Kept {
-    name: String,
-    value: String,
-    host: String,
-    host_only: bool,
-    path: String,
+    jar: Jar,
 }
 
 /// An answer, read whole.
@@ -87,27 +78,22 @@ impl Browser {
     /// If the HTTP client cannot be made.
     pub fn new() -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-        Self {
-            client: client.expect("a client without settings can be made"),
-            jar: Mutex::default(),
-        }
+        Self { client: client.expect("a client without settings can be made"), jar: Jar::default() }
     }
 
     /// Puts a cookie of this host into the jar.
     pub fn keep(&self, url: &str, name: &str, value: &str) {
-        self.store(&parsed(url), &format!("{name}={value}; Path=/"));
+        self.jar.store(&parsed(url), &format!("{name}={value}; Path=/"));
     }
 
     /// The value of a cookie; `None` if it is not kept.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        let jar = self.jar.lock().expect("no test panics while it holds the jar");
-        jar.iter().find(|kept| kept.name == name).map(|kept| kept.value.clone())
+        self.jar.value(name)
     }
 
     /// The names of all cookies that are kept.
     pub fn cookie_names(&self) -> Vec<String> {
-        let jar = self.jar.lock().expect("no test panics while it holds the jar");
-        jar.iter().map(|kept| kept.name.clone()).collect()
+        self.jar.names()
     }
 
     /// Opens a page by its address, and follows redirects to where they end.
@@ -189,7 +175,7 @@ impl Browser {
         }
         let mut response =
             request.send().await.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"));
-        self.receive(&url, response.headers());
+        self.jar.receive(&url, response.headers());
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let body = response
             .bytes()
@@ -235,7 +221,7 @@ impl Browser {
         let request = request.body(Body::empty()).expect("a URL and a cookie make a request");
         let response =
             service.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
-        self.receive(&url, response.headers());
+        self.jar.receive(&url, response.headers());
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("bodies in memory do not break off").to_bytes();
         Answer { url, status: head.status, headers: head.headers, body }
@@ -244,82 +230,12 @@ impl Browser {
     /// Takes `Set-Cookie` values of a page at `url`.
     pub fn receive_all(&self, url: &str, set_cookies: &[HeaderValue]) {
         let fields = set_cookies.iter().map(|cookie| (header::SET_COOKIE, cookie.clone()));
-        self.receive(&parsed(url), &fields.collect());
-    }
-
-    /// Keeps or deletes what an answer from `url` sets.
-    fn receive(&self, url: &Url, headers: &HeaderMap) {
-        for cookie in headers.get_all(header::SET_COOKIE) {
-            self.store(url, cookie.to_str().expect("our cookies are ASCII"));
-        }
+        self.jar.receive(&parsed(url), &fields.collect());
     }
 
     /// The `Cookie` field for a URL: longer paths first, as browsers send them.
     pub fn cookies_for(&self, url: &Url) -> String {
-        let host = url.host_str().unwrap_or_default();
-        let jar = self.jar.lock().expect("no test panics while it holds the jar");
-        let mut matching: Vec<_> =
-            jar.iter().filter(|kept| kept.goes_to(host, url.path())).collect();
-        matching.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
-        matching
-            .iter()
-            .map(|kept| format!("{}={}", kept.name, kept.value))
-            .collect::<Vec<_>>()
-            .join("; ")
-    }
-
-    /// Does what a browser does with a `Set-Cookie`.
-    fn store(&self, url: &Url, field: &str) {
-        let mut parts = field.split(';').map(str::trim);
-        let (name, value) =
-            parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie has a name");
-        let mut kept = Kept {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            host: url.host_str().unwrap_or_default().to_owned(),
-            host_only: true,
-            path: "/".to_owned(),
-        };
-        let (mut secure, mut gone, mut root) = (false, false, false);
-        for attribute in parts {
-            let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-            match name.to_ascii_lowercase().as_str() {
-                "domain" => {
-                    (kept.host, kept.host_only) = (value.trim_start_matches('.').to_owned(), false)
-                }
-                "path" => (kept.path, root) = (value.to_owned(), value == "/"),
-                "max-age" => gone = value.parse::<i64>().is_ok_and(|age| age <= 0),
-                "secure" => secure = true,
-                "expires" | "httponly" | "samesite" => {}
-                other => panic!("an attribute that nobody knows: {other}"),
-            }
-        }
-        // RFC 6265bis section 5.6: too large is ignored; section 4.1.3.2: what `__Host-` promises.
-        let broken_promise = name.starts_with("__Host-") && !(secure && root && kept.host_only);
-        // Section 5.7: nobody sets cookies for hosts that are not above their own.
-        let foreign = !kept.goes_to(url.host_str().unwrap_or_default(), &kept.path);
-        if name.len() + value.len() > 4096 || broken_promise || foreign {
-            return;
-        }
-        let mut jar = self.jar.lock().expect("no test panics while it holds the jar");
-        jar.retain(|old| {
-            (&old.name, &old.host, &old.path, old.host_only)
-                != (&kept.name, &kept.host, &kept.path, kept.host_only)
-        });
-        if !gone {
-            jar.push(kept);
-        }
-    }
-}
-
-impl Kept {
-    fn goes_to(&self, host: &str, path: &str) -> bool {
-        let host_matches =
-            host == self.host || (!self.host_only && host.ends_with(&format!(".{}", self.host)));
-        let below = path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
-        });
-        host_matches && below
+        self.jar.cookies_for(url)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod events;
 mod form;
 pub mod harness;
+mod jar;
 pub mod logs;
 pub mod peers;
 pub mod process;
