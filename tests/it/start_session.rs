@@ -137,7 +137,7 @@ async fn what_does_not_verify_begins_nothing_and_ends_nothing() {
             with("user", answer(emulator.session("carol@example.test"))["user"].clone()),
             ErrorKind::Unverified,
         ),
-        ("expired on arrival", answer(bob().expired()), ErrorKind::Unverified),
+        ("expired on arrival", answer(bob().expired()), ErrorKind::Clock),
         (
             "another client's",
             answer(bob().claim("client_id", "client_other")),

@@ -76,7 +76,8 @@ impl AuthKit {
     /// # Errors
     ///
     /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
-    /// verified, and [`ErrorKind::TooLarge`] where no browser would keep the session.
+    /// verified, [`ErrorKind::Clock`] where it is not of this time, and [`ErrorKind::TooLarge`] where no browser would
+    /// keep the session. The session in `headers` goes on then.
     ///
     /// # Examples
     ///
@@ -108,6 +109,7 @@ impl AuthKit {
     /// [`Endpoints`]: crate::Endpoints
     /// [`ErrorKind::Transient`]: crate::ErrorKind::Transient
     /// [`ErrorKind::Unverified`]: crate::ErrorKind::Unverified
+    /// [`ErrorKind::Clock`]: crate::ErrorKind::Clock
     /// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
     pub async fn start_session(
         &self,
