@@ -1,5 +1,6 @@
 //! Behaviour through the public API, one behaviour a module.
 
+#![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod challenge;

@@ -3,7 +3,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use authkit_emulator::{Endpoint, Fault, TestSession, seal};
-use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require, Session};
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Principal, Require, Session};
 use axum::{
     Router,
     routing::{any, get},
@@ -21,12 +21,16 @@ fn app(authkit: &AuthKit) -> Router {
     };
     let optional =
         Router::new().route("/optional", any(perhaps)).route_layer(AuthKitLayer::optional(authkit));
+    let program = async |principal: Principal| principal.user_id().to_owned();
+    let bearer = AuthKitLayer::new(authkit).with_bearer().unwrap();
+    let api = Router::new().route("/api", any(program)).route_layer(bearer);
     Router::new()
         .route("/page", any(whose))
         .route("/guarded", get(whose).route_layer(Require::role("nobody")))
         .route_layer(AuthKitLayer::new(authkit))
         .route("/unlayered", any(whose))
         .merge(optional)
+        .merge(api)
         .merge(Endpoints::new(authkit))
 }
 
@@ -41,8 +45,11 @@ struct Watched {
 impl Watched {
     async fn start() -> Self {
         let wire = Wiretap::start().await;
-        let harness =
-            Harness::with(|emulator| emulator, |config| config.with_base_url(wire.url())).await;
+        let harness = Harness::with(
+            |emulator| emulator.issuer(ISSUER),
+            |config| config.with_base_url(wire.url()).with_issuers([ISSUER]),
+        )
+        .await;
         wire.leads_to(harness.emulator.url());
         let app = app(&harness.authkit);
         let watched = Self {
@@ -65,15 +72,16 @@ impl Watched {
         if !answer.url.as_str().starts_with(&self.running.url("/")) {
             return;
         }
-        for (_, value) in cookies(&answer) {
-            self.keep_secret("cookie", &value);
+        for field in answer.headers.get_all(header::SET_COOKIE) {
+            let pair = field.to_str().unwrap().split(';').next().unwrap();
+            self.keep_secret("cookie", pair.split_once('=').unwrap().1);
         }
         self.answers.lock().unwrap().push(answer);
     }
 
     async fn open(&self, browser: &Browser, path: &str) -> StatusCode {
         let mut url = self.running.url(path);
-        loop {
+        for _ in 0..10 {
             let answer = browser.navigate(&url).await;
             let (status, next) = (answer.status, browser.target(&answer));
             self.note(answer);
@@ -82,6 +90,7 @@ impl Watched {
             }
             url = next.into();
         }
+        panic!("more than ten redirects, the last to {url}");
     }
 
     async fn navigate(&self, browser: &Browser, path: &str) -> StatusCode {
@@ -169,6 +178,26 @@ impl Watched {
         assert_eq!(self.fetch(&browser, "/page").await, StatusCode::UNAUTHORIZED);
     }
 
+    async fn programs_bring_tokens(&self) {
+        let emulator = &self.running.emulator;
+        let good = emulator.session("alice@acme.test");
+        let old = emulator.session("alice@acme.test").expired();
+        let tokens = [
+            (good.access_token(), StatusCode::OK),
+            (old.access_token(), StatusCode::UNAUTHORIZED),
+            ("a-bearer-token-of-somebody-who-tries", StatusCode::UNAUTHORIZED),
+        ];
+        for (token, status) in tokens {
+            self.keep_secret("access_token", token);
+            let bearer = format!("Bearer {token}");
+            let url = self.running.url("/api");
+            let headers = [("authorization", bearer.as_str())];
+            let answer = Browser::new().send(Method::GET, &url, headers, Bytes::new()).await;
+            assert_eq!(answer.status, status, "{token}");
+            self.note(answer);
+        }
+    }
+
     async fn refreshes_fail(&self) {
         let says = |status, error: &str| {
             let body = json!({ "error": error, "code": error, "error_description": UPSTREAM, "message": UPSTREAM });
@@ -253,16 +282,6 @@ impl Watched {
     }
 }
 
-/// The cookies that an answer sets.
-fn cookies(answer: &Answer) -> Vec<(String, String)> {
-    let fields = answer.headers.get_all(header::SET_COOKIE).iter();
-    let pairs = fields.map(|field| field.to_str().unwrap().split(';').next().unwrap());
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
 fn parameter(url: &Url, name: &str) -> String {
     url.query_pairs().find(|(known, _)| known == name).expect("it is there").1.into_owned()
 }
@@ -275,6 +294,7 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
     watched.nobody_is_signed_in().await;
     let browser = watched.somebody_signs_in_and_stays().await;
     watched.sessions_are_not_what_they_should_be().await;
+    watched.programs_bring_tokens().await;
     watched.refreshes_fail().await;
     watched.sign_ins_fail().await;
     watched.signs_out(&browser).await;
@@ -335,6 +355,7 @@ const TOLD: [&str; 10] = [
     "signed out",
 ];
 
+const ISSUER: &str = "https://issuer.of.this.test";
 const IMPERSONATOR: (&str, &str) = ("support@acme.test", "ticket 4711 about a private matter");
 /// What WorkOS, or whoever answers in its place, says in prose.
 const UPSTREAM: &str = "words-of-upstream-that-are-for-nobody-here";

@@ -2,6 +2,8 @@
 //!
 //! Configured by the `WORKOS_*` variables; `REDIS_URL` and `WEBHOOK_SECRET` are optional. Prints where it listens.
 
+#![forbid(unsafe_code)]
+
 use std::{env, error::Error};
 
 use authkit_redis::RedisReplicas;

@@ -1,5 +1,7 @@
 //! What the tests in `tests/it` share.
 
+#![forbid(unsafe_code)]
+
 pub mod browser;
 pub mod events;
 mod form;
