@@ -110,6 +110,7 @@ async fn keys_are_replaced_without_a_restart() {
     let page = refreshed(&harness, &active, &app_here).await;
     assert_eq!(page.status, StatusCode::OK, "the passwords in use stay");
 
+    let replica_of_old = app(&replica(&harness, SealFormat::Python, OLD, &[], |config| config));
     let under_way = Browser::new();
     let login = under_way.visit(&app_here, &format!("{APP}/login")).await;
     let there = under_way.navigate(under_way.target(&login).as_str()).await;
@@ -121,11 +122,16 @@ async fn keys_are_replaced_without_a_restart() {
     assert_eq!(callback.set_cookies("wos_session").len(), 1, "a sign-in under way ends well");
     refreshed(&harness, &active, &app_here).await;
 
+    let dashboard = format!("{APP}/dashboard");
+    refreshed(&harness, &idle, &replica_of_old).await;
+    assert_eq!(idle.visit(&app_here, &dashboard).await.status, StatusCode::OK);
     authkit.reload_keys(&password(NEW), &[]).unwrap();
+    let page = idle.visit(&app_here, &dashboard).await;
+    assert_eq!(page.status, StatusCode::FOUND, "known a moment ago, and its password is gone");
     for (name, browser, expected) in [
         ("sealed again", &active, StatusCode::OK),
         ("begun with the new one", &under_way, StatusCode::OK),
-        ("not seen meanwhile", &idle, StatusCode::FOUND),
+        ("not sealed again", &idle, StatusCode::FOUND),
     ] {
         let page = refreshed(&harness, browser, &app_here).await;
         assert_eq!(page.status, expected, "{name}");
