@@ -23,8 +23,8 @@ use crate::{
     flight::{self, Enough, Refreshed},
     hooks::Ruled,
     jwks::FetchFor,
+    notice::Inbox,
     reason::Reason,
-    revocations::Inbox,
     seal::{Purpose, SealError},
     settings::{self, Settings},
 };

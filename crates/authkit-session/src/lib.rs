@@ -28,6 +28,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod lineage;
+mod notice;
 mod on_demand;
 mod payload;
 mod pkce;
@@ -42,6 +43,8 @@ mod set_cookie;
 mod settings;
 mod sign_in;
 mod task;
+#[cfg(test)]
+mod testing;
 mod token;
 mod transport;
 mod user;
@@ -64,9 +67,10 @@ pub use crate::{
     },
     error::{Error, ErrorKind},
     hooks::{RefreshedSession, Ruling},
+    notice::{Delivery, Inbox, Notice},
     pkce::PkceVerifier,
     reason::{Reason, RefusalKind},
-    revocations::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+    revocations::{NotPublished, Publishing, Revocation, Revocations},
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,
