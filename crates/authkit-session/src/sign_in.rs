@@ -168,10 +168,10 @@ impl Core {
         sealed: &str,
         answer: &Answer<'_>,
     ) -> Result<Arc<VerifiedSession>, Error> {
-        if self.jwks.lacks_key_of(&answer.access_token) {
-            if let Some(keys) = self.jwks.fetch(FetchFor::OwnAnswer) {
-                keys.over().await;
-            }
+        if self.jwks.lacks_key_of(&answer.access_token)
+            && let Some(keys) = self.jwks.fetch(FetchFor::OwnAnswer)
+        {
+            keys.over().await;
         }
         let begun = self.examine(sealed.as_bytes(), Seen::default(), &mut Attempts::new());
         match (begun.verdict, begun.session) {

@@ -11,6 +11,23 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])>
         .map(split)
 }
 
+/// The `Cookie` fields of a request, to be looked at after it is gone. Nearly always it is one.
+pub(crate) struct CookieFields {
+    first: Option<HeaderValue>,
+    others: Vec<HeaderValue>,
+}
+
+impl CookieFields {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut fields = headers.get_all(COOKIE).into_iter().cloned();
+        Self { first: fields.next(), others: fields.collect() }
+    }
+
+    pub(crate) fn to_headers(&self) -> HeaderMap {
+        self.first.iter().chain(&self.others).map(|field| (COOKIE, field.clone())).collect()
+    }
+}
+
 /// Says whether this is the session cookie, or one of the parts (`name.0`, `name.1`, …) of a large one.
 pub(crate) fn is_session(name: &[u8], session: &str) -> bool {
     match name.strip_prefix(session.as_bytes()) {

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
-    response::IntoResponse,
+    response::{IntoResponse, Redirect},
 };
 use bytes::Bytes;
 use http::{Response, request::Parts};
@@ -16,7 +16,7 @@ use crate::{
     endpoints::Endpoints,
     principal::Principal,
     require::answer_without_layer,
-    session::{Found, Session},
+    session::{Found, Session, SignInRedirect},
 };
 
 /// Why an extractor has no [`Session`] or [`Principal`] to give: the answer that the layer outside gives, or 500 without one.
@@ -128,6 +128,12 @@ impl<S: Clone + Send + Sync + 'static> From<Endpoints> for Router<S> {
         paths
             .into_iter()
             .fold(Self::new(), |router, path| router.route_service(&path, endpoints.clone()))
+    }
+}
+
+impl IntoResponse for SignInRedirect {
+    fn into_response(self) -> Response<Body> {
+        Redirect::to(self.as_str()).into_response()
     }
 }
 

@@ -131,7 +131,7 @@ impl Gate {
         }
         if self.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
         {
-            let slot = Slot::new(Arc::clone(self), Cookies::None);
+            let slot = Slot::new(Arc::clone(self), Cookies::None, request.headers());
             let absence = Absence::new(Cause::NOBODY, Arc::clone(&slot));
             Found::replace(request.extensions_mut(), absence);
             return Some(Ok(Outgoing(Some(slot))));
@@ -207,7 +207,7 @@ impl Gate {
     ) -> Settled {
         match outcome {
             Ok(token) => {
-                let slot = Slot::new(Arc::clone(self), Cookies::NoneForBearer);
+                let slot = Slot::new(Arc::clone(self), Cookies::NoneForBearer, request.headers());
                 let bearer = Bearer::new(token, Arc::clone(&slot));
                 Found::replace(request.extensions_mut(), bearer);
                 Ok(Outgoing(Some(slot)))
@@ -218,7 +218,7 @@ impl Gate {
                 match self.presence {
                     Presence::Required => Err(self.deny(&cause, caller)),
                     Presence::Optional => {
-                        let slot = Slot::new(Arc::clone(self), Cookies::None);
+                        let slot = Slot::new(Arc::clone(self), Cookies::None, request.headers());
                         let absence = Absence::new(cause, Arc::clone(&slot));
                         Found::replace(request.extensions_mut(), absence);
                         Ok(Outgoing(Some(slot)))
@@ -238,7 +238,7 @@ impl Gate {
         match outcome {
             Ok(admission) => {
                 let session = Arc::clone(admission.session());
-                let (slot, outgoing) = self.slot(outer, Cookies::Of(admission));
+                let (slot, outgoing) = self.slot(outer, Cookies::Of(admission), request.headers());
                 Found::replace(request.extensions_mut(), Session::new(session, slot));
                 Ok(outgoing)
             }
@@ -263,8 +263,11 @@ impl Gate {
                         Err(response)
                     }
                     Presence::Optional => {
-                        let (slot, outgoing) =
-                            self.slot(outer, Cookies::Without { refusal, asker });
+                        let (slot, outgoing) = self.slot(
+                            outer,
+                            Cookies::Without { refusal, asker },
+                            request.headers(),
+                        );
                         Found::replace(request.extensions_mut(), Absence::new(cause, slot));
                         Ok(outgoing)
                     }
@@ -274,14 +277,19 @@ impl Gate {
     }
 
     /// The slot of the layer outside, told of a newer session; or one of our own, whose cookies we write.
-    fn slot(self: &Arc<Self>, outer: Option<Arc<Slot>>, cookies: Cookies) -> (Arc<Slot>, Outgoing) {
+    fn slot(
+        self: &Arc<Self>,
+        outer: Option<Arc<Slot>>,
+        cookies: Cookies,
+        request: &HeaderMap,
+    ) -> (Arc<Slot>, Outgoing) {
         match outer {
             Some(outer) => {
                 outer.renew(cookies);
                 (outer, Outgoing(None))
             }
             None => {
-                let slot = Slot::new(Arc::clone(self), cookies);
+                let slot = Slot::new(Arc::clone(self), cookies, request);
                 (Arc::clone(&slot), Outgoing(Some(slot)))
             }
         }

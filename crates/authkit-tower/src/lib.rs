@@ -146,7 +146,7 @@ pub use crate::{
     principal::Principal,
     require::{Require, RequireFuture, RequireService},
     service::AuthKitService,
-    session::Session,
+    session::{Session, SignInRedirect, Switched},
 };
 
 /// Compiles what the README shows.

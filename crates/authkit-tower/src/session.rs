@@ -1,26 +1,18 @@
-use std::{
-    fmt,
-    future::Future,
-    ops::Deref,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Instant, SystemTime},
-};
+mod on_demand;
+mod slot;
 
-use authkit_session::{Admission, Asker, Refusal, VerifiedSession};
+use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Instant};
+
+use authkit_session::VerifiedSession;
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Response};
+use http::{Extensions, Response};
 
+pub use self::on_demand::{SignInRedirect, Switched};
+pub(crate) use self::slot::{Cookies, Slot};
 use crate::{
-    Clock,
-    authkit::AuthKit,
     bearer::Bearer,
     deadline::Deadline,
     denial::{Caller, Cause},
-    gate::Gate,
-    head::{self, Caching},
 };
 
 /// The session of the user who sent a request.
@@ -185,78 +177,9 @@ impl Absence {
 
     /// The answer of the layer that found nobody.
     pub(crate) fn deny(&self, caller: Caller<'_>) -> Box<Response<Bytes>> {
-        self.slot.gate.deny(&self.cause, caller)
+        self.slot.deny(&self.cause, caller)
     }
 }
 
-/// What one layer knows about one request until the head of the response has left.
-pub(crate) struct Slot {
-    gate: Arc<Gate>,
-    cookies: Mutex<Cookies>,
-    has_left: AtomicBool,
-}
-
-/// Who knows which cookies go out.
-pub(crate) enum Cookies {
-    Of(Admission),
-    Without {
-        refusal: Refusal,
-        asker: Asker,
-    },
-    /// The request was let in by its own token.
-    NoneForBearer,
-    /// None were looked at.
-    None,
-}
-
-impl Slot {
-    pub(crate) fn new(gate: Arc<Gate>, cookies: Cookies) -> Arc<Self> {
-        Arc::new(Self { gate, cookies: Mutex::new(cookies), has_left: AtomicBool::new(false) })
-    }
-
-    /// Answers as the layer does that this is of.
-    pub(crate) fn deny(&self, cause: &Cause, caller: Caller<'_>) -> Box<Response<Bytes>> {
-        self.gate.deny(cause, caller)
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        self.gate.authkit().clock()
-    }
-
-    pub(crate) fn now(&self) -> SystemTime {
-        self.clock().wall()
-    }
-
-    /// Says whether `authkit` made this, for a request that is still under way.
-    pub(crate) fn is_of(&self, authkit: &AuthKit) -> bool {
-        self.gate.authkit().is(authkit) && !self.has_left.load(Ordering::Acquire)
-    }
-
-    /// Takes the cookies of a newer session, which a layer inside refreshed; one that it refused changes nothing.
-    pub(crate) fn renew(&self, cookies: Cookies) {
-        if let Cookies::Of(_) = cookies {
-            *self.cookies.lock().unwrap_or_else(PoisonError::into_inner) = cookies;
-        }
-    }
-
-    /// Writes the head of the response to this request.
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
-        self.has_left.store(true, Ordering::Release);
-        let (cookies, caching) = match &*self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            Cookies::Of(admission) => (admission.head_cookies(), Caching::Private),
-            Cookies::Without { refusal, asker } => {
-                (refusal.head_cookies(*asker), Caching::ByCookie)
-            }
-            Cookies::NoneForBearer => (Vec::new(), Caching::Private),
-            Cookies::None => (Vec::new(), Caching::ByCookie),
-        };
-        head::write(
-            headers,
-            cookies,
-            &self.gate.authkit().site().cookie_name,
-            self.gate.caching(caching),
-            self.gate.varies(),
-        );
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -113,10 +113,9 @@ fn step(core: &Arc<Core>, presented: &Presented, wanted: Wanted<'_>) -> Result<S
     };
     if let (Wanted::In(_), Verdict::Good | Verdict::Expiring, Some(session)) =
         (wanted, presented.verdict, &presented.session)
+        && session.organization_id() == organization
     {
-        if session.organization_id() == organization {
-            return Ok(Step::There);
-        }
+        return Ok(Step::There);
     }
     let too_soon = pace.wait(session_id, now);
     if too_soon.is_none() && matches!(wanted, Wanted::In(_)) {

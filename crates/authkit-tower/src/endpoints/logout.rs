@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use url::form_urlencoded;
 
 use super::{empty, flow, hx_redirect, method_not_allowed, redirect, with_cookies};
@@ -45,14 +45,7 @@ fn sign_out(
     caller: Caller<'_>,
     return_path: Option<&ReturnPath>,
 ) -> Response<Bytes> {
-    let signed_out = authkit.authenticator().sign_out(caller.headers);
-    let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
-    let target = authkit.settings().redirect_uri().join(after);
-    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
-    let to = match &signed_out.session_id {
-        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
-        None => target,
-    };
+    let (to, deletions) = end(authkit, caller.headers, return_path);
     let response = if caller.client == ClientKind::Htmx {
         let mut response = empty(StatusCode::NO_CONTENT);
         hx_redirect(&mut response, &to);
@@ -60,10 +53,26 @@ fn sign_out(
     } else {
         redirect(StatusCode::SEE_OTHER, &to)
     };
-    with_cookies(
-        response,
-        signed_out.set_cookies.into_iter().chain(flow::delete_all(authkit, caller.headers)),
-    )
+    with_cookies(response, deletions)
+}
+
+/// Ends the session of a request; returns where to send the browser, and what deletes its cookies.
+pub(crate) fn end(
+    authkit: &AuthKit,
+    headers: &HeaderMap,
+    return_path: Option<&ReturnPath>,
+) -> (String, Vec<HeaderValue>) {
+    let signed_out = authkit.authenticator().sign_out(headers);
+    let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
+    let target = authkit.settings().redirect_uri().join(after);
+    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
+    let to = match &signed_out.session_id {
+        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
+        None => target,
+    };
+    let mut deletions = signed_out.set_cookies;
+    deletions.extend(flow::delete_all(authkit, headers));
+    (to, deletions)
 }
 
 fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {

@@ -22,6 +22,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub(crate) use self::logout::end as sign_out;
 use crate::{
     authkit::AuthKit,
     body::{NoBody, ResponseBody},
