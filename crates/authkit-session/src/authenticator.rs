@@ -16,10 +16,7 @@ use crate::{
     config_error::ConfigError,
     core::{Core, Presented, Sealed},
     cut_offs::Hit,
-    decide::{
-        Action, Circumstances, Demand, Fallback, KeyFetch, Outcome, Refreshing, Settlement,
-        Verdict, decide, settle,
-    },
+    decide::{Action, Circumstances, Demand, Fallback, KeyFetch, Refreshing, Verdict, decide},
     flight::{self, Enough, Refreshed},
     hooks::Ruled,
     jwks::FetchFor,
@@ -27,6 +24,7 @@ use crate::{
     reason::Reason,
     seal::{Purpose, SealError},
     settings::{self, Settings},
+    settle::{Outcome, Settlement, settle},
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.

@@ -18,11 +18,12 @@ use self::{
 use crate::{
     breaker::{Breaker, Held, RefreshLimits},
     core::{Core, Presented, Sealed},
-    decide::{Outcome, PairAge, Verdict},
+    decide::{PairAge, Verdict},
     jar::Seen,
     lineage::{Ask, Carriage, Limits, Lineages, PairId, RefusedFor, RefusedSince, Successor},
     seal::Attempts,
     set_cookie::SessionLifetime,
+    settle::Outcome,
 };
 
 /// What is remembered of refreshes, behind one lock.

@@ -41,6 +41,7 @@ mod secret;
 mod session;
 mod set_cookie;
 mod settings;
+mod settle;
 mod sign_in;
 mod task;
 #[cfg(test)]
@@ -62,8 +63,7 @@ pub use crate::{
     config_error::{ConfigError, ConfigProblem},
     coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
     decide::{
-        Action, Circumstances, Demand, Fallback, KeyFetch, Outcome, PairAge, Refreshing,
-        Settlement, Verdict, decide, settle,
+        Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
     },
     error::{Error, ErrorKind},
     hooks::{RefreshedSession, Ruling},
@@ -76,6 +76,7 @@ pub use crate::{
     session::VerifiedSession,
     set_cookie::CookieRules,
     settings::Settings,
+    settle::{Outcome, Settlement, settle},
     sign_in::{SignedIn, SignedOut},
     token::{AccessToken, RefreshToken},
     transport::{MAX_ANSWER, Sending, Transport, TransportError},

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     breaker::Held,
     core::{Core, Presented},
-    decide::{Outcome, Verdict},
+    decide::Verdict,
     error::{Answered, Error, ErrorKind},
     flight::{Enough, Errand, Flight, Join, Landing, Pair, Table, channel, examine, landed},
     lineage::{Ask, RefusedFor, Successor},
+    settle::Outcome,
 };
 
 /// What the newest token of a session is exchanged for.
