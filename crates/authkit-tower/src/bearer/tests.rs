@@ -26,7 +26,7 @@ fn bearer_of(workos: &Workos, claims: &Value) -> String {
     for (name, value) in claims.as_object().unwrap() {
         all[name] = value.clone();
     }
-    format!("Bearer {}", workos.token(all))
+    format!("Bearer {}", workos.token(&all))
 }
 
 /// The cookie of a session of the same issuer.

@@ -41,7 +41,7 @@ pub(crate) fn answer(
     let (title, text) = words(cause);
 
     let mut response = match denial.client {
-        ClientKind::Grpc => trailers_only(kind, caller.headers),
+        ClientKind::Grpc => trailers_only(cause, caller.headers),
         ClientKind::Document => document(&denial, caller.method, title, text),
         ClientKind::Prefetch => empty(status(kind)),
         ClientKind::Htmx => {
@@ -136,13 +136,16 @@ fn words(cause: &Cause) -> (&'static str, &'static str) {
 }
 
 /// gRPC's shortest answer: headers that are trailers (gRPC over HTTP/2, `Trailers-Only`).
-fn trailers_only(kind: DenialKind, request: &HeaderMap) -> Response<Bytes> {
-    let (status, message) = match kind {
-        DenialKind::Unauthenticated => ("16", "not signed in"),
-        DenialKind::Forbidden => ("7", "permission denied"),
-        DenialKind::CrossOrigin => ("7", "cross-origin request refused"),
-        DenialKind::Unavailable => ("14", "the session cannot be checked now"),
-        DenialKind::Misconfigured => ("13", "the service is not set up correctly"),
+fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
+    let (status, message) = match cause {
+        Cause::Challenge { .. } => ("16", "not signed in"),
+        Cause::SignInAgain { .. } => ("16", "signed in too long ago"),
+        Cause::Forbidden => ("7", "permission denied"),
+        Cause::NotByBearer => ("7", "an access token is not enough"),
+        Cause::CrossOrigin(_) => ("7", "cross-origin request refused"),
+        Cause::Unavailable { .. } => ("14", "the session cannot be checked now"),
+        // All of it is visible ASCII without `%`, which would have to be encoded.
+        Cause::Misconfigured(mistake) => ("13", mistake.text()),
     };
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();

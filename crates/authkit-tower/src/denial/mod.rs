@@ -101,6 +101,7 @@ pub(crate) enum Cause {
     },
     Forbidden,
     /// The handler takes a session, and there is a bearer token.
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors deny for it"))]
     NotByBearer,
     Unavailable {
         retry_after: Duration,

@@ -238,7 +238,23 @@ fn outside_every_layer_there_is_still_an_answer() {
     let (denial, response) = answer(&cause, Caller::of(&request), None, Scheme::Cookie);
     assert_eq!(response.status(), 500);
     assert_eq!((denial.kind(), denial.login_url()), (DenialKind::Misconfigured, None));
+    let by_grpc = run(&cause, "POST", "/", GRPC);
     for word in ["AuthKitLayer", "Require", "axum", "ServiceBuilder", "tonic"] {
         assert!(body(&response).contains(word), "{word}");
+        assert!(header(&by_grpc, "grpc-message").contains(word), "{word}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_to_grpc_as_they_are() {
+    for mistake in [
+        #[cfg(feature = "axum")]
+        Mistake::SessionOutsideLayer,
+        Mistake::GuardOutsideLayer,
+        Mistake::LayerOverEndpoints,
+    ] {
+        // gRPC over HTTP/2, `Percent-Encoded`: everything else would have to be encoded.
+        let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'%';
+        assert!(mistake.text().bytes().all(is_plain), "{}", mistake.text());
     }
 }

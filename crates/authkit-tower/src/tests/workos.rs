@@ -103,8 +103,8 @@ impl Workos {
     }
 
     /// An access token of these claims beside the usual ones.
-    pub(crate) fn token(&self, claims: Value) -> String {
-        self.session(&claims)["access_token"].as_str().unwrap().to_owned()
+    pub(crate) fn token(&self, claims: &Value) -> String {
+        self.session(claims)["access_token"].as_str().unwrap().to_owned()
     }
 
     /// The bodies sent to `authenticate` so far.

@@ -1,0 +1,39 @@
+//! The messages, and what tonic makes of the services in `build.rs`.
+
+#![allow(missing_docs, reason = "generated code has none")]
+
+tonic::include_proto!("account.v1.Account");
+tonic::include_proto!("account.v1.Audit");
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct WhoAmIRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Identity {
+    #[prost(string, tag = "1")]
+    pub user_id: String,
+    /// Known of a session only: an access token does not name it.
+    #[prost(string, optional, tag = "2")]
+    pub email: Option<String>,
+    #[prost(string, optional, tag = "3")]
+    pub organization_id: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CountdownRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Tick {
+    /// How many seconds the caller's token is still good for.
+    #[prost(uint64, tag = "1")]
+    pub seconds_left: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LatestRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Entry {
+    #[prost(string, tag = "1")]
+    pub text: String,
+}
