@@ -1,30 +1,24 @@
-use std::{
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, header};
-use tokio::time::{self, Instant};
+use tokio::time;
 
 use crate::{
     admission::{Admission, Head, Refusal},
     client::Client,
     config::{Config, CookiePassword},
     config_error::ConfigError,
-    core::{Core, Presented, Sealed},
-    cut_offs::Hit,
-    decide::{Action, Circumstances, Demand, Fallback, KeyFetch, Refreshing, Verdict, decide},
-    flight::{self, Enough, Refreshed},
+    core::{Core, Presented},
+    decide::{Action, Circumstances, Fallback, KeyFetch, Verdict, decide},
+    flight::Enough,
     hooks::Ruled,
-    jwks::FetchFor,
     notice::Inbox,
+    policy::Policy,
     reason::Reason,
     seal::{Purpose, SealError},
     settings::{self, Settings},
-    settle::{Outcome, Settlement, settle},
+    settle::Outcome,
+    waiting::{Waiting, wait, why},
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
@@ -62,53 +56,6 @@ pub enum Decision<A = Admission> {
     Wait(Waiting<A>),
     /// It is answered without the inner service.
     Refuse(Refusal),
-}
-
-/// What one layer wants of sessions. The default: any session that verifies, refreshed where it is due.
-#[derive(Clone, Copy, Debug, Default)]
-#[must_use]
-pub struct Policy {
-    max_token_age: Option<Duration>,
-    unrefreshable: bool,
-}
-
-impl Policy {
-    /// Refreshes sessions whose access token was made longer ago than `age` (default: when they expire), so that a
-    /// role that was taken away ends sooner. Whole seconds; each refresh is a call to WorkOS.
-    pub fn with_max_token_age(mut self, age: Duration) -> Self {
-        self.max_token_age = Some(age);
-        self
-    }
-
-    /// Never refreshes, for clients that keep no cookies: an expired session is refused.
-    pub fn without_refresh(mut self) -> Self {
-        self.unrefreshable = true;
-        self
-    }
-
-    /// What is asked of a token made at `made`, if it verified.
-    pub(crate) fn demand(self, hit: Hit, made: Option<u64>, now: u64) -> Demand {
-        let too_old = match (self.max_token_age, made) {
-            (Some(age), Some(made)) => now.saturating_sub(made) >= age.as_secs(),
-            (None, _) | (_, None) => false,
-        };
-        match hit {
-            Hit::ChangedSince => Demand::NewerPair,
-            Hit::ChangedMeanwhile => Demand::NewPair,
-            Hit::Nothing | Hit::Ended if too_old => Demand::NewPair,
-            Hit::Nothing | Hit::Ended => Demand::Nothing,
-        }
-    }
-
-    fn refreshing(self, presented: &Presented) -> Refreshing {
-        let token =
-            presented.opened.as_ref().and_then(|sealed| sealed.payload.refresh_token.as_ref());
-        if token.is_some() && !self.unrefreshable {
-            Refreshing::Possible
-        } else {
-            Refreshing::Impossible
-        }
-    }
 }
 
 impl Authenticator {
@@ -202,109 +149,8 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-/// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].
-///
-/// Nothing starts before it is first polled. Dropping it cancels nothing that others wait for, nor an exchange that
-/// was begun.
-#[must_use = "futures do nothing unless polled"]
-pub struct Waiting<A = Admission>(Pin<Box<dyn Future<Output = Result<A, Refusal>> + Send>>);
-
-impl<A> Waiting<A> {
-    pub(crate) fn new(outcome: impl Future<Output = Result<A, Refusal>> + Send + 'static) -> Self {
-        Self(Box::pin(outcome))
-    }
-}
-
-impl<A> Future for Waiting<A> {
-    type Output = Result<A, Refusal>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl<A> fmt::Debug for Waiting<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Waiting")
-    }
-}
-
-/// Looks again, now that waiting is possible: what the request waits for may have come meanwhile.
-async fn wait(core: Arc<Core>, cookies: HeaderMap, policy: Policy) -> Result<Admission, Refusal> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut fetched = false;
-    loop {
-        let presented = core.present(&cookies);
-        match core.act(&presented, policy) {
-            Action::Admit => match core.admit(presented) {
-                Decision::Admit(admission) => return Ok(admission),
-                Decision::Refuse(refusal) => return Err(refusal),
-                Decision::Wait(waiting) => return waiting.await,
-            },
-            Action::Refuse(reason) => return Err(core.refuse(reason, &presented)),
-            Action::Refresh { or } => return renew(&core, presented, policy, or, deadline).await,
-            Action::FetchKeys if fetched => {
-                return Err(core.refuse(missing(presented.verdict), &presented));
-            }
-            Action::FetchKeys => {
-                fetched = true;
-                if let Some(keys) = core.jwks.fetch(why(presented.verdict)) {
-                    // Keys that come too late are looked for once more, and found missing.
-                    let _ = time::timeout_at(deadline, keys.over()).await;
-                }
-            }
-        }
-    }
-}
-
-/// Waits for the session's refresh, as long as a request may.
-async fn renew(
-    core: &Arc<Core>,
-    presented: Presented,
-    policy: Policy,
-    or: Fallback,
-    deadline: Instant,
-) -> Result<Admission, Refusal> {
-    let deadline = match or {
-        Fallback::Current => deadline.min(Instant::now() + PATIENCE_IF_GOOD),
-        Fallback::Nothing => deadline,
-    };
-    let refreshed = match (&presented.opened, core.ruled(&presented)) {
-        (Some(_), Ruled::Later(wait)) => {
-            let retry_after = Some(wait);
-            Ok(Refreshed { retry_after, ..Refreshed::without(Outcome::Undecided) })
-        }
-        (Some(sealed), Ruled::Already | Ruled::NotYet) => {
-            let judge = |renewed: &mut Presented| core.enough(renewed, policy);
-            let refresh = flight::refresh(core, sealed, presented.seen, judge);
-            time::timeout_at(deadline, refresh).await
-        }
-        (None, _) => return Err(core.refuse(Reason::NotASession, &presented)),
-    };
-    let refreshed = refreshed.unwrap_or_else(|_| Refreshed::without(Outcome::TimedOut));
-    // Whatever came of it, or comes of it before the head leaves, belongs to the browser.
-    let lineage = presented.opened.as_ref().and_then(Sealed::token);
-    let presented = Presented { lineage, ..presented };
-    core.log_refresh(refreshed.outcome, &presented);
-    match settle(refreshed.outcome, or) {
-        Settlement::AdmitRenewed => {
-            let renewed = refreshed.presented.and_then(|renewed| renewed.session);
-            renewed.map(|session| Admission::new(session, core.head(&presented)))
-        }
-        Settlement::AdmitCurrent => {
-            presented.session.clone().map(|session| Admission::new(session, core.head(&presented)))
-        }
-        Settlement::Refuse(reason) => {
-            return Err(core
-                .refuse(reason, &presented)
-                .retry_after_at_least(refreshed.retry_after));
-        }
-    }
-    .ok_or_else(|| core.refuse(Reason::Unverified, &presented))
-}
-
 impl Core {
-    fn act(&self, presented: &Presented, policy: Policy) -> Action {
+    pub(crate) fn act(&self, presented: &Presented, policy: Policy) -> Action {
         let keys = match presented.verdict {
             Verdict::NoKeys | Verdict::UnknownKey => self.jwks.may_fetch(why(presented.verdict)),
             _ => KeyFetch::Allowed,
@@ -343,7 +189,7 @@ impl Core {
         }
     }
 
-    fn admit(self: &Arc<Self>, presented: Presented) -> Decision {
+    pub(crate) fn admit(self: &Arc<Self>, presented: Presented) -> Decision {
         let head = self.head(&presented);
         match presented.session {
             Some(session) => Decision::Admit(Admission::new(session, head)),
@@ -352,7 +198,7 @@ impl Core {
         }
     }
 
-    fn refuse(self: &Arc<Self>, reason: Reason, presented: &Presented) -> Refusal {
+    pub(crate) fn refuse(self: &Arc<Self>, reason: Reason, presented: &Presented) -> Refusal {
         let session = presented.session_id().map(|id| self.log_word(id)).unwrap_or_default();
         if reason.is_for_the_operator() {
             tracing::error!(%reason, session, "session refused");
@@ -370,11 +216,11 @@ impl Core {
         Refusal::new(reason, self.head(presented)).at_organization(organization)
     }
 
-    fn head(self: &Arc<Self>, presented: &Presented) -> Head {
+    pub(crate) fn head(self: &Arc<Self>, presented: &Presented) -> Head {
         Head { core: Arc::clone(self), lineage: presented.lineage, seen: presented.seen }
     }
 
-    fn log_refresh(&self, outcome: Outcome, presented: &Presented) {
+    pub(crate) fn log_refresh(&self, outcome: Outcome, presented: &Presented) {
         let session = presented.session_id().map(|id| self.log_word(id)).unwrap_or_default();
         match outcome {
             Outcome::Renewed => tracing::debug!(session, "session refreshed"),
@@ -392,22 +238,3 @@ impl Core {
         bound
     }
 }
-
-fn why(verdict: Verdict) -> FetchFor {
-    match verdict {
-        Verdict::UnknownKey => FetchFor::UnknownKey,
-        _ => FetchFor::None,
-    }
-}
-
-pub(crate) fn missing(verdict: Verdict) -> Reason {
-    match verdict {
-        Verdict::UnknownKey => Reason::UnknownKey,
-        _ => Reason::NoKeys,
-    }
-}
-
-/// How long a request waits for keys and a refresh together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a request waits for a refresh that it could do without.
-const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);

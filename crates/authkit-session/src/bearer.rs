@@ -6,17 +6,19 @@ use tokio::time::{self, Instant};
 
 use crate::{
     admission::Refusal,
-    authenticator::{Authenticator, Decision, PATIENCE, Policy, Waiting, missing},
+    authenticator::{Authenticator, Decision},
     config_error::{ConfigError, ConfigProblem},
     core::Core,
     cut_offs::{Hit, Made},
     decide::{Action, Circumstances, KeyFetch, PairAge, Refreshing, Verdict, decide},
     jwks::FetchFor,
     lineage::Standing,
+    policy::Policy,
     reason::Reason,
     token::AccessToken,
     verified_token::VerifiedToken,
     verify::verify_bearer,
+    waiting::{PATIENCE, Waiting, missing},
 };
 
 /// Judges access tokens that clients send by themselves, as `Authorization: Bearer`.

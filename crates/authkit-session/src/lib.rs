@@ -32,6 +32,7 @@ mod notice;
 mod on_demand;
 mod payload;
 mod pkce;
+mod policy;
 mod random;
 mod reason;
 mod replica;
@@ -51,10 +52,11 @@ mod transport;
 mod user;
 mod verified_token;
 mod verify;
+mod waiting;
 
 pub use crate::{
     admission::{Admission, Asker, Refusal},
-    authenticator::{Authenticator, Decision, Policy, Waiting},
+    authenticator::{Authenticator, Decision},
     authorize::AuthorizationRequest,
     bearer::BearerTokens,
     client::Client,
@@ -69,6 +71,7 @@ pub use crate::{
     hooks::{RefreshedSession, Ruling},
     notice::{Delivery, Inbox, Notice},
     pkce::PkceVerifier,
+    policy::Policy,
     reason::{Reason, RefusalKind},
     revocations::{NotPublished, Publishing, Revocation, Revocations},
     seal::{Purpose, SealError, SealFormat},
@@ -82,4 +85,5 @@ pub use crate::{
     transport::{MAX_ANSWER, Sending, Transport, TransportError},
     user::{Impersonator, User},
     verified_token::VerifiedToken,
+    waiting::Waiting,
 };

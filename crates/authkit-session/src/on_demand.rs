@@ -7,11 +7,13 @@ use tokio::time;
 
 use crate::{
     admission::{Admission, Head},
-    authenticator::{Authenticator, PATIENCE, Policy},
+    authenticator::Authenticator,
     core::Sealed,
     error::{Error, ErrorKind},
     flight::{self, Wanted},
+    policy::Policy,
     session::VerifiedSession,
+    waiting::PATIENCE,
 };
 
 impl Authenticator {
