@@ -15,6 +15,7 @@ mod peers_seal;
 mod refresh_in_line;
 mod replicas;
 mod replicas_apart;
+mod replicas_redis;
 mod replicas_revoked;
 mod secrets;
 mod side_by_side;

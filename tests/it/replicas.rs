@@ -1,12 +1,11 @@
 //! Replicas refresh together where they have Redis, and survive apart where it is slow, gone or hostile.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use authkit_emulator::{Emulator, EmulatorBuilder, Endpoint, Fault, Rotation};
-use authkit_redis::RedisReplicas;
 use http::{StatusCode, header};
 use support::{PASSWORD, RedisServer, Replica, Wire};
 use tokio::{
@@ -286,45 +285,6 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
 async fn keys(redis: &RedisServer, pattern: &str) -> Vec<String> {
     let answer = redis.ask(&format!("KEYS {pattern}")).await;
     answer.lines().filter(|line| line.contains(':')).map(str::to_owned).collect()
-}
-
-#[tokio::test]
-async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
-    let emulator = Emulator::start().await;
-    let began = Instant::now();
-    // Nobody listens on port 1.
-    let replica = replica(&emulator, "redis://127.0.0.1:1", &[]);
-    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
-    assert_eq!(ask(&replica, &cookie).await.status, StatusCode::OK);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-}
-
-#[tokio::test]
-async fn each_change_of_state_is_told_once() {
-    let events = support::Events::listen();
-    let mut redis = RedisServer::start().await;
-    let replicas = Arc::new(RedisReplicas::connect(&redis.url()).unwrap());
-    let shown = || format!("{replicas:?}");
-    let until = async |state: &str| {
-        let shows = async {
-            while !shown().contains(state) {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(Duration::from_secs(5), shows).await.unwrap_or_else(|_| panic!("not {state}"));
-    };
-
-    until("Up").await;
-    assert_eq!(events.take(), Vec::<String>::new(), "that it works is no news");
-    redis.kill();
-    until("Down").await;
-    sleep(Duration::from_millis(500)).await;
-    redis.restart().await;
-    until("Up").await;
-
-    let told = events.take();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("WARN") && told[1].starts_with("INFO"), "{told:?}");
 }
 
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_replicas";

@@ -1,6 +1,7 @@
 //! One replica of a service, as a process of its own, for tests that start several.
 //!
-//! Configured by the `WORKOS_*` variables; `REDIS_URL` and `WEBHOOK_SECRET` are optional. Prints where it listens.
+//! Configured by the `WORKOS_*` variables; `REDIS_URL` and `WEBHOOK_SECRET` are optional. Prints where it listens, and
+//! with `REPLICA_LOG` its events too.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,9 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    if env::var_os("REPLICA_LOG").is_some() {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    }
     let mut config = Config::from_env()?;
     if let Ok(url) = env::var("REDIS_URL") {
         config = RedisReplicas::connect(&url)?.share(config);

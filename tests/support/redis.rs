@@ -27,6 +27,7 @@ pub struct RedisServer {
     child: Child,
     port: u16,
     folder: PathBuf,
+    options: Vec<String>,
 }
 
 impl RedisServer {
@@ -36,15 +37,40 @@ impl RedisServer {
     ///
     /// If there is no `redis-server` (Debian package `redis-server`), or it does not start.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with more options.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start_with(options: &[&str]) -> Self {
         // The port is free when it is chosen and may be taken a moment later, hence more than one try.
         for _ in 0..5 {
             let (port, folder) = (free_port(), folder());
-            let mut server = Self { child: spawn(port, &folder), port, folder };
+            let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+            let child = spawn(port, &folder, &options);
+            let mut server = Self { child, port, folder, options };
             if server.is_up().await {
                 return server;
             }
         }
         panic!("redis-server does not start: is the Debian package `redis-server` installed?");
+    }
+
+    /// Starts one that takes TLS connections too, and says where.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start_with_tls(certificate: &str, key: &str) -> (Self, String) {
+        let port = free_port().to_string();
+        let files = ["--tls-cert-file", certificate, "--tls-key-file", key];
+        let checks = ["--tls-ca-cert-file", certificate, "--tls-auth-clients", "no"];
+        let options = [&["--tls-port", port.as_str()], &files[..], &checks[..]].concat();
+        let server = Self::start_with(&options).await;
+        (server, format!("rediss://localhost:{port}"))
     }
 
     /// Where it listens.
@@ -75,7 +101,7 @@ impl RedisServer {
     /// If it does not start.
     pub async fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.folder);
+        self.child = spawn(self.port, &self.folder, &self.options);
         assert!(self.is_up().await, "redis-server does not start again");
     }
 
@@ -108,7 +134,9 @@ impl RedisServer {
 
     async fn is_up(&mut self) -> bool {
         for _ in 0..200 {
-            if self.try_ask("PING").await.is_ok_and(|answer| answer.starts_with("+PONG")) {
+            // With a password, it says that it wants one.
+            let answer = self.try_ask("PING").await.unwrap_or_default();
+            if answer.starts_with("+PONG") || answer.starts_with("-NOAUTH") {
                 return true;
             }
             if self.child.try_wait().is_ok_and(|exit| exit.is_some()) {
@@ -127,13 +155,14 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, folder: &Path) -> Child {
+fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
     fs::create_dir_all(folder).expect("the folder for temporary files takes another one");
     Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .args(["--port", &port.to_string()])
         .arg("--dir")
         .arg(folder)
+        .args(options)
         .stdout(Stdio::null())
         .spawn()
         .expect("the Debian package `redis-server` is installed")

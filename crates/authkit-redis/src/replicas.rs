@@ -133,6 +133,8 @@ impl RedisReplicasBuilder {
         if !is_prefix {
             return Err(ConnectError::KeyPrefix);
         }
+        #[cfg(feature = "tls")]
+        choose_tls_provider();
         let info = self.url.into_connection_info().map_err(|_| ConnectError::Url)?;
         // Messages arrive on the connection that commands use.
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
@@ -160,9 +162,70 @@ impl fmt::Debug for RedisReplicasBuilder {
     }
 }
 
+/// `redis` takes the process's provider and panics where two are compiled in and none is chosen. One chosen before stays.
+#[cfg(feature = "tls")]
+fn choose_tls_provider() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 /// A name that no other process has.
 fn process() -> Result<Box<str>, ConnectError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| ConnectError::NoRandomness)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_url_or_prefix_that_cannot_be_used_is_an_error() {
+        let cases = [
+            ("redis://127.0.0.1:1", "authkit", None),
+            ("redis://user:secret@redis.internal:6379/3", "{shop}", None),
+            ("valkey://127.0.0.1:1", "authkit", None),
+            ("redis+unix:///run/redis.sock", "authkit", None),
+            (
+                "rediss://127.0.0.1:1",
+                "authkit",
+                (!cfg!(feature = "tls")).then_some(ConnectError::Url),
+            ),
+            ("http://127.0.0.1:1", "authkit", Some(ConnectError::Url)),
+            ("127.0.0.1", "authkit", Some(ConnectError::Url)),
+            ("", "authkit", Some(ConnectError::Url)),
+            ("redis://127.0.0.1:1", "", Some(ConnectError::KeyPrefix)),
+            ("redis://127.0.0.1:1", "two words", Some(ConnectError::KeyPrefix)),
+            ("redis://127.0.0.1:1", &"p".repeat(65), Some(ConnectError::KeyPrefix)),
+        ];
+        for (url, prefix, expected) in cases {
+            let result = RedisReplicas::builder(url).with_key_prefix(prefix).connect();
+            assert_eq!(result.err(), expected, "{url} {prefix}");
+        }
+    }
+
+    #[test]
+    fn a_runtime_is_needed_and_a_password_is_not_shown() {
+        let builder = RedisReplicas::builder("redis://user:hunter2@127.0.0.1:1");
+        assert!(!format!("{builder:?}").contains("hunter2"));
+        assert_eq!(builder.clone().connect().err(), Some(ConnectError::NoRuntime));
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let replicas = runtime.block_on(async { builder.connect() }).unwrap();
+        let shown = format!("{replicas:?}");
+        assert!(shown.contains("authkit") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn the_task_ends_with_the_last_handle() {
+        let replicas = RedisReplicas::connect("redis://127.0.0.1:1").unwrap();
+        let shared = Arc::downgrade(&replicas.shared);
+        let other = replicas.clone();
+        drop(replicas);
+        assert!(shared.upgrade().is_some());
+        drop(other);
+        while shared.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
 }

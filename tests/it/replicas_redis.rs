@@ -1,0 +1,119 @@
+//! The connection to Redis: what it takes, and what is told when it goes and comes back.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use authkit_emulator::Emulator;
+use authkit_redis::RedisReplicas;
+use http::StatusCode;
+use support::{Events, PASSWORD, RedisServer};
+use tokio::time::{sleep, timeout};
+
+use crate::replicas::{ask, replica};
+
+/// Waits until the connection is in that state.
+async fn until(replicas: &RedisReplicas, state: &str) {
+    let is_so = async {
+        while !format!("{replicas:?}").contains(state) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), is_so).await.unwrap_or_else(|_| panic!("not {state}"));
+}
+
+#[tokio::test]
+async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
+    let emulator = Emulator::start().await;
+    let began = Instant::now();
+    // Nobody listens on port 1.
+    let replica = replica(&emulator, "redis://127.0.0.1:1", &[]);
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    assert_eq!(ask(&replica, &cookie).await.status, StatusCode::OK);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn each_change_of_state_is_told_once() {
+    let events = Events::listen();
+    let mut redis = RedisServer::start().await;
+    let replicas = RedisReplicas::connect(&redis.url()).unwrap();
+    until(&replicas, "Up").await;
+    assert_eq!(events.take(), Vec::<String>::new(), "that it works is no news");
+
+    let gone_and_back = async |went: &str| {
+        until(&replicas, "Up").await;
+        let told = events.take();
+        assert_eq!(told.len(), 2, "{went}: {told:?}");
+        assert!(told[0].starts_with("WARN") && told[1].starts_with("INFO"), "{went}: {told:?}");
+    };
+    redis.kill();
+    until(&replicas, "Down").await;
+    sleep(Duration::from_millis(500)).await;
+    redis.restart().await;
+    gone_and_back("killed").await;
+
+    redis.pause();
+    until(&replicas, "Down").await;
+    sleep(Duration::from_millis(1_500)).await;
+    redis.resume();
+    gone_and_back("paused").await;
+
+    // As during a failover: it answers, but takes no writes.
+    redis.ask("REPLICAOF 127.0.0.1 1").await;
+    until(&replicas, "Down").await;
+    sleep(Duration::from_millis(300)).await;
+    redis.ask("REPLICAOF NO ONE").await;
+    gone_and_back("demoted").await;
+}
+
+#[tokio::test]
+async fn a_password_is_sent_and_a_wrong_one_is_as_if_redis_were_gone() {
+    let events = Events::listen();
+    let redis = RedisServer::start_with(&["--requirepass", "hunter2"]).await;
+    let url = |password: &str| redis.url().replace("redis://", &format!("redis://:{password}@"));
+
+    let replicas = RedisReplicas::connect(&url("hunter2")).unwrap();
+    until(&replicas, "Up").await;
+    assert_eq!(events.take(), Vec::<String>::new());
+
+    let replicas = RedisReplicas::connect(&url("hunter3")).unwrap();
+    until(&replicas, "Down").await;
+    let told = events.take();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("WRONGPASS") && !told[0].contains("hunter3"), "{told:?}");
+}
+
+#[tokio::test]
+async fn tls_is_used_and_the_certificate_is_checked() {
+    let folder = std::env::temp_dir().join(format!("authkit-redis-tls-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let [certificate, key] = [file("certificate.pem"), file("key.pem")];
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-keyout", &key, "-out", &certificate, "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    let (redis, url) = RedisServer::start_with_tls(&certificate, &key).await;
+    let emulator = Emulator::start().await;
+
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    let trusting = replica(&emulator, &url, &[("SSL_CERT_FILE", &certificate)]);
+    assert_eq!(ask(&trusting, &cookie).await.status, StatusCode::OK);
+    let keys = redis.ask("KEYS authkit:exchange:*").await;
+    assert!(keys.contains("authkit:exchange:"), "it shares its refreshes: {keys}");
+
+    redis.ask("FLUSHALL").await;
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    let wary = replica(&emulator, &url, &[]);
+    assert_eq!(ask(&wary, &cookie).await.status, StatusCode::OK);
+    let keys = redis.ask("KEYS authkit:exchange:*").await;
+    assert!(!keys.contains("authkit:exchange:"), "nobody vouches for this server: {keys}");
+    fs::remove_dir_all(folder).unwrap();
+}
