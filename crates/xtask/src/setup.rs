@@ -38,9 +38,24 @@ const PROGRAMS: &[Program] = &[
         reason: "installs the official emulator and the Node SDKs",
     },
     Program {
+        package: "openssl",
+        probe: &["openssl", "version"],
+        reason: "makes the certificate of a Redis that is reached by TLS",
+    },
+    Program {
+        package: "procps",
+        probe: &["kill", "-l"],
+        reason: "its `kill` stops a replica or a Redis in its tracks and lets it go on",
+    },
+    Program {
         package: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
         reason: "keeps two versions of the Python SDK apart",
+    },
+    Program {
+        package: "redis-server",
+        probe: &["redis-server", "--version"],
+        reason: "what replicas share refreshes and revocations on; tests start their own",
     },
 ];
 
