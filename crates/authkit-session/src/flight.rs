@@ -5,6 +5,8 @@ mod exchange;
 mod news;
 mod on_demand;
 mod pace;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -245,3 +245,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const AFTER_FAILURE_WARM: Duration = Duration::from_secs(30);
 /// How long a fetch may take: less than a request waits, so that the one that waits gets the keys of an outage.
 const DEADLINE: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests;

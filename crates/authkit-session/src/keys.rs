@@ -99,10 +99,13 @@ impl Jwk {
         let n = URL_SAFE_NO_PAD.decode(self.n.as_ref()?).ok()?;
         let e = URL_SAFE_NO_PAD.decode(self.e.as_ref()?).ok()?;
         let bits = n.iter().skip_while(|byte| **byte == 0).count() * 8;
-        // An exponent of 1 makes every message its own signature.
-        let exponent_is_one =
-            matches!(e.split_last(), Some((1, rest)) if rest.iter().all(|byte| *byte == 0));
-        if bits < MIN_BITS || exponent_is_one {
+        // An exponent of 1 makes every message its own signature; an even one belongs to no key.
+        let is_exponent = match e.split_last() {
+            Some((1, rest)) => rest.iter().any(|byte| *byte != 0),
+            Some((last, _)) => last % 2 == 1,
+            None => false,
+        };
+        if !(MIN_BITS..=MAX_BITS).contains(&bits) || !is_exponent {
             return None;
         }
         RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()
@@ -111,3 +114,8 @@ impl Jwk {
 
 /// RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used".
 const MIN_BITS: usize = 2048;
+/// Larger ones cost more than a request is worth.
+const MAX_BITS: usize = 8192;
+
+#[cfg(test)]
+mod tests;

@@ -290,20 +290,24 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         life
     }
 
-    /// WorkOS refused the exchange of `token`.
+    /// WorkOS refused the exchange of `token`. `None` where the lineage has ended anyway.
     pub(crate) fn refused(
         &mut self,
         token: TokenHash,
         why: RefusedFor,
         now: Duration,
-    ) -> RefusedSince {
+    ) -> Option<RefusedSince> {
         let id = self.finished(token);
+        let life = self.lineage(id).life;
         let token = self.tokens.get_mut(&token).expect(IN_STEP);
         let refused = Refused::again(token.refused, why, now);
         token.refused = Some(refused);
         self.keep_at_least(id, refused.forget_at());
         self.shrink();
-        refused.since(now)
+        match life {
+            Life::Live => Some(refused.since(now)),
+            Life::Ended => None,
+        }
     }
 
     /// The exchange of `token` brought no answer that says anything about the token.

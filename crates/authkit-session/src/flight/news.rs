@@ -50,7 +50,11 @@ impl Flight {
                 let now = core.settings.clock().monotonic();
                 let since = core.table().lineages.refused(self.hash, *why, now);
                 self.settled = Settled::Yes;
-                Landing::Refused { why: *why, since, sign_in_at: None }
+                since.map_or(Landing::SignedOut, |since| Landing::Refused {
+                    why: *why,
+                    since,
+                    sign_in_at: None,
+                })
             }
         }
     }

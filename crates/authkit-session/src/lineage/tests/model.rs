@@ -120,8 +120,11 @@ impl Model {
         !ended
     }
 
-    pub(super) fn refused(&mut self, cookie: Cookie, now: Duration) {
+    pub(super) fn refused(&mut self, cookie: Cookie, now: Duration) -> Option<RefusedSince> {
         self.facts.push((cookie, What::Refused, now));
+        let times = self.count(cookie, What::Refused);
+        let since = if times > 1 { RefusedSince::Twice } else { RefusedSince::JustNow };
+        (!self.is_ended(cookie)).then_some(since)
     }
 
     pub(super) fn lost(&mut self, cookie: Cookie, now: Duration) {

@@ -12,7 +12,7 @@ use super::{
     model::{Answer, Model},
     table,
 };
-use crate::lineage::{RefusedSince, Standing};
+use crate::lineage::Standing;
 
 /// What can happen next.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +114,7 @@ impl World {
             }
             Event::IsRefused(cookie) => {
                 let since = self.table.refused(cookie.token(), RefusedFor::Grant, now);
-                self.model.refused(cookie, now);
-                assert!(since == RefusedSince::JustNow || since == RefusedSince::Twice);
+                assert_eq!(since, self.model.refused(cookie, now));
             }
             Event::IsLost(cookie) => {
                 self.table.lost(cookie.token(), now);

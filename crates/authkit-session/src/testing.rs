@@ -1,0 +1,11 @@
+//! What tests share: keys, a WorkOS in memory, a service that talks to it, and browsers.
+
+mod keys;
+mod service;
+mod workos;
+
+pub(crate) use self::{
+    keys::{Key, key},
+    service::{Answer, Browser, Service, clock},
+    workos::{Endpoint, Reply, Rotation, Workos},
+};

@@ -1,0 +1,392 @@
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tokio::time;
+
+use crate::{
+    clock::Clock,
+    testing::{Key, key},
+    transport::{MAX_ANSWER, Sending, Transport, TransportError},
+};
+
+/// A WorkOS in memory: it rotates tokens as the real one does, answers what it is told to, and counts its calls.
+pub(crate) struct Workos {
+    /// What WorkOS takes the time to be.
+    pub(crate) clock: Clock,
+    state: Mutex<State>,
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Endpoint {
+    Authenticate,
+    Jwks,
+    Revoke,
+}
+
+/// How a call is answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// As WorkOS does, after so long.
+    Usual(Duration),
+    /// With this status, these header fields and this body, and nothing is done.
+    Instead(u16, Vec<(&'static str, String)>, String),
+    /// What is asked for is done, but this is answered with status 200.
+    Garbled(String),
+    /// Nothing is done, since the request does not arrive.
+    NotSent,
+    /// What is asked for is done, but its answer is lost.
+    Lost,
+    /// Nothing is done, and no answer comes.
+    Hangs,
+    /// The transport itself has a bug.
+    Panics,
+}
+
+/// What becomes of a refresh token that was exchanged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rotation {
+    /// For 30 seconds it brings the same pair again.
+    Replayed,
+    /// It is spent at once.
+    Strict,
+    /// It stays the session's.
+    None,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: Vec<Session>,
+    tokens: HashMap<String, Token>,
+    rotation: Option<Rotation>,
+    lifetime: Option<u64>,
+    signing: usize,
+    published: Option<String>,
+    replies: HashMap<Endpoint, VecDeque<Reply>>,
+    usually: HashMap<Endpoint, Reply>,
+    calls: HashMap<Endpoint, usize>,
+    exchanges: Vec<Exchange>,
+    under_way: usize,
+    most_under_way: usize,
+}
+
+struct Session {
+    id: String,
+    claims: Value,
+    user: Value,
+    organizations: Vec<String>,
+    extra: BTreeMap<String, Value>,
+    revoked: bool,
+}
+
+struct Token {
+    session: usize,
+    spent: Option<Spent>,
+}
+
+struct Spent {
+    at: Duration,
+    answer: String,
+}
+
+/// A refresh that was asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Exchange {
+    /// When, by WorkOS's clock.
+    pub(crate) at: Duration,
+    pub(crate) token: String,
+    pub(crate) organization: Option<String>,
+}
+
+impl Workos {
+    pub(crate) fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self { clock, state: Mutex::default() })
+    }
+
+    /// Signs a user in: the answer to the callback's exchange.
+    pub(crate) fn sign_in(&self, user: &str, more: Value) -> String {
+        let token = self.begin(user, more);
+        let state = self.state();
+        state.answer(state.tokens[&token].session, &token, self.clock.unix())
+    }
+
+    /// Begins a session, of which nobody has an access token; returns its refresh token.
+    pub(crate) fn begin(&self, user: &str, more: Value) -> String {
+        let state = &mut *self.state();
+        let number = state.sessions.len();
+        let mut claims = json!({ "sub": user, "client_id": "client_1" });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        state.sessions.push(Session {
+            id: format!("session_{number}"),
+            organizations: claims["org_id"].as_str().map(str::to_owned).into_iter().collect(),
+            claims,
+            user: json!({ "object": "user", "id": user, "email": format!("{user}@example.com") }),
+            extra: BTreeMap::new(),
+            revoked: false,
+        });
+        state.new_token(number)
+    }
+
+    /// Lets a session's user be a member of this organization too.
+    pub(crate) fn join(&self, session_id: &str, organization: &str) {
+        self.state().session(session_id).organizations.push(organization.to_owned());
+    }
+
+    /// Sets a field of the session's user from now on.
+    pub(crate) fn change_user(&self, session_id: &str, field: &str, value: Value) {
+        self.state().session(session_id).user[field] = value;
+    }
+
+    /// Sets a claim of the session's tokens from now on.
+    pub(crate) fn claim(&self, session_id: &str, claim: &str, value: Value) {
+        self.state().session(session_id).claims[claim] = value;
+    }
+
+    /// Adds a field to the answers about the session from now on.
+    pub(crate) fn answer_field(&self, session_id: &str, field: &str, value: Value) {
+        self.state().session(session_id).extra.insert(field.to_owned(), value);
+    }
+
+    /// Ends a session: its refresh token is refused from now on.
+    pub(crate) fn revoke(&self, session_id: &str) {
+        self.state().session(session_id).revoked = true;
+    }
+
+    pub(crate) fn rotate(&self, rotation: Rotation) {
+        self.state().rotation = Some(rotation);
+    }
+
+    /// Sets how many seconds access tokens last from now on (300 before).
+    pub(crate) fn lifetime(&self, seconds: u64) {
+        self.state().lifetime = Some(seconds);
+    }
+
+    /// Signs with the `n`th key from now on, and publishes it alone.
+    pub(crate) fn sign_with(&self, n: usize) {
+        self.state().signing = n;
+    }
+
+    /// Publishes this instead of a JWK set.
+    pub(crate) fn publish(&self, jwks: impl Into<String>) {
+        self.state().published = Some(jwks.into());
+    }
+
+    /// Answers the next call so, after those queued before.
+    pub(crate) fn will(&self, endpoint: Endpoint, reply: Reply) {
+        self.state().replies.entry(endpoint).or_default().push_back(reply);
+    }
+
+    /// Answers calls so for which no answer is queued.
+    pub(crate) fn usually(&self, endpoint: Endpoint, reply: Reply) {
+        self.state().usually.insert(endpoint, reply);
+    }
+
+    pub(crate) fn calls(&self, endpoint: Endpoint) -> usize {
+        self.state().calls.get(&endpoint).copied().unwrap_or_default()
+    }
+
+    /// The refreshes that were asked for so far.
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        self.state().exchanges.clone()
+    }
+
+    /// How many refreshes were asked for at once, at most.
+    pub(crate) fn most_under_way(&self) -> usize {
+        self.state().most_under_way
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    async fn carry_out(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let path = request.uri().path();
+        let endpoint = if path.starts_with("/sso/jwks/") {
+            Endpoint::Jwks
+        } else if path.ends_with("/revoke") {
+            Endpoint::Revoke
+        } else {
+            Endpoint::Authenticate
+        };
+        let _call = (endpoint == Endpoint::Authenticate).then(|| Call::begin(self));
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let reply = self.state().begin(endpoint, &body, self.clock.monotonic());
+        let (status, fields, body) = match reply {
+            Reply::Usual(wait) => {
+                time::sleep(wait).await;
+                let (status, body) = self.answer(endpoint, &body);
+                (status, Vec::new(), body)
+            }
+            Reply::Instead(status, fields, body) => (status, fields, body),
+            Reply::Garbled(answer) => {
+                self.answer(endpoint, &body);
+                (200, Vec::new(), answer)
+            }
+            Reply::NotSent => return Err(TransportError::NotSent),
+            Reply::Lost => {
+                self.answer(endpoint, &body);
+                return Err(TransportError::Lost);
+            }
+            Reply::Hangs => std::future::pending().await,
+            Reply::Panics => panic!("a bug in the transport"),
+        };
+        if body.len() > MAX_ANSWER {
+            return Err(TransportError::TooLarge);
+        }
+        let mut response = Response::builder().status(status);
+        for (name, value) in fields {
+            response = response.header(name, value);
+        }
+        Ok(response.body(Bytes::from(body)).unwrap())
+    }
+
+    fn answer(&self, endpoint: Endpoint, body: &Value) -> (u16, String) {
+        let state = &mut *self.state();
+        match endpoint {
+            Endpoint::Jwks => (200, state.jwks()),
+            Endpoint::Revoke => {
+                let id = body["session_id"].as_str().unwrap();
+                let session = state.sessions.iter_mut().find(|session| session.id == id);
+                session.map(|session| session.revoked = true);
+                (200, "{}".to_owned())
+            }
+            Endpoint::Authenticate => {
+                let token = body["refresh_token"].as_str().unwrap();
+                state.refresh(token, body["organization_id"].as_str(), &self.clock)
+            }
+        }
+    }
+}
+
+impl Transport for Workos {
+    fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+        Box::pin(async move {
+            time::timeout(deadline, self.carry_out(&request))
+                .await
+                .unwrap_or(Err(TransportError::TimedOut))
+        })
+    }
+}
+
+impl fmt::Debug for Workos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workos")
+    }
+}
+
+/// A refresh that is under way.
+struct Call<'a>(&'a Workos);
+
+impl<'a> Call<'a> {
+    fn begin(workos: &'a Workos) -> Self {
+        let state = &mut *workos.state();
+        state.under_way += 1;
+        state.most_under_way = state.most_under_way.max(state.under_way);
+        Self(workos)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.state().under_way -= 1;
+    }
+}
+
+impl State {
+    fn begin(&mut self, endpoint: Endpoint, body: &Value, at: Duration) -> Reply {
+        *self.calls.entry(endpoint).or_default() += 1;
+        if endpoint == Endpoint::Authenticate {
+            let text = |field: &str| body[field].as_str().map(str::to_owned);
+            self.exchanges.push(Exchange {
+                at,
+                token: text("refresh_token").unwrap(),
+                organization: text("organization_id"),
+            });
+        }
+        let queued = self.replies.get_mut(&endpoint).and_then(VecDeque::pop_front);
+        let usually = || self.usually.get(&endpoint).cloned();
+        queued.or_else(usually).unwrap_or(Reply::Usual(Duration::ZERO))
+    }
+
+    fn session(&mut self, id: &str) -> &mut Session {
+        self.sessions.iter_mut().find(|session| session.id == id).unwrap()
+    }
+
+    fn new_token(&mut self, session: usize) -> String {
+        let token = format!("refresh_{}", self.tokens.len());
+        self.tokens.insert(token.clone(), Token { session, spent: None });
+        token
+    }
+
+    fn refresh(&mut self, token: &str, organization: Option<&str>, clock: &Clock) -> (u16, String) {
+        let refused = |code: &str| (400, json!({ "error": code }).to_string());
+        let now = clock.monotonic();
+        let rotation = self.rotation.unwrap_or(Rotation::Replayed);
+        let Some(Token { session: number, spent }) = self.tokens.get(token) else {
+            return refused("invalid_grant");
+        };
+        let (number, session) = (*number, &mut self.sessions[*number]);
+        if session.revoked {
+            return refused("invalid_grant");
+        }
+        if let Some(spent) = spent {
+            return match rotation {
+                Rotation::Replayed if now < spent.at + REPLAYED => (200, spent.answer.clone()),
+                Rotation::Replayed | Rotation::Strict | Rotation::None => refused("invalid_grant"),
+            };
+        }
+        if let Some(organization) = organization {
+            if !session.organizations.iter().any(|member| member == organization) {
+                return refused("organization_not_found");
+            }
+            session.claims["org_id"] = json!(organization);
+        }
+        if rotation == Rotation::None {
+            return (200, self.answer(number, token, clock.unix()));
+        }
+        let new = self.new_token(number);
+        let answer = self.answer(number, &new, clock.unix());
+        let spent = Spent { at: now, answer: answer.clone() };
+        self.tokens.get_mut(token).unwrap().spent = Some(spent);
+        (200, answer)
+    }
+
+    fn answer(&self, session: usize, refresh_token: &str, now: u64) -> String {
+        let session = &self.sessions[session];
+        let mut claims = session.claims.clone();
+        claims["sid"] = json!(session.id);
+        claims["iat"] = json!(now);
+        claims["exp"] = json!(now + self.lifetime.unwrap_or(300));
+        let mut answer = json!({
+            "user": session.user,
+            "organization_id": claims["org_id"],
+            "access_token": self.key().token(&claims),
+            "refresh_token": refresh_token,
+        });
+        for (name, value) in &session.extra {
+            answer[name] = value.clone();
+        }
+        answer.to_string()
+    }
+
+    fn key(&self) -> &'static Key {
+        key(self.signing)
+    }
+
+    fn jwks(&self) -> String {
+        let usual = || json!({ "keys": [self.key().jwk()] }).to_string();
+        self.published.clone().unwrap_or_else(usual)
+    }
+}
+
+/// Source: WorkOS's page on session resilience.
+const REPLAYED: Duration = Duration::from_secs(30);
