@@ -6,6 +6,7 @@
 mod challenge;
 mod cookie_reading;
 mod cookie_writing;
+mod cost_model;
 mod debug_texts;
 mod first_run;
 mod large_sessions;

@@ -180,7 +180,7 @@ fn unix(time: SystemTime) -> u64 {
 }
 
 const REVOCATIONS: &str = "revocations";
-/// How many revocations the list holds at most, at some 300 bytes each.
+/// How many revocations the list holds at most, at some 200 bytes each.
 const LISTED: isize = 100_000;
 /// How many are read or written at once.
 const PAGE: usize = 1_000;

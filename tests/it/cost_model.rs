@@ -1,0 +1,51 @@
+//! `docs/replicas.md` works out what many sessions cost; here it is worked out again.
+
+/// What an exchange leaves in Redis, for so many seconds.
+const OUTCOME: (f64, f64) = (2_664.0, 60.0);
+/// Exchanges a second that WorkOS allows.
+const ALLOWED: f64 = 50.0;
+/// Redis commands for an exchange.
+const COMMANDS: f64 = 2.0;
+const SEALS: f64 = 2_147_483_648.0;
+const DAY: f64 = 86_400.0;
+
+#[test]
+fn every_row_of_the_cost_model_follows_from_its_first_two_columns() {
+    let text = include_str!("../../docs/replicas.md");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| active sessions |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let [sessions, lifetime] = [number(row[0]), number(row[1])];
+        let exchanges = sessions / lifetime;
+        let (bytes, kept) = OUTCOME;
+        let expected = [
+            shown(exchanges),
+            format!("{} %", shown(100.0 * exchanges / ALLOWED)),
+            shown(COMMANDS * exchanges),
+            format!("{} MB", shown(exchanges * kept * bytes / 1e6)),
+            format!("{} days", shown(SEALS / exchanges / DAY)),
+        ];
+        assert_eq!(row[2..], expected, "{sessions} sessions, tokens of {lifetime} s");
+    }
+}
+
+fn number(cell: &str) -> f64 {
+    let digits: String = cell.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+/// One digit after the point below ten, none above, and commas between thousands.
+fn shown(value: f64) -> String {
+    if value < 10.0 {
+        return format!("{value:.1}");
+    }
+    let digits = format!("{value:.0}");
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
