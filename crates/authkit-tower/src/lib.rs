@@ -126,9 +126,9 @@ mod webhooks;
 
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, Revocation, Revocations,
-    SameSite, SealFormat, Secret, Settings, SignedIn, Transport, User, VerifiedSession,
-    VerifiedToken,
+    CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, RefreshedSession,
+    Revocation, Revocations, Ruling, SameSite, SealFormat, Secret, Settings, SignedIn, Transport,
+    User, VerifiedSession, VerifiedToken,
 };
 
 #[cfg(feature = "axum")]
@@ -140,7 +140,10 @@ pub use crate::{
     bearer::Bearer,
     body::{NoBody, ResponseBody},
     denial::{ClientKind, Denial, DenialKind},
-    endpoints::{Endpoints, EndpointsFuture, EndpointsService},
+    endpoints::{
+        Endpoints, EndpointsFuture, EndpointsService, LoginRequest, NewSession, SignInFailure,
+        SignInOutcome,
+    },
     future::ResponseFuture,
     layer::AuthKitLayer,
     principal::Principal,

@@ -1,5 +1,6 @@
 //! What the unit tests share: requests, and a WorkOS in memory.
 
+mod refresh_hook;
 mod workos;
 
 use bytes::Bytes;

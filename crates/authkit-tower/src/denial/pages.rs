@@ -7,13 +7,13 @@ use http::{
     },
 };
 
-/// A page of ours: constant words and at most one thing to do.
+/// A page of ours: words of ours and at most one thing to do.
 ///
 /// Nothing of the request gets onto it but an encoded path that was checked before.
 pub(crate) struct Page<'a> {
     pub(crate) status: StatusCode,
     pub(crate) title: &'static str,
-    pub(crate) text: &'static str,
+    pub(crate) text: &'a str,
     pub(crate) action: Action<'a>,
 }
 
@@ -46,7 +46,7 @@ impl Page<'_> {
                 )
             }
         };
-        let (title, text) = (self.title, self.text);
+        let (title, text) = (self.title, escape(self.text));
         let body = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

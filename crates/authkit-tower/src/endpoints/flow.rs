@@ -10,25 +10,33 @@ use authkit_session::{AuthorizationRequest, PkceVerifier, Purpose, SealError, Se
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::{redirect, with_cookies};
-use crate::{
-    authkit::AuthKit,
-    cookie,
-    denial::{Action, Page},
-    uri::ReturnPath,
+use super::{
+    SignInFailure,
+    answers::{redirect, with_cookies},
+    bounces,
 };
+use crate::{authkit::AuthKit, cookie, uri::ReturnPath};
+
+/// What a sign-in starts with.
+pub(super) struct Start {
+    pub(super) return_path: ReturnPath,
+    /// How often it had to start again.
+    pub(super) restarts: u8,
+    /// The application's own value, as JSON.
+    pub(super) state: Option<String>,
+}
 
 /// Starts a sign-in: sends the browser to AuthKit, with a cookie that remembers what for.
 pub(super) fn begin(
     authkit: &AuthKit,
     headers: &HeaderMap,
-    return_path: ReturnPath,
-    restarts: u8,
+    start: Start,
     wishes: impl FnOnce(AuthorizationRequest) -> AuthorizationRequest,
 ) -> Response<Bytes> {
-    let Ok((flow, name, sealed)) = start(authkit, return_path, restarts) else {
-        return unavailable();
+    let Ok((flow, name, sealed)) = seal(authkit, start) else {
+        return SignInFailure::Unavailable.page(authkit, None);
     };
     let surplus = surplus(authkit, headers, name.len() + sealed.len());
     let cookie = authkit.settings().cookies().short_lived(&name, &sealed, LIFETIME);
@@ -37,12 +45,8 @@ pub(super) fn begin(
     with_cookies(redirect(StatusCode::FOUND, &to), surplus.into_iter().chain(cookie))
 }
 
-fn start(
-    authkit: &AuthKit,
-    return_path: ReturnPath,
-    restarts: u8,
-) -> Result<(Flow, String, String), SealError> {
-    let mut flow = Flow::new(authkit, return_path, restarts)?;
+fn seal(authkit: &AuthKit, start: Start) -> Result<(Flow, String, String), SealError> {
+    let mut flow = Flow::new(authkit, start)?;
     let (name, mut sealed) = (flow.name(authkit), flow.seal(authkit)?);
     if name.len() + sealed.len() > MAX_BYTES {
         flow.return_path = ReturnPath::root();
@@ -51,21 +55,13 @@ fn start(
     Ok((flow, name, sealed))
 }
 
-fn unavailable() -> Response<Bytes> {
-    Page {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "One moment, please",
-        text: "Signing in is not possible right now. Please try again shortly.",
-        action: Action::Reload,
-    }
-    .into_response()
-}
-
 /// What the browser keeps while it is away.
 pub(super) struct Flow {
     state: String,
     pub(super) verifier: PkceVerifier,
     pub(super) return_path: ReturnPath,
+    /// The application's own value, as JSON.
+    pub(super) custom: Option<String>,
     started: u64,
 }
 
@@ -75,15 +71,18 @@ struct Kept {
     state: String,
     verifier: String,
     return_to: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    custom: Option<Box<RawValue>>,
     started: u64,
 }
 
 impl Flow {
-    fn new(authkit: &AuthKit, return_path: ReturnPath, restarts: u8) -> Result<Self, SealError> {
+    fn new(authkit: &AuthKit, start: Start) -> Result<Self, SealError> {
+        let Start { return_path, restarts, state: custom } = start;
         let context = redirect_uri(authkit).as_bytes();
         let state = authkit.authenticator().seal_for(Purpose::State, context, &[restarts])?;
         let started = authkit.clock().unix();
-        Ok(Self { state, verifier: PkceVerifier::generate(), return_path, started })
+        Ok(Self { state, verifier: PkceVerifier::generate(), return_path, custom, started })
     }
 
     /// The flow that belongs to `state`, if this browser started it.
@@ -108,6 +107,7 @@ impl Flow {
             state: self.state.clone(),
             verifier: self.verifier.expose().to_owned(),
             return_to: self.return_path.as_str().to_owned(),
+            custom: self.custom.clone().and_then(|json| RawValue::from_string(json).ok()),
             started: self.started,
         };
         let content = serde_json::to_vec(&kept).expect("a struct of strings and a number is JSON");
@@ -128,6 +128,7 @@ impl Flow {
             verifier: PkceVerifier::from_secret(Secret::new(kept.verifier)),
             return_path: ReturnPath::parse(&kept.return_to, authkit.site())
                 .unwrap_or_else(ReturnPath::root),
+            custom: kept.custom.map(|json| json.get().to_owned()),
             started: kept.started,
         })
     }
@@ -150,11 +151,12 @@ pub(super) fn delete(authkit: &AuthKit, headers: &HeaderMap, state: &str) -> Opt
     is_there.then(|| authkit.settings().cookies().delete_short_lived(&name)).flatten()
 }
 
-/// Deletes the cookies of all flows.
+/// Deletes the cookies of all flows, and what counts them.
 pub(super) fn delete_all(authkit: &AuthKit, headers: &HeaderMap) -> Vec<HeaderValue> {
     alive(authkit, headers)
         .iter()
         .filter_map(|flow| authkit.settings().cookies().delete_short_lived(&flow.name))
+        .chain(bounces::delete(authkit, headers))
         .collect()
 }
 

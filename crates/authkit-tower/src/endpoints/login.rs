@@ -1,11 +1,16 @@
 use std::time::Duration;
 
-use authkit_session::AuthorizationRequest;
+use authkit_session::{Admission, AuthorizationRequest, Decision, Policy};
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use url::form_urlencoded;
 
-use super::{flow, hx_redirect, method_not_allowed};
+use super::{
+    Endpoints, SignInOutcome,
+    answers::{hx_redirect, method_not_allowed, redirect, with_cookies},
+    bounces::{self, Bounces},
+    flow::{self, Start},
+};
 use crate::{
     authkit::AuthKit,
     denial::{self, Caller, Cause, ClientKind, Scheme, text},
@@ -13,7 +18,8 @@ use crate::{
 };
 
 /// Starts a sign-in for a browser that navigates here; whoever else asks gets 401 and no cookie.
-pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
+pub(super) fn answer(endpoints: &Endpoints, caller: Caller<'_>) -> Response<Bytes> {
+    let authkit = &endpoints.authkit;
     if !matches!(*caller.method, Method::GET | Method::HEAD) {
         return method_not_allowed("GET, HEAD");
     }
@@ -29,7 +35,38 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
 
     let query = caller.uri.query().unwrap_or_default();
     let return_path = ReturnPath::of_query(query, authkit.site()).unwrap_or_else(ReturnPath::root);
-    flow::begin(authkit, caller.headers, return_path, 0, |request| passed_on(query, request))
+    let bounces = Bounces::count(authkit, caller.headers);
+    if let Some(bounces) = bounces.filter(|bounces| bounces.is_too_many()) {
+        let failure = bounces.cause(authkit, caller);
+        let page = failure.page(authkit, Some(&return_path));
+        let page = with_cookies(page, bounces::delete(authkit, caller.headers));
+        return endpoints.conclude(SignInOutcome::Failed(failure), page);
+    }
+    if let (None, Some(admission)) = (bounces, already_signed_in(authkit, caller, query)) {
+        let marker = Bounces::back(authkit, caller.headers, 0).write(authkit);
+        let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
+        return with_cookies(response, admission.head_cookies().into_iter().chain(marker));
+    }
+    let state = endpoints.application.state(caller);
+    let start = Start { return_path, restarts: 0, state };
+    let response = flow::begin(authkit, caller.headers, start, |request| passed_on(query, request));
+    with_cookies(response, bounces.and_then(|bounces| bounces.write(authkit)))
+}
+
+/// The session of a browser that only wants to get back to where it was.
+///
+/// One that WorkOS refused to refresh does not count: the page that sent the browser here may not take it. Nor does one
+/// that was sent back a moment ago.
+fn already_signed_in(authkit: &AuthKit, caller: Caller<'_>, query: &str) -> Option<Admission> {
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    let wants_back = parameters.next().is_some_and(|(name, _)| name == "return_to");
+    if !wants_back || parameters.next().is_some() {
+        return None;
+    }
+    match authkit.authenticator().authenticate(caller.headers, &Policy::default()) {
+        Decision::Admit(admission) => Some(admission).filter(|it| !it.is_refresh_refused()),
+        Decision::Wait(_) | Decision::Refuse(_) => None,
+    }
 }
 
 /// Passes on what may be asked of a sign-in; the rest of the query is nobody's business.

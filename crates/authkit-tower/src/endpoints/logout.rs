@@ -2,7 +2,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use url::form_urlencoded;
 
-use super::{empty, flow, hx_redirect, method_not_allowed, redirect, with_cookies};
+use super::{
+    answers::{empty, hx_redirect, method_not_allowed, redirect, with_cookies},
+    flow,
+};
 use crate::{
     authkit::AuthKit,
     denial::{self, Action, Caller, Cause, ClientKind, Page, Scheme, text},

@@ -1,28 +1,35 @@
 //! Sign-in, callback and sign-out.
 
+mod answers;
+mod application;
+mod bounces;
 mod callback;
 mod flow;
 mod login;
 mod logout;
+mod outcome;
 
 use std::{
     convert::Infallible,
     fmt,
     future::{Future, Ready},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderName, HeaderValue, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY},
-};
+use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub(crate) use self::logout::end as sign_out;
+use self::{answers::empty, application::Application};
+pub use self::{
+    application::{LoginRequest, NewSession},
+    outcome::{SignInFailure, SignInOutcome},
+};
 use crate::{
     authkit::AuthKit,
     body::{NoBody, ResponseBody},
@@ -39,8 +46,12 @@ use crate::{
 ///
 /// - **`GET /login`** sends the browser to AuthKit, with PKCE (S256) and a state that only this browser can bring back.
 ///   `return_to`, a path of this service, is where the user ends up. `screen_hint`, `organization_id`, `login_hint`,
-///   `invitation_token`, `max_age` and `prompt` are passed on.
-/// - **The callback** exchanges the code, sets the session and goes to where the user was.
+///   `invitation_token`, `max_age` and `prompt` are passed on. Whoever is signed in already and brings nothing but a
+///   `return_to` goes there at once. Who comes back three times within ten seconds of having signed in gets a page that
+///   names the cause: cookies that the browser does not keep, a session that is too large, a wrong scheme.
+/// - **The callback** exchanges the code, sets the session and goes to where the user was. It is also the sign-in
+///   endpoint of the WorkOS dashboard: what begins there, an impersonation or an invitation, comes without a state, and
+///   is begun again here rather than believed.
 /// - **`POST /logout`** ends the session here and at WorkOS. A `GET` does so only if the user clicked a link on one of
 ///   our own pages; any other one, such as a link on another site, gets a page that asks. `return_to` may name a path
 ///   of this service that is registered as a sign-out redirect.
@@ -62,12 +73,13 @@ use crate::{
 #[must_use]
 pub struct Endpoints {
     authkit: AuthKit,
+    application: Arc<Application>,
 }
 
 impl Endpoints {
     /// Makes the endpoints, at the paths of the configuration.
     pub fn new(authkit: &AuthKit) -> Self {
-        Self { authkit: authkit.clone() }
+        Self { authkit: authkit.clone(), application: Arc::default() }
     }
 
     #[cfg(feature = "axum")]
@@ -80,8 +92,8 @@ impl Endpoints {
     fn reply<B>(&self, request: &Request<B>) -> Option<Reply> {
         let caller = Caller::of(request);
         Some(match self.authkit.site().endpoint(caller.uri.path())? {
-            Endpoint::Login => Reply::Now(Box::new(login::answer(&self.authkit, caller))),
-            Endpoint::Callback => callback::answer(&self.authkit, caller),
+            Endpoint::Login => Reply::Now(Box::new(login::answer(self, caller))),
+            Endpoint::Callback => callback::answer(self, caller),
             Endpoint::Logout => Reply::Now(Box::new(logout::answer(&self.authkit, caller))),
         })
     }
@@ -201,48 +213,6 @@ impl<F> fmt::Debug for EndpointsFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointsFuture").finish_non_exhaustive()
     }
-}
-
-/// Sends the browser on, and tells nobody where it came from.
-fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
-    let mut response = empty(status);
-    let to = HeaderValue::from_str(to).expect("checked paths and serialised URLs are header text");
-    response.headers_mut().insert(LOCATION, to);
-    response
-}
-
-/// Has htmx send the browser on.
-fn hx_redirect(response: &mut Response<Bytes>, to: &str) {
-    let to =
-        HeaderValue::from_str(to).expect("a request's URI and serialised URLs are header text");
-    response.headers_mut().insert(HeaderName::from_static("hx-redirect"), to);
-}
-
-fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
-    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    headers.insert(VARY, HeaderValue::from_static("Cookie"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
-}
-
-/// Adds cookies to an answer.
-fn with_cookies(
-    mut response: Response<Bytes>,
-    cookies: impl IntoIterator<Item = HeaderValue>,
-) -> Response<Bytes> {
-    for cookie in cookies {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    response
 }
 
 #[cfg(test)]

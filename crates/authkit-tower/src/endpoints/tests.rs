@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
-use http::Method;
+use http::{Method, header::SET_COOKIE};
 use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tower::{ServiceExt, limit::GlobalConcurrencyLimitLayer};
@@ -17,7 +17,11 @@ pub(super) struct Browser {
 
 impl Browser {
     pub(super) fn new(authkit: &AuthKit) -> Self {
-        Self { endpoints: Endpoints::new(authkit), cookies: BTreeMap::new() }
+        Self::of(Endpoints::new(authkit))
+    }
+
+    pub(super) fn of(endpoints: Endpoints) -> Self {
+        Self { endpoints, cookies: BTreeMap::new() }
     }
 
     /// A browser, its service, and the WorkOS behind it.
@@ -69,6 +73,12 @@ impl Browser {
         let response = self.go(uri).await;
         assert_eq!(response.status(), 302, "{uri}");
         authorization(&response)
+    }
+
+    /// Signs in, and ends up where the sign-in that begins at `uri` was to lead.
+    pub(super) async fn sign_in(&mut self, uri: &str) -> Response<Bytes> {
+        let started = self.start(uri).await;
+        self.go(&format!("/callback?code=code_1&state={}", started["state"])).await
     }
 
     pub(super) fn flows(&self) -> Vec<&str> {

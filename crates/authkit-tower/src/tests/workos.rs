@@ -27,6 +27,7 @@ pub(crate) struct Workos {
     clock: Clock,
     replies: Mutex<VecDeque<Reply>>,
     calls: Mutex<Vec<String>>,
+    revoked: Mutex<Vec<String>>,
     /// Names the key that is published and signs.
     kid: Mutex<&'static str>,
     key_fetches: AtomicUsize,
@@ -55,6 +56,7 @@ pub(crate) fn authkit_of(set: impl FnOnce(Config) -> Config) -> (AuthKit, Arc<Wo
         clock: clock.clone(),
         replies: Mutex::default(),
         calls: Mutex::default(),
+        revoked: Mutex::default(),
         kid: Mutex::new("key_1"),
         key_fetches: AtomicUsize::new(0),
         gate: Semaphore::new(1_000),
@@ -112,6 +114,11 @@ impl Workos {
         self.calls.lock().unwrap().clone()
     }
 
+    /// The ids of the sessions revoked so far.
+    pub(crate) fn revoked(&self) -> Vec<String> {
+        self.revoked.lock().unwrap().clone()
+    }
+
     /// Signs a user in with these claims beside the usual ones; returns the `Cookie` header of its browser.
     pub(crate) async fn cookie(&self, authkit: &AuthKit, claims: Value) -> String {
         let answer = self.session(&claims).to_string();
@@ -152,7 +159,11 @@ impl Workos {
                 let key = jwk(*self.kid.lock().unwrap());
                 reply(200, &json!({ "keys": [key] }))
             }
-            "/user_management/sessions/revoke" => reply(200, &json!({})),
+            "/user_management/sessions/revoke" => {
+                let body: Value = serde_json::from_slice(request.body()).unwrap();
+                self.revoked.lock().unwrap().push(body["session_id"].as_str().unwrap().to_owned());
+                reply(200, &json!({}))
+            }
             "/user_management/authenticate" => {
                 self.calls
                     .lock()

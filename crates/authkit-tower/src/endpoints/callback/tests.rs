@@ -1,12 +1,14 @@
 use std::time::Duration;
 
+use authkit_session::Ruling;
 use serde_json::json;
 use url::form_urlencoded;
 
 use super::*;
 use crate::{
-    endpoints::tests::{Browser, authorization},
-    tests::{Reply, body, header},
+    AuthKit,
+    endpoints::tests::{Browser, NAVIGATION, authorization},
+    tests::{Reply, authkit, body, header},
 };
 
 fn callback(parameters: &[(&str, &str)]) -> String {
@@ -16,18 +18,35 @@ fn callback(parameters: &[(&str, &str)]) -> String {
     )
 }
 
+/// How a sign-in ended, by the answer's own word.
+fn outcome(response: &Response<Bytes>) -> &SignInOutcome {
+    response.extensions().get().expect("every answer says how it ended")
+}
+
+fn failure(response: &Response<Bytes>) -> Option<SignInFailure> {
+    match outcome(response) {
+        SignInOutcome::Failed(failure) => Some(*failure),
+        SignInOutcome::SignedIn(_) | SignInOutcome::AlreadySignedIn | SignInOutcome::Restarted => {
+            None
+        }
+    }
+}
+
 fn login_link(response: &Response<Bytes>) -> Option<&str> {
     body(response).split("href=\"").nth(1)?.split('"').next()
 }
 
 #[tokio::test]
-async fn success_sets_the_session_and_goes_back() {
+async fn cb_09_success_sets_the_session_and_goes_back() {
     let (mut browser, _, workos) = Browser::with_workos();
     let started = browser.start("/login?return_to=%2Fdash%3Ftab%3D1").await;
     let response = browser.go(&callback(&[("code", "code_1"), ("state", &started["state"])])).await;
     assert_eq!((response.status().as_u16(), header(&response, "location")), (303, "/dash?tab=1"));
     assert_eq!(header(&response, "referrer-policy"), "no-referrer");
     assert!(browser.is_signed_in() && browser.flows().is_empty());
+    assert!(
+        matches!(outcome(&response), SignInOutcome::SignedIn(session) if session.user_id() == "user_1")
+    );
 
     let sent: serde_json::Value = serde_json::from_str(&workos.calls()[0]).unwrap();
     assert_eq!(
@@ -39,9 +58,9 @@ async fn success_sets_the_session_and_goes_back() {
     assert_eq!(verifier.challenge(), started["code_challenge"]);
 }
 
-/// CB-01: impersonation and invitations come without a state.
+/// Impersonation and invitations come without a state.
 #[tokio::test]
-async fn without_a_state_the_sign_in_starts_again() {
+async fn cb_01_without_a_state_the_sign_in_starts_again() {
     let (mut browser, _, workos) = Browser::with_workos();
     for parameters in [&[("code", "code_1")][..], &[("code", "code_1"), ("state", "")], &[]] {
         let response = browser.go(&callback(parameters)).await;
@@ -58,9 +77,9 @@ async fn without_a_state_the_sign_in_starts_again() {
     );
 }
 
-/// CB-02: the browser is back without the flow's cookie.
+/// The browser is back without the flow's cookie.
 #[tokio::test]
-async fn without_a_flow_the_sign_in_starts_again_twice_and_then_says_why() {
+async fn cb_02_without_a_flow_the_sign_in_starts_again_twice_and_then_says_why() {
     let (mut browser, _, workos) = Browser::with_workos();
     let mut started = browser.start("/login").await;
     for _ in 0..MAX_RESTARTS {
@@ -88,9 +107,9 @@ async fn without_a_flow_the_sign_in_starts_again_twice_and_then_says_why() {
     assert_eq!(workos.calls().len(), 1, "a state counts once");
 }
 
-/// CB-03: forged, foreign, late and stolen states.
+/// Forged, foreign, late and stolen states.
 #[tokio::test]
-async fn a_state_counts_in_its_browser_for_ten_minutes() {
+async fn cb_03_a_state_counts_in_its_browser_for_ten_minutes() {
     let (mut browser, authkit, workos) = Browser::with_workos();
     let started = browser.start("/login?return_to=%2Fx").await;
     let state = &started["state"];
@@ -131,9 +150,9 @@ async fn a_state_counts_in_its_browser_for_ten_minutes() {
     assert!(workos.calls().is_empty());
 }
 
-/// CB-04: five tabs at once, finished in another order.
+/// Five tabs at once, finished in another order.
 #[tokio::test]
-async fn tabs_end_where_they_began() {
+async fn cb_04_tabs_end_where_they_began() {
     let (mut browser, ..) = Browser::with_workos();
     let mut tabs = Vec::new();
     for n in 0..5 {
@@ -151,9 +170,9 @@ async fn tabs_end_where_they_began() {
     assert!(browser.flows().is_empty() && browser.is_signed_in());
 }
 
-/// CB-07: errors and nonsense.
+/// Errors and nonsense.
 #[tokio::test]
-async fn errors_are_answered_with_a_page_that_repeats_nothing() {
+async fn cb_07_errors_are_answered_with_a_page_that_repeats_nothing() {
     let hostile = "<script>alert(1)</script>";
     let cases: &[(&str, u16)] = &[
         ("access_denied", 403),
@@ -197,7 +216,7 @@ async fn errors_are_answered_with_a_page_that_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn repeated_and_missing_parameters_end_the_flow() {
+async fn cb_07_repeated_and_missing_parameters_end_the_flow() {
     for extra in ["&code=b", "&state=x", "&error=a&error=b", "&code="] {
         let (mut browser, _, workos) = Browser::with_workos();
         let started = browser.start("/login").await;
@@ -214,9 +233,9 @@ async fn repeated_and_missing_parameters_end_the_flow() {
     }
 }
 
-/// CB-08: the exchange fails.
+/// The exchange fails.
 #[tokio::test]
-async fn a_failed_exchange_says_whether_to_try_again() {
+async fn cb_08_a_failed_exchange_says_whether_to_try_again() {
     let cases: [(&str, Reply, u16); 7] = [
         (
             "refused",
@@ -256,7 +275,7 @@ async fn a_failed_exchange_says_whether_to_try_again() {
 }
 
 #[tokio::test]
-async fn signing_in_replaces_the_session_that_was_there() {
+async fn cb_09_signing_in_replaces_the_session_that_was_there() {
     let (mut browser, authkit, workos) = Browser::with_workos();
     let old = workos.cookie(&authkit, json!({ "sid": "session_old" })).await;
     let old = old.strip_prefix("wos_session=").unwrap();
@@ -271,4 +290,209 @@ async fn signing_in_replaces_the_session_that_was_there() {
         .authenticate(&crate::tests::headers(&[("cookie", &cookie)]), &Policy::default());
     let Decision::Refuse(refusal) = decision else { panic!("the old session still counts") };
     assert_eq!(refusal.reason(), authkit_session::Reason::SignedOut);
+}
+
+#[tokio::test]
+async fn every_end_of_a_sign_in_has_its_word() {
+    use SignInFailure::*;
+
+    let exchanges = [
+        ("the code is spent", Reply::Error(400, json!({ "error": "invalid_grant" })), CodeRefused),
+        ("WorkOS is down", Reply::Error(500, json!({})), Unavailable),
+        ("our key is refused", Reply::Error(401, json!({})), Unavailable),
+        (
+            "a token from yesterday",
+            Reply::Session(json!({ "iat": 1_799_900_000, "exp": 1_799_900_300 })),
+            Clock,
+        ),
+        ("a token of tomorrow", Reply::Session(json!({ "nbf": 1_800_090_000 })), Clock),
+        ("a session of 20 KiB", Reply::Session(json!({ "padding": "x".repeat(20_000) })), TooLarge),
+    ];
+    for (name, reply, expected) in exchanges {
+        let (mut browser, _, workos) = Browser::with_workos();
+        workos.will(reply);
+        assert_eq!(failure(&browser.sign_in("/login").await), Some(expected), "{name}");
+    }
+
+    let (mut browser, ..) = Browser::with_workos();
+    let state = browser.start("/login").await["state"].clone();
+    let response = browser.go(&callback(&[("code", "a"), ("code", "b"), ("state", &state)])).await;
+    assert_eq!(failure(&response), Some(Unreadable));
+    for (error, expected) in
+        [("access_denied", Cancelled), ("server_error", Unavailable), ("oauth_failed", Failed)]
+    {
+        assert_eq!(
+            failure(&browser.go(&callback(&[("error", error)])).await),
+            Some(expected),
+            "{error}"
+        );
+    }
+    assert_eq!(failure(&browser.go(&callback(&[("state", "x")])).await), Some(ForeignState));
+    assert!(matches!(outcome(&browser.go("/callback?code=x").await), SignInOutcome::Restarted));
+}
+
+/// RD-12: on an https service, the browser came by http.
+#[tokio::test]
+async fn rd_12_a_scheme_under_which_no_cookie_is_kept_is_named() {
+    let http = |field| [NAVIGATION[0], NAVIGATION[1], NAVIGATION[2], field];
+    for (name, fields, expected) in [
+        ("plain", http(("x-any", "")), SignInFailure::NoCookies),
+        ("proxied", http(("x-forwarded-proto", "http")), SignInFailure::WrongScheme),
+        ("linked", http(("referer", "http://app.example.com/login")), SignInFailure::WrongScheme),
+        ("secure", http(("x-forwarded-proto", "https")), SignInFailure::NoCookies),
+        (
+            "another host",
+            http(("referer", "http://app.example.com.evil/")),
+            SignInFailure::NoCookies,
+        ),
+    ] {
+        let (mut browser, ..) = Browser::with_workos();
+        let mut started = browser.start("/login").await;
+        for _ in 0..MAX_RESTARTS {
+            browser.cookies.clear();
+            started = authorization(&browser.go(&callback(&[("state", &started["state"])])).await);
+        }
+        browser.cookies.clear();
+        let page = browser.send("GET", &callback(&[("state", &started["state"])]), &fields).await;
+        assert_eq!((page.status().as_u16(), failure(&page)), (400, Some(expected)), "{name}");
+        assert_eq!(login_link(&page), Some("https://app.example.com/login"), "{name}");
+    }
+}
+
+/// A browser on endpoints with a sign-in hook that rules so about everybody.
+fn ruled(authkit: &AuthKit, ruling: Ruling) -> Browser {
+    Browser::of(Endpoints::new(authkit).with_sign_in_hook(move |new: NewSession| async move {
+        assert_eq!((new.session().user_id(), new.return_to()), ("user_1", "/x"));
+        assert_eq!(new.state::<String>(), None, "nobody asked for any");
+        ruling
+    }))
+}
+
+#[tokio::test]
+async fn the_application_may_refuse_a_session_before_the_browser_has_it() {
+    for (ruling, status, expected) in [
+        (Ruling::Keep, 303, None),
+        (Ruling::Refuse, 403, Some(SignInFailure::Refused)),
+        (Ruling::Undecided, 503, Some(SignInFailure::Unavailable)),
+    ] {
+        let (authkit, workos) = authkit();
+        let old = workos.cookie(&authkit, json!({ "sid": "session_old" })).await;
+        let mut browser = ruled(&authkit, ruling);
+        let (name, value) = old.split_once('=').unwrap();
+        browser.cookies.insert(name.to_owned(), value.to_owned());
+
+        let response = browser.sign_in("/login?return_to=%2Fx&prompt=login").await;
+        assert_eq!(
+            (response.status().as_u16(), failure(&response)),
+            (status, expected),
+            "{ruling:?}"
+        );
+        let replaced = browser.cookies["wos_session"] != value;
+        assert_eq!(replaced, ruling == Ruling::Keep, "{ruling:?}");
+        let headers = crate::tests::headers(&[("cookie", &old)]);
+        let decision = authkit.authenticator().authenticate(&headers, &Policy::default());
+        let goes_on = matches!(decision, Decision::Admit(_));
+        assert_eq!(goes_on, ruling != Ruling::Keep, "{ruling:?}: the old session");
+        authkit.drain(Duration::from_secs(5)).await;
+        let revoked: &[&str] = if ruling == Ruling::Keep { &[] } else { &["session_1"] };
+        assert_eq!(workos.revoked(), revoked, "{ruling:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_fails_lets_nobody_in() {
+    let (authkit, workos) = authkit();
+    let panics =
+        Endpoints::new(&authkit).with_sign_in_hook(|_| async { panic!("the hook's own fault") });
+    let hangs = Endpoints::new(&authkit).with_sign_in_hook(|_| std::future::pending());
+    for endpoints in [panics, hangs] {
+        let mut browser = Browser::of(endpoints);
+        let response = browser.sign_in("/login").await;
+        assert_eq!(failure(&response), Some(SignInFailure::Unavailable));
+        assert!(!browser.is_signed_in() && browser.flows().is_empty());
+    }
+    assert_eq!(workos.calls().len(), 2, "a code is sent once");
+}
+
+#[tokio::test]
+async fn the_application_s_own_value_makes_the_round_trip() {
+    #[derive(Debug, serde::Deserialize, PartialEq, serde::Serialize)]
+    struct Campaign {
+        name: Option<String>,
+        language: String,
+    }
+
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (authkit, _) = authkit();
+    let endpoints = Endpoints::new(&authkit)
+        .with_state(|request| Campaign {
+            name: request.query("campaign"),
+            language: request
+                .headers()
+                .get("accept-language")
+                .map_or("", |it| it.to_str().unwrap())
+                .to_owned(),
+        })
+        .with_sign_in_hook({
+            let seen = std::sync::Arc::clone(&seen);
+            move |new: NewSession| {
+                seen.lock().unwrap().push((new.return_to().to_owned(), new.state::<Campaign>()));
+                std::future::ready(Ruling::Keep)
+            }
+        });
+
+    let mut browser = Browser::of(endpoints);
+    let long = "x".repeat(990);
+    let longest_path = format!("/{}", "y".repeat(2_000));
+    for (campaign, path) in [
+        ("\"spring\" & é", "/a"),
+        (&long, "/b"),
+        (&long, &longest_path),
+        (&"x".repeat(1_100), "/c"),
+    ] {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("campaign", campaign), ("return_to", path)])
+            .finish();
+        assert_eq!(browser.sign_in(&format!("/login?{query}")).await.status(), 303);
+        browser.cookies.clear();
+    }
+    // An invitation begins at WorkOS.
+    let started = authorization(&browser.go("/callback?code=x").await);
+    browser.go(&callback(&[("code", "code_1"), ("state", &started["state"])])).await;
+
+    let campaign =
+        |name: &str| Some(Campaign { name: Some(name.to_owned()), language: String::new() });
+    let expected = [
+        ("/a", campaign("\"spring\" & é")),
+        ("/b", campaign(&long)),
+        ("/", campaign(&long)),
+        ("/c", None),
+        ("/", None),
+    ];
+    let expected = expected.map(|(path, state)| (path.to_owned(), state));
+    assert_eq!(
+        *seen.lock().unwrap(),
+        expected,
+        "the value goes before the way back, and not over 1 KiB"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_is_edited_and_stays_complete() {
+    let (authkit, _) = authkit();
+    let mut browser = Browser::of(Endpoints::new(&authkit).with_outcome(|outcome, response| {
+        let word = match outcome {
+            SignInOutcome::SignedIn(session) => session.user_id().to_owned(),
+            other => format!("{other:?}"),
+        };
+        response.headers_mut().insert("x-outcome", word.parse().unwrap());
+    }));
+    let response = browser.sign_in("/login").await;
+    assert_eq!((response.status().as_u16(), header(&response, "x-outcome")), (303, "user_1"));
+    assert!(browser.is_signed_in());
+    let response = browser.go("/callback?error=access_denied").await;
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "x-outcome")),
+        (403, "Failed(Cancelled)")
+    );
 }

@@ -18,7 +18,7 @@ fn size(browser: &Browser) -> usize {
 }
 
 #[tokio::test]
-async fn at_most_five_flows_and_3_kib_are_alive_and_the_oldest_go_first() {
+async fn cb_05_at_most_five_flows_and_3_kib_are_alive_and_the_oldest_go_first() {
     let (mut browser, _, workos) = Browser::with_workos();
     let mut names = Vec::new();
     for n in 0..12 {
@@ -63,7 +63,7 @@ async fn what_is_over_or_unreadable_is_cleared_away() {
 }
 
 #[tokio::test]
-async fn a_flow_counts_for_its_state_its_name_and_its_client_only() {
+async fn cb_03_a_flow_counts_for_its_state_its_name_and_its_client_only() {
     let (mut browser, authkit, workos) = Browser::with_workos();
     let one = browser.start("/login?return_to=%2Fone").await;
     let two = browser.start("/login?return_to=%2Ftwo").await;
@@ -99,9 +99,9 @@ async fn a_flow_counts_for_its_state_its_name_and_its_client_only() {
     assert_eq!(restarts(&authkit, &one["state"]), Some(0));
 }
 
-/// SE-06: what is sealed for one purpose opens for no other.
+/// What is sealed for one purpose opens for no other.
 #[tokio::test]
-async fn a_flow_is_no_session_and_a_session_no_flow() {
+async fn se_06_a_flow_is_no_session_and_a_session_no_flow() {
     let (mut browser, authkit, workos) = Browser::with_workos();
     let started = browser.start("/login").await;
     let flow = browser.cookies.values().next().unwrap().clone();

@@ -1,10 +1,15 @@
+use std::time::Duration;
+
+use serde_json::json;
+
 use crate::{
+    AuthKit,
     endpoints::tests::{Browser, NAVIGATION},
-    tests::{Fields, header},
+    tests::{Fields, Reply, Workos, body, header, request},
 };
 
 #[tokio::test]
-async fn the_browser_goes_to_authkit_with_pkce_and_state() {
+async fn cb_06_the_browser_goes_to_authkit_with_pkce_and_state() {
     let (mut browser, ..) = Browser::with_workos();
     let first = browser.start("/login?return_to=%2Fdashboard").await;
     assert_eq!(first["response_type"], "code");
@@ -79,7 +84,7 @@ async fn whatever_bytes_a_uri_has_there_is_an_answer() {
 }
 
 #[tokio::test]
-async fn only_a_navigation_starts_a_sign_in() {
+async fn cb_05_only_a_navigation_starts_a_sign_in() {
     let (mut browser, ..) = Browser::with_workos();
     let cases: &[(&str, Fields<'_>, u16)] = &[
         ("navigation", &NAVIGATION, 302),
@@ -106,5 +111,145 @@ async fn only_a_navigation_starts_a_sign_in() {
             if *name == "htmx" { "/login?return_to=%2Fx" } else { "" },
             "{name}"
         );
+    }
+}
+
+/// A browser with this session.
+async fn holding(
+    browser: &mut Browser,
+    authkit: &AuthKit,
+    workos: &Workos,
+    claims: serde_json::Value,
+) {
+    let cookie = workos.cookie(authkit, claims).await;
+    let (name, value) = cookie.split_once('=').unwrap();
+    browser.cookies.insert(name.to_owned(), value.to_owned());
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_and_only_wants_back_goes_back() {
+    for (name, age, uri, expected) in [
+        ("signed in", 0, "/login?return_to=%2Fx%3Fy", Some("/x?y")),
+        ("signed in, to another site", 0, "/login?return_to=%2F%2Fevil.example", Some("/")),
+        ("without a way back", 0, "/login", None),
+        ("to an organization", 0, "/login?return_to=%2Fx&organization_id=org_1", None),
+        ("again, recently", 0, "/login?max_age=0&return_to=%2Fx", None),
+        ("to sign up", 0, "/login?screen_hint=sign-up&return_to=%2Fx", None),
+        ("twice", 0, "/login?return_to=%2Fx&return_to=%2Fy", None),
+        ("has to wait for a refresh", 280, "/login?return_to=%2Fx", None),
+        ("expired", 400, "/login?return_to=%2Fx", None),
+    ] {
+        let (mut browser, authkit, workos) = Browser::with_workos();
+        holding(&mut browser, &authkit, &workos, json!({})).await;
+        workos.clock().advance(Duration::from_secs(age));
+        let response = browser.go(uri).await;
+        match expected {
+            Some(to) => assert_eq!(
+                (response.status().as_u16(), header(&response, "location")),
+                (303, to),
+                "{name}"
+            ),
+            None => assert_eq!(response.status(), 302, "{name}"),
+        }
+        assert_eq!(browser.flows().len(), usize::from(expected.is_none()), "{name}");
+        assert!(workos.calls().is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_workos_does_not_refresh_signs_in_again() {
+    for (name, reply, status) in [
+        ("refused", Reply::Error(400, json!({ "error": "invalid_grant" })), 302),
+        ("interaction needed", Reply::Error(403, json!({ "code": "mfa_enrollment" })), 302),
+        ("our key is refused", Reply::Error(401, json!({})), 303),
+    ] {
+        let (mut browser, authkit, workos) = Browser::with_workos();
+        holding(&mut browser, &authkit, &workos, json!({})).await;
+        // A layer that wants newer tokens than the browser has sends it here.
+        let strict = crate::AuthKitLayer::new(&authkit).with_max_token_age(Duration::from_secs(60));
+        let service = tower::Layer::layer(
+            &strict,
+            tower::service_fn(async |_| Ok::<_, std::convert::Infallible>(http::Response::new(()))),
+        );
+        workos.clock().advance(Duration::from_secs(100));
+        workos.will(reply);
+        let cookie = format!("wos_session={}", browser.cookies["wos_session"]);
+        let request = request("GET", "/x", &[("cookie", &cookie), ("accept", "text/html")]);
+        let challenge = tower::ServiceExt::oneshot(service, request).await.unwrap();
+        assert_eq!(challenge.status(), if status == 302 { 302 } else { 503 }, "{name}");
+
+        assert_eq!(browser.go("/login?return_to=%2Fx").await.status(), status, "{name}");
+    }
+}
+
+/// The page sends everybody here, signed in or not: what is wrong is not the sign-in.
+#[tokio::test]
+async fn rd_12_after_three_bounces_there_is_a_page_that_names_the_cause() {
+    /// What becomes of the session's cookie on its way to the browser and back.
+    type Fate = fn(&mut Browser, &Workos);
+    let dropped: Fate = |browser, _| drop(browser.cookies.remove("wos_session"));
+    let garbled: Fate =
+        |browser, _| drop(browser.cookies.insert("wos_session".to_owned(), "garbled".to_owned()));
+    let kept: Fate = |_, _| {};
+    let large: Fate =
+        |browser, _| browser.cookies.retain(|name, _| !name.starts_with("wos_session"));
+    let http = [NAVIGATION[0], NAVIGATION[1], NAVIGATION[2], ("x-forwarded-proto", "http")];
+    let padding = "x".repeat(2_400);
+    let cases: [(&str, Fate, serde_json::Value, Fields<'_>, &str, u16); 5] = [
+        ("no cookies", dropped, json!({}), &NAVIGATION, "does not keep our cookies", 400),
+        ("another scheme", dropped, json!({}), &http, "This address is not secure", 400),
+        ("too large", large, json!({ "padding": padding }), &NAVIGATION, "too large", 500),
+        (
+            "another password",
+            garbled,
+            json!({}),
+            &NAVIGATION,
+            "may not share one cookie password",
+            500,
+        ),
+        ("the page's own fault", kept, json!({}), &NAVIGATION, "Signing in worked each time", 500),
+    ];
+    for (name, fate, claims, fields, words, status) in cases {
+        let (mut browser, _, workos) = Browser::with_workos();
+        for bounce in 0..3 {
+            workos.will(Reply::Session(claims.clone()));
+            let response = browser.sign_in("/login?return_to=%2Fx&prompt=").await;
+            assert_eq!(response.status(), 303, "{name}, {bounce}");
+            fate(&mut browser, &workos);
+            workos.clock().advance(Duration::from_secs(3));
+        }
+        let page = browser.send("GET", "/login?return_to=%2Fx&prompt=", fields).await;
+        assert_eq!(page.status(), status, "{name}");
+        assert!(body(&page).contains(words), "{name}: {}", body(&page));
+        assert!(body(&page).contains("/login?return_to=%2Fx\""), "{name}: {}", body(&page));
+
+        assert_eq!(
+            browser.go("/login?return_to=%2Fx&prompt=").await.status(),
+            302,
+            "{name}: it may try again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rd_12_slow_sign_ins_and_tabs_are_no_bounces() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    for _ in 0..5 {
+        assert_eq!(browser.sign_in("/login").await.status(), 303);
+        browser.cookies.remove("wos_session");
+        workos.clock().advance(Duration::from_secs(6));
+    }
+
+    let (mut browser, ..) = Browser::with_workos();
+    let mut tabs = Vec::new();
+    for _ in 0..5 {
+        tabs.push(browser.start("/login").await);
+    }
+    for started in tabs {
+        let back = format!("/callback?code=code_1&state={}", started["state"]);
+        assert_eq!(browser.go(&back).await.status(), 303);
+    }
+    for _ in 0..5 {
+        browser.start("/login?prompt=login").await;
     }
 }

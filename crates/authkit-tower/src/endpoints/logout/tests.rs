@@ -38,9 +38,9 @@ fn after_workos(to: &str) -> String {
     query["return_to"].clone()
 }
 
-/// LO-01: an expired token still says which session ends.
+/// An expired token still says which session ends.
 #[tokio::test]
-async fn signing_out_ends_the_session_expired_or_not() {
+async fn lo_01_signing_out_ends_the_session_expired_or_not() {
     for age in [0, 400, 400_000] {
         let (mut browser, authkit, workos) = signed_in().await;
         workos.clock().advance(Duration::from_secs(age));
@@ -60,9 +60,9 @@ async fn signing_out_ends_the_session_expired_or_not() {
     }
 }
 
-/// LO-02: nothing to read is no reason not to sign out.
+/// Nothing to read is no reason not to sign out.
 #[tokio::test]
-async fn without_a_readable_session_the_browser_goes_where_it_would() {
+async fn lo_02_without_a_readable_session_the_browser_goes_where_it_would() {
     for cookie in [None, Some("garbage")] {
         let (mut browser, ..) = Browser::with_workos();
         browser.cookies.extend(cookie.map(|cookie| ("wos_session".to_owned(), cookie.to_owned())));
@@ -75,9 +75,9 @@ async fn without_a_readable_session_the_browser_goes_where_it_would() {
     }
 }
 
-/// LO-03: only the user signs the user out.
+/// Only the user signs the user out.
 #[tokio::test]
-async fn a_get_signs_out_only_if_the_user_clicked_it_here() {
+async fn lo_03_a_get_signs_out_only_if_the_user_clicked_it_here() {
     let with = |name: &'static str, value: &'static str| {
         CLICKED.map(|(field, usual)| (field, if field == name { value } else { usual }))
     };

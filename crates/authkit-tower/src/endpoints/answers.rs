@@ -1,0 +1,47 @@
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY},
+};
+
+/// Sends the browser on, and tells nobody where it came from.
+pub(super) fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
+    let mut response = empty(status);
+    let to = HeaderValue::from_str(to).expect("checked paths and serialised URLs are header text");
+    response.headers_mut().insert(LOCATION, to);
+    response
+}
+
+/// Has htmx send the browser on.
+pub(super) fn hx_redirect(response: &mut Response<Bytes>, to: &str) {
+    let to =
+        HeaderValue::from_str(to).expect("a request's URI and serialised URLs are header text");
+    response.headers_mut().insert(HeaderName::from_static("hx-redirect"), to);
+}
+
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Cookie"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Adds cookies to an answer.
+pub(super) fn with_cookies(
+    mut response: Response<Bytes>,
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> Response<Bytes> {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
