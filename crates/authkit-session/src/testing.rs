@@ -1,10 +1,12 @@
 //! What tests share: keys, a WorkOS in memory, a service that talks to it, and browsers.
 
+mod coordinator;
 mod keys;
 mod service;
 mod workos;
 
 pub(crate) use self::{
+    coordinator::{Together, Trouble},
     keys::{Key, key},
     service::{Answer, Browser, Service, clock},
     workos::{Endpoint, Reply, Rotation, Workos},

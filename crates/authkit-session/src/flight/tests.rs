@@ -1,6 +1,7 @@
 mod concurrency;
 mod limits;
 mod refresh;
+mod replicas;
 mod upstream;
 
 use std::time::Duration;

@@ -1,0 +1,258 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::{task::JoinSet, time};
+
+use super::{ms, s};
+use crate::{
+    Config, CookiePassword, Reason,
+    reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+    testing::{Browser, Endpoint, Reply, Rotation, Service, Together, Trouble, Workos, clock},
+};
+
+/// Two processes of one service, which refresh together.
+struct Replicas {
+    all: [Service; 2],
+    store: Together,
+}
+
+impl Replicas {
+    fn new(set: impl Fn(usize, Config) -> Config) -> Self {
+        let clock = clock();
+        let workos = Workos::new(clock.clone());
+        let coordinators: [_; 2] = Together::of(&clock);
+        let store = coordinators[0].clone();
+        let mut process = 0;
+        let all = coordinators.map(|coordinator| {
+            let service = Service::with(workos.clone(), clock.clone(), |config| {
+                set(process, config.with_refresh_coordinator(Arc::new(coordinator)))
+            });
+            process += 1;
+            service
+        });
+        Self { all, store }
+    }
+
+    /// The browser of a user whose session has expired.
+    async fn expired(&self) -> Browser {
+        let browser = self.all[0].sign_in("user_a").await;
+        time::sleep(s(310)).await;
+        browser
+    }
+
+    fn refreshes(&self) -> usize {
+        self.all[0].refreshes()
+    }
+}
+
+fn replicas() -> Replicas {
+    Replicas::new(|_, config| config)
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_make_one_exchange() {
+    let replicas = replicas();
+    let browser = replicas.expired().await;
+    replicas.all[0].workos.rotate(Rotation::Strict);
+    replicas.all[0].workos.usually(Endpoint::Authenticate, Reply::Usual(ms(300)));
+    let mut set = JoinSet::new();
+    for n in 0..300 {
+        let (service, mut browser) = (replicas.all[n % 2].clone(), browser.clone());
+        set.spawn(async move {
+            let token =
+                service.fetch(&mut browser).await.session().access_token().expose().to_owned();
+            // Its cookie is good at the other process too.
+            (token, browser)
+        });
+    }
+    let mut tokens = Vec::new();
+    for (n, (token, mut browser)) in set.join_all().await.into_iter().enumerate() {
+        let session = replicas.all[n % 2].get(&mut browser).await.session();
+        assert_eq!(session.access_token().expose(), token);
+        tokens.push(token);
+    }
+    tokens.dedup();
+    assert_eq!(tokens.len(), 1, "one session");
+    assert_eq!(replicas.refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_straggler_is_given_what_another_process_got() {
+    let replicas = replicas();
+    let mut browser = replicas.expired().await;
+    replicas.all[0].workos.rotate(Rotation::Strict);
+    let mut straggler = browser.clone();
+    let session = replicas.all[0].get(&mut browser).await.session();
+    time::sleep(s(55)).await;
+    let same = replicas.all[1].get(&mut straggler).await.session();
+    assert_eq!(same.access_token().expose(), session.access_token().expose());
+    assert_eq!(replicas.refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_workos_refused_one_process_the_other_does_not_ask() {
+    let replicas = replicas();
+    let mut browser = replicas.expired().await;
+    replicas.all[0].workos.revoke("session_0");
+    for service in &replicas.all {
+        let refused = service.fetch(&mut browser).await.refusal();
+        assert_eq!(refused, (Reason::RefusedJustNow, ChallengeDocuments));
+    }
+    assert_eq!(replicas.refreshes(), 1);
+    time::sleep(s(61)).await;
+    for service in &replicas.all {
+        let refused = service.fetch(&mut browser).await.refusal();
+        assert_eq!(refused, (Reason::RefusedAgain, Challenge));
+    }
+    assert_eq!(replicas.refreshes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_another_processs_exchange_may_have_caused_is_transient() {
+    // One process exchanged the token, and is killed before it could tell.
+    let replicas = replicas();
+    let browser = replicas.expired().await;
+    replicas.all[0].workos.rotate(Rotation::Strict);
+    replicas.store.trouble(Some(Trouble::Forgets));
+    replicas.all[0].open(&browser).await.unwrap();
+    let mut after = browser.clone();
+    for _ in 0..3 {
+        let refused = replicas.all[1].get(&mut after).await.refusal();
+        assert_eq!(refused, (Reason::Upstream, Unavailable));
+        time::sleep(s(15)).await;
+    }
+    assert_eq!(after, browser, "kept");
+    // A minute later it is a refusal like any other.
+    time::sleep(s(30)).await;
+    assert_eq!(replicas.all[1].get(&mut after).await.refusal().0, Reason::RefusedJustNow);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_of_a_process_that_was_killed_is_made_again_within_the_replay() {
+    let replicas = replicas();
+    let mut browser = replicas.expired().await;
+    replicas.store.trouble(Some(Trouble::Forgets));
+    replicas.all[0].open(&browser).await.unwrap();
+    time::sleep(s(8)).await;
+    let asked = time::Instant::now();
+    replicas.all[1].get(&mut browser).await.session();
+    assert!(asked.elapsed() < s(2), "{:?}", asked.elapsed());
+    assert_eq!(replicas.refreshes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_paused_takes_what_the_other_got() {
+    let replicas = replicas();
+    let mut browser = replicas.expired().await;
+    let paused = browser.clone();
+    replicas.all[0].workos.rotate(Rotation::Strict);
+    // One process claims the exchange, and its request to WorkOS does not get anywhere for a while.
+    for _ in 0..3 {
+        replicas.all[0].workos.will(Endpoint::Authenticate, Reply::Hangs);
+    }
+    let refusal = replicas.all[0].open(&paused).await.unwrap_err();
+    assert_eq!(refusal.reason(), Reason::TimedOut);
+    time::sleep(s(7)).await;
+    let session = replicas.all[1].get(&mut browser).await.session();
+    assert_eq!(replicas.refreshes(), 4, "the claim is too old to wait for");
+    // Then it gets through, and is refused: the token was spent by the other one.
+    time::sleep(s(10)).await;
+    assert_eq!(replicas.refreshes(), 5);
+    let mut paused = paused;
+    let same = replicas.all[0].get(&mut paused).await.session();
+    assert_eq!(same.access_token().expose(), session.access_token().expose());
+    assert_eq!(replicas.refreshes(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mr_02_a_store_in_trouble_is_done_without() {
+    for trouble in [
+        Trouble::Hangs,
+        Trouble::Forgets,
+        Trouble::Says(Bytes::new()),
+        Trouble::Says(Bytes::from_static(b"\xff\xfe")),
+        Trouble::Says(Bytes::from_static(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
+    ] {
+        let replicas = replicas();
+        let browser = replicas.expired().await;
+        replicas.store.trouble(Some(trouble.clone()));
+        for service in &replicas.all {
+            let asked = time::Instant::now();
+            service.fetch(&mut browser.clone()).await.session();
+            assert!(asked.elapsed() < s(3), "{trouble:?}: {:?}", asked.elapsed());
+        }
+        assert_eq!(replicas.refreshes(), 2, "each for itself");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_is_of_use_for_its_own_token_alone() {
+    let replicas = replicas();
+    let victim = replicas.expired().await;
+    let service = &replicas.all[0];
+    let mut attacker = service.sign_in("user_b").await;
+    time::sleep(s(310)).await;
+    service.get(&mut attacker).await.session();
+    let theirs = replicas.store.published().pop().unwrap();
+    replicas.store.trouble(Some(Trouble::Says(theirs)));
+    let mut browser = victim.clone();
+    assert_eq!(replicas.all[1].get(&mut browser).await.session().user_id(), "user_a");
+    assert_eq!(replicas.refreshes(), 2, "its own exchange");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_learns_nothing() {
+    let replicas = replicas();
+    let mut browser = replicas.expired().await;
+    let session = replicas.all[0].get(&mut browser).await.session();
+    assert_eq!(replicas.store.published().len(), 1);
+    let contents = replicas.store.contents();
+    for secret in [
+        "refresh_",
+        "user_a",
+        "session_0",
+        "example.com",
+        "client_1",
+        &session.access_token().expose()[..20],
+    ] {
+        assert!(!contents.contains(secret), "{secret} in {contents}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rolling_deploy_with_another_password_signs_nobody_out() {
+    let old = || CookiePassword::new("the old password of 32 bytes or more").unwrap();
+    let new = || CookiePassword::new("the new password of 32 bytes or more").unwrap();
+    let replicas = Replicas::new(|process, mut config| {
+        let (current, other) = if process == 0 { (old(), new()) } else { (new(), old()) };
+        config.password = current;
+        config.with_other_passwords([other])
+    });
+    let mut browser = replicas.expired().await;
+    replicas.all[0].workos.rotate(Rotation::Strict);
+    for round in 0..10 {
+        let mut straggler = browser.clone();
+        replicas.all[round % 2].get(&mut browser).await.session();
+        replicas.all[(round + 1) % 2].get(&mut straggler).await.session();
+        assert_eq!(replicas.refreshes(), round + 1);
+        time::sleep(s(310)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organization_switch_is_not_taken_for_a_refresh() {
+    let replicas = replicas();
+    let service = &replicas.all[0];
+    let mut browser = service.sign_in_with("user_a", json!({ "org_id": "org_a" })).await;
+    service.workos.join("session_0", "org_b");
+    let session = service.get(&mut browser).await.session();
+    let headers = browser.headers();
+    service.authenticator.switch_organization(&headers, &session, "org_b").await.unwrap();
+    time::sleep(s(310)).await;
+    // The other process, with the old cookie, is not in org_b.
+    service.workos.rotate(Rotation::Strict);
+    let (_, kind) = replicas.all[1].get(&mut browser).await.refusal();
+    assert_eq!(kind, ChallengeDocuments);
+    assert!(browser.is_signed_in());
+}
