@@ -8,8 +8,8 @@ use std::{
 
 use authkit_emulator::Emulator;
 use authkit_redis::RedisReplicas;
-use http::StatusCode;
-use support::{Events, PASSWORD, RedisServer};
+use http::{Method, StatusCode};
+use support::{Browser, Events, PASSWORD, Program, RedisServer};
 use tokio::time::{sleep, timeout};
 
 use crate::replicas::{ask, replica};
@@ -33,6 +33,29 @@ async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
     let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
     assert_eq!(ask(&replica, &cookie).await.status, StatusCode::OK);
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_example_takes_the_url_of_redis() {
+    let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
+    let program = Program::start_where(|port| {
+        let mut variables = emulator.env();
+        variables.extend([
+            ("WORKOS_REDIRECT_URI", format!("http://localhost:{port}/callback")),
+            ("WORKOS_COOKIE_PASSWORD", PASSWORD.to_owned()),
+            ("REDIS_URL", redis.url()),
+        ]);
+        variables
+    });
+    let browser = Browser::new();
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    browser.keep(&program.url("/"), "wos_session", &cookie);
+
+    let me = browser.fetch(Method::GET, &program.url("/api/me"), "").await;
+
+    assert_eq!(me.status, StatusCode::OK, "{}", me.text());
+    let keys = redis.ask("KEYS authkit:exchange:*").await;
+    assert!(keys.contains("authkit:exchange:"), "it shares its refreshes: {keys}");
 }
 
 #[tokio::test]

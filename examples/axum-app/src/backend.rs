@@ -1,6 +1,7 @@
 use std::{env, ffi::OsStr, io, time::Duration};
 
 use authkit_emulator::Emulator;
+use authkit_redis::RedisReplicas;
 use authkit_tower::{AuthKit, Config, ConfigError, CookiePassword};
 use axum_app::{Organization, Organizations};
 
@@ -22,7 +23,8 @@ impl Backend {
     /// WorkOS as soon as one `WORKOS_*` variable is set, for an application that listens on `port`.
     pub(crate) async fn choose(port: u16) -> Result<Self, String> {
         if env::vars_os().any(|(name, value)| is_workos(&name, &value)) {
-            let authkit = AuthKit::from_env().map_err(|error| list(&error))?;
+            let config = Config::from_env().map_err(|error| list(&error))?;
+            let authkit = AuthKit::new(with_redis(config)?).map_err(|error| list(&error))?;
             return Ok(Self::WorkOs { authkit });
         }
         let emulator = start_emulator().await?;
@@ -31,7 +33,7 @@ impl Backend {
         let config = Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password)
             .with_base_url(emulator.url())
             .with_issuers([emulator.issuer()]);
-        let authkit = AuthKit::new(config).map_err(|error| list(&error))?;
+        let authkit = AuthKit::new(with_redis(config)?).map_err(|error| list(&error))?;
         Ok(Self::Emulator { authkit, emulator })
     }
 
@@ -83,6 +85,17 @@ impl Backend {
             text.push('\n');
         }
         text
+    }
+}
+
+/// Shares refreshes and revocations with other replicas, where `REDIS_URL` says how to reach them.
+fn with_redis(config: Config) -> Result<Config, String> {
+    match env::var("REDIS_URL") {
+        Ok(url) if !url.is_empty() => {
+            let replicas = RedisReplicas::connect(&url);
+            Ok(replicas.map_err(|error| format!("REDIS_URL: {error}"))?.share(config))
+        }
+        Ok(_) | Err(_) => Ok(config),
     }
 }
 
