@@ -155,11 +155,11 @@ impl Browser {
     /// # Panics
     ///
     /// If there is no answer.
-    pub async fn send<const N: usize>(
+    pub async fn send<'a>(
         &self,
         method: Method,
         url: &str,
-        headers: [(&str, &str); N],
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
         body: Bytes,
     ) -> Answer {
         let url = parsed(url);
