@@ -91,9 +91,11 @@ impl Browser {
         self.jar.value(name)
     }
 
-    /// The names of all cookies that are kept.
+    /// The names of all cookies that are kept, but for the one of ten seconds that counts sign-ins.
     pub fn cookie_names(&self) -> Vec<String> {
-        self.jar.names()
+        let mut names = self.jar.names();
+        names.retain(|name| !name.ends_with("wos_bounces"));
+        names
     }
 
     /// Opens a page by its address, and follows redirects to where they end.
