@@ -1,9 +1,12 @@
 //! The compact form of a signed token (RFC 7515 section 3.1): three parts, one algorithm.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine as _;
+use memchr::memchr_iter;
 use serde::{Deserialize, de::IgnoredAny};
+
+use crate::codec::BARE_URL_SAFE;
 
 /// A token taken apart; nothing in it is to be trusted yet.
 pub(crate) struct Jwt<'a> {
@@ -16,8 +19,9 @@ pub(crate) struct Jwt<'a> {
 
 /// The header's fields that decide anything. `jku`, `x5u`, `jwk` and `x5c` are not looked at (RFC 8725 section 3.10).
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
     kid: String,
     crit: Option<IgnoredAny>,
 }
@@ -25,26 +29,37 @@ struct Header {
 impl<'a> Jwt<'a> {
     /// `None` for what is not a token in the compact form, signed with RS256 (RFC 8725 section 3.1) by a named key.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
-        let (signed, signature) = token.rsplit_once('.')?;
-        let (header, payload) = signed.split_once('.')?;
-        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
-        if header.alg != "RS256" || header.crit.is_some() || payload.contains('.') {
+        let mut dots = memchr_iter(b'.', token.as_bytes());
+        let (first, second) = (dots.next()?, dots.next()?);
+        if dots.next().is_some() {
             return None;
         }
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        Some(Self { signed: signed.as_bytes(), payload, signature, kid: header.kid })
+        let (header, payload, signature) =
+            (&token[..first], &token[first + 1..second], &token[second + 1..]);
+        let header = BARE_URL_SAFE.decode(header).ok()?;
+        let header: Header<'_> = serde_json::from_slice(&header).ok()?;
+        // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
+        if header.alg != "RS256" || header.crit.is_some() {
+            return None;
+        }
+        let signature = BARE_URL_SAFE.decode(signature).ok()?;
+        Some(Self { signed: &token.as_bytes()[..second], payload, signature, kid: header.kid })
     }
 
     /// The payload's claims; `None` where they do not have the types they must have.
     pub(crate) fn claims<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(self.payload).ok()?).ok()
+        parse(&BARE_URL_SAFE.decode(self.payload).ok()?)
     }
+}
+
+/// Reads JSON whose UTF-8 is checked once, not string by string.
+pub(crate) fn parse<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
+    serde_json::from_str(str::from_utf8(json).ok()?).ok()
 }
 
 /// The payload of a token whose signature is not looked at.
 pub(crate) fn payload(token: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()
+    BARE_URL_SAFE.decode(token.split('.').nth(1)?).ok()
 }
 
 /// What is read from the token of a cookie that we sealed ourselves, however old: where to refresh, whom to sign out.

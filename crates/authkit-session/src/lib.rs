@@ -12,6 +12,7 @@ mod bearer;
 mod breaker;
 mod client;
 mod clock;
+mod codec;
 mod config;
 mod config_error;
 mod coordinator;

@@ -2,51 +2,46 @@
 
 use std::borrow::Cow;
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{
-        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD,
-    },
-};
+use base64::Engine as _;
+use memchr::{memchr, memchr_iter, memchr3};
 use zeroize::Zeroizing;
 
-use crate::seal::SealError;
-
-/// Reads with or without padding, writes with; bits that no byte uses have to be zero, so that a value has few spellings.
-const INDIFFERENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-pub(super) static STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, INDIFFERENT);
-pub(super) static URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, INDIFFERENT);
-pub(super) static BARE_URL_SAFE: GeneralPurpose = URL_SAFE_NO_PAD;
+use crate::{codec::Base64, seal::SealError};
 
 /// Decodes into the one buffer that a value is then opened in.
-pub(super) fn decode(
-    engine: &GeneralPurpose,
-    text: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, SealError> {
+pub(super) fn decode(engine: &Base64, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     engine.decode(text).map(Zeroizing::new).map_err(|_| SealError::Malformed)
 }
 
 /// Undoes what frameworks and proxies do to a value on its way: `%XX` and white space, neither of which is part of
 /// any format. A `+` stays one.
 pub(super) fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
-    if !value.iter().any(|byte| *byte == b'%' || byte.is_ascii_whitespace()) {
+    let mut spaced = memchr3(b' ', b'\t', b'\n', value).is_some();
+    if !spaced && memchr(b'%', value).is_none() {
         return Cow::Borrowed(value);
     }
     let mut plain = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let [first, after @ ..] = rest {
-        let escaped = match after {
-            [high, low, ..] if *first == b'%' => nibble(*high).zip(nibble(*low)),
-            _ => None,
-        };
-        let byte = escaped.map_or(*first, |(high, low)| high << 4 | low);
-        if !byte.is_ascii_whitespace() {
+    let mut copied = 0;
+    for at in memchr_iter(b'%', value) {
+        plain.extend_from_slice(&value[copied..at]);
+        copied = at;
+        if let Some(byte) = unescape(&value[at..]) {
             plain.push(byte);
+            copied += 3;
+            spaced |= byte.is_ascii_whitespace();
         }
-        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    plain.extend_from_slice(&value[copied..]);
+    if spaced {
+        plain.retain(|byte| !byte.is_ascii_whitespace());
     }
     Cow::Owned(plain)
+}
+
+/// The byte that `%XX` stands for.
+fn unescape(escape: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = escape else { return None };
+    Some(nibble(*high)? << 4 | nibble(*low)?)
 }
 
 /// Escapes what Rack would read as a space. Every other character of base64 reaches it as it is.
@@ -56,7 +51,12 @@ pub(super) fn for_rack(text: &str) -> String {
 
 /// The value of a hexadecimal digit.
 pub(super) fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
             ("untouched", "AQ+/==~2*._-", "AQ+/==~2*._-"),
             ("Rack", "AQ%2B%2F%3D%0A", "AQ+/="),
             ("lower case", "%2b%2f", "+/"),
-            ("line breaks", "AQ\r\nAQ\n", "AQAQ"),
+            ("white space", "AQ \tAQ\r\nAQ%0D%0A", "AQAQAQ"),
             ("once", "%252B", "%2B"),
             ("cut off", "AQ%2", "AQ%2"),
             ("at the end", "AQ%", "AQ%"),

@@ -12,9 +12,12 @@
 use base64::Engine as _;
 use zeroize::Zeroizing;
 
-use crate::seal::{
-    SealError, armor,
-    gcm::{GcmKey, KEY_LEN, NONCE_LEN, TAG_LEN},
+use crate::{
+    codec,
+    seal::{
+        SealError, armor,
+        gcm::{GcmKey, KEY_LEN, NONCE_LEN, TAG_LEN},
+    },
 };
 
 /// The key that `password` spells, if it is 64 hexadecimal characters.
@@ -42,7 +45,7 @@ pub(super) fn open(key: &GcmKey, aad: &[u8], sealed: &mut Vec<u8>) -> Result<(),
 }
 
 pub(super) fn seal(key: &GcmKey, nonce: [u8; NONCE_LEN], plaintext: &[u8]) -> String {
-    armor::STANDARD.encode(seal_bytes(key, nonce, b"", plaintext))
+    codec::STANDARD.encode(seal_bytes(key, nonce, b"", plaintext))
 }
 
 /// The layout before base64: Ruby 6 and what is sealed for a purpose have it too.

@@ -29,7 +29,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::seal::{SealError, armor};
+use crate::{
+    codec,
+    seal::{SealError, armor},
+};
 
 pub(super) const IV_LEN: usize = 16;
 pub(super) const SALT_LEN: usize = 32;
@@ -135,7 +138,7 @@ impl<'a> Parts<'a> {
         if prefix != MAC_PREFIX || parts.next().is_some() || !id.bytes().all(is_word) {
             return Err(SealError::Malformed);
         }
-        let text = armor::decode(&armor::BARE_URL_SAFE, text.as_bytes())?;
+        let text = armor::decode(&codec::BARE_URL_SAFE, text.as_bytes())?;
         if text.is_empty() || text.len() % BLOCK_LEN != 0 {
             return Err(SealError::Malformed);
         }
@@ -204,11 +207,11 @@ fn bare(password: &Password, id: &str, expiry: &str, salts: &Salts, plaintext: &
     let key = password.key(&salt);
     let text = cbc::Encryptor::<Aes256>::new((&*key).into(), &salts.iv.into())
         .encrypt_padded_vec::<Pkcs7>(plaintext);
-    let iv = armor::BARE_URL_SAFE.encode(salts.iv);
-    let text = armor::BARE_URL_SAFE.encode(text);
+    let iv = codec::BARE_URL_SAFE.encode(salts.iv);
+    let text = codec::BARE_URL_SAFE.encode(text);
     let signed = format!("{MAC_PREFIX}*{id}*{salt}*{iv}*{text}*{expiry}");
     let mac = hmac::sign(&password.mac_key(&mac_salt), signed.as_bytes());
-    format!("{signed}*{mac_salt}*{}", armor::BARE_URL_SAFE.encode(mac))
+    format!("{signed}*{mac_salt}*{}", codec::BARE_URL_SAFE.encode(mac))
 }
 
 /// The session of iron-session 6, or all of it where there is no `persistent`, as workos-node reads it.
@@ -236,7 +239,7 @@ fn parse_expiry(expiry: &str) -> Result<Option<u64>, SealError> {
 }
 
 fn exactly<const N: usize>(text: &str) -> Result<[u8; N], SealError> {
-    let bytes = armor::BARE_URL_SAFE.decode(text).map_err(|_| SealError::Malformed)?;
+    let bytes = codec::BARE_URL_SAFE.decode(text).map_err(|_| SealError::Malformed)?;
     bytes.try_into().map_err(|_| SealError::Malformed)
 }
 

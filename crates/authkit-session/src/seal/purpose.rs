@@ -10,7 +10,10 @@ use aws_lc_rs::hkdf;
 use base64::Engine as _;
 use zeroize::Zeroizing;
 
-use crate::seal::{SealError, armor, gcm::GcmKey, go, keys::derive, ring::KeyRing, target::random};
+use crate::{
+    codec,
+    seal::{SealError, armor, gcm::GcmKey, go, keys::derive, ring::KeyRing, target::random},
+};
 
 /// What a value sealed for something other than a session is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -37,7 +40,7 @@ impl KeyRing {
         plaintext: &[u8],
     ) -> Result<String, SealError> {
         let key = self.current().purposes.get(purpose);
-        Ok(armor::BARE_URL_SAFE.encode(go::seal_bytes(key, random()?, context, plaintext)))
+        Ok(codec::BARE_URL_SAFE.encode(go::seal_bytes(key, random()?, context, plaintext)))
     }
 
     /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context, with any password of the ring.
@@ -47,7 +50,7 @@ impl KeyRing {
         context: &[u8],
         value: &str,
     ) -> Option<Zeroizing<Vec<u8>>> {
-        let mut sealed = armor::decode(&armor::BARE_URL_SAFE, value.as_bytes()).ok()?;
+        let mut sealed = armor::decode(&codec::BARE_URL_SAFE, value.as_bytes()).ok()?;
         self.passwords()
             .any(|keys| go::open(keys.purposes.get(purpose), context, &mut sealed).is_ok())
             .then_some(sealed)

@@ -20,7 +20,10 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use crate::seal::{SealError, armor};
+use crate::{
+    codec,
+    seal::{SealError, armor},
+};
 
 pub(super) const IV_LEN: usize = 16;
 /// What every token starts with: the version, and a time before the year 36812.
@@ -56,7 +59,7 @@ impl Key {
 
 /// Decodes `value`, if it has the shape of a token.
 pub(super) fn decode(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let token = armor::decode(&armor::URL_SAFE, value)?;
+    let token = armor::decode(&codec::URL_SAFE, value)?;
     let text_len = token.len().checked_sub(HEAD_LEN + MAC_LEN).ok_or(SealError::Malformed)?;
     if token[0] != VERSION || text_len == 0 || text_len % BLOCK_LEN != 0 {
         return Err(SealError::Malformed);
@@ -94,7 +97,7 @@ pub(super) fn seal(key: &Key, seconds: u64, iv: [u8; IV_LEN], plaintext: &[u8]) 
     token.truncate(HEAD_LEN + text_len);
     let mac = hmac::sign(&key.signing, &token);
     token.extend_from_slice(mac.as_ref());
-    armor::URL_SAFE.encode(&token)
+    codec::URL_SAFE.encode(&token)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 #[cfg(feature = "php")]
 use crate::seal::php;
 use crate::{
+    codec,
     config::{CookiePassword, Neighbours},
     config_error::ConfigProblem,
     seal::{
@@ -171,7 +172,7 @@ impl KeyRing {
 
     /// Formats that are nothing but base64: told apart by their first byte at most, so every key has to be tried.
     fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
-        let mut sealed = armor::decode(&armor::STANDARD, value)?;
+        let mut sealed = armor::decode(&codec::STANDARD, value)?;
         if !go::is_shaped(&sealed) {
             return Err(SealError::Malformed);
         }

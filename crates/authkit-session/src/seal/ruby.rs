@@ -11,9 +11,12 @@
 
 use base64::Engine as _;
 
-use crate::seal::{
-    SealError, armor,
-    gcm::{GcmKey, NONCE_LEN, TAG_LEN},
+use crate::{
+    codec,
+    seal::{
+        SealError, armor,
+        gcm::{GcmKey, NONCE_LEN, TAG_LEN},
+    },
 };
 
 const VERSION: u8 = 1;
@@ -43,7 +46,7 @@ pub(super) fn seal(key: &GcmKey, nonce: [u8; NONCE_LEN], plaintext: &[u8]) -> St
     let (head, text) = sealed.split_at_mut(HEAD_LEN);
     let tag = key.seal(nonce, b"", text);
     head[1 + NONCE_LEN..].copy_from_slice(&tag);
-    armor::for_rack(&armor::STANDARD.encode(&sealed))
+    armor::for_rack(&codec::STANDARD.encode(&sealed))
 }
 
 #[cfg(test)]
