@@ -209,7 +209,7 @@ impl Core {
         }
         let organization = match reason {
             Reason::InteractionNeeded => {
-                presented.opened.as_ref().and_then(|sealed| sealed.says.org_id.as_deref())
+                presented.opened.as_ref().and_then(|sealed| sealed.says().org_id.as_deref())
             }
             _ => None,
         };

@@ -2,13 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use http::HeaderMap;
-use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     decide::{PairAge, Verdict},
     flight::Table,
     hooks::{Hooks, Ruled},
-    jar::{self, Found, Seen},
+    jar::{self, Seen},
     jwks::Jwks,
     jwt::Unverified,
     lineage::{PairId, Standing},
@@ -66,29 +65,26 @@ pub(crate) struct Presented {
 pub(crate) struct Sealed {
     pub(crate) opened: Opened,
     pub(crate) payload: Payload,
-    /// What its access token says, whether or not it still verifies.
-    pub(crate) says: Unverified,
+    says: OnceLock<Unverified>,
 }
 
 impl Sealed {
+    /// What its access token says, whether or not it still verifies.
+    pub(crate) fn says(&self) -> &Unverified {
+        self.says.get_or_init(|| Unverified::of(self.payload.access_token.expose()))
+    }
+
     pub(crate) fn token(&self) -> Option<TokenHash> {
         self.payload.refresh_token.as_ref().map(RefreshToken::hash)
     }
 
     pub(crate) fn pair(&self) -> Option<PairId> {
-        Some(PairId { token: self.token()?, made: self.says.iat.unwrap_or(0) })
+        Some(PairId { token: self.token()?, made: self.says().iat.unwrap_or(0) })
     }
 
     /// Whose session it is: the token's user, or where the token cannot be read the cookie's.
     pub(crate) fn subject(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Named {
-            id: String,
-        }
-        self.says.sub.clone().or_else(|| {
-            let user: Named = serde_json::from_str(self.payload.user.as_ref()?.get()).ok()?;
-            Some(user.id)
-        })
+        self.says().sub.clone().or_else(|| Some(self.payload.user.as_ref()?.id.clone()))
     }
 }
 
@@ -127,11 +123,12 @@ impl Core {
 
     /// Finds, opens and verifies the session among the cookies of a request.
     pub(crate) fn present(&self, headers: &HeaderMap) -> Presented {
-        let Found { candidates, seen } = jar::find(headers, self.settings.cookie_name());
+        let found = jar::find(headers, self.settings.cookie_name());
+        let seen = found.seen;
         let mut attempts = Attempts::new();
         let mut best: Option<Presented> = None;
-        for candidate in candidates {
-            let next = self.examine(&candidate, seen, &mut attempts);
+        for candidate in found.candidates() {
+            let next = self.examine(&candidate.whole(), seen, &mut attempts);
             best = Some(match best {
                 None => next,
                 Some(best) => better(best, next),
@@ -165,16 +162,19 @@ impl Core {
         let Ok(opened) = self.ring.load().open(candidate, clock.unix_millis(), attempts) else {
             return Presented::nothing(Verdict::Unreadable, seen);
         };
-        let Ok(payload) = Payload::parse(&opened.plaintext) else {
+        let Ok(mut payload) = Payload::parse(&opened.plaintext) else {
             return Presented::nothing(Verdict::NotASession, seen);
         };
-        let says = Unverified::of(payload.access_token.expose());
-        let (verdict, session) =
-            verify(&payload, self.jwks.current().as_deref(), &self.settings.rules, clock.unix());
+        let (verdict, session) = verify(
+            &mut payload,
+            self.jwks.current().as_deref(),
+            &self.settings.rules,
+            clock.unix(),
+        );
         Presented {
             verdict,
             session: session.map(Arc::new),
-            opened: Some(Sealed { opened, payload, says }),
+            opened: Some(Sealed { opened, payload, says: OnceLock::new() }),
             ..Presented::nothing(verdict, seen)
         }
     }
@@ -188,7 +188,7 @@ impl Core {
         }
         let now = self.settings.clock().monotonic();
         let pair = sealed.pair();
-        match table.lineages.presented(pair, sealed.says.sid.as_deref(), now) {
+        match table.lineages.presented(pair, sealed.says().sid.as_deref(), now) {
             Standing::Unknown => {}
             Standing::Ended => {
                 presented.verdict = Verdict::SignedOut;
@@ -196,7 +196,7 @@ impl Core {
             }
             Standing::Known(age) => {
                 presented.lineage = pair.map(|pair| pair.token);
-                presented.age = PairAge::of(age, sealed.says.lifetime());
+                presented.age = PairAge::of(age, sealed.says().lifetime());
             }
         }
     }
@@ -233,7 +233,7 @@ impl Presented {
 
     /// The id of the session for logs, as its token says.
     pub(crate) fn session_id(&self) -> Option<&str> {
-        self.opened.as_ref()?.says.sid.as_deref()
+        self.opened.as_ref()?.says().sid.as_deref()
     }
 
     /// Whose its token is, and of when.
@@ -246,7 +246,7 @@ impl Presented {
                 at: session.claims.iat,
             });
         }
-        let says = &self.opened.as_ref()?.says;
+        let says = self.opened.as_ref()?.says();
         Some(Made {
             session: says.sid.as_deref(),
             user: says.sub.as_deref(),

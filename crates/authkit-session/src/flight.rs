@@ -168,7 +168,7 @@ pub(crate) async fn refresh(
     loop {
         let sealed =
             successor.as_ref().and_then(|presented| presented.opened.as_ref()).unwrap_or(sealed);
-        let organization = sealed.says.org_id.as_deref();
+        let organization = sealed.says().org_id.as_deref();
         let (pair, age) = match ask(core, sealed) {
             Ask::Start(join) | Ask::Join(join) => {
                 let is_ours = join.is_for(organization);
@@ -215,7 +215,8 @@ async fn examine(core: &Core, pair: &Pair, age: Duration, seen: Seen) -> Present
         keys.over().await;
         renewed = examine();
     }
-    let lifetime = renewed.opened.as_ref().map_or(Duration::ZERO, |sealed| sealed.says.lifetime());
+    let lifetime =
+        renewed.opened.as_ref().map_or(Duration::ZERO, |sealed| sealed.says().lifetime());
     renewed.age = PairAge::of(Some(age), lifetime);
     renewed
 }
@@ -224,7 +225,7 @@ fn ask(core: &Arc<Core>, sealed: &Sealed) -> Ask<Join, Pair> {
     let (Some(token), Some(id)) = (&sealed.payload.refresh_token, sealed.pair()) else {
         return Ask::Ended;
     };
-    let organization = sealed.says.org_id.as_deref();
+    let organization = sealed.says().org_id.as_deref();
     let now = core.settings.clock().monotonic();
     let mut start = None;
     let mut table = core.table();

@@ -1,16 +1,54 @@
-//! Finds the session in a request's `Cookie` fields, whole or in parts.
+//! Finds the session in a request's `Cookie` fields, whole or in parts, without copying it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
+use memchr::memchr;
 
 /// What a request brought under the session cookie's name.
 #[derive(Debug, Default)]
 pub(crate) struct Found<'h> {
-    /// The values, as they may be sealed sessions: unquoted and joined. At most [`MAX_CANDIDATES`].
-    pub(crate) candidates: Vec<Cow<'h, [u8]>>,
+    whole: [&'h [u8]; MAX_CANDIDATES],
+    wholes: usize,
+    parts: [&'h [u8]; MAX_PARTS],
+    /// How many parts make one value; 0 where there is none, or one is missing.
+    joined: usize,
     /// Which cookies the browser holds, so that those not needed any more are deleted with the next write.
     pub(crate) seen: Seen,
+}
+
+/// A value as it may be a sealed session: unquoted, in the pieces that it came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a>(&'a [&'a [u8]]);
+
+impl<'a> Candidate<'a> {
+    /// The value in one piece.
+    pub(crate) fn whole(self) -> Cow<'a, [u8]> {
+        match self.0 {
+            [whole] => Cow::Borrowed(whole),
+            pieces => Cow::Owned(pieces.concat()),
+        }
+    }
+}
+
+impl Found<'_> {
+    /// At most [`MAX_CANDIDATES`].
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+        let joined = Some(&self.parts[..self.joined]).filter(|parts| !parts.is_empty());
+        self.whole[..self.wholes].chunks(1).chain(joined).take(MAX_CANDIDATES).map(Candidate)
+    }
+
+    /// Counts the parts that make one value together, as the first one says; takes the count off it.
+    fn join(&mut self) {
+        let first = self.parts[0];
+        let Some(dot) = memchr(b'.', first) else { return };
+        let count = str::from_utf8(&first[..dot]).ok().and_then(|count| count.parse().ok());
+        let Some(count) = count.filter(|count| (1..=MAX_PARTS).contains(count)) else { return };
+        if (0..count).all(|n| self.seen.part(n)) {
+            self.parts[0] = &first[dot + 1..];
+            self.joined = count;
+        }
+    }
 }
 
 /// The cookies of the session that a browser sent: the whole one, and parts by number.
@@ -47,58 +85,55 @@ enum Piece {
 /// More than [`MAX_BYTES`] in all is looked at no further: the browser's sessions are never as large.
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Found<'h> {
     let mut found = Found::default();
-    let mut parts: [Option<&'h [u8]>; MAX_PARTS] = [None; MAX_PARTS];
     let mut bytes = 0;
-    for (piece, value) in
-        headers.get_all(header::COOKIE).iter().flat_map(|field| pieces(field, name.as_bytes()))
-    {
-        found.seen.add(piece);
+    let fields = headers.get_all(header::COOKIE).iter();
+    for pair in fields.flat_map(|field| pairs(field.as_bytes())) {
+        let Some((piece, value)) = session_piece(pair, name.as_bytes()) else { continue };
         bytes += value.len();
         if bytes > MAX_BYTES {
-            return Found { candidates: vec![Cow::Borrowed(TOO_LARGE)], seen: found.seen };
+            found.seen.add(piece);
+            // In place of the values one that is empty: it opens under no password.
+            return Found { wholes: 1, seen: found.seen, ..Found::default() };
         }
         match piece {
-            Piece::Whole if found.candidates.len() < MAX_CANDIDATES => {
-                found.candidates.push(Cow::Borrowed(unquoted(value)))
+            Piece::Whole if found.wholes < MAX_CANDIDATES => {
+                found.whole[found.wholes] = unquoted(value);
+                found.wholes += 1;
             }
-            Piece::Whole => {}
             // Browsers send the cookie of the longest path first.
-            Piece::Part(n) => parts[n] = parts[n].or(Some(unquoted(value))),
+            Piece::Part(n) if !found.seen.part(n) => found.parts[n] = unquoted(value),
+            Piece::Whole | Piece::Part(_) => {}
         }
+        found.seen.add(piece);
     }
-    if found.candidates.len() < MAX_CANDIDATES {
-        found.candidates.extend(joined(&parts));
-    }
+    found.join();
     found
 }
 
-/// The cookies of one field that carry `name`, with or without a part number.
-fn pieces<'h>(field: &'h HeaderValue, name: &[u8]) -> impl Iterator<Item = (Piece, &'h [u8])> {
-    field.as_bytes().split(|byte| *byte == b';').filter_map(move |pair| {
-        let rest = pair.trim_ascii().strip_prefix(name)?;
-        match rest.split_first()? {
-            (b'=', value) => Some((Piece::Whole, value)),
-            (b'.', rest) => {
-                let at = rest.iter().position(|byte| *byte == b'=')?;
-                let n: usize = std::str::from_utf8(&rest[..at]).ok()?.parse().ok()?;
-                (n < MAX_PARTS && (at == 1 || rest[0] != b'0'))
-                    .then_some((Piece::Part(n), &rest[at + 1..]))
-            }
-            _ => None,
-        }
+/// What stands between the semicolons of a field.
+fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(field);
+    iter::from_fn(move || {
+        let field = rest?;
+        let Some(end) = memchr(b';', field) else { return rest.take() };
+        rest = Some(&field[end + 1..]);
+        Some(&field[..end])
     })
 }
 
-/// The value that parts make together: the first one says how many there are. Missing parts make none.
-fn joined<'h>(parts: &[Option<&'h [u8]>; MAX_PARTS]) -> Option<Cow<'h, [u8]>> {
-    let first = parts[0]?;
-    let dot = first.iter().position(|byte| *byte == b'.')?;
-    let count: usize = std::str::from_utf8(&first[..dot]).ok()?.parse().ok()?;
-    let mut whole = first[dot + 1..].to_vec();
-    for part in parts.get(1..count)? {
-        whole.extend_from_slice((*part)?);
+/// The value of a pair that carries `name`, with or without a part number.
+fn session_piece<'h>(pair: &'h [u8], name: &[u8]) -> Option<(Piece, &'h [u8])> {
+    let rest = pair.trim_ascii().strip_prefix(name)?;
+    match rest.split_first()? {
+        (b'=', value) => Some((Piece::Whole, value)),
+        (b'.', rest) => {
+            let at = rest.iter().position(|byte| *byte == b'=')?;
+            let n: usize = str::from_utf8(&rest[..at]).ok()?.parse().ok()?;
+            (n < MAX_PARTS && (at == 1 || rest[0] != b'0'))
+                .then_some((Piece::Part(n), &rest[at + 1..]))
+        }
+        _ => None,
     }
-    Some(Cow::Owned(whole))
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
@@ -111,12 +146,16 @@ pub(crate) const MAX_CANDIDATES: usize = 4;
 pub(crate) const MAX_PARTS: usize = 10;
 /// How many bytes of values are looked at in all: 16 KiB.
 const MAX_BYTES: usize = 16 * 1024;
-/// What stands for values that are not looked at: opens under no password.
-const TOO_LARGE: &[u8] = b"";
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+
+    fn values<'f>(found: &'f Found<'_>) -> Vec<Cow<'f, [u8]>> {
+        found.candidates().map(Candidate::whole).collect()
+    }
 
     #[test]
     fn every_spelling_of_the_cookie_is_found() {
@@ -148,9 +187,8 @@ mod tests {
                 headers.append(header::COOKIE, HeaderValue::from_str(field).unwrap());
             }
             let found = find(&headers, "wos_session");
-            let expected: Vec<_> =
-                expected.iter().map(|value| Cow::Borrowed(value.as_bytes())).collect();
-            assert_eq!(found.candidates, expected, "{name}");
+            let expected: Vec<_> = expected.iter().map(|value| value.as_bytes()).collect();
+            assert_eq!(values(&found), expected, "{name}");
         }
     }
 
@@ -173,8 +211,7 @@ mod tests {
             let value = format!("wos_session={}", "a".repeat(9_000));
             headers.append(header::COOKIE, HeaderValue::from_str(&value).unwrap());
         }
-        let found = find(&headers, "wos_session");
-        assert_eq!(found.candidates, [Cow::Borrowed(b"")]);
+        assert_eq!(values(&find(&headers, "wos_session")), [b"".as_slice()]);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use self::{
     object::{Object, Value},
 };
 use crate::{
+    jwt,
     seal::SealFormat,
     token::{AccessToken, RefreshToken},
-    user::Impersonator,
+    user::{Impersonator, User},
 };
 
 /// How an SDK spells WorkOS's keys.
@@ -38,7 +39,8 @@ pub(crate) struct NotASession;
 pub(crate) struct Payload {
     pub(crate) access_token: AccessToken,
     pub(crate) refresh_token: Option<RefreshToken>,
-    pub(crate) user: Option<Box<RawValue>>,
+    /// `None` too where it is not what WorkOS calls a user.
+    pub(crate) user: Option<User>,
     pub(crate) impersonator: Option<Impersonator>,
     pub(crate) authentication_method: Option<String>,
 }
@@ -51,13 +53,13 @@ impl Payload {
     /// [`NotASession`].
     pub(crate) fn parse(plaintext: &[u8]) -> Result<Self, NotASession> {
         #[derive(Deserialize)]
-        struct Fields {
+        struct Fields<'a> {
             #[serde(alias = "accessToken")]
             access_token: String,
             #[serde(default, alias = "refreshToken")]
             refresh_token: Option<String>,
-            #[serde(default)]
-            user: Option<Box<RawValue>>,
+            #[serde(borrow, default)]
+            user: Option<&'a RawValue>,
             #[serde(default, deserialize_with = "impersonator")]
             impersonator: Option<Impersonator>,
             #[serde(default, alias = "authenticationMethod")]
@@ -68,7 +70,7 @@ impl Payload {
         if !object::is_object(plaintext) {
             return Err(NotASession);
         }
-        let fields: Fields = serde_json::from_slice(plaintext).map_err(|_| NotASession)?;
+        let fields: Fields<'_> = jwt::parse(plaintext).ok_or(NotASession)?;
         if fields.access_token.is_empty() {
             return Err(NotASession);
         }
@@ -78,7 +80,7 @@ impl Payload {
                 .refresh_token
                 .filter(|token| !token.is_empty())
                 .map(RefreshToken::new),
-            user: fields.user,
+            user: fields.user.and_then(|user| serde_json::from_str(user.get()).ok()),
             impersonator: fields.impersonator,
             authentication_method: fields.authentication_method,
         })

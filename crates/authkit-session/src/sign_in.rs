@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     authenticator::Authenticator,
-    core::{Core, Presented, Sealed},
+    core::{Core, Sealed},
     decide::Verdict,
     error::{Error, ErrorKind},
     hooks::{self, Ruling},
@@ -102,8 +102,8 @@ impl Authenticator {
         let (sessions, seen) = core.opened(headers);
         let mut session_id = None;
         for sealed in &sessions {
-            core.end(sealed.token(), sealed.says.sid.as_deref());
-            session_id = session_id.or_else(|| sealed.says.sid.clone());
+            core.end(sealed.token(), sealed.says().sid.as_deref());
+            session_id = session_id.or_else(|| sealed.says().sid.clone());
         }
         if let Some(id) = &session_id {
             tracing::info!(session = core.log_word(id), "signed out");
@@ -142,8 +142,8 @@ impl Core {
             Error::new(ErrorKind::TooLarge)
         })?;
         for old in &replaced {
-            if old.says.sid.as_deref() != Some(session.session_id()) {
-                self.end(old.token(), old.says.sid.as_deref());
+            if old.says().sid.as_deref() != Some(session.session_id()) {
+                self.end(old.token(), old.says().sid.as_deref());
             }
         }
         // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
@@ -190,18 +190,11 @@ impl Core {
     fn opened(&self, headers: &HeaderMap) -> (Vec<Sealed>, Seen) {
         let found = jar::find(headers, self.settings.cookie_name());
         let mut attempts = Attempts::new();
-        let examine =
-            |candidate: &[u8]| -> Presented { self.examine(candidate, found.seen, &mut attempts) };
-        (
-            found
-                .candidates
-                .iter()
-                .map(AsRef::as_ref)
-                .map(examine)
-                .filter_map(|it| it.opened)
-                .collect(),
-            found.seen,
-        )
+        let sessions = found
+            .candidates()
+            .filter_map(|value| self.examine(&value.whole(), found.seen, &mut attempts).opened)
+            .collect();
+        (sessions, found.seen)
     }
 
     /// Nothing of the session counts here any more.

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aws_lc_rs::digest;
 
@@ -6,12 +6,12 @@ use crate::secret::Secret;
 
 /// The short-lived JWT of a session. Its [`Debug`] output is redacted.
 #[derive(Clone)]
-pub struct AccessToken(Secret);
+pub struct AccessToken(Arc<Secret>);
 
 impl AccessToken {
     /// Wraps the JWT in its compact form.
     pub fn new(token: impl Into<String>) -> Self {
-        Self(Secret::new(token))
+        Self(Arc::new(Secret::new(token)))
     }
 
     /// The JWT, to be sent to another service as a bearer token.

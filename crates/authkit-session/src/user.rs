@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor},
+};
 
 /// A WorkOS user, as the session's cookie has it from the last sign-in or refresh.
 ///
@@ -79,16 +82,36 @@ impl fmt::Debug for Impersonator {
 fn metadata<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Metadata {
-        Members(BTreeMap<String, String>),
-        Empty([(); 0]),
+    struct Metadata;
+
+    impl<'de> Visitor<'de> for Metadata {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            match list.next_element::<IgnoredAny>()? {
+                None => Ok(BTreeMap::new()),
+                Some(_) => Err(A::Error::invalid_type(Unexpected::Seq, &self)),
+            }
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut metadata = BTreeMap::new();
+            while let Some((name, value)) = map.next_entry()? {
+                metadata.insert(name, value);
+            }
+            Ok(metadata)
+        }
     }
-    Ok(match Option::deserialize(deserializer)? {
-        Some(Metadata::Members(members)) => members,
-        Some(Metadata::Empty([])) | None => BTreeMap::new(),
-    })
+
+    deserializer.deserialize_any(Metadata)
 }
 
 /// Reads `null` as the default, as different SDKs write an absent value.

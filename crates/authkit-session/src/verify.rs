@@ -7,7 +7,7 @@ use crate::{
     payload::Payload,
     session::VerifiedSession,
     token::AccessToken,
-    user::{Impersonator, User},
+    user::Impersonator,
     verified_token::{Claims, VerifiedToken},
 };
 
@@ -22,9 +22,9 @@ pub(crate) struct Rules {
 }
 
 /// Judges what a cookie held at `now`, in Unix seconds. The session is there if its token's signature verified and
-/// its user is the cookie's.
+/// its user is the cookie's; what the cookie says of the user is moved into it.
 pub(crate) fn verify(
-    payload: &Payload,
+    payload: &mut Payload,
     keys: Option<&KeySet>,
     rules: &Rules,
     now: u64,
@@ -34,9 +34,8 @@ pub(crate) fn verify(
         Ok(claims) => claims,
         Err(verdict) => return (verdict, None),
     };
-    let user = payload.user.as_ref().and_then(|user| serde_json::from_str::<User>(user.get()).ok());
     let actor = claims.act.as_ref().map(|actor| actor.sub.as_str());
-    if user.as_ref().is_some_and(|user| user.id != claims.sub)
+    if payload.user.as_ref().is_some_and(|user| user.id != claims.sub)
         || payload
             .impersonator
             .as_ref()
@@ -47,20 +46,20 @@ pub(crate) fn verify(
     if !is_ours(&claims, rules) {
         return (Verdict::NotOurs, None);
     }
-    let verdict = match (when(&claims, rules.leeway, now), &user) {
+    let verdict = match (when(&claims, rules.leeway, now), &payload.user) {
         (Verdict::Good | Verdict::Expiring, None) => Verdict::NoUser,
         (verdict, _) => verdict,
     };
     // The signed claim names who impersonates; the cookie only adds why.
     let impersonator = claims.act.as_ref().map(|actor| Impersonator {
         email: actor.sub.clone(),
-        reason: payload.impersonator.as_ref().and_then(|impersonator| impersonator.reason.clone()),
+        reason: payload.impersonator.take().and_then(|impersonator| impersonator.reason),
     });
     let token = VerifiedToken { claims, impersonator, access_token: payload.access_token.clone() };
-    let session = user.map(|user| VerifiedSession {
+    let session = payload.user.take().map(|user| VerifiedSession {
         token,
         user,
-        authentication_method: payload.authentication_method.clone(),
+        authentication_method: payload.authentication_method.take(),
     });
     (verdict, session)
 }

@@ -41,9 +41,9 @@ impl Flight {
     }
 
     fn previous(&self, core: &Core) -> Option<Arc<VerifiedSession>> {
-        let payload = Payload::parse(&self.plaintext).ok()?;
+        let mut payload = Payload::parse(&self.plaintext).ok()?;
         let (keys, now) = (core.jwks.current(), core.settings.clock().unix());
-        let (_, session) = verify(&payload, keys.as_deref(), &core.settings.rules, now);
+        let (_, session) = verify(&mut payload, keys.as_deref(), &core.settings.rules, now);
         session.map(Arc::new)
     }
 }

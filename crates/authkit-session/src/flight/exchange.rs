@@ -62,7 +62,7 @@ impl Flight {
         landing: watch::Sender<Option<Landing>>,
     ) -> Self {
         let organization = match &errand {
-            Errand::Renew => sealed.says.org_id.clone(),
+            Errand::Renew => sealed.says().org_id.clone(),
             Errand::Switch(organization) => Some(organization.clone()),
         };
         Self {

@@ -100,7 +100,7 @@ fn step(core: &Arc<Core>, presented: &Presented, wanted: Wanted<'_>) -> Result<S
     let sealed = presented.opened.as_ref().ok_or(ErrorKind::NoSession)?;
     let token = sealed.payload.refresh_token.as_ref().ok_or(ErrorKind::NoSession)?;
     let id = sealed.pair().ok_or(ErrorKind::NoSession)?;
-    let session_id = sealed.says.sid.as_deref().unwrap_or_default();
+    let session_id = sealed.says().sid.as_deref().unwrap_or_default();
     let now = core.settings.clock().monotonic();
 
     let mut table = core.table();
@@ -109,7 +109,7 @@ fn step(core: &Arc<Core>, presented: &Presented, wanted: Wanted<'_>) -> Result<S
         return Ok(Step::Newer(pair, age));
     }
     let (organization, errand) = match wanted {
-        Wanted::New => (sealed.says.org_id.as_deref(), Errand::Renew),
+        Wanted::New => (sealed.says().org_id.as_deref(), Errand::Renew),
         Wanted::In(organization) => (Some(organization), Errand::Switch(organization.to_owned())),
     };
     if let (Wanted::In(_), Verdict::Good | Verdict::Expiring, Some(session)) =
