@@ -96,9 +96,11 @@ impl Jwk {
         if !for_us {
             return None;
         }
-        let n = URL_SAFE_NO_PAD.decode(self.n.as_ref()?).ok()?;
+        let mut n = URL_SAFE_NO_PAD.decode(self.n.as_ref()?).ok()?;
         let e = URL_SAFE_NO_PAD.decode(self.e.as_ref()?).ok()?;
-        let bits = n.iter().skip_while(|byte| **byte == 0).count() * 8;
+        // RFC 7518 section 2 wants none; some write one before a first bit that is set, as DER does.
+        n.drain(..n.iter().take_while(|byte| **byte == 0).count());
+        let bits = n.len() * 8;
         // An exponent of 1 makes every message its own signature; an even one belongs to no key.
         let is_exponent = match e.split_last() {
             Some((1, rest)) => rest.iter().any(|byte| *byte != 0),

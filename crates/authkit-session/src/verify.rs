@@ -135,3 +135,6 @@ fn refresh_window(lifetime: u64) -> u64 {
     let window = if lifetime <= 300 { 30 } else { 60 };
     window.min(lifetime / 3)
 }
+
+#[cfg(test)]
+mod tests;

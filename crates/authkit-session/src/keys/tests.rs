@@ -27,6 +27,8 @@ fn jk_07_only_keys_for_our_purpose_are_used() {
     let (n, e) = (key(0).n(), key(0).e());
     let short = URL_SAFE_NO_PAD.encode([0xc5; 128]);
     let padded = URL_SAFE_NO_PAD.encode([&[0; 8][..], &[0xc5; 252]].concat());
+    let n_bytes = URL_SAFE_NO_PAD.decode(&n).unwrap();
+    let zeroed = URL_SAFE_NO_PAD.encode([&[0][..], &n_bytes].concat());
     let huge = URL_SAFE_NO_PAD.encode([0xc5; 2_048]);
     let cases = [
         ("as WorkOS has it", vec![key(0).jwk()], Some(Signature::Good)),
@@ -34,6 +36,7 @@ fn jk_07_only_keys_for_our_purpose_are_used() {
         ("without alg", vec![without("alg")], Some(Signature::Good)),
         ("to verify", vec![with("key_ops", json!(["verify"]))], Some(Signature::Good)),
         ("unknown fields", vec![with("x5c", json!(["aaaa"]))], Some(Signature::Good)),
+        ("a zero before n", vec![with("n", zeroed)], Some(Signature::Good)),
         ("among others", vec![other.clone(), key(0).jwk()], Some(Signature::Good)),
         ("after one that is none", vec![json!({ "kty": 1 }), key(0).jwk()], Some(Signature::Good)),
         ("of another kid", vec![other.clone()], Some(Signature::UnknownKey)),
