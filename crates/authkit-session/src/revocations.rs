@@ -231,3 +231,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
