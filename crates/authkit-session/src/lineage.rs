@@ -175,6 +175,12 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         self.lineages.is_empty() && self.ended_sessions.is_empty()
     }
 
+    /// How many tokens, lineages and ended sessions are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len() + self.lineages.len() + self.ended_sessions.len()
+    }
+
     /// A request presented this pair, of this session: the browser has it.
     pub(crate) fn presented(
         &mut self,

@@ -2,6 +2,7 @@ mod concurrency;
 mod limits;
 mod refresh;
 mod replicas;
+mod soak;
 mod upstream;
 
 use std::time::Duration;

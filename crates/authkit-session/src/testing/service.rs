@@ -172,6 +172,11 @@ impl Browser {
         }
     }
 
+    /// The first cookie.
+    pub(crate) fn cookie(&self) -> Option<(&str, &str)> {
+        self.cookies.first_key_value().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub(crate) fn is_signed_in(&self) -> bool {
         !self.cookies.is_empty()
     }

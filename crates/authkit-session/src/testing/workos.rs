@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -65,6 +65,7 @@ pub(crate) enum Rotation {
 struct State {
     sessions: Vec<Session>,
     tokens: HashMap<String, Token>,
+    replayed: VecDeque<(Duration, String)>,
     rotation: Option<Rotation>,
     lifetime: Option<u64>,
     signing: usize,
@@ -75,7 +76,12 @@ struct State {
     exchanges: Vec<Exchange>,
     under_way: usize,
     most_under_way: usize,
+    weather: Option<Weather>,
+    /// The tokens whose successors are still on their way.
+    undelivered: HashSet<String>,
 }
+
+type Weather = Box<dyn FnMut(Endpoint, Duration) -> Reply + Send>;
 
 struct Session {
     id: String,
@@ -190,6 +196,21 @@ impl Workos {
         self.state().usually.insert(endpoint, reply);
     }
 
+    /// Answers calls as `weather` says, for which no answer is queued.
+    pub(crate) fn weather(
+        &self,
+        weather: impl FnMut(Endpoint, Duration) -> Reply + Send + 'static,
+    ) {
+        self.state().weather = Some(Box::new(weather));
+    }
+
+    /// Whether a token of this session was exchanged, and no answer of that has arrived.
+    pub(crate) fn is_undelivered(&self, session_id: &str) -> bool {
+        let state = self.state();
+        let mut tokens = state.undelivered.iter().map(|token| state.tokens[token].session);
+        tokens.any(|session| state.sessions[session].id == session_id)
+    }
+
     pub(crate) fn calls(&self, endpoint: Endpoint) -> usize {
         self.state().calls.get(&endpoint).copied().unwrap_or_default()
     }
@@ -223,17 +244,20 @@ impl Workos {
         let (status, fields, body) = match reply {
             Reply::Usual(wait) => {
                 time::sleep(wait).await;
+                if let Some(token) = body["refresh_token"].as_str() {
+                    self.state().undelivered.remove(token);
+                }
                 let (status, body) = self.answer(endpoint, &body);
                 (status, Vec::new(), body)
             }
             Reply::Instead(status, fields, body) => (status, fields, body),
             Reply::Garbled(answer) => {
-                self.answer(endpoint, &body);
+                self.answer_in_vain(endpoint, &body);
                 (200, Vec::new(), answer)
             }
             Reply::NotSent => return Err(TransportError::NotSent),
             Reply::Lost => {
-                self.answer(endpoint, &body);
+                self.answer_in_vain(endpoint, &body);
                 return Err(TransportError::Lost);
             }
             Reply::Hangs => std::future::pending().await,
@@ -247,6 +271,13 @@ impl Workos {
             response = response.header(name, value);
         }
         Ok(response.body(Bytes::from(body)).unwrap())
+    }
+
+    fn answer_in_vain(&self, endpoint: Endpoint, body: &Value) {
+        let (status, _) = self.answer(endpoint, body);
+        if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
+            self.state().undelivered.insert(token.to_owned());
+        }
     }
 
     fn answer(&self, endpoint: Endpoint, body: &Value) -> (u16, String) {
@@ -312,9 +343,13 @@ impl State {
                 organization: text("organization_id"),
             });
         }
-        let queued = self.replies.get_mut(&endpoint).and_then(VecDeque::pop_front);
-        let usually = || self.usually.get(&endpoint).cloned();
-        queued.or_else(usually).unwrap_or(Reply::Usual(Duration::ZERO))
+        if let Some(queued) = self.replies.get_mut(&endpoint).and_then(VecDeque::pop_front) {
+            return queued;
+        }
+        match &mut self.weather {
+            Some(weather) => weather(endpoint, at),
+            None => self.usually.get(&endpoint).cloned().unwrap_or(Reply::Usual(Duration::ZERO)),
+        }
     }
 
     fn session(&mut self, id: &str) -> &mut Session {
@@ -357,7 +392,19 @@ impl State {
         let answer = self.answer(number, &new, clock.unix());
         let spent = Spent { at: now, answer: answer.clone() };
         self.tokens.get_mut(token).unwrap().spent = Some(spent);
+        self.forget_answers(now);
+        self.replayed.push_back((now, token.to_owned()));
         (200, answer)
+    }
+
+    /// Those that would not be repeated any more.
+    fn forget_answers(&mut self, now: Duration) {
+        while let Some((at, token)) = self.replayed.front().filter(|(at, _)| *at + REPLAYED <= now)
+        {
+            let spent = Some(Spent { at: *at, answer: String::new() });
+            self.tokens.get_mut(token).unwrap().spent = spent;
+            self.replayed.pop_front();
+        }
     }
 
     fn answer(&self, session: usize, refresh_token: &str, now: u64) -> String {
