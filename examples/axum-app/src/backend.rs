@@ -3,51 +3,45 @@ use std::{env, ffi::OsStr, io, time::Duration};
 use authkit_emulator::Emulator;
 use authkit_redis::RedisReplicas;
 use authkit_tower::{AuthKit, Config, ConfigError, CookiePassword};
-use axum_app::{Organization, Organizations};
+use axum_app::{Organization, Organizations, Refreshes};
 
 use crate::variable;
 
 /// Whom users sign in with.
-pub(crate) enum Backend {
-    WorkOs {
-        authkit: AuthKit,
-    },
-    /// Runs until this is dropped.
-    Emulator {
-        authkit: AuthKit,
-        emulator: Emulator,
-    },
+pub(crate) struct Backend {
+    authkit: AuthKit,
+    refreshes: Refreshes,
+    /// In place of WorkOS; runs until this is dropped.
+    emulator: Option<Emulator>,
 }
 
 impl Backend {
     /// WorkOS as soon as one `WORKOS_*` variable is set, for an application that listens on `port`.
     pub(crate) async fn choose(port: u16) -> Result<Self, String> {
-        if env::vars_os().any(|(name, value)| is_workos(&name, &value)) {
-            let config = Config::from_env().map_err(|error| list(&error))?;
-            let authkit = AuthKit::new(with_redis(config)?).map_err(|error| list(&error))?;
-            return Ok(Self::WorkOs { authkit });
-        }
-        let emulator = start_emulator().await?;
-        let redirect_uri = format!("http://localhost:{port}/callback");
-        let password = CookiePassword::new(DEVELOPMENT_PASSWORD).map_err(|error| list(&error))?;
-        let config = Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password)
-            .with_base_url(emulator.url())
-            .with_issuers([emulator.issuer()]);
-        let authkit = AuthKit::new(with_redis(config)?).map_err(|error| list(&error))?;
-        Ok(Self::Emulator { authkit, emulator })
+        let refreshes = Refreshes::default();
+        let (config, emulator) = if env::vars_os().any(|(name, value)| is_workos(&name, &value)) {
+            (Config::from_env().map_err(|error| list(&error))?, None)
+        } else {
+            let emulator = start_emulator().await?;
+            (emulated(&emulator, port)?, Some(emulator))
+        };
+        let hook = refreshes.clone();
+        let config =
+            with_redis(config)?.with_refresh_hook(move |refreshed| hook.clone().note(refreshed));
+        let authkit = AuthKit::new(config).map_err(|error| list(&error))?;
+        Ok(Self { authkit, refreshes, emulator })
     }
 
     pub(crate) fn authkit(&self) -> &AuthKit {
-        match self {
-            Self::WorkOs { authkit } | Self::Emulator { authkit, .. } => authkit,
-        }
+        &self.authkit
+    }
+
+    pub(crate) fn refreshes(&self) -> &Refreshes {
+        &self.refreshes
     }
 
     pub(crate) fn organizations(&self) -> Organizations {
-        let users = match self {
-            Self::WorkOs { .. } => Vec::new(),
-            Self::Emulator { emulator, .. } => emulator.users(),
-        };
+        let users = self.emulator.as_ref().map(Emulator::users).unwrap_or_default();
         let memberships = users.into_iter().flat_map(|user| {
             user.memberships.into_iter().map(move |membership| {
                 let organization =
@@ -60,12 +54,9 @@ impl Backend {
 
     /// What to print at the start.
     pub(crate) fn greeting(&self) -> String {
-        let emulator = match self {
-            Self::WorkOs { authkit } => {
-                let callback = authkit.settings().redirect_uri();
-                return format!("Signing in with WorkOS, which sends browsers back to {callback}.");
-            }
-            Self::Emulator { emulator, .. } => emulator,
+        let Some(emulator) = &self.emulator else {
+            let callback = self.authkit.settings().redirect_uri();
+            return format!("Signing in with WorkOS, which sends browsers back to {callback}.");
         };
         let mut text = format!(
             "No WORKOS_* variable is set: signing in with an emulator of WorkOS on {}.\n\nUsers:\n",
@@ -86,6 +77,14 @@ impl Backend {
         }
         text
     }
+}
+
+/// The configuration for an emulator, and an application that listens on `port`.
+fn emulated(emulator: &Emulator, port: u16) -> Result<Config, String> {
+    let redirect_uri = format!("http://localhost:{port}/callback");
+    let password = CookiePassword::new(DEVELOPMENT_PASSWORD).map_err(|error| list(&error))?;
+    let config = Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password);
+    Ok(config.with_base_url(emulator.url()).with_issuers([emulator.issuer()]))
 }
 
 /// Shares refreshes and revocations with other replicas, where `REDIS_URL` says how to reach them.

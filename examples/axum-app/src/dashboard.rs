@@ -1,4 +1,4 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use authkit_tower::Session;
 use axum::{
@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use crate::{
     App,
-    layout::{Place, avatar, display_name, page},
+    layout::{Place, avatar, display_name, page, trouble},
     live, organizations,
+    refreshes::Why,
     when::{ago, clock_face, moment, unix},
 };
 
@@ -51,6 +52,14 @@ pub(crate) async fn receive(
         }
     };
     render(&app, &session, &receipt)
+}
+
+/// `POST /refresh`: has the session renewed now, as a service does that has just changed what it says.
+pub(crate) async fn refresh(session: Session) -> Response {
+    match session.refresh().await {
+        Ok(_) => Redirect::to("/dashboard").into_response(),
+        Err(error) => trouble(&session, "Nothing was renewed", &error).into_response(),
+    }
 }
 
 /// `GET /fragment`: the session's card alone, for htmx; who has no htmx gets the page.
@@ -91,12 +100,11 @@ fn render(app: &App, session: &Session, receipt: &Markup) -> Markup {
 }
 
 fn session_card(app: &App, session: &Session) -> Markup {
-    let now = app.now();
     html! {
         section class="card" id="session" aria-labelledby="session-title" {
             header {
                 h2 id="session-title" { "Session" }
-                a class="button plain low" href="/dashboard" hx-get="/fragment" hx-target="#session" hx-swap="outerHTML" { "Update" }
+                form method="post" action="/refresh" { button class="button plain low" { "Renew now" } }
             }
             (countdown(app, session))
             dl class="facts" {
@@ -105,8 +113,8 @@ fn session_card(app: &App, session: &Session) -> Markup {
                 div { dt { "Token issued" } dd { (moment(session.issued_at())) } }
                 @if let Some(at) = session.auth_time() {
                     div { dt { "Signed in" } dd { (moment(at)) } }
-                    div { dt { "Last refresh" } dd { (last_refresh(session, at, now)) } }
                 }
+                div { dt { "Last refresh" } dd { (last_refresh(app, session)) } }
                 @if let Some(method) = session.authentication_method() {
                     div { dt { "Signed in by" } dd { (method) } }
                 }
@@ -115,12 +123,26 @@ fn session_card(app: &App, session: &Session) -> Markup {
     }
 }
 
-/// A token that is younger than the sign-in came from a refresh.
-fn last_refresh(session: &Session, signed_in: SystemTime, now: SystemTime) -> String {
-    if session.issued_at() > signed_in + Duration::from_secs(1) {
-        format!("{}, in line with a request", ago(session.issued_at(), now))
-    } else {
-        "none yet".to_owned()
+/// What happened at the last refresh, as the hook has seen it.
+fn last_refresh(app: &App, session: &Session) -> Markup {
+    let Some(refresh) = app.refreshes.of(session) else {
+        return html! { span class="quiet" { "none since this program started" } };
+    };
+    let how = match refresh.why {
+        Why::Ended(late) => {
+            format!("in line: the old token had ended {} s before", late.as_secs())
+        }
+        Why::Early(early) => {
+            format!("the old token had {} s left", early.as_secs())
+        }
+        Why::Switched => "to switch the organization".to_owned(),
+    };
+    html! {
+        (ago(refresh.at, app.now())) ", " (how)
+        @for (what, before, now) in &refresh.changes {
+            br;
+            span class="small" { (what) ": " s class="quiet" { (before) } " → " (now) }
+        }
     }
 }
 

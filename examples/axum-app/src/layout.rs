@@ -1,6 +1,6 @@
 //! The frame around every page.
 
-use authkit_tower::{Session, User};
+use authkit_tower::{Error, ErrorKind, Session, User};
 use axum::{
     Router,
     http::{
@@ -138,6 +138,36 @@ pub(crate) fn avatar(user: &User) -> Markup {
             }
         }
     }
+}
+
+/// What to say where something that was asked of WorkOS was not done.
+pub(crate) fn trouble(session: &Session, title: &str, error: &Error) -> impl IntoResponse {
+    let (status, text) = match error.kind() {
+        ErrorKind::TooSoon => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "That was very quick. Please wait two seconds, then try again.",
+        ),
+        ErrorKind::OrganizationGone => {
+            (StatusCode::FORBIDDEN, "There is no such organization, or you are not a member of it.")
+        }
+        ErrorKind::SignedOut | ErrorKind::Refused | ErrorKind::Denied => {
+            (StatusCode::UNAUTHORIZED, "Your session has ended meanwhile. Please sign in again.")
+        }
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "WorkOS could not be asked. Please try again shortly.",
+        ),
+    };
+    let content = html! {
+        div class="stack" {
+            div class="title" {
+                h1 { (title) }
+                p class="lead" { (text) }
+            }
+            p class="actions" { a class="button" href="/dashboard" { "Back to the dashboard" } }
+        }
+    };
+    (status, page(title, Place::Elsewhere, Some(session), &content))
 }
 
 /// Whatever has no route.

@@ -12,6 +12,7 @@ mod home;
 mod layout;
 mod live;
 mod organizations;
+mod refreshes;
 mod when;
 
 use std::time::{Duration, SystemTime};
@@ -28,15 +29,18 @@ use axum::{
     routing::{any, get, post},
 };
 
-pub use crate::organizations::{Organization, Organizations};
+pub use crate::{
+    organizations::{Organization, Organizations},
+    refreshes::Refreshes,
+};
 
-/// Makes the application, where nobody's organizations are known but the one in the session.
+/// Makes the application, which knows nothing but what is in sessions.
 pub fn app(authkit: &AuthKit) -> Router {
-    app_with(authkit, Organizations::default())
+    app_with(authkit, Organizations::default(), Refreshes::default())
 }
 
-/// Makes the application.
-pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
+/// Makes the application, which knows who is in which organizations, and what the refresh hook has seen.
+pub fn app_with(authkit: &AuthKit, organizations: Organizations, refreshes: Refreshes) -> Router {
     let public = Router::new()
         .route("/", get(home::show))
         .fallback(layout::not_found)
@@ -53,6 +57,7 @@ pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
                 .route_layer(Require::role("admin").and(Require::not_impersonated()).and(recently)),
         )
         .route("/organization", post(organizations::switch))
+        .route("/refresh", post(dashboard::refresh))
         .route("/events", get(live::events))
         .route("/ws", any(live::socket))
         .route("/api/me", get(api::me))
@@ -66,7 +71,7 @@ pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
         .merge(layout::assets())
         .route("/healthz", get(async || "ok"))
         .layer(middleware::map_response(harden))
-        .with_state(App { authkit: authkit.clone(), organizations })
+        .with_state(App { authkit: authkit.clone(), organizations, refreshes })
 }
 
 /// What handlers share.
@@ -74,6 +79,7 @@ pub fn app_with(authkit: &AuthKit, organizations: Organizations) -> Router {
 struct App {
     authkit: AuthKit,
     organizations: Organizations,
+    refreshes: Refreshes,
 }
 
 impl App {

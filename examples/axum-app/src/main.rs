@@ -37,7 +37,7 @@ async fn run() -> Result<(), String> {
     let backend = Backend::choose(port).await?;
     say(&format!("{}\nhttp://localhost:{port}\n", backend.greeting()));
 
-    let app = app_with(backend.authkit(), backend.organizations());
+    let app = app_with(backend.authkit(), backend.organizations(), backend.refreshes().clone());
     let server = axum::serve(listener, app).with_graceful_shutdown(stop());
     select! {
         result = server => result.map_err(|error| format!("the server stopped: {error}")),

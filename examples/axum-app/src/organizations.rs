@@ -1,12 +1,14 @@
 use std::{collections::HashMap, sync::Arc};
 
-use authkit_tower::Session;
-use axum::{Form, extract::State, response::Redirect};
+use authkit_tower::{Session, Switched};
+use axum::{
+    Form,
+    response::{IntoResponse, Redirect, Response},
+};
 use maud::{Markup, html};
 use serde::Deserialize;
-use url::form_urlencoded::Serializer;
 
-use crate::App;
+use crate::layout;
 
 /// Who is in which organizations, as far as the application knows.
 ///
@@ -64,18 +66,13 @@ pub(crate) struct Choice {
     id: String,
 }
 
-/// `POST /organization`: signs the same user in at another organization. WorkOS asks nothing that it knows already.
-pub(crate) async fn switch(
-    State(app): State<App>,
-    session: Session,
-    Form(choice): Form<Choice>,
-) -> Redirect {
-    let query = Serializer::new(String::new())
-        .append_pair("organization_id", choice.id.trim())
-        .append_pair("login_hint", &session.user().email)
-        .append_pair("return_to", "/dashboard")
-        .finish();
-    Redirect::to(&format!("{}?{query}", app.authkit.settings().login_path()))
+/// `POST /organization`: takes the session to another organization, by way of a sign-in where WorkOS wants one.
+pub(crate) async fn switch(session: Session, Form(choice): Form<Choice>) -> Response {
+    match session.switch_organization(choice.id.trim()).await {
+        Ok(Switched::Session(_)) => Redirect::to("/dashboard").into_response(),
+        Ok(Switched::SignIn(redirect)) => redirect.with_return_to("/dashboard").into_response(),
+        Err(error) => layout::trouble(&session, "You are where you were", &error).into_response(),
+    }
 }
 
 /// The organization of the session, and the way to another one.

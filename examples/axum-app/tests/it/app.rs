@@ -1,8 +1,8 @@
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-use authkit_emulator::{Emulator, TestSession};
+use authkit_emulator::{Emulator, Fault, TestSession};
 use authkit_tower::{AuthKit, Config, CookiePassword};
-use axum_app::{Organization, Organizations, app_with};
+use axum_app::{Organization, Organizations, Refreshes, app_with};
 use futures_util::{SinkExt, StreamExt, stream};
 use reqwest::{Body, Client, RequestBuilder, Response, redirect};
 use serde_json::{Value, json};
@@ -32,7 +32,12 @@ impl Site {
             format!("http://{address}/callback"),
             CookiePassword::new(PASSWORD).unwrap(),
         );
-        let authkit = AuthKit::new(config.with_base_url(emulator.url())).unwrap();
+        let refreshes = Refreshes::default();
+        let hook = refreshes.clone();
+        let config = config
+            .with_base_url(emulator.url())
+            .with_refresh_hook(move |refreshed| hook.clone().note(refreshed));
+        let authkit = AuthKit::new(config).unwrap();
         let organizations: Organizations = emulator
             .users()
             .into_iter()
@@ -41,7 +46,7 @@ impl Site {
                 (user, Organization::new(one.organization_id, one.organization_name))
             })
             .collect();
-        let app = app_with(&authkit, organizations);
+        let app = app_with(&authkit, organizations, refreshes);
         tokio::spawn(async move { axum::serve(listener, app).await });
         let client =
             Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
@@ -385,17 +390,78 @@ async fn a_websocket_talks_until_the_token_ends() {
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1008, "the token has expired"));
 }
 
+/// What the browser has after this answer.
+fn session_cookie(response: &Response) -> &str {
+    let cookie = header(response, "set-cookie");
+    assert!(cookie.starts_with("wos_session="), "{cookie}");
+    cookie.split(';').next().unwrap()
+}
+
 #[tokio::test]
-async fn switching_leads_to_a_sign_in_at_the_organization() {
+async fn switching_takes_the_session_to_the_other_organization() {
     let site = Site::start().await;
     let session = site.emulator.session(ALICE);
+    let chosen = [("id", "org_01GLOBEX00000000000000000")];
 
-    let chosen = [("id", "org_01GLOBEX00000000000000000&x=y")];
     let response =
         site.post("/organization").page().session(&session).form(&chosen).send().await.unwrap();
 
-    let location = "/login?organization_id=org_01GLOBEX00000000000000000%26x%3Dy&login_hint=alice%40acme.test&return_to=%2Fdashboard";
+    assert_eq!((response.status().as_u16(), header(&response, "location")), (303, "/dashboard"));
+    let page = site.get("/dashboard").page().header("cookie", session_cookie(&response));
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains(r#"<span class="pill accent">Globex</span>"#), "{page}");
+    assert!(page.contains("to switch the organization"), "{page}");
+    assert!(page.contains(r#"role: <s class="quiet">admin</s> → member"#), "{page}");
+}
+
+#[tokio::test]
+async fn switching_leads_to_a_sign_in_where_workos_wants_one() {
+    let site = Site::start().await;
+    let session = site.emulator.session(ALICE);
+    site.emulator.fault(Fault::error(403, "sso_required"));
+    let chosen = [("id", "org_01GLOBEX00000000000000000")];
+
+    let response =
+        site.post("/organization").page().session(&session).form(&chosen).send().await.unwrap();
+
+    let location = "/login?organization_id=org_01GLOBEX00000000000000000&return_to=%2Fdashboard";
     assert_eq!((response.status().as_u16(), header(&response, "location")), (303, location));
+}
+
+#[tokio::test]
+async fn a_switch_that_fails_says_so_and_changes_nothing() {
+    let site = Site::start().await;
+    let session = site.emulator.session(ALICE);
+    let post =
+        |id: &'static str| site.post("/organization").page().session(&session).form(&[("id", id)]);
+
+    let response = post("org_nobody's").send().await.unwrap();
+    assert_eq!(response.status(), 403);
+    assert!(response.text().await.unwrap().contains("you are not a member"));
+
+    let response = post("org_01GLOBEX00000000000000000").send().await.unwrap();
+    assert_eq!(response.status(), 429, "two seconds later at the earliest");
+    assert_eq!(header(&response, "set-cookie"), "");
+    let page = site.get("/dashboard").page().session(&session).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains(r#"<span class="pill accent">Acme Corp</span>"#));
+}
+
+#[tokio::test]
+async fn a_button_renews_the_session_and_the_page_says_what_happened() {
+    let site = Site::start().await;
+    let session = site.emulator.session(ALICE);
+    let page = site.get("/dashboard").page().session(&session).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("none since this program started"));
+
+    let response = site.post("/refresh").page().session(&session).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), header(&response, "location")), (303, "/dashboard"));
+    let page = site.get("/dashboard").page().header("cookie", session_cookie(&response));
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("the old token had "), "{page}");
+
+    let expired = site.emulator.session(ALICE).expired();
+    let page = site.get("/dashboard").page().session(&expired).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("in line: the old token had ended "));
 }
 
 #[tokio::test]
