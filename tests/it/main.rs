@@ -20,6 +20,7 @@ mod replicas;
 mod replicas_apart;
 mod replicas_redis;
 mod replicas_revoked;
+mod return_paths;
 mod secrets;
 mod side_by_side;
 mod sign_out;

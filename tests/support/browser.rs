@@ -1,5 +1,7 @@
 //! A browser as far as sessions go: it keeps cookies, follows redirects, and says what it is asking for.
 
+use std::sync::OnceLock;
+
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -14,7 +16,7 @@ use crate::jar::Jar;
 /// It lives on `http://localhost`, where browsers take `Secure` cookies too.
 #[derive(Debug)]
 pub struct Browser {
-    client: reqwest::Client,
+    client: OnceLock<reqwest::Client>,
     jar: Jar,
 }
 
@@ -72,13 +74,16 @@ impl Default for Browser {
 
 impl Browser {
     /// A browser without cookies.
-    ///
-    /// # Panics
-    ///
-    /// If the HTTP client cannot be made.
     pub fn new() -> Self {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-        Self { client: client.expect("a client without settings can be made"), jar: Jar::default() }
+        Self { client: OnceLock::new(), jar: Jar::default() }
+    }
+
+    /// Made when it is first needed: that takes milliseconds, and many browsers only visit what is on no network.
+    fn client(&self) -> &reqwest::Client {
+        self.client.get_or_init(|| {
+            let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+            builder.build().expect("a client without settings can be made")
+        })
     }
 
     /// Puts a cookie of this host into the jar.
@@ -165,7 +170,7 @@ impl Browser {
         body: Bytes,
     ) -> Answer {
         let url = parsed(url);
-        let mut request = self.client.request(method, url.clone()).body(body);
+        let mut request = self.client().request(method, url.clone()).body(body);
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("tests name headers well");
             request = request
