@@ -26,7 +26,8 @@ impl Cluster {
         let emulator = emulator.unwrap();
         let replicas = (0..3).map(|_| replica(&emulator, &redis.url(), &[])).collect();
         let cluster = Self { emulator, redis, replicas };
-        // From here on, each has the keys and its connection.
+        // From here on, each has its connection and WorkOS's keys.
+        cluster.redis.until_connected(cluster.replicas.len()).await;
         let cookie = cluster.emulator.session("bob@acme.test").cookie(PASSWORD);
         for replica in &cluster.replicas {
             assert_eq!(ask(replica, &cookie).await.status, StatusCode::OK);
@@ -199,6 +200,7 @@ async fn a_process_that_stood_still_for_31_seconds_signs_nobody_out() {
     let base = format!("http://127.0.0.1:{}", wire.port());
     let slow = replica(&emulator, &redis.url(), &[("WORKOS_BASE_URL", &base)]);
     let quick = replica(&emulator, &redis.url(), &[]);
+    redis.until_connected(2).await;
     let other = emulator.session("bob@acme.test").cookie(PASSWORD);
     for replica in [&slow, &quick] {
         assert_eq!(ask(replica, &other).await.status, StatusCode::OK);
@@ -246,7 +248,7 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
     cluster.emulator.fault(Fault::late_reply(Duration::from_millis(600)).times(3));
     let storm = cluster.storm(30, &cookie);
     cluster.until_exchanges(1).await;
-    let begun = keys(&cluster.redis, "authkit:exchange:*").await;
+    let begun = cluster.redis.keys("authkit:exchange:*").await;
     assert_eq!(begun.len(), 1, "{begun:?}");
     cluster.redis.ask(&format!("SET {} =forged PX 60000", begun[0])).await;
     cluster.assert_nobody_signed_out("a forged outcome", &all(storm).await).await;
@@ -255,17 +257,17 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
     cluster.emulator.revoke(session.session_id());
     let mut list = Vec::new();
     for _ in 0..100 {
-        list = keys(&cluster.redis, "authkit:revocations:*").await;
+        list = cluster.redis.keys("authkit:revocations:*").await;
         if !list.is_empty() {
             break;
         }
         sleep(Duration::from_millis(20)).await;
     }
     let mut held = cluster.redis.ask(&format!("ZRANGE {} 0 -1", list[0])).await;
-    for key in keys(&cluster.redis, "*").await {
+    for key in cluster.redis.keys("*").await {
         held += &key;
     }
-    for key in keys(&cluster.redis, "authkit:exchange:*").await {
+    for key in cluster.redis.keys("authkit:exchange:*").await {
         held += &cluster.redis.ask(&format!("GET {key}")).await;
     }
     let claims = session.claims();
@@ -280,11 +282,6 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
     for secret in secrets {
         assert!(!held.contains(secret), "{secret} in {held}");
     }
-}
-
-async fn keys(redis: &RedisServer, pattern: &str) -> Vec<String> {
-    let answer = redis.ask(&format!("KEYS {pattern}")).await;
-    answer.lines().filter(|line| line.contains(':')).map(str::to_owned).collect()
 }
 
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_replicas";

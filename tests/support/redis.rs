@@ -83,6 +83,27 @@ impl RedisServer {
         self.port
     }
 
+    /// Waits until so many replicas have shown that they are connected.
+    ///
+    /// # Panics
+    ///
+    /// If they have not within 10 seconds.
+    pub async fn until_connected(&self, replicas: usize) {
+        for _ in 0..500 {
+            if self.keys("authkit:probe:*").await.len() >= replicas {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{replicas} replicas do not connect to Redis");
+    }
+
+    /// The keys that match a pattern.
+    pub async fn keys(&self, pattern: &str) -> Vec<String> {
+        let answer = self.ask(&format!("KEYS {pattern}")).await;
+        answer.lines().filter(|line| line.contains(':')).map(str::to_owned).collect()
+    }
+
     /// Ends it at once, as a crash does.
     ///
     /// # Panics
