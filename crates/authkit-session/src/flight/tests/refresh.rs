@@ -5,7 +5,7 @@ use super::{expired, ms, s};
 use crate::{
     Policy, Reason, RefusalKind,
     reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
-    testing::{Answer, Browser, Endpoint, Reply, Rotation, Service},
+    testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos},
 };
 
 fn refused_with(status: u16, body: serde_json::Value) -> Reply {
@@ -359,5 +359,26 @@ async fn a_cookie_without_a_refresh_token_is_good_until_it_expires() {
     time::sleep(s(30)).await;
     assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Expired, Challenge));
     assert_eq!(service.refreshes(), 0);
+    assert!(browser.is_signed_in());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_far_ahead_makes_no_loop() {
+    let theirs = crate::testing::clock();
+    let ours = crate::Clock::simulated(theirs.wall());
+    let service = Service::with(Workos::new(theirs), ours.clone(), |config| config);
+    let mut browser = service.sign_in("user_a").await;
+    ours.advance(s(600));
+    let before = browser.clone();
+    assert_eq!(service.get(&mut browser).await.refusal().1, Unavailable);
+    assert_ne!(browser, before, "the old token is spent");
+    for _ in 0..20 {
+        assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Clock, Unavailable));
+        time::sleep(ms(480)).await;
+    }
+    assert_eq!(service.refreshes(), 1);
+    time::sleep(s(1)).await;
+    assert_eq!(service.get(&mut browser).await.refusal().1, Unavailable);
+    assert_eq!(service.refreshes(), 2, "once in ten seconds");
     assert!(browser.is_signed_in());
 }
