@@ -5,7 +5,7 @@ use std::time::Duration;
 use authkit_emulator::Endpoint;
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{Router, routing::get};
-use http::StatusCode;
+use http::{Method, StatusCode, header::SET_COOKIE};
 use support::{Browser, Harness, Running};
 
 fn app(authkit: &AuthKit) -> Router {
@@ -68,4 +68,60 @@ async fn lo_02_an_unreadable_session_is_deleted_all_the_same() {
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.target(&answer).as_str(), running.url("/"));
     assert_eq!(browser.cookie("wos_session"), None);
+}
+
+#[tokio::test]
+async fn lo_03_an_address_that_somebody_opens_asks_before_it_signs_out() {
+    let running = running().await;
+    let browser = running.signed_in("alice@acme.test");
+
+    let page = browser.navigate(&running.url("/logout?return_to=%2Fdashboard")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains("Sign out?"), "{}", page.text());
+    for (site, mode, dest) in
+        [("cross-site", "navigate", "document"), ("same-origin", "no-cors", "image")]
+    {
+        let headers =
+            [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+        let answer = browser.send(Method::GET, &running.url("/logout"), headers, "".into()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{site} {dest}");
+    }
+    let dashboard = browser.navigate(&running.url("/dashboard")).await;
+    assert_eq!(dashboard.text(), "alice@acme.test", "still signed in");
+
+    let answer = browser.press(&page, "Sign out").await;
+    let back = browser
+        .target(&answer)
+        .query_pairs()
+        .find(|(name, _)| name == "return_to")
+        .unwrap()
+        .1
+        .into_owned();
+    assert_eq!((answer.status, back), (StatusCode::SEE_OTHER, running.url("/dashboard")));
+    assert_eq!(browser.cookie("wos_session"), None);
+}
+
+/// Parts of a large session, the same under another scope, and sign-ins that other tabs have begun.
+#[tokio::test]
+async fn lo_05_every_part_scope_and_flow_is_deleted() {
+    let harness = Harness::with(|emulator| emulator, |config| config.with_browser_session()).await;
+    let app = app(&harness.authkit);
+    let running = harness.serve(app);
+    let browser = running.signed_in("alice@acme.test");
+    browser.navigate(&running.url("/login?prompt=login")).await;
+    browser.navigate(&running.url("/login?prompt=login")).await;
+    for name in ["wos_session.0", "wos_session.3", "wos_bounces"] {
+        browser.keep(&running.url("/"), name, "from before");
+    }
+    browser.keep(&running.url("/"), "theme", "dark");
+
+    let answer = browser.submit(&running.url("/logout"), &[]).await;
+
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.cookie_names(), ["theme"]);
+    let deletions = answer.headers.get_all(SET_COOKIE).iter();
+    for deletion in deletions.map(|field| field.to_str().unwrap()) {
+        assert!(deletion.contains("Max-Age=0") && deletion.contains("Path=/"), "{deletion}");
+        assert!(!deletion.starts_with("theme"), "{deletion}");
+    }
 }

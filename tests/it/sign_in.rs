@@ -1,0 +1,195 @@
+//! A sign-in ends where it began, whatever comes back from WorkOS, and as long as the browser plays along.
+
+use std::time::Duration;
+
+use authkit_emulator::{Endpoint, Fault};
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+use axum::{Router, extract::Path, routing::get};
+use http::StatusCode;
+use support::{Answer, Browser, Harness, Running};
+use url::Url;
+
+fn app(authkit: &AuthKit) -> Router {
+    Router::new()
+        .route(
+            "/page/{n}",
+            get(async |session: Session, Path(n): Path<u8>| {
+                format!("{n} {}", session.user().email)
+            }),
+        )
+        .route_layer(AuthKitLayer::new(authkit))
+        .route("/", get(async || "home"))
+        .merge(Endpoints::new(authkit))
+}
+
+async fn running() -> Running {
+    let harness = Harness::start().await;
+    let app = app(&harness.authkit);
+    harness.serve(app)
+}
+
+/// Follows redirects up to the callback, which is not asked.
+async fn up_to_the_callback(browser: &Browser, url: &str) -> Url {
+    let mut answer = browser.navigate(url).await;
+    loop {
+        let target = browser.target(&answer);
+        if target.path() == "/callback" {
+            return target;
+        }
+        answer = browser.navigate(target.as_str()).await;
+    }
+}
+
+#[tokio::test]
+async fn cb_01_an_impersonation_begun_at_workos_is_begun_again_here() {
+    let running = running().await;
+    let browser = running.browser();
+    let code = running.emulator.authorization_code("bob@acme.test");
+
+    let page = browser.open(&running.url(&format!("/callback?code={code}"))).await;
+
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/"));
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1, "the code was never exchanged");
+    let page = browser.navigate(&running.url("/page/1")).await;
+    assert_eq!(page.text(), "1 alice@acme.test", "whom AuthKit knows, and not whose code it was");
+}
+
+/// RD-12: the browser keeps no cookie at all.
+#[tokio::test]
+async fn cb_02_rd_12_a_browser_without_cookies_is_told_so_after_three_tries() {
+    let running = running().await;
+    let mut url = running.url("/page/1");
+    let mut tries = 0;
+    let page = loop {
+        let browser = Browser::new();
+        let answer = browser.navigate(&url).await;
+        if !answer.status.is_redirection() {
+            break answer;
+        }
+        url = browser.target(&answer).into();
+        tries += usize::from(url.contains("/user_management/authorize"));
+    };
+
+    assert_eq!((page.status, page.url.path(), tries), (StatusCode::BAD_REQUEST, "/callback", 3));
+    assert!(page.text().contains("Your browser does not keep our cookies"), "{}", page.text());
+    assert!(page.text().contains(&running.url("")), "the usual address is named: {}", page.text());
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0);
+}
+
+#[tokio::test]
+async fn cb_03_a_callback_counts_once_and_in_its_own_browser() {
+    let running = running().await;
+    let (browser, victim) = (running.browser(), running.browser());
+    let back = up_to_the_callback(&browser, &running.url("/page/3")).await;
+
+    let stolen = victim.navigate(back.as_str()).await;
+    assert_eq!(stolen.status, StatusCode::FOUND, "the victim signs in as herself, or not at all");
+    assert!(stolen.set_cookies("wos_session").is_empty());
+    let signed_in = browser.navigate(back.as_str()).await;
+    assert_eq!(
+        (signed_in.status, signed_in.header("location")),
+        (StatusCode::SEE_OTHER, "/page/3")
+    );
+    let again = browser.navigate(back.as_str()).await;
+    assert_eq!((again.status, again.header("location")), (StatusCode::SEE_OTHER, "/"));
+    assert!(again.set_cookies("wos_session").is_empty());
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
+}
+
+#[tokio::test]
+async fn cb_04_five_tabs_end_where_they_began_in_any_order() {
+    let running = running().await;
+    let browser = running.browser();
+    let mut tabs = Vec::new();
+    for n in 0..5_u8 {
+        tabs.push(up_to_the_callback(&browser, &running.url(&format!("/page/{n}"))).await);
+    }
+    for n in [2, 4, 0, 3, 1] {
+        let page = browser.open(tabs[n].as_str()).await;
+        assert_eq!((page.status, page.text()), (StatusCode::OK, format!("{n} alice@acme.test")));
+    }
+    assert_eq!(browser.cookie_names(), ["wos_session"]);
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 5);
+}
+
+#[tokio::test]
+async fn cb_08_a_code_is_sent_once_and_the_user_may_try_again() {
+    for fault in [
+        Fault::status(503),
+        Fault::status(429),
+        Fault::reset_after(),
+        Fault::html(),
+        Fault::truncated(),
+    ] {
+        let running = running().await;
+        let browser = running.browser();
+        let back = up_to_the_callback(&browser, &running.url("/page/8")).await;
+        running.emulator.fault(fault);
+
+        let page = browser.navigate(back.as_str()).await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(page.header("retry-after"), "5");
+        assert!(
+            page.text().contains("/login?return_to=%2Fpage%2F8\">Try again"),
+            "{}",
+            page.text()
+        );
+        assert_eq!(
+            running.emulator.calls(Endpoint::Authenticate),
+            1,
+            "what became of it is unknown"
+        );
+        assert!(browser.cookie_names().is_empty());
+
+        let page = browser.open(&running.url("/login?return_to=%2Fpage%2F8")).await;
+        assert_eq!(page.text(), "8 alice@acme.test");
+    }
+}
+
+#[tokio::test]
+async fn cb_09_success_leaves_no_trace_of_the_code() {
+    let running = running().await;
+    let browser = running.browser();
+    let back = up_to_the_callback(&browser, &running.url("/page/9")).await;
+
+    let answer = browser.navigate(back.as_str()).await;
+
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), "/page/9");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("cache-control"), "private, no-store");
+    assert!(answer.body.is_empty());
+    let [session] = answer.set_cookies("wos_session").try_into().expect("one session");
+    assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax"), "{session}");
+    assert_eq!(browser.cookie_names(), ["wos_session"], "the flow's cookie is gone");
+}
+
+/// The old session ends with the new one's beginning, in the browser and here.
+#[tokio::test]
+async fn cb_09_another_user_takes_the_place_of_the_one_before() {
+    let running = running().await;
+    let browser = running.signed_in("bob@acme.test");
+    let old = browser.cookie("wos_session").unwrap();
+
+    let page = browser.open(&running.url("/login?prompt=login&return_to=%2Fpage%2F1")).await;
+    assert_eq!(page.text(), "1 alice@acme.test");
+
+    let replay = Browser::new();
+    replay.keep(&running.url("/"), "wos_session", &old);
+    let page: Answer = replay.navigate(&running.url("/page/1")).await;
+    assert_eq!(page.status, StatusCode::FOUND, "the old cookie opens nothing");
+}
+
+#[tokio::test]
+async fn rd_12_a_clock_that_is_ten_minutes_off_is_named() {
+    let running = running().await;
+    let browser = running.browser();
+    let back = up_to_the_callback(&browser, &running.url("/page/1")).await;
+    running.emulator.fault(Fault::clock_behind(Duration::from_secs(600)));
+
+    let page = browser.navigate(back.as_str()).await;
+
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.text().contains("A clock is wrong"), "{}", page.text());
+    assert!(browser.cookie_names().is_empty());
+}
