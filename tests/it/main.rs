@@ -3,12 +3,15 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod caching;
 mod challenge;
 mod cookie_reading;
 mod cookie_writing;
 mod cost_model;
+mod cross_origin;
 mod debug_texts;
 mod first_run;
+mod guards;
 mod heads;
 mod large_sessions;
 mod matrix;
