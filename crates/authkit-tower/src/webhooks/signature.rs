@@ -4,7 +4,8 @@
 //! WorkOS-Signature: t=<milliseconds since 1970>, v1=<hex( HMAC-SHA256( secret, t · "." · body ))>
 //! ```
 //!
-//! As in the SDKs: `common/crypto/signature-provider.ts` of workos-node, `webhook_verification.go` of workos-go.
+//! As in the SDKs: `common/crypto/signature-provider.ts` of workos-node, `webhook_verification.go` of workos-go. The
+//! emulator of the npm package `workos` writes seconds.
 
 use std::time::Duration;
 
@@ -46,8 +47,11 @@ impl SigningKey {
         }
         constant_time::verify_slices_are_equal(context.sign().as_ref(), &tag)
             .map_err(|_| Unsigned::Wrong)?;
-        let made = time.parse().map_err(|_| Unsigned::Malformed)?;
-        if Duration::from_millis(made).abs_diff(now) > TOLERANCE {
+        let made = match time.parse().map_err(|_| Unsigned::Malformed)? {
+            seconds @ ..FIRST_MILLIS => Duration::from_secs(seconds),
+            millis => Duration::from_millis(millis),
+        };
+        if made.abs_diff(now) > TOLERANCE {
             return Err(Unsigned::Stale);
         }
         Ok(())
@@ -93,6 +97,8 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("workos-signature");
+/// The least number that counts milliseconds: some day in 1973, which in seconds would be one in 5138.
+const FIRST_MILLIS: u64 = 100_000_000_000;
 /// As the SDKs have it.
 const TOLERANCE: Duration = Duration::from_secs(180);
 
@@ -103,12 +109,15 @@ mod tests {
     /// `printf '%s' '1800000000000.{"event":"x"}' | openssl dgst -sha256 -hmac whsec_1`
     const TAG: &str = "e3a13add4560f15ca76e9d00e41d619022e4ce82869554bd445f41050f886b86";
 
+    /// Name, header, body, time, verdict.
+    type Case<'a> = (&'a str, &'a str, &'a [u8], Duration, Result<(), Unsigned>);
+
     #[test]
     fn only_what_workos_signed_of_late_is_taken() {
         let good = format!("t=1800000000000, v1={TAG}");
         let now = Duration::from_secs(1_800_000_000);
         let body = br#"{"event":"x"}"#;
-        let cases: [(&str, &str, &[u8], Duration, Result<(), Unsigned>); 18] = [
+        let cases: [Case<'_>; 18] = [
             ("as it was sent", &good, body, now, Ok(())),
             ("no space", &good.replace(' ', ""), body, now, Ok(())),
             ("capitals", &good.replace(TAG, &TAG.to_uppercase()), body, now, Ok(())),
@@ -137,6 +146,22 @@ mod tests {
         let other = SigningKey::new(&Secret::new("whsec_2"));
         let header = HeaderValue::from_str(&good).unwrap();
         assert_eq!(other.verify(Some(&header), body, now), Err(Unsigned::Wrong), "another secret");
+    }
+
+    #[test]
+    fn a_time_in_seconds_is_told_from_one_in_milliseconds() {
+        let key = SigningKey::new(&Secret::new("whsec_1"));
+        let now = Duration::from_secs(1_800_000_000);
+        for (time, expected) in [
+            ("1800000000", Ok(())),
+            ("1800000181", Err(Unsigned::Stale)),
+            ("1799999819999", Err(Unsigned::Stale)),
+        ] {
+            let tag = hmac::sign(&key.0, format!("{time}.body").as_bytes());
+            let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            let header = HeaderValue::from_str(&format!("t={time},v1={tag}")).unwrap();
+            assert_eq!(key.verify(Some(&header), b"body", now), expected, "{time}");
+        }
     }
 
     #[test]
