@@ -32,3 +32,4 @@ mod sign_out;
 mod stacks;
 mod start_session;
 mod tampering;
+mod webhooks;
