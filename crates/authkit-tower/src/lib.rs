@@ -95,6 +95,12 @@
 //!
 //! Each is a [`Denial`], which stays in the response's extensions; [`AuthKitLayer::with_denial`] edits the answer.
 //!
+//! # Many replicas
+//!
+//! Sessions are in cookies, so replicas share nothing and need no store. The crate `authkit-redis` adds what is better
+//! shared: one exchange of a refresh token for all of them, and revocations that all of them know within a second of the
+//! webhook (`Webhooks`, feature `webhooks`). `docs/replicas.md` in the repository works out what it takes.
+//!
 //! # What it does not do
 //!
 //! It reads and buffers no body, and it never changes the service's error type. It trusts no forwarded header: the
