@@ -35,6 +35,9 @@ async fn running() -> Running {
     harness.serve(app(&authkit))
 }
 
+/// Header fields by name and value.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 async fn post(browser: &Browser, url: &str, headers: &[(&str, &str)]) -> Answer {
     browser.send(Method::POST, url, headers.iter().copied(), Bytes::from("amount=100")).await
 }
@@ -92,7 +95,7 @@ async fn cs_02_without_fetch_metadata_the_origin_counts() {
 async fn cs_03_trusted_origins_match_byte_for_byte_whatever_the_proxy_says() {
     let running = running().await;
     let cross = ("sec-fetch-site", "cross-site");
-    let cases: &[(&str, &[(&str, &str)], u16)] = &[
+    let cases: &[(&str, Fields<'_>, u16)] = &[
         ("trusted", &[cross, ("origin", FRIEND)], 200),
         ("trusted, no metadata", &[("origin", FRIEND)], 200),
         ("a slash more", &[cross, ("origin", "https://admin.example.com/")], 403),

@@ -8,6 +8,7 @@ mod form;
 pub mod harness;
 mod jar;
 pub mod logs;
+pub mod nginx;
 pub mod peers;
 pub mod process;
 pub mod program;
@@ -21,6 +22,7 @@ pub use crate::{
     events::Events,
     harness::{Harness, Neighbour, PASSWORD, Running},
     logs::Logs,
+    nginx::SharedCache,
     process::Replica,
     program::Program,
     redis::{RedisServer, Wire},

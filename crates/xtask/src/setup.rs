@@ -33,6 +33,12 @@ const PROGRAMS: &[Program] = &[
         reason: "the official emulator's tokens live an hour; its clock is set back to see one expire",
     },
     Program {
+        package: "nginx",
+        // Not on every user's path; tests start their own.
+        probe: &["/usr/sbin/nginx", "-v"],
+        reason: "a cache in front that all users share, and that gives nobody another's page",
+    },
+    Program {
         package: "npm",
         probe: &["npm", "--version"],
         reason: "installs the official emulator and the Node SDKs",
