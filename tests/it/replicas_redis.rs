@@ -8,8 +8,9 @@ use std::{
 
 use authkit_emulator::Emulator;
 use authkit_redis::RedisReplicas;
+use authkit_tower::{AuthKit, Revocation};
 use http::{Method, StatusCode};
-use support::{Browser, Events, PASSWORD, Program, RedisServer};
+use support::{Browser, Events, Harness, PASSWORD, Program, RedisServer};
 use tokio::time::{sleep, timeout};
 
 use crate::replicas::{ask, replica};
@@ -56,6 +57,35 @@ async fn the_example_takes_the_url_of_redis() {
 
     assert_eq!(me.status, StatusCode::OK, "{}", me.text());
     assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "it shares its refreshes");
+}
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_read_to_its_end() {
+    let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
+    let replicas = RedisReplicas::connect(&redis.url()).unwrap();
+    let config = Harness::config(&emulator, "http://localhost/callback");
+    let authkit = AuthKit::new(replicas.share(config)).unwrap();
+    let session = emulator.session("alice@acme.test");
+    until(&replicas, "Up").await;
+    // The list is in the order in which they end: the first will be the last.
+    for second in 0..2_500 {
+        let id = match second {
+            0 => session.session_id().to_owned(),
+            _ => format!("session_{second}"),
+        };
+        let at = emulator.now() + Duration::from_secs(second);
+        authkit.revoke(Revocation::session(id, at)).await.unwrap();
+    }
+    assert_eq!(redis.keys("authkit:revocations:*").await.len(), 1);
+
+    let late = replica(&emulator, &redis.url(), &[]);
+    redis.until_connected(2).await;
+    let refused = async {
+        while ask(&late, &session.cookie(PASSWORD)).await.status != StatusCode::UNAUTHORIZED {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), refused).await.expect("it has read the last page");
 }
 
 #[tokio::test]

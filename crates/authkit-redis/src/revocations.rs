@@ -74,9 +74,9 @@ impl Shared {
     /// Takes out of the list what is over, and what is too much.
     fn trim(&self, commands: &mut Pipeline, group: &str) {
         let key = self.key(REVOCATIONS, group);
-        let now = unix(SystemTime::now());
-        commands.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(now).ignore();
-        commands.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(-(LISTED + 1)).ignore();
+        let over = unix(SystemTime::now()).saturating_sub(SLACK);
+        commands.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(over).ignore();
+        commands.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(format!("-{}", LISTED + 1)).ignore();
         commands.cmd("EXPIRE").arg(&key).arg(LIST_KEPT).ignore();
     }
 
@@ -121,14 +121,13 @@ impl Shared {
     /// Delivers the whole list, the latest first. `None` where Redis went away meanwhile.
     async fn read_list(&self, group: &str) -> Option<HashSet<String>> {
         let key = self.key(REVOCATIONS, group);
-        let now = unix(SystemTime::now());
         let mut listed = HashSet::new();
-        loop {
+        for start in (0..LISTED).step_by(PAGE) {
             let mut page = redis::pipe();
-            page.cmd("ZREVRANGEBYSCORE").arg(&key).arg("+inf").arg(format!("({now}"));
-            page.arg("WITHSCORES").arg("LIMIT").arg(listed.len()).arg(PAGE);
+            page.cmd("ZREVRANGEBYSCORE").arg(&key).arg("+inf").arg("-inf");
+            page.arg("WITHSCORES").arg("LIMIT").arg(start).arg(PAGE);
             let (page,): (Vec<(String, f64)>,) = self.link.run(&page).await?;
-            let is_last = page.len() < PAGE || listed.len() as isize + PAGE as isize > LISTED;
+            let is_last = page.len() < PAGE;
             if let Some(group) = self.groups().get_mut(group) {
                 for (sealed, until) in &page {
                     group.deliver(*until as u64, sealed);
@@ -136,9 +135,10 @@ impl Shared {
             }
             listed.extend(page.into_iter().map(|(sealed, _)| sealed));
             if is_last {
-                return Some(listed);
+                break;
             }
         }
+        Some(listed)
     }
 }
 
@@ -181,10 +181,12 @@ fn unix(time: SystemTime) -> u64 {
 
 const REVOCATIONS: &str = "revocations";
 /// How many revocations the list holds at most, at some 200 bytes each.
-const LISTED: isize = 100_000;
+const LISTED: usize = 100_000;
 /// How many are read or written at once.
 const PAGE: usize = 1_000;
 /// How many this process can put back.
 const KNOWN: usize = 10_000;
+/// How far the clock of a process may be ahead, in seconds, before it takes from the list what others still need.
+const SLACK: u64 = 60 * 60;
 /// How long a list is kept that nobody adds to: longer than any revocation in it, in seconds.
-const LIST_KEPT: u64 = 25 * 60 * 60;
+const LIST_KEPT: u64 = 26 * 60 * 60;
