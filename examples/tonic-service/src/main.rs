@@ -22,7 +22,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!(
             "No WORKOS_* variable is set: access tokens are those of an emulator. One of Alice's, for five minutes:"
         );
-        println!("\ncargo run -p tonic-service --bin tonic-client -- {url} {}", session.access_token());
+        println!(
+            "\ncargo run -p tonic-service --bin tonic-client -- {url} {}",
+            session.access_token()
+        );
     }
 
     let stop = async {
