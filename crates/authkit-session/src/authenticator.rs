@@ -160,7 +160,7 @@ impl Core {
             demand: policy.demand(
                 presented.hit,
                 presented.session.as_ref().map(|session| session.claims.iat),
-                self.settings.clock().unix(),
+                self.settings.clock(),
             ),
             keys,
             age: presented.age,

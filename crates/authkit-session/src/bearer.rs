@@ -165,7 +165,7 @@ impl Core {
         let made = examined.token.as_ref().map(|token| token.claims.iat);
         let circumstances = Circumstances {
             refresh: Refreshing::Impossible,
-            demand: policy.demand(examined.hit, made, self.settings.clock().unix()),
+            demand: policy.demand(examined.hit, made, self.settings.clock()),
             keys,
             age: PairAge::Older,
         };

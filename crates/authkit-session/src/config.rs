@@ -52,6 +52,7 @@ pub struct Config {
     pub(crate) logout_path: String,
     pub(crate) after_logout: String,
     pub(crate) clock: Clock,
+    pub(crate) session_cache: usize,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) refresh_coordinator: Arc<dyn RefreshCoordinator>,
     pub(crate) refresh_limits: RefreshLimits,
@@ -92,6 +93,7 @@ impl Config {
             logout_path: "/logout".to_owned(),
             after_logout: "/".to_owned(),
             clock: Clock::system(),
+            session_cache: 32 << 20,
             transport: None,
             refresh_coordinator: Arc::new(InProcess),
             refresh_limits: RefreshLimits::default(),
@@ -224,6 +226,16 @@ impl Config {
     /// Takes the time from `clock` (default [`Clock::system`]).
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Remembers verified sessions in so many bytes (default 32 MiB, some 5,000 sessions; 0: in none).
+    ///
+    /// A request whose very cookie was verified before is let in again without cryptography, for as long as its token
+    /// lives, its signing key is published, its password is configured and the session has not ended. Sessions beyond
+    /// it are verified on each request.
+    pub fn with_session_cache(mut self, bytes: usize) -> Self {
+        self.session_cache = bytes;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -11,13 +12,14 @@ use http::HeaderMap;
 use tokio::sync::watch;
 
 use crate::{
+    cache::SessionCache,
     client::Client,
     coordinator::RefreshCoordinator,
     cut_offs::{CutOffs, Hit, Made},
     decide::{PairAge, Verdict},
     flight::Table,
     hooks::{Hooks, Ruled},
-    jar::{self, Seen},
+    jar::{self, Candidate, Seen},
     jwks::Jwks,
     jwt::Unverified,
     lineage::{PairId, Standing},
@@ -35,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) ring: ArcSwap<KeyRing>,
+    pub(crate) cache: SessionCache,
     pub(crate) jwks: Jwks,
     pub(crate) cut_offs: CutOffs,
     /// The way to the other replicas.
@@ -52,7 +55,10 @@ pub(crate) struct Core {
 pub(crate) struct Presented {
     pub(crate) verdict: Verdict,
     pub(crate) session: Option<Arc<VerifiedSession>>,
-    pub(crate) opened: Option<Sealed>,
+    /// Not there where the session was known by its cookie.
+    pub(crate) opened: Option<Box<Sealed>>,
+    /// Its refresh token, if it has one, and its access token, without being them.
+    pub(crate) pair: Option<PairId>,
     /// The refresh token that it brought, if its lineage is remembered.
     pub(crate) lineage: Option<TokenHash>,
     pub(crate) age: PairAge,
@@ -79,7 +85,11 @@ impl Sealed {
     }
 
     pub(crate) fn pair(&self) -> Option<PairId> {
-        Some(PairId { token: self.token()?, made: self.says().iat.unwrap_or(0) })
+        self.pair_made(self.says().iat.unwrap_or(0))
+    }
+
+    fn pair_made(&self, made: u64) -> Option<PairId> {
+        Some(PairId { token: self.token()?, made })
     }
 
     /// Whose session it is: the token's user, or where the token cannot be read the cookie's.
@@ -94,6 +104,7 @@ impl Core {
             settings,
             client,
             ring,
+            cache,
             revocations,
             hooks,
             coordinator,
@@ -105,6 +116,7 @@ impl Core {
             settings,
             client,
             ring: ArcSwap::from_pointee(ring),
+            cache,
             cut_offs: CutOffs::new(),
             revocations,
             hooks,
@@ -121,20 +133,31 @@ impl Core {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds, opens and verifies the session among the cookies of a request.
+    /// Finds the session among the cookies of a request, and verifies it unless it was verified before.
     pub(crate) fn present(&self, headers: &HeaderMap) -> Presented {
-        let found = jar::find(headers, self.settings.cookie_name());
-        let seen = found.seen;
         let mut attempts = Attempts::new();
-        let mut best: Option<Presented> = None;
-        for candidate in found.candidates() {
-            let next = self.examine(&candidate.whole(), seen, &mut attempts);
-            best = Some(match best {
-                None => next,
-                Some(best) => better(best, next),
-            });
-        }
-        let mut presented = best.unwrap_or(Presented::nothing(Verdict::Absent, seen));
+        self.best(headers, |value, seen| {
+            self.remembered(value, seen)
+                .unwrap_or_else(|| self.examine_anew(value, seen, &mut attempts))
+        })
+    }
+
+    /// The same, but what is inside the cookie is there too, as a refresh needs it.
+    pub(crate) fn present_opened(&self, headers: &HeaderMap) -> Presented {
+        let mut attempts = Attempts::new();
+        self.best(headers, |value, seen| self.examine_anew(value, seen, &mut attempts))
+    }
+
+    /// Looks at each session that a request brought, and looks up what else is known of the one that counts.
+    fn best(
+        &self,
+        headers: &HeaderMap,
+        mut look: impl FnMut(Candidate<'_>, Seen) -> Presented,
+    ) -> Presented {
+        let found = jar::find(headers, self.settings.cookie_name());
+        let presented = found.candidates().map(|value| look(value, found.seen)).reduce(better);
+        let mut presented =
+            presented.unwrap_or_else(|| Presented::nothing(Verdict::Absent, found.seen));
         self.recall(&mut presented);
         self.check_cut_offs(&mut presented);
         if self.ruled(&presented) != Ruled::Already {
@@ -145,10 +168,21 @@ impl Core {
 
     /// Whether the application has said what it thinks of the session.
     pub(crate) fn ruled(&self, presented: &Presented) -> Ruled {
+        if self.hooks.refresh.is_none() {
+            return Ruled::Already;
+        }
         let Some(Made { session: Some(id), at, .. }) = presented.made() else {
             return Ruled::Already;
         };
         self.hooks.ruled(id, at, self.settings.clock().monotonic())
+    }
+
+    /// Opens and verifies one value of a request, and remembers it.
+    fn examine_anew(&self, value: Candidate<'_>, seen: Seen, attempts: &mut Attempts) -> Presented {
+        let value = value.whole();
+        let presented = self.examine(&value, seen, attempts);
+        self.remember(&value, &presented);
+        presented
     }
 
     /// Opens and verifies one value.
@@ -171,32 +205,36 @@ impl Core {
             &self.settings.rules,
             clock.unix(),
         );
+        let sealed = Sealed { opened, payload, says: OnceLock::new() };
         Presented {
             verdict,
+            pair: match &session {
+                Some(session) => sealed.pair_made(session.claims.iat),
+                None => sealed.pair(),
+            },
             session: session.map(Arc::new),
-            opened: Some(Sealed { opened, payload, says: OnceLock::new() }),
+            opened: Some(Box::new(sealed)),
             ..Presented::nothing(verdict, seen)
         }
     }
 
     /// Looks up what is remembered of the session, and remembers that the browser has it.
     fn recall(&self, presented: &mut Presented) {
-        let Some(sealed) = &presented.opened else { return };
+        let Some(made) = presented.made() else { return };
         let mut table = self.table();
         if table.lineages.is_empty() {
             return;
         }
         let now = self.settings.clock().monotonic();
-        let pair = sealed.pair();
-        match table.lineages.presented(pair, sealed.says().sid.as_deref(), now) {
+        match table.lineages.presented(presented.pair, made.session, now) {
             Standing::Unknown => {}
             Standing::Ended => {
                 presented.verdict = Verdict::SignedOut;
                 presented.session = None;
             }
             Standing::Known(age) => {
-                presented.lineage = pair.map(|pair| pair.token);
-                presented.age = PairAge::of(age, sealed.says().lifetime());
+                presented.lineage = presented.pair.map(|pair| pair.token);
+                presented.age = PairAge::of(age, presented.lifetime());
             }
         }
     }
@@ -224,6 +262,7 @@ impl Presented {
             verdict,
             session: None,
             opened: None,
+            pair: None,
             lineage: None,
             age: PairAge::Older,
             hit: Hit::Nothing,
@@ -233,7 +272,15 @@ impl Presented {
 
     /// The id of the session for logs, as its token says.
     pub(crate) fn session_id(&self) -> Option<&str> {
-        self.opened.as_ref()?.says().sid.as_deref()
+        self.made()?.session
+    }
+
+    fn lifetime(&self) -> Duration {
+        match (&self.session, &self.opened) {
+            (Some(session), _) => Duration::from_secs(session.claims.lifetime()),
+            (None, Some(sealed)) => sealed.says().lifetime(),
+            (None, None) => Duration::ZERO,
+        }
     }
 
     /// Whose its token is, and of when.

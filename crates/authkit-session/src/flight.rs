@@ -167,7 +167,7 @@ pub(crate) async fn refresh(
     let mut successor: Option<Presented> = None;
     loop {
         let sealed =
-            successor.as_ref().and_then(|presented| presented.opened.as_ref()).unwrap_or(sealed);
+            successor.as_ref().and_then(|presented| presented.opened.as_deref()).unwrap_or(sealed);
         let organization = sealed.says().org_id.as_deref();
         let (pair, age) = match ask(core, sealed) {
             Ask::Start(join) | Ask::Join(join) => {

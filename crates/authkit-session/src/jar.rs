@@ -22,6 +22,15 @@ pub(crate) struct Found<'h> {
 pub(crate) struct Candidate<'a>(&'a [&'a [u8]]);
 
 impl<'a> Candidate<'a> {
+    #[cfg(test)]
+    pub(crate) fn of(pieces: &'a [&'a [u8]]) -> Self {
+        Self(pieces)
+    }
+
+    pub(crate) fn pieces(self) -> &'a [&'a [u8]] {
+        self.0
+    }
+
     /// The value in one piece.
     pub(crate) fn whole(self) -> Cow<'a, [u8]> {
         match self.0 {

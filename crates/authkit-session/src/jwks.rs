@@ -78,8 +78,13 @@ impl Jwks {
     /// The keys to verify with now. Those older than [`FRESH`] serve on while new ones are fetched in the background;
     /// those older than [`AGING`] serve only in an outage, and those older than [`STALE`] no more.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
+        self.current_at(self.inner.clock.monotonic())
+    }
+
+    /// The same, `now` being the time by the monotonic clock.
+    pub(crate) fn current_at(&self, now: Duration) -> Option<Arc<KeySet>> {
         let keys = self.inner.keys.load_full()?;
-        let age = self.inner.age_of(&keys);
+        let age = keys.age(now);
         if age >= FRESH && Handle::try_current().is_ok() {
             // Nobody waits for it.
             let _ = self.fetch(FetchFor::Freshness);
@@ -143,11 +148,7 @@ impl Jwks {
 
 impl Inner {
     fn age(&self) -> Option<Duration> {
-        self.keys.load().as_deref().map(|keys| self.age_of(keys))
-    }
-
-    fn age_of(&self, keys: &KeySet) -> Duration {
-        self.clock.monotonic().saturating_sub(keys.fetched_at)
+        self.keys.load().as_deref().map(|keys| keys.age(self.clock.monotonic()))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use aws_lc_rs::{
+    digest,
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,12 +14,21 @@ use crate::jwt::Jwt;
 
 /// The keys of one client id as WorkOS published them at one time.
 pub(crate) struct KeySet {
-    keys: HashMap<String, ParsedPublicKey>,
+    keys: HashMap<String, SigningKey>,
     /// When they were asked for, by the wall clock in seconds: compared with a token's `iat`.
     pub(crate) fetched_unix: u64,
     /// The same by the monotonic clock: how old the set is.
     pub(crate) fetched_at: Duration,
 }
+
+struct SigningKey {
+    key: ParsedPublicKey,
+    id: KeyId,
+}
+
+/// SHA-256 of a key and its name: the same from set to set.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct KeyId([u8; 32]);
 
 /// What a key set says of a token's signature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +44,7 @@ impl KeySet {
     /// Keys that are not for RS256 signatures are passed over, and so are two of one `kid`.
     pub(crate) fn parse(body: &[u8], fetched_unix: u64, fetched_at: Duration) -> Option<Self> {
         let set: JwkSet<'_> = serde_json::from_slice(body).ok()?;
-        let mut keys: HashMap<String, Option<ParsedPublicKey>> = HashMap::new();
+        let mut keys: HashMap<String, Option<SigningKey>> = HashMap::new();
         for jwk in set.keys {
             let Ok(jwk) = serde_json::from_str::<Jwk>(jwk.get()) else { continue };
             let key = jwk.prepare();
@@ -44,18 +56,42 @@ impl KeySet {
         (!keys.is_empty()).then_some(Self { keys, fetched_unix, fetched_at })
     }
 
+    pub(crate) fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.fetched_at)
+    }
+
     pub(crate) fn has(&self, kid: &str) -> bool {
         self.keys.contains_key(kid)
+    }
+
+    /// Names the key called `kid` across sets.
+    pub(crate) fn id(&self, kid: &str) -> Option<KeyId> {
+        self.keys.get(kid).map(|signing| signing.id)
+    }
+
+    pub(crate) fn has_id(&self, id: KeyId) -> bool {
+        self.keys.values().any(|signing| signing.id == id)
     }
 
     pub(crate) fn verify(&self, jwt: &Jwt<'_>) -> Signature {
         match self.keys.get(&jwt.kid) {
             None => Signature::UnknownKey,
-            Some(key) => match key.verify_sig(jwt.signed, &jwt.signature) {
+            Some(signing) => match signing.key.verify_sig(jwt.signed, &jwt.signature) {
                 Ok(()) => Signature::Good,
                 Err(_) => Signature::Bad,
             },
         }
+    }
+}
+
+impl KeyId {
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut digest = digest::Context::new(&digest::SHA256);
+        for part in parts {
+            digest.update(&part.len().to_le_bytes());
+            digest.update(part);
+        }
+        Self(digest.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 }
 
@@ -88,7 +124,7 @@ struct Jwk {
 }
 
 impl Jwk {
-    fn prepare(&self) -> Option<ParsedPublicKey> {
+    fn prepare(&self) -> Option<SigningKey> {
         let for_us = self.kty == "RSA"
             && self.usage.as_deref().is_none_or(|usage| usage == "sig")
             && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"))
@@ -110,7 +146,10 @@ impl Jwk {
         if !(MIN_BITS..=MAX_BITS).contains(&bits) || !is_exponent {
             return None;
         }
-        RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()
+        let id = KeyId::of(&[self.kid.as_ref()?.as_bytes(), &n, &e]);
+        let key = RsaPublicKeyComponents { n, e };
+        let key = key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()?;
+        Some(SigningKey { key, id })
     }
 }
 

@@ -10,6 +10,7 @@ mod authenticator;
 mod authorize;
 mod bearer;
 mod breaker;
+mod cache;
 mod client;
 mod clock;
 mod codec;

@@ -60,12 +60,12 @@ impl Authenticator {
         wanted: Wanted<'_>,
     ) -> Result<Admission, Error> {
         let core = &self.core;
-        let presented = core.present(headers);
+        let presented = core.present_opened(headers);
         let is_meant = |sealed: &Sealed| sealed.subject().as_deref() == Some(session.user_id());
-        if !presented.opened.as_ref().is_some_and(is_meant) {
+        if !presented.opened.as_deref().is_some_and(is_meant) {
             return Err(ErrorKind::NoSession.into());
         }
-        let lineage = presented.opened.as_ref().and_then(Sealed::token);
+        let lineage = presented.pair.map(|pair| pair.token);
         let seen = presented.seen;
         let judge = |renewed: &mut _| core.enough(renewed, Policy::default());
         let exchange = flight::exchange(core, presented, wanted, judge);

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::{
+    clock::Clock,
     core::Presented,
     cut_offs::Hit,
     decide::{Demand, Refreshing},
@@ -29,9 +30,9 @@ impl Policy {
     }
 
     /// What is asked of a token made at `made`, if it verified.
-    pub(crate) fn demand(self, hit: Hit, made: Option<u64>, now: u64) -> Demand {
+    pub(crate) fn demand(self, hit: Hit, made: Option<u64>, clock: &Clock) -> Demand {
         let too_old = match (self.max_token_age, made) {
-            (Some(age), Some(made)) => now.saturating_sub(made) >= age.as_secs(),
+            (Some(age), Some(made)) => clock.unix().saturating_sub(made) >= age.as_secs(),
             (None, _) | (_, None) => false,
         };
         match hit {
@@ -43,9 +44,7 @@ impl Policy {
     }
 
     pub(crate) fn refreshing(self, presented: &Presented) -> Refreshing {
-        let token =
-            presented.opened.as_ref().and_then(|sealed| sealed.payload.refresh_token.as_ref());
-        if token.is_some() && !self.unrefreshable {
+        if presented.pair.is_some() && !self.unrefreshable {
             Refreshing::Possible
         } else {
             Refreshing::Impossible

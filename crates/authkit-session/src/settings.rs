@@ -5,6 +5,7 @@ use url::{Host, Url};
 
 use crate::{
     breaker::RefreshLimits,
+    cache::SessionCache,
     client::Client,
     clock::Clock,
     config::{Config, CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
@@ -89,6 +90,7 @@ pub(crate) struct Checked {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) ring: KeyRing,
+    pub(crate) cache: SessionCache,
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     pub(crate) refresh_limits: RefreshLimits,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
@@ -215,6 +217,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         settings,
         client,
         ring,
+        cache: SessionCache::new(config.session_cache),
         revocations: config.revocations,
         hooks: Hooks::new(config.refresh_hook),
         coordinator,

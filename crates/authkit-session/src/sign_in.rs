@@ -193,6 +193,7 @@ impl Core {
         let sessions = found
             .candidates()
             .filter_map(|value| self.examine(&value.whole(), found.seen, &mut attempts).opened)
+            .map(|sealed| *sealed)
             .collect();
         (sessions, found.seen)
     }

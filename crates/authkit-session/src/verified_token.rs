@@ -8,6 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     error::{Error, ErrorKind},
     jwt,
+    keys::KeyId,
     token::AccessToken,
     user::{Impersonator, null_is_default},
 };
@@ -20,6 +21,8 @@ pub struct VerifiedToken {
     pub(crate) claims: Claims,
     pub(crate) impersonator: Option<Impersonator>,
     pub(crate) access_token: AccessToken,
+    /// What its signature was verified with.
+    pub(crate) key: KeyId,
 }
 
 impl VerifiedToken {

@@ -3,7 +3,7 @@
 use crate::{
     decide::Verdict,
     jwt::{Jwt, Unverified},
-    keys::{KeySet, Signature},
+    keys::{KeyId, KeySet, Signature},
     payload::Payload,
     session::VerifiedSession,
     token::AccessToken,
@@ -30,8 +30,8 @@ pub(crate) fn verify(
     now: u64,
 ) -> (Verdict, Option<VerifiedSession>) {
     let Some(keys) = keys else { return (Verdict::NoKeys, None) };
-    let claims = match signed(&payload.access_token, keys) {
-        Ok(claims) => claims,
+    let (claims, key) = match signed(&payload.access_token, keys) {
+        Ok(signed) => signed,
         Err(verdict) => return (verdict, None),
     };
     let actor = claims.act.as_ref().map(|actor| actor.sub.as_str());
@@ -55,7 +55,8 @@ pub(crate) fn verify(
         email: actor.sub.clone(),
         reason: payload.impersonator.take().and_then(|impersonator| impersonator.reason),
     });
-    let token = VerifiedToken { claims, impersonator, access_token: payload.access_token.clone() };
+    let access_token = payload.access_token.clone();
+    let token = VerifiedToken { claims, impersonator, access_token, key };
     let session = payload.user.take().map(|user| VerifiedSession {
         token,
         user,
@@ -76,8 +77,8 @@ pub(crate) fn verify_bearer(
         return (Verdict::BadSignature, None);
     }
     let Some(keys) = keys else { return (Verdict::NoKeys, None) };
-    let claims = match signed(&token, keys) {
-        Ok(claims) => claims,
+    let (claims, key) = match signed(&token, keys) {
+        Ok(signed) => signed,
         Err(verdict) => return (verdict, None),
     };
     if rules.issuers.is_none() || !is_ours(&claims, rules) {
@@ -86,14 +87,14 @@ pub(crate) fn verify_bearer(
     let verdict = when(&claims, rules.leeway, now);
     let impersonator =
         claims.act.as_ref().map(|actor| Impersonator { email: actor.sub.clone(), reason: None });
-    (verdict, Some(VerifiedToken { claims, impersonator, access_token: token }))
+    (verdict, Some(VerifiedToken { claims, impersonator, access_token: token, key }))
 }
 
-/// The claims of a token whose signature is good.
-fn signed(token: &AccessToken, keys: &KeySet) -> Result<Claims, Verdict> {
+/// The claims of a token whose signature is good, and the key that verified it.
+fn signed(token: &AccessToken, keys: &KeySet) -> Result<(Claims, KeyId), Verdict> {
     let jwt = Jwt::parse(token.expose()).ok_or(Verdict::BadSignature)?;
     match keys.verify(&jwt) {
-        Signature::Good => jwt.claims().ok_or(Verdict::BadSignature),
+        Signature::Good => jwt.claims().zip(keys.id(&jwt.kid)).ok_or(Verdict::BadSignature),
         Signature::Bad => Err(Verdict::BadSignature),
         Signature::UnknownKey => {
             let made = Unverified::of(token.expose()).iat.unwrap_or(0);
@@ -118,7 +119,7 @@ fn is_ours(claims: &Claims, rules: &Rules) -> bool {
 }
 
 /// Where `now` is in a token's time.
-fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
+pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
     if claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(leeway)) {
         Verdict::NotYetValid
     } else if now >= claims.exp.saturating_add(leeway) {

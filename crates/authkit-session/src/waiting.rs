@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 use crate::{
     admission::{Admission, Refusal},
     authenticator::Decision,
-    core::{Core, Presented, Sealed},
+    core::{Core, Presented},
     decide::{Action, Fallback, Verdict},
     flight::{self, Refreshed},
     hooks::Ruled,
@@ -58,7 +58,7 @@ pub(crate) async fn wait(
     let deadline = Instant::now() + PATIENCE;
     let mut fetched = false;
     loop {
-        let presented = core.present(&cookies);
+        let presented = core.present_opened(&cookies);
         match core.act(&presented, policy) {
             Action::Admit => match core.admit(presented) {
                 Decision::Admit(admission) => return Ok(admission),
@@ -107,7 +107,7 @@ async fn renew(
     };
     let refreshed = refreshed.unwrap_or_else(|_| Refreshed::without(Outcome::TimedOut));
     // Whatever came of it, or comes of it before the head leaves, belongs to the browser.
-    let lineage = presented.opened.as_ref().and_then(Sealed::token);
+    let lineage = presented.pair.map(|pair| pair.token);
     let presented = Presented { lineage, ..presented };
     core.log_refresh(refreshed.outcome, &presented);
     match settle(refreshed.outcome, or) {

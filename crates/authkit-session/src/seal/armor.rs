@@ -1,6 +1,6 @@
 //! The text around sealed bytes: base64 in the spellings that the SDKs write, and what cookies do to them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 use base64::Engine as _;
 use memchr::{memchr, memchr_iter, memchr3};
@@ -36,6 +36,24 @@ pub(super) fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
         plain.retain(|byte| !byte.is_ascii_whitespace());
     }
     Cow::Owned(plain)
+}
+
+/// Whether `value` is one of the few spellings of `plain` that frameworks write: each of `+`, `/` and `=` escaped
+/// either wherever it occurs, in capitals, or nowhere.
+pub(super) fn is_canonical(value: &[u8], plain: &[u8]) -> bool {
+    const ESCAPES: [(u8, &[u8]); 3] = [(b'+', b"%2B"), (b'/', b"%2F"), (b'=', b"%3D")];
+
+    let mut escaped = [0; ESCAPES.len()];
+    for at in memchr_iter(b'%', value) {
+        match ESCAPES.iter().position(|(_, escape)| value[at..].starts_with(escape)) {
+            Some(which) => escaped[which] += 1,
+            None => return false,
+        }
+    }
+    let nothing_else = value.len() == plain.len() + 2 * escaped.iter().sum::<usize>();
+    let consistent = iter::zip(ESCAPES, escaped)
+        .all(|((byte, _), escaped)| escaped == 0 || memchr(byte, value).is_none());
+    nothing_else && consistent
 }
 
 /// The byte that `%XX` stands for.
@@ -79,6 +97,26 @@ mod tests {
 
         for (name, value, expected) in cases {
             assert_eq!(unescaped(value.as_bytes()), expected.as_bytes(), "{name}");
+        }
+    }
+
+    #[test]
+    fn few_spellings_are_canonical() {
+        let cases = [
+            ("nothing escaped", "ab+/+/==", true),
+            ("for Rack", "ab%2B/%2B/==", true),
+            ("all of them", "ab%2B%2F%2B%2F%3D%3D", true),
+            ("some of one kind", "ab%2B/+/==", false),
+            ("small letters", "ab%2b/%2b/==", false),
+            ("a letter", "%61b+/+/==", false),
+            ("white space", "ab+/ +/==", false),
+            ("escaped white space", "ab+/+/==%0A", false),
+            ("cut off", "ab+/+/==%2", false),
+        ];
+
+        for (name, value, canonical) in cases {
+            let plain = unescaped(value.as_bytes());
+            assert_eq!(is_canonical(value.as_bytes(), &plain), canonical, "{name}");
         }
     }
 }

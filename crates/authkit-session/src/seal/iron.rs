@@ -160,6 +160,11 @@ impl<'a> Parts<'a> {
         hmac::verify(&password.mac_key(self.mac_salt), self.signed.as_bytes(), &self.mac).is_ok()
     }
 
+    /// Whether it says itself when it ends.
+    pub(super) fn expires(&self) -> bool {
+        self.expiry.is_some()
+    }
+
     /// Decrypts what `password` [sealed](Self::is_sealed_by).
     pub(super) fn open(
         mut self,

@@ -26,7 +26,8 @@ use crate::{config_error::ConfigProblem, payload::KeyStyle};
 
 pub use self::purpose::Purpose;
 pub(crate) use self::{
-    ring::{Attempts, KeyRing, Opened, Seal},
+    keys::PasswordId,
+    ring::{Attempts, KeyRing, Opened, Reuse, Seal},
     target::{Form, Target},
 };
 

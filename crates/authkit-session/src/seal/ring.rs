@@ -37,6 +37,27 @@ pub(crate) struct Seal {
 pub(crate) struct Opened {
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
     pub(crate) seal: Seal,
+    pub(crate) reuse: Reuse,
+}
+
+/// Whether a value may be known by its spelling when it comes again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reuse {
+    Allowed,
+    /// It is spelt oddly, so that it might come in any number of spellings; or it expires by itself.
+    Never,
+}
+
+impl Opened {
+    fn new(plaintext: Zeroizing<Vec<u8>>, wire: Wire, keys: &Keys) -> Self {
+        Self { plaintext, seal: Seal { wire, password: keys.id }, reuse: Reuse::Allowed }
+    }
+}
+
+impl Seal {
+    pub(crate) fn password(self) -> PasswordId {
+        self.password
+    }
 }
 
 /// How many times a request may still try a password on a value.
@@ -122,14 +143,20 @@ impl KeyRing {
         now: u64,
         attempts: &mut Attempts,
     ) -> Result<Opened, SealError> {
-        let value = armor::unescaped(value);
-        if value.starts_with(iron::PREFIX) {
-            self.open_iron(&value, now, attempts)
-        } else if value.starts_with(python::PREFIX) {
-            self.open_python(&value, attempts)
+        let plain = armor::unescaped(value);
+        let is_iron = plain.starts_with(iron::PREFIX);
+        let mut opened = if is_iron {
+            self.open_iron(&plain, now, attempts)
+        } else if plain.starts_with(python::PREFIX) {
+            self.open_python(&plain, attempts)
         } else {
-            self.open_boxed(&value, attempts)
+            self.open_boxed(&plain, attempts)
+        }?;
+        let is_padded = is_iron || plain.len().is_multiple_of(4);
+        if !is_padded || !armor::is_canonical(value, &plain) {
+            opened.reuse = Reuse::Never;
         }
+        Ok(opened)
     }
 
     /// Decides what a new value, or the successor of one that was sealed `like` this, is sealed as.
@@ -166,6 +193,10 @@ impl KeyRing {
         iter::once(&self.current).chain(&self.others)
     }
 
+    pub(crate) fn has(&self, password: PasswordId) -> bool {
+        self.find(password).is_some()
+    }
+
     fn find(&self, id: PasswordId) -> Option<&Keys> {
         self.passwords().find(|keys| keys.id == id)
     }
@@ -189,10 +220,7 @@ impl KeyRing {
                     go::open(key, b"", &mut sealed)
                 };
                 if opened.is_ok() {
-                    return Ok(Opened {
-                        plaintext: sealed,
-                        seal: Seal { wire, password: keys.id },
-                    });
+                    return Ok(Opened::new(sealed, wire, keys));
                 }
             }
         }
@@ -201,10 +229,7 @@ impl KeyRing {
             let Some(key) = &keys.php else { continue };
             attempts.take()?;
             if php::open(key, &mut sealed).is_ok() {
-                return Ok(Opened {
-                    plaintext: sealed,
-                    seal: Seal { wire: Wire::Php, password: keys.id },
-                });
+                return Ok(Opened::new(sealed, Wire::Php, keys));
             }
         }
         Err(SealError::Tampered)
@@ -217,12 +242,7 @@ impl KeyRing {
             let Some(key) = &keys.python else { continue };
             attempts.take()?;
             match python::open(key, &mut token) {
-                Ok(()) => {
-                    return Ok(Opened {
-                        plaintext: token,
-                        seal: Seal { wire: Wire::Python, password: keys.id },
-                    });
-                }
+                Ok(()) => return Ok(Opened::new(token, Wire::Python, keys)),
                 Err(refused) => error = refused,
             }
         }
@@ -242,10 +262,9 @@ impl KeyRing {
             attempts.take()?;
             if parts.is_sealed_by(password) {
                 let wire = Wire::Iron(parts.suffix, parts.number);
-                return Ok(Opened {
-                    plaintext: parts.open(password, now)?,
-                    seal: Seal { wire, password: keys.id },
-                });
+                let reuse = if parts.expires() { Reuse::Never } else { Reuse::Allowed };
+                let plaintext = parts.open(password, now)?;
+                return Ok(Opened { reuse, ..Opened::new(plaintext, wire, keys) });
             }
             error = SealError::Tampered;
         }

@@ -1,0 +1,178 @@
+//! Sessions that were verified, known by the cookie that they came in, so that the next request need not verify again.
+//!
+//! Only a session that was verified gets in, and only [`Core::remembered`] gets it out: it asks again for all that may
+//! have changed. What the tables of refreshes and revocations know is looked up for every session alike.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use quick_cache::{Equivalent, Weighter, sync::Cache};
+use zeroize::Zeroizing;
+
+use crate::{
+    core::{Core, Presented},
+    decide::Verdict,
+    jar::{Candidate, Seen},
+    lineage::PairId,
+    seal::{Opened, PasswordId, Reuse},
+    session::VerifiedSession,
+    verify::when,
+};
+
+/// The sessions verified last, as many as fit; none where it is switched off.
+pub(crate) struct SessionCache(Option<Cache<Value, Remembered, Weight>>);
+
+/// A session as it was verified, without its refresh token.
+#[derive(Clone)]
+struct Remembered {
+    session: Arc<VerifiedSession>,
+    /// What its lineage is known by.
+    pair: Option<PairId>,
+    /// What opened its cookie.
+    password: PasswordId,
+    /// When its token ends by the monotonic clock, whatever becomes of the other one.
+    until: Duration,
+}
+
+impl Core {
+    /// What is known of a value that was verified before, if that still counts: its token has not ended by either
+    /// clock, and what it was verified with is still in use.
+    pub(crate) fn remembered(&self, value: Candidate<'_>, seen: Seen) -> Option<Presented> {
+        let Remembered { session, pair, password, until } = self.cache.get(value)?;
+        let (unix, now) = (self.settings.clock().unix(), self.settings.clock().monotonic());
+        let verdict = when(&session.claims, self.settings.rules.leeway, unix);
+        let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
+            && now < until
+            && self.ring.load().has(password)
+            && self.jwks.current_at(now).is_some_and(|keys| keys.has_id(session.key));
+        counts.then(|| Presented {
+            session: Some(session),
+            pair,
+            ..Presented::nothing(verdict, seen)
+        })
+    }
+
+    /// Remembers a session that may be admitted by the value that it came in.
+    pub(crate) fn remember(&self, value: &[u8], presented: &Presented) {
+        let Presented {
+            verdict: Verdict::Good | Verdict::Expiring,
+            session: Some(session),
+            opened: Some(sealed),
+            pair,
+            ..
+        } = presented
+        else {
+            return;
+        };
+        let Opened { seal, reuse: Reuse::Allowed, .. } = &sealed.opened else { return };
+        let clock = self.settings.clock();
+        let end = session.claims.exp.saturating_add(self.settings.rules.leeway);
+        let left = Duration::from_secs(end.saturating_sub(clock.unix()));
+        self.cache.insert(
+            value,
+            Remembered {
+                session: Arc::clone(session),
+                pair: *pair,
+                password: seal.password(),
+                until: clock.monotonic().saturating_add(left),
+            },
+        );
+    }
+}
+
+impl SessionCache {
+    /// Holds about so many bytes at most; none at all if there are 0.
+    pub(crate) fn new(bytes: usize) -> Self {
+        // How many sessions there may be is all that the second number decides.
+        let sized = |bytes| Cache::with_weighter(bytes / USUAL_WEIGHT, bytes as u64, Weight);
+        Self((bytes > 0).then(|| sized(bytes)))
+    }
+
+    fn get(&self, value: Candidate<'_>) -> Option<Remembered> {
+        self.0.as_ref()?.get(&value)
+    }
+
+    fn insert(&self, value: &[u8], remembered: Remembered) {
+        if let Some(cache) = &self.0 {
+            cache.insert(Value(Zeroizing::new(value.into())), remembered);
+        }
+    }
+
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, Cache::weight)
+    }
+}
+
+impl fmt::Debug for SessionCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionCache").field(&self.0.as_ref().map(Cache::len)).finish()
+    }
+}
+
+/// The value of a cookie. Compared whole; hashed by its end, which in every format is as random as a hash.
+#[derive(Eq, PartialEq)]
+struct Value(Zeroizing<Box<[u8]>>);
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(&[&self.0], state);
+    }
+}
+
+impl Hash for Candidate<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(self.pieces(), state);
+    }
+}
+
+impl Equivalent<Value> for Candidate<'_> {
+    fn equivalent(&self, value: &Value) -> bool {
+        let whole: &[u8] = &value.0;
+        let rest = self.pieces().iter().try_fold(whole, |rest, piece| rest.strip_prefix(*piece));
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+}
+
+/// Hashes the last bytes of what the pieces make together.
+fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
+    let mut end = [0; 64];
+    let mut left = end.len();
+    for piece in pieces.iter().rev() {
+        let taken = piece.len().min(left);
+        end[left - taken..left].copy_from_slice(&piece[piece.len() - taken..]);
+        left -= taken;
+    }
+    state.write(&end);
+}
+
+/// About how much memory an entry takes, as measured by `cargo xtask bench`.
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Value, Remembered> for Weight {
+    fn weight(&self, value: &Value, remembered: &Remembered) -> u64 {
+        let session = &remembered.session;
+        let claims = &session.claims;
+        let lists =
+            [&claims.roles, &claims.permissions, &claims.entitlements, &claims.feature_flags];
+        let short =
+            lists.iter().map(|list| list.len()).sum::<usize>() + 2 * session.user.metadata.len();
+        // The value; and all that the session says, token included, was sealed in it.
+        (ENTRY + 2 * value.0.len() + SHORT_STRING * short) as u64
+    }
+}
+
+/// What an entry takes beside the strings in it: its place in the table, the session, and what allocating them costs.
+const ENTRY: usize = 1_024;
+/// What a string of a list takes at least.
+const SHORT_STRING: usize = 56;
+/// What an entry usually weighs.
+const USUAL_WEIGHT: usize = 6 * 1_024;
+
+#[cfg(test)]
+mod tests;
