@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use support::{Answer, Browser, Program};
 use tokio::time::sleep;
 
+use crate::AXUM_APP;
+
 /// Goes to the dashboard by way of the emulator's pages.
 async fn signed_in(app: &Program, email: &str) -> Browser {
     let browser = Browser::new();
@@ -33,7 +35,7 @@ fn sets_one_session(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn it_serves_everybody_what_is_for_everybody() {
-    let app = Program::start(&[]);
+    let app = Program::start(AXUM_APP, &[]);
     let browser = Browser::new();
     let health = browser.fetch(Method::GET, &app.url("/healthz"), "").await;
     assert_eq!((health.status, health.text().as_str()), (StatusCode::OK, "ok"));
@@ -47,7 +49,7 @@ async fn it_serves_everybody_what_is_for_everybody() {
 
 #[tokio::test]
 async fn a_user_signs_in_on_the_emulators_page_and_out_again() {
-    let app = Program::start(&[]);
+    let app = Program::start(AXUM_APP, &[]);
     let browser = signed_in(&app, "alice@acme.test").await;
 
     let admin = browser.navigate(&app.url("/admin")).await;
@@ -75,7 +77,7 @@ async fn a_user_signs_in_on_the_emulators_page_and_out_again() {
 
 #[tokio::test]
 async fn a_role_keeps_others_out() {
-    let app = Program::start(&[]);
+    let app = Program::start(AXUM_APP, &[]);
     let browser = signed_in(&app, "bob@acme.test").await;
     let admin = browser.navigate(&app.url("/admin")).await;
     assert_eq!(admin.status, StatusCode::FORBIDDEN);
@@ -85,7 +87,7 @@ async fn a_role_keeps_others_out() {
 /// The clock is the machine's here, so this test does wait.
 #[tokio::test]
 async fn rf_01_rf_02_a_session_outlives_its_token() {
-    let app = Program::start(&[("EMULATOR_TOKEN_TTL", "5")]);
+    let app = Program::start(AXUM_APP, &[("EMULATOR_TOKEN_TTL", "5")]);
     let (reader, writer) =
         (signed_in(&app, "alice@acme.test").await, signed_in(&app, "bob@acme.test").await);
     let before = (reader.cookie("wos_session"), writer.cookie("wos_session"));

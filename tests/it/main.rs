@@ -35,3 +35,6 @@ mod stacks;
 mod start_session;
 mod tampering;
 mod webhooks;
+
+/// The program `axum-app`, built for these tests.
+const AXUM_APP: &str = env!("CARGO_BIN_EXE_axum-app-under-test");

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use support::{Answer, Browser, PASSWORD, Program, peers::OfficialEmulator};
 use tokio::time::{sleep, timeout};
 
+use crate::AXUM_APP;
+
 fn started(emulator: &OfficialEmulator) -> Program {
     let issuer = emulator.base_url().replace("127.0.0.1", "localhost");
-    Program::start_where(|port| {
+    Program::start_where(AXUM_APP, |port| {
         vec![
             ("WORKOS_CLIENT_ID", "client_of_the_example".to_owned()),
             ("WORKOS_API_KEY", OfficialEmulator::API_KEY.to_owned()),

@@ -13,7 +13,10 @@ use http::{Method, StatusCode};
 use support::{Browser, Events, Harness, PASSWORD, Program, RedisServer};
 use tokio::time::{sleep, timeout};
 
-use crate::replicas::{ask, replica};
+use crate::{
+    AXUM_APP,
+    replicas::{ask, replica},
+};
 
 /// Waits until the connection is in that state.
 async fn until(replicas: &RedisReplicas, state: &str) {
@@ -39,7 +42,7 @@ async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
 #[tokio::test]
 async fn the_example_takes_the_url_of_redis() {
     let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
-    let program = Program::start_where(|port| {
+    let program = Program::start_where(AXUM_APP, |port| {
         let mut variables = emulator.env();
         variables.extend([
             ("WORKOS_REDIRECT_URI", format!("http://localhost:{port}/callback")),

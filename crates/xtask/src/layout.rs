@@ -33,7 +33,7 @@ pub(crate) fn check(sh: &Shell, project: &Project) -> Result<()> {
 fn sources(sh: &Shell, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut sources = Vec::new();
     for entry in sh.read_dir(folder)? {
-        if entry.file_stem().is_some_and(|name| name == "tests" || name == "target") {
+        if entry.file_stem().is_some_and(|name| name == "tests" || name == "testing") {
             continue;
         }
         if entry.is_dir() {
