@@ -8,7 +8,7 @@ use crate::{
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos},
 };
 
-fn refused_with(status: u16, body: serde_json::Value) -> Reply {
+fn refused_with(status: u16, body: &serde_json::Value) -> Reply {
     Reply::Instead(status, Vec::new(), body.to_string())
 }
 
@@ -64,7 +64,7 @@ async fn rf_04_a_new_pair_that_cannot_be_verified_is_set_but_not_believed() {
     let (service, mut browser) = expired().await;
     let old = browser.clone();
     service.workos.sign_with(1);
-    service.workos.usually(Endpoint::Jwks, refused_with(500, json!({})));
+    service.workos.usually(Endpoint::Jwks, refused_with(500, &json!({})));
     assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Unverified, Unavailable));
     assert_ne!(browser, old, "the old token is spent");
 
@@ -111,7 +111,7 @@ async fn rf_05_a_refusal_ends_a_session_only_when_it_is_repeated_and_for_a_docum
         (403, json!({ "code": "invalid_grant", "message": "gone" })),
     ] {
         let (service, mut browser) = expired().await;
-        service.workos.usually(Endpoint::Authenticate, refused_with(status, body));
+        service.workos.usually(Endpoint::Authenticate, refused_with(status, &body));
         let just_now = (Reason::RefusedJustNow, ChallengeDocuments);
         assert_eq!(service.get(&mut browser).await.refusal(), just_now);
         time::sleep(ms(9_900)).await;
@@ -148,7 +148,7 @@ async fn rf_06_our_own_mistakes_sign_nobody_out() {
     ] {
         let (service, mut browser) = expired().await;
         let old = browser.clone();
-        service.workos.will(Endpoint::Authenticate, refused_with(status, body.clone()));
+        service.workos.will(Endpoint::Authenticate, refused_with(status, &body));
         let refusal = service.get(&mut browser).await.refusal();
         assert_eq!(refusal, (Reason::Misconfigured, Unavailable), "{status} {body}");
         assert_eq!(browser, old);
@@ -164,7 +164,7 @@ async fn any_other_4xx_is_a_challenge_that_keeps_the_cookie() {
         (400, json!({ "error": "a_word_of_the_future" })),
         (409, json!({})),
     ] {
-        service.workos.will(Endpoint::Authenticate, refused_with(status, body));
+        service.workos.will(Endpoint::Authenticate, refused_with(status, &body));
         assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Rejected, Challenge));
     }
     service.get(&mut browser).await.session();
@@ -187,7 +187,7 @@ async fn rf_07_what_the_user_has_to_do_is_a_challenge_at_the_organization_rememb
         let mut browser = service.sign_in_with("user_a", json!({ "org_id": "org_a" })).await;
         time::sleep(s(310)).await;
         let field = if status == 400 { "error" } else { "code" };
-        service.workos.will(Endpoint::Authenticate, refused_with(status, json!({ field: word })));
+        service.workos.will(Endpoint::Authenticate, refused_with(status, &json!({ field: word })));
         for _ in 0..3 {
             let Answer::Refused(refusal) = service.get(&mut browser).await else {
                 panic!("{word} admits");
@@ -212,7 +212,7 @@ async fn an_organization_that_is_gone_is_a_challenge_without_it() {
         let service = Service::new();
         let mut browser = service.sign_in_with("user_a", json!({ "org_id": "org_a" })).await;
         time::sleep(s(310)).await;
-        service.workos.will(Endpoint::Authenticate, refused_with(400, json!({ "error": word })));
+        service.workos.will(Endpoint::Authenticate, refused_with(400, &json!({ "error": word })));
         let Answer::Refused(refusal) = service.get(&mut browser).await else {
             panic!("{word} admits");
         };
@@ -237,7 +237,7 @@ async fn another_users_or_organizations_session_is_never_set() {
             "refresh_token": "refresh_x",
             "user": { "id": value, "email": "b@example.com" },
         });
-        service.workos.will(Endpoint::Authenticate, refused_with(200, answer));
+        service.workos.will(Endpoint::Authenticate, refused_with(200, &answer));
         assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Foreign, Unavailable));
         assert_eq!(browser, old, "{claim}");
     }
@@ -246,17 +246,17 @@ async fn another_users_or_organizations_session_is_never_set() {
 #[tokio::test(start_paused = true)]
 async fn rf_08_a_refresh_that_is_not_needed_yet_harms_nobody() {
     let failures = [
-        ("429", refused_with(429, json!({ "code": "rate_limit_exceeded" }))),
-        ("500", refused_with(500, json!({}))),
-        ("401", refused_with(401, json!({ "message": "Unauthorized" }))),
-        ("invalid_grant", refused_with(400, json!({ "error": "invalid_grant" }))),
-        ("sso_required", refused_with(400, json!({ "error": "sso_required" }))),
-        ("organization", refused_with(400, json!({ "error": "organization_not_found" }))),
-        ("unknown", refused_with(418, json!({}))),
+        ("429", refused_with(429, &json!({ "code": "rate_limit_exceeded" }))),
+        ("500", refused_with(500, &json!({}))),
+        ("401", refused_with(401, &json!({ "message": "Unauthorized" }))),
+        ("invalid_grant", refused_with(400, &json!({ "error": "invalid_grant" }))),
+        ("sso_required", refused_with(400, &json!({ "error": "sso_required" }))),
+        ("organization", refused_with(400, &json!({ "error": "organization_not_found" }))),
+        ("unknown", refused_with(418, &json!({}))),
         ("not sent", Reply::NotSent),
         ("hangs", Reply::Hangs),
         ("slow", Reply::Usual(ms(1_500))),
-        ("garbled", refused_with(200, json!("<html>"))),
+        ("garbled", refused_with(200, &json!("<html>"))),
     ];
     for (name, failure) in failures {
         let service = Service::new();
@@ -324,7 +324,7 @@ async fn a_token_that_is_older_than_the_layer_wants_is_renewed_or_refused() {
     assert!(admission.session().issued_at() > service.clock.wall() - s(2));
 
     // A token that is good but too old admits nobody.
-    service.workos.usually(Endpoint::Authenticate, refused_with(500, json!({})));
+    service.workos.usually(Endpoint::Authenticate, refused_with(500, &json!({})));
     browser.take(&admission.head_cookies());
     time::sleep(s(35)).await;
     let refusal = service.open_under(&browser, &policy).await.unwrap_err();
