@@ -14,10 +14,11 @@ use quick_cache::{Equivalent, Weighter, sync::Cache};
 use zeroize::Zeroizing;
 
 use crate::{
-    core::{Core, Presented},
+    core::Core,
     decide::Verdict,
     jar::{Candidate, Seen},
     lineage::PairId,
+    presented::Presented,
     seal::{Opened, PasswordId, Reuse},
     session::VerifiedSession,
     verify::when,

@@ -19,10 +19,11 @@ use self::{
 };
 use crate::{
     breaker::{Breaker, Held, RefreshLimits},
-    core::{Core, Presented, Sealed},
+    core::Core,
     decide::{PairAge, Verdict},
     jar::Seen,
     lineage::{Ask, Carriage, Limits, Lineages, PairId, RefusedFor, RefusedSince, Successor},
+    presented::{Presented, Sealed},
     seal::Attempts,
     set_cookie::SessionLifetime,
     settle::Outcome,

@@ -35,6 +35,7 @@ mod on_demand;
 mod payload;
 mod pkce;
 mod policy;
+mod presented;
 mod random;
 mod reason;
 mod replica;

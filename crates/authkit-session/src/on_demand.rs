@@ -8,10 +8,10 @@ use tokio::time;
 use crate::{
     admission::{Admission, Head},
     authenticator::Authenticator,
-    core::Sealed,
     error::{Error, ErrorKind},
     flight::{self, Wanted},
     policy::Policy,
+    presented::Sealed,
     session::VerifiedSession,
     waiting::PATIENCE,
 };

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     authenticator::Authenticator,
-    core::{Core, Presented},
+    core::Core,
     cut_offs::{Hit, Made},
     decide::Verdict,
     notice::{Inbox, Notice},
+    presented::Presented,
 };
 
 /// A session or user that ended, or a membership that changed, and when.

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     authenticator::Authenticator,
-    core::{Core, Sealed},
+    core::Core,
     decide::Verdict,
     error::{Error, ErrorKind},
     hooks::{self, Ruling},
@@ -16,6 +16,7 @@ use crate::{
     jwt::Unverified,
     payload::{Answer, Payload},
     pkce::PkceVerifier,
+    presented::Sealed,
     seal::{Attempts, Form},
     session::VerifiedSession,
     set_cookie::{SessionLifetime, TooLarge},

@@ -12,12 +12,13 @@ use tokio::time::{self, Instant};
 use crate::{
     admission::{Admission, Refusal},
     authenticator::Decision,
-    core::{Core, Presented},
+    core::Core,
     decide::{Action, Fallback, Verdict},
     flight::{self, Refreshed},
     hooks::Ruled,
     jwks::FetchFor,
     policy::Policy,
+    presented::Presented,
     reason::Reason,
     settle::{Outcome, Settlement, settle},
 };

@@ -8,11 +8,12 @@ use tokio::{sync::watch, time};
 use zeroize::Zeroizing;
 
 use crate::{
-    core::{Core, Sealed},
+    core::Core,
     error::{Error, ErrorKind},
     flight::Landing,
     lineage::{RefusedFor, RefusedSince},
     payload::Answer,
+    presented::Sealed,
     random,
     replica::{Claimed, News, SharedExchange},
     seal::Seal,

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     breaker::Held,
-    core::{Core, Presented},
+    core::Core,
     decide::Verdict,
     error::{Answered, Error, ErrorKind},
     flight::{Enough, Errand, Flight, Join, Landing, Pair, Table, channel, examine, landed},
     lineage::{Ask, RefusedFor, Successor},
+    presented::Presented,
     settle::Outcome,
 };
 
