@@ -6,8 +6,9 @@ use tokio::time;
 use crate::{
     admission::{Admission, Head, Refusal},
     client::Client,
-    config::{Config, CookiePassword},
+    config::Config,
     config_error::ConfigError,
+    cookie_password::CookiePassword,
     core::Core,
     decide::{Action, Circumstances, Fallback, KeyFetch, Verdict, decide},
     flight::Enough,

@@ -1,9 +1,9 @@
-use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
     breaker::RefreshLimits,
     clock::Clock,
-    config_error::{ConfigError, ConfigProblem},
+    cookie_password::{CookiePassword, Neighbours},
     coordinator::{InProcess, RefreshCoordinator},
     hooks::RefreshHook,
     revocations::Revocations,
@@ -269,49 +269,6 @@ impl Config {
     }
 }
 
-/// The secret that the keys of sealed sessions come from.
-///
-/// `openssl rand -base64 32` makes a good one. Its [`Debug`] output is redacted.
-#[derive(Clone)]
-pub struct CookiePassword(Secret);
-
-impl CookiePassword {
-    /// The least length of a password, in bytes.
-    pub const MIN_LEN: usize = 32;
-
-    /// Checks `password` once, so that nothing downstream has to.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigProblem::ShortPassword`] if it has fewer than [`Self::MIN_LEN`] bytes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use authkit_session::CookiePassword;
-    ///
-    /// assert!(CookiePassword::new("0123456789abcdef0123456789abcdef").is_ok());
-    /// assert!(CookiePassword::new("too short").is_err());
-    /// ```
-    pub fn new(password: impl Into<Secret>) -> Result<Self, ConfigError> {
-        let password = password.into();
-        if password.expose().len() < Self::MIN_LEN {
-            return Err(ConfigProblem::ShortPassword.into());
-        }
-        Ok(Self(password))
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        self.0.expose()
-    }
-}
-
-impl fmt::Debug for CookiePassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CookiePassword(<redacted>)")
-    }
-}
-
 /// Which requests of other sites the browser sends the session cookie with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -320,15 +277,6 @@ pub enum SameSite {
     Lax,
     /// With every request. Needs https.
     None,
-}
-
-/// Which password re-seals a cookie.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Neighbours {
-    /// The one that opened it.
-    Pinned,
-    /// The current one.
-    Unpinned,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

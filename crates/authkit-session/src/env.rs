@@ -3,8 +3,9 @@
 use std::{env, time::Duration};
 
 use crate::{
-    config::{Config, CookiePassword, SameSite},
+    config::{Config, SameSite},
     config_error::{ConfigError, ConfigProblem},
+    cookie_password::CookiePassword,
     settings,
 };
 
@@ -241,7 +242,7 @@ mod tests {
         };
         let config = Config::from_vars(find).unwrap();
         assert_eq!(config.other_passwords.len(), 2);
-        assert_eq!(config.neighbours, crate::config::Neighbours::Pinned);
+        assert_eq!(config.neighbours, crate::cookie_password::Neighbours::Pinned);
         assert_eq!(config.seal_format, SealFormat::Node);
         assert_eq!(config.cookie_name, "wos-session");
         assert_eq!(config.cookie_domain.as_deref(), Some("example.com"));

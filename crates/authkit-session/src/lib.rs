@@ -16,6 +16,7 @@ mod clock;
 mod codec;
 mod config;
 mod config_error;
+mod cookie_password;
 mod coordinator;
 mod core;
 mod cut_offs;
@@ -52,6 +53,7 @@ mod task;
 mod testing;
 mod token;
 mod transport;
+mod urls;
 mod user;
 mod verified_token;
 mod verify;
@@ -64,8 +66,9 @@ pub use crate::{
     bearer::BearerTokens,
     client::Client,
     clock::Clock,
-    config::{Config, CookiePassword, SameSite},
+    config::{Config, SameSite},
     config_error::{ConfigError, ConfigProblem},
+    cookie_password::CookiePassword,
     coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
     decide::{
         Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,

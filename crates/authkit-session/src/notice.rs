@@ -138,7 +138,8 @@ mod tests {
     use super::*;
     use crate::{
         authenticator::Authenticator,
-        config::{Config, CookiePassword},
+        config::Config,
+        cookie_password::CookiePassword,
         cut_offs::{Hit, Made},
         revocations::{Publishing, Revocations},
     };

@@ -1,7 +1,7 @@
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     breaker::RefreshLimits,
@@ -16,6 +16,7 @@ use crate::{
     seal::KeyRing,
     set_cookie::CookieRules,
     transport::{Https, Transport},
+    urls::{api_base, is_path, is_under, is_web},
     verify::Rules,
 };
 
@@ -278,40 +279,12 @@ fn wanted(holds: bool, setting: &'static str, wants: &'static str) -> Option<Con
     (!holds).then(|| ConfigProblem::invalid(setting, wants))
 }
 
-fn is_web(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-}
-
-/// A base that the API key may be sent to.
-fn api_base(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok()?;
-    let loopback = match url.host()? {
-        Host::Domain(domain) => domain == "localhost" || domain.ends_with(".localhost"),
-        Host::Ipv4(ip) => IpAddr::V4(ip).is_loopback(),
-        Host::Ipv6(ip) => IpAddr::V6(ip).is_loopback(),
-    };
-    (url.scheme() == "https" || (url.scheme() == "http" && loopback)).then_some(url)
-}
-
-fn is_path(path: &str) -> bool {
-    path.starts_with('/')
-        && !path.starts_with("//")
-        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\{}".contains(&byte))
-}
-
-/// RFC 6265bis section 5.1.3: the host itself or a domain above it, but no bare top-level domain.
-fn is_under(uri: &Url, domain: &str) -> bool {
-    let domain = domain.trim_start_matches('.').to_ascii_lowercase();
-    let Some(Host::Domain(host)) = uri.host() else { return false };
-    domain.contains('.') && (host == domain || host.ends_with(&format!(".{domain}")))
-}
-
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CookiePassword;
+    use crate::cookie_password::CookiePassword;
 
     fn config() -> Config {
         let password = CookiePassword::new("0123456789abcdef0123456789abcdef").unwrap();

@@ -6,7 +6,7 @@ use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
 use crate::{
-    config::CookiePassword,
+    cookie_password::CookiePassword,
     seal::{
         SealFormat,
         gcm::{GcmKey, KEY_LEN},

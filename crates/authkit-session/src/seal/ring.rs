@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use crate::seal::php;
 use crate::{
     codec,
-    config::{CookiePassword, Neighbours},
     config_error::ConfigProblem,
+    cookie_password::{CookiePassword, Neighbours},
     seal::{
         SealError, SealFormat, armor, go, iron,
         keys::{Keys, PasswordId, Wire},

