@@ -171,7 +171,7 @@ async fn ck_02_no_more_than_four_are_tried() {
     let harness = Harness::start().await;
     let app = app(&harness.authkit);
     let session = harness.emulator.session("alice@acme.test");
-    let others = |count: usize| "wos_session=garbage; ".repeat(count) + &cookie(&session);
+    let others = |count: usize| "wos_session=garbage; ".repeat(count) + cookie(&session).as_str();
 
     assert_used("the fourth", &app, &[&others(3)], &session).await;
     let (status, _, reason) = answered(&app, bringing(&[others(4).as_bytes()])).await;
@@ -218,7 +218,8 @@ async fn ck_03_everything_else_is_no_session() {
     let mebibyte = format!("wos_session={}", BASE64_STANDARD.encode(vec![1; 768 * 1024]));
     let in_parts = (0..10).fold(String::new(), |field, n| {
         field
-            + &format!("wos_session.{n}={}{}; ", if n == 0 { "10." } else { "" }, "A".repeat(3_000))
+            + format!("wos_session.{n}={}{}; ", if n == 0 { "10." } else { "" }, "A".repeat(3_000))
+                .as_str()
     });
     let many = "wos_session=AQABAgMEBQYHCAkKCwktCJEk1eJpKoGLJ6h272o3ZaqRM5MHQQKh; ".repeat(5_000);
     let values: [(&str, &[u8]); 14] = [

@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod browser_flow;
+mod browser_pages;
+mod browser_tabs;
 mod caching;
 mod challenge;
 mod cookie_reading;

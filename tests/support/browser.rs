@@ -96,10 +96,10 @@ impl Browser {
         self.jar.value(name)
     }
 
-    /// The names of all cookies that are kept, but for the one of ten seconds that counts sign-ins.
+    /// The names of all cookies that are kept, but for two of seconds: one counts sign-ins, one marks a sign-out.
     pub fn cookie_names(&self) -> Vec<String> {
         let mut names = self.jar.names();
-        names.retain(|name| !name.ends_with("wos_bounces"));
+        names.retain(|name| !["wos_bounces", "wos_signed_out"].iter().any(|it| name.ends_with(it)));
         names
     }
 

@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
+pub mod chromium;
 pub mod events;
+pub mod example;
 mod form;
 pub mod harness;
 mod jar;
@@ -19,7 +21,9 @@ pub mod wiretap;
 
 pub use crate::{
     browser::{Answer, Browser, DOCUMENT},
+    chromium::Chromium,
     events::Events,
+    example::{example, example_with},
     harness::{Harness, Neighbour, PASSWORD, Running},
     logs::Logs,
     nginx::SharedCache,

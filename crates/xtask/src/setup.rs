@@ -28,6 +28,16 @@ struct Program {
 
 const PROGRAMS: &[Program] = &[
     Program {
+        package: "chromium",
+        probe: &["chromium", "--version"],
+        reason: "what users see is looked at in a real browser",
+    },
+    Program {
+        package: "chromium-driver",
+        probe: &["chromedriver", "--version"],
+        reason: "drives that browser",
+    },
+    Program {
         package: "faketime",
         probe: &["faketime", "--version"],
         reason: "the official emulator's tokens live an hour; its clock is set back to see one expire",

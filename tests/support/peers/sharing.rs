@@ -162,7 +162,7 @@ pub(super) fn key(peer: Peer, name: &str) -> String {
             let (first, words) = name.split_once('_').unwrap_or((name, ""));
             let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
             let words = words.split('_').filter(|word| !word.is_empty()).map(capital);
-            first.to_owned() + &words.collect::<String>()
+            first.to_owned() + words.collect::<String>().as_str()
         }
         _ => name.to_owned(),
     }

@@ -51,6 +51,11 @@ impl Bounces {
         Self { count, place: Place::Back, since, size }
     }
 
+    /// Whether nothing is wrong yet: who has just signed in may follow a link to `/login`, or have it open in a tab.
+    pub(super) fn may_be_chance(self) -> bool {
+        self.count <= CHANCE
+    }
+
     pub(super) fn is_too_many(self) -> bool {
         self.count >= MAX_BOUNCES
     }
@@ -138,6 +143,8 @@ fn name(authkit: &AuthKit) -> &'static str {
 
 /// How long is remembered that a sign-in worked.
 const LIFETIME: Duration = Duration::from_secs(10);
+/// How often a browser may come back to `/login` before its session is no reason any more to send it back.
+const CHANCE: u8 = 1;
 /// How often a browser may be sent to sign in as soon as it has.
 const MAX_BOUNCES: u8 = 3;
 /// A session of this size or less is in one cookie, which browsers keep.

@@ -42,7 +42,8 @@ pub(super) fn answer(endpoints: &Endpoints, caller: Caller<'_>) -> Response<Byte
         let page = with_cookies(page, bounces::delete(authkit, caller.headers));
         return endpoints.conclude(SignInOutcome::Failed(failure), page);
     }
-    if let (None, Some(admission)) = (bounces, already_signed_in(authkit, caller, query)) {
+    let may_go_back = bounces.is_none_or(Bounces::may_be_chance);
+    if let (true, Some(admission)) = (may_go_back, already_signed_in(authkit, caller, query)) {
         let marker = Bounces::back(authkit, caller.headers, 0).write(authkit);
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
         return with_cookies(response, admission.head_cookies().into_iter().chain(marker));
@@ -55,8 +56,7 @@ pub(super) fn answer(endpoints: &Endpoints, caller: Caller<'_>) -> Response<Byte
 
 /// The session of a browser that only wants to get back to where it was.
 ///
-/// One that WorkOS refused to refresh does not count: the page that sent the browser here may not take it. Nor does one
-/// that was sent back a moment ago.
+/// One that WorkOS refused to refresh does not count: the page that sent the browser here may not take it.
 fn already_signed_in(authkit: &AuthKit, caller: Caller<'_>, query: &str) -> Option<Admission> {
     let mut parameters = form_urlencoded::parse(query.as_bytes());
     let wants_back = parameters.next().is_some_and(|(name, _)| name == "return_to");

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use url::form_urlencoded;
@@ -75,7 +77,16 @@ pub(crate) fn end(
     };
     let mut deletions = signed_out.set_cookies;
     deletions.extend(flow::delete_all(authkit, headers));
+    deletions.extend(mark(authkit));
     (to, deletions)
+}
+
+/// Chromium keeps pages in memory for its back button although they say `no-store`, and gives them up as soon as an
+/// `HttpOnly` cookie is set. That one is deleted is not enough (Chromium 156), so there has to be another.
+fn mark(authkit: &AuthKit) -> Option<HeaderValue> {
+    let cookies = authkit.settings().cookies();
+    let name = if cookies.is_secure() { "__Host-wos_signed_out" } else { "wos_signed_out" };
+    cookies.short_lived(name, "1", Duration::from_secs(1))
 }
 
 fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {

@@ -89,6 +89,11 @@ impl Browser {
             .collect()
     }
 
+    /// Whether no cookie is kept but the one that marks a sign-out.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.cookies.keys().all(|name| name == "__Host-wos_signed_out")
+    }
+
     pub(super) fn is_signed_in(&self) -> bool {
         self.cookies.contains_key("wos_session")
     }

@@ -350,7 +350,10 @@ async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
         goodbye,
         "https://api.workos.com/user_management/sessions/logout?session_id=session_1&return_to=https%3A%2F%2Fapp.example.com%2F"
     );
-    assert_eq!(set_cookies(&response), ["wos_session=", "__Host-wos_auth_0badf00d="]);
+    assert_eq!(
+        set_cookies(&response),
+        ["wos_session=", "__Host-wos_auth_0badf00d=", "__Host-wos_signed_out=1"]
+    );
     assert_eq!(header(&response, "cache-control"), "private, no-store");
     assert_eq!(handled(&authkit, &session, async |_| ()).await.status(), 401);
     assert!(workos.calls().is_empty());
