@@ -106,3 +106,74 @@ async fn it_refreshes_a_session_that_is_nearly_over() {
     let echo = browser.fetch(Method::POST, &app.url("/api/echo"), "what was sent").await;
     assert_eq!((echo.status, echo.text().as_str()), (StatusCode::OK, "what was sent"));
 }
+
+/// Makes the emulator's first user a member of its organization, whose id is returned.
+async fn joined(emulator: &OfficialEmulator, user: &Value) -> String {
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("{}{path}", emulator.base_url());
+    let list = client.get(url("/organizations")).bearer_auth(OfficialEmulator::API_KEY);
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    let id = list["data"][0]["id"].as_str().expect("the seed has one").to_owned();
+    let membership = json!({ "user_id": user["id"], "organization_id": id, "role_slug": "admin" });
+    let request = client.post(url("/user_management/organization_memberships"));
+    let joined = request.bearer_auth(OfficialEmulator::API_KEY).json(&membership).send().await;
+    assert_eq!(joined.unwrap().status(), 201);
+    id
+}
+
+#[tokio::test]
+async fn it_switches_to_an_organization_and_renews_the_session_there() {
+    let emulator = OfficialEmulator::start();
+    let app = started(&emulator);
+    let (browser, page) = signed_in(&app).await;
+    let user = me(&browser, &app).await.json()["user"].clone();
+    let organization = joined(&emulator, &user).await;
+
+    assert!(page.text().contains("Switch to"), "{}", page.text());
+    let switched = browser.submit(&app.url("/organization"), &[("id", &organization)]).await;
+    assert_eq!(
+        (switched.status, switched.header("location")),
+        (StatusCode::SEE_OTHER, "/dashboard")
+    );
+    assert_eq!(switched.set_cookies("wos_session").len(), 1);
+    let there = me(&browser, &app).await.json();
+    assert_eq!(
+        (&there["organization_id"], &there["role"]),
+        (&json!(organization), &json!("admin"))
+    );
+
+    sleep(Duration::from_secs(2)).await;
+    let dashboard = browser.navigate(&app.url("/dashboard")).await;
+    assert!(dashboard.text().contains("to switch the organization"), "{}", dashboard.text());
+    let renewed = browser.press(&dashboard, "Renew now").await;
+    assert_eq!((renewed.status, renewed.header("location")), (StatusCode::SEE_OTHER, "/dashboard"));
+    let still = me(&browser, &app).await.json();
+    assert_eq!(still["organization_id"], there["organization_id"]);
+    assert_ne!(
+        still["session_id"], there["session_id"],
+        "this emulator begins a session each time"
+    );
+}
+
+#[tokio::test]
+async fn five_tabs_sign_in_at_once() {
+    let emulator = OfficialEmulator::start();
+    let app = started(&emulator);
+    let browser = Browser::new();
+    let mut tabs = Vec::new();
+    for n in 0..5 {
+        let mut answer = browser.navigate(&app.url(&format!("/dashboard?tab={n}"))).await;
+        while browser.target(&answer).path() != "/callback" {
+            answer = browser.navigate(browser.target(&answer).as_str()).await;
+        }
+        tabs.push(browser.target(&answer));
+    }
+    for n in [3, 1, 4, 0, 2] {
+        let page = browser.open(tabs[n].as_str()).await;
+        let expected = app.url(&format!("/dashboard?tab={n}"));
+        assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, expected.as_str()));
+    }
+    assert_eq!(browser.cookie_names(), ["wos_session"]);
+    let back = browser.navigate(&app.url("/login?return_to=%2Fdashboard")).await;
+    assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/dashboard"));
+}

@@ -99,7 +99,9 @@ pub(crate) fn card(organizations: &Organizations, session: &Session) -> Markup {
                                 input id="organization" name="id" required pattern="org_[A-Za-z0-9]+" placeholder="org_…" autocomplete="off" spellcheck="false";
                             } @else {
                                 select id="organization" name="id" {
-                                    @for one in known { option value=(one.id) selected[Some(one.id.as_str()) == current] { (one.name) } }
+                                    @for one in known.iter().filter(|one| Some(one.id.as_str()) != current) {
+                                        option value=(one.id) { (one.name) }
+                                    }
                                 }
                             }
                             button class="button plain" { "Switch" }

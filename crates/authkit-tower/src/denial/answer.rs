@@ -172,8 +172,15 @@ fn document(
         insert(response.headers_mut(), LOCATION, url);
         return response;
     }
-    let may_reload = denial.kind == DenialKind::Unavailable && *method == Method::GET;
-    let action = if may_reload { Action::Reload } else { Action::None };
+    let action = match denial.kind {
+        DenialKind::Unavailable if *method == Method::GET => Action::Reload,
+        DenialKind::Forbidden | DenialKind::CrossOrigin => {
+            Action::Link { to: "/", label: "Go home" }
+        }
+        DenialKind::Unavailable | DenialKind::Unauthenticated | DenialKind::Misconfigured => {
+            Action::None
+        }
+    };
     Page { status: status(denial.kind), title, text, action }.into_response()
 }
 
