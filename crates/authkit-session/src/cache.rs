@@ -49,7 +49,7 @@ impl Core {
         let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
             && now < until
             && self.ring.load().has(password)
-            && self.jwks.current_at(now).is_some_and(|keys| keys.has_id(session.key));
+            && self.jwks.current_at(now).as_ref().is_some_and(|keys| keys.has_id(session.key));
         counts.then(|| Presented {
             session: Some(session),
             pair,
@@ -141,7 +141,7 @@ impl Equivalent<Value> for Candidate<'_> {
 
 /// Hashes the last bytes of what the pieces make together.
 fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
-    let mut end = [0; 64];
+    let mut end = [0; 32];
     let mut left = end.len();
     for piece in pieces.iter().rev() {
         let taken = piece.len().min(left);

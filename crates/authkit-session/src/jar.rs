@@ -1,6 +1,6 @@
 //! Finds the session in a request's `Cookie` fields, whole or in parts, without copying it.
 
-use std::{borrow::Cow, iter};
+use std::borrow::Cow;
 
 use http::{HeaderMap, header};
 use memchr::memchr;
@@ -40,11 +40,27 @@ impl<'a> Candidate<'a> {
     }
 }
 
-impl Found<'_> {
+impl<'h> Found<'h> {
     /// At most [`MAX_CANDIDATES`].
     pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
-        let joined = Some(&self.parts[..self.joined]).filter(|parts| !parts.is_empty());
-        self.whole[..self.wholes].chunks(1).chain(joined).take(MAX_CANDIDATES).map(Candidate)
+        (0..MAX_CANDIDATES).map_while(|n| match n.checked_sub(self.wholes) {
+            None => Some(Candidate(&self.whole[n..=n])),
+            Some(0) if self.joined > 0 => Some(Candidate(&self.parts[..self.joined])),
+            Some(_) => None,
+        })
+    }
+
+    fn add(&mut self, piece: Piece, value: &'h [u8]) {
+        match piece {
+            Piece::Whole if self.wholes < MAX_CANDIDATES => {
+                self.whole[self.wholes] = value;
+                self.wholes += 1;
+            }
+            // Browsers send the cookie of the longest path first.
+            Piece::Part(n) if !self.seen.part(n) => self.parts[n] = value,
+            Piece::Whole | Piece::Part(_) => {}
+        }
+        self.seen.add(piece);
     }
 
     /// Counts the parts that make one value together, as the first one says; takes the count off it.
@@ -94,52 +110,40 @@ enum Piece {
 /// More than [`MAX_BYTES`] in all is looked at no further: the browser's sessions are never as large.
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Found<'h> {
     let mut found = Found::default();
-    let mut bytes = 0;
-    let fields = headers.get_all(header::COOKIE).iter();
-    for pair in fields.flat_map(|field| pairs(field.as_bytes())) {
-        let Some((piece, value)) = session_piece(pair, name.as_bytes()) else { continue };
-        bytes += value.len();
-        if bytes > MAX_BYTES {
-            found.seen.add(piece);
-            // In place of the values one that is empty: it opens under no password.
-            return Found { wholes: 1, seen: found.seen, ..Found::default() };
-        }
-        match piece {
-            Piece::Whole if found.wholes < MAX_CANDIDATES => {
-                found.whole[found.wholes] = unquoted(value);
-                found.wholes += 1;
+    let mut left = MAX_BYTES;
+    for field in headers.get_all(header::COOKIE) {
+        let mut rest = field.as_bytes();
+        while !rest.is_empty() {
+            let Some((piece, value)) = session_piece(rest, name.as_bytes()) else {
+                rest = after_semicolon(rest);
+                continue;
+            };
+            // The end is not looked for where the value would be too long anyway.
+            let end = memchr(b';', &value[..value.len().min(left + 1)]).unwrap_or(value.len());
+            if end > left {
+                found.seen.add(piece);
+                // In place of the values one that is empty: it opens under no password.
+                return Found { wholes: 1, seen: found.seen, ..Found::default() };
             }
-            // Browsers send the cookie of the longest path first.
-            Piece::Part(n) if !found.seen.part(n) => found.parts[n] = unquoted(value),
-            Piece::Whole | Piece::Part(_) => {}
+            left -= end;
+            found.add(piece, unquoted(value[..end].trim_ascii_end()));
+            rest = value.get(end + 1..).unwrap_or_default();
         }
-        found.seen.add(piece);
     }
     found.join();
     found
 }
 
-/// What stands between the semicolons of a field.
-fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(field);
-    iter::from_fn(move || {
-        let field = rest?;
-        let Some(end) = memchr(b';', field) else { return rest.take() };
-        rest = Some(&field[end + 1..]);
-        Some(&field[..end])
-    })
+fn after_semicolon(field: &[u8]) -> &[u8] {
+    memchr(b';', field).map_or(&[], |at| &field[at + 1..])
 }
 
-/// The value of a pair that carries `name`, with or without a part number.
-fn session_piece<'h>(pair: &'h [u8], name: &[u8]) -> Option<(Piece, &'h [u8])> {
-    let rest = pair.trim_ascii().strip_prefix(name)?;
-    match rest.split_first()? {
-        (b'=', value) => Some((Piece::Whole, value)),
-        (b'.', rest) => {
-            let at = rest.iter().position(|byte| *byte == b'=')?;
-            let n: usize = str::from_utf8(&rest[..at]).ok()?.parse().ok()?;
-            (n < MAX_PARTS && (at == 1 || rest[0] != b'0'))
-                .then_some((Piece::Part(n), &rest[at + 1..]))
+/// Where a cookie that carries `name` starts, with or without a part number: its value, and what follows.
+fn session_piece<'h>(field: &'h [u8], name: &[u8]) -> Option<(Piece, &'h [u8])> {
+    match field.trim_ascii_start().strip_prefix(name)? {
+        [b'=', value @ ..] => Some((Piece::Whole, value)),
+        [b'.', digit @ b'0'..=b'9', b'=', value @ ..] => {
+            Some((Piece::Part(usize::from(digit - b'0')), value))
         }
         _ => None,
     }
@@ -151,7 +155,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
 
 /// How many values are tried at most.
 pub(crate) const MAX_CANDIDATES: usize = 4;
-/// How many parts a session may be in.
+/// How many parts a session may be in: their numbers have one digit.
 pub(crate) const MAX_PARTS: usize = 10;
 /// How many bytes of values are looked at in all: 16 KiB.
 const MAX_BYTES: usize = 16 * 1024;

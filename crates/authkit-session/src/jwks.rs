@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
@@ -77,26 +77,26 @@ impl Jwks {
 
     /// The keys to verify with now. Those older than [`FRESH`] serve on while new ones are fetched in the background;
     /// those older than [`AGING`] serve only in an outage, and those older than [`STALE`] no more.
-    pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
+    pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
         self.current_at(self.inner.clock.monotonic())
     }
 
     /// The same, `now` being the time by the monotonic clock.
-    pub(crate) fn current_at(&self, now: Duration) -> Option<Arc<KeySet>> {
-        let keys = self.inner.keys.load_full()?;
-        let age = keys.age(now);
+    pub(crate) fn current_at(&self, now: Duration) -> Guard<Option<Arc<KeySet>>> {
+        let keys = self.inner.keys.load();
+        let Some(age) = keys.as_ref().map(|keys| keys.age(now)) else { return keys };
         if age >= FRESH && Handle::try_current().is_ok() {
             // Nobody waits for it.
             let _ = self.fetch(FetchFor::Freshness);
         }
         let serve = age < AGING || (age < STALE && self.fetches().failed.is_some());
-        serve.then_some(keys)
+        if serve { keys } else { Guard::from_inner(None) }
     }
 
     /// Whether the key that signed `token` is not there.
     pub(crate) fn lacks_key_of(&self, token: &str) -> bool {
         let Some(jwt) = Jwt::parse(token) else { return false };
-        self.current().is_none_or(|keys| !keys.has(&jwt.kid))
+        self.current().as_ref().is_none_or(|keys| !keys.has(&jwt.kid))
     }
 
     /// Whether a fetch may start or be joined now.
