@@ -11,6 +11,8 @@
 //! }
 //! ```
 
+#![forbid(unsafe_code)]
+
 use tonic_build::manual::{Builder, Method, MethodBuilder, Service};
 
 fn main() {

@@ -1,5 +1,6 @@
 //! The application over a real socket.
 
+#![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! A real server and a real client.
 
+#![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::time::Duration;
