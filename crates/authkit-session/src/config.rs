@@ -56,6 +56,7 @@ pub struct Config {
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) refresh_coordinator: Arc<dyn RefreshCoordinator>,
     pub(crate) refresh_limits: RefreshLimits,
+    pub(crate) stale_keys: Duration,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     pub(crate) refresh_hook: Option<RefreshHook>,
 }
@@ -97,6 +98,7 @@ impl Config {
             transport: None,
             refresh_coordinator: Arc::new(InProcess),
             refresh_limits: RefreshLimits::default(),
+            stale_keys: Duration::from_secs(24 * 60 * 60),
             revocations: None,
             refresh_hook: None,
         }
@@ -242,6 +244,15 @@ impl Config {
     /// Sends calls through `transport` (default: HTTPS by reqwest, without redirects), for a proxy or for tests.
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// Lets signing keys that were fetched serve for so long while WorkOS cannot be reached (default 24 hours).
+    ///
+    /// Tokens are verified with a key that WorkOS may have withdrawn meanwhile. While it can be reached, no key serves
+    /// for longer than 10 minutes.
+    pub fn with_stale_keys(mut self, age: Duration) -> Self {
+        self.stale_keys = age;
         self
     }
 

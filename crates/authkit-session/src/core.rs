@@ -59,10 +59,11 @@ impl Core {
             hooks,
             coordinator,
             refresh_limits,
+            stale_keys,
             log_key,
         } = checked;
         Self {
-            jwks: Jwks::new(client.clone(), settings.clock().clone()),
+            jwks: Jwks::new(client.clone(), settings.clock().clone(), stale_keys),
             settings,
             client,
             ring: ArcSwap::from_pointee(ring),

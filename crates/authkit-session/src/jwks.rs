@@ -22,6 +22,7 @@ pub(crate) struct Jwks {
 struct Inner {
     client: Client,
     clock: Clock,
+    stale: Duration,
     keys: ArcSwapOption<KeySet>,
     fetches: Mutex<Fetches>,
     /// Counts the fetches that are over.
@@ -64,10 +65,12 @@ pub(crate) enum FetchFor {
 }
 
 impl Jwks {
-    pub(crate) fn new(client: Client, clock: Clock) -> Self {
+    /// Keys of `client` that serve for `stale` while WorkOS cannot be reached.
+    pub(crate) fn new(client: Client, clock: Clock, stale: Duration) -> Self {
         let inner = Inner {
             client,
             clock,
+            stale,
             keys: ArcSwapOption::empty(),
             fetches: Mutex::default(),
             over: watch::Sender::new(0),
@@ -76,7 +79,7 @@ impl Jwks {
     }
 
     /// The keys to verify with now. Those older than [`FRESH`] serve on while new ones are fetched in the background;
-    /// those older than [`AGING`] serve only in an outage, and those older than [`STALE`] no more.
+    /// those older than [`AGING`] serve only in an outage, for as long as is configured.
     pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
         self.current_at(self.inner.clock.monotonic())
     }
@@ -89,7 +92,7 @@ impl Jwks {
             // Nobody waits for it.
             let _ = self.fetch(FetchFor::Freshness);
         }
-        let serve = age < AGING || (age < STALE && self.fetches().failed.is_some());
+        let serve = age < AGING || (age < self.inner.stale && self.fetches().failed.is_some());
         if serve { keys } else { Guard::from_inner(None) }
     }
 
@@ -237,8 +240,6 @@ impl Drop for Fetch {
 const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How old keys may get while WorkOS can be reached: requests wait for new ones then, since a key may be gone.
 const AGING: Duration = Duration::from_secs(10 * 60);
-/// How old keys may get while WorkOS cannot be reached.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a key that is not there is looked for, for cookies and for bearer tokens.
 const COOLDOWN: Duration = Duration::from_secs(30);
 /// How long a failed fetch is not repeated while there are no keys, and while there are.

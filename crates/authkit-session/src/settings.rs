@@ -94,6 +94,7 @@ pub(crate) struct Checked {
     pub(crate) cache: SessionCache,
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     pub(crate) refresh_limits: RefreshLimits,
+    pub(crate) stale_keys: Duration,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     pub(crate) hooks: Hooks,
     /// Names sessions in logs.
@@ -223,6 +224,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         hooks: Hooks::new(config.refresh_hook),
         coordinator,
         refresh_limits,
+        stale_keys: config.stale_keys,
         log_key,
     })
 }

@@ -85,9 +85,15 @@ async fn up_01_rate_limits_do_not_open_the_circuit() {
     let mut set = JoinSet::new();
     for mut browser in browsers {
         let service = service.clone();
-        set.spawn(async move { drop(service.get(&mut browser).await.session()) });
+        set.spawn(async move {
+            let (took, answer) = timed(&service, &mut browser).await;
+            answer.session();
+            took
+        });
     }
-    set.join_all().await;
+    for took in set.join_all().await {
+        assert!(took < s(1), "{took:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
