@@ -245,6 +245,23 @@ async fn where_workos_wants_to_see_the_user_there_is_a_redirect_and_the_session_
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_organization_that_wants_a_step_up_does_not_keep_its_user() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
+    workos.clock().advance(Duration::from_secs(280));
+    workos.will(Reply::Error(403, json!({ "code": "mfa_enrollment" })));
+    workos.will(Reply::Session(json!({ "org_id": "org_2" })));
+
+    // The refresh that was due is refused for this organization, which is remembered; the token is still good.
+    let (session, _) = result(&authkit, &cookie, async |session: Session| {
+        session_of(session.switch_organization("org_2").await)
+    })
+    .await;
+    assert_eq!(session.organization_id(), Some("org_2"));
+    assert_eq!(workos.calls().len(), 2);
+}
+
 #[tokio::test]
 async fn a_failed_switch_is_a_typed_error_and_the_session_stays() {
     use ErrorKind::*;
