@@ -41,7 +41,7 @@ impl Notice {
     }
 }
 
-/// Where a [`Revocations`] delivers to.
+/// Where a [`Revocations`](crate::Revocations) delivers to.
 #[derive(Clone)]
 pub struct Inbox {
     group: Box<str>,

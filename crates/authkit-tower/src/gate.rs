@@ -1,21 +1,23 @@
 //! What one layer does with one request, tower apart: decide, attach, deny, write the head of the response.
 
+mod settle;
+
 use std::{fmt, sync::Arc, time::Duration};
 
-use authkit_session::{Admission, BearerTokens, Decision, Policy, Refusal, VerifiedToken};
+use authkit_session::{BearerTokens, Decision, Policy, VerifiedToken};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::{
     authkit::AuthKit,
-    bearer::{self, Bearer, Outcome, Waiting},
+    bearer::{self, Outcome, Waiting},
     cookie,
     denial::{
         Caller, Cause, ClientKind, Denial, Mistake, Scheme, answer, is_native_grpc, is_preflight,
     },
     head::{self, Caching, Varies},
     origin::{self, CrossOrigin},
-    session::{Absence, Cookies, Found, Session, Slot},
+    session::{Absence, Cookies, Found, Slot},
     uri,
 };
 
@@ -186,113 +188,6 @@ impl Gate {
     /// The token that decides about a request alone, where this layer takes any.
     fn token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         self.bearer.as_ref().and_then(|_| bearer::token(headers))
-    }
-
-    /// Carries out what was decided, at once or after waiting.
-    pub(crate) fn settle<B>(
-        self: &Arc<Self>,
-        outcome: Outcome,
-        request: &mut Request<B>,
-    ) -> Settled {
-        match outcome {
-            Outcome::Session(outcome) => self.settle_session(outcome, request),
-            Outcome::Bearer(outcome) => self.settle_bearer(outcome, request),
-        }
-    }
-
-    fn settle_bearer<B>(
-        self: &Arc<Self>,
-        outcome: Result<Arc<VerifiedToken>, Refusal>,
-        request: &mut Request<B>,
-    ) -> Settled {
-        match outcome {
-            Ok(token) => {
-                let slot = Slot::new(Arc::clone(self), Cookies::NoneForBearer, request.headers());
-                let bearer = Bearer::new(token, Arc::clone(&slot));
-                Found::replace(request.extensions_mut(), bearer);
-                Ok(Outgoing(Some(slot)))
-            }
-            Err(refusal) => {
-                let caller = Caller::of(request);
-                let cause = Cause::of(&refusal, caller.client);
-                match self.presence {
-                    Presence::Required => Err(self.deny(&cause, caller)),
-                    Presence::Optional => {
-                        let slot = Slot::new(Arc::clone(self), Cookies::None, request.headers());
-                        let absence = Absence::new(cause, Arc::clone(&slot));
-                        Found::replace(request.extensions_mut(), absence);
-                        Ok(Outgoing(Some(slot)))
-                    }
-                }
-            }
-        }
-    }
-
-    /// Cookies are left to a layer outside, if there is one.
-    fn settle_session<B>(
-        self: &Arc<Self>,
-        outcome: Result<Admission, Refusal>,
-        request: &mut Request<B>,
-    ) -> Settled {
-        let outer = Found::by(request.extensions()).slot().cloned();
-        match outcome {
-            Ok(admission) => {
-                let session = Arc::clone(admission.session());
-                let (slot, outgoing) = self.slot(outer, Cookies::Of(admission), request.headers());
-                Found::replace(request.extensions_mut(), Session::new(session, slot));
-                Ok(outgoing)
-            }
-            Err(refusal) => {
-                let caller = Caller::of(request);
-                let (cause, asker) = (Cause::of(&refusal, caller.client), caller.asker());
-                match self.presence {
-                    Presence::Required => {
-                        let mut response = self.deny(&cause, caller);
-                        if outer.is_none() {
-                            let cookies = refusal.head_cookies(asker);
-                            let name = &self.authkit.site().cookie_name;
-                            let varies = self.varies();
-                            head::write(
-                                response.headers_mut(),
-                                cookies,
-                                name,
-                                Caching::Private,
-                                varies,
-                            );
-                        }
-                        Err(response)
-                    }
-                    Presence::Optional => {
-                        let (slot, outgoing) = self.slot(
-                            outer,
-                            Cookies::Without { refusal, asker },
-                            request.headers(),
-                        );
-                        Found::replace(request.extensions_mut(), Absence::new(cause, slot));
-                        Ok(outgoing)
-                    }
-                }
-            }
-        }
-    }
-
-    /// The slot of the layer outside, told of a newer session; or one of our own, whose cookies we write.
-    fn slot(
-        self: &Arc<Self>,
-        outer: Option<Arc<Slot>>,
-        cookies: Cookies,
-        request: &HeaderMap,
-    ) -> (Arc<Slot>, Outgoing) {
-        match outer {
-            Some(outer) => {
-                outer.renew(cookies);
-                (outer, Outgoing(None))
-            }
-            None => {
-                let slot = Slot::new(Arc::clone(self), cookies, request);
-                (Arc::clone(&slot), Outgoing(Some(slot)))
-            }
-        }
     }
 
     /// Answers a request in its client's own protocol, as edited by the layer's owner.

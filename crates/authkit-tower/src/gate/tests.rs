@@ -9,7 +9,7 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    AuthKitLayer, DenialKind,
+    AuthKitLayer, DenialKind, Session,
     tests::{Reply, Workos, authkit, header, request, set_cookies},
 };
 

@@ -1,8 +1,9 @@
 use std::convert::Infallible;
 
+use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
-use tower::{Layer, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
 
 use super::*;
 use crate::{
