@@ -195,6 +195,16 @@ async fn jk_04_an_outage_of_the_keys_is_not_noticed_for_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jk_04_whoever_finds_the_outage_gets_the_cached_keys_in_time() {
+    let (service, mut browser) = warm().await;
+    service.workos.usually(Endpoint::Jwks, Reply::Hangs);
+    time::sleep(AGING + s(1)).await;
+    let asked = time::Instant::now();
+    service.get(&mut browser).await.session();
+    assert_eq!(asked.elapsed(), DEADLINE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn jk_05_without_keys_a_session_is_neither_believed_nor_lost() {
     for outage in [
         Reply::Instead(503, Vec::new(), String::new()),

@@ -82,6 +82,16 @@ async fn rf_04_a_new_pair_that_cannot_be_verified_is_set_but_not_believed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_pair_waits_for_the_key_that_it_names() {
+    let (service, mut browser) = expired().await;
+    service.workos.sign_with(1);
+    service.workos.usually(Endpoint::Jwks, Reply::Usual(ms(300)));
+    let asked = time::Instant::now();
+    service.get(&mut browser).await.session();
+    assert_eq!(asked.elapsed(), ms(300));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_is_newer_than_our_clock_says_is_looked_for_all_the_same() {
     // Our clock is a minute ahead: the keys seem newer than the token.
     let clock = crate::testing::clock();
