@@ -9,6 +9,7 @@ use std::{
 
 use authkit_session::VerifiedToken;
 
+#[cfg(feature = "axum")]
 pub(crate) use self::service::answer_without_layer;
 pub use self::service::{RequireFuture, RequireService};
 use crate::session::Session;
