@@ -9,6 +9,7 @@ use crate::{
     revocations::Revocations,
     seal::SealFormat,
     secret::Secret,
+    set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     transport::Transport,
 };
 
@@ -279,28 +280,3 @@ impl Config {
         self
     }
 }
-
-/// Which requests of other sites the browser sends the session cookie with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum SameSite {
-    /// With links from other sites, but not with their forms, frames or scripts.
-    Lax,
-    /// With every request. Needs https.
-    None,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum CookieLifetime {
-    MaxAge(Duration),
-    Browser,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum CookiePrefix {
-    Plain,
-    Host,
-}
-
-/// 400 days: RFC 6265bis section 5.5.
-pub(crate) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);

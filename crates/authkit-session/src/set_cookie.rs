@@ -6,7 +6,6 @@ use cookie::{Cookie, Expiration};
 use http::HeaderValue;
 
 use crate::{
-    config::{CookieLifetime, CookiePrefix, SameSite},
     jar::{MAX_PARTS, Seen},
     jwt::Unverified,
 };
@@ -181,6 +180,28 @@ impl CookieRules {
     }
 }
 
+/// Which requests of other sites the browser sends the session cookie with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// With links from other sites, but not with their forms, frames or scripts.
+    Lax,
+    /// With every request. Needs https.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookieLifetime {
+    MaxAge(Duration),
+    Browser,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookiePrefix {
+    Plain,
+    Host,
+}
+
 /// How long the browser keeps a session's cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SessionLifetime {
@@ -196,6 +217,8 @@ impl SessionLifetime {
     }
 }
 
+/// 400 days: RFC 6265bis section 5.5.
+pub(crate) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// A `Max-Age` of zero deletes.
 const GONE: CookieLifetime = CookieLifetime::MaxAge(Duration::ZERO);
 /// Browsers drop a cookie whose name and value are longer (RFC 6265bis section 5.6).
