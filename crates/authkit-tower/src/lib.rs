@@ -101,6 +101,12 @@
 //! shared: one exchange of a refresh token for all of them, and revocations that all of them know within a second of the
 //! webhook (`Webhooks`, feature `webhooks`). `docs/replicas.md` in the repository works out what it takes.
 //!
+//! # Programs with access tokens
+//!
+//! [`AuthKitLayer::with_bearer`] takes `Authorization: Bearer` too. Such a request is judged by its token alone and
+//! reaches the service with a [`Bearer`] in place of a [`Session`]: a token names its user by id, and has nothing to
+//! refresh or to sign out. Handlers that serve browsers and programs take a [`Principal`], which is one or the other.
+//!
 //! # What it does not do
 //!
 //! It reads and buffers no body, and it never changes the service's error type. It trusts no forwarded header: the

@@ -8,7 +8,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     AuthKit, AuthKitLayer, DenialKind, Require,
-    tests::{Reply, Workos, authkit, header, request},
+    tests::{Reply, Workos, authkit, authkit_of, header, request},
 };
 
 async fn whose(session: Session) -> String {
@@ -66,6 +66,45 @@ async fn handlers_get_a_session_or_are_not_called() {
 
     for (name, app, path, cookie, status, expected) in cases {
         let (found, body, _) = send(app, ask(path, cookie)).await;
+        assert_eq!(found, status, "{name}: {body}");
+        assert!(body.contains(expected), "{name}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_principal_is_a_browser_or_a_program_and_a_session_only_a_browser() {
+    let issuer = "https://issuer.example";
+    let (authkit, workos) = authkit_of(|config| config.with_issuers([issuer]));
+    let cookie = workos.cookie(&authkit, json!({ "iss": issuer })).await;
+    let token = format!("Bearer {}", workos.token(&json!({ "iss": issuer, "sub": "user_2" })));
+    let who = async |principal: Principal| principal.user_id().to_owned();
+    let perhaps = async |principal: Option<Principal>| {
+        principal.map_or_else(|| "nobody".to_owned(), |principal| principal.user_id().to_owned())
+    };
+    let app = |layer: AuthKitLayer| {
+        let principals = Router::new().route("/who", get(who)).route("/perhaps", get(perhaps));
+        routes().merge(principals).route_layer(layer.with_bearer().unwrap())
+    };
+    let required = app(AuthKitLayer::new(&authkit));
+    let optional = app(AuthKitLayer::optional(&authkit));
+    let outside = Router::new().route("/who", get(who)).route("/perhaps", get(perhaps));
+
+    let by_cookie = &[("cookie", cookie.as_str())][..];
+    let by_token = &[("authorization", token.as_str()), ("cookie", &cookie)][..];
+    let cases = [
+        ("browser", &required, "/who", by_cookie, 200, "user_1"),
+        ("browser, perhaps", &required, "/perhaps", by_cookie, 200, "user_1"),
+        ("program", &required, "/who", by_token, 200, "user_2"),
+        ("program, perhaps", &optional, "/perhaps", by_token, 200, "user_2"),
+        ("nobody", &optional, "/who", &[], 401, "login_url"),
+        ("nobody, perhaps", &optional, "/perhaps", &[], 200, "nobody"),
+        ("a program has no session", &required, "/whose", by_token, 403, "access token"),
+        ("nor perhaps one", &optional, "/maybe", by_token, 403, "access token"),
+        ("no layer", &outside, "/who", by_cookie, 500, "AuthKitLayer"),
+        ("no layer, perhaps", &outside, "/perhaps", by_token, 500, "AuthKitLayer"),
+    ];
+    for (name, app, path, fields, status, expected) in cases {
+        let (found, body, _) = send(app, request("GET", path, fields)).await;
         assert_eq!(found, status, "{name}: {body}");
         assert!(body.contains(expected), "{name}: {body}");
     }

@@ -1,3 +1,5 @@
+//! A guard as a layer and a service.
+
 use std::{
     cmp::Reverse,
     future::Future,
@@ -5,7 +7,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use authkit_session::VerifiedToken;
 use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -17,7 +18,7 @@ use crate::{
     body::ResponseBody,
     denial::{Caller, Cause, Mistake, Scheme, answer},
     service::give_back,
-    session::{Found, Session, Slot},
+    session::Found,
 };
 
 impl<S> Layer<S> for Require {
@@ -48,40 +49,37 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let caller = Caller::of(&request);
-        let judged = match Found::by(request.extensions()) {
-            Found::Session(session) => self.judge(session, Some(session), session.slot(), caller),
-            Found::Bearer(bearer) => self.judge(bearer, None, bearer.slot(), caller),
-            Found::Nobody(absence) => Err(absence.deny(caller)),
-            Found::Nothing => Err(answer_without_layer(Mistake::GuardOutsideLayer, caller)),
-        };
-        let denied = match judged {
-            Ok(()) => {
-                return RequireFuture {
-                    state: State::Calling { response: self.inner.call(request) },
-                };
+        let state = match self.require.check(&request) {
+            Ok(()) => State::Calling { response: self.inner.call(request) },
+            Err(denied) => {
+                give_back(&mut self.inner);
+                State::Denied { response: Some(denied) }
             }
-            Err(denied) => denied,
         };
-        give_back(&mut self.inner);
-        RequireFuture { state: State::Denied { response: Some(denied) } }
+        RequireFuture { state }
     }
 }
 
-impl<S> RequireService<S> {
-    fn judge(
-        &self,
-        token: &VerifiedToken,
-        session: Option<&Session>,
-        slot: &Slot,
-        caller: Caller<'_>,
-    ) -> Result<(), Box<Response<Bytes>>> {
-        match self.require.judge(token, session, slot.now()) {
+impl Require {
+    /// Lets a request pass, or answers it.
+    fn check<B>(&self, request: &Request<B>) -> Result<(), Box<Response<Bytes>>> {
+        let caller = || Caller::of(request);
+        let (judgement, slot) = match Found::by(request.extensions()) {
+            Found::Session(session) => {
+                (self.judge(session, Some(session), session.slot().now()), session.slot())
+            }
+            Found::Bearer(bearer) => (self.judge(bearer, None, bearer.slot().now()), bearer.slot()),
+            Found::Nobody(absence) => return Err(absence.deny(caller())),
+            Found::Nothing => {
+                return Err(answer_without_layer(Mistake::GuardOutsideLayer, caller()));
+            }
+        };
+        match judgement {
             Judgement::Pass => Ok(()),
             Judgement::SignInAgain(Reverse(max_age)) => {
-                Err(slot.deny(&Cause::SignInAgain { max_age }, caller))
+                Err(slot.deny(&Cause::SignInAgain { max_age }, caller()))
             }
-            Judgement::Forbidden => Err(slot.deny(&Cause::Forbidden, caller)),
+            Judgement::Forbidden => Err(slot.deny(&Cause::Forbidden, caller())),
         }
     }
 }
