@@ -186,17 +186,19 @@ async fn mr_02_a_store_in_trouble_is_done_without() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_published_is_of_use_for_its_own_token_alone() {
-    let replicas = replicas();
-    let victim = replicas.expired().await;
-    let service = &replicas.all[0];
-    let mut attacker = service.sign_in("user_b").await;
-    time::sleep(s(310)).await;
-    service.get(&mut attacker).await.session();
-    let theirs = replicas.store.published().pop().unwrap();
-    replicas.store.trouble(Some(Trouble::Says(theirs)));
-    let mut browser = victim.clone();
-    assert_eq!(replicas.all[1].get(&mut browser).await.session().user_id(), "user_a");
-    assert_eq!(replicas.refreshes(), 2, "its own exchange");
+    // Of another user, and of another session of the same one.
+    for other in ["user_b", "user_a"] {
+        let replicas = replicas();
+        let mut victim = replicas.expired().await;
+        let mut another = replicas.all[0].sign_in(other).await;
+        time::sleep(s(310)).await;
+        replicas.all[0].get(&mut another).await.session();
+        let published = replicas.store.published().pop().unwrap();
+        replicas.store.trouble(Some(Trouble::Says(published)));
+        let session = replicas.all[1].get(&mut victim).await.session();
+        assert_eq!((session.user_id(), session.session_id()), ("user_a", "session_0"));
+        assert_eq!(replicas.refreshes(), 2, "its own exchange");
+    }
 }
 
 #[tokio::test(start_paused = true)]
