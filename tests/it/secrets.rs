@@ -3,10 +3,14 @@
 use std::{sync::Mutex, time::Duration};
 
 use authkit_emulator::{Endpoint, Fault, TestSession, seal};
-use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Principal, Require, Session};
+use authkit_tower::{
+    AuthKit, AuthKitLayer, Endpoints, NewSession, Principal, Require, Ruling, Session,
+};
 use axum::{
     Router,
-    routing::{any, get},
+    extract::Path,
+    response::Redirect,
+    routing::{any, get, post},
 };
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
@@ -24,14 +28,29 @@ fn app(authkit: &AuthKit) -> Router {
     let program = async |principal: Principal| principal.user_id().to_owned();
     let bearer = AuthKitLayer::new(authkit).with_bearer().unwrap();
     let api = Router::new().route("/api", any(program)).route_layer(bearer);
+    let renew = async |session: Session| format!("{:?}", session.refresh().await.map(drop));
+    let switch = async |session: Session, Path(id): Path<String>| {
+        format!("{:?}", session.switch_organization(&id).await)
+    };
+    let leave = async |session: Session| Redirect::to(&session.sign_out().unwrap());
+    let endpoints = Endpoints::new(authkit)
+        .with_state(|request| request.query("note"))
+        .with_sign_in_hook(|new: NewSession| async move {
+            tracing::info!(?new, "the application was asked");
+            Ruling::Keep
+        })
+        .with_outcome(|outcome, _| tracing::info!(?outcome, "the application looked on"));
     Router::new()
         .route("/page", any(whose))
+        .route("/renew", post(renew))
+        .route("/switch/{id}", post(switch))
+        .route("/leave", post(leave))
         .route("/guarded", get(whose).route_layer(Require::role("nobody")))
         .route_layer(AuthKitLayer::new(authkit))
         .route("/unlayered", any(whose))
         .merge(optional)
         .merge(api)
-        .merge(Endpoints::new(authkit))
+        .merge(endpoints)
 }
 
 /// A service with a tapped line to WorkOS, and everything that it answers.
@@ -264,6 +283,31 @@ impl Watched {
         assert_eq!(self.open(&Browser::new(), "/page").await, StatusCode::SERVICE_UNAVAILABLE);
     }
 
+    async fn handlers_exchange_and_end_sessions(&self) {
+        let browser = Browser::new();
+        self.keep_secret("note", NOTE);
+        let login = format!("/login?note={NOTE}&return_to=%2Fpage");
+        assert_eq!(self.open(&browser, &login).await, StatusCode::OK);
+        let post = async |path: &str| {
+            let answer = browser.fetch(Method::POST, &self.running.url(path), "").await;
+            let text = answer.text();
+            self.note(answer);
+            self.running.advance(Duration::from_secs(2));
+            text
+        };
+        assert_eq!(post("/renew").await, "Ok(())");
+        assert!(post("/switch/org_01GLOBEX00000000000000000").await.starts_with("Ok(Session("));
+        let sso = json!({ "error": "sso_required", "error_description": UPSTREAM });
+        let sso =
+            Fault::status(403).header("content-type", "application/json").body(sso.to_string());
+        self.running.emulator.fault(sso);
+        assert!(post("/switch/org_01ACME0000000000000000000").await.starts_with("Ok(SignIn("));
+        self.running.emulator.fault(Fault::error(401, "invalid_client"));
+        assert!(post("/renew").await.contains("Misconfigured"));
+        assert!(!post("/leave").await.contains("rror"));
+        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
+    }
+
     async fn signs_out(&self, browser: &Browser) {
         let replay = Browser::new();
         replay.keep(&self.running.url("/"), "wos_session", &browser.cookie("wos_session").unwrap());
@@ -293,6 +337,7 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
     watched.nobody_can_be_told_without_keys().await;
     watched.nobody_is_signed_in().await;
     let browser = watched.somebody_signs_in_and_stays().await;
+    watched.handlers_exchange_and_end_sessions().await;
     watched.sessions_are_not_what_they_should_be().await;
     watched.programs_bring_tokens().await;
     watched.refreshes_fail().await;
@@ -328,7 +373,7 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
 }
 
 /// What could be found.
-const SOUGHT: [&str; 10] = [
+const SOUGHT: [&str; 11] = [
     "access_token",
     "refresh_token",
     "code",
@@ -336,13 +381,14 @@ const SOUGHT: [&str; 10] = [
     "client_secret",
     "email",
     "reason",
+    "note",
     "cookie",
     "cookie password",
     "upstream's words",
 ];
 
 /// What has to be in the log, so that nothing else in it means something.
-const TOLD: [&str; 10] = [
+const TOLD: [&str; 15] = [
     "session refused",
     "session refreshed",
     "session not refreshed",
@@ -353,9 +399,15 @@ const TOLD: [&str; 10] = [
     "denied: sent by another site",
     "the code could not be exchanged",
     "signed out",
+    "a session began",
+    "session refreshed on demand",
+    "sign-in ended on a page",
+    "the application was asked",
+    "the application looked on",
 ];
 
 const ISSUER: &str = "https://issuer.of.this.test";
 const IMPERSONATOR: (&str, &str) = ("support@acme.test", "ticket 4711 about a private matter");
+const NOTE: &str = "a-note-that-only-the-application-reads";
 /// What WorkOS, or whoever answers in its place, says in prose.
 const UPSTREAM: &str = "words-of-upstream-that-are-for-nobody-here";

@@ -147,6 +147,7 @@ impl Core {
                 self.end(old.token(), old.says().sid.as_deref());
             }
         }
+        tracing::info!(session = self.log_word(session.session_id()), "a session began");
         // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
         let mut set_cookies = cookies.delete_other_scope(seen);
         set_cookies.extend(written);

@@ -81,6 +81,25 @@
 //! # }
 //! ```
 //!
+//! # What a handler can do
+//!
+//! Beside reading it, a handler can refresh its session, take it to another organization, or end it; the layer sets the
+//! cookies on the response.
+//!
+//! ```
+//! use authkit_tower::{Error, Session, Switched};
+//!
+//! async fn switch(session: &Session, organization: &str) -> Result<String, Error> {
+//!     Ok(match session.switch_organization(organization).await? {
+//!         Switched::Session(session) => format!("You are {} here", session.role().unwrap_or("nobody")),
+//!         Switched::SignIn(redirect) => format!("Please sign in at {redirect}"),
+//!     })
+//! }
+//! ```
+//!
+//! What an application wants to say about sessions itself, it says in hooks: [`Endpoints::with_sign_in_hook`] about those
+//! that begin, [`Config::with_refresh_hook`] about those that are refreshed.
+//!
 //! # Who gets which answer
 //!
 //! | who asks ([`ClientKind`]) | nobody signed in | not allowed, other origin | cannot be told now |

@@ -66,7 +66,8 @@ impl SignInOutcome {
     /// One event for whoever wonders how it ended.
     pub(super) fn report(&self) {
         match self {
-            Self::SignedIn(_) => info!("signed in"),
+            // The session's beginning has an event of its own.
+            Self::SignedIn(_) => {}
             Self::AlreadySignedIn => info!("a callback was loaded again"),
             Self::Restarted => info!("sign-in started again"),
             Self::Failed(failure) => info!(?failure, "sign-in ended on a page"),
