@@ -104,7 +104,7 @@ impl SessionCache {
     }
 
     #[cfg(test)]
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.0.as_ref().map_or(0, Cache::weight)
     }
 }

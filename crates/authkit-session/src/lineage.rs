@@ -153,6 +153,12 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         self.tokens.len() + self.lineages.len() + self.ended_sessions.len()
     }
 
+    /// How many bytes of new pairs are.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// A request presented this pair, of this session: the browser has it.
     pub(crate) fn presented(
         &mut self,

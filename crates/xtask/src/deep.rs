@@ -7,6 +7,7 @@ use crate::{project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
+    steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     // One thread shows a test that leans on its neighbours; many show one that leans on being prompt.
     for threads in ["1", "32"] {
         steps.test(&format!("optimized, threads: {threads}"), || {
@@ -17,3 +18,14 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     }
     Ok(())
 }
+
+/// Runs the soak alone, so that the memory of the process is its own, and shows its tally.
+fn soak(sh: &Shell) -> Result<Tally> {
+    // The packages and features of the other steps, so that nothing is built twice.
+    let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --lib");
+    let test = test.args(["nobody_is_signed_out_by_a_fault", "--", "--nocapture"]);
+    Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))
+}
+
+/// About a month of 40 users.
+const REFRESHES: &str = "100000";

@@ -1,6 +1,6 @@
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    fmt,
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -65,6 +65,8 @@ pub(crate) enum Rotation {
 struct State {
     sessions: Vec<Session>,
     tokens: HashMap<String, Token>,
+    /// How many tokens there ever were.
+    issued: usize,
     replayed: VecDeque<(Duration, String)>,
     rotation: Option<Rotation>,
     lifetime: Option<u64>,
@@ -77,12 +79,13 @@ struct State {
     under_way: usize,
     most_under_way: usize,
     weather: Option<Weather>,
-    /// The tokens whose successors are still on their way.
-    undelivered: HashSet<String>,
+    /// The tokens whose successors are still on their way, and their sessions.
+    undelivered: HashMap<String, usize>,
 }
 
 type Weather = Box<dyn FnMut(Endpoint, Duration) -> Reply + Send>;
 
+#[derive(Default)]
 struct Session {
     id: String,
     claims: Value,
@@ -90,6 +93,14 @@ struct Session {
     organizations: Vec<String>,
     extra: BTreeMap<String, Value>,
     revoked: bool,
+}
+
+impl Session {
+    /// Nothing is answered about it any more.
+    fn end(&mut self) {
+        let id = mem::take(&mut self.id);
+        *self = Self { id, revoked: true, ..Self::default() };
+    }
 }
 
 struct Token {
@@ -165,7 +176,7 @@ impl Workos {
 
     /// Ends a session: its refresh token is refused from now on.
     pub(crate) fn revoke(&self, session_id: &str) {
-        self.state().session(session_id).revoked = true;
+        self.state().session(session_id).end();
     }
 
     pub(crate) fn rotate(&self, rotation: Rotation) {
@@ -197,7 +208,8 @@ impl Workos {
         self.state().usually.insert(endpoint, reply);
     }
 
-    /// Answers calls as `weather` says, for which no answer is queued.
+    /// Answers calls as `weather` says, for which no answer is queued. From now on [`exchanges`](Self::exchanges) are not
+    /// recorded, since there will be many.
     pub(crate) fn weather(
         &self,
         weather: impl FnMut(Endpoint, Duration) -> Reply + Send + 'static,
@@ -208,8 +220,7 @@ impl Workos {
     /// Whether a token of this session was exchanged, and no answer of that has arrived.
     pub(crate) fn is_undelivered(&self, session_id: &str) -> bool {
         let state = self.state();
-        let mut tokens = state.undelivered.iter().map(|token| state.tokens[token].session);
-        tokens.any(|session| state.sessions[session].id == session_id)
+        state.undelivered.values().any(|session| state.sessions[*session].id == session_id)
     }
 
     pub(crate) fn calls(&self, endpoint: Endpoint) -> usize {
@@ -277,7 +288,9 @@ impl Workos {
     fn answer_in_vain(&self, endpoint: Endpoint, body: &Value) {
         let (status, _) = self.answer(endpoint, body);
         if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
-            self.state().undelivered.insert(token.to_owned());
+            let state = &mut *self.state();
+            let session = state.tokens[token].session;
+            state.undelivered.insert(token.to_owned(), session);
         }
     }
 
@@ -289,7 +302,7 @@ impl Workos {
                 let id = body["session_id"].as_str().unwrap();
                 let session = state.sessions.iter_mut().find(|session| session.id == id);
                 if let Some(session) = session {
-                    session.revoked = true;
+                    session.end();
                 }
                 (200, "{}".to_owned())
             }
@@ -338,7 +351,7 @@ impl Drop for Call<'_> {
 impl State {
     fn begin(&mut self, endpoint: Endpoint, body: &Value, at: Duration) -> Reply {
         *self.calls.entry(endpoint).or_default() += 1;
-        if endpoint == Endpoint::Authenticate {
+        if endpoint == Endpoint::Authenticate && self.weather.is_none() {
             let text = |field: &str| body[field].as_str().map(str::to_owned);
             self.exchanges.push(Exchange {
                 at,
@@ -360,7 +373,8 @@ impl State {
     }
 
     fn new_token(&mut self, session: usize) -> String {
-        let token = format!("refresh_{}", self.tokens.len());
+        let token = format!("refresh_{}", self.issued);
+        self.issued += 1;
         self.tokens.insert(token.clone(), Token { session, spent: None });
         token
     }
@@ -400,13 +414,11 @@ impl State {
         (200, answer)
     }
 
-    /// Those that would not be repeated any more.
+    /// Forgets the tokens whose answers would not be repeated any more: they are refused like those that never were.
     fn forget_answers(&mut self, now: Duration) {
-        while let Some((at, token)) = self.replayed.front().filter(|(at, _)| *at + REPLAYED <= now)
-        {
-            let spent = Some(Spent { at: *at, answer: String::new() });
-            self.tokens.get_mut(token).unwrap().spent = spent;
-            self.replayed.pop_front();
+        while self.replayed.front().is_some_and(|(at, _)| *at + REPLAYED <= now) {
+            let (_, token) = self.replayed.pop_front().unwrap();
+            self.tokens.remove(&token);
         }
     }
 

@@ -3,23 +3,27 @@ use tokio::{task::JoinSet, time};
 
 use super::{ms, s};
 use crate::{
-    Decision, Reason,
+    CookiePassword, Decision, Reason,
     testing::{Answer, Browser, Endpoint, Reply, Service, key},
 };
 
 #[tokio::test(start_paused = true)]
 async fn dl_01_garbage_calls_nobody() {
     let service = Service::new();
+    let another = CookiePassword::new("another password of at least 32 bytes").unwrap();
+    let strangers = service.replica(|config| config);
+    strangers.authenticator.reload_keys(&another, &[]).unwrap();
     for n in 0..10_000_u32 {
-        let value = match n % 5 {
-            0 => format!("{n:040}"),
-            1 => format!("Fe26.2*1*{n:064}*aaaa*bbbb**{n:064}*cccc~2"),
-            2 => format!("gAAAAAB{n:096}="),
-            3 => format!("AQ{n:0200}=="),
-            _ => "%".repeat(100),
+        let browser = match n % 6 {
+            0 => Browser::holding(&format!("{n:040}")),
+            1 => Browser::holding(&format!("Fe26.2*1*{n:064}*aaaa*bbbb**{n:064}*cccc~2")),
+            2 => Browser::holding(&format!("gAAAAAB{n:096}=")),
+            3 => Browser::holding(&format!("AQ{n:0200}==")),
+            4 => Browser::holding(&"%".repeat(100 + n as usize % 3_000)),
+            _ => strangers.browser_with(&json!({ "access_token": "a", "refresh_token": "r" })),
         };
-        let Decision::Refuse(refusal) = service.decide(&Browser::holding(&value)) else {
-            panic!("{value} needs WorkOS");
+        let Decision::Refuse(refusal) = service.decide(&browser) else {
+            panic!("{browser:?} needs WorkOS");
         };
         assert_eq!(refusal.reason(), Reason::UnreadableCookie);
     }
@@ -27,6 +31,7 @@ async fn dl_01_garbage_calls_nobody() {
         assert_eq!(service.workos.calls(endpoint), 0);
     }
     assert!(service.authenticator.core.table().lineages.is_empty());
+    assert_eq!(service.authenticator.core.cache.bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
