@@ -1,4 +1,5 @@
 mod concurrency;
+mod cut_off;
 mod limits;
 mod refresh;
 mod replicas;
