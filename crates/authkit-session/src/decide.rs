@@ -193,6 +193,7 @@ pub enum Fallback {
 /// assert_eq!(decide(Verdict::Expiring, fresh), Admit);
 /// assert_eq!(decide(Verdict::Expired, fresh), Refuse(Reason::Clock));
 /// assert_eq!(decide(Verdict::BadSignature, fresh), Refuse(Reason::Unverified));
+/// assert_eq!(decide(Verdict::NoUser, fresh), Refuse(Reason::Unverified));
 /// for age in [PairAge::JustObtained, PairAge::Older] {
 ///     let changed = Circumstances { demand: Demand::NewerPair, age, ..usual };
 ///     assert_eq!(decide(Verdict::Good, changed), renew);
@@ -224,7 +225,8 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         (Verdict::NotYetValid, _) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::JustObtained) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::Older) => renew(Reason::Expired),
-        (Verdict::NoUser, _) => renew(Reason::NotASession),
+        (Verdict::NoUser, PairAge::JustObtained) => Action::Refuse(Reason::Unverified),
+        (Verdict::NoUser, PairAge::Older) => renew(Reason::NotASession),
         (Verdict::Expiring | Verdict::Good, PairAge::JustObtained) => match circumstances.demand {
             Demand::NewerPair => renew(Reason::Expired),
             Demand::NewPair | Demand::Nothing => Action::Admit,

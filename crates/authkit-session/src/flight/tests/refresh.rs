@@ -373,6 +373,27 @@ async fn a_cookie_without_a_refresh_token_is_good_until_it_expires() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_names_no_user_makes_no_loop() {
+    let service = Service::new();
+    let answer = service.workos.sign_in("user_a", json!({}));
+    let mut answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    answer.as_object_mut().unwrap().remove("user");
+    service.workos.answer_field("session_0", "user", json!(null));
+    let mut browser = service.browser_with(&answer);
+    for _ in 0..10 {
+        assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Unverified, Unavailable));
+        time::sleep(ms(900)).await;
+    }
+    assert_eq!(service.refreshes(), 1, "once in ten seconds");
+
+    let user = json!({ "object": "user", "id": "user_a", "email": "user_a@example.com" });
+    service.workos.answer_field("session_0", "user", user);
+    time::sleep(s(2)).await;
+    assert_eq!(service.get(&mut browser).await.session().user_id(), "user_a");
+    assert_eq!(service.refreshes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_far_ahead_makes_no_loop() {
     let theirs = crate::testing::clock();
     let ours = crate::Clock::simulated(theirs.wall());
