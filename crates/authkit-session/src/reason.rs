@@ -135,7 +135,32 @@ impl Reason {
     pub(crate) fn cookie(self) -> CookieFate {
         match self {
             Self::Revoked | Self::RefusedAgain | Self::Denied => CookieFate::DeletedByDocument,
-            _ => CookieFate::Kept,
+            Self::NoCookie
+            | Self::UnreadableCookie
+            | Self::NotASession
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::NoKeys
+            | Self::UnknownKey
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::Clock
+            | Self::Expired
+            | Self::RefusedJustNow
+            | Self::Refused
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Misconfigured
+            | Self::Rejected
+            | Self::Upstream
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen
+            | Self::OtherOrganization
+            | Self::Unverified
+            | Self::Undecided
+            | Self::Foreign => CookieFate::Kept,
         }
     }
 
