@@ -262,6 +262,23 @@ fn a_session_that_is_refreshed_all_the_time_stays_small() {
 }
 
 #[test]
+fn dl_02_a_session_whose_new_cookies_never_leave_stays_small() {
+    let mut table = table();
+    let pair = |n: u64| PairId { token: RefreshToken::new(format!("token {n}")).hash(), made: n };
+    for n in 0..10_000 {
+        let now = s(300 * n);
+        assert!(matches!(table.ask(pair(n), None, now, || Ok(())), Ask::Start(())));
+        let new = Pair { id: pair(n + 1), ..Pair::new(NEW, Sids::Kept) };
+        table.renewed(pair(n).token, Arc::new(new), now);
+        for known in [0, n.saturating_sub(20)] {
+            let found = table.ask(pair(known), None, now, || Ok(()));
+            assert!(matches!(found, Ask::Successor(newest, _) if newest.id == pair(n + 1)));
+        }
+    }
+    assert!(table.tokens.len() < 40, "{}", table.tokens.len());
+}
+
+#[test]
 fn what_another_replica_made_of_a_token_joins_its_lineage() {
     // The browser brought the other replica's cookie while the same exchange was under way here.
     let mut table = table();

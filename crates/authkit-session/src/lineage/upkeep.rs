@@ -124,6 +124,18 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
             }
             keep
         });
+        // What the browser has is the first, where it was never sent a successor, or one of the last.
+        let mut surplus = lineage.members.len().saturating_sub(MEMBERS);
+        let first = lineage.members.first().copied();
+        lineage.members.retain(|member| {
+            let keep =
+                surplus == 0 || Some(*member) == first || self.tokens[member].exchange.is_some();
+            if !keep {
+                surplus -= 1;
+                self.tokens.remove(member);
+            }
+            keep
+        });
     }
 
     pub(super) fn forget_old(&mut self, now: Duration) {
@@ -151,3 +163,6 @@ impl<J: Clone, P: Successor> Lineages<J, P> {
         self.ended_sessions.shrink(self.limits.tokens);
     }
 }
+
+/// How many tokens of one lineage are remembered, so that a client that never takes its new cookie fills no table.
+const MEMBERS: usize = 32;
