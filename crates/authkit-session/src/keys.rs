@@ -1,5 +1,7 @@
 //! WorkOS's signing keys, prepared once.
 
+mod roca;
+
 use std::{collections::HashMap, fmt, time::Duration};
 
 use aws_lc_rs::{
@@ -143,7 +145,7 @@ impl Jwk {
             Some((last, _)) => last % 2 == 1,
             None => false,
         };
-        if !(MIN_BITS..=MAX_BITS).contains(&bits) || !is_exponent {
+        if !(MIN_BITS..=MAX_BITS).contains(&bits) || !is_exponent || roca::is_vulnerable(&n) {
             return None;
         }
         let id = KeyId::of(&[self.kid.as_ref()?.as_bytes(), &n, &e]);

@@ -70,6 +70,7 @@ fn jk_07_only_keys_for_our_purpose_are_used() {
         ("1024 bits", vec![with("n", short)], None),
         ("2016 bits, padded", vec![with("n", padded)], None),
         ("16384 bits", vec![with("n", huge)], None),
+        ("made by a chip that is known for it", vec![with("n", ROCA)], None),
         ("n in standard base64", vec![with("n", "+/+/")], None),
         ("n empty", vec![with("n", "")], None),
         ("kid null", vec![with("kid", Value::Null)], None),
@@ -88,3 +89,11 @@ fn jk_06_what_is_no_key_set_is_none() {
     let deep = format!(r#"{{"keys":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(KeySet::parse(deep.as_bytes(), 0, Duration::ZERO).is_none());
 }
+
+/// 2048 bits whose primes are a multiple of a primorial more than a power of 65537.
+const ROCA: &str = concat!(
+    "zbAFoZO5vf4oCulvnVyCMJYQybHY8DHi-O8y3_HWMTMogjQtuHyH_lFtVacld8pmpXr0rc5XNPX9ZVd-KQdZHhAoz-qdxEv-UXp1",
+    "lRlLlZ36V5uYUwrBqYWUTPBE27mcsROW9OFsCBAwbGi6Nw7U32M3BDhYNCsQk_ZNQ8crrRi9xebT6-SXCZLLnJ9vOX2J8JLQQUtE",
+    "OxPqmHi4HhVQbWlCTivoS-OPhfjerBLNGFAXd3ns0sc2alL1AVyeJUdkTYGvJ3X3ooujqq5pz9UIkDcW3fcFlyvrqtDLcW0123eQ",
+    "-P5QH2XIcXnS7DO0RbJH4kHqX5SNKPZzy9YZzJkH_Q",
+);
