@@ -155,6 +155,20 @@ async fn up_03_an_answer_lost_for_twenty_seconds_is_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn up_03_an_exchange_is_given_up_after_25_seconds() {
+    for reply in [Reply::Hangs, Reply::Lost, Reply::NotSent, status(503)] {
+        let (service, mut browser) = expired().await;
+        service.workos.usually(Endpoint::Authenticate, reply.clone());
+        let began = time::Instant::now();
+        assert_eq!(service.get(&mut browser).await.refusal().1, Unavailable);
+        assert!(!service.authenticator.drain(s(10)).await, "{reply:?}: goes on");
+        assert!(service.authenticator.drain(s(60)).await);
+        let took = began.elapsed();
+        assert!(s(18) < took && took <= s(25) + ms(1), "{reply:?}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn up_04_a_bad_line_costs_at_most_five_seconds() {
     for (name, reply) in [
         ("latency", Reply::Usual(ms(4_900))),
@@ -173,7 +187,10 @@ async fn up_04_a_bad_line_costs_at_most_five_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn up_05_an_unreadable_answer_changes_nothing() {
+    let tokens = r#"{"access_token":"a","refresh_token":"r","padding":""#;
+    let five_mib = format!("{tokens}{}\"}}", "x".repeat(5 << 20));
     for body in [
+        five_mib.as_str(),
         "",
         "{",
         "<html>502 Bad Gateway</html>",
@@ -188,8 +205,8 @@ async fn up_05_an_unreadable_answer_changes_nothing() {
         let (service, mut browser) = expired().await;
         let old = browser.clone();
         service.workos.usually(Endpoint::Authenticate, Reply::Garbled(body.to_owned()));
-        assert_eq!(service.get(&mut browser).await.refusal().1, Unavailable, "{body}");
-        assert_eq!(browser, old, "{body}");
+        assert_eq!(service.get(&mut browser).await.refusal().1, Unavailable, "{body:.100}");
+        assert_eq!(browser, old, "{body:.100}");
         service.workos.usually(Endpoint::Authenticate, Reply::Usual(ms(0)));
         time::sleep(s(10)).await;
         service.get(&mut browser).await.session();
