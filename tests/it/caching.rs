@@ -17,10 +17,11 @@ use support::{Answer, Browser, DOCUMENT, Harness, Running};
 use tower_http::compression::CompressionLayer;
 
 /// What a page says that wants to be cached everywhere for a year.
-const EAGER: [(&str, &str); 5] = [
+const EAGER: [(&str, &str); 6] = [
     ("cache-control", "public, s-maxage=31536000"),
     ("expires", "Thu, 31 Dec 2099 23:59:59 GMT"),
     ("cdn-cache-control", "max-age=31536000"),
+    ("vercel-cdn-cache-control", "max-age=31536000"),
     ("surrogate-control", "max-age=31536000"),
     ("x-accel-expires", "31536000"),
 ];

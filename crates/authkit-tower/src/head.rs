@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CACHE_CONTROL, EXPIRES, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
 use crate::cookie;
@@ -45,7 +45,8 @@ pub(crate) fn write(
         }
     }
     if headers.get_all(SET_COOKIE).iter().any(is_session) {
-        for name in OVERRIDES {
+        let overriding: Vec<_> = headers.keys().filter(|name| overrides(name)).cloned().collect();
+        for name in overriding {
             headers.remove(name);
         }
         headers.insert(CACHE_CONTROL, PRIVATE);
@@ -54,7 +55,7 @@ pub(crate) fn write(
     }
     match caching {
         Caching::Private => {
-            if !OVERRIDES.iter().chain([&CACHE_CONTROL]).any(|name| headers.contains_key(name)) {
+            if !headers.keys().any(|name| name == CACHE_CONTROL || overrides(name)) {
                 headers.insert(CACHE_CONTROL, PRIVATE);
             }
             vary(headers, varies);
@@ -91,13 +92,13 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// What caches obey before, or instead of, `Cache-Control` (RFC 9111, RFC 9213, nginx, Varnish and their kin).
-const OVERRIDES: [HeaderName; 4] = [
-    EXPIRES,
-    HeaderName::from_static("cdn-cache-control"),
-    HeaderName::from_static("surrogate-control"),
-    HeaderName::from_static("x-accel-expires"),
-];
+/// Says whether caches obey this before, or instead of, `Cache-Control`: `Expires` (RFC 9111), what is targeted at some of
+/// them by its name (RFC 9213: `CDN-Cache-Control`, `Vercel-CDN-Cache-Control`), and what nginx and others made up.
+fn overrides(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-cache-control")
+        || matches!(name, "expires" | "edge-control" | "surrogate-control" | "x-accel-expires")
+}
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +167,23 @@ mod tests {
                 &[OURS],
                 Private,
                 &[private, ("set-cookie", OURS), ("vary", "Cookie")],
+            ),
+            (
+                "a cookie wins over one vendor's cache",
+                &[
+                    ("vercel-cdn-cache-control", "max-age=60"),
+                    ("cloudflare-cdn-cache-control", "max-age=60"),
+                    ("edge-control", "max-age=60"),
+                    ("x-cache-control-of-mine", "kept"),
+                ],
+                &[OURS],
+                Private,
+                &[
+                    private,
+                    ("set-cookie", OURS),
+                    ("vary", "Cookie"),
+                    ("x-cache-control-of-mine", "kept"),
+                ],
             ),
             (
                 "a cookie wins over sharing",
