@@ -193,11 +193,11 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// Encodes what a URL may not hold; what is encoded already stays.
+/// Encodes what browsers encode, and a little more; what is encoded already stays.
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/?%".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/?%[]|".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
@@ -214,8 +214,10 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 const MAX_DECODINGS: usize = 3;
 
 /// What somebody may read as a slash: both of them, and their Unicode twins.
-const SLASHES: [char; 9] =
-    ['/', '\\', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f8}', '\u{29f5}', '\u{ff0f}', '\u{ff3c}'];
+const SLASHES: [char; 10] = [
+    '/', '\\', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f5}', '\u{29f8}', '\u{fe68}', '\u{ff0f}',
+    '\u{ff3c}',
+];
 
 #[cfg(test)]
 mod tests;
