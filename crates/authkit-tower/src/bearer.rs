@@ -55,11 +55,11 @@ impl Bearer {
     }
 
     /// Completes when the token ends, by the clock of the configuration; looks at it once a second.
-    pub fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.ends().passed()
     }
 
-    fn ends(&self) -> Deadline {
+    pub(crate) fn ends(&self) -> Deadline {
         Deadline::new(self.token.expires_at(), self.slot.clock())
     }
 }

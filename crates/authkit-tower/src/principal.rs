@@ -5,6 +5,7 @@ use http::Extensions;
 
 use crate::{
     bearer::Bearer,
+    deadline::Deadline,
     session::{Found, Session},
 };
 
@@ -49,20 +50,18 @@ impl Principal {
 
     /// When the token ends, for timers.
     pub fn deadline(&self) -> Instant {
-        match self {
-            Self::Session(session) => session.deadline(),
-            Self::Bearer(bearer) => bearer.deadline(),
-        }
+        self.ends().instant()
     }
 
     /// Completes when the token ends, by the clock of the configuration; looks at it once a second.
-    pub fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
-        let principal = self.clone();
-        async move {
-            match principal {
-                Self::Session(session) => session.expired().await,
-                Self::Bearer(bearer) => bearer.expired().await,
-            }
+    pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.ends().passed()
+    }
+
+    fn ends(&self) -> Deadline {
+        match self {
+            Self::Session(session) => session.ends(),
+            Self::Bearer(bearer) => bearer.ends(),
         }
     }
 }

@@ -52,7 +52,8 @@ impl Session {
         self.ends().instant()
     }
 
-    /// Completes when the session's token ends, by the clock of the configuration; looks at it once a second.
+    /// Completes when the session's token ends, by the clock of the configuration; looks at it once a second. It holds
+    /// nothing of the session, so that it can outlive the handler.
     ///
     /// # Examples
     ///
@@ -73,7 +74,7 @@ impl Session {
     /// }
     /// # }
     /// ```
-    pub fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.ends().passed()
     }
 
@@ -81,7 +82,7 @@ impl Session {
         &self.slot
     }
 
-    fn ends(&self) -> Deadline {
+    pub(crate) fn ends(&self) -> Deadline {
         Deadline::new(self.verified.expires_at(), self.slot.clock())
     }
 }

@@ -5,11 +5,12 @@ use std::{
 
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    AuthKitLayer, DenialKind, Session,
+    AuthKitLayer, DenialKind, Principal, Session,
     tests::{Reply, Workos, authkit, header, request, set_cookies},
 };
 
@@ -244,7 +245,7 @@ async fn a_layer_inside_may_ask_for_a_younger_token() {
 }
 
 #[tokio::test]
-async fn the_sign_in_endpoints_are_never_behind_a_required_layer() {
+async fn cb_09_the_sign_in_endpoints_are_never_behind_a_required_layer() {
     let (authkit, _, good, _) = sessions().await;
     for path in ["/login", "/callback", "/logout", "/login?return_to=/x"] {
         for cookie in ["", good.as_str()] {
@@ -400,4 +401,26 @@ async fn a_session_knows_when_it_ends() {
         }
     });
     assert_eq!(send(AuthKitLayer::new(&authkit).layer(ends), get(&good)).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_end_outlives_the_handler() {
+    let (authkit, workos, good, _) = sessions().await;
+    let waits = tower::service_fn(|request: Request<()>| {
+        let session = request.extensions().get::<Session>().unwrap().clone();
+        let principal = Principal::of(request.extensions()).unwrap();
+        let waiting = [tokio::spawn(session.expired()), tokio::spawn(principal.expired())];
+        let mut response = Response::new(());
+        response.extensions_mut().insert(Arc::new(waiting));
+        ready(Ok::<_, Infallible>(response))
+    });
+    let response = send(AuthKitLayer::new(&authkit).layer(waits), get(&good)).await;
+    let waiting = response.extensions().get::<Arc<[JoinHandle<()>; 2]>>().unwrap();
+    let a_while = || tokio::time::sleep(Duration::from_secs(3));
+
+    a_while().await;
+    assert!(waiting.iter().all(|one| !one.is_finished()), "the token is still good");
+    workos.clock().advance(Duration::from_secs(300));
+    a_while().await;
+    assert!(waiting.iter().all(JoinHandle::is_finished), "it has ended");
 }
