@@ -18,7 +18,7 @@ use crate::{
 /// there. See the [crate docs](crate) for an example.
 ///
 /// Inside another layer of the same [`AuthKit`], it uses the session that was found there, adds its own requirement,
-/// answers in its own way, and leaves the cookies to the other.
+/// answers in its own way, and leaves to the other the cookies and which sites' requests to take.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthKitLayer {
