@@ -69,7 +69,10 @@ fn seen(response: &Response<()>) -> (u16, &str, &str) {
     (status, header(response, "x-saw"), header(response, "www-authenticate"))
 }
 
-const INVALID: (u16, &str, &str) = (401, "", r#"Bearer error="invalid_token""#);
+const INVALID: (u16, &str, &str) =
+    (401, "", r#"Bearer realm="https://app.example.com", error="invalid_token""#);
+const NOT_ENOUGH: (u16, &str, &str) =
+    (403, "", r#"Bearer realm="https://app.example.com", error="insufficient_scope""#);
 
 #[test]
 fn a_token_is_found_in_one_field_of_its_scheme() {
@@ -107,7 +110,7 @@ fn a_token_is_found_in_one_field_of_its_scheme() {
 }
 
 #[tokio::test]
-async fn a_token_counts_alone_and_by_every_rule() {
+async fn rd_10_a_token_counts_alone_and_by_every_rule() {
     let (authkit, workos) = handle();
     let layer = taking(&authkit);
     let cookie = cookie_of(&workos, &authkit).await;
@@ -170,7 +173,8 @@ async fn rd_10_a_challenge_names_no_error_where_nothing_was_brought() {
         &[("accept", "text/event-stream")],
     ] {
         let response = send(&layer, get(fields)).await;
-        assert_eq!(seen(&response), (401, "", "Bearer"), "{fields:?}");
+        let bare = r#"Bearer realm="https://app.example.com""#;
+        assert_eq!(seen(&response), (401, "", bare), "{fields:?}");
         assert_eq!(header(&response, "vary"), "Cookie, Authorization", "{fields:?}");
     }
     let response = send(&layer, get(&[("cookie", &cookie)])).await;
@@ -361,16 +365,20 @@ async fn of_nested_layers_each_takes_tokens_for_itself() {
 }
 
 #[tokio::test]
-async fn guards_judge_what_a_token_says() {
+async fn rd_10_guards_judge_what_a_token_says() {
     let (authkit, workos) = handle();
     let claims =
         json!({ "role": "admin", "permissions": ["a:b"], "org_id": "org_1", "plan": "pro" });
     let field = bearer_of(&workos, &claims);
     let recent = |seconds| Require::recent_sign_in(Duration::from_secs(seconds));
-    let again = (401, "", r#"Bearer error="insufficient_user_authentication", max_age="5""#);
+    let again = (
+        401,
+        "",
+        r#"Bearer realm="https://app.example.com", error="insufficient_user_authentication", max_age="5""#,
+    );
     let cases = [
         ("role", Require::role("admin"), (200, "session_token", "")),
-        ("another role", Require::role("owner"), (403, "", "")),
+        ("another role", Require::role("owner"), NOT_ENOUGH),
         (
             "joined",
             Require::permission("a:b").and(Require::organization("org_1")),
@@ -378,7 +386,7 @@ async fn guards_judge_what_a_token_says() {
         ),
         ("recent", recent(60), (200, "session_token", "")),
         ("too long ago", recent(5), again),
-        ("of sessions only", Require::that(|_| true), (403, "", "")),
+        ("of sessions only", Require::that(|_| true), NOT_ENOUGH),
         (
             "or one for tokens",
             Require::that(|_| true).or(Require::role("admin")),
@@ -391,7 +399,7 @@ async fn guards_judge_what_a_token_says() {
             }),
             (200, "session_token", ""),
         ),
-        ("of tokens, not met", Require::that_token(|token| token.roles().len() > 9), (403, "", "")),
+        ("of tokens, not met", Require::that_token(|token| token.roles().len() > 9), NOT_ENOUGH),
     ];
     workos.clock().advance(Duration::from_secs(30));
     for (name, require, expected) in cases {

@@ -56,10 +56,10 @@ pub(crate) fn answer(
         | ClientKind::EventStream
         | ClientKind::Fetch => problem(&denial, text),
     };
-    let challenge = (response.status() == StatusCode::UNAUTHORIZED).then_some(site).flatten();
+    let challenge = site.and_then(|site| challenge(cause, response.status(), scheme, site));
     let headers = response.headers_mut();
-    if let Some(site) = challenge {
-        insert(headers, WWW_AUTHENTICATE, &challenge_for(cause, scheme, &site.cookie_name));
+    if let Some(challenge) = challenge {
+        insert(headers, WWW_AUTHENTICATE, &challenge);
     }
     if let Some(after) = denial.retry_after.filter(|_| denial.client != ClientKind::Grpc) {
         // Rounded up: who asks again too early is refused again.
@@ -219,31 +219,39 @@ fn problem(denial: &Denial, detail: &str) -> Response<Bytes> {
     response
 }
 
-/// RFC 9110 section 11.6.1 wants a challenge in every 401. `invalid_token` is of RFC 6750 section 3.1, which wants no
-/// `error` where there were no credentials; the words for "signed in too long ago" are of RFC 9470 section 3.
-fn challenge_for(cause: &Cause, scheme: Scheme, cookie_name: &str) -> String {
-    let mut challenge = match scheme {
-        Scheme::Cookie => format!(r#"Cookie cookie-name="{cookie_name}""#),
-        Scheme::Bearer | Scheme::AnotherBearer => "Bearer".to_owned(),
-    };
+/// How to be let in: of a 401, which has to say it (RFC 9110 section 11.6.1), and of a 403 to a token that is not enough.
+///
+/// RFC 6750 section 3 wants at least one parameter, and no `error` where there was no token; the words for "signed in too
+/// long ago" are of RFC 9470 section 3.
+fn challenge(cause: &Cause, status: StatusCode, scheme: Scheme, site: &Site) -> Option<String> {
+    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return None;
+    }
     let error = match (cause, scheme) {
-        (Cause::SignInAgain { max_age }, _) => {
-            format!(r#"error="insufficient_user_authentication", max_age="{}""#, max_age.as_secs())
+        (Cause::SignInAgain { max_age }, _) => format!(
+            r#", error="insufficient_user_authentication", max_age="{}""#,
+            max_age.as_secs()
+        ),
+        (Cause::Challenge { .. }, Scheme::AnotherBearer) => r#", error="invalid_token""#.to_owned(),
+        (Cause::Challenge { .. }, Scheme::Cookie | Scheme::Bearer) => String::new(),
+        (Cause::Forbidden | Cause::NotByBearer, Scheme::AnotherBearer) => {
+            r#", error="insufficient_scope""#.to_owned()
         }
-        (Cause::Challenge { .. }, Scheme::AnotherBearer) => r#"error="invalid_token""#.to_owned(),
         (
-            Cause::Challenge { .. }
-            | Cause::Forbidden
+            Cause::Forbidden
             | Cause::NotByBearer
             | Cause::Unavailable { .. }
             | Cause::CrossOrigin(_)
             | Cause::Misconfigured(_),
             _,
-        ) => return challenge,
+        ) => return None,
     };
-    challenge.push_str(if scheme == Scheme::Cookie { ", " } else { " " });
-    challenge.push_str(&error);
-    challenge
+    Some(match scheme {
+        Scheme::Cookie => format!(r#"Cookie cookie-name="{}"{error}"#, site.cookie_name),
+        Scheme::Bearer | Scheme::AnotherBearer => {
+            format!(r#"Bearer realm="{}"{error}"#, site.origin)
+        }
+    })
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
