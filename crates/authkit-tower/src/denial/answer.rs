@@ -5,7 +5,7 @@ use http::{
 };
 use serde::Serialize;
 
-use super::{Action, Caller, Cause, ClientKind, Denial, DenialKind, Page};
+use super::{Action, Caller, Cause, ClientKind, Denial, DenialKind, Link, Page};
 use crate::uri::{ReturnPath, Site};
 
 /// How a layer wants to be told who asks, as a 401 says.
@@ -42,7 +42,7 @@ pub(crate) fn answer(
 
     let mut response = match denial.client {
         ClientKind::Grpc => trailers_only(cause, caller.headers),
-        ClientKind::Document => document(&denial, caller.method, title, text),
+        ClientKind::Document => document(&denial, caller, site, (title, text)),
         ClientKind::Prefetch => empty(status(kind)),
         ClientKind::Htmx => {
             let mut response = problem(&denial, text);
@@ -161,27 +161,35 @@ fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
 /// The way to the sign-in page, or a page.
 fn document(
     denial: &Denial,
-    method: &Method,
-    title: &'static str,
-    text: &'static str,
+    caller: Caller<'_>,
+    site: Option<&Site>,
+    (title, text): (&'static str, &'static str),
 ) -> Response<Bytes> {
     if let Some(url) = &denial.login_url {
         // Never 307 or 308, which would send a form's fields to the sign-in page (RFC 9700 section 4.12).
-        let is_get = matches!(*method, Method::GET | Method::HEAD);
+        let is_get = matches!(*caller.method, Method::GET | Method::HEAD);
         let mut response = empty(if is_get { StatusCode::FOUND } else { StatusCode::SEE_OTHER });
         insert(response.headers_mut(), LOCATION, url);
         return response;
     }
-    let action = match denial.kind {
-        DenialKind::Unavailable if *method == Method::GET => Action::Reload,
-        DenialKind::Forbidden | DenialKind::CrossOrigin => {
-            Action::Link { to: "/", label: "Go home" }
-        }
+    let home = || Action::Link(Link { to: "/", label: "Go home" });
+    let another_account = site.map(|site| another_account(caller, site));
+    let (action, other) = match denial.kind {
+        DenialKind::Unavailable if *caller.method == Method::GET => (Action::Reload, None),
+        DenialKind::Forbidden => (home(), another_account.as_deref()),
+        DenialKind::CrossOrigin => (home(), None),
         DenialKind::Unavailable | DenialKind::Unauthenticated | DenialKind::Misconfigured => {
-            Action::None
+            (Action::None, None)
         }
     };
-    Page { status: status(denial.kind), title, text, action }.into_response()
+    let other = other.map(|to| Link { to, label: "Use another account" });
+    Page { status: status(denial.kind), title, text, action, other }.into_response()
+}
+
+/// Where somebody signs in who is signed in already, to come back to what they may not see.
+fn another_account(caller: Caller<'_>, site: &Site) -> String {
+    let return_path = caller.return_path(site);
+    site.login_url(&[("prompt", "login"), ("return_to", return_path.as_str())])
 }
 
 fn empty(status: StatusCode) -> Response<Bytes> {

@@ -14,7 +14,7 @@ pub use self::client::ClientKind;
 pub(crate) use self::{
     answer::{Scheme, answer},
     client::{is_native_grpc, is_preflight, is_websocket, text},
-    pages::{Action, Page},
+    pages::{Action, Link, Page},
 };
 use crate::{
     origin::CrossOrigin,

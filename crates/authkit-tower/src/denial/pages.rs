@@ -7,7 +7,7 @@ use http::{
     },
 };
 
-/// A page of ours: words of ours and at most one thing to do.
+/// A page of ours: words of ours, one thing to do, and at most one other way on.
 ///
 /// Nothing of the request gets onto it but an encoded path that was checked before.
 pub(crate) struct Page<'a> {
@@ -15,20 +15,21 @@ pub(crate) struct Page<'a> {
     pub(crate) title: &'static str,
     pub(crate) text: &'a str,
     pub(crate) action: Action<'a>,
+    pub(crate) other: Option<Link<'a>>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) to: &'a str,
+    pub(crate) label: &'static str,
 }
 
 pub(crate) enum Action<'a> {
     None,
     /// Asks for the same page again.
     Reload,
-    Link {
-        to: &'a str,
-        label: &'static str,
-    },
-    Post {
-        to: &'a str,
-        label: &'static str,
-    },
+    Link(Link<'a>),
+    Post(Link<'a>),
 }
 
 impl Page<'_> {
@@ -36,30 +37,33 @@ impl Page<'_> {
         let button = match &self.action {
             Action::None => String::new(),
             Action::Reload => r#"<p><a class="button" href="">Try again</a></p>"#.to_owned(),
-            Action::Link { to, label } => {
+            Action::Link(Link { to, label }) => {
                 format!(r#"<p><a class="button" href="{}">{label}</a></p>"#, escape(to))
             }
-            Action::Post { to, label } => {
+            Action::Post(Link { to, label }) => {
                 format!(
                     r#"<form method="post" action="{}"><button class="button">{label}</button></form>"#,
                     escape(to)
                 )
             }
         };
+        let other = self.other.map_or_else(String::new, |Link { to, label }| {
+            format!("<p class=\"other\"><a href=\"{}\">{label}</a></p>\n", escape(to))
+        });
         let (title, text) = (self.title, escape(self.text));
         let body = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n\
-             <body>\n<main>\n<h1>{title}</h1>\n<p>{text}</p>\n{button}\n</main>\n</body>\n</html>\n"
+             <body>\n<main>\n<h1>{title}</h1>\n<p>{text}</p>\n{button}\n{other}</main>\n</body>\n</html>\n"
         );
 
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status;
         let policy = match self.action {
             // Browsers apply `form-action` to the redirects that follow, and WorkOS chooses where sign-out ends.
-            Action::Post { .. } => CSP_FORM,
-            Action::None | Action::Reload | Action::Link { .. } => CSP,
+            Action::Post(_) => CSP_FORM,
+            Action::None | Action::Reload | Action::Link(_) => CSP,
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -91,7 +95,7 @@ macro_rules! csp {
     ($form:literal) => {
         // The hash is that of STYLE: nothing else on the page can have an effect.
         concat!(
-            "default-src 'none'; style-src 'sha256-0d2r7KZfEk9C1Oo+Fdp38SIt4+1F7EuGeKo+XZFQ4Ys='; ",
+            "default-src 'none'; style-src 'sha256-JzsF+dwHvVEaFmDwWZfJJdiL3MxPhjO4L9w7T9W6oQE='; ",
             $form,
             "frame-ancestors 'none'; base-uri 'none'"
         )
@@ -111,12 +115,14 @@ font:1rem/1.6 system-ui,-apple-system,\"Segoe UI\",Roboto,sans-serif}\
 main{width:100%;max-width:27rem;padding:2.5rem 2rem;background:var(--card);border:1px solid var(--line);\
 border-radius:.9rem;text-align:center;box-shadow:0 1px 2px rgb(0 0 0/.05),0 12px 32px rgb(0 0 0/.06)}\
 h1{margin:0 0 .75rem;font-size:1.35rem;line-height:1.3;letter-spacing:-.01em;text-wrap:balance}\
-p{margin:0;color:var(--quiet);text-wrap:pretty}\
+p{margin:0;color:var(--quiet);text-wrap:balance;overflow-wrap:anywhere}\
 p+p,form{margin-top:1.75rem}\
+.other{margin-top:1.25rem;font-size:.9375rem}\
+.other a{color:var(--accent);text-underline-offset:.2em}\
 .button{display:inline-block;padding:.65rem 1.4rem;border:0;border-radius:.55rem;background:var(--accent);\
 color:var(--on-accent);font:inherit;font-weight:600;text-decoration:none;cursor:pointer}\
 .button:hover{filter:brightness(1.08)}\
-.button:focus-visible{outline:3px solid var(--accent);outline-offset:3px}";
+:focus-visible{border-radius:.55rem;outline:3px solid var(--accent);outline-offset:3px}";
 
 #[cfg(test)]
 mod tests {
@@ -125,8 +131,11 @@ mod tests {
 
     use super::*;
 
+    const HOSTILE: &str = "/login?return_to=%2F&x=\"'><script>";
+
     fn page(action: Action<'_>) -> Response<Bytes> {
-        Page { status: StatusCode::FORBIDDEN, title: "Title", text: "Text.", action }
+        let other = Some(Link { to: HOSTILE, label: "Elsewhere" });
+        Page { status: StatusCode::FORBIDDEN, title: "Title", text: "Text.", action, other }
             .into_response()
     }
 
@@ -145,8 +154,8 @@ mod tests {
         for action in [
             Action::None,
             Action::Reload,
-            Action::Link { to: "/", label: "Go" },
-            Action::Post { to: "/", label: "Go" },
+            Action::Link(Link { to: "/", label: "Go" }),
+            Action::Post(Link { to: "/", label: "Go" }),
         ] {
             let response = page(action);
             assert_eq!(response.status(), 403);
@@ -164,14 +173,12 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_escaped() {
-        let to = "/login?return_to=%2F&x=\"'><script>";
-        for action in [Action::Link { to, label: "Go" }, Action::Post { to, label: "Go" }] {
+        let link = Link { to: HOSTILE, label: "Go" };
+        for action in [Action::Link(link), Action::Post(link)] {
             let body = page(action).into_body();
             let body = std::str::from_utf8(&body).unwrap();
-            assert!(
-                body.contains("\"/login?return_to=%2F&amp;x=&quot;&#39;&gt;&lt;script&gt;\""),
-                "{body}"
-            );
+            let escaped = "\"/login?return_to=%2F&amp;x=&quot;&#39;&gt;&lt;script&gt;\"";
+            assert_eq!(body.matches(escaped).count(), 2, "{body}");
         }
     }
 }

@@ -219,16 +219,34 @@ fn the_way_to_sign_in_knows_the_way_back() {
 }
 
 #[test]
-fn pages_show_nothing_of_the_request() {
+fn pages_show_nothing_of_the_request_but_its_encoded_path() {
     let fields = [DOCUMENT[0], ("referer", "https://x/<script>"), ("user-agent", "<b>")];
-    for cause in
-        [Cause::Forbidden, Cause::Unavailable { retry_after: Duration::ZERO, reason: Reason::Busy }]
-    {
+    let cross_origin = Cause::CrossOrigin(CrossOrigin::OtherSite);
+    let outage = Cause::Unavailable { retry_after: Duration::ZERO, reason: Reason::Busy };
+    for cause in [Cause::Forbidden, cross_origin, outage] {
         let here = run(&cause, "GET", "/secret?q=%3Cscript%3E", &fields);
         let there = run(&cause, "GET", "/", DOCUMENT);
-        assert_eq!(body(&here), body(&there), "{cause:?}");
+        let path = "return_to=%2Fsecret%3Fq%3D%253Cscript%253E\"";
+        assert_eq!(body(&here).replace(path, "return_to=%2F\""), body(&there), "{cause:?}");
         assert!(header(&here, "content-security-policy").starts_with("default-src 'none'"));
     }
+}
+
+/// Nobody is left where going back is all that can be done.
+#[test]
+fn a_page_that_refuses_has_a_way_on() {
+    let ways = |cause: &Cause, method| {
+        let response = run(cause, method, "/admin?a", DOCUMENT);
+        let links = body(&response).split("href=\"").skip(1);
+        links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let here = "/login?prompt=login&amp;return_to=%2Fadmin%3Fa";
+    assert_eq!(ways(&Cause::Forbidden, "GET"), ["/", here]);
+    let home = "/login?prompt=login&amp;return_to=%2F";
+    assert_eq!(ways(&Cause::Forbidden, "POST"), ["/", home], "no form is sent twice");
+    assert_eq!(ways(&Cause::CrossOrigin(CrossOrigin::OtherSite), "POST"), ["/"]);
+    let outage = Cause::Unavailable { retry_after: Duration::ZERO, reason: Reason::Busy };
+    assert_eq!(ways(&outage, "GET"), [""], "the page again");
 }
 
 #[test]

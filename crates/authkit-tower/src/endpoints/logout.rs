@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     authkit::AuthKit,
-    denial::{self, Action, Caller, Cause, ClientKind, Page, Scheme, text},
+    denial::{self, Action, Caller, Cause, ClientKind, Link, Page, Scheme, text},
     origin,
     uri::ReturnPath,
 };
@@ -104,7 +104,8 @@ fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
         status: StatusCode::OK,
         title: "Sign out?",
         text: "You will be signed out of this site on this device.",
-        action: Action::Post { to: &to, label: "Sign out" },
+        action: Action::Post(Link { to: &to, label: "Sign out" }),
+        other: Some(Link { to: "/", label: "Stay signed in" }),
     }
     .into_response()
 }

@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::{
     authkit::AuthKit,
-    denial::{Action, Page},
+    denial::{Action, Link, Page},
     uri::ReturnPath,
 };
 
@@ -106,22 +106,25 @@ impl SignInFailure {
         return_path: Option<&ReturnPath>,
     ) -> Response<Bytes> {
         let site = authkit.site();
-        let login = match return_path {
-            Some(path) => site.login_url(&[("return_to", path.as_str())]),
-            None => site.login.clone(),
-        };
+        // Whoever may not come in with one account would be signed in with the same one again.
+        let prompt = matches!(self, Self::Refused).then_some(("prompt", "login"));
+        let return_to = return_path.map(|path| ("return_to", path.as_str()));
+        let parameters: Vec<_> = prompt.into_iter().chain(return_to).collect();
+        let login = site.login_url(&parameters);
         // Only the usual address helps where cookies do not come back.
         let usual = format!("{}{login}", site.origin);
         let (to, label) = match self {
             Self::Unavailable | Self::Clock => (&login, "Try again"),
             Self::WrongScheme | Self::NoCookies => (&usual, "Sign in"),
+            Self::Refused => (&login, "Use another account"),
             _ => (&login, "Sign in"),
         };
         let (title, text) = self.words();
         let text = text.replace("{site}", &site.origin);
-        let action = Action::Link { to, label };
+        let action = Action::Link(Link { to, label });
+        let other = Some(Link { to: "/", label: "Go home" });
         let mut response =
-            Page { status: self.status(), title, text: &text, action }.into_response();
+            Page { status: self.status(), title, text: &text, action, other }.into_response();
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }

@@ -18,7 +18,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header::COOKIE};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{AuthKit, Clock, Config, CookiePassword, Transport};
 
@@ -183,9 +183,12 @@ impl Workos {
 }
 
 impl Transport for Workos {
-    fn send(&self, request: Request<Bytes>, _: Duration) -> Sending<'_> {
+    fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
         assert!(!request.headers().contains_key(COOKIE), "a browser's cookie went to WorkOS");
-        Box::pin(self.answer(request))
+        Box::pin(async move {
+            let answer = timeout(deadline, self.answer(request)).await;
+            answer.unwrap_or(Err(TransportError::TimedOut))
+        })
     }
 }
 

@@ -131,7 +131,8 @@ async fn cb_03_a_state_counts_in_its_browser_for_ten_minutes() {
         assert_eq!(response.status(), 400, "{forged:.20}");
         assert_eq!(login_link(&response), Some("/login"), "{forged:.20}");
     }
-    assert_eq!(browser.flows().len(), 1, "forged states end nobody's flow");
+    let known = browser.flows().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(known.len(), 1, "forged states end nobody's flow");
 
     // The attacker's code and state in the victim's browser: the victim signs in as herself, or not at all.
     let mut attacker = Browser::new(&authkit);
@@ -147,6 +148,7 @@ async fn cb_03_a_state_counts_in_its_browser_for_ten_minutes() {
         (response.status().as_u16(), login_link(&response)),
         (400, Some("/login?return_to=%2Fx"))
     );
+    assert!(browser.flows().iter().all(|name| known[0] != *name), "the late flow is over");
     assert!(workos.calls().is_empty());
 }
 
@@ -274,6 +276,20 @@ async fn cb_08_a_failed_exchange_says_whether_to_try_again() {
     }
 }
 
+/// Nobody knows whether the code is spent, so that it is not sent again.
+#[tokio::test(start_paused = true)]
+async fn cb_08_an_exchange_that_hangs_is_given_up_after_ten_seconds() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    workos.hold();
+    let begun = tokio::time::Instant::now();
+    let response = browser.sign_in("/login?return_to=%2Fx").await;
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    assert_eq!((response.status().as_u16(), header(&response, "retry-after")), (503, "5"));
+    assert_eq!(login_link(&response), Some("/login?return_to=%2Fx"));
+    assert!(!browser.is_signed_in() && browser.flows().is_empty());
+    assert_eq!(workos.calls().len(), 1);
+}
+
 #[tokio::test]
 async fn cb_09_signing_in_replaces_the_session_that_was_there() {
     let (mut browser, authkit, workos) = Browser::with_workos();
@@ -387,6 +403,8 @@ async fn the_application_may_refuse_a_session_before_the_browser_has_it() {
             (status, expected),
             "{ruling:?}"
         );
+        let another = ruling == Ruling::Refuse;
+        assert_eq!(body(&response).contains("/login?prompt=login&amp;return_to=%2Fx"), another);
         let replaced = browser.cookies["wos_session"] != value;
         assert_eq!(replaced, ruling == Ruling::Keep, "{ruling:?}");
         let headers = crate::tests::headers(&[("cookie", &old)]);

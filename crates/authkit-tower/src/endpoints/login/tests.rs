@@ -28,6 +28,32 @@ async fn cb_06_the_browser_goes_to_authkit_with_pkce_and_state() {
 }
 
 #[tokio::test]
+async fn cb_06_every_flow_has_a_verifier_of_its_own_that_no_url_betrays() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    let mut urls = String::new();
+    for _ in 0..2 {
+        let started = browser.start("/login").await;
+        let back = format!("/callback?code=code_1&state={}", started["state"]);
+        let answer = browser.go(&back).await;
+        urls.extend(started.into_values().chain([back, header(&answer, "location").to_owned()]));
+    }
+    let sent = |call: &String| {
+        let body: serde_json::Value = serde_json::from_str(call).unwrap();
+        body["code_verifier"].as_str().unwrap().to_owned()
+    };
+    let [one, two] = &workos.calls().iter().map(sent).collect::<Vec<_>>()[..] else {
+        panic!("two exchanges")
+    };
+    assert_ne!(one, two);
+    for verifier in [one, two] {
+        assert!((43..=128).contains(&verifier.len()), "{}", verifier.len());
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        assert!(verifier.bytes().all(unreserved), "{verifier}");
+        assert!(!urls.contains(verifier.as_str()), "{urls}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_link_asks_for_is_passed_on() {
     let (mut browser, ..) = Browser::with_workos();
     let asked = browser
