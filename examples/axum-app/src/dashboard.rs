@@ -104,7 +104,10 @@ fn session_card(app: &App, session: &Session) -> Markup {
         section class="card" id="session" aria-labelledby="session-title" {
             header {
                 h2 id="session-title" { "Session" }
-                form method="post" action="/refresh" { button class="button plain low" { "Renew now" } }
+                div class="actions" {
+                    a class="button plain low" href="/fragment" hx-get="/fragment" hx-target="#session" { "Reload" }
+                    form method="post" action="/refresh" { button class="button plain low" { "Renew now" } }
+                }
             }
             (countdown(app, session))
             dl class="facts" {

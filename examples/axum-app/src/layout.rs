@@ -78,7 +78,7 @@ fn bar(place: Place, session: Option<&Session>) -> Markup {
                         Some(session) => {
                             (avatar(session.user()))
                             span { (display_name(session.user())) }
-                            (sign_out("button plain low"))
+                            (sign_out("button plain low", "Sign out"))
                         }
                         None => a class="button low" href="/login" { "Sign in" }
                     }
@@ -100,7 +100,7 @@ fn impersonation(session: &Session) -> Markup {
                         @if let Some(reason) = &impersonator.reason { " (" (reason) ")" }
                         "."
                     }
-                    (sign_out(""))
+                    (sign_out("", "End impersonation"))
                 }
             }
         }
@@ -108,8 +108,8 @@ fn impersonation(session: &Session) -> Markup {
 }
 
 /// A form, since signing out changes something.
-pub(crate) fn sign_out(class: &str) -> Markup {
-    html! { form method="post" action="/logout" { button class=(class) { "Sign out" } } }
+fn sign_out(class: &str, label: &str) -> Markup {
+    html! { form method="post" action="/logout" { button class=(class) { (label) } } }
 }
 
 /// The name that WorkOS has, in parts or whole, or the address.

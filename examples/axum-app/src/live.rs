@@ -1,6 +1,6 @@
 //! What outlives one request ends with the session's token; coming back renews it.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use authkit_tower::Session;
 use axum::{
@@ -15,7 +15,10 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use maud::{Markup, html};
-use tokio::{select, time::sleep};
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
 
 /// `GET /events`: counts the seconds until the session's token ends.
 pub(crate) async fn events(session: Session) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -25,36 +28,38 @@ pub(crate) async fn events(session: Session) -> Sse<impl Stream<Item = Result<Ev
     });
     let hello = stream::iter([Event::default().event("tick").data("0").retry(RECONNECT)]);
     let end = stream::iter([Event::default().event("end").data("the token has expired")]);
-    let expired = async move { session.expired().await };
-    Sse::new(hello.chain(ticks.take_until(expired)).chain(end).map(Ok))
+    Sse::new(hello.chain(ticks.take_until(session.expired())).chain(end).map(Ok))
 }
 
 /// `GET /ws`: says everything again, until the session's token ends.
 pub(crate) async fn socket(session: Session, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(64 * 1024).on_upgrade(async move |socket| echo(socket, session).await)
+    let expired = session.expired();
+    upgrade.max_message_size(64 * 1024).on_upgrade(async move |mut socket| {
+        select! {
+            () = expired => say_goodbye(&mut socket).await,
+            () = echo(&mut socket) => {}
+        }
+    })
 }
 
-async fn echo(mut socket: WebSocket, session: Session) {
-    let mut expired = pin!(session.expired());
-    loop {
-        let message = select! {
-            () = &mut expired => {
-                let farewell = CloseFrame { code: close_code::POLICY, reason: "the token has expired".into() };
-                // The other end may be gone already, which ends it as well.
-                let _ = socket.send(Message::Close(Some(farewell))).await;
-                return;
-            }
-            message = socket.recv() => message,
-        };
+async fn say_goodbye(socket: &mut WebSocket) {
+    let code = close_code::POLICY;
+    let farewell = CloseFrame { code, reason: "the token has expired".into() };
+    // Whoever is gone, or does not read any more, is not waited for.
+    let _ = timeout(GOODBYE, socket.send(Message::Close(Some(farewell)))).await;
+}
+
+async fn echo(socket: &mut WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
         match message {
-            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+            Message::Text(_) | Message::Binary(_) => {
                 if socket.send(message).await.is_err() {
                     return;
                 }
             }
             // axum answers pings itself.
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            Message::Ping(_) | Message::Pong(_) => {}
+            Message::Close(_) => return,
         }
     }
 }
@@ -86,3 +91,5 @@ pub(crate) fn card() -> Markup {
 
 /// How long a browser waits before it connects again.
 const RECONNECT: Duration = Duration::from_millis(500);
+/// How long a farewell may take.
+const GOODBYE: Duration = Duration::from_secs(1);

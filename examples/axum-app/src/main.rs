@@ -39,11 +39,14 @@ async fn run() -> Result<(), String> {
 
     let app = app_with(backend.authkit(), backend.organizations(), backend.refreshes().clone());
     let server = axum::serve(listener, app).with_graceful_shutdown(stop());
-    select! {
+    let served = select! {
         result = server => result.map_err(|error| format!("the server stopped: {error}")),
         // Event streams and WebSockets would go on until their tokens end.
         () = async { stop().await; sleep(GRACE).await } => Ok(()),
-    }
+    };
+    // A refresh whose request has gone may have spent the only token of a browser.
+    backend.authkit().drain(GRACE).await;
+    served
 }
 
 /// Prints, unless nobody reads.
@@ -79,5 +82,5 @@ fn variable<T: FromStr>(name: &str) -> Result<Option<T>, String> {
     }
 }
 
-/// How long requests may take to end after ctrl-c.
+/// How long requests may take to end after ctrl-c, and then what they have left under way.
 const GRACE: Duration = Duration::from_secs(3);

@@ -4,7 +4,11 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
+
+use authkit_emulator::{Emulator, Endpoint, Fault};
+use reqwest::redirect::Policy;
 
 /// The program with these variables and no others.
 fn program(variables: &[(&str, &str)]) -> Command {
@@ -44,6 +48,14 @@ impl Running {
             }
         }
         panic!("it ended early: {lines:?}");
+    }
+
+    /// Presses ctrl-c, and waits for its end.
+    #[cfg(unix)]
+    fn interrupt(&mut self) -> Option<i32> {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.0.wait().unwrap().code()
     }
 }
 
@@ -139,9 +151,35 @@ async fn ctrl_c_ends_it_in_order() {
     client.get(format!("{}/healthz", lines.last().unwrap())).send().await.unwrap();
     drop(client);
 
-    let interrupted =
-        Command::new("kill").args(["-INT", &running.0.id().to_string()]).status().unwrap();
-
-    assert!(interrupted.success());
-    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!(running.interrupt(), Some(0));
 }
+
+/// The answer has gone out, and what it began at WorkOS is not cut off.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_waits_for_what_is_under_way_at_workos() {
+    let emulator = Emulator::start().await;
+    let mut variables = vec![
+        ("PORT", "0".to_owned()),
+        ("WORKOS_REDIRECT_URI", "http://localhost:3000/callback".to_owned()),
+        ("WORKOS_COOKIE_PASSWORD", PASSWORD.to_owned()),
+    ];
+    variables.extend(emulator.env());
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (mut running, lines) = Running::start(&variables);
+    let session = emulator.session("alice@acme.test");
+    emulator.fault(Fault::latency(Duration::from_secs(1)).on(Endpoint::Revoke));
+
+    let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    let sign_out = client.post(format!("{}/logout", lines.last().unwrap()));
+    let cookie = format!("wos_session={}", session.cookie(PASSWORD));
+    let signed_out = sign_out.header("cookie", cookie).send().await.unwrap();
+    assert_eq!(signed_out.status(), 303);
+    assert!(emulator.is_active(session.session_id()), "WorkOS takes its time");
+    drop(client);
+
+    assert_eq!(running.interrupt(), Some(0));
+    assert!(!emulator.is_active(session.session_id()));
+}
+
+const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
