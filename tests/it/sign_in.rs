@@ -5,7 +5,7 @@ use std::time::Duration;
 use authkit_emulator::{Endpoint, Fault};
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{Router, extract::Path, routing::get};
-use http::StatusCode;
+use http::{Method, StatusCode, header::SET_COOKIE};
 use support::{Answer, Browser, Harness, Running};
 use url::Url;
 
@@ -110,6 +110,31 @@ async fn cb_04_five_tabs_end_where_they_began_in_any_order() {
     }
     assert_eq!(browser.cookie_names(), ["wos_session"]);
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 5);
+}
+
+/// Neither the page that needs a session nor the sign-in endpoint gives a script something to remember.
+#[tokio::test]
+async fn cb_05_two_hundred_scripts_and_prefetches_leave_no_cookie_and_a_navigation_one() {
+    let running = running().await;
+    let browser = running.browser();
+    for path in ["/page/1", "/login"] {
+        for _ in 0..50 {
+            let fetched = browser.fetch(Method::GET, &running.url(path), "").await;
+            let headers = [("sec-purpose", "prefetch"), ("sec-fetch-mode", "navigate")];
+            let url = running.url(path);
+            let prefetched = browser.send(Method::GET, &url, headers, "".into()).await;
+            for answer in [fetched, prefetched] {
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+                assert!(!answer.headers.contains_key(SET_COOKIE), "{path}");
+            }
+        }
+    }
+
+    let answer = browser.navigate(&running.url("/login")).await;
+    assert_eq!(answer.status, StatusCode::FOUND);
+    let [flow] = &browser.cookie_names()[..] else { panic!("{:?}", browser.cookie_names()) };
+    let [cookie] = answer.set_cookies(flow).try_into().expect("one cookie");
+    assert!(flow.starts_with("wos_auth_") && cookie.contains("; Max-Age=600"), "{cookie}");
 }
 
 #[tokio::test]

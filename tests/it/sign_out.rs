@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use authkit_emulator::Endpoint;
+use authkit_emulator::{Endpoint, Fault};
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{Router, routing::get};
-use http::{Method, StatusCode, header::SET_COOKIE};
-use support::{Browser, Harness, Running};
+use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
+use support::{Browser, Harness, PASSWORD, Running};
+use tokio::time::timeout;
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
@@ -101,9 +102,33 @@ async fn lo_03_an_address_that_somebody_opens_asks_before_it_signs_out() {
     assert_eq!(browser.cookie("wos_session"), None);
 }
 
-/// Parts of a large session, the same under another scope, and sign-ins that other tabs have begun.
+/// WorkOS hears of it in the background, and what it says changes nothing.
 #[tokio::test]
-async fn lo_05_every_part_scope_and_flow_is_deleted() {
+async fn lo_02_nobody_waits_for_a_workos_that_cannot_be_reached() {
+    for fault in
+        [Fault::latency(Duration::from_secs(30)), Fault::status(500), Fault::reset_before()]
+    {
+        let running = running().await;
+        let browser = running.signed_in("alice@acme.test");
+        let old = browser.cookie("wos_session").unwrap();
+        running.emulator.fault(fault.on(Endpoint::Revoke).until_cleared());
+
+        let url = running.url("/logout");
+        let answer = timeout(Duration::from_secs(10), browser.submit(&url, &[])).await;
+        let answer = answer.expect("nobody waits");
+
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        assert_eq!(browser.cookie("wos_session"), None);
+        let replay = Browser::new();
+        replay.keep(&running.url("/"), "wos_session", &old);
+        let page = replay.navigate(&running.url("/dashboard")).await;
+        assert_eq!(page.status, StatusCode::FOUND, "the old cookie opens nothing");
+    }
+}
+
+/// Parts of a large session, and sign-ins that other tabs have begun.
+#[tokio::test]
+async fn lo_05_every_part_and_flow_is_deleted() {
     let harness = Harness::with(|emulator| emulator, |config| config.with_browser_session()).await;
     let app = app(&harness.authkit);
     let running = harness.serve(app);
@@ -124,4 +149,49 @@ async fn lo_05_every_part_scope_and_flow_is_deleted() {
         assert!(deletion.contains("Max-Age=0") && deletion.contains("Path=/"), "{deletion}");
         assert!(!deletion.starts_with("theme"), "{deletion}");
     }
+}
+
+/// A cookie that was set before `Domain` was configured, and one from before the service was moved from a JavaScript
+/// SDK; browsers keep and send them all.
+#[tokio::test]
+async fn lo_05_both_scopes_and_the_name_of_other_sdks_are_deleted() {
+    let harness = Harness::start().await;
+    let origin = "https://app.example.com";
+    let shared = harness.authkit_at(origin, |config| config.with_cookie_domain("example.com"));
+    let app = app(&shared);
+    let sealed = harness.emulator.session("alice@acme.test").cookie(PASSWORD);
+    let browser = Browser::new();
+    let keep = |name: &str, value: &str, scope: &str| {
+        let field = format!("{name}={value}; Path=/; Secure{scope}");
+        browser.receive_all(origin, &[HeaderValue::from_str(&field).unwrap()]);
+    };
+    for scope in ["", "; Domain=example.com"] {
+        for (name, value) in
+            [("wos_session", sealed.as_str()), ("wos_session.1", "part"), ("wos-session", &sealed)]
+        {
+            keep(name, value, scope);
+        }
+    }
+    keep("theme", "dark", "");
+    assert_eq!(browser.cookie_names().len(), 7, "they are apart");
+
+    let url = format!("{origin}/logout");
+    let answer =
+        browser.send_to(&app, Method::POST, &url, [("sec-fetch-site", "same-origin")]).await;
+
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.cookie_names(), ["theme"]);
+}
+
+#[tokio::test]
+async fn lo_05_a_neighbours_session_is_not_ours_to_delete() {
+    let running = running().await;
+    let browser = running.signed_in("alice@acme.test");
+    let another = "another-password-of-32-characters!";
+    let neighbours = running.emulator.session("alice@acme.test").cookie(another);
+    browser.keep(&running.url("/"), "wos-session", &neighbours);
+
+    browser.submit(&running.url("/logout"), &[]).await;
+
+    assert_eq!(browser.cookie_names(), ["wos-session"]);
 }

@@ -145,6 +145,12 @@ impl CookieRules {
         names.filter_map(|name| self.cookie(&name, "", GONE, Scope::Host)).collect()
     }
 
+    /// Deletes a cookie of another name, in both scopes where there are two.
+    pub(crate) fn delete_named(&self, name: &str) -> impl Iterator<Item = HeaderValue> {
+        let for_host = self.domain.is_some().then(|| self.cookie(name, "", GONE, Scope::Host));
+        self.delete(name).into_iter().chain(for_host.flatten())
+    }
+
     fn delete(&self, name: &str) -> Option<HeaderValue> {
         self.cookie(name, "", GONE, Scope::Session)
     }

@@ -110,8 +110,12 @@ impl Authenticator {
             tracing::info!(session = core.log_word(id), "signed out");
             core.revoke_in_background(id.clone());
         }
-        let mut set_cookies = core.settings.cookies.delete_session(seen);
-        set_cookies.extend(core.settings.cookies.delete_other_scope(seen));
+        let cookies = &core.settings.cookies;
+        let mut set_cookies = cookies.delete_session(seen);
+        set_cookies.extend(cookies.delete_other_scope(seen));
+        if cookies.name() != LEFT_OVER && !core.sessions_named(LEFT_OVER, headers).0.is_empty() {
+            set_cookies.extend(cookies.delete_named(LEFT_OVER));
+        }
         SignedOut { session_id, set_cookies }
     }
 }
@@ -190,7 +194,11 @@ impl Core {
 
     /// Every session among the request's cookies, whatever its token is worth.
     fn opened(&self, headers: &HeaderMap) -> (Vec<Sealed>, Seen) {
-        let found = jar::find(headers, self.settings.cookie_name());
+        self.sessions_named(self.settings.cookie_name(), headers)
+    }
+
+    fn sessions_named(&self, name: &str, headers: &HeaderMap) -> (Vec<Sealed>, Seen) {
+        let found = jar::find(headers, name);
         let mut attempts = Attempts::new();
         let sessions = found
             .candidates()
@@ -222,3 +230,7 @@ impl Core {
         });
     }
 }
+
+/// What WorkOS's JavaScript SDKs call the cookie: one of ours is left over where a service was moved from one of them.
+/// A neighbour's, which our passwords do not open, stays.
+const LEFT_OVER: &str = "wos-session";
