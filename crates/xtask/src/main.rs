@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
+mod count;
 mod deep;
 mod layout;
 mod peers;
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
         ["test"] => test::run,
         ["peers"] => peers::run,
         ["deep"] => deep::run,
+        ["bench"] => bench::run,
+        ["bench", "--count"] => count::run,
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -66,7 +70,12 @@ Usage: cargo xtask <command>
           about 15 minutes on 2 cores from a fresh clone
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
-  deep    all tests again as users build them, optimized, first in one thread and then
-          in many more than there are cores
+  deep    100,000 refreshes under faults, with what they came to; then all tests again as
+          users build them, optimized, first in one thread and then in many more than
+          there are cores
+  bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
+          machine alone meanwhile, for about 20 minutes
+  bench --count
+          how many instructions it takes, into a file that `test` compares with
   help    this text
 ";

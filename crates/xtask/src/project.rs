@@ -12,7 +12,7 @@ pub(crate) struct Project {
     pub(crate) published: Vec<Package>,
     /// The first file of every library, program and test.
     pub(crate) crate_roots: Vec<PathBuf>,
-    target: PathBuf,
+    pub(crate) target: PathBuf,
 }
 
 /// A package and the features it offers, `default` apart.

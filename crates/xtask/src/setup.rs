@@ -73,6 +73,17 @@ const PROGRAMS: &[Program] = &[
         probe: &["redis-server", "--version"],
         reason: "what replicas share refreshes and revocations on; tests start their own",
     },
+    Program {
+        package: "valgrind",
+        probe: &["valgrind", "--version"],
+        reason: "counts instructions, which repeat where times do not",
+    },
+    Program {
+        package: "wrk",
+        // Its version is an error to itself.
+        probe: &["which", "wrk"],
+        reason: "puts load on whole services for the benchmarks",
+    },
 ];
 
 /// A folder of pinned packages under `target/peers`.

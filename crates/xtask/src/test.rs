@@ -5,7 +5,7 @@ use std::iter;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{layout, project::Project, setup, steps::Steps, tally::Tally};
+use crate::{count, layout, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
@@ -17,12 +17,16 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.take("each feature alone", || features(sh, project))?;
     steps.test("tests", || {
         Tally::of(cmd!(sh, "cargo test --workspace --all-features --locked --no-fail-fast"))
-    })
+    })?;
+    steps.take("instructions", || count::check(sh, project))
 }
 
 fn format(sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo fmt --all --check").run()?;
-    Ok(cmd!(sh, "cargo fmt --manifest-path tests/peers/rust/Cargo.toml --check").run()?)
+    for apart in ["tests/peers/rust/Cargo.toml", "crates/authkit-bench/Cargo.toml"] {
+        cmd!(sh, "cargo fmt --manifest-path {apart} --check").run()?;
+    }
+    Ok(())
 }
 
 /// Two versions of a crate in a service's own tree are bytes and build time that its users pay for.

@@ -1,0 +1,145 @@
+//! Whole services under `wrk`, each on a core of its own and in turns, as JSON: `load SERVER [SECONDS] [ROUNDS]`.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+const KINDS: [&str; 8] = [
+    "bare",
+    "ours",
+    "ours-cold",
+    "ours-garbage",
+    "tower-sessions",
+    "axum-login",
+    "private-cookie-jar",
+    "sdk",
+];
+
+/// The best of all rounds: what else the machine does only adds.
+#[derive(Serialize)]
+struct Best {
+    /// Of the server's processor time, user and system, a request.
+    microseconds: f64,
+    requests_per_second: f64,
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let server = arguments.first().context("load SERVER [SECONDS] [ROUNDS]")?;
+    let seconds = arguments.get(1).map_or(Ok(4), |seconds| seconds.parse())?;
+    let rounds: u32 = arguments.get(2).map_or(Ok(3), |rounds| rounds.parse())?;
+
+    let mut best: BTreeMap<&str, Best> = BTreeMap::new();
+    for round in 1..=rounds {
+        for kind in KINDS {
+            let Best { microseconds, requests_per_second } = run(server.as_ref(), kind, seconds)?;
+            eprintln!("round {round} {kind:>20} {microseconds:6.1} us {requests_per_second:8.0}/s");
+            let best = best.entry(kind).or_insert(Best { microseconds, requests_per_second });
+            best.microseconds = best.microseconds.min(microseconds);
+            best.requests_per_second = best.requests_per_second.max(requests_per_second);
+        }
+    }
+    println!("{}", serde_json::to_string_pretty(&best)?);
+    Ok(())
+}
+
+fn run(server: &Path, kind: &str, seconds: u32) -> Result<Best> {
+    let service = Service::start(server, kind.strip_suffix("-garbage").unwrap_or(kind))?;
+    let cookie = match kind {
+        "ours-garbage" => format!("wos_session={}", "A".repeat(16 << 10)),
+        _ => service.cookie()?,
+    };
+    let url = format!("http://127.0.0.1:{}/", service.port);
+    let wrk = |seconds: u32| -> Result<String> {
+        let output = Command::new("taskset")
+            .args(["-c", "1", "wrk", "-t1", "-c32", &format!("-d{seconds}s")])
+            .args(["-H", &format!("Cookie: {cookie}"), &url])
+            .output()
+            .context("wrk")?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    wrk(1)?;
+    let before = service.processor_time()?;
+    let report = wrk(seconds)?;
+    let spent = service.processor_time()? - before;
+
+    let refused = report.contains("Non-2xx");
+    ensure!(refused == (kind == "ours-garbage"), "{kind} answers otherwise:\n{report}");
+    let number = |line: &str| line.split_whitespace().next().and_then(|word| word.parse().ok());
+    let requests: f64 = report
+        .lines()
+        .find(|line| line.contains(" requests in "))
+        .and_then(number)
+        .context("wrk says how many")?;
+    let per_second: f64 = report
+        .lines()
+        .find_map(|line| line.strip_prefix("Requests/sec:"))
+        .and_then(number)
+        .context("wrk says how fast")?;
+    Ok(Best { microseconds: spent * 1e6 / requests, requests_per_second: per_second })
+}
+
+/// A server on the first core. `wrk` has the second.
+struct Service {
+    process: Child,
+    port: u16,
+}
+
+impl Service {
+    fn start(server: &Path, kind: &str) -> Result<Self> {
+        let mut process = Command::new("taskset")
+            .args(["-c", "0"])
+            .args([server.as_os_str(), kind.as_ref()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("taskset")?;
+        let mut line = String::new();
+        let output = process.stdout.take().context("its output is piped")?;
+        BufReader::new(output).read_line(&mut line)?;
+        let port = line.trim().parse().context("the server prints its port")?;
+        Ok(Self { process, port })
+    }
+
+    /// The cookies of a session that begins.
+    fn cookie(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.write_all(b"GET /start HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let cookies = answer.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+        Ok(cookies.filter_map(|field| field.split(';').next()).collect::<Vec<_>>().join("; "))
+    }
+
+    /// Seconds in user and in system mode (proc(5)).
+    fn processor_time(&self) -> Result<f64> {
+        /// `USER_HZ`, which is 100 on every architecture of today.
+        const TICKS: f64 = 100.0;
+
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let (_, fields) = stat.rsplit_once(')').context("the name ends in a bracket")?;
+        let ticks =
+            |at| fields.split_whitespace().nth(at).and_then(|ticks| ticks.parse::<f64>().ok());
+        let (user, system) = ticks(11).zip(ticks(12)).context("times are numbers")?;
+        Ok((user + system) / TICKS)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,111 @@
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// Everything that one run measured.
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    /// Nanoseconds by `group/benchmark`.
+    times: BTreeMap<String, f64>,
+    allocations: BTreeMap<String, [u64; 2]>,
+    pub(crate) servers: BTreeMap<String, Server>,
+    pub(crate) memory: Memory,
+}
+
+/// What it ran on.
+#[derive(Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
+    pub(crate) rustc: String,
+    pub(crate) date: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Server {
+    pub(crate) microseconds: f64,
+    pub(crate) requests_per_second: f64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) sessions: usize,
+    pub(crate) cache: usize,
+    pub(crate) resident: usize,
+    pub(crate) held: usize,
+    pub(crate) hit_rate: f64,
+    pub(crate) lru_hit_rate: f64,
+}
+
+impl Results {
+    /// Reads what the programs printed into `TARGET/results`, and what criterion left in `TARGET/criterion`.
+    pub(crate) fn read(target: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Estimates {
+            median: Estimate,
+        }
+        #[derive(Deserialize)]
+        struct Estimate {
+            point_estimate: f64,
+        }
+
+        let mut times = BTreeMap::new();
+        for name in BENCHMARKS {
+            let estimates = target.join("criterion").join(name).join("new/estimates.json");
+            let estimates: Estimates = read(&estimates)?;
+            times.insert(name.to_owned(), estimates.median.point_estimate);
+        }
+        let results = target.join("results");
+        Ok(Self {
+            machine: read(&results.join("machine.json"))?,
+            times,
+            allocations: read(&results.join("allocations.json"))?,
+            servers: read(&results.join("servers.json"))?,
+            memory: read(&results.join("memory.json"))?,
+        })
+    }
+
+    /// The median time of a benchmark, in nanoseconds.
+    pub(crate) fn time(&self, name: &str) -> f64 {
+        self.times[name]
+    }
+
+    /// How many allocations, and of how many bytes.
+    pub(crate) fn allocations(&self, name: &str) -> [u64; 2] {
+        self.allocations[name]
+    }
+
+    /// Processor time a request beyond what a service without sessions takes, in microseconds.
+    pub(crate) fn extra(&self, kind: &str) -> f64 {
+        self.servers[kind].microseconds - self.servers["bare"].microseconds
+    }
+
+    /// Throughput of a kind of service as a share of one without sessions.
+    pub(crate) fn throughput(&self, kind: &str) -> f64 {
+        self.servers[kind].requests_per_second / self.servers["bare"].requests_per_second
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let json = fs::read(path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&json).with_context(|| path.display().to_string())
+}
+
+const BENCHMARKS: [&str; 14] = [
+    "one/sdk",
+    "one/ours-known",
+    "one/ours-cold",
+    "one/cryptography",
+    "one/jsonwebtoken",
+    "of-1000/sdk",
+    "of-1000/ours",
+    "of-100000/sdk",
+    "of-100000/ours",
+    "unseen",
+    "garbage/16384",
+    "garbage/65536",
+    "threads/1",
+    "threads/2",
+];

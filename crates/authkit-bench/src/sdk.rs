@@ -1,0 +1,54 @@
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use workos::{
+    Client,
+    transport::{HttpRequest, HttpResponse, HttpTransport, TransportError},
+};
+
+use crate::{PASSWORD, Sample};
+
+/// The official Rust SDK, as an application calls it by hand.
+#[derive(Clone)]
+pub struct Sdk {
+    client: Client,
+}
+
+impl Sdk {
+    pub fn new(sample: &Sample) -> Self {
+        let keys = Bytes::from(sample.jwks.get().to_owned());
+        let client = Client::builder()
+            .api_key("sk_bench")
+            .client_id(&sample.client_id)
+            .transport(Arc::new(OnlyKeys(keys)))
+            .build();
+        Self { client }
+    }
+
+    /// Authenticates a cookie that the SDK itself can read: of [`SealFormat::Rust`](authkit_session::SealFormat::Rust).
+    /// The e-mail address of its user.
+    pub async fn authenticate(&self, cookie: &str) -> String {
+        let state = self.client.session(cookie, PASSWORD).authenticate().await;
+        assert!(state.authenticated, "{}", state.reason);
+        state.user.expect("the sample has a user").email
+    }
+}
+
+impl fmt::Debug for Sdk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sdk").finish_non_exhaustive()
+    }
+}
+
+/// Answers every request with the key set, without a network.
+struct OnlyKeys(Bytes);
+
+#[async_trait]
+impl HttpTransport for OnlyKeys {
+    async fn execute(&self, _: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let body = self.0.clone();
+        Ok(HttpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body })
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask bench`: what checking a session costs beside the alternatives, as `docs/benchmarks.md`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use xshell::{Shell, cmd};
+
+use crate::{project::Project, setup, steps::Steps};
+
+pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    let (manifest, target) = (manifest(project), target(project));
+    let apart = ["--locked".as_ref(), "--manifest-path".as_ref(), manifest.as_os_str()];
+    sh.set_var("CARGO_TARGET_DIR", &target);
+    steps.take("set-up", || setup::install(sh, project))?;
+    steps.take("clippy", || {
+        Ok(cmd!(sh, "cargo clippy {apart...} --all-targets -- -D warnings").run()?)
+    })?;
+    steps.take("build", || Ok(cmd!(sh, "cargo build {apart...} --release --bins").run()?))?;
+
+    let program = |name: &str| target.join("release").join(name);
+    let note = |name: &str, json: String| {
+        Ok(sh.write_file(target.join("results").join(name).with_extension("json"), json)?)
+    };
+    steps.take("one request", || {
+        cmd!(sh, "cargo bench {apart...}").run()?;
+        note("machine", machine(sh)?)
+    })?;
+    for name in ["allocations", "memory"] {
+        let program = program(name);
+        steps.take(name, || note(name, cmd!(sh, "{program}").read()?))?;
+    }
+    steps.take("whole services", || {
+        let (load, server) = (program("load"), program("server"));
+        note("servers", cmd!(sh, "{load} {server}").read()?)
+    })?;
+    steps.take("page", || {
+        let (report, docs) = (program("report"), project.root.join("docs"));
+        Ok(cmd!(sh, "{report} {target} {docs}").run()?)
+    })
+}
+
+/// The benchmarks' own workspace, which builds much that nothing else needs.
+pub(crate) fn manifest(project: &Project) -> PathBuf {
+    project.root.join("crates/authkit-bench/Cargo.toml")
+}
+
+/// What the benchmarks build and measure.
+pub(crate) fn target(project: &Project) -> PathBuf {
+    project.target.join("bench")
+}
+
+fn machine(sh: &Shell) -> Result<String> {
+    let information = sh.read_file(Path::new("/proc/cpuinfo"))?;
+    let processors = || information.lines().filter_map(|line| line.strip_prefix("model name"));
+    let processor = processors().next().and_then(|line| line.split_once(": "));
+    let (_, processor) = processor.context("/proc/cpuinfo names no processor")?;
+    let machine = json!({
+        "processor": processor,
+        "cores": processors().count(),
+        "kernel": cmd!(sh, "uname -r").read()?,
+        "rustc": rustc(sh)?,
+        "date": cmd!(sh, "date -u +%Y-%m-%d").read()?,
+    });
+    Ok(machine.to_string())
+}
+
+/// The compiler, by its own words.
+pub(crate) fn rustc(sh: &Shell) -> Result<String> {
+    Ok(cmd!(sh, "rustc -V").read()?)
+}
