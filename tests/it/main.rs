@@ -13,6 +13,7 @@ mod cookie_writing;
 mod cost_model;
 mod cross_origin;
 mod debug_texts;
+mod faults;
 mod first_run;
 mod guards;
 mod heads;

@@ -1,0 +1,324 @@
+//! What goes wrong at WorkOS, or on the line to it, over real sockets: it signs nobody out.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use authkit_emulator::{Emulator, Endpoint, Fault};
+use authkit_tower::{AuthKit, AuthKitLayer, Session};
+use axum::{Json, Router, extract::Request, routing::get};
+use http::StatusCode;
+use support::{Answer, Browser, Events, Harness, Port, Running, Served};
+use tokio::{task::JoinSet, time};
+
+fn app(authkit: &AuthKit) -> Router {
+    Router::new()
+        .route("/page", get(async |session: Session| session.user().email.clone()))
+        .route_layer(AuthKitLayer::new(authkit))
+}
+
+async fn running() -> Running {
+    let harness = Harness::start().await;
+    let app = app(&harness.authkit);
+    harness.serve(app)
+}
+
+/// A browser whose token has expired.
+fn expired(running: &Running) -> Browser {
+    running.holding(&running.emulator.session("alice@acme.test").expired())
+}
+
+/// The page, and how long it took.
+async fn page(running: &Running, browser: &Browser) -> (Answer, Duration) {
+    let asked = Instant::now();
+    let answer = browser.navigate(&running.url("/page")).await;
+    (answer, asked.elapsed())
+}
+
+/// Waits until something has happened in the background.
+async fn until(what: &str, happened: impl Fn() -> bool) {
+    let deadline = Instant::now() + secs(10);
+    while !happened() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Somebody else's server, which whoever follows a redirect reaches. It counts its visitors.
+struct Elsewhere {
+    visits: Arc<AtomicUsize>,
+    served: Served,
+}
+
+impl Elsewhere {
+    /// Answers everything with the signing keys of `emulator`.
+    async fn with_keys_of(emulator: &Emulator) -> Self {
+        let visits = Arc::<AtomicUsize>::default();
+        let (counted, keys) = (Arc::clone(&visits), emulator.jwks());
+        let answer = move |_: Request| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let keys = keys.clone();
+            async move { Json(keys) }
+        };
+        Self { visits, served: Port::bind().await.serve_axum(Router::new().fallback(answer)) }
+    }
+
+    /// Sends everybody here.
+    fn redirect(&self, status: u16) -> Fault {
+        Fault::status(status).header("location", &format!("{}/", self.served.url()))
+    }
+
+    fn visits(&self) -> usize {
+        self.visits.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn up_02_up_03_what_fails_once_is_not_noticed() {
+    let running = running().await;
+    let faults = [
+        Fault::status(408),
+        Fault::status(500),
+        Fault::status(503),
+        Fault::status(429).header("retry-after", "0"),
+        Fault::reset_before(),
+        Fault::reset_after(),
+        Fault::truncated(),
+        Fault::html(),
+        Fault::wrong_json(),
+        Fault::no_refresh_token(),
+        Fault::huge(5 << 20),
+    ];
+    for fault in faults {
+        running.emulator.reset_calls();
+        let browser = expired(&running);
+        running.emulator.fault(fault.clone());
+        let (answer, took) = page(&running, &browser).await;
+        assert_eq!(answer.status, StatusCode::OK, "{fault:?}");
+        assert_eq!(answer.set_cookies("wos_session").len(), 1, "{fault:?}");
+        assert!(took < secs(3), "{fault:?}: {took:?}");
+        assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2, "{fault:?}");
+        assert_eq!(running.emulator.exchanges(), 1, "{fault:?}: the second answer is a replay");
+    }
+}
+
+/// What a request gets while WorkOS has `fault`, and that it is over as soon as that is.
+async fn withstand(fault: Fault) {
+    let running = running().await;
+    let browser = expired(&running);
+    let before = browser.cookie("wos_session");
+    running.emulator.fault(fault.clone().until_cleared());
+
+    let (answer, took) = page(&running, &browser).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
+    assert_ne!(answer.header("retry-after"), "", "{fault:?}");
+    assert!(took < secs(6), "{fault:?}: {took:?}");
+    assert!(answer.set_cookies("wos_session").is_empty(), "{fault:?}");
+    assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
+
+    running.emulator.clear_faults();
+    // WorkOS may be mistrusted by now, for two seconds at a time.
+    running.advance(secs(3));
+    assert!(running.authkit.drain(secs(15)).await, "{fault:?}: the exchange hangs");
+    let (answer, _) = page(&running, &browser).await;
+    assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "alice@acme.test"));
+    assert_eq!(running.emulator.exchanges(), 1, "{fault:?}");
+}
+
+#[tokio::test]
+async fn up_04_up_05_what_fails_for_long_costs_five_seconds_and_no_session() {
+    let forever = secs(600);
+    let faults = [
+        Fault::latency(forever),
+        Fault::late_reply(forever),
+        Fault::slow(10, Duration::from_millis(100)),
+        Fault::reset_before(),
+        Fault::reset_after(),
+        Fault::truncated(),
+        Fault::html(),
+        Fault::wrong_json(),
+        Fault::no_refresh_token(),
+        Fault::huge(5 << 20),
+        Fault::status(503),
+    ];
+    let mut tests = JoinSet::new();
+    for fault in faults {
+        tests.spawn(withstand(fault));
+    }
+    tests.join_all().await;
+}
+
+#[tokio::test]
+async fn up_04_an_answer_in_small_pieces_is_put_together() {
+    let running = running().await;
+    let browser = expired(&running);
+    running.emulator.fault(Fault::slow(7, Duration::from_micros(200)));
+    let (answer, _) = page(&running, &browser).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
+}
+
+#[tokio::test]
+async fn no_redirect_gets_the_api_key_or_a_token() {
+    let running = running().await;
+    let elsewhere = Elsewhere::with_keys_of(&running.emulator).await;
+    for status in [301, 302, 303, 307, 308] {
+        let browser = expired(&running);
+        running.emulator.fault(elsewhere.redirect(status));
+        let (answer, _) = page(&running, &browser).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::OK,
+            "{status}: asked again, where it was asked first"
+        );
+    }
+    assert_eq!(elsewhere.visits(), 0);
+}
+
+#[tokio::test]
+async fn jk_05_jk_06_what_is_no_key_set_admits_nobody_and_costs_no_session() {
+    let elsewhere = Elsewhere::with_keys_of(&Emulator::start().await).await;
+    let faults = [
+        Fault::html(),
+        Fault::wrong_json(),
+        Fault::truncated(),
+        Fault::reset_after(),
+        Fault::status(404),
+        Fault::status(503),
+        // It would be right but for its size: 256 KiB are enough for any key set.
+        Fault::huge(256 << 10),
+        Fault::huge(10 << 20),
+        elsewhere.redirect(302),
+        elsewhere.redirect(307),
+    ];
+    for fault in faults {
+        let running = running().await;
+        let browser = running.signed_in("alice@acme.test");
+        let before = browser.cookie("wos_session");
+        running.emulator.fault(fault.clone().on(Endpoint::Jwks).until_cleared());
+        let (answer, took) = page(&running, &browser).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
+        assert_ne!(answer.header("retry-after"), "", "{fault:?}");
+        assert!(took < secs(5), "{fault:?}: {took:?}");
+        assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
+
+        running.emulator.clear_faults();
+        running.advance(secs(2));
+        let (answer, _) = page(&running, &browser).await;
+        assert_eq!(answer.status, StatusCode::OK, "{fault:?}");
+        assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{fault:?}: no refresh");
+    }
+    assert_eq!(elsewhere.visits(), 0);
+}
+
+#[tokio::test]
+async fn jk_04_an_outage_of_the_keys_is_told_once_and_so_is_its_end() {
+    let running = running().await;
+    let session = running.emulator.session("alice@acme.test").lifetime(secs(86_400));
+    let browser = running.holding(&session);
+    assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK);
+
+    let events = Events::listen();
+    running.emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
+    for fetches in 2..6 {
+        running.advance(secs(360));
+        for _ in 0..5 {
+            assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK);
+        }
+        until("a fetch", || running.emulator.calls(Endpoint::Jwks) == fetches).await;
+    }
+    running.emulator.clear_faults();
+    running.advance(secs(360));
+    assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK);
+    let mut told = events.take();
+    let deadline = Instant::now() + secs(10);
+    while !told.iter().any(|event| event.contains("again")) && Instant::now() < deadline {
+        time::sleep(Duration::from_millis(5)).await;
+        told.extend(events.take());
+    }
+    let times = |words: &str| told.iter().filter(|event| event.contains(words)).count();
+    assert_eq!(times("signing keys cannot be fetched"), 1, "{told:#?}");
+    assert_eq!(times("signing keys can be fetched again"), 1, "{told:#?}");
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "no refresh");
+}
+
+#[tokio::test]
+async fn rf_04_a_renewed_session_that_nobody_can_verify_is_set_all_the_same() {
+    let running = running().await;
+    assert_eq!(page(&running, &running.signed_in("bob@acme.test")).await.0.status, StatusCode::OK);
+    let browser = expired(&running);
+    let before = browser.cookie("wos_session");
+    running.emulator.rotate_keys();
+    running.emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
+
+    let (answer, _) = page(&running, &browser).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.set_cookies("wos_session").len(), 1, "the old token is spent");
+    assert_ne!(browser.cookie("wos_session"), before);
+
+    running.emulator.clear_faults();
+    running.advance(secs(31));
+    assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK);
+    assert_eq!(running.emulator.exchanges(), 1);
+}
+
+#[tokio::test]
+async fn rf_06_the_operator_is_told_of_our_own_mistakes_and_users_keep_their_cookies() {
+    let running = running().await;
+    for fault in [Fault::status(401), Fault::status(403), Fault::oauth_error("invalid_client")] {
+        let browser = expired(&running);
+        let before = browser.cookie("wos_session");
+        running.emulator.fault(fault.clone());
+        let events = Events::listen();
+        let (answer, _) = page(&running, &browser).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
+        assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
+        let told = events.take();
+        let told_of_it = |event: &String| event.starts_with("ERROR") && event.contains("API key");
+        assert!(told.iter().any(told_of_it), "{fault:?}: {told:#?}");
+
+        assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK, "{fault:?}: repaired");
+    }
+}
+
+/// The names of all tests below a directory of the workspace.
+fn tests_in(directory: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_in(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            let functions = source.split("fn ").skip(1).filter_map(|rest| rest.split_once('('));
+            names.extend(functions.map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_fault_in_the_docs_names_a_test_that_is_there() {
+    let mut names = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    tests_in(&root.join("crates/authkit-session/src"), &mut names);
+    let rows = include_str!("../../docs/faults.md").lines().filter(|line| line.starts_with("| "));
+    let mut faults = 0;
+    for row in rows.filter(|row| !row.starts_with("| fault |")) {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for test in tests.split(", ") {
+            let prefix = test.trim_matches('`');
+            assert!(names.iter().any(|name| name.starts_with(prefix)), "{test}: {row}");
+        }
+        faults += 1;
+    }
+    assert!(faults > 30, "{faults} rows");
+}
