@@ -1,18 +1,30 @@
 //! An expired session is refreshed within the request: no redirect, no lost body, one cookie.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
-use authkit_emulator::{Endpoint, Fault};
+use authkit_emulator::{Endpoint, Fault, Rotation};
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{
     Router,
+    body::Body,
     extract::Request,
     response::Response,
     routing::{get, post},
 };
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use support::{Browser, Harness, Running};
+use futures_util::stream;
+use http::{Method, StatusCode, header};
+use http_body_util::BodyExt;
+use support::{Browser, Harness, PASSWORD, Running};
+use tokio::{sync::mpsc, task, time};
+use tower::ServiceExt;
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
@@ -68,6 +80,35 @@ async fn rf_02_a_body_of_10_mib_reaches_the_handler_untouched() {
     assert_eq!(echo.status, StatusCode::OK);
     assert!(echo.body == body, "{} bytes of {} came back", echo.body.len(), body.len());
     assert_eq!(echo.set_cookies("wos_session").len(), 1);
+}
+
+#[tokio::test]
+async fn rf_02_a_body_goes_through_while_it_is_still_being_sent() {
+    let harness = Harness::start().await;
+    let app = app(&harness.authkit);
+    let cookie = harness.emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    let (pieces, sent) = mpsc::channel::<Bytes>(1);
+    let body = stream::unfold(sent, async |mut sent| {
+        let piece = sent.recv().await?;
+        Some((Ok::<_, Infallible>(piece), sent))
+    });
+    let request =
+        Request::post("/api/echo").header(header::COOKIE, format!("wos_session={cookie}"));
+    let request = request.body(Body::from_stream(body)).unwrap();
+
+    let echoed = async {
+        let mut echo = app.oneshot(request).await.unwrap();
+        assert_eq!(echo.status(), StatusCode::OK);
+        for piece in ["first", "second", "third"] {
+            pieces.send(Bytes::from(piece)).await.unwrap();
+            let frame = echo.body_mut().frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), piece);
+        }
+        drop(pieces);
+        assert!(echo.body_mut().frame().await.is_none());
+    };
+    time::timeout(Duration::from_secs(10), echoed).await.expect("nothing is held back");
+    assert_eq!(harness.emulator.exchanges(), 1);
 }
 
 #[tokio::test]
@@ -130,6 +171,56 @@ async fn cc_04_a_client_that_goes_away_costs_nobody_the_session() {
 
     let page = browser.navigate(&url).await;
     assert_eq!(page.status, StatusCode::OK, "a minute later, with the old cookie");
+}
+
+/// Runs a request until it has begun to wait so often; says whether it got to its end before that.
+async fn ended(request: impl Future, waits: usize) -> bool {
+    let mut request = pin!(request);
+    let mut begun = 0;
+    poll_fn(|context| {
+        if begun == waits {
+            return Poll::Ready(false);
+        }
+        begun += 1;
+        request.as_mut().poll(context).map(|_| true)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn cc_04_a_request_may_be_dropped_at_every_await_point() {
+    async fn slowly(session: Session) -> String {
+        task::yield_now().await;
+        time::sleep(Duration::from_millis(5)).await;
+        session.user().email.clone()
+    }
+
+    for later in [Duration::ZERO, Duration::from_secs(60)] {
+        for waits in 0.. {
+            let strict =
+                |emulator: authkit_emulator::EmulatorBuilder| emulator.rotation(Rotation::Strict);
+            let harness = Harness::with(strict, |config| config).await;
+            let layer = AuthKitLayer::new(&harness.authkit);
+            let app = Router::new().route("/slow", get(slowly)).route_layer(layer);
+            let cookie = harness.emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+            let request = || {
+                let request = Request::get("/slow");
+                request
+                    .header(header::COOKIE, format!("wos_session={cookie}"))
+                    .body(Body::empty())
+                    .unwrap()
+            };
+            if ended(app.clone().oneshot(request()), waits).await {
+                assert!(waits > 4, "keys, the refresh and the handler twice: {waits}");
+                break;
+            }
+            harness.advance(later);
+            let response = app.oneshot(request()).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{waits} waits, {later:?} later");
+            assert_eq!(response.headers().get_all(header::SET_COOKIE).iter().count(), 1);
+            assert_eq!(harness.emulator.exchanges(), 1, "{waits} waits, {later:?} later");
+        }
+    }
 }
 
 #[tokio::test]
