@@ -145,7 +145,7 @@ async fn rd_08_whoever_has_none_gets_status_16() {
 }
 
 #[tokio::test]
-async fn without_the_permission_it_is_status_7() {
+async fn rd_08_without_the_permission_it_is_status_7() {
     let site = Site::start().await;
 
     assert!(site.latest(site.bearer(ALICE)).await.unwrap().text.ends_with("read the log"));
@@ -156,7 +156,7 @@ async fn without_the_permission_it_is_status_7() {
 }
 
 #[tokio::test]
-async fn an_outage_is_status_14() {
+async fn rd_08_an_outage_is_status_14() {
     let site = Site::start().await;
     site.emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
     let session = site.emulator.session(ALICE);

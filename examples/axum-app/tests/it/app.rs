@@ -390,6 +390,21 @@ async fn a_websocket_talks_until_the_token_ends() {
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1008, "the token has expired"));
 }
 
+#[tokio::test]
+async fn a_websocket_that_nobody_reads_ends_with_the_token_too() {
+    let site = Site::start().await;
+    let session = site.emulator.session(ALICE).lifetime(Duration::from_secs(3));
+    let mut request = format!("ws://{}/ws", site.address).into_client_request().unwrap();
+    let cookie = format!("wos_session={}", session.cookie(PASSWORD));
+    request.headers_mut().insert("cookie", cookie.parse().unwrap());
+    let (mut socket, _) = connect_async(request).await.unwrap();
+
+    // As much as it takes until neither end can send any more.
+    let talk = async { while socket.send(Message::binary(vec![0; 32 * 1024])).await.is_ok() {} };
+
+    tokio::time::timeout(Duration::from_secs(20), talk).await.expect("the connection ends");
+}
+
 /// What the browser has after this answer.
 fn session_cookie(response: &Response) -> &str {
     let cookie = header(response, "set-cookie");
