@@ -7,7 +7,8 @@ use authkit_tower::{AuthKit, AuthKitLayer, Denial, DenialKind, Endpoints, Sessio
 use axum::{Router, response::Response, routing::any};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use support::{Answer, Browser, DOCUMENT, Harness, Running};
+use support::{Answer, Browser, DOCUMENT, Harness, PASSWORD, Running};
+use tower_http::csrf::CsrfLayer;
 
 const ORIGIN: &str = "https://app.example.com";
 const FRIEND: &str = "https://admin.example.com";
@@ -147,4 +148,58 @@ async fn without_a_session_there_is_nothing_to_protect() {
     let headers = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
     let answer = post(&Browser::new(), &running.url("/strict"), &headers).await;
     assert_eq!((answer.status, answer.header("x-cross-origin")), (StatusCode::UNAUTHORIZED, "no"));
+}
+
+/// Sends the same request past our check and past tower-http's; both know who we are and whom we trust.
+#[tokio::test]
+async fn cs_02_cs_03_the_rules_are_those_of_tower_http() {
+    let harness = Harness::start().await;
+    let authkit = harness.authkit_at(ORIGIN, |config| config);
+    let route = || Router::new().route("/", any(async || ()));
+    let ours = route().layer(AuthKitLayer::new(&authkit).with_trusted_origins([FRIEND]));
+    let theirs = route().layer(CsrfLayer::new().add_trusted_origin(FRIEND).unwrap());
+    let browser = Browser::new();
+    browser.keep(
+        ORIGIN,
+        "wos_session",
+        &harness.emulator.session("alice@acme.test").cookie(PASSWORD),
+    );
+
+    let methods = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"];
+    let sites =
+        ["", "same-origin", "same-site", "cross-site", "none", "Same-Origin", "new", "null"];
+    let origins = [
+        "",
+        "null",
+        ORIGIN,
+        FRIEND,
+        "https://evil.example",
+        "https://www.example.com",
+        "https://app.example.com.evil",
+        "https://app.example.com:443",
+        "https://app.example.com:8443",
+        "https://app.example.com@evil.example",
+        "https://APP.example.com",
+        "https://admin.example.com:443",
+        "https://admin.example.com.evil",
+        "app.example.com",
+        "garbage",
+    ];
+    let mut refused = 0;
+    for method in methods {
+        for site in sites {
+            for origin in origins {
+                // An absent field and an empty one are alike, to them and to us.
+                let fields =
+                    [("host", "app.example.com"), ("sec-fetch-site", site), ("origin", origin)];
+                let answers = [&ours, &theirs]
+                    .map(|app| browser.send_to(app, method.parse().unwrap(), ORIGIN, fields));
+                let [ours, theirs] = answers;
+                let (ours, theirs) = (ours.await.status, theirs.await.status);
+                assert_eq!(ours, theirs, "{method} from {origin:?}, {site:?}");
+                refused += usize::from(ours == StatusCode::FORBIDDEN);
+            }
+        }
+    }
+    assert!((400..700).contains(&refused), "{refused} of 1080: there is something to tell apart");
 }
