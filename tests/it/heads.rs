@@ -20,9 +20,13 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Method, StatusCode};
+use http_body_util::Empty;
+use hyper::{client::conn::http2, ext::Protocol};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{Harness, Running};
 use tokio::{
     io::AsyncReadExt,
+    net::TcpStream,
     time::{sleep, timeout},
 };
 use tonic::{Request, Status, metadata::MetadataMap, transport::Endpoint};
@@ -179,6 +183,44 @@ async fn rd_07_no_handshake_of_nobody_or_of_another_site() {
     assert_eq!((response.status().as_u16(), session_cookies(response.headers())), (403, 0));
     assert_eq!(running.emulator.exchanges(), 0, "refused before a refresh");
     check("our own page", 101, &ask(&running, Method::GET, "/ws", &handshake(same_site)).await);
+}
+
+#[tokio::test]
+async fn rd_07_on_a_websocket_over_http2() {
+    let running = running().await;
+    let stream = TcpStream::connect(running.served().address()).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async |method: Method, fields: &[(&str, &str)]| {
+        let mut request = http::Request::builder().method(&method).uri(running.url("/ws"));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        if method == Method::CONNECT {
+            request = request.extension(Protocol::from_static("websocket"));
+        }
+        sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
+    };
+    // Only after its first answer is it known that the server takes such handshakes (RFC 8441 section 3).
+    assert_eq!(ask(Method::GET, &[]).await.status(), StatusCode::UNAUTHORIZED);
+
+    let expired = running.emulator.session("alice@acme.test").expired();
+    let cookie = format!("wos_session={}", expired.cookie(support::PASSWORD));
+    let handshake = [("sec-websocket-version", "13"), ("cookie", &cookie)];
+    let nobody = ask(Method::CONNECT, &handshake[..1]).await;
+    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
+    let elsewhere = [handshake[0], handshake[1], ("origin", "https://evil.example")];
+    let elsewhere = ask(Method::CONNECT, &elsewhere).await;
+    assert_eq!(elsewhere.status(), StatusCode::FORBIDDEN);
+    assert_eq!(running.emulator.exchanges(), 0, "refused before a refresh");
+
+    let switched = ask(Method::CONNECT, &handshake).await;
+    assert_eq!((switched.status(), session_cookies(switched.headers())), (StatusCode::OK, 1));
+    let mut socket = TokioIo::new(hyper::upgrade::on(switched).await.unwrap());
+    let mut frame = [0; 5];
+    socket.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[..2], [0x81, 3], "the same three digits as over HTTP/1.1");
 }
 
 /// A browser's gRPC call, by way of a proxy that turns gRPC-Web into gRPC.

@@ -52,7 +52,7 @@ impl Port {
         format!("http://localhost:{}", self.address().port())
     }
 
-    /// Serves `service` here, over HTTP/1.1 and HTTP/2, with upgrades.
+    /// Serves `service` here, over HTTP/1.1 and HTTP/2, with upgrades and WebSockets over both.
     pub fn serve<S, B>(self, service: S) -> Served
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -68,7 +68,8 @@ impl Port {
             while let Ok((stream, _)) = self.listener.accept().await {
                 let service = TowerToHyperService::new(service.clone());
                 connections.spawn(async move {
-                    let builder = auto::Builder::new(TokioExecutor::new());
+                    let mut builder = auto::Builder::new(TokioExecutor::new());
+                    builder.http2().enable_connect_protocol();
                     // A client that goes away in the middle is part of the tests.
                     let _ =
                         builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
