@@ -18,6 +18,7 @@ struct Client {
     unauthenticated: u16,
     forbidden: u16,
     unavailable: u16,
+    misconfigured: u16,
     cross_origin: CrossOrigin,
     jar: Jar,
 }
@@ -41,7 +42,7 @@ const fn row(
     name: &'static str,
     method: Method,
     headers: &'static [(&'static str, &'static str)],
-    [unauthenticated, forbidden, unavailable]: [u16; 3],
+    [unauthenticated, forbidden, unavailable, misconfigured]: [u16; 4],
     cross_origin: CrossOrigin,
 ) -> Client {
     Client {
@@ -51,6 +52,7 @@ const fn row(
         unauthenticated,
         forbidden,
         unavailable,
+        misconfigured,
         cross_origin,
         jar: Jar::Keeps,
     }
@@ -64,30 +66,42 @@ fn clients() -> [Client; 15] {
     const CORS: (&str, &str) = ("sec-fetch-mode", "cors");
     const OURS: (&str, &str) = ("sec-fetch-site", "same-origin");
     [
-        row("document", Method::GET, &[NAVIGATES, PAGE], [302, 403, 503], Safe),
-        row("document, HEAD", Method::HEAD, &[NAVIGATES, PAGE], [302, 403, 503], Safe),
-        row("document, POST", Method::POST, &[NAVIGATES, OURS], [303, 403, 503], Denied(403)),
-        row("document, DELETE", Method::DELETE, &[NAVIGATES, OURS], [303, 403, 503], Denied(403)),
-        row("old browser", Method::GET, &[PAGE], [302, 403, 503], Safe),
-        row("fetch", Method::GET, &[CORS], [401, 403, 503], Safe),
-        row("fetch, PATCH", Method::PATCH, &[CORS, OURS], [401, 403, 503], Denied(403)),
-        row("curl", Method::PUT, &[("accept", "*/*")], [401, 403, 503], Denied(403)),
-        row("htmx", Method::POST, &[("hx-request", "true"), CORS], [401, 403, 503], Denied(403)),
-        row("WebSocket", Method::GET, WEB_SOCKET, [401, 403, 503], Denied(403)),
-        row("events", Method::GET, &[("accept", "text/event-stream")], [401, 403, 503], Safe),
+        row("document", Method::GET, &[NAVIGATES, PAGE], [302, 403, 503, 500], Safe),
+        row("document, HEAD", Method::HEAD, &[NAVIGATES, PAGE], [302, 403, 503, 500], Safe),
+        row("document, POST", Method::POST, &[NAVIGATES, OURS], [303, 403, 503, 500], Denied(403)),
+        row(
+            "document, DELETE",
+            Method::DELETE,
+            &[NAVIGATES, OURS],
+            [303, 403, 503, 500],
+            Denied(403),
+        ),
+        row("old browser", Method::GET, &[PAGE], [302, 403, 503, 500], Safe),
+        row("fetch", Method::GET, &[CORS], [401, 403, 503, 500], Safe),
+        row("fetch, PATCH", Method::PATCH, &[CORS, OURS], [401, 403, 503, 500], Denied(403)),
+        row("curl", Method::PUT, &[("accept", "*/*")], [401, 403, 503, 500], Denied(403)),
+        row(
+            "htmx",
+            Method::POST,
+            &[("hx-request", "true"), CORS],
+            [401, 403, 503, 500],
+            Denied(403),
+        ),
+        row("WebSocket", Method::GET, WEB_SOCKET, [401, 403, 503, 500], Denied(403)),
+        row("events", Method::GET, &[("accept", "text/event-stream")], [401, 403, 503, 500], Safe),
         row(
             "prefetch",
             Method::GET,
             &[("sec-purpose", "prefetch"), NAVIGATES],
-            [401, 403, 503],
+            [401, 403, 503, 500],
             Safe,
         ),
-        row("preflight", Method::OPTIONS, PREFLIGHT, [401, 403, 503], Safe),
+        row("preflight", Method::OPTIONS, PREFLIGHT, [401, 403, 503, 500], Safe),
         row(
             "gRPC-Web",
             Method::POST,
             &[("content-type", "application/grpc-web"), CORS, OURS],
-            [16, 7, 14],
+            [16, 7, 14, 13],
             Denied(7),
         ),
         Client {
@@ -96,7 +110,7 @@ fn clients() -> [Client; 15] {
                 "gRPC",
                 Method::POST,
                 &[("content-type", "application/grpc")],
-                [16, 7, 14],
+                [16, 7, 14, 13],
                 Denied(7),
             )
         },
@@ -123,6 +137,8 @@ enum Denial {
     CrossOrigin,
     /// There are no keys; or WorkOS does not take our own key.
     Unavailable,
+    /// The guard is outside the layer.
+    Misconfigured,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -176,6 +192,7 @@ fn expected(client: &Client, denial: Denial, refresh: Refresh, presence: Presenc
             CrossOrigin::Safe => admitted,
             CrossOrigin::Denied(status) => denied(status),
         },
+        Denial::Misconfigured => denied(client.misconfigured),
         Denial::Forbidden if is_over => denied(client.unauthenticated),
         _ if is_over => nobody,
         Denial::None => admitted,
@@ -188,16 +205,22 @@ fn expected(client: &Client, denial: Denial, refresh: Refresh, presence: Presenc
 }
 
 fn app(authkit: &AuthKit) -> Router {
-    let routes = || {
-        let saw =
-            async |session: Option<Session>| [("x-saw", session.map_or("nobody", |_| "session"))];
+    let saw = async |session: Option<Session>| [("x-saw", session.map_or("nobody", |_| "session"))];
+    let guard = Require::role("nobody has it");
+    let behind = |layer: AuthKitLayer| {
+        let wrong_way_round = Router::new()
+            .route("/wrong", any(saw))
+            .route_layer(layer.clone())
+            .route_layer(guard.clone());
         Router::new()
             .route("/any", any(saw))
-            .route("/guarded", any(saw).layer(Require::role("nobody has it")))
+            .route("/guarded", any(saw).layer(guard.clone()))
+            .route_layer(layer)
+            .merge(wrong_way_round)
     };
-    let required = routes().route_layer(AuthKitLayer::new(authkit));
-    let optional = routes().route_layer(AuthKitLayer::optional(authkit));
-    Router::new().nest("/required", required).nest("/optional", optional)
+    Router::new()
+        .nest("/required", behind(AuthKitLayer::new(authkit)))
+        .nest("/optional", behind(AuthKitLayer::optional(authkit)))
 }
 
 async fn running() -> Running {
@@ -228,7 +251,13 @@ async fn ask(
         running.emulator.fault(fault);
     }
     let layer = if presence == Presence::Required { "/required" } else { "/optional" };
-    let route = if denial == Denial::Forbidden { "/guarded" } else { "/any" };
+    let route = match denial {
+        Denial::Forbidden => "/guarded",
+        Denial::Misconfigured => "/wrong",
+        Denial::None | Denial::Unauthenticated | Denial::CrossOrigin | Denial::Unavailable => {
+            "/any"
+        }
+    };
     let mut headers = client.headers.to_vec();
     if denial == Denial::CrossOrigin {
         headers.retain(|(name, _)| ELSEWHERE.iter().all(|(other, _)| other != name));
@@ -268,7 +297,7 @@ fn check_protocol(name: &str, client: &Client, answer: &Answer) {
 }
 
 #[tokio::test]
-async fn every_client_is_answered_in_its_own_protocol() {
+async fn rd_03_to_rd_09_every_client_is_answered_in_its_own_protocol() {
     let light = running().await;
     let dark = running().await;
     dark.emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
@@ -281,6 +310,7 @@ async fn every_client_is_answered_in_its_own_protocol() {
             Denial::Forbidden,
             Denial::CrossOrigin,
             Denial::Unavailable,
+            Denial::Misconfigured,
         ] {
             for refresh in [Refresh::NotDue, Refresh::Due] {
                 for presence in [Presence::Required, Presence::Optional] {
@@ -304,5 +334,5 @@ async fn every_client_is_answered_in_its_own_protocol() {
             }
         }
     }
-    assert_eq!(cells, 15 * 5 * 2 * 2);
+    assert_eq!(cells, 15 * 6 * 2 * 2);
 }
