@@ -49,6 +49,12 @@ impl<B> Service<Request<B>> for Greeter {
     }
 }
 
+async fn bind() -> (TcpIncoming, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (TcpIncoming::from(listener), address)
+}
+
 const PATH: &str = "/greet.v1.Greeter/Hello";
 
 async fn ask(to: SocketAddr, headers: &[(&str, &str)]) -> Response<Bytes> {
@@ -72,15 +78,21 @@ async fn one_protected_value_runs_under_axum_hyper_and_tonic() {
     let router = Router::new().route_service(PATH, service.clone());
     let on_axum = Port::bind().await.serve_axum(router);
     let on_hyper = Port::bind().await.serve(service.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let on_tonic = listener.local_addr().unwrap();
+    let (incoming, on_tonic) = bind().await;
     let server = Server::builder().add_service(service);
-    let _tonic: JoinHandle<_> =
-        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let _tonic: JoinHandle<_> = tokio::spawn(server.serve_with_incoming(incoming));
+    // The layer around whatever tonic serves, where the others have it around one service.
+    let (incoming, around_tonic) = bind().await;
+    let mut everything = Server::builder().layer(AuthKitLayer::new(&harness.authkit));
+    let _around: JoinHandle<_> =
+        tokio::spawn(everything.add_service(Greeter).serve_with_incoming(incoming));
 
-    for (name, to) in
-        [("axum", on_axum.address()), ("hyper", on_hyper.address()), ("tonic", on_tonic)]
-    {
+    for (name, to) in [
+        ("axum", on_axum.address()),
+        ("hyper", on_hyper.address()),
+        ("tonic", on_tonic),
+        ("around tonic", around_tonic),
+    ] {
         let cookie = |sealed: String| format!("wos_session={sealed}");
         let session = || harness.emulator.session("alice@acme.test");
 
@@ -107,5 +119,6 @@ async fn one_protected_value_runs_under_axum_hyper_and_tonic() {
             (StatusCode::OK, &"16".parse().unwrap()),
             "{name}"
         );
+        assert!(answer.body().is_empty(), "{name}: the head says it all");
     }
 }
