@@ -205,6 +205,19 @@ async fn rg_03_a_mistake_or_a_fault_lets_nobody_in() {
     dark.emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
     let answer = get_with(&dark.signed_in(ALICE), &dark.url("/maybe"), &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "no keys");
+
+    // Nor is a panic, of what the application does about a refresh.
+    let harness = Harness::with(
+        |emulator| emulator,
+        |config| config.with_refresh_hook(async |_| panic!("a mistake of the application's")),
+    )
+    .await;
+    let panicking = app(&harness.authkit);
+    let panicking = harness.serve(panicking);
+    let expired = panicking.holding(&panicking.emulator.session(ALICE).expired());
+    let answer = get_with(&expired, &panicking.url("/maybe"), &[]).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
+    assert!(expired.cookie("wos_session").is_some(), "and nobody is signed out");
 }
 
 #[tokio::test]

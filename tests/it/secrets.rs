@@ -361,6 +361,7 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
         let asked = format!("{} {:?}", answer.url, answer.headers);
         assert!(secrets.within(&answer.text()).is_empty(), "{asked}: {}", answer.text());
         for (name, value) in &answer.headers {
+            assert!(TO_BE_SEEN.contains(&name.as_str()), "{asked}: nobody outside reads {name}");
             let value = value.to_str().unwrap();
             let sought = if name == header::SET_COOKIE { &in_the_open } else { &secrets };
             assert!(
@@ -385,6 +386,23 @@ const SOUGHT: [&str; 11] = [
     "cookie",
     "cookie password",
     "upstream's words",
+];
+
+/// The headers that an answer may have: none that says who somebody is, or what became of their session.
+const TO_BE_SEEN: [&str; 13] = [
+    "cache-control",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "location",
+    "referrer-policy",
+    "retry-after",
+    "set-cookie",
+    "transfer-encoding",
+    "vary",
+    "www-authenticate",
+    "x-content-type-options",
 ];
 
 /// What has to be in the log, so that nothing else in it means something.
