@@ -43,9 +43,8 @@ impl Bounces {
         })
     }
 
-    /// The browser goes back to where it was, with a session of this size.
-    pub(super) fn back(authkit: &AuthKit, headers: &HeaderMap, size: usize) -> Self {
-        let known = Self::read(authkit, headers);
+    /// The browser goes back to where it was, with a session of this size; `known` is what was known of it before.
+    pub(super) fn back(authkit: &AuthKit, known: Option<Self>, size: usize) -> Self {
         let (count, since) =
             known.map_or((0, authkit.clock().unix()), |known| (known.count, known.since));
         Self { count, place: Place::Back, since, size }
@@ -91,7 +90,7 @@ impl Bounces {
     }
 
     /// It is not sealed: a browser that lies in it stops itself.
-    fn read(authkit: &AuthKit, headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn read(authkit: &AuthKit, headers: &HeaderMap) -> Option<Self> {
         let (_, value) =
             cookie::pairs(headers).find(|(found, _)| *found == name(authkit).as_bytes())?;
         let mut parts = std::str::from_utf8(value).ok()?.split('.');

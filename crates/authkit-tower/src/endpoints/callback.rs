@@ -61,7 +61,8 @@ async fn exchange(
     match authkit.authenticator().exchange_code(code, &verifier, headers, rule).await {
         Ok(signed_in) => {
             let size = signed_in.set_cookies.iter().map(HeaderValue::len).sum();
-            let bounces = Bounces::back(authkit, headers, size).write(authkit);
+            let known = Bounces::read(authkit, headers);
+            let bounces = Bounces::back(authkit, known, size).write(authkit);
             let cookies = signed_in.set_cookies.into_iter().chain(bounces);
             let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
             (SignInOutcome::SignedIn(signed_in.session), with_cookies(response, cookies))

@@ -44,7 +44,7 @@ pub(super) fn answer(endpoints: &Endpoints, caller: Caller<'_>) -> Response<Byte
     }
     let may_go_back = bounces.is_none_or(Bounces::may_be_chance);
     if let (true, Some(admission)) = (may_go_back, already_signed_in(authkit, caller, query)) {
-        let marker = Bounces::back(authkit, caller.headers, 0).write(authkit);
+        let marker = Bounces::back(authkit, bounces, 0).write(authkit);
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
         return with_cookies(response, admission.head_cookies().into_iter().chain(marker));
     }

@@ -257,6 +257,33 @@ async fn rd_12_after_three_bounces_there_is_a_page_that_names_the_cause() {
     }
 }
 
+/// Whoever is signed in is sent back without a sign-in, once; a page that sends them here again does not get far.
+#[tokio::test]
+async fn rd_12_a_page_that_does_not_take_the_session_is_no_endless_loop() {
+    for begins_signed_in in [true, false] {
+        let (mut browser, authkit, workos) = Browser::with_workos();
+        if begins_signed_in {
+            holding(&mut browser, &authkit, &workos, json!({})).await;
+        }
+        let (mut uri, mut visits) = ("/login?return_to=%2Floop".to_owned(), 0);
+        let page = loop {
+            visits += 1;
+            assert!(visits < 10, "browsers give up after 20 redirects");
+            let answer = browser.go(&uri).await;
+            uri = match header(&answer, "location") {
+                "" => break answer,
+                "/loop" => "/login?return_to=%2Floop".to_owned(),
+                _ => {
+                    let state = &crate::endpoints::tests::authorization(&answer)["state"];
+                    format!("/callback?code=code_1&state={state}")
+                }
+            };
+        };
+        assert_eq!(page.status(), 500);
+        assert!(body(&page).contains("Signing in worked each time"), "{}", body(&page));
+    }
+}
+
 #[tokio::test]
 async fn rd_12_slow_sign_ins_and_tabs_are_no_bounces() {
     let (mut browser, _, workos) = Browser::with_workos();
