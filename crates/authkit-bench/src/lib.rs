@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cryptography;
+mod layered;
 #[cfg(feature = "peers")]
 mod sdk;
 #[cfg(feature = "peers")]
@@ -27,7 +28,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime;
 
-pub use crate::cryptography::Cryptography;
+pub use crate::{
+    cryptography::Cryptography,
+    layered::{Layered, request},
+};
 #[cfg(feature = "peers")]
 pub use crate::{sdk::Sdk, token::Token};
 

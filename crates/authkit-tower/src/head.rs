@@ -83,9 +83,14 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     if headers.get_all(VARY).iter().any(varies) {
         return;
     }
-    let mut fields = headers.get_all(VARY).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
-    fields.push(name.as_bytes());
-    if let Ok(field) = HeaderValue::from_bytes(&fields.join(b", ".as_slice())) {
+    let fields: Vec<_> = headers.get_all(VARY).iter().map(HeaderValue::as_bytes).collect();
+    let field = match &fields[..] {
+        [] => Ok(HeaderValue::from_static(name)),
+        fields => {
+            HeaderValue::from_bytes(&[fields, &[name.as_bytes()]].concat().join(b", ".as_slice()))
+        }
+    };
+    if let Ok(field) = field {
         headers.insert(VARY, field);
     }
 }

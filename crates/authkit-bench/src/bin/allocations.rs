@@ -2,14 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, convert::Infallible, future};
+use std::collections::BTreeMap;
 
-use allocation_counter::{AllocationInfo, measure};
-use authkit_bench::{Cryptography, Sample, Sdk, Token, at_once, headers};
+use allocation_counter::measure;
+use authkit_bench::{Cryptography, Layered, Sample, Sdk, Token, at_once, headers};
 use authkit_session::{Authenticator, Decision, Policy, SealFormat};
-use authkit_tower::{AuthKit, AuthKitLayer};
-use http::{HeaderMap, Request, Response};
-use tower::{Layer, Service, service_fn};
+use http::HeaderMap;
 
 fn main() {
     let sample = Sample::read();
@@ -24,6 +22,8 @@ fn main() {
     let unseen = sample.authenticator(|config| config);
     let cryptography = Cryptography::of(&sample, &ruby);
     let token = Token::of(&sample);
+    let mut layered = Layered::after(&sample, &request);
+    let through_layer = authkit_bench::request(&request);
     let rows = BTreeMap::from([
         ("sdk", measure(|| drop(at_once(sdk.authenticate(&rust))))),
         ("ours-known", measure(|| admit(&known, &request))),
@@ -31,7 +31,7 @@ fn main() {
         ("unseen", measure(|| admit(&unseen, &request))),
         ("cryptography", measure(|| cryptography.run())),
         ("jsonwebtoken", measure(|| token.verify())),
-        ("layer", layer(&sample, &request)),
+        ("layer", measure(|| layered.pass(through_layer))),
     ]);
     let rows: BTreeMap<_, _> =
         rows.into_iter().map(|(name, it)| (name, [it.count_total, it.bytes_total])).collect();
@@ -41,23 +41,4 @@ fn main() {
 fn admit(ours: &Authenticator, request: &HeaderMap) {
     let decision = ours.authenticate(request, &Policy::default());
     assert!(matches!(decision, Decision::Admit(_)));
-}
-
-/// A request whose session is known, through the layer and back, around a service that allocates nothing.
-fn layer(sample: &Sample, headers: &HeaderMap) -> AllocationInfo {
-    let authkit = AuthKit::new(sample.config()).expect("the settings work");
-    let inner = service_fn(|_: Request<()>| future::ready(Ok::<_, Infallible>(Response::new(()))));
-    let mut service = AuthKitLayer::new(&authkit).layer(inner);
-    let request = || {
-        let mut request = Request::new(());
-        request.headers_mut().clone_from(headers);
-        request
-    };
-    let keys_then_known = service.call(request());
-    assert_eq!(authkit_bench::block_on(keys_then_known).expect("it never fails").status(), 200);
-    assert_eq!(at_once(service.call(request())).expect("it never fails").status(), 200);
-    let request = request();
-    measure(|| {
-        assert_eq!(at_once(service.call(request)).expect("it never fails").status(), 200);
-    })
 }
