@@ -43,6 +43,9 @@ async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
     browser.picture("app-home").await;
     browser.open(&running.url("/admin")).await;
     browser.picture("app-admin").await;
+    browser.press("Open the keys").await;
+    browser.see("less than five minutes ago").await;
+    browser.picture("app-admin-keys").await;
     browser.open(&running.url("/login?return_to=%2Fadmin")).await;
     browser.arrive(&running.url("/admin")).await;
 }
@@ -70,6 +73,26 @@ async fn an_organization_is_switched_and_other_tabs_follow() {
     browser.reload().await;
     browser.see("org_01GLOBEX").await;
     browser.see("in line: the old token had ended").await;
+}
+
+/// The script fetches a part of the page; the session is renewed on the way, and the page stays.
+#[tokio::test]
+async fn a_part_of_the_page_is_loaded_again_after_the_token_has_expired() {
+    let running = example().await;
+    let browser = Chromium::start().await;
+    sign_in(&browser, &running, "/dashboard").await;
+    browser.write("text", "A note that is not sent yet").await;
+    running.advance(Duration::from_secs(3600));
+
+    browser.press("Reload").await;
+    browser.see("in line: the old token had ended").await;
+    assert_eq!(browser.value_of("text").await, "A note that is not sent yet");
+
+    browser.press("Renew now").await;
+    browser.see("the old token had 300 s left").await;
+    browser.press("Renew now").await;
+    browser.see("That was very quick").await;
+    browser.picture("app-trouble").await;
 }
 
 #[tokio::test]

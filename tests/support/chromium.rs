@@ -128,9 +128,10 @@ impl Chromium {
         }
     }
 
-    /// Presses the first button or link whose text contains `label`, and waits for the page that comes.
+    /// Presses the first button, link or summary whose text contains `label`, and waits for the page that comes.
     pub async fn press(&self, label: &str) {
-        let named = format!("(//button | //a)[contains(normalize-space(.), '{label}')]");
+        let named =
+            format!("(//button | //a | //summary)[contains(normalize-space(.), '{label}')]");
         self.find(&named).await.click().await.unwrap_or_else(|error| panic!("{label}: {error}"));
     }
 
@@ -138,6 +139,12 @@ impl Chromium {
     pub async fn write(&self, name: &str, text: &str) {
         let field = self.find(&format!("//*[@name='{name}']")).await;
         field.send_keys(text).await.expect("it takes text");
+    }
+
+    /// What is in the field of this name.
+    pub async fn value_of(&self, name: &str) -> String {
+        let field = self.find(&format!("//*[@name='{name}']")).await;
+        field.value().await.expect("it is there").unwrap_or_default()
     }
 
     /// Chooses what the field of this name offers under `label`.
@@ -194,6 +201,8 @@ impl Chromium {
             self.devtools("Emulation.setDeviceMetricsOverride", size).await;
             // What fades from one look into the other has faded.
             sleep(Duration::from_millis(250)).await;
+            let cut = self.cut_off().await;
+            assert!(cut.is_empty(), "{name}, {look}: {cut:?} do not fit");
             let whole = json!({ "format": "png", "captureBeyondViewport": true });
             let picture = self.devtools("Page.captureScreenshot", whole).await;
             let picture = picture["data"].as_str().expect("a picture is base64");
@@ -203,6 +212,15 @@ impl Chromium {
             fs::write(folder.join(format!("{name}-{look}.png")), picture).expect("and has room");
         }
         self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    }
+
+    /// What is wider than the room that it has, by tag and class; code may be scrolled.
+    async fn cut_off(&self) -> Vec<String> {
+        let script = "return [...document.querySelectorAll('html, body *:not(pre):not(textarea):not(input)')]
+            .filter(it => it.clientWidth > 0 && it.scrollWidth > it.clientWidth)
+            .map(it => `${it.tagName} ${it.className}`)";
+        let found = self.driver.execute(script, Vec::new()).await.expect("the page runs scripts");
+        found.convert().expect("they are texts")
     }
 
     /// As [`text`](Self::text), where the page may be about to change.
@@ -281,7 +299,15 @@ impl Process {
         if let Some(browser) = self.browser {
             let _ = Command::new("kill").arg("-KILL").arg(browser.to_string()).status();
         }
-        let _ = fs::remove_dir_all(&self.profile);
+        // Its other processes end with it, but write a little longer.
+        for _ in 0..50 {
+            match fs::remove_dir_all(&self.profile) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Ok(()) | Err(_) => return,
+            }
+        }
     }
 }
 
