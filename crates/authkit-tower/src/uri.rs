@@ -156,7 +156,8 @@ fn is_harmless(path: &str, site: &Site) -> bool {
         let starts_like_a_host =
             seen.chars().nth(1).is_some_and(|second| SLASHES.contains(&second));
         let has_dots = seen.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."));
-        let is_ours = site.endpoint(seen.trim_end_matches('/')).is_some();
+        let place = seen.split(['?', '#']).next().unwrap_or_default();
+        let is_ours = site.endpoint(place.trim_end_matches(['/', ' '])).is_some();
         if starts_like_a_host || has_dots || is_ours || seen.chars().any(char::is_control) {
             return false;
         }

@@ -164,6 +164,10 @@ fn rd_01_nothing_leads_off_our_origin_or_in_circles() {
         "/auth/callback",
         "/auth/callback?code=x&state=y",
         "/auth%2fcallback",
+        "/login%3fx",
+        "/login%23x",
+        "/login%20",
+        "/login/%2520",
         "/logout",
         "/logout?x",
     ];
@@ -243,7 +247,7 @@ fn stays(address: &str) -> bool {
 /// What attacks are made of.
 #[rustfmt::skip]
 const PARTS: &[&str] = &[
-    "/", "//", "\\", "%2f", "%2F", "%5c", "%5C", "%25", "%252f", "..", ".", "%2e", "%00", "%09",
+    "/", "//", "\\", "%2f", "%2F", "%5c", "%5C", "%25", "%252f", "..", ".", "%2e", "%00", "%09", "%20", "%23", "%3f", "%3b",
     "%0a", "%0d", "\t", "\n", "\r", "\0", " ", "@", ":", ";", "?", "#", "&", "=",
     "[", "]", "%", "%u2215", "\u{2044}", "\u{2215}", "\u{fe68}", "\u{ff0f}", "\u{ff3c}", "\u{feff}", "\u{a0}", "\u{85}", "\u{200b}", "\u{3002}", "%ef%bc%8f",
     "%c0%af", "http:", "https:", "HTTPS:", "javascript:", "data:", "evil.example", "app.example.com", "login", "logout", "auth", "callback", "a", "é",
@@ -272,8 +276,7 @@ proptest! {
             prop_assert!(stays(&seen), "{:?}", seen);
             let url = Url::parse("https://app.example.com/deep/er?x=y").unwrap().join(&seen).unwrap();
             prop_assert_eq!(url.origin().ascii_serialization(), "https://app.example.com");
-            let only_path = seen.split(['?', '#']).next().unwrap_or_default();
-            prop_assert!(site().endpoint(only_path).is_none(), "{:?} goes in circles", seen);
+            prop_assert!(site().endpoint(url.path()).is_none(), "{:?} goes in circles", seen);
             seen = decode(&seen);
         }
     }
