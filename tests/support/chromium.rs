@@ -301,12 +301,11 @@ impl Process {
         }
         // Its other processes end with it, but write a little longer.
         for _ in 0..50 {
-            match fs::remove_dir_all(&self.profile) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    thread::sleep(Duration::from_millis(20));
-                }
-                Ok(()) | Err(_) => return,
+            let _ = fs::remove_dir_all(&self.profile);
+            if !self.profile.exists() {
+                break;
             }
+            thread::sleep(Duration::from_millis(20));
         }
     }
 }

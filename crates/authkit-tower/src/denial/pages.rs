@@ -50,7 +50,7 @@ impl Page<'_> {
         let other = self.other.map_or_else(String::new, |Link { to, label }| {
             format!("<p class=\"other\"><a href=\"{}\">{label}</a></p>\n", escape(to))
         });
-        let (title, text) = (self.title, escape(self.text));
+        let (title, text) = (self.title, prose(self.text));
         let body = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -76,6 +76,17 @@ impl Page<'_> {
     }
 }
 
+/// Text as HTML, where what is between backticks is code.
+fn prose(text: &str) -> String {
+    let mut is_code = true;
+    let pieces = text.split('`').map(|piece| {
+        is_code = !is_code;
+        let piece = escape(piece);
+        if is_code { format!("<code>{piece}</code>") } else { piece }
+    });
+    pieces.collect()
+}
+
 /// For text and for quoted attribute values.
 fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
@@ -95,7 +106,7 @@ macro_rules! csp {
     ($form:literal) => {
         // The hash is that of STYLE: nothing else on the page can have an effect.
         concat!(
-            "default-src 'none'; style-src 'sha256-JzsF+dwHvVEaFmDwWZfJJdiL3MxPhjO4L9w7T9W6oQE='; ",
+            "default-src 'none'; style-src 'sha256-6LgW06ARUe8MrRtcOdUug1TOADPo5ZR1stFvj20EfcA='; ",
             $form,
             "frame-ancestors 'none'; base-uri 'none'"
         )
@@ -117,6 +128,7 @@ border-radius:.9rem;text-align:center;box-shadow:0 1px 2px rgb(0 0 0/.05),0 12px
 h1{margin:0 0 .75rem;font-size:1.35rem;line-height:1.3;letter-spacing:-.01em;text-wrap:balance}\
 p{margin:0;color:var(--quiet);text-wrap:balance;overflow-wrap:anywhere}\
 p+p,form{margin-top:1.75rem}\
+code{color:var(--text);font:.875em ui-monospace,SFMono-Regular,Menlo,Consolas,\"Liberation Mono\",monospace}\
 .other{margin-top:1.25rem;font-size:.9375rem}\
 .other a{color:var(--accent);text-underline-offset:.2em}\
 .button{display:inline-block;padding:.65rem 1.4rem;border:0;border-radius:.55rem;background:var(--accent);\
@@ -172,7 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_escaped() {
+    fn what_is_shown_is_escaped_and_code_is_code() {
+        assert_eq!(prose("Put `a(&<b>)` first"), "Put <code>a(&amp;&lt;b&gt;)</code> first");
         let link = Link { to: HOSTILE, label: "Go" };
         for action in [Action::Link(link), Action::Post(link)] {
             let body = page(action).into_body();

@@ -114,7 +114,11 @@ impl SignInFailure {
         // Only the usual address helps where cookies do not come back.
         let usual = format!("{}{login}", site.origin);
         let (to, label) = match self {
-            Self::Unavailable | Self::Clock => (&login, "Try again"),
+            Self::Unavailable
+            | Self::Clock
+            | Self::TooLarge
+            | Self::UnreadableSession
+            | Self::Looping => (&login, "Try again"),
             Self::WrongScheme | Self::NoCookies => (&usual, "Sign in"),
             Self::Refused => (&login, "Use another account"),
             _ => (&login, "Sign in"),
