@@ -256,11 +256,11 @@ impl Workos {
         let (status, fields, body) = match reply {
             Reply::Usual(wait) => {
                 time::sleep(wait).await;
-                if let Some(token) = body["refresh_token"].as_str() {
+                let (status, answer) = self.answer(endpoint, &body);
+                if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
                     self.state().undelivered.remove(token);
                 }
-                let (status, body) = self.answer(endpoint, &body);
-                (status, Vec::new(), body)
+                (status, Vec::new(), answer)
             }
             Reply::Instead(status, fields, body) => (status, fields, body),
             Reply::Garbled(answer) => {
