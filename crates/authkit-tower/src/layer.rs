@@ -78,8 +78,8 @@ impl AuthKitLayer {
     /// A request with such a token is judged by it alone: its cookies are not read, no origin is checked, nothing is
     /// refreshed or set. It reaches the service with a [`Bearer`](crate::Bearer) in its extensions in place of a
     /// [`Session`](crate::Session), since a token names its user by id only: handlers that serve both take a
-    /// [`Principal`](crate::Principal), and one that takes a `Session` answers 403. A token that is not good is answered
-    /// as RFC 6750 has it.
+    /// [`Principal`](crate::Principal), and one that takes a `Session` answers 403. A token that is not good, or not good
+    /// enough for a guard, is answered as RFC 6750 has it.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Action, Caller, Cause, ClientKind, Denial, DenialKind, Link, Page};
 use crate::uri::{ReturnPath, Site};
 
-/// How a layer wants to be told who asks, as a 401 says.
+/// How a layer wants to be told who asks, as its challenges say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scheme {
     Cookie,
