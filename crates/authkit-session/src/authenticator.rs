@@ -4,23 +4,17 @@ use http::{HeaderMap, header};
 use tokio::time;
 
 use crate::{
-    admission::{Admission, Head, Refusal},
+    admission::{Admission, Refusal},
     client::Client,
     config::Config,
     config_error::ConfigError,
     cookie_password::CookiePassword,
     core::Core,
-    decide::{Action, Circumstances, Fallback, KeyFetch, Verdict, decide},
-    flight::Enough,
-    hooks::Ruled,
-    notice::Inbox,
+    decide::Action,
     policy::Policy,
-    presented::Presented,
-    reason::Reason,
     seal::{Purpose, SealError},
     settings::{self, Settings},
-    settle::Outcome,
-    waiting::{Waiting, wait, why},
+    waiting::{Waiting, wait},
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
@@ -69,7 +63,7 @@ impl Authenticator {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let core = Arc::new(Core::new(settings::check(config)?));
         if let Some(revocations) = &core.revocations {
-            revocations.subscribe(Inbox::of(&core));
+            revocations.subscribe(core.inbox());
         }
         Ok(Self { core })
     }
@@ -88,7 +82,10 @@ impl Authenticator {
     pub fn authenticate(&self, headers: &HeaderMap, policy: &Policy) -> Decision {
         let presented = self.core.present(headers);
         match self.core.act(&presented, *policy) {
-            Action::Admit => self.core.admit(presented),
+            Action::Admit => match self.core.admit(presented) {
+                Ok(admission) => Decision::Admit(admission),
+                Err(refusal) => Decision::Refuse(refusal),
+            },
             Action::Refuse(reason) => Decision::Refuse(self.core.refuse(reason, &presented)),
             Action::Refresh { .. } | Action::FetchKeys => {
                 let mut cookies = HeaderMap::new();
@@ -148,95 +145,5 @@ impl Authenticator {
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Authenticator").field(&self.core).finish()
-    }
-}
-
-impl Core {
-    pub(crate) fn act(&self, presented: &Presented, policy: Policy) -> Action {
-        let keys = match presented.verdict {
-            Verdict::NoKeys | Verdict::UnknownKey => self.jwks.may_fetch(why(presented.verdict)),
-            _ => KeyFetch::Allowed,
-        };
-        let circumstances = Circumstances {
-            refresh: policy.refreshing(presented),
-            demand: policy.demand(
-                presented.hit,
-                presented.session.as_ref().map(|session| session.claims.iat),
-                self.settings.clock(),
-            ),
-            keys,
-            age: presented.age,
-        };
-        decide(presented.verdict, circumstances)
-    }
-
-    /// Whether a session that a refresh brought is one that `policy` admits.
-    pub(crate) fn enough(&self, renewed: &mut Presented, policy: Policy) -> Enough {
-        self.check_cut_offs(renewed);
-        let unruled = match self.ruled(renewed) {
-            Ruled::Already => None,
-            Ruled::NotYet => Some(Enough::NotYet(Outcome::Undecided)),
-            Ruled::Later(_) => Some(Enough::No(Outcome::Undecided)),
-        };
-        match (self.act(renewed, policy), unruled) {
-            (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Enough::Yes,
-            (Action::Refresh { or: Fallback::Nothing }, None) => match renewed.verdict {
-                // It was demanded to be newer. As new as WorkOS makes them, whatever its clocks say, is enough.
-                Verdict::Good | Verdict::Expiring => Enough::NotYet(Outcome::Renewed),
-                _ => Enough::NotYet(Outcome::Unverified),
-            },
-            (Action::Admit | Action::Refresh { .. }, Some(unruled)) => unruled,
-            (Action::Refuse(Reason::Revoked), _) => Enough::No(Outcome::SignedOut),
-            (Action::FetchKeys | Action::Refuse(_), _) => Enough::No(Outcome::Unverified),
-        }
-    }
-
-    pub(crate) fn admit(self: &Arc<Self>, presented: Presented) -> Decision {
-        let head = self.head(&presented);
-        match presented.session {
-            Some(session) => Decision::Admit(Admission::new(session, head)),
-            // The verdicts that admit come with a session; without one, nobody is let in.
-            None => Decision::Refuse(Refusal::new(Reason::NotASession, head)),
-        }
-    }
-
-    pub(crate) fn refuse(self: &Arc<Self>, reason: Reason, presented: &Presented) -> Refusal {
-        let session = presented.session_id().map(|id| self.log_word(id)).unwrap_or_default();
-        if reason.is_for_the_operator() {
-            tracing::error!(%reason, session, "session refused");
-        } else if reason == Reason::NoCookie {
-            tracing::trace!(%reason, "session refused");
-        } else {
-            tracing::info!(%reason, session, "session refused");
-        }
-        let organization = match reason {
-            Reason::InteractionNeeded => {
-                presented.opened.as_ref().and_then(|sealed| sealed.says().org_id.as_deref())
-            }
-            _ => None,
-        };
-        Refusal::new(reason, self.head(presented)).at_organization(organization)
-    }
-
-    pub(crate) fn head(self: &Arc<Self>, presented: &Presented) -> Head {
-        Head { core: Arc::clone(self), lineage: presented.lineage, seen: presented.seen }
-    }
-
-    pub(crate) fn log_refresh(&self, outcome: Outcome, presented: &Presented) {
-        let session = presented.session_id().map(|id| self.log_word(id)).unwrap_or_default();
-        match outcome {
-            Outcome::Renewed => tracing::debug!(session, "session refreshed"),
-            outcome => tracing::warn!(?outcome, session, "session not refreshed"),
-        }
-    }
-
-    /// What sealed values are bound to: our client id, and what the caller names.
-    pub(crate) fn context(&self, context: &[u8]) -> Vec<u8> {
-        let client_id = self.settings.client_id().as_bytes();
-        let mut bound = Vec::with_capacity(8 + client_id.len() + context.len());
-        bound.extend_from_slice(&(client_id.len() as u64).to_be_bytes());
-        bound.extend_from_slice(client_id);
-        bound.extend_from_slice(context);
-        bound
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     core::Core,
     cut_offs::{Hit, Made},
     decide::{Action, Circumstances, KeyFetch, PairAge, Refreshing, Verdict, decide},
+    judge::missing,
     jwks::FetchFor,
     lineage::Standing,
     policy::Policy,
@@ -18,7 +19,7 @@ use crate::{
     token::AccessToken,
     verified_token::VerifiedToken,
     verify::verify_bearer,
-    waiting::{PATIENCE, Waiting, missing},
+    waiting::{PATIENCE, Waiting},
 };
 
 /// Judges access tokens that clients send by themselves, as `Authorization: Bearer`.

@@ -1,7 +1,7 @@
 //! Sessions that were verified, known by the cookie that they came in, so that the next request need not verify again.
 //!
-//! Only a session that was verified gets in, and only [`Core::remembered`] gets it out: it asks again for all that may
-//! have changed. What the tables of refreshes and revocations know is looked up for every session alike.
+//! Only a session that was verified gets in, and [`present`](crate::present) asks again for all that may have changed
+//! before one counts that gets out.
 
 use std::{
     fmt,
@@ -13,76 +13,21 @@ use std::{
 use quick_cache::{Equivalent, Weighter, sync::Cache};
 use zeroize::Zeroizing;
 
-use crate::{
-    core::Core,
-    decide::Verdict,
-    jar::{Candidate, Seen},
-    lineage::PairId,
-    presented::Presented,
-    seal::{Opened, PasswordId, Reuse},
-    session::VerifiedSession,
-    verify::when,
-};
+use crate::{jar::Candidate, lineage::PairId, seal::PasswordId, session::VerifiedSession};
 
 /// The sessions verified last, as many as fit; none where it is switched off.
 pub(crate) struct SessionCache(Option<Cache<Value, Remembered, Weight>>);
 
 /// A session as it was verified, without its refresh token.
 #[derive(Clone)]
-struct Remembered {
-    session: Arc<VerifiedSession>,
+pub(crate) struct Remembered {
+    pub(crate) session: Arc<VerifiedSession>,
     /// What its lineage is known by.
-    pair: Option<PairId>,
+    pub(crate) pair: Option<PairId>,
     /// What opened its cookie.
-    password: PasswordId,
+    pub(crate) password: PasswordId,
     /// When its token ends by the monotonic clock, whatever becomes of the other one.
-    until: Duration,
-}
-
-impl Core {
-    /// What is known of a value that was verified before, if that still counts: its token has not ended by either
-    /// clock, and what it was verified with is still in use.
-    pub(crate) fn remembered(&self, value: Candidate<'_>, seen: Seen) -> Option<Presented> {
-        let Remembered { session, pair, password, until } = self.cache.get(value)?;
-        let (unix, now) = (self.settings.clock().unix(), self.settings.clock().monotonic());
-        let verdict = when(&session.claims, self.settings.rules.leeway, unix);
-        let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
-            && now < until
-            && self.ring.load().has(password)
-            && self.jwks.current_at(now).as_ref().is_some_and(|keys| keys.has_id(session.key));
-        counts.then(|| Presented {
-            session: Some(session),
-            pair,
-            ..Presented::nothing(verdict, seen)
-        })
-    }
-
-    /// Remembers a session that may be admitted by the value that it came in.
-    pub(crate) fn remember(&self, value: &[u8], presented: &Presented) {
-        let Presented {
-            verdict: Verdict::Good | Verdict::Expiring,
-            session: Some(session),
-            opened: Some(sealed),
-            pair,
-            ..
-        } = presented
-        else {
-            return;
-        };
-        let Opened { seal, reuse: Reuse::Allowed, .. } = &sealed.opened else { return };
-        let clock = self.settings.clock();
-        let end = session.claims.exp.saturating_add(self.settings.rules.leeway);
-        let left = Duration::from_secs(end.saturating_sub(clock.unix()));
-        self.cache.insert(
-            value,
-            Remembered {
-                session: Arc::clone(session),
-                pair: *pair,
-                password: seal.password(),
-                until: clock.monotonic().saturating_add(left),
-            },
-        );
-    }
+    pub(crate) until: Duration,
 }
 
 impl SessionCache {
@@ -93,11 +38,11 @@ impl SessionCache {
         Self((bytes > 0).then(|| sized(bytes)))
     }
 
-    fn get(&self, value: Candidate<'_>) -> Option<Remembered> {
+    pub(crate) fn get(&self, value: Candidate<'_>) -> Option<Remembered> {
         self.0.as_ref()?.get(&value)
     }
 
-    fn insert(&self, value: &[u8], remembered: Remembered) {
+    pub(crate) fn insert(&self, value: &[u8], remembered: Remembered) {
         if let Some(cache) = &self.0 {
             cache.insert(Value(Zeroizing::new(value.into())), remembered);
         }

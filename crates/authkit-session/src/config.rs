@@ -1,3 +1,5 @@
+mod refresh_hook;
+
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{

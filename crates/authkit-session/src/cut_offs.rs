@@ -56,6 +56,20 @@ pub(crate) enum Hit {
     Ended,
 }
 
+impl<'a> Made<'a> {
+    /// Whatever it could be hit by.
+    fn subjects(self) -> impl Iterator<Item = Subject<&'a str>> {
+        let membership = self.user.zip(self.organization);
+        [
+            self.session.map(Subject::Session),
+            self.user.map(Subject::User),
+            membership.map(|(user, organization)| Subject::Membership { user, organization }),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 impl CutOffs {
     pub(crate) fn new() -> Self {
         Self::holding(LIMIT)
@@ -98,7 +112,7 @@ impl CutOffs {
         }
         let is_below = made.at < self.floor.load(Ordering::Acquire);
         let floor = if is_below { Hit::ChangedSince } else { Hit::Nothing };
-        Subject::all_of(made).map(|subject| self.hit_of(&subject, made.at)).fold(floor, Hit::max)
+        made.subjects().map(|subject| self.hit_of(&subject, made.at)).fold(floor, Hit::max)
     }
 
     fn hit_of(&self, subject: &Subject<&str>, at: u64) -> Hit {

@@ -27,20 +27,23 @@ mod error_answer;
 mod flight;
 mod hooks;
 mod jar;
+mod judge;
 mod jwks;
 mod jwt;
 mod keys;
 mod lineage;
-mod notice;
 mod on_demand;
+mod pace;
 mod payload;
 mod pkce;
 mod policy;
+mod present;
 mod presented;
 mod random;
 mod reason;
-mod replica;
+mod refreshes;
 mod revocations;
+mod revoke;
 mod seal;
 mod secret;
 mod session;
@@ -75,11 +78,10 @@ pub use crate::{
     },
     error::{Error, ErrorKind},
     hooks::{RefreshedSession, Ruling},
-    notice::{Delivery, Inbox, Notice},
     pkce::PkceVerifier,
     policy::Policy,
     reason::{Reason, RefusalKind},
-    revocations::{NotPublished, Publishing, Revocation, Revocations},
+    revocations::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,

@@ -17,19 +17,10 @@ use self::{
 };
 use crate::{
     jwt,
-    seal::SealFormat,
+    seal::{KeyStyle, SealFormat},
     token::{AccessToken, RefreshToken},
     user::{Impersonator, User},
 };
-
-/// How an SDK spells WorkOS's keys.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum KeyStyle {
-    /// `access_token`: Python, Ruby, Go, Rust, PHP.
-    Snake,
-    /// `accessToken`: Node, and Kotlin but for the user.
-    Camel,
-}
 
 /// What was opened holds no session: it is not an object, has no access token, or has a field of another type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

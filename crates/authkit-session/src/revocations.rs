@@ -4,20 +4,11 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Weak},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    authenticator::Authenticator,
-    core::Core,
-    cut_offs::{Hit, Made},
-    decide::Verdict,
-    notice::{Inbox, Notice},
-    presented::Presented,
-};
 
 /// A session or user that ended, or a membership that changed, and when.
 ///
@@ -96,19 +87,7 @@ impl fmt::Debug for Revocation {
     }
 }
 
-impl<'a> Subject<&'a str> {
-    /// Whatever a token could be hit by.
-    pub(crate) fn all_of(made: Made<'a>) -> impl Iterator<Item = Self> {
-        let membership = made.user.zip(made.organization);
-        [
-            made.session.map(Self::Session),
-            made.user.map(Self::User),
-            membership.map(|(user, organization)| Self::Membership { user, organization }),
-        ]
-        .into_iter()
-        .flatten()
-    }
-
+impl Subject<&str> {
     pub(crate) fn to_owned(&self) -> Subject {
         match *self {
             Self::Session(id) => Subject::Session(id.into()),
@@ -122,7 +101,7 @@ impl<'a> Subject<&'a str> {
 
 impl Subject {
     /// The session or the user.
-    fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         match self {
             Self::Session(id) | Self::User(id) | Self::Membership { user: id, .. } => id,
         }
@@ -177,60 +156,80 @@ impl fmt::Display for NotPublished {
 
 impl std::error::Error for NotPublished {}
 
-impl Authenticator {
-    /// Puts a revocation into effect here, at once, and on the other replicas, where [`Config::with_revocations`]
-    /// says how to reach them.
-    ///
-    /// # Errors
-    ///
-    /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
-    ///
-    /// [`Config::with_revocations`]: crate::Config::with_revocations
-    pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
-        let subject = self.core.log_word(revocation.subject.id());
-        tracing::info!(?revocation, subject, "revoked");
-        self.core.cut_off(&revocation);
-        self.core.publish(&revocation).await
+/// A revocation, sealed for the replicas of one service.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    pub(crate) group: Box<str>,
+    pub(crate) sealed: String,
+    pub(crate) until: SystemTime,
+}
+
+impl Notice {
+    /// Names the service whose replicas it is for, in hexadecimal; the same as their [`Inbox::group`].
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The sealed form, in characters of URL-safe base64.
+    pub fn sealed(&self) -> &str {
+        &self.sealed
+    }
+
+    /// When it is over: every token that it could hit has expired by then.
+    pub fn until(&self) -> SystemTime {
+        self.until
     }
 }
 
-impl Core {
-    /// Puts a revocation into effect in this process.
-    pub(crate) fn cut_off(&self, revocation: &Revocation) {
-        self.cut_offs.add(revocation, self.settings.clock().unix());
+/// Where a [`Revocations`] delivers to.
+#[derive(Clone)]
+pub struct Inbox {
+    group: Box<str>,
+    receiver: Weak<dyn Receiver>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a deliverer has to know every case")]
+pub enum Delivery {
+    /// It holds from now on.
+    Taken,
+    /// It was not sealed by a replica of this service: forged, damaged, or under a password that is not known here.
+    Unreadable,
+    /// Nobody is there any more; there is no use in delivering more.
+    Closed,
+}
+
+impl Inbox {
+    pub(crate) fn new(group: Box<str>, receiver: Weak<dyn Receiver>) -> Self {
+        Self { group, receiver }
     }
 
-    async fn publish(&self, revocation: &Revocation) -> Result<(), NotPublished> {
-        let Some(revocations) = &self.revocations else { return Ok(()) };
-        let notice = self.notice(revocation).ok_or(NotPublished)?;
-        revocations.publish(notice).await
+    /// Names the service, in hexadecimal: only notices of the same [`Notice::group`] can be read.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
-    /// Tells the other replicas that a session was signed out here, without waiting until WorkOS does.
-    ///
-    /// The cut-off lies ahead, so that it hits what another replica may be obtaining now: a session's id is used once.
-    pub(crate) async fn publish_sign_out(&self, session_id: &str) {
-        let at = self.settings.clock().wall() + Duration::from_secs(60);
-        if self.publish(&Revocation::session(session_id, at)).await.is_err() {
-            tracing::warn!(
-                session = self.log_word(session_id),
-                "other replicas may not have heard of a sign-out"
-            );
-        }
+    /// Puts a notice into effect. The same one any number of times does no harm.
+    pub fn deliver(&self, sealed: &str) -> Delivery {
+        self.receiver.upgrade().map_or(Delivery::Closed, |receiver| receiver.receive(sealed))
     }
 
-    /// Applies the cut-offs to what a request presented.
-    pub(crate) fn check_cut_offs(&self, presented: &mut Presented) {
-        match presented.made().map_or(Hit::Nothing, |made| self.cut_offs.hit(made)) {
-            // It ended here before, and that is answered more gently: the browser may have signed in again.
-            _ if presented.verdict == Verdict::SignedOut => {}
-            Hit::Ended => {
-                presented.verdict = Verdict::Revoked;
-                presented.session = None;
-            }
-            hit @ (Hit::Nothing | Hit::ChangedMeanwhile | Hit::ChangedSince) => presented.hit = hit,
-        }
+    /// Whether nobody is there any more.
+    pub fn is_closed(&self) -> bool {
+        self.receiver.strong_count() == 0
     }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// Who opens notices and puts them into effect.
+pub(crate) trait Receiver: Send + Sync {
+    fn receive(&self, sealed: &str) -> Delivery;
 }
 
 #[cfg(test)]

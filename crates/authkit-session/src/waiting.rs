@@ -11,12 +11,11 @@ use tokio::time::{self, Instant};
 
 use crate::{
     admission::{Admission, Refusal},
-    authenticator::Decision,
     core::Core,
-    decide::{Action, Fallback, Verdict},
+    decide::{Action, Fallback},
     flight::{self, Refreshed},
     hooks::Ruled,
-    jwks::FetchFor,
+    judge::{missing, why},
     policy::Policy,
     presented::Presented,
     reason::Reason,
@@ -61,11 +60,7 @@ pub(crate) async fn wait(
     loop {
         let presented = core.present_opened(&cookies);
         match core.act(&presented, policy) {
-            Action::Admit => match core.admit(presented) {
-                Decision::Admit(admission) => return Ok(admission),
-                Decision::Refuse(refusal) => return Err(refusal),
-                Decision::Wait(waiting) => return waiting.await,
-            },
+            Action::Admit => return core.admit(presented),
             Action::Refuse(reason) => return Err(core.refuse(reason, &presented)),
             Action::Refresh { or } => return renew(&core, presented, policy, or, deadline).await,
             Action::FetchKeys if fetched => {
@@ -126,20 +121,6 @@ async fn renew(
         }
     }
     .ok_or_else(|| core.refuse(Reason::Unverified, &presented))
-}
-
-pub(crate) fn why(verdict: Verdict) -> FetchFor {
-    match verdict {
-        Verdict::UnknownKey => FetchFor::UnknownKey,
-        _ => FetchFor::None,
-    }
-}
-
-pub(crate) fn missing(verdict: Verdict) -> Reason {
-    match verdict {
-        Verdict::UnknownKey => Reason::UnknownKey,
-        _ => Reason::NoKeys,
-    }
 }
 
 /// How long a request waits for keys and a refresh together.

@@ -7,6 +7,8 @@ use tokio::time;
 use super::*;
 use crate::{
     Asker, CookiePassword, Decision, Policy, Reason, Revocation, SealFormat,
+    decide::Verdict,
+    presented::Presented,
     testing::{Browser, Endpoint, Service},
 };
 

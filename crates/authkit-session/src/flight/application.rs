@@ -3,10 +3,11 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     core::Core,
     decide::Verdict,
-    flight::{Pair, examine, exchange::Flight},
+    flight::{examine, exchange::Flight},
     hooks::{RefreshHook, RefreshedSession, Ruling},
     jar::Seen,
     payload::Payload,
+    refreshes::Pair,
     session::VerifiedSession,
     verify::verify,
 };

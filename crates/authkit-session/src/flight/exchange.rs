@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use crate::{
     core::Core,
     error::{Error, ErrorKind},
-    flight::Landing,
+    flight::replica::{Claimed, News, SharedExchange},
     lineage::{RefusedFor, RefusedSince},
     payload::Answer,
     presented::Sealed,
     random,
-    replica::{Claimed, News, SharedExchange},
+    refreshes::Landing,
     seal::Seal,
     task::Task,
     token::{RefreshToken, TokenHash},
@@ -165,7 +165,7 @@ impl Flight {
             let mut pause = backoff(attempt).max(asked.unwrap_or_default());
             attempt += 1;
             loop {
-                if pause >= left() {
+                if pause + LEAST > left() {
                     return Err(error);
                 }
                 time::sleep(pause).await;
@@ -274,6 +274,8 @@ fn jitter(most: Duration) -> Duration {
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long the last one has at least: one that was cut off might have spent the token for nobody.
+const LEAST: Duration = Duration::from_secs(3);
 /// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.
 const REPLAYABLE: Duration = Duration::from_secs(25);
 /// How far apart exchanges that waited for the same moment go on.

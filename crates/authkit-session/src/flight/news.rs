@@ -5,15 +5,15 @@ use std::sync::Arc;
 use crate::{
     core::Core,
     flight::{
-        Landing, Pair,
         exchange::{Flight, Settled},
+        replica::News,
     },
     hooks::Ruling,
     jwks::FetchFor,
     jwt::Unverified,
     lineage::{Carriage, Life, PairId},
     payload::{Answer, Payload},
-    replica::News,
+    refreshes::{Landing, Pair},
     seal::Form,
     set_cookie::SessionLifetime,
     token::RefreshToken,

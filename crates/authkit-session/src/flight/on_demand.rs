@@ -7,9 +7,10 @@ use crate::{
     core::Core,
     decide::Verdict,
     error::{Answered, Error, ErrorKind},
-    flight::{Enough, Errand, Flight, Join, Landing, Pair, Table, channel, examine, landed},
+    flight::{Enough, Errand, Flight, examine},
     lineage::{Ask, RefusedFor, Successor},
     presented::Presented,
+    refreshes::{Join, Landing, Pair, Table, channel, landed},
     settle::Outcome,
 };
 

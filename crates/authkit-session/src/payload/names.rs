@@ -1,6 +1,6 @@
 //! WorkOS's own keys in both spellings. No other key is ever respelt.
 
-use crate::payload::KeyStyle;
+use crate::seal::KeyStyle;
 
 /// A key in snake_case and camelCase.
 pub(super) type Name = (&'static str, &'static str);

@@ -9,9 +9,9 @@ use serde::{
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::payload::{
-    KeyStyle,
-    names::{self, Field},
+use crate::{
+    payload::names::{self, Field},
+    seal::KeyStyle,
 };
 
 /// The members of an object.

@@ -22,7 +22,7 @@ mod tests;
 
 use std::{error, fmt, str::FromStr};
 
-use crate::{config_error::ConfigProblem, payload::KeyStyle};
+use crate::config_error::ConfigProblem;
 
 pub use self::purpose::Purpose;
 pub(crate) use self::{
@@ -97,6 +97,15 @@ impl SealFormat {
             Self::Node => "at least 32 characters",
         }
     }
+}
+
+/// How an SDK spells WorkOS's keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum KeyStyle {
+    /// `access_token`: Python, Ruby, Go, Rust, PHP.
+    Snake,
+    /// `accessToken`: Node, and Kotlin but for the user.
+    Camel,
 }
 
 impl fmt::Display for SealFormat {

@@ -1,9 +1,8 @@
 //! Sealing: which format and key a value is written with.
 
 use crate::{
-    payload::KeyStyle,
     random,
-    seal::{SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
+    seal::{KeyStyle, SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
 };
 
 /// What a value is going to be sealed as.

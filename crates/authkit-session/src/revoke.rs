@@ -1,102 +1,84 @@
-//! Revocations on their way from one replica to the others: sealed, so that who carries them learns nothing.
+//! Puts revocations into effect, here and on the other replicas: sealed on their way, so that who carries them learns
+//! nothing.
 
 use std::{
-    fmt,
     sync::{Arc, Weak},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    authenticator::Authenticator,
     core::Core,
     cut_offs::KEPT,
-    revocations::{Revocation, Subject},
+    revocations::{Delivery, Inbox, NotPublished, Notice, Receiver, Revocation, Subject},
     seal::Purpose,
 };
 
-/// A revocation, sealed for the replicas of one service.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    group: Box<str>,
-    sealed: String,
-    until: SystemTime,
-}
-
-impl Notice {
-    /// Names the service whose replicas it is for, in hexadecimal; the same as their [`Inbox::group`].
-    pub fn group(&self) -> &str {
-        &self.group
-    }
-
-    /// The sealed form, in characters of URL-safe base64.
-    pub fn sealed(&self) -> &str {
-        &self.sealed
-    }
-
-    /// When it is over: every token that it could hit has expired by then.
-    pub fn until(&self) -> SystemTime {
-        self.until
+impl Authenticator {
+    /// Puts a revocation into effect here, at once, and on the other replicas, where [`Config::with_revocations`]
+    /// says how to reach them.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
+    ///
+    /// [`Config::with_revocations`]: crate::Config::with_revocations
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
+        let subject = self.core.log_word(revocation.subject.id());
+        tracing::info!(?revocation, subject, "revoked");
+        self.core.cut_off(&revocation);
+        self.core.publish(&revocation).await
     }
 }
 
-/// Where a [`Revocations`](crate::Revocations) delivers to.
-#[derive(Clone)]
-pub struct Inbox {
-    group: Box<str>,
-    core: Weak<Core>,
-}
-
-/// What became of a delivery.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a deliverer has to know every case")]
-pub enum Delivery {
-    /// It holds from now on.
-    Taken,
-    /// It was not sealed by a replica of this service: forged, damaged, or under a password that is not known here.
-    Unreadable,
-    /// Nobody is there any more; there is no use in delivering more.
-    Closed,
-}
-
-impl Inbox {
-    pub(crate) fn of(core: &Arc<Core>) -> Self {
-        Self { group: core.group(), core: Arc::downgrade(core) }
-    }
-
-    /// Names the service, in hexadecimal: only notices of the same [`Notice::group`] can be read.
-    pub fn group(&self) -> &str {
-        &self.group
-    }
-
-    /// Puts a notice into effect. The same one any number of times does no harm.
-    pub fn deliver(&self, sealed: &str) -> Delivery {
-        let Some(core) = self.core.upgrade() else { return Delivery::Closed };
-        match core.read_notice(sealed) {
+impl Receiver for Core {
+    fn receive(&self, sealed: &str) -> Delivery {
+        match self.read_notice(sealed) {
             Some(revocation) => {
-                core.cut_off(&revocation);
+                self.cut_off(&revocation);
                 Delivery::Taken
             }
             None => Delivery::Unreadable,
         }
     }
-
-    /// Whether nobody is there any more.
-    pub fn is_closed(&self) -> bool {
-        self.core.strong_count() == 0
-    }
-}
-
-impl fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("closed", &self.is_closed()).finish()
-    }
 }
 
 impl Core {
+    /// Where other replicas' notices are delivered to.
+    pub(crate) fn inbox(self: &Arc<Self>) -> Inbox {
+        let core: Weak<Self> = Arc::downgrade(self);
+        Inbox::new(self.group(), core)
+    }
+
+    /// Puts a revocation into effect in this process.
+    pub(crate) fn cut_off(&self, revocation: &Revocation) {
+        self.cut_offs.add(revocation, self.settings.clock().unix());
+    }
+
+    async fn publish(&self, revocation: &Revocation) -> Result<(), NotPublished> {
+        let Some(revocations) = &self.revocations else { return Ok(()) };
+        let notice = self.notice(revocation).ok_or(NotPublished)?;
+        revocations.publish(notice).await
+    }
+
+    /// Tells the other replicas that a session was signed out here, without waiting until WorkOS does.
+    ///
+    /// The cut-off lies ahead, so that it hits what another replica may be obtaining now: a session's id is used once.
+    pub(crate) async fn publish_sign_out(&self, session_id: &str) {
+        let at = self.settings.clock().wall() + Duration::from_secs(60);
+        if self.publish(&Revocation::session(session_id, at)).await.is_err() {
+            tracing::warn!(
+                session = self.log_word(session_id),
+                "other replicas may not have heard of a sign-out"
+            );
+        }
+    }
+
     /// Seals a revocation. `None` without randomness, or for a time beyond every clock.
-    pub(crate) fn notice(&self, revocation: &Revocation) -> Option<Notice> {
+    fn notice(&self, revocation: &Revocation) -> Option<Notice> {
         let stated = Stated { subject: (*revocation.subject).clone(), at: revocation.at };
         let stated = serde_json::to_vec(&stated).ok()?;
         let sealed =
@@ -133,11 +115,10 @@ const NOTICE: &[u8] = b"revocation";
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{sync::Mutex, time::SystemTime};
 
     use super::*;
     use crate::{
-        authenticator::Authenticator,
         config::Config,
         cookie_password::CookiePassword,
         cut_offs::{Hit, Made},
@@ -216,7 +197,7 @@ mod tests {
         let loopback = Arc::new(Loopback::default());
         let here = authenticator("client_1", [NEW, OLD], &loopback);
         here.revoke(Revocation::session("session_other", now())).await.unwrap();
-        let inbox = Inbox::of(&here.core);
+        let inbox = here.core.inbox();
         let notice = loopback.published.lock().unwrap()[0].clone();
         let not_a_notice = here.seal_for(Purpose::Replica, b"something else", b"{}").unwrap();
 

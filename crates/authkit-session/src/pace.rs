@@ -8,7 +8,7 @@ use std::{
 
 /// The sessions that were refreshed on demand within the last two seconds. Plain data: time is passed in.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     sessions: HashSet<Arc<str>>,
     /// The same, in the order of their times.
     order: VecDeque<(Duration, Arc<str>)>,
@@ -16,7 +16,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// How long the session still has to wait.
-    pub(super) fn wait(&mut self, session_id: &str, now: Duration) -> Option<Duration> {
+    pub(crate) fn wait(&mut self, session_id: &str, now: Duration) -> Option<Duration> {
         while self.order.front().is_some_and(|(at, _)| *at + PAUSE <= now) {
             self.forget_first();
         }
@@ -28,7 +28,7 @@ impl Pace {
     }
 
     /// An exchange of the session begins.
-    pub(super) fn begun(&mut self, session_id: &str, now: Duration) {
+    pub(crate) fn begun(&mut self, session_id: &str, now: Duration) {
         let id: Arc<str> = session_id.into();
         if self.sessions.insert(Arc::clone(&id)) {
             self.order.push_back((now, id));
