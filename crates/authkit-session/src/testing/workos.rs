@@ -42,6 +42,8 @@ pub(crate) enum Reply {
     Garbled(String),
     /// Nothing is done, since the request does not arrive.
     NotSent,
+    /// What is asked for is done at once, and answered after so long.
+    Late(Duration),
     /// What is asked for is done, but its answer is lost.
     Lost,
     /// Nothing is done, and no answer comes.
@@ -266,6 +268,11 @@ impl Workos {
             Reply::Garbled(answer) => {
                 self.answer_in_vain(endpoint, &body);
                 (200, Vec::new(), answer)
+            }
+            Reply::Late(wait) => {
+                let (status, answer) = self.answer(endpoint, &body);
+                time::sleep(wait).await;
+                (status, Vec::new(), answer)
             }
             Reply::NotSent => return Err(TransportError::NotSent),
             Reply::Lost => {
