@@ -3,6 +3,7 @@
 use std::{
     env, fmt, fs,
     io::{self, BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -24,7 +25,7 @@ use url::Url;
 /// Each of its methods panics where the browser does not do what it is told.
 pub struct Chromium {
     driver: WebDriver,
-    process: Process,
+    _process: Process,
 }
 
 /// A tab of the browser.
@@ -51,7 +52,7 @@ impl Chromium {
 
     /// Starts one with a habit.
     pub async fn with(habit: Habit) -> Self {
-        let mut process = Process::start();
+        let process = Process::start();
         let mut wanted = DesiredCapabilities::chrome();
         for argument in ARGUMENTS {
             wanted.add_arg(argument).expect("an argument is text");
@@ -69,8 +70,7 @@ impl Chromium {
             }
         }
         let driver = WebDriver::new(&process.url, wanted).await.expect("Chromium starts");
-        process.browser = driver.capabilities().get("goog:processID").and_then(Value::as_u64);
-        Self { driver, process }
+        Self { driver, _process: process }
     }
 
     /// Goes to an address, and waits until the page is there.
@@ -262,15 +262,12 @@ impl Drop for Chromium {
     fn drop(&mut self) {
         // To end it politely would be to wait for it, while the service under test stands still.
         let _ = self.driver.clone().leak();
-        self.process.end();
     }
 }
 
 /// The WebDriver, its browser, and the folder of the browser's profile.
 struct Process {
     driver: Child,
-    /// By the number of its process.
-    browser: Option<u64>,
     url: String,
     profile: PathBuf,
 }
@@ -283,6 +280,7 @@ impl Process {
         let profile = env::temp_dir().join(format!("chromium-{}-{number}", std::process::id()));
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -290,16 +288,17 @@ impl Process {
         let mut output = BufReader::new(driver.stdout.take().expect("the output is piped"));
         let port = port(&mut output).expect("chromedriver says on which port it listens");
         thread::spawn(move || io::copy(&mut output, &mut io::sink()));
-        Self { driver, browser: None, url: format!("http://127.0.0.1:{port}"), profile }
+        Self { driver, url: format!("http://127.0.0.1:{port}"), profile }
     }
+}
 
-    fn end(&mut self) {
-        let _ = self.driver.kill();
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The driver is the first of its group, and the browser's processes are in it.
+        let group = format!("-{}", self.driver.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.driver.wait();
-        if let Some(browser) = self.browser {
-            let _ = Command::new("kill").arg("-KILL").arg(browser.to_string()).status();
-        }
-        // Its other processes end with it, but write a little longer.
+        // What they have begun to write may be written a little later.
         for _ in 0..50 {
             let _ = fs::remove_dir_all(&self.profile);
             if !self.profile.exists() {
@@ -307,12 +306,6 @@ impl Process {
             }
             thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
