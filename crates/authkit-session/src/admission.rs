@@ -3,9 +3,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
+    cookie::jar::Seen,
     core::Core,
-    jar::Seen,
-    reason::{CookieFate, Reason, RefusalKind},
+    decide::reason::{CookieFate, Reason, RefusalKind},
     session::VerifiedSession,
     token::TokenHash,
 };

@@ -6,14 +6,16 @@ use tokio::time;
 use crate::{
     admission::{Admission, Refusal},
     client::Client,
-    config::Config,
+    config::{
+        Config,
+        settings::{self, Settings},
+    },
     config_error::ConfigError,
     cookie_password::CookiePassword,
     core::Core,
     decide::Action,
     policy::Policy,
     seal::{Purpose, SealError},
-    settings::{self, Settings},
     waiting::{Waiting, wait},
 };
 

@@ -13,7 +13,9 @@ use std::{
 use quick_cache::{Equivalent, Weighter, sync::Cache};
 use zeroize::Zeroizing;
 
-use crate::{jar::Candidate, lineage::PairId, seal::PasswordId, session::VerifiedSession};
+use crate::{
+    cookie::jar::Candidate, refreshes::lineage::PairId, seal::PasswordId, session::VerifiedSession,
+};
 
 /// The sessions verified last, as many as fit; none where it is switched off.
 pub(crate) struct SessionCache(Option<Cache<Value, Remembered, Weight>>);

@@ -1,3 +1,8 @@
+pub(crate) mod authorize;
+pub(crate) mod error_answer;
+pub(crate) mod pkce;
+pub(crate) mod transport;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -6,14 +11,15 @@ use serde::Serialize;
 use url::Url;
 
 use crate::{
-    authorize::AuthorizationRequest,
+    client::{
+        authorize::AuthorizationRequest,
+        pkce::PkceVerifier,
+        transport::{Transport, TransportError},
+    },
     clock::Clock,
     error::{Error, ErrorKind},
-    error_answer,
-    pkce::PkceVerifier,
     secret::Secret,
     token::RefreshToken,
-    transport::{Transport, TransportError},
 };
 
 /// The calls to WorkOS that sessions need. A call is sent once; retrying is the caller's.

@@ -1,18 +1,23 @@
+pub(crate) mod env;
 mod refresh_hook;
+pub(crate) mod settings;
+pub(crate) mod urls;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
-    breaker::RefreshLimits,
+    client::transport::Transport,
     clock::Clock,
+    cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     cookie_password::{CookiePassword, Neighbours},
-    coordinator::{InProcess, RefreshCoordinator},
     hooks::RefreshHook,
+    refreshes::{
+        breaker::RefreshLimits,
+        coordinator::{InProcess, RefreshCoordinator},
+    },
     revocations::Revocations,
     seal::SealFormat,
     secret::Secret,
-    set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
-    transport::Transport,
 };
 
 /// How a service talks to WorkOS and keeps its sessions.

@@ -12,15 +12,13 @@ use tokio::sync::watch;
 use crate::{
     cache::SessionCache,
     client::Client,
-    coordinator::RefreshCoordinator,
-    cut_offs::CutOffs,
+    config::settings::{Checked, Settings},
     hooks::Hooks,
     jwks::Jwks,
     payload::Payload,
-    refreshes::Table,
-    revocations::Revocations,
+    refreshes::{Table, coordinator::RefreshCoordinator},
+    revocations::{Revocations, cut_offs::CutOffs},
     seal::{KeyRing, SealError, Target},
-    settings::{Checked, Settings},
 };
 
 /// What every request of a service shares.

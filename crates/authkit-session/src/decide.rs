@@ -1,8 +1,11 @@
 //! The table of what a request gets, as a pure function over closed enums: no clock, no I/O.
 
+pub(crate) mod reason;
+pub(crate) mod settle;
+
 use std::time::Duration;
 
-use crate::{lineage::JUST_NOW, reason::Reason};
+use crate::{decide::reason::Reason, refreshes::lineage::JUST_NOW};
 
 /// What is known of the session that a request brought. In the order of the table: the first that holds counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -13,15 +13,17 @@ use std::{sync::Arc, time::Duration};
 use self::exchange::{Errand, Flight};
 pub(crate) use self::on_demand::{Wanted, exchange};
 use crate::{
-    breaker::Held,
+    cookie::jar::Seen,
     core::Core,
-    decide::{PairAge, Verdict},
-    jar::Seen,
-    lineage::{Ask, RefusedFor, RefusedSince},
+    decide::{PairAge, Verdict, settle::Outcome},
     presented::{Presented, Sealed},
-    refreshes::{Join, Landing, Pair, Table, channel, landed},
+    refreshes::{
+        Join, Landing, Pair, Table,
+        breaker::Held,
+        channel, landed,
+        lineage::{Ask, RefusedFor, RefusedSince},
+    },
     seal::Attempts,
-    settle::Outcome,
 };
 
 /// What a refresh brought for one request.

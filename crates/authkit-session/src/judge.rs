@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::{
     admission::{Admission, Head, Refusal},
     core::Core,
-    decide::{Action, Circumstances, Fallback, KeyFetch, Verdict, decide},
+    decide::{
+        Action, Circumstances, Fallback, KeyFetch, Verdict, decide, reason::Reason, settle::Outcome,
+    },
     flight::Enough,
     hooks::Ruled,
     jwks::FetchFor,
     policy::Policy,
     presented::Presented,
-    reason::Reason,
-    settle::Outcome,
 };
 
 impl Core {

@@ -10,7 +10,11 @@ use arc_swap::{ArcSwapOption, Guard};
 use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
-    client::Client, clock::Clock, decide::KeyFetch, error::ErrorKind, jwt::Jwt, keys::KeySet,
+    client::Client,
+    clock::Clock,
+    decide::KeyFetch,
+    error::ErrorKind,
+    token::{jwt::Jwt, keys::KeySet},
 };
 
 /// The key set of one client id. Clones share it.

@@ -16,9 +16,8 @@ use self::{
     object::{Object, Value},
 };
 use crate::{
-    jwt,
     seal::{KeyStyle, SealFormat},
-    token::{AccessToken, RefreshToken},
+    token::{AccessToken, RefreshToken, jwt},
     user::{Impersonator, User},
 };
 

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use crate::{
     clock::Clock,
-    cut_offs::Hit,
     decide::{Demand, Refreshing},
     presented::Presented,
+    revocations::cut_offs::Hit,
 };
 
 /// What one layer wants of sessions. The default: any session that verifies, refreshed where it is due.

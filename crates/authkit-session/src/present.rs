@@ -6,14 +6,14 @@ use http::HeaderMap;
 
 use crate::{
     cache::Remembered,
+    cookie::jar::{self, Candidate, Seen},
     core::Core,
-    cut_offs::{Hit, Made},
     decide::{PairAge, Verdict},
     hooks::Ruled,
-    jar::{self, Candidate, Seen},
-    lineage::Standing,
     payload::Payload,
     presented::{Presented, Sealed, better},
+    refreshes::lineage::Standing,
+    revocations::cut_offs::{Hit, Made},
     seal::{Attempts, Opened, Reuse},
     verify::{verify, when},
 };

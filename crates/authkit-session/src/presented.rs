@@ -6,15 +6,14 @@ use std::{
 };
 
 use crate::{
-    cut_offs::{Hit, Made},
+    cookie::jar::Seen,
     decide::{PairAge, Verdict},
-    jar::Seen,
-    jwt::Unverified,
-    lineage::PairId,
     payload::Payload,
+    refreshes::lineage::PairId,
+    revocations::cut_offs::{Hit, Made},
     seal::Opened,
     session::VerifiedSession,
-    token::{RefreshToken, TokenHash},
+    token::{RefreshToken, TokenHash, jwt::Unverified},
 };
 
 /// The session that a request brought, as far as it got.

@@ -1,14 +1,21 @@
 //! What is remembered of refreshes and of those under way.
 
+pub(crate) mod breaker;
+pub(crate) mod coordinator;
+pub(crate) mod lineage;
+pub(crate) mod pace;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
 use crate::{
-    breaker::{Breaker, RefreshLimits},
-    lineage::{Carriage, Limits, Lineages, PairId, RefusedFor, RefusedSince, Successor},
-    pace::Pace,
-    set_cookie::SessionLifetime,
+    cookie::set_cookie::SessionLifetime,
+    refreshes::{
+        breaker::{Breaker, RefreshLimits},
+        lineage::{Carriage, Limits, Lineages, PairId, RefusedFor, RefusedSince, Successor},
+        pace::Pace,
+    },
 };
 
 /// What is remembered of refreshes, behind one lock.

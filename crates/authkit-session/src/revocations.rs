@@ -1,5 +1,7 @@
 //! What ended or changed at WorkOS, and how the replicas of a service hear of it.
 
+pub(crate) mod cut_offs;
+
 use std::{
     fmt,
     future::Future,

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     authenticator::Authenticator,
     core::Core,
-    cut_offs::KEPT,
-    revocations::{Delivery, Inbox, NotPublished, Notice, Receiver, Revocation, Subject},
+    revocations::{
+        Delivery, Inbox, NotPublished, Notice, Receiver, Revocation, Subject, cut_offs::KEPT,
+    },
     seal::Purpose,
 };
 
@@ -121,8 +122,10 @@ mod tests {
     use crate::{
         config::Config,
         cookie_password::CookiePassword,
-        cut_offs::{Hit, Made},
-        revocations::{Publishing, Revocations},
+        revocations::{
+            Publishing, Revocations,
+            cut_offs::{Hit, Made},
+        },
     };
 
     const OLD: &str = "an-old-cookie-password-of-32-bytes-or-more";

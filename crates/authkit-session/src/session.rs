@@ -1,6 +1,6 @@
 use std::{fmt, ops::Deref};
 
-use crate::{user::User, verified_token::VerifiedToken};
+use crate::{token::verified::VerifiedToken, user::User};
 
 /// A session whose access token was verified: signature, time and kind.
 ///

@@ -7,21 +7,22 @@ use tokio::runtime::Handle;
 
 use crate::{
     authenticator::Authenticator,
+    client::pkce::PkceVerifier,
+    cookie::{
+        jar::{self, Seen},
+        set_cookie::{SessionLifetime, TooLarge},
+    },
     core::Core,
     decide::Verdict,
     error::{Error, ErrorKind},
     hooks::{self, Ruling},
-    jar::{self, Seen},
     jwks::FetchFor,
-    jwt::Unverified,
     payload::{Answer, Payload},
-    pkce::PkceVerifier,
     presented::Sealed,
     seal::{Attempts, Form},
     session::VerifiedSession,
-    set_cookie::{SessionLifetime, TooLarge},
     task::Task,
-    token::TokenHash,
+    token::{TokenHash, jwt::Unverified},
 };
 
 /// A session that has just begun, and the cookies that keep it.

@@ -1,3 +1,7 @@
+pub(crate) mod jwt;
+pub(crate) mod keys;
+pub(crate) mod verified;
+
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::digest;

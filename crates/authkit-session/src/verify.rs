@@ -2,13 +2,15 @@
 
 use crate::{
     decide::Verdict,
-    jwt::{Jwt, Unverified},
-    keys::{KeyId, KeySet, Signature},
     payload::Payload,
     session::VerifiedSession,
-    token::AccessToken,
+    token::{
+        AccessToken,
+        jwt::{Jwt, Unverified},
+        keys::{KeyId, KeySet, Signature},
+        verified::{Claims, VerifiedToken},
+    },
     user::Impersonator,
-    verified_token::{Claims, VerifiedToken},
 };
 
 /// What an access token has to be, beyond its signature.

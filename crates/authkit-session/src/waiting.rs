@@ -12,14 +12,16 @@ use tokio::time::{self, Instant};
 use crate::{
     admission::{Admission, Refusal},
     core::Core,
-    decide::{Action, Fallback},
+    decide::{
+        Action, Fallback,
+        reason::Reason,
+        settle::{Outcome, Settlement, settle},
+    },
     flight::{self, Refreshed},
     hooks::Ruled,
     judge::{missing, why},
     policy::Policy,
     presented::Presented,
-    reason::Reason,
-    settle::{Outcome, Settlement, settle},
 };
 
 /// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].

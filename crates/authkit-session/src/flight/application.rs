@@ -1,11 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    cookie::jar::Seen,
     core::Core,
     decide::Verdict,
     flight::{examine, exchange::Flight},
     hooks::{RefreshHook, RefreshedSession, Ruling},
-    jar::Seen,
     payload::Payload,
     refreshes::Pair,
     session::VerifiedSession,

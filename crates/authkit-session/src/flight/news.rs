@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    cookie::set_cookie::SessionLifetime,
     core::Core,
     flight::{
         exchange::{Flight, Settled},
@@ -10,13 +11,13 @@ use crate::{
     },
     hooks::Ruling,
     jwks::FetchFor,
-    jwt::Unverified,
-    lineage::{Carriage, Life, PairId},
     payload::{Answer, Payload},
-    refreshes::{Landing, Pair},
+    refreshes::{
+        Landing, Pair,
+        lineage::{Carriage, Life, PairId},
+    },
     seal::Form,
-    set_cookie::SessionLifetime,
-    token::RefreshToken,
+    token::{RefreshToken, jwt::Unverified},
 };
 
 impl Flight {

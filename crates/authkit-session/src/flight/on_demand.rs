@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    breaker::Held,
     core::Core,
-    decide::Verdict,
+    decide::{Verdict, settle::Outcome},
     error::{Answered, Error, ErrorKind},
     flight::{Enough, Errand, Flight, examine},
-    lineage::{Ask, RefusedFor, Successor},
     presented::Presented,
-    refreshes::{Join, Landing, Pair, Table, channel, landed},
-    settle::Outcome,
+    refreshes::{
+        Join, Landing, Pair, Table,
+        breaker::Held,
+        channel, landed,
+        lineage::{Ask, RefusedFor, Successor},
+    },
 };
 
 /// What the newest token of a session is exchanged for.

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use tokio::time;
 
 use crate::{
-    coordinator::{Claim, Coordinating},
     core::Core,
-    lineage::RefusedFor,
+    refreshes::{
+        coordinator::{Claim, Coordinating},
+        lineage::RefusedFor,
+    },
     seal::Purpose,
     token::TokenHash,
 };

@@ -5,7 +5,7 @@ use tokio::{task::JoinSet, time};
 use super::*;
 use crate::{
     Decision, Policy, Reason,
-    reason::RefusalKind::Unavailable,
+    decide::reason::RefusalKind::Unavailable,
     testing::{Answer, Browser, Endpoint, Reply, Service, key},
 };
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     admission::Asker,
     authenticator::Authenticator,
-    reason::{Reason, RefusalKind},
+    decide::reason::{Reason, RefusalKind},
     testing::{Browser, Endpoint, Reply, Service},
 };
 

@@ -9,7 +9,7 @@ use tokio::time;
 
 use crate::{
     clock::Clock,
-    coordinator::{Claim, Coordinating, RefreshCoordinator},
+    refreshes::coordinator::{Claim, Coordinating, RefreshCoordinator},
 };
 
 /// A coordinator in memory, as one process sees it.

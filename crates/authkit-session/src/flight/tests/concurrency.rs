@@ -11,7 +11,7 @@ use tokio::{task::JoinSet, time};
 use super::{expired, ms, s};
 use crate::{
     Decision, Policy, Reason,
-    reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+    decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service},
 };
 

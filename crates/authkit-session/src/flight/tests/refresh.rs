@@ -4,7 +4,7 @@ use tokio::time;
 use super::{expired, ms, s};
 use crate::{
     Policy, Reason, RefusalKind,
-    reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+    decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos},
 };
 

@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time};
 use super::{ms, s};
 use crate::{
     Config, CookiePassword, Reason,
-    reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+    decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
     testing::{Browser, Endpoint, Reply, Rotation, Service, Together, Trouble, Workos, clock},
 };
 

@@ -6,7 +6,7 @@ use tokio::{task::JoinSet, time};
 use super::{expired, ms, s};
 use crate::{
     Reason,
-    reason::RefusalKind::Unavailable,
+    decide::reason::RefusalKind::Unavailable,
     testing::{Answer, Browser, Endpoint, Reply, Service},
 };
 

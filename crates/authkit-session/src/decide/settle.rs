@@ -1,6 +1,6 @@
 //! The table of what a request gets after a refresh, as a pure function over closed enums: no clock, no I/O.
 
-use crate::{decide::Fallback, reason::Reason};
+use crate::decide::{Fallback, reason::Reason};
 
 /// What became of a refresh.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

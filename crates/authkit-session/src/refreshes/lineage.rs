@@ -21,7 +21,7 @@ pub(crate) use self::{
     pair::{Carriage, PairId, Successor},
     refused::{RefusedFor, RefusedSince},
 };
-use crate::{breaker::Held, token::TokenHash};
+use crate::{refreshes::breaker::Held, token::TokenHash};
 
 /// The table. `J` joins an exchange that is under way, `P` is a new pair.
 #[derive(Clone, Debug)]

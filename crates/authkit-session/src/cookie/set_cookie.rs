@@ -6,8 +6,8 @@ use cookie::{Cookie, Expiration};
 use http::HeaderValue;
 
 use crate::{
-    jar::{MAX_PARTS, Seen},
-    jwt::Unverified,
+    cookie::jar::{MAX_PARTS, Seen},
+    token::jwt::Unverified,
 };
 
 /// How the cookies of a service are written: `Path=/; HttpOnly; SameSite=Lax`, `Secure` where the service is on https.
@@ -239,7 +239,7 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::jar;
+    use crate::cookie::jar;
 
     fn rules(domain: Option<&str>, prefix: CookiePrefix, secure: bool) -> CookieRules {
         CookieRules::new(

@@ -12,7 +12,7 @@ use super::{
     model::{Answer, Model},
     table,
 };
-use crate::lineage::Standing;
+use crate::refreshes::lineage::Standing;
 
 /// What can happen next.
 #[derive(Clone, Copy, Debug)]

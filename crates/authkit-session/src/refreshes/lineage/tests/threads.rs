@@ -12,7 +12,7 @@ use shuttle::{
 };
 
 use super::{Ask, Cookie, Life, Pair, RefusedFor, Sids, Table, table};
-use crate::lineage::Standing;
+use crate::refreshes::lineage::Standing;
 
 /// What is behind the lock, and what was seen of it.
 struct Seen {

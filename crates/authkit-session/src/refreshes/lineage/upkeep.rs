@@ -3,7 +3,9 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use crate::{
-    lineage::{IN_STEP, KEPT_SENT, Life, Lineage, LineageId, Lineages, Successor, Token},
+    refreshes::lineage::{
+        IN_STEP, KEPT_SENT, Life, Lineage, LineageId, Lineages, Successor, Token,
+    },
     token::TokenHash,
 };
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    lineage::{Life, Lineages, PairId, Successor},
+    refreshes::lineage::{Life, Lineages, PairId, Successor},
     token::TokenHash,
 };
 

@@ -4,19 +4,22 @@ use aws_lc_rs::hmac;
 use url::Url;
 
 use crate::{
-    breaker::RefreshLimits,
     cache::SessionCache,
-    client::Client,
+    client::{
+        Client,
+        transport::{Https, Transport},
+    },
     clock::Clock,
-    config::Config,
+    config::{
+        Config,
+        urls::{api_base, is_path, is_under, is_web},
+    },
     config_error::{ConfigError, ConfigProblem},
-    coordinator::RefreshCoordinator,
+    cookie::set_cookie::{CookieLifetime, CookiePrefix, CookieRules, MAX_COOKIE_AGE, SameSite},
     hooks::Hooks,
+    refreshes::{breaker::RefreshLimits, coordinator::RefreshCoordinator},
     revocations::Revocations,
     seal::KeyRing,
-    set_cookie::{CookieLifetime, CookiePrefix, CookieRules, MAX_COOKIE_AGE, SameSite},
-    transport::{Https, Transport},
-    urls::{api_base, is_path, is_under, is_web},
     verify::Rules,
 };
 

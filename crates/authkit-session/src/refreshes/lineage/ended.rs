@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use crate::lineage::KEPT_ENDED;
+use crate::refreshes::lineage::KEPT_ENDED;
 
 /// The ids of sessions that ended here, in the order in which they did.
 #[derive(Clone, Debug, Default)]

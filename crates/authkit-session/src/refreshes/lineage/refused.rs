@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::lineage::JUST_NOW;
+use crate::refreshes::lineage::JUST_NOW;
 
 /// An answer of WorkOS that the same exchange would bring again.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

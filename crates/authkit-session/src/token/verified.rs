@@ -7,9 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, ErrorKind},
-    jwt,
-    keys::KeyId,
-    token::AccessToken,
+    token::{AccessToken, jwt, keys::KeyId},
     user::{Impersonator, null_is_default},
 };
 

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::jwt::Jwt;
+use crate::token::jwt::Jwt;
 
 /// The keys of one client id as WorkOS published them at one time.
 pub(crate) struct KeySet {

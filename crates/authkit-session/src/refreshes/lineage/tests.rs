@@ -11,7 +11,7 @@ use super::{
     Ask, Carriage, Life, Limits, Lineages, PairId, RefusedFor, RefusedSince, Standing, Successor,
 };
 use crate::{
-    breaker::Held,
+    refreshes::breaker::Held,
     token::{RefreshToken, TokenHash},
 };
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Cookie, HOUR, Sids};
-use crate::lineage::{RefusedSince, Standing};
+use crate::refreshes::lineage::{RefusedSince, Standing};
 
 #[derive(Clone, Default)]
 pub(super) struct Model {
