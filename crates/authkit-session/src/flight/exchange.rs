@@ -164,17 +164,19 @@ impl Flight {
                     breaker.leave_alone(asked, now());
                 }
             }
-            let mut pause = backoff(attempt).max(asked.unwrap_or_default());
+            let mut at_least = asked.unwrap_or_default();
+            let mut pause = backoff(attempt).max(at_least);
             attempt += 1;
             loop {
-                if pause + LEAST > left() {
+                let at_most = left().saturating_sub(LAST);
+                if at_most.is_zero() || at_least > at_most {
                     return Err(error);
                 }
-                time::sleep(pause).await;
+                time::sleep(pause.min(at_most)).await;
                 let attempt = core.table().breaker.attempt(now());
                 match attempt {
                     Ok(()) => break,
-                    Err(early) => pause = early + jitter(SPREAD),
+                    Err(early) => (at_least, pause) = (early, early + jitter(SPREAD)),
                 }
             }
         }
@@ -276,8 +278,8 @@ fn jitter(most: Duration) -> Duration {
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// How long the last one has at least: one that was cut off might have spent the token for nobody.
-const LEAST: Duration = Duration::from_secs(3);
+/// How long the last one may take: were it cut off sooner, it might spend the token for nobody.
+const LAST: Duration = Duration::from_secs(3);
 /// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.
 const REPLAYABLE: Duration = Duration::from_secs(25);
 /// How far apart exchanges that waited for the same moment go on.

@@ -259,24 +259,23 @@ impl Workos {
             Reply::Usual(wait) => {
                 time::sleep(wait).await;
                 let (status, answer) = self.answer(endpoint, &body);
-                if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
-                    self.state().undelivered.remove(token);
-                }
+                self.heard(status, &body);
                 (status, Vec::new(), answer)
             }
             Reply::Instead(status, fields, body) => (status, fields, body),
             Reply::Garbled(answer) => {
-                self.answer_in_vain(endpoint, &body);
+                let _ = self.answer_unheard(endpoint, &body);
                 (200, Vec::new(), answer)
             }
             Reply::Late(wait) => {
-                let (status, answer) = self.answer(endpoint, &body);
+                let (status, answer) = self.answer_unheard(endpoint, &body);
                 time::sleep(wait).await;
+                self.heard(status, &body);
                 (status, Vec::new(), answer)
             }
             Reply::NotSent => return Err(TransportError::NotSent),
             Reply::Lost => {
-                self.answer_in_vain(endpoint, &body);
+                let _ = self.answer_unheard(endpoint, &body);
                 return Err(TransportError::Lost);
             }
             Reply::Hangs => std::future::pending().await,
@@ -292,12 +291,21 @@ impl Workos {
         Ok(response.body(Bytes::from(body)).unwrap())
     }
 
-    fn answer_in_vain(&self, endpoint: Endpoint, body: &Value) {
-        let (status, _) = self.answer(endpoint, body);
+    /// Does what is asked for, though the answer may not arrive.
+    fn answer_unheard(&self, endpoint: Endpoint, body: &Value) -> (u16, String) {
+        let (status, answer) = self.answer(endpoint, body);
         if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
             let state = &mut *self.state();
             let session = state.tokens[token].session;
             state.undelivered.insert(token.to_owned(), session);
+        }
+        (status, answer)
+    }
+
+    /// An answer with this status arrives.
+    fn heard(&self, status: u16, body: &Value) {
+        if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
+            self.state().undelivered.remove(token);
         }
     }
 

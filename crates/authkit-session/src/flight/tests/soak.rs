@@ -172,6 +172,8 @@ fn weather(mut luck: Luck) -> impl FnMut(Endpoint, Duration) -> Reply + Send {
             7 => Reply::Hangs,
             8 => Reply::Garbled("<html>".to_owned()),
             9 => Reply::Usual(s(4)),
+            10 => Reply::Late(s(4)),
+            11 => Reply::Late(s(7)),
             _ => Reply::Usual(Duration::from_millis(20) + luck.millis(400)),
         }
     }
@@ -431,7 +433,7 @@ async fn nobody_is_signed_out_by_a_fault_that_is_not_theirs() {
         "admitted",
         "clients gone",
         "cookies lost on the way",
-        "refused: upstream",
+        "refused: timed_out",
         "sign-outs by the user",
         "switches of organization",
         "signed out by WorkOS: Revoked",
