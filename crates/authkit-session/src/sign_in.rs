@@ -99,6 +99,9 @@ impl Authenticator {
     /// Ends the session of a request here and, in the background, at WorkOS. Works with expired sessions too.
     ///
     /// From now on no response sets its cookie again, and its cookie is refused by this process.
+    ///
+    /// What deletes its cookies is in the answer: every part, for this host and for a configured `Domain`, and one of
+    /// ours under `wos-session`, the name that WorkOS's JavaScript SDKs give it.
     pub fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
         let core = &self.core;
         let (sessions, seen) = core.opened(headers);

@@ -99,6 +99,28 @@ async fn cb_03_a_flow_counts_for_its_state_its_name_and_its_client_only() {
     assert_eq!(restarts(&authkit, &one["state"]), Some(0));
 }
 
+/// Two states may have one name, which is 32 bits of them.
+#[tokio::test]
+async fn cb_03_a_flow_of_the_same_name_but_another_state_does_not_count() {
+    let (mut browser, authkit, workos) = Browser::with_workos();
+    let state = browser.start("/login").await["state"].clone();
+    let name = name(&authkit, &state);
+    for (sealed_state, counts) in [(state.as_str(), true), ("of the same name", false)] {
+        let kept = Kept {
+            state: sealed_state.to_owned(),
+            verifier: "v".to_owned(),
+            return_to: "/".to_owned(),
+            custom: None,
+            started: workos.clock().unix(),
+        };
+        let kept = serde_json::to_vec(&kept).unwrap();
+        let context = context(&authkit, &name);
+        let sealed = authkit.authenticator().seal_for(Purpose::SignIn, &context, &kept).unwrap();
+        let headers = headers(&[("cookie", &format!("{name}={sealed}"))]);
+        assert_eq!(Flow::find(&authkit, &headers, &state).is_some(), counts, "{sealed_state}");
+    }
+}
+
 /// What is sealed for one purpose opens for no other.
 #[tokio::test]
 async fn se_06_a_flow_is_no_session_and_a_session_no_flow() {
