@@ -151,10 +151,15 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
     }
     let callback = redirect_uri.as_ref().map(Url::path);
     let [login, logout] = [&config.login_path, &config.logout_path].map(|path| Some(path.as_str()));
+    // A browser that says nothing else ends at the root, and would begin again there.
+    let root = Some("/");
     keep(wanted(
-        login != logout && login != callback && logout != callback,
+        login != logout
+            && login != callback
+            && logout != callback
+            && ![login, logout, callback].contains(&root),
         "the path of each endpoint",
-        "its own: login path, logout path and the redirect URI's path have to differ",
+        "its own: login path, logout path and the redirect URI's path have to differ, and none is `/`",
     ));
     keep(wanted(
         is_path(config.after_logout.split(['?', '#']).next().unwrap_or_default())
@@ -311,7 +316,7 @@ mod tests {
             redirect_uri: "http://localhost:3000/callback".to_owned(),
             ..config
         };
-        let cases: [(&str, Config, &[&str]); 27] = [
+        let cases: [(&str, Config, &[&str]); 29] = [
             ("the least", config(), &[]),
             ("http on localhost", http(config()), &[]),
             (
@@ -395,6 +400,16 @@ mod tests {
             (
                 "sign-out at the callback",
                 config().with_logout_path("/callback"),
+                &["the path of each endpoint"],
+            ),
+            (
+                "sign-in where it ends",
+                config().with_login_path("/"),
+                &["the path of each endpoint"],
+            ),
+            (
+                "a callback where it leads",
+                Config { redirect_uri: "https://app.example.com".to_owned(), ..config() },
                 &["the path of each endpoint"],
             ),
             (
