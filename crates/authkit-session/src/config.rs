@@ -213,13 +213,13 @@ impl Config {
         self
     }
 
-    /// Names the sign-in endpoint as the browser sees it (default `/login`).
+    /// Names the sign-in endpoint as the browser sees it (default `/login`); it cannot be `/`, where sign-ins end.
     pub fn with_login_path(mut self, path: impl Into<String>) -> Self {
         self.login_path = path.into();
         self
     }
 
-    /// Names the sign-out endpoint as the browser sees it (default `/logout`).
+    /// Names the sign-out endpoint as the browser sees it (default `/logout`); it cannot be `/`.
     pub fn with_logout_path(mut self, path: impl Into<String>) -> Self {
         self.logout_path = path.into();
         self
