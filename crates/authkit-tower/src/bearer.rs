@@ -13,7 +13,7 @@ use std::{
 use authkit_session::{Admission, Refusal, VerifiedToken};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use crate::{deadline::Deadline, session::Slot};
+use crate::{deadline::Deadline, slot::Slot};
 
 /// What a program's access token says, of a request that brought one.
 ///

@@ -14,9 +14,10 @@ use http::{Response, request::Parts};
 use crate::{
     denial::{Caller, Cause, Denial, Mistake},
     endpoints::Endpoints,
+    found::Found,
     principal::Principal,
     require::answer_without_layer,
-    session::{Found, Session, SignInRedirect},
+    session::{Session, SignInRedirect},
 };
 
 /// Why an extractor has no [`Session`] or [`Principal`] to give: the answer that the layer outside gives, or 500 without one.

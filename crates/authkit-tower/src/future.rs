@@ -12,11 +12,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{
-    bearer::Waiting,
-    body::ResponseBody,
-    gate::{Gate, Outgoing},
-};
+use crate::{bearer::Waiting, body::ResponseBody, entry::Outgoing, gate::Gate};
 
 pin_project! {
     /// Response future of [`AuthKitService`](crate::AuthKitService).

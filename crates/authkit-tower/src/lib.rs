@@ -136,12 +136,15 @@
 mod authkit;
 mod bearer;
 mod body;
+mod client;
 mod cookie;
 mod deadline;
 mod denial;
 mod endpoints;
+mod entry;
 #[cfg(feature = "axum")]
 mod extract;
+mod found;
 mod future;
 mod gate;
 mod head;
@@ -151,6 +154,7 @@ mod principal;
 mod require;
 mod service;
 mod session;
+mod slot;
 mod uri;
 #[cfg(feature = "webhooks")]
 mod webhooks;
@@ -170,7 +174,8 @@ pub use crate::{
     authkit::AuthKit,
     bearer::Bearer,
     body::{NoBody, ResponseBody},
-    denial::{ClientKind, Denial, DenialKind},
+    client::ClientKind,
+    denial::{Denial, DenialKind},
     endpoints::{
         Endpoints, EndpointsFuture, EndpointsService, LoginRequest, NewSession, SignInFailure,
         SignInOutcome,

@@ -6,7 +6,7 @@
 
 use http::{HeaderMap, Method, header::ORIGIN};
 
-use crate::denial::is_websocket;
+use crate::client::is_websocket;
 
 /// Why a request may not use the browser's cookies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

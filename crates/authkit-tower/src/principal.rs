@@ -3,11 +3,7 @@ use std::{future::Future, ops::Deref, time::Instant};
 use authkit_session::VerifiedToken;
 use http::Extensions;
 
-use crate::{
-    bearer::Bearer,
-    deadline::Deadline,
-    session::{Found, Session},
-};
+use crate::{bearer::Bearer, deadline::Deadline, found::Found, session::Session};
 
 /// Whoever sent a request: a browser with a session, or a program with an access token of its own.
 ///

@@ -7,11 +7,7 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{
-    body::ResponseBody,
-    future::ResponseFuture,
-    gate::{Entry, Gate},
-};
+use crate::{body::ResponseBody, entry::Entry, future::ResponseFuture, gate::Gate};
 
 /// Service that [`AuthKitLayer`](crate::AuthKitLayer) makes: checks a request, then calls the service inside.
 ///

@@ -4,7 +4,7 @@ use authkit_session::Settings;
 use http::{Extensions, HeaderMap, Method, Uri, header::REFERER};
 use url::{Url, form_urlencoded};
 
-use crate::denial::{ClientKind, text};
+use crate::client::{ClientKind, text};
 
 /// The service as browsers see it, whatever `Host` or forwarded headers say.
 #[derive(Clone, Debug)]

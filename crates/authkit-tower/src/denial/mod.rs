@@ -1,7 +1,6 @@
 //! What is refused, who asks, and what they see.
 
 mod answer;
-mod client;
 mod pages;
 
 use std::time::Duration;
@@ -10,13 +9,12 @@ use authkit_session::{Asker, Reason, Refusal, RefusalKind};
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use tracing::{error, info, warn};
 
-pub use self::client::ClientKind;
 pub(crate) use self::{
     answer::{Scheme, answer},
-    client::{is_native_grpc, is_preflight, is_websocket, text},
     pages::{Action, Link, Page},
 };
 use crate::{
+    client::ClientKind,
     origin::CrossOrigin,
     uri::{self, ReturnPath, Site},
 };

@@ -9,11 +9,7 @@ use authkit_session::{Decision, Policy, Reason};
 use http::{HeaderMap, HeaderValue, header::REFERER};
 
 use super::SignInFailure;
-use crate::{
-    authkit::AuthKit,
-    cookie,
-    denial::{Caller, text},
-};
+use crate::{authkit::AuthKit, client::text, cookie, denial::Caller};
 
 /// What the cookie says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -116,7 +116,14 @@ fn judge(authkit: &AuthKit, caller: Caller<'_>, returned: Returned) -> Next {
     let Some(state) = returned.state.filter(|state| !state.is_empty()) else {
         // Impersonation and invitations begin at WorkOS, without a state. Their code never becomes a session: it
         // could be anybody's. A sign-in of our own takes its place.
-        return error.map_or(Next::Restart { restarts: 1 }, |failure| Next::Show(failure, None));
+        return match error {
+            Some(failure) => Next::Show(failure, None),
+            // What sends the browser here never says for which sign-in.
+            None if flow::recent_restarts(authkit, caller.headers) >= MAX_RESTARTS.into() => {
+                Next::Show(SignInFailure::Unreadable, None)
+            }
+            None => Next::Restart { restarts: 1 },
+        };
     };
     let Some(restarts) = flow::restarts(authkit, &state) else {
         return Next::Show(SignInFailure::ForeignState, None);

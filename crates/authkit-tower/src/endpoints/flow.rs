@@ -144,6 +144,14 @@ pub(super) fn restarts(authkit: &AuthKit, state: &str) -> Option<u8> {
     content.first().copied()
 }
 
+/// How many sign-ins of this browser started again just now, and have not come back.
+pub(super) fn recent_restarts(authkit: &AuthKit, headers: &HeaderMap) -> usize {
+    let lately = authkit.clock().unix().saturating_sub(LATELY.as_secs());
+    let flows = alive(authkit, headers).into_iter().filter_map(|alive| alive.flow);
+    let recent = flows.filter(|flow| flow.started >= lately);
+    recent.filter(|flow| restarts(authkit, &flow.state).is_some_and(|count| count > 0)).count()
+}
+
 /// Deletes the cookie of the flow that `state` names, if the browser has one.
 pub(super) fn delete(authkit: &AuthKit, headers: &HeaderMap, state: &str) -> Option<HeaderValue> {
     let name = name(authkit, state);
@@ -163,14 +171,14 @@ pub(super) fn delete_all(authkit: &AuthKit, headers: &HeaderMap) -> Vec<HeaderVa
 /// Deletes what does not fit beside a new flow of this size: the oldest first, and what is over or unreadable.
 fn surplus(authkit: &AuthKit, headers: &HeaderMap, size: usize) -> Vec<HeaderValue> {
     let mut flows = alive(authkit, headers);
-    flows.sort_by_key(|flow| Reverse(flow.started));
+    flows.sort_by_key(|flow| Reverse(flow.started()));
     let oldest = authkit.clock().unix().saturating_sub(LIFETIME.as_secs());
     let (mut count, mut bytes) = (1, size);
     flows.retain(|flow| {
         (count, bytes) = (count + 1, bytes + flow.size);
         count > MAX_FLOWS
             || bytes > MAX_BYTES
-            || flow.started.is_none_or(|started| started < oldest)
+            || flow.started().is_none_or(|started| started < oldest)
     });
     flows
         .iter()
@@ -182,7 +190,14 @@ fn surplus(authkit: &AuthKit, headers: &HeaderMap, size: usize) -> Vec<HeaderVal
 struct Alive {
     name: String,
     size: usize,
-    started: Option<u64>,
+    /// `None` where it cannot be read.
+    flow: Option<Flow>,
+}
+
+impl Alive {
+    fn started(&self) -> Option<u64> {
+        self.flow.as_ref().map(|flow| flow.started)
+    }
 }
 
 fn alive(authkit: &AuthKit, headers: &HeaderMap) -> Vec<Alive> {
@@ -193,8 +208,8 @@ fn alive(authkit: &AuthKit, headers: &HeaderMap) -> Vec<Alive> {
             continue;
         };
         if flows.len() < MAX_LOOKED_AT && flows.iter().all(|flow| flow.name != name) {
-            let started = Flow::open(authkit, name, sealed).map(|flow| flow.started);
-            flows.push(Alive { name: name.to_owned(), size: found.len() + sealed.len(), started });
+            let flow = Flow::open(authkit, name, sealed);
+            flows.push(Alive { name: name.to_owned(), size: found.len() + sealed.len(), flow });
         }
     }
     flows
@@ -231,6 +246,8 @@ fn redirect_uri(authkit: &AuthKit) -> &str {
 
 /// As long as WorkOS's codes live.
 const LIFETIME: Duration = Duration::from_secs(600);
+/// How long a sign-in that started again counts as one of a loop.
+const LATELY: Duration = Duration::from_secs(10);
 /// With more sign-ins at once, the oldest has to start again.
 const MAX_FLOWS: usize = 5;
 /// Of all names and values: servers read 8 KiB of header, and the session wants most of it.

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     authkit::AuthKit,
-    denial::{self, Caller, Cause, ClientKind, Scheme, text},
+    client::{ClientKind, text},
+    denial::{self, Caller, Cause, Scheme},
     uri::{self, ReturnPath},
 };
 

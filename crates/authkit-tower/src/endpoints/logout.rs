@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     authkit::AuthKit,
-    denial::{self, Action, Caller, Cause, ClientKind, Link, Page, Scheme, text},
+    client::{ClientKind, text},
+    denial::{self, Action, Caller, Cause, Link, Page, Scheme},
     origin,
     uri::ReturnPath,
 };

@@ -17,8 +17,8 @@ use super::{Judgement, Require};
 use crate::{
     body::ResponseBody,
     denial::{Caller, Cause, Mistake, Scheme, answer},
+    found::Found,
     service::give_back,
-    session::Found,
 };
 
 impl<S> Layer<S> for Require {

@@ -5,8 +5,7 @@ use std::{fmt, sync::Arc};
 use authkit_session::{Admission, Error, ErrorKind};
 use url::{Host, Url};
 
-use super::{Cookies, Session};
-use crate::{authkit::AuthKit, endpoints, uri::ReturnPath};
+use crate::{authkit::AuthKit, endpoints, session::Session, slot::Cookies, uri::ReturnPath};
 
 /// What came of [`Session::switch_organization`].
 #[derive(Clone, Debug)]

@@ -77,6 +77,29 @@ async fn cb_01_without_a_state_the_sign_in_starts_again() {
     );
 }
 
+/// Nor does it start again for ever, where no answer says to which sign-in it belongs.
+#[tokio::test]
+async fn cb_01_answers_that_never_bring_a_state_are_no_endless_loop() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    for _ in 0..2 {
+        for _ in 0..MAX_RESTARTS {
+            assert_eq!(browser.go(&callback(&[("code", "code_1")])).await.status(), 302);
+        }
+        let page = browser.go(&callback(&[("code", "code_1")])).await;
+        assert_eq!(
+            (page.status().as_u16(), failure(&page)),
+            (400, Some(SignInFailure::Unreadable))
+        );
+        workos.clock().advance(Duration::from_secs(11));
+    }
+    for n in 0..4 {
+        browser.start(&format!("/login?return_to=%2F{n}")).await;
+    }
+    let response = browser.go(&callback(&[("code", "code_1")])).await;
+    assert_eq!(response.status(), 302, "tabs with sign-ins of their own are no loop");
+    assert!(workos.calls().is_empty());
+}
+
 /// The browser is back without the flow's cookie.
 #[tokio::test]
 async fn cb_02_without_a_flow_the_sign_in_starts_again_twice_and_then_says_why() {

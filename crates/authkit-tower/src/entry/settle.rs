@@ -5,12 +5,15 @@ use std::sync::Arc;
 use authkit_session::{Admission, Refusal, VerifiedToken};
 use http::{HeaderMap, Request};
 
-use super::{Gate, Outgoing, Presence, Settled};
 use crate::{
     bearer::{Bearer, Outcome},
     denial::{Caller, Cause},
+    entry::{Outgoing, Settled},
+    found::{Absence, Found},
+    gate::{Gate, Presence},
     head::{self, Caching},
-    session::{Absence, Cookies, Found, Session, Slot},
+    session::Session,
+    slot::{Cookies, Slot},
 };
 
 impl Gate {
@@ -76,7 +79,7 @@ impl Gate {
                         let mut response = self.deny(&cause, caller);
                         if outer.is_none() {
                             let cookies = refusal.head_cookies(asker);
-                            let name = &self.authkit.site().cookie_name;
+                            let name = &self.authkit().site().cookie_name;
                             let varies = self.varies();
                             head::write(
                                 response.headers_mut(),

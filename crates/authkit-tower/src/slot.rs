@@ -53,16 +53,16 @@ impl Slot {
         })
     }
 
-    pub(super) fn authkit(&self) -> &AuthKit {
+    pub(crate) fn authkit(&self) -> &AuthKit {
         self.gate.authkit()
     }
 
     /// The `Cookie` fields of the request.
-    pub(super) fn brought(&self) -> HeaderMap {
+    pub(crate) fn brought(&self) -> HeaderMap {
         self.brought.to_headers()
     }
 
-    pub(super) fn has_left(&self) -> bool {
+    pub(crate) fn has_left(&self) -> bool {
         self.has_left.load(Ordering::Acquire)
     }
 
@@ -96,7 +96,7 @@ impl Slot {
     }
 
     /// Ends the session by `sign_out`, whose cookies go out with the head, unless that has left.
-    pub(super) fn end<T>(
+    pub(crate) fn end<T>(
         &self,
         sign_out: impl FnOnce() -> (T, Vec<HeaderValue>),
     ) -> Result<T, Error> {

@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    time::Duration,
 };
 
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
@@ -10,7 +11,7 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    AuthKitLayer, DenialKind, Principal, Session,
+    AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Session,
     tests::{Reply, Workos, authkit, header, request, set_cookies},
 };
 
