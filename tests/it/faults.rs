@@ -13,7 +13,7 @@ use std::{
 use authkit_emulator::{Emulator, Endpoint, Fault};
 use authkit_tower::{AuthKit, AuthKitLayer, Session};
 use axum::{Json, Router, extract::Request, routing::get};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use support::{Answer, Browser, Events, Harness, Port, Running, Served};
 use tokio::{task::JoinSet, time};
 
@@ -270,6 +270,33 @@ async fn rf_04_a_renewed_session_that_nobody_can_verify_is_set_all_the_same() {
     running.advance(secs(31));
     assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK);
     assert_eq!(running.emulator.exchanges(), 1);
+}
+
+#[tokio::test]
+async fn rf_05_only_a_page_that_is_refused_again_deletes_the_cookie() {
+    let running = running().await;
+    let session = running.emulator.session("alice@acme.test").expired();
+    let browser = running.holding(&session);
+    assert!(running.emulator.revoke(session.session_id()));
+    let script = async || browser.fetch(Method::GET, &running.url("/page"), "").await;
+
+    let first = page(&running, &browser).await.0;
+    assert_eq!(first.status, StatusCode::FOUND);
+    let soon = script().await;
+    assert_eq!(soon.status, StatusCode::SERVICE_UNAVAILABLE, "a newer cookie may be on its way");
+    assert_eq!(soon.header("retry-after"), "1");
+    running.advance(secs(10));
+    assert_eq!(script().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1, "remembered");
+
+    running.advance(secs(50));
+    assert_eq!(script().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2, "asked once more");
+    assert!(browser.cookie("wos_session").is_some(), "no script's answer deletes it");
+    let last = page(&running, &browser).await.0;
+    assert_eq!(last.status, StatusCode::FOUND);
+    assert_eq!(browser.cookie("wos_session"), None);
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2);
 }
 
 #[tokio::test]
