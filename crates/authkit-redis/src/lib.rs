@@ -45,6 +45,7 @@
 
 mod coordinator;
 mod error;
+mod group;
 mod keeper;
 mod link;
 mod replicas;

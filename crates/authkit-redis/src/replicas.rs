@@ -8,7 +8,7 @@ use authkit_session::Config;
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 
-use crate::{error::ConnectError, link::Link, revocations::Groups};
+use crate::{error::ConnectError, group::Groups, link::Link};
 
 /// Shares refreshes and revocations with the other replicas of a service. Clones share one connection.
 ///

@@ -1,20 +1,23 @@
 //! Revocations: a message to those who listen, and a list for those who did not.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    collections::HashSet,
+    sync::{MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
-use authkit_session::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocations};
+use authkit_session::{Inbox, NotPublished, Notice, Publishing, Revocations};
 use redis::Pipeline;
 
-use crate::replicas::{RedisReplicas, Shared};
+use crate::{
+    group::{Groups, unix},
+    replicas::{RedisReplicas, Shared},
+};
 
 impl Revocations for RedisReplicas {
     fn subscribe(&self, inbox: Inbox) {
         let group = inbox.group().to_owned();
-        self.shared.groups().entry(group).or_default().inboxes.push(inbox);
+        self.shared.groups().entry(group).or_default().join(inbox);
         self.shared.subscribed.notify_one();
     }
 
@@ -22,22 +25,6 @@ impl Revocations for RedisReplicas {
         Box::pin(self.shared.publish_notice(notice))
     }
 }
-
-/// The services of this process, by the name of their group; one, as a rule.
-pub(crate) type Groups = HashMap<String, Group>;
-
-/// What this process knows of one service's revocations.
-#[derive(Default)]
-pub(crate) struct Group {
-    inboxes: Vec<Inbox>,
-    known: Known,
-    /// Whether the last notice could not be read, which is said once.
-    is_garbled: bool,
-}
-
-/// The notices that hold, those that are over first: what Redis has lost is put back from here.
-#[derive(Default)]
-struct Known(BTreeSet<(u64, Arc<str>)>);
 
 impl Shared {
     pub(crate) fn groups(&self) -> MutexGuard<'_, Groups> {
@@ -53,11 +40,7 @@ impl Shared {
     async fn publish_notice(&self, notice: Notice) -> Result<(), NotPublished> {
         let until = unix(notice.until());
         // Known before it is sent: where that fails, it goes out when Redis is back.
-        self.groups()
-            .entry(notice.group().to_owned())
-            .or_default()
-            .known
-            .add(until, notice.sealed());
+        self.groups().entry(notice.group().to_owned()).or_default().know(until, notice.sealed());
         let mut commands = redis::pipe();
         self.add_to(&mut commands, notice.group(), until, notice.sealed());
         self.trim(&mut commands, notice.group());
@@ -96,15 +79,8 @@ impl Shared {
         let groups: Vec<String> = self.groups().keys().cloned().collect();
         for group in groups {
             let Some(listed) = self.read_list(&group).await else { return };
-            let lost: Vec<_> = self.groups().get(&group).map_or_else(Vec::new, |group| {
-                group
-                    .known
-                    .0
-                    .iter()
-                    .filter(|(_, sealed)| !listed.contains(&**sealed))
-                    .cloned()
-                    .collect()
-            });
+            let lost = self.groups().get(&group).map(|group| group.missing_in(&listed));
+            let lost = lost.unwrap_or_default();
             for lost in lost.chunks(PAGE) {
                 let mut commands = redis::pipe();
                 for (until, sealed) in lost {
@@ -142,50 +118,11 @@ impl Shared {
     }
 }
 
-impl Group {
-    fn deliver(&mut self, until: u64, sealed: &str) {
-        let mut taken = false;
-        self.inboxes.retain(|inbox| match inbox.deliver(sealed) {
-            Delivery::Taken => {
-                taken = true;
-                true
-            }
-            Delivery::Unreadable => true,
-            Delivery::Closed => false,
-        });
-        if taken {
-            self.known.add(until, sealed);
-        }
-        if !taken && !self.inboxes.is_empty() && !self.is_garbled {
-            tracing::warn!(
-                "a revocation on Redis cannot be read: a replica seals with a password that is not known here, or it is forged"
-            );
-        }
-        self.is_garbled = !taken;
-    }
-}
-
-impl Known {
-    fn add(&mut self, until: u64, sealed: &str) {
-        self.0.insert((until, sealed.into()));
-        let now = unix(SystemTime::now());
-        while self.0.len() > KNOWN || self.0.first().is_some_and(|(until, _)| *until <= now) {
-            self.0.pop_first();
-        }
-    }
-}
-
-fn unix(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 const REVOCATIONS: &str = "revocations";
 /// How many revocations the list holds at most, at some 200 bytes each.
 const LISTED: usize = 100_000;
 /// How many are read or written at once.
 const PAGE: usize = 1_000;
-/// How many this process can put back.
-const KNOWN: usize = 10_000;
 /// How far the clock of a process may be ahead, in seconds, before it takes from the list what others still need.
 const SLACK: u64 = 60 * 60;
 /// How long a list is kept that nobody adds to: longer than any revocation in it, in seconds.

@@ -11,7 +11,6 @@ use std::{
 };
 
 use authkit_session::{Admission, Refusal, VerifiedToken};
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::{deadline::Deadline, slot::Slot};
 
@@ -76,25 +75,6 @@ impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Bearer").field(&self.token).finish()
     }
-}
-
-/// The token of a request that wants to be judged by it. What is malformed, or sent twice, is empty: it verifies as
-/// nothing, but it was meant to be one, so that no cookie steps in for it.
-pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
-    let fields = headers.get_all(AUTHORIZATION);
-    let token = fields.iter().find_map(bearer)?;
-    Some(if fields.iter().count() == 1 { token } else { "" })
-}
-
-/// The token in a field of this scheme, which is one of any case (RFC 9110 section 11.1).
-fn bearer(field: &HeaderValue) -> Option<&str> {
-    let field = field.as_bytes();
-    let scheme = field.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return None;
-    }
-    let token = std::str::from_utf8(field[scheme.len()..].trim_ascii()).unwrap_or_default();
-    Some(token)
 }
 
 /// What is waited for on behalf of a request.

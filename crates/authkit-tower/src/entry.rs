@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::{
-    bearer::{self, Outcome, Waiting},
+    authorization,
+    bearer::{Outcome, Waiting},
     client::{is_native_grpc, is_preflight},
     cookie,
     denial::{Caller, Cause, Mistake},
@@ -104,26 +105,27 @@ impl Gate {
 
     fn authenticate<B>(self: &Arc<Self>, request: &mut Request<B>) -> Entry {
         let policy = self.policy(request.headers());
-        let settled =
-            if let (Some(bearer), Some(token)) = (&self.bearer, bearer::token(request.headers())) {
-                match bearer.authenticate(token, &policy) {
-                    Decision::Admit(token) => Outcome::Bearer(Ok(token)),
-                    Decision::Refuse(refusal) => Outcome::Bearer(Err(refusal)),
-                    Decision::Wait(waiting) => return Entry::Wait(Waiting::Bearer(waiting)),
-                }
-            } else {
-                match self.authkit().authenticator().authenticate(request.headers(), &policy) {
-                    Decision::Admit(admission) => Outcome::Session(Ok(admission)),
-                    Decision::Refuse(refusal) => Outcome::Session(Err(refusal)),
-                    Decision::Wait(waiting) => return Entry::Wait(Waiting::Session(waiting)),
-                }
-            };
+        let settled = if let (Some(bearer), Some(token)) =
+            (&self.bearer, authorization::token(request.headers()))
+        {
+            match bearer.authenticate(token, &policy) {
+                Decision::Admit(token) => Outcome::Bearer(Ok(token)),
+                Decision::Refuse(refusal) => Outcome::Bearer(Err(refusal)),
+                Decision::Wait(waiting) => return Entry::Wait(Waiting::Bearer(waiting)),
+            }
+        } else {
+            match self.authkit().authenticator().authenticate(request.headers(), &policy) {
+                Decision::Admit(admission) => Outcome::Session(Ok(admission)),
+                Decision::Refuse(refusal) => Outcome::Session(Err(refusal)),
+                Decision::Wait(waiting) => return Entry::Wait(Waiting::Session(waiting)),
+            }
+        };
         Entry::Settled(self.settle(settled, request))
     }
 
     /// The token that decides about a request alone, where this layer takes any.
     fn token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        self.bearer.as_ref().and_then(|_| bearer::token(headers))
+        self.bearer.as_ref().and_then(|_| authorization::token(headers))
     }
 
     /// Without a session's cookie there is nothing that another site could use. It is looked for last: cookies are

@@ -8,7 +8,7 @@ use http::Response;
 
 use crate::{
     authkit::AuthKit,
-    bearer,
+    authorization,
     client::ClientKind,
     denial::{Caller, Cause, Denial, Scheme, answer},
     head::{self, Caching, Varies},
@@ -81,7 +81,7 @@ impl Gate {
 
     /// Answers a request in its client's own protocol, as edited by the layer's owner.
     pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Box<Response<Bytes>> {
-        let scheme = match (&self.bearer, bearer::token(caller.headers)) {
+        let scheme = match (&self.bearer, authorization::token(caller.headers)) {
             (None, _) => Scheme::Cookie,
             (Some(_), None) => Scheme::Bearer,
             (Some(_), Some(_)) => {

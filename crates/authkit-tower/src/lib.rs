@@ -134,6 +134,7 @@
 #![forbid(unsafe_code)]
 
 mod authkit;
+mod authorization;
 mod bearer;
 mod body;
 mod client;

@@ -13,7 +13,6 @@ use crate::{
     flight::replica::{Claimed, News, SharedExchange},
     payload::Answer,
     presented::Sealed,
-    random,
     refreshes::{
         Landing,
         lineage::{RefusedFor, RefusedSince},
@@ -138,7 +137,7 @@ impl Flight {
         time::sleep(told).await;
         let began = now();
         let left = || REPLAYABLE.saturating_sub(now().saturating_sub(began));
-        let mut attempt = 0;
+        let mut pauses = Pauses::of(self.hash);
         loop {
             let organization = self.organization.as_deref();
             let result = core.client.refresh(&self.token, organization, ATTEMPT.min(left())).await;
@@ -165,8 +164,7 @@ impl Flight {
                 }
             }
             let mut at_least = asked.unwrap_or_default();
-            let mut pause = backoff(attempt).max(at_least);
-            attempt += 1;
+            let mut pause = pauses.next().max(at_least);
             loop {
                 let at_most = left().saturating_sub(LAST);
                 if at_most.is_zero() || at_least > at_most {
@@ -176,7 +174,7 @@ impl Flight {
                 let attempt = core.table().breaker.attempt(now());
                 match attempt {
                     Ok(()) => break,
-                    Err(early) => (at_least, pause) = (early, early + jitter(SPREAD)),
+                    Err(early) => (at_least, pause) = (early, early + pauses.up_to(SPREAD)),
                 }
             }
         }
@@ -264,16 +262,35 @@ fn failed(error: &Error) -> Landing {
     }
 }
 
-/// The pause before attempt `n + 2`: 200 ms, doubled each time up to 4 s, give or take a half.
-fn backoff(n: u32) -> Duration {
-    let base = Duration::from_millis(200) * 2_u32.pow(n.min(5));
-    let base = base.min(Duration::from_secs(4));
-    base / 2 + jitter(base)
+/// The pauses between the attempts of an exchange. How they differ from those of others is drawn from the token's hash,
+/// as good as random where nobody gains from guessing it, so that what a test went through can be repeated.
+struct Pauses {
+    hash: TokenHash,
+    drawn: usize,
+    attempts: u32,
 }
 
-/// Any time up to `most`.
-fn jitter(most: Duration) -> Duration {
-    most.mul_f64(f64::from(u16::from_le_bytes(random::bytes())) / f64::from(u16::MAX))
+impl Pauses {
+    fn of(hash: TokenHash) -> Self {
+        Self { hash, drawn: 0, attempts: 0 }
+    }
+
+    /// 200 ms, doubled each time up to 4 s, give or take a half.
+    fn next(&mut self) -> Duration {
+        let base = Duration::from_millis(200) * 2_u32.pow(self.attempts.min(5));
+        let base = base.min(Duration::from_secs(4));
+        self.attempts += 1;
+        base / 2 + self.up_to(base)
+    }
+
+    /// Any time up to `most`.
+    fn up_to(&mut self, most: Duration) -> Duration {
+        let hash = self.hash.as_bytes();
+        let at = 2 * self.drawn % hash.len();
+        self.drawn += 1;
+        let share = u16::from_le_bytes([hash[at], hash[at + 1]]);
+        most.mul_f64(f64::from(share) / f64::from(u16::MAX))
+    }
 }
 
 /// How long one attempt may take.

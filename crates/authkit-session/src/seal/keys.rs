@@ -3,19 +3,16 @@
 use std::fmt;
 
 use aws_lc_rs::hkdf;
-use zeroize::Zeroizing;
 
 use crate::{
     cookie_password::CookiePassword,
     seal::{
         SealFormat,
-        gcm::{GcmKey, KEY_LEN},
+        gcm::GcmKey,
         go,
         iron::{self, PasswordNumber, Suffix},
-        purpose::PurposeKeys,
-        python,
-        ring::Seal,
-        ruby6,
+        purpose::{PurposeKeys, derive},
+        python, ruby6,
         target::Writer,
     },
 };
@@ -43,6 +40,19 @@ pub(crate) struct PasswordId(u64);
 impl fmt::Debug for PasswordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordId(..)")
+    }
+}
+
+/// What an opened value was sealed with, kept so that a refresh seals the same way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Seal {
+    pub(super) wire: Wire,
+    pub(super) password: PasswordId,
+}
+
+impl Seal {
+    pub(crate) fn password(self) -> PasswordId {
+        self.password
     }
 }
 
@@ -129,12 +139,4 @@ impl Keys {
     fn iron(&self, number: PasswordNumber, suffix: Suffix) -> Option<Writer<'_>> {
         self.iron.as_ref().map(|password| Writer::Iron { password, number, suffix })
     }
-}
-
-pub(super) fn derive(root: &hkdf::Prk, label: &[u8]) -> Zeroizing<[u8; KEY_LEN]> {
-    let mut key = Zeroizing::new([0; KEY_LEN]);
-    root.expand(&[label], hkdf::HKDF_SHA256)
-        .and_then(|material| material.fill(&mut *key))
-        .expect("HKDF gives one block of output");
-    key
 }

@@ -19,6 +19,7 @@ mod ruby6;
 mod target;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{error, fmt, str::FromStr};
 
@@ -26,8 +27,8 @@ use crate::config_error::ConfigProblem;
 
 pub use self::purpose::Purpose;
 pub(crate) use self::{
-    keys::PasswordId,
-    ring::{Attempts, KeyRing, Opened, Reuse, Seal},
+    keys::{PasswordId, Seal},
+    ring::{Attempts, KeyRing, Opened, Reuse},
     target::{Form, Target},
 };
 

@@ -1,19 +1,9 @@
-//! Values that are not sessions, sealed under keys of their own, so that none opens as another or as a session.
-//!
-//! ```text
-//! base64url( nonce 12 · ciphertext · tag 16 )      without padding
-//! ```
-//!
-//! AES-256-GCM, key = HKDF-SHA256(password, label of the purpose), associated data = the caller's context.
+//! What else than sessions is sealed, each under a key of its own.
 
 use aws_lc_rs::hkdf;
-use base64::Engine as _;
 use zeroize::Zeroizing;
 
-use crate::{
-    codec,
-    seal::{SealError, armor, gcm::GcmKey, go, keys::derive, ring::KeyRing, target::random},
-};
+use crate::seal::gcm::{GcmKey, KEY_LEN};
 
 /// What a value sealed for something other than a session is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -25,36 +15,6 @@ pub enum Purpose {
     State,
     /// What replicas tell each other.
     Replica,
-}
-
-impl KeyRing {
-    /// Seals `plaintext` with the current password, for `purpose` and the `context` that has to be named to open it.
-    ///
-    /// # Errors
-    ///
-    /// [`SealError::NoRandomness`].
-    pub(crate) fn seal_for(
-        &self,
-        purpose: Purpose,
-        context: &[u8],
-        plaintext: &[u8],
-    ) -> Result<String, SealError> {
-        let key = self.current().purposes.get(purpose);
-        Ok(codec::BARE_URL_SAFE.encode(go::seal_bytes(key, random()?, context, plaintext)))
-    }
-
-    /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context, with any password of the ring.
-    pub(crate) fn open_for(
-        &self,
-        purpose: Purpose,
-        context: &[u8],
-        value: &str,
-    ) -> Option<Zeroizing<Vec<u8>>> {
-        let mut sealed = armor::decode(&codec::BARE_URL_SAFE, value.as_bytes()).ok()?;
-        self.passwords()
-            .any(|keys| go::open(keys.purposes.get(purpose), context, &mut sealed).is_ok())
-            .then_some(sealed)
-    }
 }
 
 /// The purposes' keys of one password.
@@ -77,11 +37,20 @@ impl PurposeKeys {
         [&self.sign_in, &self.state, &self.replica].into_iter()
     }
 
-    fn get(&self, purpose: Purpose) -> &GcmKey {
+    pub(super) fn get(&self, purpose: Purpose) -> &GcmKey {
         match purpose {
             Purpose::SignIn => &self.sign_in,
             Purpose::State => &self.state,
             Purpose::Replica => &self.replica,
         }
     }
+}
+
+/// Derives 32 bytes from a password under a label (RFC 5869).
+pub(super) fn derive(root: &hkdf::Prk, label: &[u8]) -> Zeroizing<[u8; KEY_LEN]> {
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    root.expand(&[label], hkdf::HKDF_SHA256)
+        .and_then(|material| material.fill(&mut *key))
+        .expect("HKDF gives one block of output");
+    key
 }

@@ -12,7 +12,7 @@ use crate::{
     cookie_password::{CookiePassword, Neighbours},
     seal::{
         SealError, SealFormat, armor, go, iron,
-        keys::{Keys, PasswordId, Wire},
+        keys::{Keys, PasswordId, Seal, Wire},
         python, ruby,
         target::{Form, Target},
     },
@@ -24,13 +24,6 @@ pub(crate) struct KeyRing {
     neighbours: Neighbours,
     current: Keys,
     others: Vec<Keys>,
-}
-
-/// What an opened value was sealed with, kept so that a refresh seals the same way.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Seal {
-    pub(super) wire: Wire,
-    pub(super) password: PasswordId,
 }
 
 /// The inside of a value.
@@ -51,12 +44,6 @@ pub(crate) enum Reuse {
 impl Opened {
     fn new(plaintext: Zeroizing<Vec<u8>>, wire: Wire, keys: &Keys) -> Self {
         Self { plaintext, seal: Seal { wire, password: keys.id }, reuse: Reuse::Allowed }
-    }
-}
-
-impl Seal {
-    pub(crate) fn password(self) -> PasswordId {
-        self.password
     }
 }
 

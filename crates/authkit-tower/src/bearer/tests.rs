@@ -74,41 +74,6 @@ const INVALID: (u16, &str, &str) =
 const NOT_ENOUGH: (u16, &str, &str) =
     (403, "", r#"Bearer realm="https://app.example.com", error="insufficient_scope""#);
 
-#[test]
-fn a_token_is_found_in_one_field_of_its_scheme() {
-    let cases: &[(&str, Fields<'_>, Option<&str>)] = &[
-        ("nothing", &[], None),
-        ("a token", &[("authorization", "Bearer a.b.c")], Some("a.b.c")),
-        ("another case", &[("authorization", "bEARER a.b.c")], Some("a.b.c")),
-        ("more room", &[("authorization", "Bearer   a.b.c ")], Some("a.b.c")),
-        ("a tab", &[("authorization", "Bearer\ta.b.c")], Some("a.b.c")),
-        ("no token", &[("authorization", "Bearer")], Some("")),
-        ("an empty token", &[("authorization", "Bearer ")], Some("")),
-        ("another scheme", &[("authorization", "Basic YTpi")], None),
-        ("a longer scheme", &[("authorization", "BearerX a.b.c")], None),
-        ("a token alone", &[("authorization", "a.b.c")], None),
-        ("twice", &[("authorization", "Bearer a"), ("authorization", "Bearer a")], Some("")),
-        (
-            "beside another",
-            &[("authorization", "Basic x"), ("authorization", "Bearer a")],
-            Some(""),
-        ),
-        ("two others", &[("authorization", "Basic x"), ("authorization", "Basic y")], None),
-        (
-            "elsewhere",
-            &[("proxy-authorization", "Bearer a"), ("x-authorization", "Bearer a")],
-            None,
-        ),
-    ];
-
-    for (name, fields, expected) in cases {
-        assert_eq!(token(&crate::tests::headers(fields)), *expected, "{name}");
-    }
-    let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
-    assert_eq!(token(&headers), Some(""), "bytes that are no text");
-}
-
 #[tokio::test]
 async fn rd_10_a_token_counts_alone_and_by_every_rule() {
     let (authkit, workos) = handle();

@@ -1,0 +1,82 @@
+//! What one process knows of revocations: who wants them, and those that still hold.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use authkit_session::{Delivery, Inbox};
+
+/// The services of this process, by the name of their group; one, as a rule.
+pub(crate) type Groups = HashMap<String, Group>;
+
+/// What this process knows of one service's revocations.
+#[derive(Default)]
+pub(crate) struct Group {
+    inboxes: Vec<Inbox>,
+    known: Known,
+    /// Whether the last notice could not be read, which is said once.
+    is_garbled: bool,
+}
+
+/// The notices that hold, those that are over first: what Redis has lost is put back from here.
+#[derive(Default)]
+struct Known(BTreeSet<(u64, Arc<str>)>);
+
+impl Group {
+    pub(crate) fn join(&mut self, inbox: Inbox) {
+        self.inboxes.push(inbox);
+    }
+
+    /// Remembers a notice of our own.
+    pub(crate) fn know(&mut self, until: u64, sealed: &str) {
+        self.known.add(until, sealed);
+    }
+
+    /// What is known here and not in the list.
+    pub(crate) fn missing_in(&self, listed: &HashSet<String>) -> Vec<(u64, Arc<str>)> {
+        let Known(known) = &self.known;
+        known.iter().filter(|(_, sealed)| !listed.contains(&**sealed)).cloned().collect()
+    }
+
+    /// Delivers a notice that holds until this Unix second to everybody here.
+    pub(crate) fn deliver(&mut self, until: u64, sealed: &str) {
+        let mut taken = false;
+        self.inboxes.retain(|inbox| match inbox.deliver(sealed) {
+            Delivery::Taken => {
+                taken = true;
+                true
+            }
+            Delivery::Unreadable => true,
+            Delivery::Closed => false,
+        });
+        if taken {
+            self.known.add(until, sealed);
+        }
+        if !taken && !self.inboxes.is_empty() && !self.is_garbled {
+            tracing::warn!(
+                "a revocation on Redis cannot be read: a replica seals with a password that is not known here, or it is forged"
+            );
+        }
+        self.is_garbled = !taken;
+    }
+}
+
+impl Known {
+    fn add(&mut self, until: u64, sealed: &str) {
+        self.0.insert((until, sealed.into()));
+        let now = unix(SystemTime::now());
+        while self.0.len() > KNOWN || self.0.first().is_some_and(|(until, _)| *until <= now) {
+            self.0.pop_first();
+        }
+    }
+}
+
+/// Unix seconds.
+pub(crate) fn unix(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// How many notices a process can put back.
+const KNOWN: usize = 10_000;
