@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
+    config::{Config, Rotation, SignIn},
     emulator::Emulator,
     endpoint::Calls,
     faults::Faults,
@@ -16,36 +17,9 @@ use crate::{
     routes,
     seed::Seed,
     server::{self, Server},
-    state::{Codes, Config, Sessions, Shared, State},
+    state::{Codes, Sessions, Shared, State},
     webhooks::{WebhookEndpoint, Webhooks},
 };
-
-/// How a browser signs in.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum SignIn {
-    /// On a page with the seeded users.
-    #[default]
-    Interactive,
-    /// At once: as the user whose address is the `login_hint`, else as the first one.
-    Automatic,
-}
-
-/// What becomes of a refresh token that has been exchanged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Rotation {
-    /// For so long after the exchange it is answered with the same pair again, as production does for 30 s.
-    Grace(Duration),
-    /// It is refused from then on, as the official emulators do.
-    Strict,
-}
-
-impl Default for Rotation {
-    fn default() -> Self {
-        Self::Grace(Duration::from_secs(30))
-    }
-}
 
 /// Settings of an [`Emulator`], all optional.
 ///
@@ -88,6 +62,13 @@ struct Secret(String);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<redacted>")
+    }
+}
+
+impl Emulator {
+    /// Settings to start an emulator with.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    builder::{EmulatorBuilder, Rotation},
+    config::Rotation,
     endpoint::Endpoint,
     faults::Fault,
     keys::{self, SigningKey},
@@ -70,11 +70,6 @@ impl Emulator {
     /// If it cannot be started (no free port, no more threads); [`EmulatorBuilder::start`] returns the error instead.
     pub async fn start() -> Self {
         Self::builder().start().await.expect("a free port on the loopback interface, and a thread")
-    }
-
-    /// Settings to start an emulator with.
-    pub fn builder() -> EmulatorBuilder {
-        EmulatorBuilder::new()
     }
 
     /// Where it listens, such as `http://127.0.0.1:40123`: the base URL for clients.

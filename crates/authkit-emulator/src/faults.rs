@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::{endpoint::Endpoint, state::Twist};
+use crate::{endpoint::Endpoint, twist::Twist};
 
 /// A fault: what goes wrong, at which endpoint and how often.
 ///

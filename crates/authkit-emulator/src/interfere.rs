@@ -1,6 +1,9 @@
 //! What a fault does to one HTTP exchange.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
@@ -15,8 +18,8 @@ use crate::{
     faults::{Instead, Kind},
     ids,
     reply::{Cut, ReplyBody},
-    server::Fate,
-    state::{Shared, Twist},
+    state::Shared,
+    twist::Twist,
 };
 
 /// Stands between a connection and the routes.
@@ -101,4 +104,18 @@ fn respond(instead: Instead) -> Response<Bytes> {
         response.headers_mut().append(name, value);
     }
     response
+}
+
+/// Whether a connection ends as TCP connections should, or with a reset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fate(Arc<AtomicBool>);
+
+impl Fate {
+    pub(crate) fn doom(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }

@@ -67,6 +67,7 @@
 mod api_error;
 mod builder;
 mod clock;
+mod config;
 mod emulator;
 mod endpoint;
 mod error;
@@ -74,6 +75,7 @@ mod faults;
 mod ids;
 mod interfere;
 mod keys;
+mod outbox;
 mod pages;
 mod people;
 mod redirects;
@@ -84,11 +86,12 @@ mod seed;
 mod server;
 mod state;
 mod test_session;
-mod token;
+mod twist;
 mod webhooks;
 
 pub use self::{
-    builder::{EmulatorBuilder, Rotation, SignIn},
+    builder::EmulatorBuilder,
+    config::{Rotation, SignIn},
     emulator::Emulator,
     endpoint::Endpoint,
     error::{KeyError, SeedError},

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::state::Config;
+use crate::config::Config;
 
 /// Whether a sign-in may end at `uri`: any absolute http(s) address, unless the seed names the ones that may.
 pub(crate) fn may_redirect_to(uri: &str, config: &Config) -> bool {

@@ -5,10 +5,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Duration,
@@ -26,9 +23,10 @@ use tokio::{
 };
 
 use crate::{
-    interfere::Interference,
+    interfere::{Fate, Interference},
+    outbox,
     state::Shared,
-    webhooks::{self, Delivery},
+    webhooks::Delivery,
 };
 
 #[derive(Debug)]
@@ -53,7 +51,7 @@ impl Server {
                 runtime.block_on(async {
                     tokio::select! {
                         () = accept(listener, Arc::clone(&shared), router) => {}
-                        () = webhooks::deliver(shared, deliveries) => {}
+                        () = outbox::deliver(shared, deliveries) => {}
                         _ = stopped => {}
                     }
                 });
@@ -105,20 +103,6 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(connection), service)
         .await;
-}
-
-/// Whether a connection ends as TCP connections should, or with a reset.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fate(Arc<AtomicBool>);
-
-impl Fate {
-    pub(crate) fn doom(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_doomed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// A connection that can be closed with a reset.

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     seal::seal,
-    state::{ClientKind, Impersonator, NewSession, Shared, Twist},
+    state::{ClientKind, Impersonator, NewSession, Shared},
+    twist::Twist,
 };
 
 /// A session made without HTTP by [`Emulator::session`](crate::Emulator::session): real in every respect.

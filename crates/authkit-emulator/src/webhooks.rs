@@ -7,28 +7,20 @@
 use std::{
     fmt, io,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, sync::mpsc};
 use url::Url;
 
-use crate::{
-    clock::timestamp,
-    ids,
-    state::{Membership, Shared, State},
-};
+use crate::{clock::timestamp, ids};
 
 /// Where events are sent to.
 pub(crate) struct WebhookEndpoint {
@@ -44,8 +36,8 @@ pub(crate) struct Webhooks {
 
 /// One event on its way to one endpoint.
 pub(crate) struct Delivery {
-    to: Arc<WebhookEndpoint>,
-    body: Bytes,
+    pub(crate) to: Arc<WebhookEndpoint>,
+    pub(crate) body: Bytes,
 }
 
 impl WebhookEndpoint {
@@ -56,7 +48,7 @@ impl WebhookEndpoint {
     }
 
     /// Sends one signed request, and says what was answered.
-    async fn post(&self, body: Bytes, time: SystemTime) -> io::Result<StatusCode> {
+    pub(crate) async fn post(&self, body: Bytes, time: SystemTime) -> io::Result<StatusCode> {
         // Url keeps the brackets of an IPv6 address, which a resolver does not know.
         let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = self.url.port_or_known_default().unwrap_or(80);
@@ -101,7 +93,7 @@ impl Webhooks {
         self.endpoints.push(Arc::new(endpoint));
     }
 
-    fn emit(&self, event: &str, data: &Value, now: SystemTime) {
+    pub(crate) fn emit(&self, event: &str, data: &Value, now: SystemTime) {
         let body = json!({
             "object": "event",
             "id": ids::object_id("event", now),
@@ -116,104 +108,3 @@ impl Webhooks {
         }
     }
 }
-
-/// What changes is told.
-impl State {
-    /// Ends a session; false if there is none of that id. Ending it again changes nothing.
-    pub(crate) fn end_session(&mut self, id: &str) -> bool {
-        let now = self.now();
-        let was_active = self.sessions.get(id).is_some_and(|session| session.ended_at.is_none());
-        let known = self.sessions.end(id, now);
-        if let Some(session) = self.sessions.get(id).filter(|_| was_active) {
-            self.webhooks.emit("session.revoked", &session.to_json(now), now);
-        }
-        known
-    }
-
-    /// Makes somebody a member, or gives a member another role.
-    pub(crate) fn set_membership(&mut self, membership: Membership) {
-        let now = self.now();
-        let Membership { user_id, organization_id, .. } = &membership;
-        let event = match self.directory.membership(user_id, organization_id) {
-            Some(_) => "organization_membership.updated",
-            None => "organization_membership.created",
-        };
-        let data = membership_json(&membership, now);
-        self.directory.add_membership(membership);
-        self.webhooks.emit(event, &data, now);
-    }
-
-    pub(crate) fn remove_membership(&mut self, user_id: &str, organization_id: &str) {
-        let now = self.now();
-        let Some(membership) = self.directory.membership(user_id, organization_id) else { return };
-        let data = membership_json(membership, now);
-        self.directory.remove_membership(user_id, organization_id);
-        self.webhooks.emit("organization_membership.deleted", &data, now);
-    }
-
-    /// Removes a user and ends all sessions of that user.
-    pub(crate) fn remove_user(&mut self, id: &str) {
-        let now = self.now();
-        let Some(data) = self.directory.user(id).map(|user| user.to_json()) else { return };
-        self.sessions.end_all(id, now);
-        self.directory.remove_user(id);
-        self.webhooks.emit("user.deleted", &data, now);
-    }
-}
-
-/// Sends what is to be sent, each on its own: WorkOS keeps no order either.
-pub(crate) async fn deliver(
-    shared: Arc<Shared>,
-    mut deliveries: mpsc::UnboundedReceiver<Delivery>,
-) {
-    while let Some(delivery) = deliveries.recv().await {
-        tokio::spawn(send(Arc::clone(&shared), delivery));
-    }
-}
-
-/// Sends until it is answered with success, a few times at most.
-async fn send(shared: Arc<Shared>, Delivery { to, body }: Delivery) {
-    for pause in PAUSES {
-        sleep(pause).await;
-        let now = shared.lock().now();
-        let answer = timeout(PATIENCE, to.post(body.clone(), now)).await;
-        if answer.is_ok_and(|answer| answer.is_ok_and(|status| status.is_success())) {
-            return;
-        }
-    }
-}
-
-fn membership_json(membership: &Membership, now: SystemTime) -> Value {
-    let Membership { user_id, organization_id, role } = membership;
-    json!({
-        "object": "organization_membership",
-        "id": membership_id(user_id, organization_id),
-        "user_id": user_id,
-        "organization_id": organization_id,
-        "status": "active",
-        "role": { "slug": role },
-        "custom_attributes": {},
-        "directory_managed": false,
-        "created_at": timestamp(now),
-        "updated_at": timestamp(now),
-    })
-}
-
-/// The same for the same membership, though the directory keeps none.
-fn membership_id(user_id: &str, organization_id: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, format!("{user_id} {organization_id}").as_bytes());
-    let hex: String = digest.as_ref()[..13].iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("om_{hex}")
-}
-
-/// How long an endpoint may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// What is waited before each attempt; WorkOS goes on for days.
-const PAUSES: [Duration; 6] = [
-    Duration::ZERO,
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];

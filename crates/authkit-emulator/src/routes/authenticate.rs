@@ -13,7 +13,8 @@ use url::form_urlencoded;
 use crate::{
     api_error::ApiError,
     routes::has_api_key,
-    state::{ClientKind, CodeExchange, Shared, State as Emulation, StepUpAnswer, Twist},
+    state::{ClientKind, CodeExchange, Shared, State as Emulation, StepUpAnswer},
+    twist::Twist,
 };
 
 /// `POST /user_management/authenticate`, JSON or a form.

@@ -8,7 +8,7 @@ use axum::{
 use http::{StatusCode, Uri, header};
 
 use crate::{
-    builder::SignIn,
+    config::SignIn,
     pages::{self, Purpose, SignInPage},
     redirects,
     routes::authorization::{Authorization, Parameters, Refused},

@@ -16,8 +16,8 @@ use url::Host;
 
 use crate::{
     api_error::ApiError,
-    builder::Rotation,
     clock::timestamp,
+    config::Rotation,
     endpoint::Endpoint,
     faults::Times,
     keys::{self, SigningKey},

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     api_error::ApiError,
     ids,
-    state::{ClientKind, CodeOutcome, NewSession, Organization, State, StepUp, Twist},
+    state::{ClientKind, CodeOutcome, NewSession, Organization, State, StepUp},
+    twist::Twist,
 };
 
 /// An `authorization_code` exchange.

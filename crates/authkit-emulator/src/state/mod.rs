@@ -2,9 +2,11 @@
 
 mod codes;
 mod directory;
+mod events;
 mod grants;
 mod pairs;
 mod sessions;
+mod token;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,12 +17,11 @@ pub(crate) use self::{
     codes::{CodeOutcome, Codes, StepUp},
     directory::{Directory, Impersonator, Membership, Organization, User},
     grants::{CodeExchange, StepUpAnswer},
-    pairs::Twist,
     sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
 };
 use crate::{
-    builder::{Rotation, SignIn},
     clock::Clock,
+    config::{Config, Rotation},
     endpoint::Calls,
     faults::Faults,
     keys::KeyRing,
@@ -42,24 +43,6 @@ pub(crate) struct State {
     pub(crate) webhooks: Webhooks,
     /// Refresh exchanges that issued a new pair; a replay inside the grace does not count.
     pub(crate) exchanges: u64,
-}
-
-/// What is fixed from the start.
-pub(crate) struct Config {
-    pub(crate) url: String,
-    pub(crate) client_id: String,
-    pub(crate) api_key: String,
-    pub(crate) more_api_keys: Vec<String>,
-    pub(crate) issuer: String,
-    pub(crate) sign_in: SignIn,
-    pub(crate) redirect_uris: Vec<String>,
-    pub(crate) logout_uris: Vec<String>,
-}
-
-impl Config {
-    pub(crate) fn accepts_key(&self, key: &str) -> bool {
-        self.api_key == key || self.more_api_keys.iter().any(|other| other == key)
-    }
 }
 
 impl State {

@@ -6,22 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api_error::ApiError,
-    builder::Rotation,
-    state::{ClientKind, NewSession, Session, State, TokenState},
-    token::{self, Subject},
+    config::Rotation,
+    state::{
+        ClientKind, NewSession, Session, State, TokenState,
+        token::{self, Subject},
+    },
+    twist::Twist,
 };
-
-/// A fault that changes what an exchange does rather than how the answer travels.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Twist {
-    #[default]
-    None,
-    StrictRotation,
-    NewSessionId,
-    NoRefreshToken,
-    ClockAhead(Duration),
-    ClockBehind(Duration),
-}
 
 impl State {
     /// Starts a session and issues its first pair: the body of a 200.

@@ -1,0 +1,48 @@
+//! What is fixed from the start.
+
+use std::time::Duration;
+
+/// How a browser signs in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SignIn {
+    /// On a page with the seeded users.
+    #[default]
+    Interactive,
+    /// At once: as the user whose address is the `login_hint`, else as the first one.
+    Automatic,
+}
+
+/// What becomes of a refresh token that has been exchanged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Rotation {
+    /// For so long after the exchange it is answered with the same pair again, as production does for 30 s.
+    Grace(Duration),
+    /// It is refused from then on, as the official emulators do.
+    Strict,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self::Grace(Duration::from_secs(30))
+    }
+}
+
+/// What is fixed from the start.
+pub(crate) struct Config {
+    pub(crate) url: String,
+    pub(crate) client_id: String,
+    pub(crate) api_key: String,
+    pub(crate) more_api_keys: Vec<String>,
+    pub(crate) issuer: String,
+    pub(crate) sign_in: SignIn,
+    pub(crate) redirect_uris: Vec<String>,
+    pub(crate) logout_uris: Vec<String>,
+}
+
+impl Config {
+    pub(crate) fn accepts_key(&self, key: &str) -> bool {
+        self.api_key == key || self.more_api_keys.iter().any(|other| other == key)
+    }
+}
