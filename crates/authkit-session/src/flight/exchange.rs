@@ -104,15 +104,15 @@ impl Flight {
     ) -> (Landing, Option<News>) {
         let refused = match self.ask_workos().await {
             Ok(body) => return self.tell(News::Renewed(body)).await,
-            Err(error) => match (refusal(error.kind()), &self.errand) {
-                (Some(why), Errand::Switch(_)) if why.is_about_organization() => {
+            Err(error) => match (refusal(&error), &self.errand) {
+                (Ok(why), Errand::Switch(_)) if why.is_about_organization() => {
                     // The session goes on where it is, so nothing is remembered of its token.
                     let sign_in_at = error.authkit_redirect_url().map(Into::into);
                     let since = RefusedSince::JustNow;
                     return (Landing::Refused { why, since, sign_in_at }, None);
                 }
-                (Some(why), Errand::Renew | Errand::Switch(_)) => why,
-                (None, _) => return (failed(&error), None),
+                (Ok(why), Errand::Renew | Errand::Switch(_)) => why,
+                (Err(landing), _) => return (landing, None),
             },
         };
         let news = News::Refused(refused);
@@ -211,43 +211,21 @@ enum Others {
     AtIt,
 }
 
-/// What WorkOS refused, if the same exchange would be refused again.
-fn refusal(kind: ErrorKind) -> Option<RefusedFor> {
-    match kind {
-        ErrorKind::Refused => Some(RefusedFor::Grant),
-        ErrorKind::OrganizationGone => Some(RefusedFor::OrganizationGone),
-        ErrorKind::InteractionNeeded => Some(RefusedFor::InteractionNeeded),
-        ErrorKind::Transient
-        | ErrorKind::Misconfigured
-        | ErrorKind::Rejected
-        | ErrorKind::Unverified
-        | ErrorKind::Clock
-        | ErrorKind::Claims
-        | ErrorKind::Seal
-        | ErrorKind::TooLarge
-        | ErrorKind::NoSession
-        | ErrorKind::SignedOut
-        | ErrorKind::TooSoon
-        | ErrorKind::Denied
-        | ErrorKind::Undecided
-        | ErrorKind::HeadSent => None,
-    }
-}
-
-fn failed(error: &Error) -> Landing {
+/// What WorkOS refused, if the same exchange would be refused again; else how the exchange has ended.
+fn refusal(error: &Error) -> Result<RefusedFor, Landing> {
     match error.kind() {
+        ErrorKind::Refused => Ok(RefusedFor::Grant),
+        ErrorKind::OrganizationGone => Ok(RefusedFor::OrganizationGone),
+        ErrorKind::InteractionNeeded => Ok(RefusedFor::InteractionNeeded),
         ErrorKind::Misconfigured => {
             tracing::error!(%error, "WorkOS refused our API key, client id or request");
-            Landing::Misconfigured
+            Err(Landing::Misconfigured)
         }
         ErrorKind::Rejected => {
             tracing::error!(%error, "WorkOS rejected a refresh");
-            Landing::Rejected
+            Err(Landing::Rejected)
         }
         ErrorKind::Transient
-        | ErrorKind::Refused
-        | ErrorKind::OrganizationGone
-        | ErrorKind::InteractionNeeded
         | ErrorKind::Unverified
         | ErrorKind::Clock
         | ErrorKind::Claims
@@ -258,7 +236,7 @@ fn failed(error: &Error) -> Landing {
         | ErrorKind::TooSoon
         | ErrorKind::Denied
         | ErrorKind::Undecided
-        | ErrorKind::HeadSent => Landing::Transient { retry_after: error.retry_after() },
+        | ErrorKind::HeadSent => Err(Landing::Transient { retry_after: error.retry_after() }),
     }
 }
 
