@@ -106,7 +106,7 @@ async fn up_02_up_03_what_fails_once_is_not_noticed() {
         let (answer, took) = page(&running, &browser).await;
         assert_eq!(answer.status, StatusCode::OK, "{fault:?}");
         assert_eq!(answer.set_cookies("wos_session").len(), 1, "{fault:?}");
-        assert!(took < secs(3), "{fault:?}: {took:?}");
+        assert!(took < secs(5), "{fault:?}: {took:?}");
         assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2, "{fault:?}");
         assert_eq!(running.emulator.exchanges(), 1, "{fault:?}: the second answer is a replay");
     }
@@ -122,14 +122,14 @@ async fn withstand(fault: Fault) {
     let (answer, took) = page(&running, &browser).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
     assert_ne!(answer.header("retry-after"), "", "{fault:?}");
-    assert!(took < secs(6), "{fault:?}: {took:?}");
+    assert!(took < secs(9), "{fault:?}: {took:?}");
     assert!(answer.set_cookies("wos_session").is_empty(), "{fault:?}");
     assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
 
     running.emulator.clear_faults();
     // WorkOS may be mistrusted by now, for two seconds at a time.
     running.advance(secs(3));
-    assert!(running.authkit.drain(secs(15)).await, "{fault:?}: the exchange hangs");
+    assert!(running.authkit.drain(secs(25)).await, "{fault:?}: the exchange hangs");
     let (answer, _) = page(&running, &browser).await;
     assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "alice@acme.test"));
     assert_eq!(running.emulator.exchanges(), 1, "{fault:?}");
@@ -209,7 +209,7 @@ async fn jk_05_jk_06_what_is_no_key_set_admits_nobody_and_costs_no_session() {
         let (answer, took) = page(&running, &browser).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
         assert_ne!(answer.header("retry-after"), "", "{fault:?}");
-        assert!(took < secs(5), "{fault:?}: {took:?}");
+        assert!(took < secs(9), "{fault:?}: {took:?}");
         assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
 
         running.emulator.clear_faults();
