@@ -14,8 +14,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 10] = [
     "bare",
+    "bare-with-cookie",
+    "bare-with-garbage",
     "ours",
     "ours-cold",
     "ours-garbage",
@@ -54,11 +56,14 @@ fn main() -> Result<()> {
 }
 
 fn run(server: &Path, kind: &str, seconds: u32) -> Result<Best> {
-    let service = Service::start(server, kind.strip_suffix("-garbage").unwrap_or(kind))?;
-    let cookie = match kind {
-        "ours-garbage" => format!("wos_session={}", "A".repeat(16 << 10)),
-        _ => service.cookie()?,
+    let (program, cookie) = match kind {
+        "bare-with-cookie" => ("bare", Some(Service::start(server, "ours")?.cookie()?)),
+        "bare-with-garbage" => ("bare", Some(garbage())),
+        "ours-garbage" => ("ours", Some(garbage())),
+        _ => (kind, None),
     };
+    let service = Service::start(server, program)?;
+    let cookie = cookie.map_or_else(|| service.cookie(), Ok)?;
     let url = format!("http://127.0.0.1:{}/", service.port);
     let wrk = |seconds: u32| -> Result<String> {
         let output = Command::new("taskset")
@@ -88,6 +93,11 @@ fn run(server: &Path, kind: &str, seconds: u32) -> Result<Best> {
         .and_then(number)
         .context("wrk says how fast")?;
     Ok(Best { microseconds: spent * 1e6 / requests, requests_per_second: per_second })
+}
+
+/// As much as is looked at, and nothing in it.
+fn garbage() -> String {
+    format!("wos_session={}", "A".repeat(16 << 10))
 }
 
 /// A server on the first core. `wrk` has the second.
