@@ -1,11 +1,21 @@
+use std::num::NonZeroUsize;
+
 use serde_json::json;
 use tokio::{task::JoinSet, time};
 
 use super::{ms, s};
 use crate::{
-    CookiePassword, Decision, Reason,
-    testing::{Answer, Browser, Endpoint, Reply, Service, key},
+    Config, CookiePassword, Decision, Reason,
+    testing::{Answer, Browser, Endpoint, Reply, Service, Workos, clock, key},
 };
+
+/// A service that makes one exchange at once.
+fn one_at_once() -> Service {
+    let [one, many] = [1, 1_000].map(|n| NonZeroUsize::new(n).unwrap());
+    let clock = clock();
+    let set = |config: Config| config.with_refresh_limits(one, many);
+    Service::with(Workos::new(clock.clone()), clock, set)
+}
 
 #[tokio::test(start_paused = true)]
 async fn dl_01_garbage_calls_nobody() {
@@ -91,11 +101,7 @@ async fn dl_03_five_thousand_sessions_that_expire_at_once_do_not_flood_workos() 
 
 #[tokio::test(start_paused = true)]
 async fn dl_03_those_that_still_last_are_served_while_others_wait() {
-    let limit = |n| std::num::NonZeroUsize::new(n).unwrap();
-    let clock = crate::testing::clock();
-    let workos = crate::testing::Workos::new(clock.clone());
-    let service =
-        Service::with(workos, clock, |config| config.with_refresh_limits(limit(1), limit(1_000)));
+    let service = one_at_once();
     let mut first = service.sign_in("user_a").await;
     let mut second = service.sign_in("user_b").await;
     time::sleep(s(280)).await;
@@ -106,4 +112,16 @@ async fn dl_03_those_that_still_last_are_served_while_others_wait() {
     service.get(&mut second).await.session();
     assert_eq!(asked.elapsed(), s(0));
     assert_eq!(service.refreshes(), 1, "no more than one at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn cc_05_exchanges_that_vanish_give_their_places_back() {
+    let service = one_at_once();
+    let mut browser = service.sign_in("user_a").await;
+    time::sleep(s(310)).await;
+    for _ in 0..3 {
+        service.workos.will(Endpoint::Authenticate, Reply::Panics);
+        assert_eq!(service.get(&mut browser).await.refusal().0, Reason::Upstream);
+    }
+    service.get(&mut browser).await.session();
 }
