@@ -27,5 +27,5 @@ fn soak(sh: &Shell) -> Result<Tally> {
     Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))
 }
 
-/// About a month of 40 users.
+/// About three weeks of 40 users.
 const REFRESHES: &str = "100000";
