@@ -14,11 +14,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Admission {
     session: Arc<VerifiedSession>,
-    head: Head,
+    /// `None` for a session of which nothing but its cookie is known.
+    head: Option<Head>,
 }
 
 impl Admission {
-    pub(crate) fn new(session: Arc<VerifiedSession>, head: Head) -> Self {
+    pub(crate) fn new(session: Arc<VerifiedSession>, head: Option<Head>) -> Self {
         Self { session, head }
     }
 
@@ -29,15 +30,16 @@ impl Admission {
 
     /// Whether it is remembered that WorkOS refused to refresh the session, so that it will not last.
     pub fn is_refresh_refused(&self) -> bool {
-        let is_refused = |token| self.head.core.table().lineages.is_refused(token);
-        self.head.lineage.is_some_and(is_refused)
+        self.head.as_ref().is_some_and(|Head { core, lineage, .. }| {
+            lineage.is_some_and(|token| core.table().lineages.is_refused(token))
+        })
     }
 
     /// The `Set-Cookie` values for the response head that leaves now; usually none.
     ///
     /// To be asked at the last moment: what a slow response would have set may be older than what the browser has.
     pub fn head_cookies(&self) -> Vec<HeaderValue> {
-        self.head.cookies()
+        self.head.as_ref().map_or_else(Vec::new, Head::cookies)
     }
 }
 

@@ -110,7 +110,7 @@ impl Authenticator {
         others: &[CookiePassword],
     ) -> Result<(), ConfigError> {
         let ring = self.core.ring.load().reloaded(current, others)?;
-        self.core.ring.store(Arc::new(ring));
+        self.core.replace_ring(ring);
         Ok(())
     }
 

@@ -147,10 +147,7 @@ impl Core {
 
     /// Whether the session was signed out here.
     fn has_ended(&self, session_id: &str) -> bool {
-        let mut table = self.table();
-        if table.lineages.is_empty() {
-            return false;
-        }
+        let Some(mut table) = self.table_if_any() else { return false };
         let now = self.settings.clock().monotonic();
         match table.lineages.presented(None, Some(session_id), now) {
             Standing::Ended => true,

@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use quick_cache::{Equivalent, Weighter, sync::Cache};
+use foldhash::quality::RandomState;
+use quick_cache::{
+    Equivalent, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -18,7 +22,9 @@ use crate::{
 };
 
 /// The sessions verified last, as many as fit; none where it is switched off.
-pub(crate) struct SessionCache(Option<Cache<Value, Remembered, Weight>>);
+///
+/// The hash is fast rather than proof against chosen keys: a key gets in only if it was sealed with our password.
+pub(crate) struct SessionCache(Option<Cache<Value, Remembered, Weight, RandomState>>);
 
 /// A session as it was verified, without its refresh token.
 #[derive(Clone)]
@@ -28,15 +34,29 @@ pub(crate) struct Remembered {
     pub(crate) pair: Option<PairId>,
     /// What opened its cookie.
     pub(crate) password: PasswordId,
+    /// As it was before the cookie was opened.
+    pub(crate) in_use: InUse,
     /// When its token ends by the monotonic clock, whatever becomes of the other one.
     pub(crate) until: Duration,
+}
+
+/// What sessions are opened and verified with, told by numbers: while these stay the same, nothing of it was taken away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct InUse {
+    /// How often the passwords were replaced.
+    pub(crate) rings: u64,
+    /// When the signing keys were fetched; `None` where they are not fresh.
+    pub(crate) keys: Option<Duration>,
 }
 
 impl SessionCache {
     /// Holds about so many bytes at most; none at all if there are 0.
     pub(crate) fn new(bytes: usize) -> Self {
         // How many sessions there may be is all that the second number decides.
-        let sized = |bytes| Cache::with_weighter(bytes / USUAL_WEIGHT, bytes as u64, Weight);
+        let sized = |bytes| {
+            let (hash, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
+            Cache::with(bytes / USUAL_WEIGHT, bytes as u64, Weight, hash, lifecycle)
+        };
         Self((bytes > 0).then(|| sized(bytes)))
     }
 
@@ -88,7 +108,7 @@ impl Equivalent<Value> for Candidate<'_> {
 
 /// Hashes the last bytes of what the pieces make together.
 fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
-    let mut end = [0; 32];
+    let mut end = [0; 16];
     let mut left = end.len();
     for piece in pieces.iter().rev() {
         let taken = piece.len().min(left);

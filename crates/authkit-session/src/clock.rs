@@ -32,14 +32,23 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    System,
+    System(Arc<Reading>),
     Simulated { start: SystemTime, advanced_ms: Arc<AtomicU64> },
+}
+
+/// The last reading of the machine's wall clock by [`Clock::both`], in milliseconds.
+#[derive(Default)]
+struct Reading {
+    /// When it was, by the monotonic clock.
+    at: AtomicU64,
+    /// How far the wall clock was ahead of that one; 0 before the first reading.
+    ahead: AtomicU64,
 }
 
 impl Clock {
     /// The machine's clocks (the default).
     pub fn system() -> Self {
-        Self { origin: Instant::now(), source: Source::System }
+        Self { origin: Instant::now(), source: Source::System(Arc::default()) }
     }
 
     /// A clock that shows `start` now and runs on from there; [`advance`](Self::advance) moves it.
@@ -63,7 +72,7 @@ impl Clock {
     /// The wall-clock time.
     pub fn wall(&self) -> SystemTime {
         match &self.source {
-            Source::System => SystemTime::now(),
+            Source::System(_) => SystemTime::now(),
             Source::Simulated { start, .. } => *start + self.monotonic(),
         }
     }
@@ -80,17 +89,38 @@ impl Clock {
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// [`unix`](Self::unix) and [`monotonic`](Self::monotonic) at the price of one: the wall clock is carried on by the
+    /// other one for up to a tenth of a second, so that a correction of it is noticed that much later.
+    pub(crate) fn both(&self) -> (u64, Duration) {
+        let monotonic = self.monotonic();
+        let Source::System(reading) = &self.source else { return (self.unix(), monotonic) };
+        let now = u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX);
+        let (at, ahead) =
+            (reading.at.load(Ordering::Relaxed), reading.ahead.load(Ordering::Relaxed));
+        if ahead > 0 && now.saturating_sub(at) < CARRIED_ON {
+            return (now.saturating_add(ahead) / 1_000, monotonic);
+        }
+        let unix = self.unix_millis();
+        // Whoever reads one of them without the other is off by no more than a correction within that time.
+        reading.ahead.store(unix.saturating_sub(now), Ordering::Relaxed);
+        reading.at.store(now, Ordering::Relaxed);
+        (unix / 1_000, monotonic)
+    }
+
     /// Time since this clock was made; never goes back.
     pub fn monotonic(&self) -> Duration {
         let elapsed = self.origin.elapsed();
         match &self.source {
-            Source::System => elapsed,
+            Source::System(_) => elapsed,
             Source::Simulated { advanced_ms, .. } => {
                 elapsed + Duration::from_millis(advanced_ms.load(Ordering::SeqCst))
             }
         }
     }
 }
+
+/// How long the wall clock is not read again, in milliseconds.
+const CARRIED_ON: u64 = 100;
 
 impl Default for Clock {
     fn default() -> Self {
@@ -101,9 +131,45 @@ impl Default for Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.source {
-            Source::System => "Clock::System",
+            Source::System(_) => "Clock::System",
             Source::Simulated { .. } => "Clock::Simulated",
         };
         f.debug_struct(name).field("wall", &self.wall()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_times_are_what_each_is_alone() {
+        let start = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        for clock in [Clock::system(), Clock::simulated(start)] {
+            for _ in 0..1_000 {
+                let before = (clock.unix_millis().saturating_sub(2) / 1_000, clock.monotonic());
+                let both = clock.both();
+                let after = (clock.unix_millis().saturating_add(2) / 1_000, clock.monotonic());
+                assert!(before.0 <= both.0 && both.0 <= after.0, "{clock:?}");
+                assert!(before.1 <= both.1 && both.1 <= after.1, "{clock:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reading_is_carried_on_for_a_tenth_of_a_second() {
+        let clock = Clock { origin: Instant::now(), ..Clock::system() };
+        let Source::System(reading) = &clock.source else { unreachable!("it is the system's") };
+        let (unix, _) = clock.both();
+        // As if the wall clock had been an hour ahead when it was read.
+        let hour = 3_600_000;
+        reading.ahead.fetch_add(hour, Ordering::Relaxed);
+        let at = reading.at.load(Ordering::Relaxed);
+        reading.at.store(at.saturating_add(CARRIED_ON / 2), Ordering::Relaxed);
+        assert!(clock.both().0 >= unix + 3_600, "carried on");
+
+        reading.at.store(0, Ordering::Relaxed);
+        let later = Clock { origin: clock.origin - Duration::from_secs(1), ..clock.clone() };
+        assert!(later.both().0 < unix + 3_600, "read again");
     }
 }

@@ -2,7 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -10,7 +15,7 @@ use aws_lc_rs::hmac;
 use tokio::sync::watch;
 
 use crate::{
-    cache::SessionCache,
+    cache::{InUse, SessionCache},
     client::Client,
     config::settings::{Checked, Settings},
     hooks::Hooks,
@@ -26,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) ring: ArcSwap<KeyRing>,
+    /// How often it was replaced; counted after the new one is in place.
+    rings: AtomicU64,
     pub(crate) cache: SessionCache,
     pub(crate) jwks: Jwks,
     pub(crate) cut_offs: CutOffs,
@@ -34,6 +41,8 @@ pub(crate) struct Core {
     /// What the application says of sessions.
     pub(crate) hooks: Hooks,
     table: Mutex<Table>,
+    /// Whether a lineage is in the table; told by whoever had it last.
+    remembers_any: AtomicBool,
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     /// How many tasks of ours are under way.
     pub(crate) tasks: watch::Sender<usize>,
@@ -59,21 +68,40 @@ impl Core {
             settings,
             client,
             ring: ArcSwap::from_pointee(ring),
+            rings: AtomicU64::new(0),
             cache,
             cut_offs: CutOffs::new(),
             revocations,
             hooks,
             table: Mutex::new(Table::new(refresh_limits)),
+            remembers_any: AtomicBool::new(false),
             coordinator,
             tasks: watch::Sender::new(0),
             log_key,
         }
     }
 
+    /// Puts another ring in the place of the one in use.
+    pub(crate) fn replace_ring(&self, ring: KeyRing) {
+        self.ring.store(Arc::new(ring));
+        self.rings.fetch_add(1, Ordering::Release);
+    }
+
+    /// What sessions are opened and verified with at `now`.
+    pub(crate) fn in_use(&self, now: Duration) -> InUse {
+        InUse { rings: self.rings.load(Ordering::Acquire), keys: self.jwks.fetched_at(now) }
+    }
+
     /// The table of refreshes. Never held across an await.
-    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+    pub(crate) fn table(&self) -> LockedTable<'_> {
         // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        LockedTable { table, remembers_any: &self.remembers_any }
+    }
+
+    /// The same where a refresh or a sign-out is remembered; asked for every request, so it locks nothing for nothing.
+    pub(crate) fn table_if_any(&self) -> Option<LockedTable<'_>> {
+        self.remembers_any.load(Ordering::Acquire).then(|| self.table())
     }
 
     /// Seals a session; leaves out what no SDK reads back where it would not fit into one cookie.
@@ -100,6 +128,33 @@ impl Core {
     pub(crate) fn log_word(&self, session_id: &str) -> String {
         let tag = hmac::sign(&self.log_key, session_id.as_bytes());
         tag.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The table of refreshes while it is locked.
+pub(crate) struct LockedTable<'c> {
+    table: MutexGuard<'c, Table>,
+    remembers_any: &'c AtomicBool,
+}
+
+impl Deref for LockedTable<'_> {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        &self.table
+    }
+}
+
+impl DerefMut for LockedTable<'_> {
+    fn deref_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+}
+
+impl Drop for LockedTable<'_> {
+    fn drop(&mut self) {
+        // Still locked, so that the last word is the latest one's.
+        self.remembers_any.store(!self.table.lineages.is_empty(), Ordering::Release);
     }
 }
 

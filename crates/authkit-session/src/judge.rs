@@ -56,11 +56,12 @@ impl Core {
     }
 
     pub(crate) fn admit(self: &Arc<Self>, presented: Presented) -> Result<Admission, Refusal> {
-        let head = self.head(&presented);
+        // Nearly always there is no lineage: then there is nothing to ask when the head leaves.
+        let head = presented.lineage.map(|_| self.head(&presented));
         match presented.session {
             Some(session) => Ok(Admission::new(session, head)),
             // The verdicts that admit come with a session; without one, nobody is let in.
-            None => Err(Refusal::new(Reason::NotASession, head)),
+            None => Err(Refusal::without_cookies(Reason::NotASession)),
         }
     }
 

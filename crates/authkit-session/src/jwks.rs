@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,6 +31,8 @@ struct Inner {
     clock: Clock,
     stale: Duration,
     keys: ArcSwapOption<KeySet>,
+    /// When those were asked for, in nanoseconds of the monotonic clock; set after they are in place.
+    fetched_at: AtomicU64,
     fetches: Mutex<Fetches>,
     /// Counts the fetches that are over.
     over: watch::Sender<u64>,
@@ -76,6 +81,7 @@ impl Jwks {
             clock,
             stale,
             keys: ArcSwapOption::empty(),
+            fetched_at: AtomicU64::new(0),
             fetches: Mutex::default(),
             over: watch::Sender::new(0),
         };
@@ -98,6 +104,12 @@ impl Jwks {
         }
         let serve = age < AGING || (age < self.inner.stale && self.fetches().failed.is_some());
         if serve { keys } else { Guard::from_inner(None) }
+    }
+
+    /// When the keys were asked for, while they are fresh: as long as this stays the same, so do they.
+    pub(crate) fn fetched_at(&self, now: Duration) -> Option<Duration> {
+        let at = Duration::from_nanos(self.inner.fetched_at.load(Ordering::Acquire));
+        (!at.is_zero() && now.saturating_sub(at) < FRESH).then_some(at)
     }
 
     /// Whether the key that signed `token` is not there.
@@ -206,6 +218,8 @@ impl Fetch {
             Ok(body) => match KeySet::parse(&body, unix, at) {
                 Some(keys) => {
                     self.inner.keys.store(Some(Arc::new(keys)));
+                    let nanos = u64::try_from(at.as_nanos()).unwrap_or(0);
+                    self.inner.fetched_at.store(nanos, Ordering::Release);
                     None
                 }
                 None => Some(Failure::NoKeys),

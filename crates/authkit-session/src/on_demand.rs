@@ -78,6 +78,6 @@ impl Authenticator {
             "session refreshed on demand"
         );
         let head = Head { core: Arc::clone(core), lineage, seen };
-        Ok(Admission::new(session, head))
+        Ok(Admission::new(session, Some(head)))
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderMap;
 
 use crate::{
-    cache::Remembered,
+    cache::{InUse, Remembered},
     cookie::jar::{self, Candidate, Seen},
     core::Core,
     decide::{PairAge, Verdict},
@@ -22,9 +22,11 @@ impl Core {
     /// Finds the session among the cookies of a request, and verifies it unless it was verified before.
     pub(crate) fn present(&self, headers: &HeaderMap) -> Presented {
         let mut attempts = Attempts::new();
-        self.best(headers, |value, seen| {
-            self.remembered(value, seen)
-                .unwrap_or_else(|| self.examine_anew(value, seen, &mut attempts))
+        self.best(headers, |value, seen| match self.remembered(value) {
+            Some((verdict, Remembered { session, pair, .. })) => {
+                Presented { session: Some(session), pair, ..Presented::nothing(verdict, seen) }
+            }
+            None => self.examine_anew(value, seen, &mut attempts),
         })
     }
 
@@ -41,9 +43,14 @@ impl Core {
         mut look: impl FnMut(Candidate<'_>, Seen) -> Presented,
     ) -> Presented {
         let found = jar::find(headers, self.settings.cookie_name());
-        let presented = found.candidates().map(|value| look(value, found.seen)).reduce(better);
-        let mut presented =
-            presented.unwrap_or_else(|| Presented::nothing(Verdict::Absent, found.seen));
+        let mut candidates = found.candidates();
+        let mut presented = match candidates.next() {
+            Some(value) => look(value, found.seen),
+            None => Presented::nothing(Verdict::Absent, found.seen),
+        };
+        for value in candidates {
+            presented = better(presented, look(value, found.seen));
+        }
         self.recall(&mut presented);
         self.check_cut_offs(&mut presented);
         if self.ruled(&presented) != Ruled::Already {
@@ -66,8 +73,9 @@ impl Core {
     /// Opens and verifies one value of a request, and remembers it.
     fn examine_anew(&self, value: Candidate<'_>, seen: Seen, attempts: &mut Attempts) -> Presented {
         let value = value.whole();
+        let in_use = self.in_use(self.settings.clock().monotonic());
         let presented = self.examine(&value, seen, attempts);
-        self.remember(&value, &presented);
+        self.remember(&value, &presented, in_use);
         presented
     }
 
@@ -97,10 +105,7 @@ impl Core {
     /// Looks up what is remembered of the session, and remembers that the browser has it.
     fn recall(&self, presented: &mut Presented) {
         let Some(made) = presented.made() else { return };
-        let mut table = self.table();
-        if table.lineages.is_empty() {
-            return;
-        }
+        let Some(mut table) = self.table_if_any() else { return };
         let now = self.settings.clock().monotonic();
         match table.lineages.presented(presented.pair, made.session, now) {
             Standing::Unknown => {}
@@ -130,23 +135,26 @@ impl Core {
 
     /// What is known of a value that was verified before, if that still counts: its token has not ended by either
     /// clock, and what it was verified with is still in use.
-    fn remembered(&self, value: Candidate<'_>, seen: Seen) -> Option<Presented> {
-        let Remembered { session, pair, password, until } = self.cache.get(value)?;
-        let (unix, now) = (self.settings.clock().unix(), self.settings.clock().monotonic());
+    fn remembered(&self, value: Candidate<'_>) -> Option<(Verdict, Remembered)> {
+        let remembered = self.cache.get(value)?;
+        let Remembered { session, password, until, .. } = &remembered;
+        let (unix, now) = self.settings.clock().both();
         let verdict = when(&session.claims, self.settings.rules.leeway, unix);
+        let in_use = self.in_use(now);
+        let is_unchanged = in_use.keys.is_some() && in_use == remembered.in_use;
+        let is_still_in_use = || {
+            let keys = self.jwks.current_at(now);
+            let has_key = keys.as_ref().is_some_and(|keys| keys.has_id(session.key));
+            has_key && self.ring.load().has(*password)
+        };
         let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
-            && now < until
-            && self.ring.load().has(password)
-            && self.jwks.current_at(now).as_ref().is_some_and(|keys| keys.has_id(session.key));
-        counts.then(|| Presented {
-            session: Some(session),
-            pair,
-            ..Presented::nothing(verdict, seen)
-        })
+            && now < *until
+            && (is_unchanged || is_still_in_use());
+        counts.then_some((verdict, remembered))
     }
 
     /// Remembers a session that may be admitted by the value that it came in.
-    fn remember(&self, value: &[u8], presented: &Presented) {
+    fn remember(&self, value: &[u8], presented: &Presented, in_use: InUse) {
         let Presented {
             verdict: Verdict::Good | Verdict::Expiring,
             session: Some(session),
@@ -167,6 +175,7 @@ impl Core {
                 session: Arc::clone(session),
                 pair: *pair,
                 password: seal.password(),
+                in_use,
                 until: clock.monotonic().saturating_add(left),
             },
         );

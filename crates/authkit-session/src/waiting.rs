@@ -111,11 +111,12 @@ async fn renew(
     match settle(refreshed.outcome, or) {
         Settlement::AdmitRenewed => {
             let renewed = refreshed.presented.and_then(|renewed| renewed.session);
-            renewed.map(|session| Admission::new(session, core.head(&presented)))
+            renewed.map(|session| Admission::new(session, Some(core.head(&presented))))
         }
-        Settlement::AdmitCurrent => {
-            presented.session.clone().map(|session| Admission::new(session, core.head(&presented)))
-        }
+        Settlement::AdmitCurrent => presented
+            .session
+            .clone()
+            .map(|session| Admission::new(session, Some(core.head(&presented)))),
         Settlement::Refuse(reason) => {
             return Err(core
                 .refuse(reason, &presented)
