@@ -1,7 +1,7 @@
 //! What the application says of sessions that were refreshed: a hook that may refuse them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     fmt,
     future::Future,
     pin::Pin,
@@ -111,11 +111,14 @@ impl Hooks {
         if self.refresh.is_none() {
             return Ruled::Already;
         }
-        match self.undecided().sessions.get(session_id) {
-            Some(entry) if entry.made <= made => match (entry.asked + PAUSE).saturating_sub(now) {
+        let undecided = self.undecided();
+        match undecided.sessions.get(session_id) {
+            Some(entry) if entry.first <= made => match (entry.asked + PAUSE).saturating_sub(now) {
                 Duration::ZERO => Ruled::NotYet,
                 left => Ruled::Later(left),
             },
+            // It may be one that was forgotten.
+            None if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => Ruled::NotYet,
             Some(_) | None => Ruled::Already,
         }
     }
@@ -125,7 +128,7 @@ impl Hooks {
         let mut undecided = self.undecided();
         match ruling {
             Ruling::Undecided => undecided.add(session_id, made, now),
-            Ruling::Keep | Ruling::Refuse => drop(undecided.sessions.remove(session_id)),
+            Ruling::Keep | Ruling::Refuse => undecided.remove(session_id),
         }
     }
 
@@ -138,13 +141,19 @@ impl Hooks {
 #[derive(Debug, Default)]
 struct Undecided {
     sessions: HashMap<Arc<str>, Entry>,
-    order: VecDeque<Arc<str>>,
+    /// The same by their numbers, so that the one that has waited longest comes first.
+    order: BTreeMap<u64, Arc<str>>,
+    /// When the newest of the tokens was made that had to be forgotten, in Unix seconds.
+    forgotten: Option<u64>,
+    next: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// When the first token was made about which nothing was said, in Unix seconds.
-    made: u64,
+    number: u64,
+    /// When the first and the last token were made about which nothing was said, in Unix seconds.
+    first: u64,
+    last: u64,
     asked: Duration,
 }
 
@@ -152,15 +161,23 @@ impl Undecided {
     fn add(&mut self, session_id: &str, made: u64, asked: Duration) {
         if let Some(entry) = self.sessions.get_mut(session_id) {
             entry.asked = asked;
+            entry.last = entry.last.max(made);
             return;
         }
-        let id: Arc<str> = session_id.into();
-        self.sessions.insert(Arc::clone(&id), Entry { made, asked });
-        self.order.push_back(id);
+        let (id, number): (Arc<str>, _) = (session_id.into(), self.next);
+        self.next += 1;
+        self.sessions.insert(Arc::clone(&id), Entry { number, first: made, last: made, asked });
+        self.order.insert(number, id);
         while self.order.len() > LIMIT {
-            if let Some(oldest) = self.order.pop_front() {
-                self.sessions.remove(&oldest);
-            }
+            let Some((_, oldest)) = self.order.pop_first() else { break };
+            let last = self.sessions.remove(&oldest).map(|entry| entry.last);
+            self.forgotten = self.forgotten.max(last);
+        }
+    }
+
+    fn remove(&mut self, session_id: &str) {
+        if let Some(entry) = self.sessions.remove(session_id) {
+            self.order.remove(&entry.number);
         }
     }
 }
@@ -169,5 +186,46 @@ impl Undecided {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How far apart a hook is asked about one session.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How many sessions are remembered that wait for a ruling. Beyond, the oldest go on without one.
+/// How many sessions are remembered that wait for a ruling. Beyond, every session as old as one that was forgotten is
+/// refreshed, so that it is asked about.
 const LIMIT: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks() -> Hooks {
+        Hooks::new(Some(RefreshHook::new(async |_| Ruling::Undecided)))
+    }
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    #[test]
+    fn what_finds_no_room_is_asked_about_again_rather_than_let_in() {
+        let hooks = hooks();
+        for n in 0..=LIMIT as u64 {
+            hooks.remember(&format!("session_{n}"), 100 + n, Ruling::Undecided, NOW);
+        }
+        let later = NOW + PAUSE;
+        assert_eq!(hooks.ruled("session_0", 100, later), Ruled::NotYet, "forgotten");
+        assert_eq!(hooks.ruled("another", 99, later), Ruled::NotYet, "as old as that one");
+        assert_eq!(hooks.ruled("another", 101, later), Ruled::Already, "younger");
+        assert_eq!(hooks.ruled("session_1", 101, later), Ruled::NotYet, "remembered");
+        assert_eq!(hooks.undecided().order.len(), LIMIT);
+    }
+
+    #[test]
+    fn what_was_ruled_takes_no_room() {
+        let hooks = hooks();
+        hooks.remember("session_first", 50, Ruling::Undecided, NOW);
+        for n in 0..=2 * LIMIT as u64 {
+            let id = format!("session_{n}");
+            hooks.remember(&id, 100, Ruling::Undecided, NOW);
+            hooks.remember(&id, 100, Ruling::Keep, NOW);
+        }
+        assert_eq!(hooks.ruled("session_first", 50, NOW), Ruled::Later(PAUSE));
+        assert_eq!(hooks.ruled("session_0", 100, NOW), Ruled::Already);
+        let undecided = hooks.undecided();
+        assert_eq!((undecided.sessions.len(), undecided.order.len()), (1, 1));
+    }
+}
