@@ -67,7 +67,8 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If it cannot be started (no free port, no more threads); [`EmulatorBuilder::start`] returns the error instead.
+    /// If it cannot be started (no free port, no more threads); [`EmulatorBuilder::start`](crate::EmulatorBuilder::start)
+    /// returns the error instead.
     pub async fn start() -> Self {
         Self::builder().start().await.expect("a free port on the loopback interface, and a thread")
     }
@@ -154,7 +155,8 @@ impl Emulator {
         self.shared.lock().end_session(session_id)
     }
 
-    /// Sends what happens from now on to a webhook endpoint too; see [`EmulatorBuilder::webhook`].
+    /// Sends what happens from now on to a webhook endpoint too; see
+    /// [`EmulatorBuilder::webhook`](crate::EmulatorBuilder::webhook).
     ///
     /// # Panics
     ///
