@@ -146,7 +146,8 @@ impl EmulatorBuilder {
     /// Sends events to `url`, signed with `secret` as WorkOS signs them (default: to nobody). Calls add up.
     ///
     /// Events are `session.revoked` on sign-out and revocation, `user.deleted`, and `organization_membership.created`,
-    /// `.updated` and `.deleted`. One that is not answered with success is sent up to 5 times more, within 8 seconds.
+    /// `.updated` and `.deleted`. One that is not answered with success is sent up to 5 times more, after
+    /// pauses of 8 seconds in all.
     pub fn webhook(mut self, url: impl Into<String>, secret: impl Into<String>) -> Self {
         self.webhooks.push((url.into(), Secret(secret.into())));
         self

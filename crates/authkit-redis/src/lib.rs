@@ -17,10 +17,10 @@
 //!
 //! # When Redis is slow or gone
 //!
-//! Requests go on. A refresh waits for Redis half a second at most, once; then this process refreshes for itself until
-//! Redis is back, which WorkOS allows for: it answers the same exchange alike for 30 seconds. Revocations are checked
+//! Requests go on. A refresh waits for Redis half a second at most, once, and a second while the first connection is being
+//! made; then this process refreshes for itself until Redis is back, which WorkOS allows for: it answers the same exchange alike for 30 seconds. Revocations are checked
 //! against this process's memory. It hears of new ones when the connection is back, from a list that is kept in Redis
-//! for that, and puts those back that Redis has lost. One event says that Redis is gone, one that it is back.
+//! for that, and puts those back that Redis has lost, the latest 10,000. One event says that Redis is gone, one that it is back.
 //!
 //! # What Redis sees
 //!

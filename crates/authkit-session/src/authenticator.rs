@@ -80,7 +80,8 @@ impl Authenticator {
         &self.core.client
     }
 
-    /// Decides about a request by its `Cookie` fields. Synchronous: it reads what is cached and calls nobody.
+    /// Decides about a request by its `Cookie` fields. Synchronous: it reads what is cached and waits for
+    /// nobody; keys that are 5 minutes old are fetched anew by a task of their own.
     pub fn authenticate(&self, headers: &HeaderMap, policy: &Policy) -> Decision {
         let presented = self.core.present(headers);
         match self.core.act(&presented, *policy) {

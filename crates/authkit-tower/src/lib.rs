@@ -104,11 +104,11 @@
 //!
 //! | who asks ([`ClientKind`]) | nobody signed in | not allowed, other origin | cannot be told now |
 //! |---|---|---|---|
-//! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` | 403 page | 503 page |
+//! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` and `HEAD` | 403 page | 503 page |
 //! | `fetch`, JSON, anything else | 401 problem details with `login_url` | 403 problem | 503 problem |
 //! | htmx | 401 and `HX-Redirect` | 403 problem | 503 problem |
 //! | WebSocket, server-sent events | 401 problem | 403 problem | 503 problem |
-//! | gRPC | status 16 | status 7 | status 14 |
+//! | gRPC | status 16 | status 7 | status 14; 16 for an expired session of a native client, which keeps no cookies and is not refreshed |
 //! | prefetch | 401, empty | 403 | 503 |
 //! | CORS preflight | 401 problem: a CORS layer goes outside | | |
 //!

@@ -14,7 +14,7 @@ use bytes::Bytes;
 /// Somebody who can write to its store can delay a refresh, but neither read nor forge a session.
 ///
 /// It cannot fail. An implementation whose store is slow or gone says [`Claim::Alone`] and drops what it was to
-/// publish; each call that takes longer than [`claim`](Self::claim) may is given up.
+/// publish; a call is given up after 2 seconds, a [`look`](Self::look) after 500 ms.
 pub trait RefreshCoordinator: fmt::Debug + Send + Sync + 'static {
     /// This process is about to make an exchange. May it, or has another one?
     ///

@@ -13,7 +13,7 @@ use crate::{
 
 /// How a sign-in ended, or why it did not.
 ///
-/// It is in the extensions of every answer of the callback, and of `/login` where that answers with a page. See
+/// It is in the extensions of every answer to a `GET` of the callback, and of `/login` where that answers with a page. See
 /// [`Endpoints::with_outcome`](crate::Endpoints::with_outcome).
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -58,7 +58,7 @@ use crate::{
 /// |---|---|
 /// | 200 | taken, taken before, or of no concern here |
 /// | 400 | no signature, or an unreadable one |
-/// | 401 | the signature is not WorkOS's, or was made more than 180 seconds ago |
+/// | 401 | the signature is not WorkOS's, or its time is more than 180 seconds from ours |
 /// | 405 | not a `POST` |
 /// | 408, 413 | the body took more than 10 seconds, or is larger than 64 KiB |
 /// | 422 | signed by WorkOS, but not understood |
