@@ -14,12 +14,11 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Admission {
     session: Arc<VerifiedSession>,
-    /// `None` for a session of which nothing but its cookie is known.
-    head: Option<Head>,
+    head: Head,
 }
 
 impl Admission {
-    pub(crate) fn new(session: Arc<VerifiedSession>, head: Option<Head>) -> Self {
+    pub(crate) fn new(session: Arc<VerifiedSession>, head: Head) -> Self {
         Self { session, head }
     }
 
@@ -30,16 +29,15 @@ impl Admission {
 
     /// Whether it is remembered that WorkOS refused to refresh the session, so that it will not last.
     pub fn is_refresh_refused(&self) -> bool {
-        self.head.as_ref().is_some_and(|Head { core, lineage, .. }| {
-            lineage.is_some_and(|token| core.table().lineages.is_refused(token))
-        })
+        let is_refused = |token| self.head.core.table().lineages.is_refused(token);
+        self.head.lineage.is_some_and(is_refused)
     }
 
     /// The `Set-Cookie` values for the response head that leaves now; usually none.
     ///
     /// To be asked at the last moment: what a slow response would have set may be older than what the browser has.
     pub fn head_cookies(&self) -> Vec<HeaderValue> {
-        self.head.as_ref().map_or_else(Vec::new, Head::cookies)
+        self.head.cookies()
     }
 }
 
@@ -123,7 +121,7 @@ impl Refusal {
 #[derive(Clone)]
 pub(crate) struct Head {
     pub(crate) core: Arc<Core>,
-    /// The refresh token that the request brought, if its lineage is remembered.
+    /// The refresh token that the request brought: whatever comes of it before the head leaves belongs to the browser.
     pub(crate) lineage: Option<TokenHash>,
     pub(crate) seen: Seen,
 }
@@ -133,7 +131,8 @@ impl Head {
     fn cookies(&self) -> Vec<HeaderValue> {
         let Some(lineage) = self.lineage else { return Vec::new() };
         let now = self.core.settings.clock().monotonic();
-        let Some(pair) = self.core.table().lineages.head(lineage, now) else { return Vec::new() };
+        let pair = self.core.table_if_any().and_then(|mut table| table.lineages.head(lineage, now));
+        let Some(pair) = pair else { return Vec::new() };
         // One that is too large is not handed out.
         let cookies = &self.core.settings.cookies;
         cookies.session(&pair.sealed, pair.lifetime, self.seen).unwrap_or_default()

@@ -118,7 +118,7 @@ impl Hooks {
                 left => Ruled::Later(left),
             },
             // It may be one that was forgotten.
-            None if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => Ruled::NotYet,
+            _ if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => Ruled::NotYet,
             Some(_) | None => Ruled::Already,
         }
     }
@@ -212,6 +212,12 @@ mod tests {
         assert_eq!(hooks.ruled("another", 101, later), Ruled::Already, "younger");
         assert_eq!(hooks.ruled("session_1", 101, later), Ruled::NotYet, "remembered");
         assert_eq!(hooks.undecided().order.len(), LIMIT);
+        hooks.remember("session_0", 200, Ruling::Undecided, NOW);
+        assert_eq!(
+            hooks.ruled("session_0", 100, later),
+            Ruled::NotYet,
+            "the old one, asked about anew"
+        );
     }
 
     #[test]

@@ -56,12 +56,11 @@ impl Core {
     }
 
     pub(crate) fn admit(self: &Arc<Self>, presented: Presented) -> Result<Admission, Refusal> {
-        // Nearly always there is no lineage: then there is nothing to ask when the head leaves.
-        let head = presented.lineage.map(|_| self.head(&presented));
+        let head = self.head(&presented);
         match presented.session {
             Some(session) => Ok(Admission::new(session, head)),
             // The verdicts that admit come with a session; without one, nobody is let in.
-            None => Err(Refusal::without_cookies(Reason::NotASession)),
+            None => Err(Refusal::new(Reason::NotASession, head)),
         }
     }
 
@@ -84,7 +83,8 @@ impl Core {
     }
 
     pub(crate) fn head(self: &Arc<Self>, presented: &Presented) -> Head {
-        Head { core: Arc::clone(self), lineage: presented.lineage, seen: presented.seen }
+        let lineage = presented.pair.map(|pair| pair.token);
+        Head { core: Arc::clone(self), lineage, seen: presented.seen }
     }
 
     pub(crate) fn log_refresh(&self, outcome: Outcome, presented: &Presented) {

@@ -1,12 +1,10 @@
 //! What a handler may do with the session of its request.
 
-use std::sync::Arc;
-
 use http::HeaderMap;
 use tokio::time;
 
 use crate::{
-    admission::{Admission, Head},
+    admission::Admission,
     authenticator::Authenticator,
     error::{Error, ErrorKind},
     flight::{self, Wanted},
@@ -65,8 +63,7 @@ impl Authenticator {
         if !presented.opened.as_deref().is_some_and(is_meant) {
             return Err(ErrorKind::NoSession.into());
         }
-        let lineage = presented.pair.map(|pair| pair.token);
-        let seen = presented.seen;
+        let head = core.head(&presented);
         let judge = |renewed: &mut _| core.enough(renewed, Policy::default());
         let exchange = flight::exchange(core, presented, wanted, judge);
         let renewed = time::timeout(PATIENCE, exchange)
@@ -77,7 +74,6 @@ impl Authenticator {
             session = core.log_word(session.session_id()),
             "session refreshed on demand"
         );
-        let head = Head { core: Arc::clone(core), lineage, seen };
-        Ok(Admission::new(session, Some(head)))
+        Ok(Admission::new(session, head))
     }
 }

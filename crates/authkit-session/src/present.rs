@@ -114,7 +114,6 @@ impl Core {
                 presented.session = None;
             }
             Standing::Known(age) => {
-                presented.lineage = presented.pair.map(|pair| pair.token);
                 presented.age = PairAge::of(age, presented.lifetime());
             }
         }

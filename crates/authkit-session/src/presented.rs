@@ -24,8 +24,6 @@ pub(crate) struct Presented {
     pub(crate) opened: Option<Box<Sealed>>,
     /// Its refresh token, if it has one, and its access token, without being them.
     pub(crate) pair: Option<PairId>,
-    /// The refresh token that it brought, if its lineage is remembered.
-    pub(crate) lineage: Option<TokenHash>,
     pub(crate) age: PairAge,
     /// What the cut-offs ask for.
     pub(crate) hit: Hit,
@@ -74,7 +72,6 @@ impl Presented {
             session: None,
             opened: None,
             pair: None,
-            lineage: None,
             age: PairAge::Older,
             hit: Hit::Nothing,
             seen,

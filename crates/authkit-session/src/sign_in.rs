@@ -1,6 +1,6 @@
 //! How sessions begin and end: sign-in, sign-out.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
@@ -105,14 +105,18 @@ impl Authenticator {
     pub fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
         let core = &self.core;
         let (sessions, seen) = core.opened(headers);
-        let mut session_id = None;
+        let mut ids: Vec<(u64, &str)> = Vec::new();
         for sealed in &sessions {
-            core.end(sealed.token(), sealed.says().sid.as_deref());
-            session_id = session_id.or_else(|| sealed.says().sid.clone());
+            let (token, says) = (sealed.token(), sealed.says());
+            core.end(token, says.sid.as_deref());
+            ids.extend(says.sid.as_deref().map(|id| (says.iat.unwrap_or(0), id)));
         }
-        if let Some(id) = &session_id {
+        // The latest is the one that requests went by.
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        let session_id = ids.first().map(|(_, id)| (*id).to_owned());
+        for id in ids.iter().map(|(_, id)| *id).collect::<BTreeSet<_>>() {
             tracing::info!(session = core.log_word(id), "signed out");
-            core.revoke_in_background(id.clone());
+            core.revoke_in_background(id.to_owned());
         }
         let cookies = &core.settings.cookies;
         let mut set_cookies = cookies.delete_session(seen);

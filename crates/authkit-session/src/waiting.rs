@@ -104,19 +104,15 @@ async fn renew(
         (None, _) => return Err(core.refuse(Reason::NotASession, &presented)),
     };
     let refreshed = refreshed.unwrap_or_else(|_| Refreshed::without(Outcome::TimedOut));
-    // Whatever came of it, or comes of it before the head leaves, belongs to the browser.
-    let lineage = presented.pair.map(|pair| pair.token);
-    let presented = Presented { lineage, ..presented };
     core.log_refresh(refreshed.outcome, &presented);
     match settle(refreshed.outcome, or) {
         Settlement::AdmitRenewed => {
             let renewed = refreshed.presented.and_then(|renewed| renewed.session);
-            renewed.map(|session| Admission::new(session, Some(core.head(&presented))))
+            renewed.map(|session| Admission::new(session, core.head(&presented)))
         }
-        Settlement::AdmitCurrent => presented
-            .session
-            .clone()
-            .map(|session| Admission::new(session, Some(core.head(&presented)))),
+        Settlement::AdmitCurrent => {
+            presented.session.clone().map(|session| Admission::new(session, core.head(&presented)))
+        }
         Settlement::Refuse(reason) => {
             return Err(core
                 .refuse(reason, &presented)

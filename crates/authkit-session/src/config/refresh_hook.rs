@@ -10,7 +10,8 @@ impl Config {
     /// [`Ruling::Refuse`] ends the session: whoever asks is told to sign in, its cookie is refused here, and WorkOS
     /// revokes it. With [`Ruling::Undecided`], a panic, or no answer within 3 seconds, a request whose old token has
     /// expired gets 503; the new cookie is set all the same, since the old one is spent, and the hook is asked again when
-    /// it comes back. Sessions that have just begun are the sign-in hook's.
+    /// it comes back. Only the process that asked knows of that: another replica, or this one after a restart, lets the
+    /// new token in until it ends. Sessions that have just begun are the sign-in hook's.
     ///
     /// The hook may be asked more than once about one session: by each replica, and again after a failure.
     ///

@@ -181,7 +181,11 @@ impl Application {
     /// What the application says of a new session.
     pub(super) fn rule(&self, new: NewSession) -> Ruled {
         match &self.sign_in {
-            Some(hook) => hook(new),
+            // The hook's own words, too, are spoken where its panic is caught.
+            Some(hook) => {
+                let hook = Arc::clone(hook);
+                Box::pin(async move { hook(new).await })
+            }
             None => Box::pin(std::future::ready(Ruling::Keep)),
         }
     }

@@ -11,8 +11,8 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Session,
-    tests::{Reply, Workos, authkit, header, request, set_cookies},
+    AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Ruling, Session,
+    tests::{Reply, Workos, authkit, authkit_of, header, request, set_cookies},
 };
 
 /// Sends `request` and drops the answer's body.
@@ -242,6 +242,23 @@ async fn a_layer_inside_may_ask_for_a_younger_token() {
         (kind(&response), header(&response, "x-saw")),
         (Some(DenialKind::Unauthenticated), ""),
         "only a new pair admits"
+    );
+}
+
+#[tokio::test]
+async fn a_pair_that_a_layer_inside_obtained_and_refused_goes_out() {
+    let (authkit, workos) =
+        authkit_of(|config| config.with_refresh_hook(async |_| Ruling::Undecided));
+    let good = workos.cookie(&authkit, json!({ "sid": "session_good" })).await;
+    workos.clock().advance(Duration::from_secs(60));
+    workos.will(Reply::Session(json!({ "sid": "session_good" })));
+    let young = AuthKitLayer::new(&authkit).with_max_token_age(Duration::from_secs(30));
+    let response =
+        send(AuthKitLayer::optional(&authkit).layer(young.layer(inner())), get(&good)).await;
+    assert_eq!(
+        (kind(&response), set_cookies(&response).len()),
+        (Some(DenialKind::Unavailable), 1),
+        "the old token is spent"
     );
 }
 

@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use http::{HeaderMap, header};
 use serde_json::json;
 use tokio::{task::JoinSet, time};
 
@@ -240,6 +241,24 @@ async fn cc_06_a_refresh_that_lands_after_sign_out_sets_nothing() {
     let (answer, after) = request.await.unwrap();
     assert_eq!(answer.refusal(), (Reason::SignedOut, Challenge));
     assert_eq!(after, browser, "neither set nor deleted");
+}
+
+/// As where one cookie is for the host and one for its domain.
+#[tokio::test(start_paused = true)]
+async fn signing_out_ends_every_session_that_the_browser_sends() {
+    let service = Service::new();
+    let old = service.sign_in("user_a").await;
+    time::sleep(s(1)).await;
+    let new = service.sign_in("user_a").await;
+    let session = service.get(&mut new.clone()).await.session();
+    let [one, two] = [&old, &new].map(|browser| browser.headers()[header::COOKIE].clone());
+    for cookies in [[&one, &two], [&two, &one]] {
+        let headers = HeaderMap::from_iter(cookies.map(|one| (header::COOKIE, one.clone())));
+        let signed_out = service.authenticator.sign_out(&headers);
+        assert_eq!(signed_out.session_id.as_deref(), Some(session.session_id()), "the latest");
+    }
+    assert!(service.authenticator.drain(s(1)).await);
+    assert_eq!(service.workos.calls(Endpoint::Revoke), 4);
 }
 
 #[tokio::test(start_paused = true)]
