@@ -66,15 +66,15 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test    all that must pass before a change lands: installs what the tests need (once),
-          then format, layout, dependencies, clippy, docs, each feature alone and all tests;
-          about 15 minutes on 2 cores from a fresh clone
+          then format, layout, dependencies, clippy, docs, each feature alone, all tests, and
+          the instructions that a check takes; about 10 minutes on 2 cores from a fresh clone
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
   deep    100,000 refreshes under faults, with what they came to; then all tests again as
           users build them, optimized, first in one thread and then in many more than
           there are cores
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
-          machine alone meanwhile, for about 20 minutes
+          machine alone meanwhile, for about 8 minutes
   bench --count
           how many instructions it takes, into a file that `test` compares with
   help    this text
