@@ -54,7 +54,7 @@ impl Cluster {
             answers.iter().all(|answer| answer.status == StatusCode::OK),
             "{case}: {answers:?}"
         );
-        assert!(slowest < Duration::from_secs(5), "{case}: the slowest took {slowest:?}");
+        assert!(slowest < HANGS, "{case}: the slowest took {slowest:?}");
         let mut sessions: Vec<_> =
             answers.iter().map(|answer| answer.session.clone().unwrap()).collect();
         sessions.sort_unstable();
@@ -285,3 +285,7 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
 }
 
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_replicas";
+
+/// What takes so long does not end by itself. How long it takes on a machine that has time is the unit tests', by a
+/// clock that they move.
+const HANGS: Duration = Duration::from_secs(30);
