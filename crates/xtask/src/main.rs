@@ -71,8 +71,7 @@ Usage: cargo xtask <command>
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
   deep    100,000 refreshes under faults, with what they came to; then all tests again as
-          users build them, optimized, first in one thread and then in many more than
-          there are cores
+          users build them, optimized, first in one thread and then in four a core
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
           machine alone meanwhile, for about 8 minutes
   bench --count
