@@ -14,7 +14,7 @@ use authkit_emulator::{Emulator, Endpoint, Fault};
 use authkit_tower::{AuthKit, AuthKitLayer, Session};
 use axum::{Json, Router, extract::Request, routing::get};
 use http::{Method, StatusCode};
-use support::{Answer, Browser, Events, Harness, Port, Running, Served};
+use support::{Answer, Browser, Events, HANGS, Harness, Port, Running, Served};
 use tokio::{task::JoinSet, time};
 
 fn app(authkit: &AuthKit) -> Router {
@@ -74,6 +74,19 @@ impl Elsewhere {
     }
 }
 
+/// What comes in an answer's place, or is none.
+fn no_answers() -> [Fault; 7] {
+    [
+        Fault::reset_before(),
+        Fault::reset_after(),
+        Fault::truncated(),
+        Fault::html(),
+        Fault::wrong_json(),
+        Fault::no_refresh_token(),
+        Fault::huge(5 << 20),
+    ]
+}
+
 #[tokio::test]
 async fn up_02_up_03_what_fails_once_is_not_noticed() {
     let running = running().await;
@@ -82,15 +95,8 @@ async fn up_02_up_03_what_fails_once_is_not_noticed() {
         Fault::status(500),
         Fault::status(503),
         Fault::status(429).header("retry-after", "0"),
-        Fault::reset_before(),
-        Fault::reset_after(),
-        Fault::truncated(),
-        Fault::html(),
-        Fault::wrong_json(),
-        Fault::no_refresh_token(),
-        Fault::huge(5 << 20),
     ];
-    for fault in faults {
+    for fault in faults.into_iter().chain(no_answers()) {
         running.emulator.reset_calls();
         let browser = expired(&running);
         running.emulator.fault(fault.clone());
@@ -133,17 +139,10 @@ async fn up_04_up_05_what_fails_for_long_costs_five_seconds_and_no_session() {
         Fault::latency(forever),
         Fault::late_reply(forever),
         Fault::slow(10, Duration::from_millis(100)),
-        Fault::reset_before(),
-        Fault::reset_after(),
-        Fault::truncated(),
-        Fault::html(),
-        Fault::wrong_json(),
-        Fault::no_refresh_token(),
-        Fault::huge(5 << 20),
         Fault::status(503),
     ];
     let mut tests = JoinSet::new();
-    for fault in faults {
+    for fault in faults.into_iter().chain(no_answers()) {
         tests.spawn(withstand(fault));
     }
     tests.join_all().await;
@@ -339,7 +338,3 @@ fn every_fault_in_the_docs_names_a_test_that_is_there() {
     }
     assert!(faults > 30, "{faults} rows");
 }
-
-/// What takes so long does not end by itself. How long it takes on a machine that has time is the unit tests', by a
-/// clock that they move.
-const HANGS: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use std::{
 
 use authkit_emulator::{Emulator, EmulatorBuilder, Endpoint, Fault, Rotation};
 use http::{StatusCode, header};
-use support::{PASSWORD, RedisServer, Replica, Wire};
+use support::{HANGS, PASSWORD, RedisServer, Replica, Wire};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -285,7 +285,3 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
 }
 
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_replicas";
-
-/// What takes so long does not end by itself. How long it takes on a machine that has time is the unit tests', by a
-/// clock that they move.
-const HANGS: Duration = Duration::from_secs(30);

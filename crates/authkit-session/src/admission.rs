@@ -130,9 +130,10 @@ impl Head {
     /// The newest cookie of the request's lineage, unless the browser has it.
     fn cookies(&self) -> Vec<HeaderValue> {
         let Some(lineage) = self.lineage else { return Vec::new() };
+        let Some(mut table) = self.core.table_if_any() else { return Vec::new() };
         let now = self.core.settings.clock().monotonic();
-        let pair = self.core.table_if_any().and_then(|mut table| table.lineages.head(lineage, now));
-        let Some(pair) = pair else { return Vec::new() };
+        let Some(pair) = table.lineages.head(lineage, now) else { return Vec::new() };
+        drop(table);
         // One that is too large is not handed out.
         let cookies = &self.core.settings.cookies;
         cookies.session(&pair.sealed, pair.lifetime, self.seen).unwrap_or_default()

@@ -56,6 +56,13 @@ pub enum Decision<A = Admission> {
     Refuse(Refusal),
 }
 
+impl<A> Decision<A> {
+    /// What needs no waiting.
+    pub(crate) fn settled(outcome: Result<A, Refusal>) -> Self {
+        outcome.map_or_else(Self::Refuse, Self::Admit)
+    }
+}
+
 impl Authenticator {
     /// Checks `config` and prepares its keys.
     ///
@@ -85,10 +92,7 @@ impl Authenticator {
     pub fn authenticate(&self, headers: &HeaderMap, policy: &Policy) -> Decision {
         let presented = self.core.present(headers);
         match self.core.act(&presented, *policy) {
-            Action::Admit => match self.core.admit(presented) {
-                Ok(admission) => Decision::Admit(admission),
-                Err(refusal) => Decision::Refuse(refusal),
-            },
+            Action::Admit => Decision::settled(self.core.admit(presented)),
             Action::Refuse(reason) => Decision::Refuse(self.core.refuse(reason, &presented)),
             Action::Refresh { .. } | Action::FetchKeys => {
                 let mut cookies = HeaderMap::new();

@@ -85,10 +85,7 @@ impl BearerTokens {
                 let token = AccessToken::new(token);
                 Decision::Wait(Waiting::new(wait(Arc::clone(&self.core), token, *policy)))
             }
-            action => match self.core.settle_bearer(examined, action) {
-                Ok(token) => Decision::Admit(token),
-                Err(refusal) => Decision::Refuse(refusal),
-            },
+            action => Decision::settled(self.core.settle_bearer(examined, action)),
         }
     }
 }

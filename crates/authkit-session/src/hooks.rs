@@ -108,9 +108,6 @@ impl Hooks {
 
     /// What is known of a token of this session, made at `made`.
     pub(crate) fn ruled(&self, session_id: &str, made: u64, now: Duration) -> Ruled {
-        if self.refresh.is_none() {
-            return Ruled::Already;
-        }
         let undecided = self.undecided();
         match undecided.sessions.get(session_id) {
             Some(entry) if entry.first <= made => match (entry.asked + PAUSE).saturating_sub(now) {

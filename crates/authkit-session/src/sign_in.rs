@@ -105,19 +105,18 @@ impl Authenticator {
     pub fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
         let core = &self.core;
         let (sessions, seen) = core.opened(headers);
-        let mut ids: Vec<(u64, &str)> = Vec::new();
         for sealed in &sessions {
-            let (token, says) = (sealed.token(), sealed.says());
-            core.end(token, says.sid.as_deref());
-            ids.extend(says.sid.as_deref().map(|id| (says.iat.unwrap_or(0), id)));
+            core.end(sealed.token(), sealed.says().sid.as_deref());
         }
-        // The latest is the one that requests went by.
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        let session_id = ids.first().map(|(_, id)| (*id).to_owned());
-        for id in ids.iter().map(|(_, id)| *id).collect::<BTreeSet<_>>() {
+        let named = || {
+            sessions.iter().map(Sealed::says).filter_map(|it| Some((it.iat, it.sid.as_deref()?)))
+        };
+        for id in named().map(|(_, id)| id).collect::<BTreeSet<_>>() {
             tracing::info!(session = core.log_word(id), "signed out");
             core.revoke_in_background(id.to_owned());
         }
+        // The latest is the one that requests went by.
+        let session_id = named().max().map(|(_, id)| id.to_owned());
         let cookies = &core.settings.cookies;
         let mut set_cookies = cookies.delete_session(seen);
         set_cookies.extend(cookies.delete_other_scope(seen));

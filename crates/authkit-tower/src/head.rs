@@ -80,15 +80,16 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
         let members = field.to_str().unwrap_or_default().split(',').map(str::trim);
         members.into_iter().any(|member| member == "*" || member.eq_ignore_ascii_case(name))
     };
-    if headers.get_all(VARY).iter().any(varies) {
+    let fields: Vec<_> = headers.get_all(VARY).iter().collect();
+    if fields.iter().any(|field| varies(field)) {
         return;
     }
-    let fields: Vec<_> = headers.get_all(VARY).iter().map(HeaderValue::as_bytes).collect();
-    let field = match &fields[..] {
-        [] => Ok(HeaderValue::from_static(name)),
-        fields => {
-            HeaderValue::from_bytes(&[fields, &[name.as_bytes()]].concat().join(b", ".as_slice()))
-        }
+    let field = if fields.is_empty() {
+        Ok(HeaderValue::from_static(name))
+    } else {
+        let members: Vec<_> =
+            fields.into_iter().map(HeaderValue::as_bytes).chain([name.as_bytes()]).collect();
+        HeaderValue::from_bytes(&members.join(b", ".as_slice()))
     };
     if let Ok(field) = field {
         headers.insert(VARY, field);

@@ -6,9 +6,12 @@ use axum_app::{Organization, Organizations, Refreshes, app_with};
 use futures_util::{SinkExt, StreamExt, stream};
 use reqwest::{Body, Client, RequestBuilder, Response, redirect};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 use tokio_tungstenite::{
-    connect_async,
+    MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{client::IntoClientRequest, protocol::Message},
 };
 
@@ -372,14 +375,20 @@ async fn an_event_stream_ends_with_the_token() {
     assert!(events.ends_with("event: end\ndata: the token has expired\n\n"), "{events}");
 }
 
-#[tokio::test]
-async fn a_websocket_talks_until_the_token_ends() {
-    let site = Site::start().await;
+/// A WebSocket of somebody whose token ends in 3 seconds.
+async fn socket(site: &Site) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
     let session = site.emulator.session(ALICE).lifetime(Duration::from_secs(3));
     let mut request = format!("ws://{}/ws", site.address).into_client_request().unwrap();
     let cookie = format!("wos_session={}", session.cookie(PASSWORD));
     request.headers_mut().insert("cookie", cookie.parse().unwrap());
-    let (mut socket, _) = connect_async(request).await.unwrap();
+    let (socket, _) = connect_async(request).await.unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn a_websocket_talks_until_the_token_ends() {
+    let site = Site::start().await;
+    let mut socket = socket(&site).await;
 
     socket.send(Message::text("hello")).await.unwrap();
 
@@ -393,11 +402,7 @@ async fn a_websocket_talks_until_the_token_ends() {
 #[tokio::test]
 async fn a_websocket_that_nobody_reads_ends_with_the_token_too() {
     let site = Site::start().await;
-    let session = site.emulator.session(ALICE).lifetime(Duration::from_secs(3));
-    let mut request = format!("ws://{}/ws", site.address).into_client_request().unwrap();
-    let cookie = format!("wos_session={}", session.cookie(PASSWORD));
-    request.headers_mut().insert("cookie", cookie.parse().unwrap());
-    let (mut socket, _) = connect_async(request).await.unwrap();
+    let mut socket = socket(&site).await;
 
     // As much as it takes until neither end can send any more.
     let talk = async { while socket.send(Message::binary(vec![0; 32 * 1024])).await.is_ok() {} };
