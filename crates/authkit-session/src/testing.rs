@@ -1,13 +1,15 @@
 //! What tests share: keys, a WorkOS in memory, a service that talks to it, and browsers.
 
+mod accounts;
 mod coordinator;
 mod keys;
 mod service;
 mod workos;
 
 pub(crate) use self::{
+    accounts::Rotation,
     coordinator::{Together, Trouble},
     keys::{Key, key},
     service::{Answer, Browser, Service, clock},
-    workos::{Endpoint, Reply, Rotation, Workos},
+    workos::{Endpoint, Reply, Workos},
 };

@@ -1,19 +1,19 @@
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    fmt, mem,
+    collections::{HashMap, VecDeque},
+    fmt,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time;
 
 use crate::{
     client::transport::{MAX_ANSWER, Sending, Transport, TransportError},
     clock::Clock,
-    testing::{Key, key},
+    testing::accounts::{Accounts, Rotation},
 };
 
 /// A WorkOS in memory: it rotates tokens as the real one does, answers what it is told to, and counts its calls.
@@ -52,28 +52,9 @@ pub(crate) enum Reply {
     Panics,
 }
 
-/// What becomes of a refresh token that was exchanged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Rotation {
-    /// For 30 seconds it brings the same pair again.
-    Replayed,
-    /// It is spent at once.
-    Strict,
-    /// It stays the session's.
-    None,
-}
-
 #[derive(Default)]
 struct State {
-    sessions: Vec<Session>,
-    tokens: HashMap<String, Token>,
-    /// How many tokens there ever were.
-    issued: usize,
-    replayed: VecDeque<(Duration, String)>,
-    rotation: Option<Rotation>,
-    lifetime: Option<u64>,
-    signing: usize,
-    published: Option<String>,
+    accounts: Accounts,
     replies: HashMap<Endpoint, VecDeque<Reply>>,
     usually: HashMap<Endpoint, Reply>,
     calls: HashMap<Endpoint, usize>,
@@ -86,34 +67,6 @@ struct State {
 }
 
 type Weather = Box<dyn FnMut(Endpoint, Duration) -> Reply + Send>;
-
-#[derive(Default)]
-struct Session {
-    id: String,
-    claims: Value,
-    user: Value,
-    organizations: Vec<String>,
-    extra: BTreeMap<String, Value>,
-    revoked: bool,
-}
-
-impl Session {
-    /// Nothing is answered about it any more.
-    fn end(&mut self) {
-        let id = mem::take(&mut self.id);
-        *self = Self { id, revoked: true, ..Self::default() };
-    }
-}
-
-struct Token {
-    session: usize,
-    spent: Option<Spent>,
-}
-
-struct Spent {
-    at: Duration,
-    answer: String,
-}
 
 /// A refresh that was asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -132,72 +85,57 @@ impl Workos {
     /// Signs a user in: the answer to the callback's exchange.
     pub(crate) fn sign_in(&self, user: &str, more: Value) -> String {
         let token = self.begin(user, more);
-        let state = self.state();
-        state.answer(state.tokens[&token].session, &token, self.clock.unix())
+        let accounts = &self.state().accounts;
+        accounts.answer(accounts.session_of(&token), &token, self.clock.unix())
     }
 
     /// Begins a session, of which nobody has an access token; returns its refresh token.
     pub(crate) fn begin(&self, user: &str, more: Value) -> String {
-        let state = &mut *self.state();
-        let number = state.sessions.len();
-        let mut claims = json!({ "sub": user, "client_id": "client_1" });
-        let Value::Object(more) = more else { panic!("claims are an object, not {more}") };
-        for (name, value) in more {
-            claims[name] = value;
-        }
-        state.sessions.push(Session {
-            id: format!("session_{number}"),
-            organizations: claims["org_id"].as_str().map(str::to_owned).into_iter().collect(),
-            claims,
-            user: json!({ "object": "user", "id": user, "email": format!("{user}@example.com") }),
-            extra: BTreeMap::new(),
-            revoked: false,
-        });
-        state.new_token(number)
+        self.state().accounts.begin(user, more)
     }
 
     /// Lets a session's user be a member of this organization too.
     pub(crate) fn join(&self, session_id: &str, organization: &str) {
-        self.state().session(session_id).organizations.push(organization.to_owned());
+        self.state().accounts.session(session_id).organizations.push(organization.to_owned());
     }
 
     /// Sets a field of the session's user from now on.
     pub(crate) fn change_user(&self, session_id: &str, field: &str, value: Value) {
-        self.state().session(session_id).user[field] = value;
+        self.state().accounts.session(session_id).user[field] = value;
     }
 
     /// Sets a claim of the session's tokens from now on.
     pub(crate) fn claim(&self, session_id: &str, claim: &str, value: Value) {
-        self.state().session(session_id).claims[claim] = value;
+        self.state().accounts.session(session_id).claims[claim] = value;
     }
 
     /// Adds a field to the answers about the session from now on.
     pub(crate) fn answer_field(&self, session_id: &str, field: &str, value: Value) {
-        self.state().session(session_id).extra.insert(field.to_owned(), value);
+        self.state().accounts.session(session_id).extra.insert(field.to_owned(), value);
     }
 
     /// Ends a session: its refresh token is refused from now on.
     pub(crate) fn revoke(&self, session_id: &str) {
-        self.state().session(session_id).end();
+        self.state().accounts.session(session_id).end();
     }
 
     pub(crate) fn rotate(&self, rotation: Rotation) {
-        self.state().rotation = Some(rotation);
+        self.state().accounts.rotation = Some(rotation);
     }
 
     /// Sets how many seconds access tokens last from now on (300 before).
     pub(crate) fn lifetime(&self, seconds: u64) {
-        self.state().lifetime = Some(seconds);
+        self.state().accounts.lifetime = Some(seconds);
     }
 
     /// Signs with the `n`th key from now on, and publishes it alone.
     pub(crate) fn sign_with(&self, n: usize) {
-        self.state().signing = n;
+        self.state().accounts.signing = n;
     }
 
     /// Publishes this instead of a JWK set.
     pub(crate) fn publish(&self, jwks: impl Into<String>) {
-        self.state().published = Some(jwks.into());
+        self.state().accounts.published = Some(jwks.into());
     }
 
     /// Answers the next call so, after those queued before.
@@ -222,7 +160,7 @@ impl Workos {
     /// Whether a token of this session was exchanged, and no answer of that has arrived.
     pub(crate) fn is_undelivered(&self, session_id: &str) -> bool {
         let state = self.state();
-        state.undelivered.values().any(|session| state.sessions[*session].id == session_id)
+        state.undelivered.values().any(|session| state.accounts.sessions[*session].id == session_id)
     }
 
     pub(crate) fn calls(&self, endpoint: Endpoint) -> usize {
@@ -296,7 +234,7 @@ impl Workos {
         let (status, answer) = self.answer(endpoint, body);
         if let (200, Some(token)) = (status, body["refresh_token"].as_str()) {
             let state = &mut *self.state();
-            let session = state.tokens[token].session;
+            let session = state.accounts.session_of(token);
             state.undelivered.insert(token.to_owned(), session);
         }
         (status, answer)
@@ -310,12 +248,12 @@ impl Workos {
     }
 
     fn answer(&self, endpoint: Endpoint, body: &Value) -> (u16, String) {
-        let state = &mut *self.state();
+        let accounts = &mut self.state().accounts;
         match endpoint {
-            Endpoint::Jwks => (200, state.jwks()),
+            Endpoint::Jwks => (200, accounts.jwks()),
             Endpoint::Revoke => {
                 let id = body["session_id"].as_str().unwrap();
-                let session = state.sessions.iter_mut().find(|session| session.id == id);
+                let session = accounts.sessions.iter_mut().find(|session| session.id == id);
                 if let Some(session) = session {
                     session.end();
                 }
@@ -323,7 +261,7 @@ impl Workos {
             }
             Endpoint::Authenticate => {
                 let token = body["refresh_token"].as_str().unwrap();
-                state.refresh(token, body["organization_id"].as_str(), &self.clock)
+                accounts.refresh(token, body["organization_id"].as_str(), &self.clock)
             }
         }
     }
@@ -382,88 +320,4 @@ impl State {
             None => self.usually.get(&endpoint).cloned().unwrap_or(Reply::Usual(Duration::ZERO)),
         }
     }
-
-    fn session(&mut self, id: &str) -> &mut Session {
-        self.sessions.iter_mut().find(|session| session.id == id).unwrap()
-    }
-
-    fn new_token(&mut self, session: usize) -> String {
-        let token = format!("refresh_{}", self.issued);
-        self.issued += 1;
-        self.tokens.insert(token.clone(), Token { session, spent: None });
-        token
-    }
-
-    fn refresh(&mut self, token: &str, organization: Option<&str>, clock: &Clock) -> (u16, String) {
-        let refused = |code: &str| (400, json!({ "error": code }).to_string());
-        let now = clock.monotonic();
-        let rotation = self.rotation.unwrap_or(Rotation::Replayed);
-        let Some(Token { session: number, spent }) = self.tokens.get(token) else {
-            return refused("invalid_grant");
-        };
-        let (number, session) = (*number, &mut self.sessions[*number]);
-        if session.revoked {
-            return refused("invalid_grant");
-        }
-        if let Some(spent) = spent {
-            return match rotation {
-                Rotation::Replayed if now < spent.at + REPLAYED => (200, spent.answer.clone()),
-                Rotation::Replayed | Rotation::Strict | Rotation::None => refused("invalid_grant"),
-            };
-        }
-        if let Some(organization) = organization {
-            if !session.organizations.iter().any(|member| member == organization) {
-                return refused("organization_not_found");
-            }
-            session.claims["org_id"] = json!(organization);
-        }
-        if rotation == Rotation::None {
-            return (200, self.answer(number, token, clock.unix()));
-        }
-        let new = self.new_token(number);
-        let answer = self.answer(number, &new, clock.unix());
-        let spent = Spent { at: now, answer: answer.clone() };
-        self.tokens.get_mut(token).unwrap().spent = Some(spent);
-        self.forget_answers(now);
-        self.replayed.push_back((now, token.to_owned()));
-        (200, answer)
-    }
-
-    /// Forgets the tokens whose answers would not be repeated any more: they are refused like those that never were.
-    fn forget_answers(&mut self, now: Duration) {
-        while self.replayed.front().is_some_and(|(at, _)| *at + REPLAYED <= now) {
-            let (_, token) = self.replayed.pop_front().unwrap();
-            self.tokens.remove(&token);
-        }
-    }
-
-    fn answer(&self, session: usize, refresh_token: &str, now: u64) -> String {
-        let session = &self.sessions[session];
-        let mut claims = session.claims.clone();
-        claims["sid"] = json!(session.id);
-        claims["iat"] = json!(now);
-        claims["exp"] = json!(now + self.lifetime.unwrap_or(300));
-        let mut answer = json!({
-            "user": session.user,
-            "organization_id": claims["org_id"],
-            "access_token": self.key().token(&claims),
-            "refresh_token": refresh_token,
-        });
-        for (name, value) in &session.extra {
-            answer[name] = value.clone();
-        }
-        answer.to_string()
-    }
-
-    fn key(&self) -> &'static Key {
-        key(self.signing)
-    }
-
-    fn jwks(&self) -> String {
-        let usual = || json!({ "keys": [self.key().jwk()] }).to_string();
-        self.published.clone().unwrap_or_else(usual)
-    }
 }
-
-/// Source: WorkOS's page on session resilience.
-const REPLAYED: Duration = Duration::from_secs(30);
