@@ -2,8 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 pub mod browser;
 pub mod chromium;
 pub mod events;
@@ -36,7 +34,3 @@ pub use crate::{
     served::{Port, Served},
     wiretap::Wiretap,
 };
-
-/// What takes so long does not end by itself. How long it takes on a machine that has time is the unit tests', by a
-/// clock that they move.
-pub const HANGS: Duration = Duration::from_secs(30);
