@@ -4,8 +4,6 @@ use http::{HeaderMap, header};
 use tokio::time;
 
 use crate::{
-    admission::{Admission, Refusal},
-    client::Client,
     config::{
         Config,
         settings::{self, Settings},
@@ -14,9 +12,13 @@ use crate::{
     cookie_password::CookiePassword,
     core::Core,
     decide::Action,
-    policy::Policy,
+    request::{
+        admission::{Admission, Refusal},
+        policy::Policy,
+        waiting::{Waiting, wait},
+    },
     seal::{Purpose, SealError},
-    waiting::{Waiting, wait},
+    upstream::client::Client,
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.

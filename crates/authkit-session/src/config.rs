@@ -6,18 +6,18 @@ pub(crate) mod urls;
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
-    client::transport::Transport,
     clock::Clock,
-    cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     cookie_password::{CookiePassword, Neighbours},
-    hooks::RefreshHook,
-    refreshes::{
-        breaker::RefreshLimits,
+    end::revocation::Revocations,
+    refresh::{
         coordinator::{InProcess, RefreshCoordinator},
+        hook::RefreshHook,
     },
-    revocations::Revocations,
+    refresh_state::breaker::RefreshLimits,
     seal::SealFormat,
     secret::Secret,
+    set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
+    upstream::transport::Transport,
 };
 
 /// How a service talks to WorkOS and keeps its sessions.

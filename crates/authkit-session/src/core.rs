@@ -15,15 +15,17 @@ use aws_lc_rs::hmac;
 use tokio::sync::watch;
 
 use crate::{
-    cache::{InUse, SessionCache},
-    client::Client,
+    candidate::{
+        cache::{InUse, SessionCache},
+        jwks::Jwks,
+    },
     config::settings::{Checked, Settings},
-    hooks::Hooks,
-    jwks::Jwks,
+    end::{cut_offs::CutOffs, revocation::Revocations},
     payload::Payload,
-    refreshes::{Table, coordinator::RefreshCoordinator},
-    revocations::{Revocations, cut_offs::CutOffs},
+    refresh::{coordinator::RefreshCoordinator, hook::Hooks},
+    refresh_state::Table,
     seal::{KeyRing, SealError, Target},
+    upstream::client::Client,
 };
 
 /// What every request of a service shares.

@@ -1,11 +1,11 @@
 //! The table of what a request gets, as a pure function over closed enums: no clock, no I/O.
 
 pub(crate) mod reason;
-pub(crate) mod settle;
+pub(crate) mod refresh_outcome;
 
 use std::time::Duration;
 
-use crate::{decide::reason::Reason, refreshes::lineage::JUST_NOW};
+use crate::{decide::reason::Reason, refresh_state::lineage::JUST_NOW};
 
 /// What is known of the session that a request brought. In the order of the table: the first that holds counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

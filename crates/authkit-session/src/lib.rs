@@ -5,75 +5,68 @@
 
 #![forbid(unsafe_code)]
 
-mod admission;
 mod authenticator;
-mod bearer;
-mod cache;
-mod client;
+mod candidate;
 mod clock;
 mod codec;
 mod config;
 mod config_error;
-mod cookie;
 mod cookie_password;
 mod core;
 mod decide;
+mod end;
 mod error;
-mod flight;
-mod hooks;
-mod judge;
-mod jwks;
 mod on_demand;
 mod payload;
-mod policy;
-mod present;
-mod presented;
 mod random;
-mod refreshes;
-mod revocations;
-mod revoke;
+mod refresh;
+mod refresh_state;
+mod request;
 mod seal;
 mod secret;
 mod session;
-mod sign_in;
-mod task;
+mod set_cookie;
+mod tasks;
 #[cfg(test)]
 mod testing;
 mod token;
+mod upstream;
 mod user;
-mod verify;
-mod waiting;
 
 pub use crate::{
-    admission::{Admission, Asker, Refusal},
     authenticator::{Authenticator, Decision},
-    bearer::BearerTokens,
-    client::{
-        Client,
-        authorize::AuthorizationRequest,
-        pkce::PkceVerifier,
-        transport::{MAX_ANSWER, Sending, Transport, TransportError},
-    },
     clock::Clock,
     config::{Config, settings::Settings},
     config_error::{ConfigError, ConfigProblem},
-    cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
     decide::{
         Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
         reason::{Reason, RefusalKind},
-        settle::{Outcome, Settlement, settle},
+        refresh_outcome::{Outcome, Settlement, settle},
     },
+    end::revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
     error::{Error, ErrorKind},
-    hooks::{RefreshedSession, Ruling},
-    policy::Policy,
-    refreshes::coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
-    revocations::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+    refresh::{
+        coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
+        hook::{RefreshedSession, Ruling},
+    },
+    request::{
+        admission::{Admission, Asker, Refusal},
+        bearer::BearerTokens,
+        policy::Policy,
+        sign_in::{SignedIn, SignedOut},
+        waiting::Waiting,
+    },
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,
-    sign_in::{SignedIn, SignedOut},
+    set_cookie::{CookieRules, SameSite},
     token::{AccessToken, RefreshToken, verified::VerifiedToken},
+    upstream::{
+        authorize::AuthorizationRequest,
+        client::Client,
+        pkce::PkceVerifier,
+        transport::{MAX_ANSWER, Sending, Transport, TransportError},
+    },
     user::{Impersonator, User},
-    waiting::Waiting,
 };

@@ -4,14 +4,12 @@ use http::HeaderMap;
 use tokio::time;
 
 use crate::{
-    admission::Admission,
     authenticator::Authenticator,
+    candidate::Sealed,
     error::{Error, ErrorKind},
-    flight::{self, Wanted},
-    policy::Policy,
-    presented::Sealed,
+    refresh::{self, Wanted},
+    request::{admission::Admission, policy::Policy, waiting::PATIENCE},
     session::VerifiedSession,
-    waiting::PATIENCE,
 };
 
 impl Authenticator {
@@ -65,7 +63,7 @@ impl Authenticator {
         }
         let head = core.head(&presented);
         let judge = |renewed: &mut _| core.enough(renewed, Policy::default());
-        let exchange = flight::exchange(core, presented, wanted, judge);
+        let exchange = refresh::exchange(core, presented, wanted, judge);
         let renewed = time::timeout(PATIENCE, exchange)
             .await
             .unwrap_or_else(|_| Err(ErrorKind::Transient.into()))?;

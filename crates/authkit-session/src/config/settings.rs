@@ -4,23 +4,22 @@ use aws_lc_rs::hmac;
 use url::Url;
 
 use crate::{
-    cache::SessionCache,
-    client::{
-        Client,
-        transport::{Https, Transport},
-    },
+    candidate::{cache::SessionCache, verify::Rules},
     clock::Clock,
     config::{
         Config,
         urls::{api_base, is_path, is_under, is_web},
     },
     config_error::{ConfigError, ConfigProblem},
-    cookie::set_cookie::{CookieLifetime, CookiePrefix, CookieRules, MAX_COOKIE_AGE, SameSite},
-    hooks::Hooks,
-    refreshes::{breaker::RefreshLimits, coordinator::RefreshCoordinator},
-    revocations::Revocations,
+    end::revocation::Revocations,
+    refresh::{coordinator::RefreshCoordinator, hook::Hooks},
+    refresh_state::breaker::RefreshLimits,
     seal::KeyRing,
-    verify::Rules,
+    set_cookie::{CookieLifetime, CookiePrefix, CookieRules, MAX_COOKIE_AGE, SameSite},
+    upstream::{
+        client::Client,
+        transport::{Https, Transport},
+    },
 };
 
 /// A [`Config`] that was checked: what holds for every request.
