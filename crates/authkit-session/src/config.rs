@@ -7,6 +7,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
+    cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     cookie_password::{CookiePassword, Neighbours},
     end::revocation::Revocations,
     refresh::{
@@ -16,7 +17,6 @@ use crate::{
     refresh_state::breaker::RefreshLimits,
     seal::SealFormat,
     secret::Secret,
-    set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     upstream::transport::Transport,
 };
 

@@ -2,6 +2,11 @@ use std::{error, fmt, time::Duration};
 
 use http::StatusCode;
 
+use crate::{
+    decide::refresh_outcome::{ApiRefusal, RefreshFailure},
+    upstream::error_answer::{Answered, UpstreamError, UpstreamFailure},
+};
+
 /// What went wrong with a call to WorkOS, or with a session that it answered.
 ///
 /// Never carries a token, a code or a cookie. WorkOS's own words are kept as [`code`](Self::code) only: the text
@@ -10,16 +15,6 @@ use http::StatusCode;
 pub struct Error {
     kind: ErrorKind,
     detail: Option<Box<Answered>>,
-}
-
-/// What a WorkOS error answer said.
-#[derive(Debug, Default)]
-pub(crate) struct Answered {
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) code: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) authkit_redirect_url: Option<String>,
 }
 
 /// The classes of [`Error`], as what to do next differs between them.
@@ -113,6 +108,53 @@ impl Error {
     }
 }
 
+/// Why an exchange brought no session, as a handler hears of it that asked for the exchange.
+impl From<RefreshFailure> for Error {
+    fn from(failure: RefreshFailure) -> Self {
+        match failure {
+            RefreshFailure::Unverified | RefreshFailure::Foreign => ErrorKind::Unverified.into(),
+            RefreshFailure::SignedOut => ErrorKind::SignedOut.into(),
+            RefreshFailure::HookRefused => ErrorKind::Denied.into(),
+            RefreshFailure::HookUndecided { .. } => ErrorKind::Undecided.into(),
+            RefreshFailure::Refused { refusal, sign_in_url, .. } => {
+                let authkit_redirect_url = sign_in_url.as_deref().map(str::to_owned);
+                let answered = Answered { authkit_redirect_url, ..Answered::default() };
+                Self::answered(refusal.into(), answered)
+            }
+            RefreshFailure::Transient { retry_after } => {
+                Self::after(ErrorKind::Transient, retry_after)
+            }
+            RefreshFailure::OtherOrganization
+            | RefreshFailure::TimedOut
+            | RefreshFailure::Busy
+            | RefreshFailure::CircuitOpen => ErrorKind::Transient.into(),
+        }
+    }
+}
+
+/// A call to WorkOS that failed.
+impl From<UpstreamError> for Error {
+    fn from(error: UpstreamError) -> Self {
+        let kind = match error.failure {
+            UpstreamFailure::Refused(refusal) => refusal.into(),
+            UpstreamFailure::Transient => ErrorKind::Transient,
+        };
+        Self::answered(kind, error.details)
+    }
+}
+
+impl From<ApiRefusal> for ErrorKind {
+    fn from(refusal: ApiRefusal) -> Self {
+        match refusal {
+            ApiRefusal::InvalidGrant => Self::Refused,
+            ApiRefusal::OrganizationGone => Self::OrganizationGone,
+            ApiRefusal::InteractionNeeded => Self::InteractionNeeded,
+            ApiRefusal::Misconfigured => Self::Misconfigured,
+            ApiRefusal::Rejected => Self::Rejected,
+        }
+    }
+}
+
 /// An error of this class about which nothing more is known.
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
@@ -143,17 +185,7 @@ impl fmt::Display for Error {
             ErrorKind::Undecided => "the application could not say whether the session may go on",
             ErrorKind::HeadSent => "the head of the response has left",
         })?;
-        if let Some((status, detail)) = self.status().zip(self.detail.as_ref()) {
-            write!(f, " (status {}", status.as_u16())?;
-            if let Some(code) = &detail.code {
-                write!(f, ", {code}")?;
-            }
-            if let Some(id) = &detail.request_id {
-                write!(f, ", request {id}")?;
-            }
-            f.write_str(")")?;
-        }
-        Ok(())
+        self.detail.as_deref().map_or(Ok(()), |detail| detail.fmt(f))
     }
 }
 

@@ -1,7 +1,7 @@
 //! WorkOS AuthKit sessions without a web framework: the sealed cookie's contents, access tokens, keys and refreshing.
 //!
 //! Services use `authkit-tower`, which puts this behind a tower layer and re-exports what they need. What happens to a
-//! request is in two tables, [`decide`] and [`settle`]; [`Authenticator`] carries them out.
+//! request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them out.
 
 #![forbid(unsafe_code)]
 
@@ -11,12 +11,12 @@ mod clock;
 mod codec;
 mod config;
 mod config_error;
+mod cookie;
 mod cookie_password;
-mod core;
 mod decide;
 mod end;
 mod error;
-mod on_demand;
+mod log_id;
 mod payload;
 mod random;
 mod refresh;
@@ -25,7 +25,6 @@ mod request;
 mod seal;
 mod secret;
 mod session;
-mod set_cookie;
 mod tasks;
 #[cfg(test)]
 mod testing;
@@ -34,17 +33,17 @@ mod upstream;
 mod user;
 
 pub use crate::{
-    authenticator::{Authenticator, Decision},
+    authenticator::Authenticator,
     clock::Clock,
     config::{Config, settings::Settings},
     config_error::{ConfigError, ConfigProblem},
+    cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
-    decide::{
-        Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
-        reason::{Reason, RefusalKind},
-        refresh_outcome::{Outcome, Settlement, settle},
+    decide::reason::{Reason, RefusalKind},
+    end::{
+        revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+        sign_out::SignedOut,
     },
-    end::revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
     error::{Error, ErrorKind},
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
@@ -54,13 +53,12 @@ pub use crate::{
         admission::{Admission, Asker, Refusal},
         bearer::BearerTokens,
         policy::Policy,
-        sign_in::{SignedIn, SignedOut},
-        waiting::Waiting,
+        sign_in::SignedIn,
+        waiting::{Decision, Waiting},
     },
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,
-    set_cookie::{CookieRules, SameSite},
     token::{AccessToken, RefreshToken, verified::VerifiedToken},
     upstream::{
         authorize::AuthorizationRequest,

@@ -5,8 +5,8 @@ use std::{env, time::Duration};
 use crate::{
     config::{Config, settings},
     config_error::{ConfigError, ConfigProblem},
+    cookie::set_cookie::SameSite,
     cookie_password::CookiePassword,
-    set_cookie::SameSite,
 };
 
 impl Config {
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(config.cookie_domain.as_deref(), Some("example.com"));
         assert_eq!(
             config.cookie_lifetime,
-            crate::set_cookie::CookieLifetime::MaxAge(Duration::from_secs(3600))
+            crate::cookie::set_cookie::CookieLifetime::MaxAge(Duration::from_secs(3600))
         );
         assert_eq!(config.same_site, SameSite::None);
         assert_eq!(config.issuers.as_ref().map(Vec::len), Some(2));

@@ -1,6 +1,5 @@
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::hmac;
 use url::Url;
 
 use crate::{
@@ -11,11 +10,12 @@ use crate::{
         urls::{api_base, is_path, is_under, is_web},
     },
     config_error::{ConfigError, ConfigProblem},
+    cookie::set_cookie::{CookieLifetime, CookiePrefix, CookieRules, MAX_COOKIE_AGE, SameSite},
     end::revocation::Revocations,
-    refresh::{coordinator::RefreshCoordinator, hook::Hooks},
+    log_id::LogIds,
+    refresh::{coordinator::RefreshCoordinator, hook::RefreshHooks},
     refresh_state::breaker::RefreshLimits,
     seal::KeyRing,
-    set_cookie::{CookieLifetime, CookiePrefix, CookieRules, MAX_COOKIE_AGE, SameSite},
     upstream::{
         client::Client,
         transport::{Https, Transport},
@@ -34,6 +34,7 @@ pub struct Settings {
     clock: Clock,
     pub(crate) cookies: CookieRules,
     pub(crate) rules: Rules,
+    pub(crate) log_ids: LogIds,
 }
 
 impl Settings {
@@ -98,9 +99,7 @@ pub(crate) struct Checked {
     pub(crate) refresh_limits: RefreshLimits,
     pub(crate) stale_keys: Duration,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
-    pub(crate) hooks: Hooks,
-    /// Names sessions in logs.
-    pub(crate) log_key: hmac::Key,
+    pub(crate) hooks: RefreshHooks,
 }
 
 /// Checks a configuration and reports every problem at once.
@@ -196,7 +195,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         config.cookie_prefix,
         redirect_uri.scheme() == "https",
     );
-    let log_key = hmac::Key::new(hmac::HMAC_SHA256, config.api_key.expose().as_bytes());
+    let log_ids = LogIds::new(config.api_key.expose().as_bytes());
     let client = Client::new(
         &config.client_id,
         config.api_key,
@@ -220,6 +219,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
             leeway: config.leeway.as_secs(),
         },
         client_id: config.client_id.into(),
+        log_ids,
     };
     let (coordinator, refresh_limits) = (config.refresh_coordinator, config.refresh_limits);
     Ok(Checked {
@@ -228,11 +228,10 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         ring,
         cache: SessionCache::new(config.session_cache),
         revocations: config.revocations,
-        hooks: Hooks::new(config.refresh_hook),
+        hooks: RefreshHooks::new(config.refresh_hook),
         coordinator,
         refresh_limits,
         stale_keys: config.stale_keys,
-        log_key,
     })
 }
 

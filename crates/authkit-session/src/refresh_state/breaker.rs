@@ -3,6 +3,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use crate::decide::refresh_outcome::RefreshFailure;
+
 /// Counts exchanges. Plain data: time is passed in.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -11,8 +13,8 @@ pub(crate) struct Breaker {
     starts: VecDeque<Duration>,
     failures: u32,
     next_probe: Duration,
-    /// Until when WorkOS asked to be left alone.
-    told: Duration,
+    /// Until when WorkOS asked not to be called.
+    retry_at: Duration,
 }
 
 /// How many exchanges there may be.
@@ -31,22 +33,32 @@ impl Default for RefreshLimits {
 
 /// Why an exchange may not start now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Held {
-    /// Too many are under way, or were started within the last second.
+pub(crate) enum Throttled {
+    /// Too many exchanges are under way, or were started within the last second.
     Busy,
     /// WorkOS failed several times in a row.
-    Open,
-    /// WorkOS asked to be left alone for longer than a request waits.
-    Told(Duration),
+    CircuitOpen,
+    /// WorkOS asked not to be called for this long (`Retry-After`), which is longer than a request waits.
+    RetryAfter(Duration),
 }
 
-impl Held {
+impl Throttled {
     /// When it may be worth trying again.
     pub(crate) fn wait(self) -> Duration {
         match self {
             Self::Busy => SECOND,
-            Self::Open => PROBE_EVERY,
-            Self::Told(wait) => wait,
+            Self::CircuitOpen => PROBE_EVERY,
+            Self::RetryAfter(wait) => wait,
+        }
+    }
+}
+
+impl From<Throttled> for RefreshFailure {
+    fn from(throttled: Throttled) -> Self {
+        match throttled {
+            Throttled::Busy => Self::Busy,
+            Throttled::CircuitOpen => Self::CircuitOpen,
+            Throttled::RetryAfter(wait) => Self::Transient { retry_after: Some(wait) },
         }
     }
 }
@@ -59,39 +71,39 @@ impl Breaker {
             starts: VecDeque::new(),
             failures: 0,
             next_probe: Duration::ZERO,
-            told: Duration::ZERO,
+            retry_at: Duration::ZERO,
         }
     }
 
     /// Starts an exchange, or says why not. Each start has one [`finish`](Self::finish). Its first attempt may go out
-    /// after [`told`](Self::told).
-    pub(crate) fn start(&mut self, now: Duration) -> Result<(), Held> {
+    /// after [`retry_after`](Self::retry_after).
+    pub(crate) fn start(&mut self, now: Duration) -> Result<(), Throttled> {
         while self.starts.front().is_some_and(|start| *start + SECOND <= now) {
             self.starts.pop_front();
         }
-        let told = self.told(now);
-        if told > WORTH_WAITING {
-            return Err(Held::Told(told));
+        let retry_after = self.retry_after(now);
+        if retry_after > WORTH_WAITING {
+            return Err(Throttled::RetryAfter(retry_after));
         }
         if self.under_way >= self.limits.at_once || self.starts.len() >= self.limits.per_second {
-            return Err(Held::Busy);
+            return Err(Throttled::Busy);
         }
-        self.probe(now).map_err(|_| Held::Open)?;
+        self.probe(now).map_err(|_| Throttled::CircuitOpen)?;
         self.under_way += 1;
         self.starts.push_back(now);
         Ok(())
     }
 
-    /// How long WorkOS is still to be left alone.
-    pub(crate) fn told(&self, now: Duration) -> Duration {
-        self.told.saturating_sub(now)
+    /// For how long WorkOS still asked not to be called.
+    pub(crate) fn retry_after(&self, now: Duration) -> Duration {
+        self.retry_at.saturating_sub(now)
     }
 
     /// Lets another attempt of an exchange that was started go out, or says how long that is too early.
     pub(crate) fn attempt(&mut self, now: Duration) -> Result<(), Duration> {
-        match self.told(now) {
+        match self.retry_after(now) {
             Duration::ZERO => self.probe(now),
-            told => Err(told),
+            wait => Err(wait),
         }
     }
 
@@ -118,9 +130,9 @@ impl Breaker {
         }
     }
 
-    /// WorkOS asked to be left alone for so long.
-    pub(crate) fn leave_alone(&mut self, time: Duration, now: Duration) {
-        self.told = self.told.max(now + time.min(LONGEST_PAUSE));
+    /// WorkOS asked not to be called for `wait` (`Retry-After`); a minute of it is honoured.
+    pub(crate) fn honour_retry_after(&mut self, wait: Duration, now: Duration) {
+        self.retry_at = self.retry_at.max(now + wait.min(LONGEST_PAUSE));
     }
 
     pub(crate) fn finish(&mut self) {
@@ -154,10 +166,10 @@ mod tests {
         }
         assert_eq!(breaker.start(at(0)), Ok(()));
         breaker.failed(at(0));
-        assert_eq!(breaker.start(at(1_999)), Err(Held::Open));
+        assert_eq!(breaker.start(at(1_999)), Err(Throttled::CircuitOpen));
         assert_eq!(breaker.attempt(at(1_999)), Err(at(1)));
         assert_eq!(breaker.start(at(2_000)), Ok(()), "one probe");
-        assert_eq!(breaker.start(at(3_999)), Err(Held::Open), "and no second one");
+        assert_eq!(breaker.start(at(3_999)), Err(Throttled::CircuitOpen), "and no second one");
         assert_eq!(breaker.attempt(at(4_000)), Ok(()), "but of an exchange that was started");
         breaker.answered();
         assert_eq!(breaker.start(at(4_000)), Ok(()));
@@ -169,30 +181,38 @@ mod tests {
         for _ in 0..32 {
             assert_eq!(breaker.start(at(0)), Ok(()));
         }
-        assert_eq!(breaker.start(at(0)), Err(Held::Busy));
+        assert_eq!(breaker.start(at(0)), Err(Throttled::Busy));
         for _ in 0..32 {
             breaker.finish();
         }
         for _ in 0..8 {
             assert_eq!(breaker.start(at(999)), Ok(()));
         }
-        assert_eq!(breaker.start(at(999)), Err(Held::Busy), "40 within a second");
+        assert_eq!(breaker.start(at(999)), Err(Throttled::Busy), "40 within a second");
         assert_eq!(breaker.start(at(1_000)), Ok(()));
     }
 
     #[test]
     fn a_short_pause_that_workos_asks_for_is_waited_out_and_a_long_one_holds_exchanges() {
         let mut breaker = Breaker::new(RefreshLimits::default());
-        breaker.leave_alone(at(2_000), at(0));
+        breaker.honour_retry_after(at(2_000), at(0));
         assert_eq!(breaker.start(at(0)), Ok(()));
-        assert_eq!(breaker.told(at(500)), at(1_500));
+        assert_eq!(breaker.retry_after(at(500)), at(1_500));
         assert_eq!(breaker.attempt(at(500)), Err(at(1_500)));
         assert_eq!(breaker.attempt(at(2_000)), Ok(()));
 
-        breaker.leave_alone(at(3_600_000), at(2_000));
-        assert_eq!(breaker.start(at(2_000)), Err(Held::Told(at(60_000))), "believed for a minute");
-        breaker.leave_alone(at(1_000), at(2_000));
-        assert_eq!(breaker.start(at(58_999)), Err(Held::Told(at(3_001))), "the longest counts");
+        breaker.honour_retry_after(at(3_600_000), at(2_000));
+        assert_eq!(
+            breaker.start(at(2_000)),
+            Err(Throttled::RetryAfter(at(60_000))),
+            "believed for a minute"
+        );
+        breaker.honour_retry_after(at(1_000), at(2_000));
+        assert_eq!(
+            breaker.start(at(58_999)),
+            Err(Throttled::RetryAfter(at(3_001))),
+            "the longest counts"
+        );
         assert_eq!(breaker.start(at(59_000)), Ok(()));
     }
 }

@@ -7,11 +7,12 @@ use url::Url;
 
 use crate::{
     clock::Clock,
-    error::{Error, ErrorKind},
+    error::Error,
     secret::Secret,
     token::RefreshToken,
     upstream::{
         authorize::AuthorizationRequest,
+        error_answer::{self, UpstreamError},
         pkce::PkceVerifier,
         transport::{Transport, TransportError},
     },
@@ -78,9 +79,13 @@ impl Client {
         struct Revoke<'a> {
             session_id: &'a str,
         }
-        self.post(&["user_management", "sessions", "revoke"], &Revoke { session_id }, CALL_DEADLINE)
-            .await
-            .map(drop)
+        self.post(
+            &["user_management", "sessions", "revoke"],
+            &Revoke { session_id },
+            CALL_DEADLINE,
+        )
+        .await?;
+        Ok(())
     }
 
     /// Exchanges the code of the callback (`grant_type=authorization_code`).
@@ -88,7 +93,7 @@ impl Client {
         &self,
         code: &str,
         verifier: &PkceVerifier,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
         self.authenticate(
             &Authenticate {
                 code: Some(code),
@@ -106,7 +111,7 @@ impl Client {
         token: &RefreshToken,
         organization: Option<&str>,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
         self.authenticate(
             &Authenticate {
                 refresh_token: Some(token.expose()),
@@ -119,7 +124,7 @@ impl Client {
     }
 
     /// Fetches the JWK set of our client id. Carries no credentials.
-    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, Error> {
+    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, UpstreamError> {
         let url = endpoint(&self.base, &["sso", "jwks", &self.client_id]);
         let request = Request::builder()
             .method(Method::GET)
@@ -132,7 +137,7 @@ impl Client {
         &self,
         body: &Authenticate<'_>,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
         self.post(&["user_management", "authenticate"], body, deadline).await
     }
 
@@ -141,7 +146,7 @@ impl Client {
         path: &[&str],
         body: &impl Serialize,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
         let body = serde_json::to_vec(body).expect("these bodies have string keys only");
         let mut key = HeaderValue::try_from(format!("Bearer {}", self.api_key.expose()))
             .expect("the key was checked to be visible ASCII");
@@ -160,17 +165,17 @@ impl Client {
         &self,
         request: http::Result<Request<Bytes>>,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
-        let request = request.map_err(|_| Error::new(ErrorKind::Misconfigured))?;
+    ) -> Result<Bytes, UpstreamError> {
+        let request = request.map_err(|_| UpstreamError::misconfigured())?;
         match self.transport.send(request, deadline).await {
             Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
-            Ok(answer) => Err(crate::upstream::error_answer::read(&answer, self.clock.wall())),
+            Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
             Err(
                 TransportError::NotSent
                 | TransportError::Lost
                 | TransportError::TimedOut
                 | TransportError::TooLarge,
-            ) => Err(Error::new(ErrorKind::Transient)),
+            ) => Err(UpstreamError::transient()),
         }
     }
 }

@@ -1,25 +1,91 @@
 //! Reads what WorkOS answers when it does not do what it was asked.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
 
-use crate::error::{Answered, Error, ErrorKind};
+use crate::decide::refresh_outcome::ApiRefusal;
+
+/// A call to WorkOS that brought no answer, or another one than a 200.
+#[derive(Debug)]
+pub(crate) struct UpstreamError {
+    pub(crate) failure: UpstreamFailure,
+    pub(crate) details: Answered,
+}
+
+/// What a failed call means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UpstreamFailure {
+    /// WorkOS would answer the same call alike.
+    Refused(ApiRefusal),
+    /// The same call may work later.
+    Transient,
+}
+
+/// What a WorkOS error answer said.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) code: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) authkit_redirect_url: Option<String>,
+}
+
+impl UpstreamError {
+    /// No answer, or an unreadable one.
+    pub(crate) fn transient() -> Self {
+        Self { failure: UpstreamFailure::Transient, details: Answered::default() }
+    }
+
+    /// A request of ours that cannot be sent.
+    pub(crate) fn misconfigured() -> Self {
+        let failure = UpstreamFailure::Refused(ApiRefusal::Misconfigured);
+        Self { failure, details: Answered::default() }
+    }
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.failure)?;
+        self.details.fmt(f)
+    }
+}
+
+/// What may be logged of an answer, in parentheses; nothing where there was none.
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(status) = self.status else { return Ok(()) };
+        write!(f, " (status {}", status.as_u16())?;
+        if let Some(code) = &self.code {
+            write!(f, ", {code}")?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, ", request {id}")?;
+        }
+        f.write_str(")")
+    }
+}
 
 /// Reads an error answer: the word first, then the status, since one word comes with several.
-pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> Error {
+pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     let status = answer.status();
     let body: Body = serde_json::from_slice(answer.body()).unwrap_or_default();
     let code = body.code.or(body.error).filter(|code| is_word(code));
-    let kind = match code.as_deref() {
-        Some("invalid_grant" | "invalid_code" | "invalid_code_verifier") => ErrorKind::Refused,
+    use ApiRefusal::{InteractionNeeded, InvalidGrant, Misconfigured, OrganizationGone};
+    use UpstreamFailure::Refused;
+    let failure = match code.as_deref() {
+        Some("invalid_grant" | "invalid_code" | "invalid_code_verifier") => Refused(InvalidGrant),
         Some(
             "organization_not_found"
             | "organization_membership_not_found"
             | "invalid_organization_id",
-        ) => ErrorKind::OrganizationGone,
+        ) => Refused(OrganizationGone),
         Some(
             "sso_required"
             | "mfa_enrollment"
@@ -36,26 +102,26 @@ pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> Error {
             | "radar_sign_up_challenge"
             | "radar_sms_sign_in_challenge"
             | "application_consent_required",
-        ) => ErrorKind::InteractionNeeded,
+        ) => Refused(InteractionNeeded),
         Some(
             "invalid_client"
             | "unauthorized_client"
             | "invalid_request"
             | "invalid_request_parameters",
-        ) => ErrorKind::Misconfigured,
+        ) => Refused(Misconfigured),
         _ => by_status(status),
     };
     let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    Error::answered(
-        kind,
-        Answered {
+    UpstreamError {
+        failure,
+        details: Answered {
             status: Some(status),
             code,
             retry_after: retry_after(answer.headers(), now),
             request_id: header("x-request-id").filter(|id| is_word(id)).map(str::to_owned),
             authkit_redirect_url: body.authkit_redirect_url,
         },
-    )
+    }
 }
 
 /// The word is in `code` or in `error`.
@@ -72,12 +138,12 @@ fn is_word(text: &str) -> bool {
 }
 
 /// What an answer whose word says nothing means. A redirect or another 2xx is not WorkOS's answer at all.
-fn by_status(status: StatusCode) -> ErrorKind {
+fn by_status(status: StatusCode) -> UpstreamFailure {
     match status.as_u16() {
-        401 | 403 | 404 | 422 => ErrorKind::Misconfigured,
-        408 | 429 => ErrorKind::Transient,
-        400..=499 => ErrorKind::Rejected,
-        _ => ErrorKind::Transient,
+        401 | 403 | 404 | 422 => UpstreamFailure::Refused(ApiRefusal::Misconfigured),
+        408 | 429 => UpstreamFailure::Transient,
+        400..=499 => UpstreamFailure::Refused(ApiRefusal::Rejected),
+        _ => UpstreamFailure::Transient,
     }
 }
 
@@ -101,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn answered(status: u16, body: &str, fields: &[(&'static str, &'static str)]) -> Error {
+    fn answered(status: u16, body: &str, fields: &[(&'static str, &'static str)]) -> UpstreamError {
         let mut answer = Response::new(Bytes::from(body.to_owned()));
         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
         for (name, value) in fields {
@@ -112,21 +178,30 @@ mod tests {
 
     #[test]
     fn the_word_counts_before_the_status() {
-        use ErrorKind::*;
+        use ApiRefusal::*;
+        use UpstreamFailure::{Refused, Transient};
 
         let cases = [
-            (400, r#"{"error":"invalid_grant","error_description":"spent"}"#, Refused),
-            (401, r#"{"code":"invalid_grant","message":"spent"}"#, Refused),
-            (500, r#"{"error":"invalid_grant"}"#, Refused),
-            (400, r#"{"code":"invalid_code"}"#, Refused),
-            (404, r#"{"code":"organization_not_found"}"#, OrganizationGone),
-            (403, r#"{"code":"sso_required"}"#, InteractionNeeded),
-            (403, r#"{"code":"mfa_enrollment","error":"invalid_grant"}"#, InteractionNeeded),
-            (400, r#"{"error":"invalid_client"}"#, Misconfigured),
-            (401, r#"{"message":"Unauthorized"}"#, Misconfigured),
-            (404, "", Misconfigured),
-            (422, r#"{"code":"something_new"}"#, Misconfigured),
-            (409, r#"{"code":"something_new"}"#, Rejected),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"spent"}"#,
+                Refused(InvalidGrant),
+            ),
+            (401, r#"{"code":"invalid_grant","message":"spent"}"#, Refused(InvalidGrant)),
+            (500, r#"{"error":"invalid_grant"}"#, Refused(InvalidGrant)),
+            (400, r#"{"code":"invalid_code"}"#, Refused(InvalidGrant)),
+            (404, r#"{"code":"organization_not_found"}"#, Refused(OrganizationGone)),
+            (403, r#"{"code":"sso_required"}"#, Refused(InteractionNeeded)),
+            (
+                403,
+                r#"{"code":"mfa_enrollment","error":"invalid_grant"}"#,
+                Refused(InteractionNeeded),
+            ),
+            (400, r#"{"error":"invalid_client"}"#, Refused(Misconfigured)),
+            (401, r#"{"message":"Unauthorized"}"#, Refused(Misconfigured)),
+            (404, "", Refused(Misconfigured)),
+            (422, r#"{"code":"something_new"}"#, Refused(Misconfigured)),
+            (409, r#"{"code":"something_new"}"#, Refused(Rejected)),
             (408, "", Transient),
             (429, r#"{"message":"Too Many Requests"}"#, Transient),
             (503, "<h1>Service Unavailable</h1>", Transient),
@@ -134,7 +209,7 @@ mod tests {
             (204, "", Transient),
         ];
         for (status, body, kind) in cases {
-            assert_eq!(answered(status, body, &[]).kind(), kind, "{status} {body}");
+            assert_eq!(answered(status, body, &[]).failure, kind, "{status} {body}");
         }
     }
 
@@ -151,10 +226,13 @@ mod tests {
             (&long, None),
         ];
         for (body, code) in cases {
-            assert_eq!(answered(400, body, &[]).code(), code, "{body}");
+            assert_eq!(answered(400, body, &[]).details.code.as_deref(), code, "{body}");
         }
-        assert_eq!(answered(400, "", &[("x-request-id", "req_1")]).request_id(), Some("req_1"));
-        assert_eq!(answered(400, "", &[("x-request-id", "req 1")]).request_id(), None);
+        assert_eq!(
+            answered(400, "", &[("x-request-id", "req_1")]).details.request_id.as_deref(),
+            Some("req_1")
+        );
+        assert_eq!(answered(400, "", &[("x-request-id", "req 1")]).details.request_id, None);
     }
 
     #[test]
@@ -168,7 +246,7 @@ mod tests {
         ];
         for (value, seconds) in cases {
             let error = answered(429, "", &[("retry-after", value)]);
-            assert_eq!(error.retry_after(), seconds.map(Duration::from_secs), "{value}");
+            assert_eq!(error.details.retry_after, seconds.map(Duration::from_secs), "{value}");
         }
     }
 }

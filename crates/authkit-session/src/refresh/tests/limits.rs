@@ -40,8 +40,8 @@ async fn dl_01_garbage_calls_nobody() {
     for endpoint in [Endpoint::Authenticate, Endpoint::Jwks, Endpoint::Revoke] {
         assert_eq!(service.workos.calls(endpoint), 0);
     }
-    assert!(service.authenticator.core.table().lineages.is_empty());
-    assert_eq!(service.authenticator.core.cache.bytes(), 0);
+    assert!(service.authenticator.refresh_state().lock().lineages.is_empty());
+    assert_eq!(service.authenticator.reader().cache().bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

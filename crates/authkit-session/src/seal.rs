@@ -16,6 +16,7 @@ mod python;
 mod ring;
 mod ruby;
 mod ruby6;
+mod sealer;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,8 @@ use crate::config_error::ConfigProblem;
 pub use self::purpose::Purpose;
 pub(crate) use self::{
     keys::{PasswordId, Seal},
-    ring::{Attempts, KeyRing, Opened, Reuse},
+    ring::{Attempts, KeyRing, Reuse, Unsealed},
+    sealer::Sealer,
     target::{Form, Target},
 };
 
