@@ -57,7 +57,46 @@ pub enum ErrorKind {
     HeadSent,
 }
 
+/// What an [`Error`] means for a sign-in. Closed: a framework crate answers each class in its own way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a new class has to break every match on it")]
+pub enum ErrorClass {
+    /// Not the user's fault and not for long, or for the operator: trying again may help.
+    Unavailable,
+    /// A clock is wrong.
+    Clock,
+    /// The session does not fit into cookies.
+    TooLarge,
+    /// The application refused the session.
+    Denied,
+    /// WorkOS does not take the code or the token, or the user has to do something on its pages first.
+    Refused,
+}
+
 impl Error {
+    /// What the failure means for a sign-in.
+    pub fn class(&self) -> ErrorClass {
+        match self.kind {
+            ErrorKind::Transient
+            | ErrorKind::Unverified
+            | ErrorKind::Misconfigured
+            | ErrorKind::Undecided
+            | ErrorKind::Seal => ErrorClass::Unavailable,
+            ErrorKind::Clock => ErrorClass::Clock,
+            ErrorKind::TooLarge => ErrorClass::TooLarge,
+            ErrorKind::Denied => ErrorClass::Denied,
+            ErrorKind::Refused
+            | ErrorKind::OrganizationGone
+            | ErrorKind::InteractionNeeded
+            | ErrorKind::Rejected
+            | ErrorKind::Claims
+            | ErrorKind::NoSession
+            | ErrorKind::SignedOut
+            | ErrorKind::TooSoon
+            | ErrorKind::HeadSent => ErrorClass::Refused,
+        }
+    }
+
     pub(crate) fn new(kind: ErrorKind) -> Self {
         Self { kind, detail: None }
     }

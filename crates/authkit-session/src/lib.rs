@@ -4,6 +4,7 @@
 //! request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them out.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod authenticator;
 mod candidate;
@@ -16,6 +17,7 @@ mod cookie_password;
 mod decide;
 mod end;
 mod error;
+pub mod integration;
 mod log_id;
 mod payload;
 mod random;

@@ -78,6 +78,18 @@ pub enum RefusalKind {
     Unavailable,
 }
 
+/// What a refusal means for a browser that has just signed in and is sent to sign in again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a new cause has to break every match on it")]
+pub enum SignInCause {
+    /// Its new session cannot be opened or read: replicas with different passwords, for one.
+    UnreadableSession,
+    /// Its new session is from another time: a clock is wrong.
+    Clock,
+    /// Anything else: signing in again does not change it.
+    Other,
+}
+
 /// What becomes of the browser's cookie with a refusal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CookieFate {
@@ -118,6 +130,39 @@ impl Reason {
             | Self::Unverified
             | Self::Undecided
             | Self::Foreign => RefusalKind::Unavailable,
+        }
+    }
+
+    /// What the refusal means for a browser that has just signed in.
+    pub fn sign_in_cause(self) -> SignInCause {
+        match self {
+            Self::UnreadableCookie | Self::NotASession => SignInCause::UnreadableSession,
+            Self::Clock | Self::Expired => SignInCause::Clock,
+            Self::NoCookie
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::Revoked
+            | Self::NoKeys
+            | Self::UnknownKey
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::RefusedJustNow
+            | Self::Refused
+            | Self::RefusedAgain
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Misconfigured
+            | Self::Rejected
+            | Self::Upstream
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen
+            | Self::OtherOrganization
+            | Self::Unverified
+            | Self::Denied
+            | Self::Undecided
+            | Self::Foreign => SignInCause::Other,
         }
     }
 
