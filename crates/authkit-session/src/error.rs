@@ -188,7 +188,7 @@ impl From<ApiRefusal> for ErrorKind {
             ApiRefusal::InvalidGrant => Self::Refused,
             ApiRefusal::OrganizationGone => Self::OrganizationGone,
             ApiRefusal::InteractionNeeded => Self::InteractionNeeded,
-            ApiRefusal::Misconfigured => Self::Misconfigured,
+            ApiRefusal::Credentials | ApiRefusal::Request => Self::Misconfigured,
             ApiRefusal::Rejected => Self::Rejected,
         }
     }

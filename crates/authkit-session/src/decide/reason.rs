@@ -287,7 +287,7 @@ impl From<&RefreshFailure> for Reason {
                 (ApiRefusal::InvalidGrant, RefusalAge::Repeated) => Self::RefusedAgain,
                 (ApiRefusal::OrganizationGone, _) => Self::OrganizationGone,
                 (ApiRefusal::InteractionNeeded, _) => Self::InteractionNeeded,
-                (ApiRefusal::Misconfigured, _) => Self::Misconfigured,
+                (ApiRefusal::Credentials | ApiRefusal::Request, _) => Self::Misconfigured,
                 (ApiRefusal::Rejected, _) => Self::Rejected,
             },
             RefreshFailure::Transient { .. } => Self::Upstream,

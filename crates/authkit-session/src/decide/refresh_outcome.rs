@@ -56,8 +56,10 @@ pub(crate) enum ApiRefusal {
     OrganizationGone,
     /// The user has to do something on WorkOS's pages first.
     InteractionNeeded,
-    /// Our API key, client id or request was refused: for the operator.
-    Misconfigured,
+    /// Our API key or client id was refused, for every user alike: for the operator.
+    Credentials,
+    /// Our request was refused, for this user at least: for the operator.
+    Request,
     /// Any other answer with a 4xx status.
     Rejected,
 }
@@ -89,7 +91,7 @@ impl ApiRefusal {
     pub(crate) fn is_about_organization(self) -> bool {
         match self {
             Self::OrganizationGone | Self::InteractionNeeded => true,
-            Self::InvalidGrant | Self::Misconfigured | Self::Rejected => false,
+            Self::InvalidGrant | Self::Credentials | Self::Request | Self::Rejected => false,
         }
     }
 }
@@ -167,7 +169,7 @@ mod tests {
         let refused = |refusal, age| RefreshFailure::Refused { refusal, age, sign_in_url: None };
         let after = Some(Duration::from_secs(3));
         use ApiRefusal::{
-            InteractionNeeded, InvalidGrant, Misconfigured, OrganizationGone, Rejected,
+            Credentials, InteractionNeeded, InvalidGrant, OrganizationGone, Rejected, Request,
         };
         use RefusalAge::{JustNow, Recent, Repeated};
         vec![
@@ -180,7 +182,8 @@ mod tests {
             (refused(InvalidGrant, Repeated), Reason::RefusedAgain, Challenge),
             (refused(OrganizationGone, JustNow), Reason::OrganizationGone, Challenge),
             (refused(InteractionNeeded, Recent), Reason::InteractionNeeded, Challenge),
-            (refused(Misconfigured, JustNow), Reason::Misconfigured, Unavailable),
+            (refused(Credentials, JustNow), Reason::Misconfigured, Unavailable),
+            (refused(Request, Recent), Reason::Misconfigured, Unavailable),
             (refused(Rejected, JustNow), Reason::Rejected, Challenge),
             (RefreshFailure::Transient { retry_after: after }, Reason::Upstream, Unavailable),
             (RefreshFailure::TimedOut, Reason::TimedOut, Unavailable),

@@ -128,39 +128,45 @@ impl Exchange {
             Ok(body) => return self.record_for_all(PublishedOutcome::Renewed(body)).await,
             Err(error) => error,
         };
-        let refusal = match (&error.failure, &self.purpose) {
-            (UpstreamFailure::Transient, _) => {
+        let refusal = match error.failure {
+            UpstreamFailure::Refused(refusal) => refusal,
+            UpstreamFailure::Transient => {
                 let retry_after = error.details.retry_after;
                 return (Err(RefreshFailure::Transient { retry_after }), None);
             }
-            (UpstreamFailure::Refused(refusal), ExchangePurpose::Switch(_))
-                if refusal.is_about_organization() =>
-            {
-                // The session goes on where it is, so nothing is remembered of its token.
-                let failure = RefreshFailure::Refused {
-                    refusal: *refusal,
-                    age: RefusalAge::JustNow,
-                    sign_in_url: error.details.authkit_redirect_url.as_deref().map(Into::into),
-                };
-                return (Err(failure), None);
-            }
-            (
-                UpstreamFailure::Refused(refusal),
-                ExchangePurpose::Refresh | ExchangePurpose::Switch(_),
-            ) => *refusal,
         };
         log_refusal(refusal, &error);
+        let failure = RefreshFailure::Refused {
+            refusal,
+            age: RefusalAge::JustNow,
+            sign_in_url: error.details.authkit_redirect_url.as_deref().map(Into::into),
+        };
         let outcome = PublishedOutcome::Refused(refusal);
-        match refusal {
-            ApiRefusal::InvalidGrant => {}
-            ApiRefusal::OrganizationGone | ApiRefusal::InteractionNeeded => {
-                return self.record_for_all(outcome).await;
+        match (refusal, &self.purpose) {
+            (ApiRefusal::InvalidGrant, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {}
+            // It is about the organization that was asked for: the session goes on where it is.
+            (
+                ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Request
+                | ApiRefusal::Rejected,
+                ExchangePurpose::Switch(_),
+            )
+            // It is about all users, and over as soon as the operator has mended it.
+            | (
+                ApiRefusal::Credentials,
+                ExchangePurpose::Refresh | ExchangePurpose::Switch(_),
+            ) => return (Err(failure), None),
+            // Another process may send another request: another version of this crate, other settings.
+            (ApiRefusal::Request, ExchangePurpose::Refresh) => {
+                return (self.record(&outcome).await, None);
             }
-            // Another process may have other credentials, or another version of this crate.
-            ApiRefusal::Misconfigured | ApiRefusal::Rejected => {
-                let age = RefusalAge::JustNow;
-                return (Err(RefreshFailure::Refused { refusal, age, sign_in_url: None }), None);
-            }
+            (
+                ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Rejected,
+                ExchangePurpose::Refresh,
+            ) => return self.record_for_all(outcome).await,
         }
         match (shared.look().await, others) {
             (ClaimStatus::Published(published), _) if self.is_acceptable(&published) => {
@@ -384,9 +390,10 @@ fn log_refusal(refusal: ApiRefusal, error: &UpstreamError) {
     match refusal {
         ApiRefusal::InvalidGrant | ApiRefusal::OrganizationGone | ApiRefusal::InteractionNeeded => {
         }
-        ApiRefusal::Misconfigured => {
-            tracing::error!(%error, "WorkOS refused our API key, client id or request");
+        ApiRefusal::Credentials => {
+            tracing::error!(%error, "WorkOS refused our API key or client id");
         }
+        ApiRefusal::Request => tracing::error!(%error, "WorkOS refused our request"),
         ApiRefusal::Rejected => tracing::error!(%error, "WorkOS rejected a refresh"),
     }
 }

@@ -112,7 +112,8 @@ impl PublishedOutcome {
             Self::Refused(ApiRefusal::InvalidGrant) => INVALID_GRANT.to_vec(),
             Self::Refused(ApiRefusal::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
             Self::Refused(ApiRefusal::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
-            Self::Refused(ApiRefusal::Misconfigured) => MISCONFIGURED.to_vec(),
+            Self::Refused(ApiRefusal::Credentials) => CREDENTIALS.to_vec(),
+            Self::Refused(ApiRefusal::Request) => REQUEST.to_vec(),
             Self::Refused(ApiRefusal::Rejected) => REJECTED.to_vec(),
         }
     }
@@ -122,7 +123,8 @@ impl PublishedOutcome {
             INVALID_GRANT => Some(Self::Refused(ApiRefusal::InvalidGrant)),
             ORGANIZATION_GONE => Some(Self::Refused(ApiRefusal::OrganizationGone)),
             INTERACTION_NEEDED => Some(Self::Refused(ApiRefusal::InteractionNeeded)),
-            MISCONFIGURED => Some(Self::Refused(ApiRefusal::Misconfigured)),
+            CREDENTIALS => Some(Self::Refused(ApiRefusal::Credentials)),
+            REQUEST => Some(Self::Refused(ApiRefusal::Request)),
             REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
             bytes => Some(Self::Renewed(Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?))),
         }
@@ -133,7 +135,8 @@ const RENEWED: &[u8] = b"renewed ";
 const INVALID_GRANT: &[u8] = b"refused grant";
 const ORGANIZATION_GONE: &[u8] = b"refused organization";
 const INTERACTION_NEEDED: &[u8] = b"refused interaction";
-const MISCONFIGURED: &[u8] = b"refused us";
+const CREDENTIALS: &[u8] = b"refused credentials";
+const REQUEST: &[u8] = b"refused request";
 const REJECTED: &[u8] = b"refused otherwise";
 /// How long a coordinator may take; longer than the 1.5 seconds that it may wait itself.
 const CLAIM: Duration = Duration::from_secs(2);
