@@ -8,6 +8,7 @@
 pub(crate) mod cut_offs;
 pub(crate) mod notice;
 pub(crate) mod revocation;
+mod revoke;
 pub(crate) mod sign_out;
 
 use std::sync::Arc;
@@ -18,7 +19,11 @@ use crate::{
     candidate::SessionCandidate,
     config::settings::Settings,
     decide::{CutOffEffect, Verdict},
-    end::{cut_offs::CutOffs, notice::RevocationPublisher},
+    end::{
+        cut_offs::CutOffs,
+        notice::RevocationPublisher,
+        revoke::{Revoke, Unrevoked},
+    },
     refresh_state::{
         RefreshState,
         lineage::{Ended, LineageStatus},
@@ -37,6 +42,7 @@ pub(crate) struct SessionEnder {
     publisher: Arc<RevocationPublisher>,
     client: Client,
     tasks: Tasks,
+    unrevoked: Arc<Unrevoked>,
 }
 
 impl SessionEnder {
@@ -48,7 +54,8 @@ impl SessionEnder {
         tasks: Tasks,
     ) -> Self {
         let cut_offs = Arc::clone(publisher.cut_offs());
-        Self { settings, state, cut_offs, publisher, client, tasks }
+        let unrevoked = Arc::default();
+        Self { settings, state, cut_offs, publisher, client, tasks, unrevoked }
     }
 
     /// Marks a candidate whose session has ended or changed at WorkOS.
@@ -82,29 +89,43 @@ impl SessionEnder {
         }
     }
 
-    /// Ends a session in this process. Says whether it had not ended before.
-    pub(crate) fn end_here(&self, token: Option<TokenHash>, session_id: Option<&str>) -> Ended {
+    /// Ends a session: here at once, then on the other replicas and at WorkOS. Ending it again does nothing.
+    pub(crate) fn end(&self, token: Option<TokenHash>, session_id: Option<&str>) -> Ended {
         let now = self.settings.clock().monotonic();
-        self.state.lock().lineages.end(token, session_id, now)
+        let ended = self.state.lock().lineages.end(token, session_id, now);
+        match (ended, session_id) {
+            (Ended::Now, Some(id)) => self.end_elsewhere(id),
+            (Ended::Now, None) | (Ended::Before, _) => {}
+        }
+        ended
     }
 
     /// Tells the other replicas that a session has ended, and revokes it at WorkOS, in the background.
     ///
     /// A browser that is sent to the logout URL ends it there too; this ends the session even if the browser does not.
-    pub(crate) fn end_elsewhere(&self, session_id: String) {
+    pub(crate) fn end_elsewhere(&self, session_id: &str) {
         if Handle::try_current().is_err() {
             return;
         }
-        let (task, publisher, client) =
-            (self.tasks.start(), Arc::clone(&self.publisher), self.client.clone());
+        let revoke = Revoke {
+            session_id: session_id.to_owned(),
+            log_id: self.settings.log_ids.of(session_id),
+            client: self.client.clone(),
+            unrevoked: Arc::clone(&self.unrevoked),
+            _task: self.tasks.start(),
+        };
+        let publisher = Arc::clone(&self.publisher);
+        let session_id = session_id.to_owned();
         tokio::spawn(async move {
-            let _task = task;
-            let (revoked, ()) =
-                tokio::join!(client.revoke(&session_id), publisher.publish_sign_out(&session_id));
-            if let Err(error) = revoked {
-                tracing::debug!(%error, "a signed-out session was not revoked");
-            }
+            tokio::join!(revoke.run(), publisher.publish_sign_out(&session_id));
         });
+    }
+
+    /// A request brought a session that has ended here. If WorkOS could not be told of that, it is told now.
+    pub(crate) fn seen_again(&self, session_id: &str) {
+        if self.unrevoked.take(session_id) {
+            self.end_elsewhere(session_id);
+        }
     }
 }
 
@@ -115,7 +136,7 @@ mod tests {
     use super::*;
     use crate::{
         end::revocation::Revocation,
-        testing::{Endpoint, OwnerParts},
+        testing::{Endpoint, OwnerParts, Reply},
         token::RefreshToken,
     };
 
@@ -129,8 +150,8 @@ mod tests {
         let ender = parts.ender();
         let token = RefreshToken::new("token").hash();
         assert!(!ender.has_ended("session_1"));
-        assert_eq!(ender.end_here(Some(token), Some("session_1")), Ended::Now);
-        assert_eq!(ender.end_here(Some(token), Some("session_1")), Ended::Before);
+        assert_eq!(ender.end(Some(token), Some("session_1")), Ended::Now);
+        assert_eq!(ender.end(Some(token), Some("session_1")), Ended::Before);
         assert!(ender.has_ended("session_1"));
         assert!(!ender.has_ended("session_2"));
         let mut tables = parts.state.lock();
@@ -139,10 +160,59 @@ mod tests {
         assert_eq!(status, LineageStatus::Ended);
     }
 
+    /// C2 of the field's list.
+    #[tokio::test(start_paused = true)]
+    async fn c2_a_session_that_is_signed_out_again_and_again_is_revoked_once() {
+        let parts = OwnerParts::new(|config| config);
+        let ender = parts.ender();
+        let token = RefreshToken::new("token").hash();
+        for _ in 0..200 {
+            ender.end(Some(token), Some("session_1"));
+        }
+        assert!(parts.tasks.drain(Duration::from_secs(5)).await);
+        assert_eq!(parts.workos.calls(Endpoint::Revoke), 1);
+    }
+
+    /// D1 of the field's list: WorkOS fails once, three times, and always.
+    #[tokio::test(start_paused = true)]
+    async fn d1_a_revoke_is_tried_again_until_workos_has_taken_it() {
+        for failures in [1, 3] {
+            let parts = OwnerParts::new(|config| config);
+            for _ in 0..failures {
+                parts.workos.will(Endpoint::Revoke, unavailable());
+            }
+            parts.ender().end(None, Some("session_1"));
+            assert!(parts.tasks.drain(Duration::from_secs(60)).await, "a shutdown waits for it");
+            assert_eq!(parts.workos.calls(Endpoint::Revoke), failures + 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d1_a_revoke_that_was_given_up_is_tried_again_when_the_session_is_seen() {
+        let parts = OwnerParts::new(|config| config);
+        parts.workos.usually(Endpoint::Revoke, unavailable());
+        let ender = parts.ender();
+        ender.end(None, Some("session_1"));
+        assert!(parts.tasks.drain(Duration::from_secs(300)).await, "given up after a while");
+        let tried = parts.workos.calls(Endpoint::Revoke);
+        assert!((5..20).contains(&tried), "{tried}");
+
+        parts.workos.usually(Endpoint::Revoke, Reply::Usual(Duration::ZERO));
+        ender.seen_again("session_2");
+        ender.seen_again("session_1");
+        ender.seen_again("session_1");
+        assert!(parts.tasks.drain(Duration::from_secs(5)).await);
+        assert_eq!(parts.workos.calls(Endpoint::Revoke), tried + 1, "once, and for that one");
+    }
+
+    fn unavailable() -> Reply {
+        Reply::Instead(503, Vec::new(), String::new())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_session_is_revoked_at_workos_by_a_task_that_a_shutdown_waits_for() {
         let parts = OwnerParts::new(|config| config);
-        parts.ender().end_elsewhere("session_1".to_owned());
+        parts.ender().end_elsewhere("session_1");
         assert!(parts.tasks.drain(Duration::from_secs(5)).await);
         assert_eq!(parts.workos.calls(Endpoint::Revoke), 1);
     }

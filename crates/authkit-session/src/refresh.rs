@@ -127,6 +127,10 @@ impl Refresher {
         match tables.lineages.returned(candidate.pair, identity.session, now) {
             LineageStatus::Unknown => {}
             LineageStatus::Ended => {
+                drop(tables);
+                if let Some(id) = identity.session {
+                    self.ender.seen_again(id);
+                }
                 candidate.verdict = Verdict::SignedOut;
                 candidate.session = None;
             }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 
@@ -6,6 +6,7 @@ use crate::{
     candidate::{OpenedSession, reader::SessionReader},
     config::settings::Settings,
     end::SessionEnder,
+    refresh_state::lineage::Ended,
 };
 
 /// Signs out whoever a request's cookies name.
@@ -40,18 +41,15 @@ impl SignOut {
         let cookies = &self.settings.cookies;
         let (sessions, received) = self.reader.open_all(cookies.name(), headers);
         for opened in &sessions {
-            self.ender.end_here(opened.token(), opened.unverified().sid.as_deref());
+            let id = opened.unverified().sid.as_deref();
+            if self.ender.end(opened.token(), id) == Ended::Now {
+                tracing::info!(session = self.settings.log_ids.of_any(id), "signed out");
+            }
         }
-        let issued = || {
-            let claims = sessions.iter().map(OpenedSession::unverified);
-            claims.filter_map(|claims| Some((claims.iat, claims.sid.as_deref()?)))
-        };
-        for id in issued().map(|(_, id)| id).collect::<BTreeSet<_>>() {
-            tracing::info!(session = self.settings.log_ids.of(id), "signed out");
-            self.ender.end_elsewhere(id.to_owned());
-        }
+        let claims = sessions.iter().map(OpenedSession::unverified);
+        let issued = claims.filter_map(|claims| Some((claims.iat, claims.sid.as_deref()?)));
         // Requests were admitted by the session that was issued last.
-        let session_id = issued().max().map(|(_, id)| id.to_owned());
+        let session_id = issued.max().map(|(_, id)| id.to_owned());
         let mut set_cookies = cookies.delete_session(received);
         set_cookies.extend(cookies.delete_other_scope(received));
         if cookies.name() != LEFT_OVER && !self.reader.open_all(LEFT_OVER, headers).0.is_empty() {

@@ -290,7 +290,7 @@ impl Exchange {
                 if let Some(id) = &successor.session_id {
                     let session = refresher.settings.log_ids.of(id);
                     tracing::info!(session, "the application refused a session");
-                    refresher.ender.end_elsewhere(id.to_string());
+                    refresher.ender.end_elsewhere(id);
                 }
                 Err(RefreshFailure::HookRefused)
             }

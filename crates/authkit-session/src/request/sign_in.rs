@@ -78,7 +78,7 @@ impl SignIn {
             Ruling::Refuse => ErrorKind::Denied,
             Ruling::Undecided => ErrorKind::Undecided,
         };
-        self.ender.end_elsewhere(new.session.session_id().to_owned());
+        self.ender.end_elsewhere(new.session.session_id());
         Err(refused.into())
     }
 
@@ -155,7 +155,7 @@ impl SignIn {
         for old in &replaced {
             let old_id = old.unverified().sid.as_deref();
             if old_id != Some(session.session_id()) {
-                self.ender.end_here(old.token(), old_id);
+                self.ender.end(old.token(), old_id);
             }
         }
         let log_id = self.settings.log_ids.of(session.session_id());
@@ -166,3 +166,6 @@ impl SignIn {
         Ok(SignedIn { session, set_cookies })
     }
 }
+
+#[cfg(test)]
+mod tests;

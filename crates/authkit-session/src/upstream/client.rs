@@ -73,8 +73,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of a call to WorkOS; [`ErrorKind::Rejected`] for a session that it does not know.
+    /// Those of a call to WorkOS; [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) for a session that it does not
+    /// know.
     pub async fn revoke(&self, session_id: &str) -> Result<(), Error> {
+        Ok(self.send_revoke(session_id).await?)
+    }
+
+    /// The same, with WorkOS's answer as it was understood.
+    pub(crate) async fn send_revoke(&self, session_id: &str) -> Result<(), UpstreamError> {
         #[derive(Serialize)]
         struct Revoke<'a> {
             session_id: &'a str,

@@ -363,3 +363,20 @@ fn a_refusal_is_remembered_although_the_pair_before_it_reached_the_browser() {
     let since = table.refused(NEW.token(), ApiRefusal::InvalidGrant, s(90));
     assert_eq!(since, Some(RefusalAge::Repeated));
 }
+
+/// D3 of the field's list: the application's refusal is part of the event that brings the pair.
+#[test]
+fn d3_a_pair_that_the_application_refused_is_never_handed_out() {
+    let mut table = table();
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    let pair = Arc::new(Successor::new(NEW, Sids::Kept));
+    let state = table.renewed(OLD.token(), pair, LineageState::Ended, s(1));
+    assert_eq!(state, LineageState::Ended);
+    for cookie in [OLD, NEW] {
+        assert!(matches!(ask(&mut table, cookie, s(2)), ExchangeStatus::Ended), "{cookie:?}");
+        assert!(table.pair_to_send(cookie.token(), s(2)).is_none(), "{cookie:?}");
+        assert!(table.newer(cookie.id(), s(2)).is_none(), "{cookie:?}");
+        let status = table.returned(Some(cookie.id()), Some(Sids::Kept.name(cookie)), s(2));
+        assert_eq!(status, LineageStatus::Ended, "{cookie:?}");
+    }
+}
