@@ -9,8 +9,9 @@
 //! 4. A refusal is remembered, and WorkOS is not asked again about the token for a minute. A second refusal after that
 //!    is final.
 //! 5. A lineage that has ended stays ended, whatever an exchange brings that was under way.
-//! 6. A pair that no head has carried is kept for a day, since its old cookie is the browser's current one; a pair that
-//!    a head has carried is kept for a minute, for requests that were on their way.
+//! 6. A pair that no head has carried is kept for a day, since its old cookie is the browser's current one. A pair that
+//!    a head has carried is kept for ten minutes from the last such head, since the response may have been lost on its
+//!    way. A pair that the browser has sent back is kept for a minute, for requests that were on their way.
 //! 7. Everything is bounded. What would be forgotten first goes first.
 
 mod ended;
@@ -24,7 +25,7 @@ use std::{sync::Arc, time::Duration};
 
 use self::{
     ended::EndedSessions,
-    index::{IN_STEP, LineageId, LineageIndex, Newest},
+    index::{IN_STEP, LineageIndex, Newest},
     refused::RememberedRefusal,
 };
 pub(crate) use self::{
@@ -139,7 +140,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
             now.saturating_sub(newest.obtained)
         });
         if age.is_some() {
-            self.arrived(id, now);
+            self.index.keep_at_most_until(id, now + KEPT_RETURNED);
         }
         LineageStatus::Known(age)
     }
@@ -260,7 +261,8 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
             (LineageState::Ended, _) => now + KEPT_ENDED,
             (LineageState::Live, Some(newest)) => match newest.cookie {
                 CookieState::Unsent => now + KEPT_UNSENT,
-                CookieState::Sent | CookieState::Returned => now + KEPT_SENT,
+                CookieState::Sent => now + KEPT_SENT,
+                CookieState::Returned => now + KEPT_RETURNED,
             },
             (LineageState::Live, None) => now,
         };
@@ -285,7 +287,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         })?;
         newest.cookie = CookieState::Sent;
         let pair = Arc::clone(&newest.pair);
-        self.arrived(id, now);
+        self.index.keep_sent_until(id, now + KEPT_SENT);
         Some(pair)
     }
 
@@ -342,11 +344,6 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         self.index.token(token).is_some_and(|token| token.refusal.is_some())
     }
 
-    /// The newest pair is at the browser, or on its way there: only requests that were on their way bring older pairs.
-    fn arrived(&mut self, id: LineageId, now: Duration) {
-        self.index.shorten(id, now + KEPT_SENT);
-    }
-
     fn forget_old(&mut self, now: Duration) {
         self.index.forget_old(now);
         self.ended_sessions.forget_old(now);
@@ -367,8 +364,10 @@ pub(crate) enum Ended {
     Before,
 }
 
-/// How long a pair is kept that a head has carried.
-const KEPT_SENT: Duration = Duration::from_secs(60);
+/// How long a pair is kept that a head has carried, from the last such head: a proxy may have lost the response.
+const KEPT_SENT: Duration = Duration::from_secs(10 * 60);
+/// How long a pair is kept that the browser has sent back.
+const KEPT_RETURNED: Duration = Duration::from_secs(60);
 /// How long a pair is kept that no head has carried: for its client, the old cookie still is the current one.
 const KEPT_UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end of a session is kept.

@@ -62,7 +62,8 @@ async fn cc_01_on_several_threads_too() {
 
 #[tokio::test(start_paused = true)]
 async fn cc_02_a_straggler_is_given_the_successor_without_a_call() {
-    for late in [ms(100), s(3), s(29), s(31), s(59)] {
+    // The browser has not shown yet that the answer reached it.
+    for late in [ms(100), s(3), s(29), s(31), s(59), s(250)] {
         let (service, mut browser) = expired().await;
         let mut straggler = browser.clone();
         let session = service.get(&mut browser).await.session();
@@ -74,10 +75,15 @@ async fn cc_02_a_straggler_is_given_the_successor_without_a_call() {
     let (service, mut browser) = expired().await;
     let mut straggler = browser.clone();
     service.get(&mut browser).await.session();
+    service.get(&mut browser).await.session();
     time::sleep(s(61)).await;
     let refused = service.get(&mut straggler).await.refusal();
     assert_eq!(refused, (Reason::RefusedJustNow, ChallengeDocuments));
-    assert_eq!(service.refreshes(), 2, "after a minute it is WorkOS's to say");
+    assert_eq!(
+        service.refreshes(),
+        2,
+        "a minute after the browser has shown the new cookie it is WorkOS's to say"
+    );
     service.get(&mut browser).await.session();
 }
 
@@ -258,7 +264,7 @@ async fn signing_out_ends_every_session_that_the_browser_sends() {
         assert_eq!(signed_out.session_id.as_deref(), Some(session.session_id()), "the latest");
     }
     assert!(service.authenticator.drain(s(1)).await);
-    assert_eq!(service.workos.calls(Endpoint::Revoke), 4);
+    assert_eq!(service.workos.calls(Endpoint::Revoke), 2, "each session once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -222,22 +222,40 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         later
     }
 
-    /// Keeps a lineage until this time at most, and every token but the newest pair's, unless a refusal is remembered
-    /// for longer.
-    pub(super) fn shorten(&mut self, id: LineageId, at_most: Duration) {
-        let mut until = at_most;
-        let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
+    /// Keeps a lineage until this time, unless a refusal is remembered for longer, and its tokens but the newest pair's
+    /// as long.
+    pub(super) fn keep_sent_until(&mut self, id: LineageId, until: Duration) {
+        let until = self.for_older_tokens(id, until, |_| until);
+        self.keep_until(id, until);
+    }
+
+    /// The same, but nothing that is forgotten earlier is kept longer.
+    pub(super) fn keep_at_most_until(&mut self, id: LineageId, at_most: Duration) {
+        let until =
+            self.for_older_tokens(id, at_most, |at| at.map_or(at_most, |at| at.min(at_most)));
+        if until < self.lineage(id).forget_at {
+            self.keep_until(id, until);
+        }
+    }
+
+    /// Says anew when the tokens but the newest pair's are forgotten. Returns `until`, or the end of the refusal that is
+    /// remembered longest.
+    fn for_older_tokens(
+        &mut self,
+        id: LineageId,
+        mut until: Duration,
+        forget_at: impl Fn(Option<Duration>) -> Duration,
+    ) -> Duration {
+        let lineage = self.lineages.get(&id).expect(IN_STEP);
         let newest = lineage.newest.as_ref().map(|newest| newest.pair.id().token);
         for member in &lineage.members {
             let token = self.tokens.get_mut(member).expect(IN_STEP);
             if Some(*member) != newest {
-                token.forget_at.get_or_insert(at_most);
+                token.forget_at = Some(forget_at(token.forget_at));
             }
             until = token.refusal.map_or(until, |refusal| until.max(refusal.forget_at()));
         }
-        if until < lineage.forget_at {
-            self.keep_until(id, until);
-        }
+        until
     }
 
     /// Forgets a lineage at this time, or once its exchanges are over.

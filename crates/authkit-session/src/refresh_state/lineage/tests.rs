@@ -331,7 +331,7 @@ fn what_another_replica_made_of_a_token_joins_its_lineage() {
         );
         assert_eq!(table.pair_to_send(old.token(), s(4)).unwrap().cookie, NEWER);
     }
-    table.forget_old(s(65));
+    table.forget_old(s(605));
     assert!(table.is_empty() && table.index.sizes() == Sizes::default());
 }
 
@@ -379,4 +379,30 @@ fn d3_a_pair_that_the_application_refused_is_never_handed_out() {
         let status = table.returned(Some(cookie.id()), Some(Sids::Kept.name(cookie)), s(2));
         assert_eq!(status, LineageStatus::Ended, "{cookie:?}");
     }
+}
+
+/// E7 of the field's list: what a proxy makes a 502 of never reaches the browser, which keeps the old cookie.
+#[test]
+fn e7_a_successor_is_kept_while_the_browser_brings_the_old_cookie() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    // Each response is lost, and the browser comes every nine minutes.
+    for n in 0..20 {
+        let now = s(n * 540);
+        assert!(matches!(ask(&mut table, OLD, now), ExchangeStatus::Successor(..)), "{now:?}");
+        assert!(table.pair_to_send(OLD.token(), now).is_some(), "{now:?}");
+    }
+    let last = s(19 * 540);
+    assert!(matches!(ask(&mut table, OLD, last + s(599)), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(&mut table, OLD, last + s(600)), ExchangeStatus::Start(())));
+}
+
+#[test]
+fn once_the_browser_has_the_successor_the_old_cookie_is_known_for_a_minute() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    assert!(table.pair_to_send(OLD.token(), s(0)).is_some());
+    table.returned(Some(NEW.id()), None, s(10));
+    assert!(matches!(ask(&mut table, OLD, s(69)), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(&mut table, OLD, s(70)), ExchangeStatus::Start(())));
 }

@@ -151,10 +151,13 @@ impl Model {
         let wanted = match self.newest(cookie) {
             None => false,
             Some(newest) => {
-                let later = self.family(cookie).filter(|it| *it > cookie || *it == newest);
-                match later.filter_map(|later| self.arrived(later)).min() {
-                    None => within(Some(self.obtained(newest)), 24 * HOUR),
-                    arrived => within(arrived, Duration::from_secs(60)),
+                let later = || self.family(cookie).filter(|it| *it > cookie || *it == newest);
+                let returned = later().filter_map(|it| self.first(it, What::Returned)).min();
+                let sent = later().filter_map(|it| self.last(it, What::Sent)).max();
+                match (returned, sent) {
+                    (Some(_), _) => within(returned, Duration::from_secs(60)),
+                    (None, Some(_)) => within(sent, Duration::from_secs(600)),
+                    (None, None) => within(Some(self.obtained(newest)), 24 * HOUR),
                 }
             }
         };
@@ -219,13 +222,9 @@ impl Model {
         self.last(before, What::Renewed).expect("newest() found it")
     }
 
-    /// When the browser got a cookie at the earliest.
-    fn arrived(&self, cookie: Cookie) -> Option<Duration> {
-        let arrivals = self
-            .facts
-            .iter()
-            .filter(|(it, what, _)| *it == cookie && matches!(what, What::Sent | What::Returned));
-        arrivals.map(|(.., at)| *at).min()
+    fn first(&self, cookie: Cookie, what: What) -> Option<Duration> {
+        let times = self.facts.iter().filter(|(it, this, _)| (*it, *this) == (cookie, what));
+        times.map(|(.., at)| *at).min()
     }
 
     fn is_ended(&self, cookie: Cookie) -> bool {
