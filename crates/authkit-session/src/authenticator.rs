@@ -74,6 +74,7 @@ impl Authenticator {
         if let Some(revocations) = &core.revocations {
             revocations.subscribe(core.inbox());
         }
+        core.settings.announce();
         Ok(Self { core })
     }
 

@@ -7,6 +7,7 @@ use tokio::time::{self, Instant};
 use crate::{
     admission::Refusal,
     authenticator::{Authenticator, Decision},
+    config::setting::Setting,
     config_error::{ConfigError, ConfigProblem},
     core::Core,
     decide::{
@@ -49,8 +50,9 @@ impl Authenticator {
                 Ok(BearerTokens { core: Arc::clone(&self.core) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
-                "WORKOS_ISSUER",
-                "the issuer of your access tokens where bearer tokens are accepted",
+                Setting::Issuers,
+                "names no issuer, which bearer tokens need",
+                "write the `iss` claim of your access tokens",
             )
             .into()),
         }

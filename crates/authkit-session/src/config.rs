@@ -1,7 +1,11 @@
 pub(crate) mod env;
+pub(crate) mod finding;
+mod mistakes;
 mod refresh_hook;
+pub(crate) mod setting;
 pub(crate) mod settings;
 pub(crate) mod urls;
+pub(crate) mod warning;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 

@@ -55,7 +55,10 @@ pub use crate::{
         transport::{MAX_ANSWER, Sending, Transport, TransportError},
     },
     clock::Clock,
-    config::{Config, settings::Settings},
+    config::{
+        Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,
+        warning::ConfigWarning,
+    },
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
