@@ -2,6 +2,7 @@ pub(crate) mod env;
 pub(crate) mod finding;
 mod mistakes;
 mod refresh_hook;
+mod secret_file;
 pub(crate) mod setting;
 pub(crate) mod settings;
 pub(crate) mod urls;

@@ -10,6 +10,7 @@ use crate::{
         Config,
         finding::Quoter,
         mistakes::{self, API_KEY, CLIENT_ID, PASSWORD, REDIRECT_URI},
+        secret_file,
         setting::Setting,
         settings,
         urls::is_loopback_host,
@@ -28,6 +29,7 @@ impl Config {
     /// | `WORKOS_REDIRECT_URI` | where WorkOS sends browsers back to | required |
     /// | `WORKOS_COOKIE_PASSWORD` | at least 32 bytes, `openssl rand -base64 32` | required |
     /// | `WORKOS_COOKIE_PASSWORD_OTHERS` | passwords that open too, separated by commas | none |
+    /// | `WORKOS_API_KEY_FILE`, `WORKOS_COOKIE_PASSWORD_FILE`, `WORKOS_COOKIE_PASSWORD_OTHERS_FILE` | in place of the variable without `_FILE`: the path of a file that holds its value; line breaks at its end do not count | |
     /// | `WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS` | `true`: re-seal with the password that opened | `false` |
     /// | `WORKOS_SEAL_FORMAT` | `ruby`, `ruby6`, `go`, `rust`, `python`, `node` | `ruby` |
     /// | `WORKOS_COOKIE_NAME` | | `wos_session` |
@@ -197,9 +199,38 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
         }
     }
 
+    /// The value of a setting, from the variable or, for a secret, from the file that another one names.
     fn read(&mut self, setting: Setting) -> Value {
         let variable = setting.variable().expect("only settings that have one are read");
-        self.value(setting, variable)
+        let value = self.value(setting, variable);
+        if !setting.is_secret() {
+            return value;
+        }
+        let file_variable = format!("{variable}_FILE");
+        match (value, self.value(setting, &file_variable)) {
+            (value, Value::Absent) => value,
+            (Value::Absent, Value::Given(path)) => match secret_file::read(&path) {
+                Ok(secret) => Value::Given(secret),
+                Err(reason) => {
+                    let found = format!(
+                        "cannot be read from the file {} of {file_variable}: {reason}",
+                        secret_file::quote(&path)
+                    );
+                    self.problems.push(ConfigProblem::invalid(
+                        setting,
+                        found,
+                        "name a file that holds the value alone and that this process may read",
+                    ));
+                    Value::Unreadable
+                }
+            },
+            (Value::Given(_), Value::Given(_)) => {
+                let found = format!("is set, and so is {file_variable}");
+                self.problems.push(ConfigProblem::invalid(setting, found, "set one of the two"));
+                Value::Unreadable
+            }
+            (Value::Unreadable, _) | (_, Value::Unreadable) => Value::Unreadable,
+        }
     }
 
     fn get(&mut self, setting: Setting) -> Option<String> {
@@ -230,7 +261,7 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
     fn other_passwords(&mut self) -> Vec<CookiePassword> {
         let Some(others) = self.get(Setting::OtherPasswords) else { return Vec::new() };
         let mut passwords = Vec::new();
-        for (n, other) in list(&others, &[',']).enumerate() {
+        for (n, other) in list(&others, &[',', '\n']).enumerate() {
             match CookiePassword::new(other) {
                 Ok(password) => passwords.push(password),
                 Err(_) => self.problems.push(ConfigProblem::invalid(

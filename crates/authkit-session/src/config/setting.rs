@@ -60,6 +60,12 @@ impl Setting {
         self.names().0
     }
 
+    /// Whether the value is a secret: no message shows it, and the variable with `_FILE` appended may name a file that
+    /// holds it.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::ApiKey | Self::CookiePassword | Self::OtherPasswords)
+    }
+
     /// The method of [`Config`](crate::Config) that takes the setting, such as `with_cookie_name`.
     pub fn method(self) -> &'static str {
         self.names().1
@@ -146,7 +152,10 @@ mod tests {
         let (builder, table) = (include_str!("../config.rs"), include_str!("env.rs"));
         for setting in Setting::ALL {
             assert!(builder.contains(&format!("pub fn {}(", setting.method())), "{setting}");
-            if let Some(variable) = setting.variable() {
+            let variable = setting.variable().map(str::to_owned);
+            let file = variable.as_ref().filter(|_| setting.is_secret());
+            for variable in file.map(|variable| format!("{variable}_FILE")).iter().chain(&variable)
+            {
                 let is_documented = table
                     .lines()
                     .any(|line| line.contains("///") && line.contains(&format!("`{variable}`")));

@@ -299,9 +299,11 @@ fn e10_no_message_shows_a_secret_whatever_variable_it_is_in() {
                 format!("https://host/?{secret}"),
                 format!("https://host/#{secret}"),
             ] {
-                for problem in problems_with(&[(variable, &value)]) {
-                    let texts = format!("{problem} {problem:?}");
-                    assert!(!texts.contains(secret), "{variable}={value}: {texts}");
+                for variable in [(*variable).to_owned(), format!("{variable}_FILE")] {
+                    for problem in problems_with(&[(&variable, &value)]) {
+                        let texts = format!("{problem} {problem:?}");
+                        assert!(!texts.contains(secret), "{variable}={value}: {texts}");
+                    }
                 }
             }
         }
