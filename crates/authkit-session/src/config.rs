@@ -254,7 +254,10 @@ impl Config {
         self
     }
 
-    /// Sends calls through `transport` (default: HTTPS by reqwest, without redirects), for a proxy or for tests.
+    /// Sends calls through `transport`, for certificates of your own or for tests.
+    ///
+    /// Default: HTTP/1.1 by reqwest, without redirects, checked with the system's certificates, through the proxy that
+    /// the environment variable `https_proxy` names. Calls to a loopback address go through no proxy.
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self

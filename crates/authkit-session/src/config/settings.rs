@@ -11,7 +11,7 @@ use crate::{
     },
     clock::Clock,
     config::{Config, mistakes, warning::ConfigWarning},
-    config_error::{ConfigError, ConfigProblem},
+    config_error::ConfigError,
     cookie::set_cookie::CookieRules,
     hooks::Hooks,
     refreshes::{breaker::RefreshLimits, coordinator::RefreshCoordinator},
@@ -138,12 +138,13 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         config.neighbours,
     );
     let ring = ring.map_err(|problem| problems.push(problem)).ok();
-    let transport = match &config.transport {
-        Some(transport) => Some(Arc::clone(transport)),
-        None => Https::new()
+    let transport = match (&config.transport, &urls.base) {
+        (Some(transport), _) => Some(Arc::clone(transport)),
+        (None, Some(base)) => Https::new(base)
             .map(|https| Arc::new(https) as Arc<dyn Transport>)
-            .map_err(|_| problems.push(ConfigProblem::Transport))
+            .map_err(|problem| problems.push(problem))
             .ok(),
+        (None, None) => None,
     };
     ConfigError::check(problems)?;
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    config::setting::Setting, cookie::set_cookie::SameSite, cookie_password::CookiePassword,
+    config::setting::Setting, config_error::ConfigProblem, cookie::set_cookie::SameSite,
+    cookie_password::CookiePassword,
 };
 
 const PASSWORD: &str = "v0RAnCHm6QTHGrCBBeqiJxWURBoavNMLO0ZUTmNlX8g=";
@@ -23,7 +24,12 @@ fn problems_with(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
         ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
         ("WORKOS_COOKIE_PASSWORD", PASSWORD),
     ];
-    let find = |name: &str| vars.iter().chain(&good).find(|(known, _)| *known == name);
+    // A loopback base needs no certificates, which take time to be read. Its parts count where it is not given.
+    let has_part =
+        |name: &str| ["HOSTNAME", "HTTPS", "PORT"].iter().any(|part| name.ends_with(part));
+    let base = (!vars.iter().any(|(name, _)| has_part(name)))
+        .then_some(("WORKOS_BASE_URL", "http://127.0.0.1:4100"));
+    let find = |name: &str| vars.iter().chain(&good).chain(&base).find(|(known, _)| *known == name);
     let config = Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()));
     config.err().map(ConfigError::into_problems).unwrap_or_default()
 }
