@@ -82,7 +82,9 @@ impl Authenticator {
     ///
     /// [`ConfigError`] with every problem of the configuration.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Ok(Self { owners: Arc::new(Owners::new(settings::check(config)?)) })
+        let owners = Owners::new(settings::check(config)?);
+        owners.settings.announce();
+        Ok(Self { owners: Arc::new(owners) })
     }
 
     /// The checked configuration.

@@ -37,7 +37,10 @@ mod user;
 pub use crate::{
     authenticator::Authenticator,
     clock::Clock,
-    config::{Config, settings::Settings},
+    config::{
+        Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,
+        warning::ConfigWarning,
+    },
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,

@@ -162,9 +162,9 @@ mod webhooks;
 
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, RefreshedSession,
-    Revocation, Revocations, Ruling, SameSite, SealFormat, Secret, Settings, SignedIn, Transport,
-    User, VerifiedSession, VerifiedToken,
+    ConfigWarning, CookiePassword, Error, ErrorKind, Finding, Impersonator, NotPublished, Reason,
+    RefreshedSession, Revocation, Revocations, Ruling, SameSite, SealFormat, Secret, Setting,
+    Settings, SignedIn, Transport, User, VerifiedSession, VerifiedToken,
 };
 
 #[cfg(feature = "axum")]

@@ -6,7 +6,7 @@ use tokio::time::{self, Instant};
 
 use crate::{
     candidate::{jwks::FetchFor, reader::SessionReader},
-    config::settings::Settings,
+    config::{setting::Setting, settings::Settings},
     config_error::{ConfigError, ConfigProblem},
     decide::{
         Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing, Verdict,
@@ -57,8 +57,9 @@ impl BearerTokens {
                 Ok(Self { owners: Arc::new(Owners { settings, reader, ender }) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
-                "WORKOS_ISSUER",
-                "the issuer of your access tokens where bearer tokens are accepted",
+                Setting::Issuers,
+                "names no issuer, which bearer tokens need",
+                "write the `iss` claim of your access tokens",
             )
             .into()),
         }

@@ -10,7 +10,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use serde_json::Value;
 use url::Url;
 
-use crate::{config::urls::is_web, decide::refresh_outcome::ApiRefusal};
+use crate::decide::refresh_outcome::ApiRefusal;
 
 /// A call to WorkOS that brought no answer, or another one than a 200.
 #[derive(Debug)]
@@ -130,8 +130,9 @@ impl Body {
             word,
             meaning: meaning.or(of_list),
             message: text(members.remove("message")),
-            authkit_redirect_url: text(members.remove("authkit_redirect_url"))
-                .filter(|url| Url::parse(url).is_ok_and(|url| is_web(&url))),
+            authkit_redirect_url: text(members.remove("authkit_redirect_url")).filter(|url| {
+                Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+            }),
         }
     }
 }
