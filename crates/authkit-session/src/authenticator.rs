@@ -277,20 +277,11 @@ impl Authenticator {
 
 impl Owners {
     fn new(checked: Checked) -> Self {
-        let Checked {
-            settings,
-            client,
-            ring,
-            cache,
-            revocations,
-            hooks,
-            coordinator,
-            refresh_limits,
-            stale_keys,
-        } = checked;
+        let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
+            checked;
         let settings = Arc::new(settings);
         let tasks = Tasks::new();
-        let state = Arc::new(RefreshState::new(refresh_limits));
+        let state = Arc::new(RefreshState::new());
         let sealer = Arc::new(Sealer::new(Arc::clone(&settings), ring));
         let keys = Jwks::new(client.clone(), settings.clock().clone(), stale_keys);
         let reader =

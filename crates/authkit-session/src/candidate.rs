@@ -23,6 +23,7 @@ use crate::{
     seal::Unsealed,
     session::VerifiedSession,
     token::{PairId, RefreshToken, TokenHash, TokenIdentity, jwt::Unverified},
+    upstream::budget::RefreshOwner,
 };
 
 /// A session cookie of a request, and what checking it has shown so far.
@@ -66,6 +67,12 @@ impl OpenedSession {
 
     fn pair_made(&self, made: u64) -> Option<PairId> {
         Some(PairId { token: self.token()?, made })
+    }
+
+    /// Who a refresh of it is for.
+    pub(crate) fn owner(&self) -> RefreshOwner<'_> {
+        let claims = self.unverified();
+        RefreshOwner { session: claims.sid.as_deref(), user: claims.sub.as_deref() }
     }
 
     /// The id of its user: the token's, or the cookie's where the token cannot be read.

@@ -19,10 +19,9 @@ use crate::{
         coordinator::{InProcess, RefreshCoordinator},
         hook::RefreshHook,
     },
-    refresh_state::breaker::RefreshLimits,
     seal::SealFormat,
     secret::Secret,
-    upstream::transport::Transport,
+    upstream::{budget::RefreshLimits, transport::Transport},
 };
 
 /// How a service talks to WorkOS and keeps its sessions.

@@ -35,7 +35,7 @@ use crate::{
     },
     end::SessionEnder,
     refresh_state::{
-        RefreshState, RefreshTables,
+        RefreshState,
         lineage::{ExchangeStatus, LineageStatus},
         successor::{ExchangeWaiter, Successor},
     },
@@ -255,17 +255,17 @@ impl Refresher {
         let now = self.settings.clock().monotonic();
         let mut started = None;
         let mut tables = self.state.lock();
-        let RefreshTables { lineages, breaker, .. } = &mut *tables;
-        let status = lineages.exchange(pair, organization, now, || {
-            breaker.start(now)?;
+        let status = tables.lineages.exchange(pair, organization, now, || {
+            let permit = self.client.budget().start_refresh(session.owner(), now)?;
             let (sender, waiter) = ExchangeWaiter::channel(organization);
-            started = Some(sender);
+            started = Some((sender, permit));
             Ok(waiter)
         });
         drop(tables);
-        if let Some(sender) = started {
+        if let Some((sender, permit)) = started {
             let purpose = ExchangePurpose::Refresh;
-            let exchange = Exchange::new(self, token.clone(), pair.token, session, purpose, sender);
+            let exchange =
+                Exchange::new(self, token.clone(), pair.token, session, purpose, sender, permit);
             tokio::spawn(exchange.run());
         }
         status

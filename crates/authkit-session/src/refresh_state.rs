@@ -1,6 +1,5 @@
 //! What is remembered of refreshes and of those under way: plain tables behind one lock, with the time passed in.
 
-pub(crate) mod breaker;
 pub(crate) mod lineage;
 pub(crate) mod pace;
 pub(crate) mod successor;
@@ -15,7 +14,6 @@ use std::{
 };
 
 use self::{
-    breaker::{Breaker, RefreshLimits},
     lineage::{Limits, Lineages},
     pace::Pace,
     successor::{ExchangeWaiter, Successor},
@@ -32,17 +30,13 @@ pub(crate) struct RefreshState {
 #[derive(Debug)]
 pub(crate) struct RefreshTables {
     pub(crate) lineages: Lineages<ExchangeWaiter, Successor>,
-    pub(crate) breaker: Breaker,
     pub(crate) pace: Pace,
 }
 
 impl RefreshState {
-    pub(crate) fn new(limits: RefreshLimits) -> Self {
-        let tables = RefreshTables {
-            lineages: Lineages::new(Limits::default()),
-            breaker: Breaker::new(limits),
-            pace: Pace::default(),
-        };
+    pub(crate) fn new() -> Self {
+        let tables =
+            RefreshTables { lineages: Lineages::new(Limits::default()), pace: Pace::default() };
         Self { tables: Mutex::new(tables), remembers_any: AtomicBool::new(false) }
     }
 

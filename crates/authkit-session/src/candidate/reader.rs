@@ -49,21 +49,21 @@ impl SessionReader {
 
     /// The session among a request's cookies. One that was verified before is not opened again.
     pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
-        let mut attempts = Attempts::new();
-        self.best(headers, |value, received| match self.cached(value) {
+        self.best(headers, |value, received, attempts| match self.cached(value) {
             Some((verdict, CachedSession { session, pair, .. })) => SessionCandidate {
                 session: Some(session),
                 pair,
                 ..SessionCandidate::without_session(verdict, received)
             },
-            None => self.open_and_remember(value, received, &mut attempts),
+            None => self.open_and_remember(value, received, attempts),
         })
     }
 
     /// The same, but the cookie is opened in any case, as a refresh needs it.
     pub(crate) fn read_opened(&self, headers: &HeaderMap) -> SessionCandidate {
-        let mut attempts = Attempts::new();
-        self.best(headers, |value, received| self.open_and_remember(value, received, &mut attempts))
+        self.best(headers, |value, received, attempts| {
+            self.open_and_remember(value, received, attempts)
+        })
     }
 
     /// Every session among the cookies of this name that can be opened, whatever its token is worth.
@@ -76,7 +76,12 @@ impl SessionReader {
         let mut attempts = Attempts::new();
         let sessions = cookies
             .values()
-            .filter_map(|value| self.open(&value.whole(), cookies.received, &mut attempts).opened)
+            .enumerate()
+            .filter_map(|(n, value)| {
+                attempts.with_share(cookies.count() - 1 - n, |attempts| {
+                    self.open(&value.whole(), cookies.received, attempts).opened
+                })
+            })
             .map(|opened| *opened)
             .collect();
         (sessions, cookies.received)
@@ -121,15 +126,21 @@ impl SessionReader {
     fn best(
         &self,
         headers: &HeaderMap,
-        mut look: impl FnMut(CookieValue<'_>, ReceivedCookies) -> SessionCandidate,
+        look: impl Fn(CookieValue<'_>, ReceivedCookies, &mut Attempts) -> SessionCandidate,
     ) -> SessionCandidate {
         let cookies = received::session_cookies(headers, self.settings.cookie_name());
+        let mut attempts = Attempts::new();
+        let mut others = cookies.count();
+        let mut look = |value| {
+            others -= 1;
+            attempts.with_share(others, |attempts| look(value, cookies.received, attempts))
+        };
         let mut values = cookies.values();
         let first = match values.next() {
-            Some(value) => look(value, cookies.received),
+            Some(value) => look(value),
             None => SessionCandidate::without_session(Verdict::Absent, cookies.received),
         };
-        values.fold(first, |best, value| best.or_better(look(value, cookies.received)))
+        values.fold(first, |best, value| best.or_better(look(value)))
     }
 
     /// What sessions are opened and verified with at `now`.

@@ -11,10 +11,10 @@ use crate::{
     end::revocation::Revocations,
     log_id::LogIds,
     refresh::{coordinator::RefreshCoordinator, hook::RefreshHooks},
-    refresh_state::breaker::RefreshLimits,
     seal::{KeyRing, SealFormat},
     secret::Secret,
     upstream::{
+        budget::Budget,
         client::Client,
         transport::{Https, Transport},
     },
@@ -120,7 +120,6 @@ pub(crate) struct Checked {
     pub(crate) ring: KeyRing,
     pub(crate) cache: SessionCache,
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
-    pub(crate) refresh_limits: RefreshLimits,
     pub(crate) stale_keys: Duration,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     pub(crate) hooks: RefreshHooks,
@@ -169,6 +168,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         (base, browser_base),
         config.clock.clone(),
         transport,
+        Budget::new(config.refresh_limits),
     );
     let settings = Settings {
         public_origin: redirect_uri.origin().ascii_serialization().into(),
@@ -191,7 +191,6 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         coordinator: name_of(&config.refresh_coordinator).into(),
         warnings,
     };
-    let (coordinator, refresh_limits) = (config.refresh_coordinator, config.refresh_limits);
     Ok(Checked {
         settings,
         client,
@@ -199,8 +198,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         cache: SessionCache::new(config.session_cache),
         revocations: config.revocations,
         hooks: RefreshHooks::new(config.refresh_hook),
-        coordinator,
-        refresh_limits,
+        coordinator: config.refresh_coordinator,
         stale_keys: config.stale_keys,
     })
 }

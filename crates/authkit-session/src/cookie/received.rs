@@ -41,6 +41,11 @@ impl<'a> CookieValue<'a> {
 }
 
 impl<'h> SessionCookies<'h> {
+    /// How many [`values`](Self::values) there are.
+    pub(crate) fn count(&self) -> usize {
+        (self.wholes + usize::from(self.joined > 0)).min(MAX_CANDIDATES)
+    }
+
     /// At most [`MAX_CANDIDATES`].
     pub(crate) fn values(&self) -> impl Iterator<Item = CookieValue<'_>> {
         (0..MAX_CANDIDATES).map_while(|n| match n.checked_sub(self.wholes) {

@@ -1,6 +1,6 @@
 //! Asks WorkOS to exchange a refresh token until it answers something that lasts.
 
-use std::{sync::Arc, time::Duration};
+use std::{future, pin::pin, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,10 +9,9 @@ use tokio::time;
 use crate::{
     clock::Clock,
     payload::Answer,
-    refresh_state::RefreshState,
     token::{RefreshToken, TokenHash},
     upstream::{
-        client::Client,
+        client::{Client, Connection},
         error_answer::{UpstreamError, UpstreamFailure},
     },
 };
@@ -20,7 +19,6 @@ use crate::{
 /// The attempts of one exchange.
 pub(super) struct Attempts<'a> {
     pub(super) client: &'a Client,
-    pub(super) state: &'a Arc<RefreshState>,
     pub(super) clock: &'a Clock,
     pub(super) token: &'a RefreshToken,
     pub(super) hash: TokenHash,
@@ -32,38 +30,36 @@ impl Attempts<'_> {
     /// the same exchange alike. Between two attempts there is a pause, and WorkOS's own `Retry-After` is waited out.
     pub(super) async fn run(&self) -> Result<Bytes, UpstreamError> {
         let now = || self.clock.monotonic();
-        let retry_after = self.state.lock().breaker.retry_after(now());
+        let retry_after = self.client.budget().retry_after(now());
         time::sleep(retry_after).await;
         let began = now();
         let left = || REPLAYABLE.saturating_sub(now().saturating_sub(began));
         let mut pauses = Pauses::of(self.hash);
         loop {
-            let deadline = ATTEMPT.min(left());
-            let error = match self.client.refresh(self.token, self.organization, deadline).await {
-                Ok(body) if Answer::parse(&body).is_ok() => {
-                    self.state.lock().breaker.answered();
+            let error = match self.attempt(&left).await {
+                Ok(body) => {
+                    self.client.budget().answered();
                     return Ok(body);
                 }
-                Ok(_) => UpstreamError::transient(),
                 Err(error) => error,
             };
             match error.failure {
                 UpstreamFailure::Refused(_) => {
-                    self.state.lock().breaker.answered();
+                    self.client.budget().answered();
                     return Err(error);
                 }
                 UpstreamFailure::Transient => self.record_failure(&error, now()),
             }
             let mut at_least = error.details.retry_after.unwrap_or_default();
             let mut pause = pauses.next().max(at_least);
-            // Waits until the breaker lets an attempt out, as long as one would still be of use.
+            // Waits until the budget lets an attempt out, as long as one would still be of use.
             loop {
                 let at_most = left().saturating_sub(LAST);
                 if at_most.is_zero() || at_least > at_most {
                     return Err(error);
                 }
                 time::sleep(pause.min(at_most)).await;
-                let attempt = self.state.lock().breaker.attempt(now());
+                let attempt = self.client.budget().attempt(now());
                 match attempt {
                     Ok(()) => break,
                     Err(early) => (at_least, pause) = (early, early + pauses.up_to(SPREAD)),
@@ -72,15 +68,59 @@ impl Attempts<'_> {
         }
     }
 
-    fn record_failure(&self, error: &UpstreamError, now: Duration) {
-        let breaker = &mut self.state.lock().breaker;
-        if error.details.status != Some(StatusCode::TOO_MANY_REQUESTS) {
-            breaker.failed(now);
+    /// One attempt, and another one on a new connection where the first takes long: its connection may be dead. The
+    /// first stays out. The first good answer counts, and a refusal only when no attempt is out any more.
+    async fn attempt(&self, left: impl Fn() -> Duration) -> Result<Bytes, UpstreamError> {
+        let mut first = pin!(self.send(Connection::Pooled, ATTEMPT.min(left())));
+        if let Ok(result) = time::timeout(SECOND_ATTEMPT, &mut first).await {
+            return result;
         }
-        if let Some(wait) = error.details.retry_after {
-            breaker.honour_retry_after(wait, now);
+        let mut second = pin!(self.send(Connection::New, ATTEMPT.min(left())));
+        let either = future::poll_fn(|cx| match first.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready((Attempt::First, result)),
+            Poll::Pending => second.as_mut().poll(cx).map(|result| (Attempt::Second, result)),
+        });
+        let (which, result) = either.await;
+        let error = match result {
+            Ok(body) => return Ok(body),
+            Err(error) => error,
+        };
+        let other = match which {
+            Attempt::First => second.await,
+            Attempt::Second => first.await,
+        };
+        match (error.failure, other) {
+            (_, Ok(body)) => Ok(body),
+            (UpstreamFailure::Refused(_), Err(_)) => Err(error),
+            (UpstreamFailure::Transient, Err(other)) => Err(other),
         }
     }
+
+    async fn send(
+        &self,
+        connection: Connection,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        let body = self.client.refresh(self.token, self.organization, connection, deadline).await?;
+        Answer::parse(&body).map_err(|_| UpstreamError::transient())?;
+        Ok(body)
+    }
+
+    fn record_failure(&self, error: &UpstreamError, now: Duration) {
+        let budget = self.client.budget();
+        if error.details.status != Some(StatusCode::TOO_MANY_REQUESTS) {
+            budget.failed(now);
+        }
+        if let Some(wait) = error.details.retry_after {
+            budget.honour_retry_after(wait, now);
+        }
+    }
+}
+
+/// Of two attempts, the one that was answered first.
+enum Attempt {
+    First,
+    Second,
 }
 
 /// The pauses between the attempts of an exchange. How they differ from those of others is drawn from the token's hash,
@@ -116,6 +156,8 @@ impl Pauses {
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// After how long a second attempt goes out: a request that waits has as long for that one's answer.
+const SECOND_ATTEMPT: Duration = Duration::from_millis(2_500);
 /// How long the last one may take: were it cut off sooner, it might spend the token for nobody.
 const LAST: Duration = Duration::from_secs(3);
 /// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.

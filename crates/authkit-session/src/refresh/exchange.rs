@@ -19,14 +19,17 @@ use crate::{
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
     },
     refresh_state::{
-        lineage::{CookieFit, LineageState},
+        lineage::{Contest, CookieFit, LineageState},
         successor::{ExchangeResult, ExchangeSender, Successor},
     },
     seal::{Form, Seal},
     session::VerifiedSession,
     tasks::Task,
     token::{PairId, RefreshToken, TokenHash, jwt::Unverified},
-    upstream::error_answer::{UpstreamError, UpstreamFailure},
+    upstream::{
+        budget::CallPermit,
+        error_answer::{UpstreamError, UpstreamFailure},
+    },
 };
 
 /// The exchange of one refresh token. It is over when this is dropped, even by a panic.
@@ -44,6 +47,7 @@ pub(super) struct Exchange {
     sender: ExchangeSender,
     recorded: Recorded,
     _task: Task,
+    _permit: CallPermit,
 }
 
 /// What a refresh token is exchanged for.
@@ -77,6 +81,7 @@ impl Exchange {
         session: &OpenedSession,
         purpose: ExchangePurpose,
         sender: ExchangeSender,
+        permit: CallPermit,
     ) -> Self {
         let organization = match &purpose {
             ExchangePurpose::Refresh => session.unverified().org_id.clone(),
@@ -84,6 +89,7 @@ impl Exchange {
         };
         Self {
             _task: refresher.tasks.start(),
+            _permit: permit,
             refresher: Arc::clone(refresher),
             token,
             hash,
@@ -98,10 +104,11 @@ impl Exchange {
     }
 
     pub(super) async fn run(mut self) {
-        let Refresher { coordinator, sealer, tasks, .. } = &*self.refresher;
+        let Refresher { coordinator, sealer, tasks, settings, .. } = &*self.refresher;
         let tasks = tasks.clone();
+        let organization = self.organization.as_deref();
         let shared =
-            SharedExchange::new(coordinator, sealer, self.hash, self.organization.as_deref());
+            SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
         let (result, outcome) = match shared.claim().await {
             ClaimStatus::Published(outcome) if self.is_acceptable(&outcome) => {
                 (self.record(&outcome).await, None)
@@ -174,18 +181,27 @@ impl Exchange {
             }
             (ClaimStatus::Alone, Others::None) => self.record_for_all(outcome).await,
             (ClaimStatus::Published(_) | ClaimStatus::Contested, _)
-            | (ClaimStatus::Alone, Others::Exchanging) => {
-                tracing::info!("a refresh was refused that another process was making");
-                let retry_after = Some(NEWER_COOKIE_SOON);
-                (Err(RefreshFailure::Transient { retry_after }), None)
-            }
+            | (ClaimStatus::Alone, Others::Exchanging) => match self.contest() {
+                Contest::First => {
+                    tracing::info!("a refresh was refused that another process was making");
+                    let retry_after = Some(NEWER_COOKIE_SOON);
+                    (Err(RefreshFailure::Transient { retry_after }), None)
+                }
+                // Whoever holds the store's marker does not hold it for ever.
+                Contest::Again => (self.record(&outcome).await, None),
+            },
         }
+    }
+
+    /// Whether another process's exchange has delayed a refusal of this token before.
+    fn contest(&self) -> Contest {
+        let Refresher { state, settings, .. } = &*self.refresher;
+        state.lock().lineages.contest(self.hash, settings.clock().monotonic())
     }
 
     async fn ask_workos(&self) -> Result<bytes::Bytes, UpstreamError> {
         let attempts = Attempts {
             client: &self.refresher.client,
-            state: &self.refresher.state,
             clock: self.refresher.settings.clock(),
             token: &self.token,
             hash: self.hash,
@@ -381,7 +397,6 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.record_lost();
-        self.refresher.state.lock().breaker.finish();
     }
 }
 

@@ -12,10 +12,10 @@ use crate::{
     },
     refresh_state::{
         RefreshTables,
-        breaker::Throttled,
         lineage::ExchangeStatus,
         successor::{ExchangeWaiter, Successor},
     },
+    upstream::budget::Throttled,
 };
 
 /// What the newest token of a session is exchanged for.
@@ -117,7 +117,7 @@ fn next_step(
     let now = refresher.settings.clock().monotonic();
 
     let mut tables = refresher.state.lock();
-    let RefreshTables { lineages, breaker, pace } = &mut *tables;
+    let RefreshTables { lineages, pace } = &mut *tables;
     if let Some((successor, age)) = lineages.newer(pair, now) {
         return Ok(Step::Newer(successor, age));
     }
@@ -142,17 +142,17 @@ fn next_step(
         if too_soon.is_some() {
             return Err(Throttled::Busy);
         }
-        breaker.start(now)?;
+        let permit = refresher.client.budget().start_refresh(session.owner(), now)?;
         pace.begun(session_id, now);
         let (sender, waiter) = ExchangeWaiter::channel(organization);
-        started = Some(sender);
+        started = Some((sender, permit));
         Ok(waiter)
     });
     drop(tables);
 
-    if let Some(sender) = started {
+    if let Some((sender, permit)) = started {
         let exchange =
-            Exchange::new(refresher, token.clone(), pair.token, session, purpose, sender);
+            Exchange::new(refresher, token.clone(), pair.token, session, purpose, sender, permit);
         tokio::spawn(exchange.run());
     }
     match status {

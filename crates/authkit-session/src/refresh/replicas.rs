@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time;
 
 use crate::{
+    clock::Clock,
     decide::refresh_outcome::ApiRefusal,
     refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
     seal::{Purpose, Sealer},
@@ -18,6 +19,7 @@ use crate::{
 pub(super) struct SharedExchange {
     coordinator: Arc<dyn RefreshCoordinator>,
     sealer: Arc<Sealer>,
+    clock: Clock,
     name: String,
     context: Vec<u8>,
 }
@@ -42,6 +44,7 @@ impl SharedExchange {
     pub(super) fn new(
         coordinator: &Arc<dyn RefreshCoordinator>,
         sealer: &Arc<Sealer>,
+        clock: &Clock,
         token: TokenHash,
         organization: Option<&str>,
     ) -> Self {
@@ -55,6 +58,7 @@ impl SharedExchange {
         Self {
             coordinator: Arc::clone(coordinator),
             sealer: Arc::clone(sealer),
+            clock: clock.clone(),
             name: URL_SAFE_NO_PAD.encode(name),
             context,
         }
@@ -69,7 +73,9 @@ impl SharedExchange {
     }
 
     pub(super) async fn publish(&self, outcome: &PublishedOutcome) {
-        let sealed = self.sealer.seal_for(Purpose::Replica, &self.context, &outcome.to_bytes());
+        let mut bytes = self.clock.unix().to_be_bytes().to_vec();
+        bytes.extend_from_slice(&outcome.to_bytes());
+        let sealed = self.sealer.seal_for(Purpose::Replica, &self.context, &bytes);
         // Without randomness nothing can be sealed; then the others make the exchange themselves.
         let Ok(sealed) = sealed else { return };
         let published = self.coordinator.publish(&self.name, Bytes::from(sealed));
@@ -83,7 +89,11 @@ impl SharedExchange {
             Ok(Claim::Alone) => ClaimStatus::Alone,
             Ok(Claim::Contested) => ClaimStatus::Contested,
             Ok(Claim::Published(sealed)) => match self.open(&sealed) {
-                Some(outcome) => ClaimStatus::Published(outcome),
+                Some((age, outcome)) if age <= OUTCOME_LASTS => ClaimStatus::Published(outcome),
+                Some(_) => {
+                    tracing::warn!("the refresh coordinator handed out an outcome of long ago");
+                    ClaimStatus::Alone
+                }
                 None => {
                     tracing::warn!(
                         "another process published a refresh that cannot be opened here"
@@ -98,10 +108,16 @@ impl SharedExchange {
         }
     }
 
-    fn open(&self, sealed: &[u8]) -> Option<PublishedOutcome> {
+    /// An outcome, and how many seconds old it is; one from the future is as old as it is early.
+    fn open(&self, sealed: &[u8]) -> Option<(u64, PublishedOutcome)> {
+        if sealed.len() > MAX_SEALED {
+            return None;
+        }
         let sealed = std::str::from_utf8(sealed).ok()?;
         let opened = self.sealer.open_for(Purpose::Replica, &self.context, sealed)?;
-        PublishedOutcome::from_bytes(&opened)
+        let (at, outcome) = opened.split_first_chunk()?;
+        let age = self.clock.unix().abs_diff(u64::from_be_bytes(*at));
+        Some((age, PublishedOutcome::from_bytes(outcome)?))
     }
 }
 
@@ -138,6 +154,11 @@ const INTERACTION_NEEDED: &[u8] = b"refused interaction";
 const CREDENTIALS: &[u8] = b"refused credentials";
 const REQUEST: &[u8] = b"refused request";
 const REJECTED: &[u8] = b"refused otherwise";
+/// How old an outcome may be, in seconds: as long as a coordinator keeps it, so that who can write to its store cannot
+/// bring an old one back.
+const OUTCOME_LASTS: u64 = 60;
+/// The longest sealed outcome that is opened: WorkOS's longest answer, sealed.
+const MAX_SEALED: usize = 512 * 1024;
 /// How long a coordinator may take; longer than the 1.5 seconds that it may wait itself.
 const CLAIM: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);

@@ -34,8 +34,8 @@ pub(crate) use self::{
 };
 use crate::{
     decide::refresh_outcome::{ApiRefusal, RefusalAge},
-    refresh_state::breaker::Throttled,
     token::{PairId, TokenHash},
+    upstream::budget::Throttled,
 };
 
 /// The table. `J` waits for an exchange that is under way, `P` is a token pair that a refresh brought.
@@ -197,7 +197,8 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         now: Duration,
     ) -> LineageState {
         let id = self.index.finish_exchange(token);
-        self.index.token_mut(token).expect(IN_STEP).refusal = None;
+        let renewed = self.index.token_mut(token).expect(IN_STEP);
+        (renewed.refusal, renewed.contested) = (None, None);
         let new = pair.id().token;
         let id = match self.index.find(new) {
             // Another replica exchanged the token too, and the browser has brought here what that replica got.
@@ -250,6 +251,19 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
             LineageState::Live => Some(remembered.age(now)),
             LineageState::Ended => None,
         }
+    }
+
+    /// WorkOS refused the exchange of `token`, which another process may have been making too.
+    pub(crate) fn contest(&mut self, token: TokenHash, now: Duration) -> Contest {
+        let id = self.index.find_or_create(token);
+        let known = self.index.token_mut(token).expect(IN_STEP);
+        let contest = match known.contested {
+            Some(at) if now.saturating_sub(at) < KEPT_CONTESTED => Contest::Again,
+            Some(_) | None => Contest::First,
+        };
+        known.contested.get_or_insert(now);
+        self.index.keep_at_least_until(id, now + KEPT_CONTESTED);
+        contest
     }
 
     /// The exchange of `token` brought no answer that says anything about the token.
@@ -356,6 +370,13 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
     }
 }
 
+/// Whether another process's exchange has delayed the refusal of a token before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Contest {
+    First,
+    Again,
+}
+
 /// Whether a session ended just now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
@@ -370,5 +391,7 @@ const KEPT_SENT: Duration = Duration::from_secs(10 * 60);
 const KEPT_RETURNED: Duration = Duration::from_secs(60);
 /// How long a pair is kept that no head has carried: for its client, the old cookie still is the current one.
 const KEPT_UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long is remembered that a refusal was delayed.
+const KEPT_CONTESTED: Duration = Duration::from_secs(10 * 60);
 /// How long the end of a session is kept.
 const KEPT_ENDED: Duration = Duration::from_secs(24 * 60 * 60);

@@ -47,16 +47,33 @@ impl Unsealed {
     }
 }
 
-/// How many times a request may still try a password on a value.
+/// How many times a password may still be tried on a value.
 #[derive(Debug)]
 pub(crate) struct Attempts(u8);
 
 impl Attempts {
-    /// What one request is worth.
-    pub(crate) const PER_REQUEST: u8 = 8;
+    /// What one request is worth, whatever it brings.
+    pub(crate) const PER_REQUEST: u8 = 32;
 
+    /// Those of a request with one value.
     pub(crate) fn new() -> Self {
         Self(Self::PER_REQUEST)
+    }
+
+    /// The share of a value that has `others` after it. What it leaves is theirs, so that garbage in front of a good value
+    /// cannot spend the good one's.
+    fn share(&self, others: usize) -> Self {
+        let values = u8::try_from(others).unwrap_or(u8::MAX).saturating_add(1);
+        Self(self.0 / values)
+    }
+
+    /// Opens the next of several values with its share.
+    pub(crate) fn with_share<T>(&mut self, others: usize, open: impl FnOnce(&mut Self) -> T) -> T {
+        let mut share = self.share(others);
+        self.0 -= share.0;
+        let opened = open(&mut share);
+        self.0 += share.0;
+        opened
     }
 
     fn take(&mut self) -> Result<(), SealError> {

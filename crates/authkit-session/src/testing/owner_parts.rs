@@ -42,17 +42,8 @@ impl OwnerParts {
         let config = Config::new("client_1", "sk_test_1", redirect_uri, password)
             .with_clock(clock.clone())
             .with_transport(workos.clone());
-        let Checked {
-            settings,
-            client,
-            ring,
-            cache,
-            revocations,
-            hooks,
-            coordinator,
-            refresh_limits,
-            stale_keys,
-        } = settings::check(set(config)).unwrap();
+        let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
+            settings::check(set(config)).unwrap();
         let settings = Arc::new(settings);
         let sealer = Arc::new(Sealer::new(Arc::clone(&settings), ring));
         let keys = Jwks::new(client.clone(), clock.clone(), stale_keys);
@@ -63,7 +54,7 @@ impl OwnerParts {
             settings,
             sealer,
             client,
-            state: Arc::new(RefreshState::new(refresh_limits)),
+            state: Arc::new(RefreshState::new()),
             reader: Arc::new(reader),
             tasks: Tasks::new(),
             checked: Rest { coordinator, hooks, revocations },

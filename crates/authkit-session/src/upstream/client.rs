@@ -12,6 +12,7 @@ use crate::{
     token::RefreshToken,
     upstream::{
         authorize::AuthorizationRequest,
+        budget::{Budget, CallClass, CallPermit},
         error_answer::{self, UpstreamError},
         pkce::PkceVerifier,
         transport::{Transport, TransportError},
@@ -28,6 +29,7 @@ pub struct Client {
     browser_base: Url,
     clock: Clock,
     transport: Arc<dyn Transport>,
+    budget: Budget,
 }
 
 impl Client {
@@ -38,6 +40,7 @@ impl Client {
         (base, browser_base): (Url, Url),
         clock: Clock,
         transport: Arc<dyn Transport>,
+        budget: Budget,
     ) -> Self {
         Self {
             client_id: client_id.into(),
@@ -47,7 +50,13 @@ impl Client {
             browser_base,
             clock,
             transport,
+            budget,
         }
+    }
+
+    /// What all calls are counted in.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Where to send the browser to sign in.
@@ -85,12 +94,9 @@ impl Client {
         struct Revoke<'a> {
             session_id: &'a str,
         }
-        self.post(
-            &["user_management", "sessions", "revoke"],
-            &Revoke { session_id },
-            CALL_DEADLINE,
-        )
-        .await?;
+        let _permit = self.permit(CallClass::SignOut, SIGN_OUT_PATIENCE).await?;
+        let path = ["user_management", "sessions", "revoke"];
+        self.post(&path, &Revoke { session_id }, Connection::Pooled, CALL_DEADLINE).await?;
         Ok(())
     }
 
@@ -100,12 +106,14 @@ impl Client {
         code: &str,
         verifier: &PkceVerifier,
     ) -> Result<Bytes, UpstreamError> {
+        let _permit = self.permit(CallClass::SignIn, SIGN_IN_PATIENCE).await?;
         self.authenticate(
             &Authenticate {
                 code: Some(code),
                 code_verifier: Some(verifier.expose()),
                 ..Authenticate::of(self, "authorization_code")
             },
+            Connection::Pooled,
             CALL_DEADLINE,
         )
         .await
@@ -116,6 +124,7 @@ impl Client {
         &self,
         token: &RefreshToken,
         organization: Option<&str>,
+        connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
         self.authenticate(
@@ -124,6 +133,7 @@ impl Client {
                 organization_id: organization,
                 ..Authenticate::of(self, "refresh_token")
             },
+            connection,
             deadline,
         )
         .await
@@ -136,21 +146,35 @@ impl Client {
             .method(Method::GET)
             .uri(url.as_str())
             .header(header::ACCEPT, "application/json");
-        self.send(request.body(Bytes::new()), deadline).await
+        self.send(request.body(Bytes::new()), Connection::Pooled, deadline).await
+    }
+
+    /// Waits until a call of this class may go out.
+    async fn permit(
+        &self,
+        class: CallClass,
+        patience: Duration,
+    ) -> Result<CallPermit, UpstreamError> {
+        self.budget
+            .permit(class, &self.clock, patience)
+            .await
+            .map_err(|throttled| UpstreamError::transient_for(throttled.wait()))
     }
 
     async fn authenticate(
         &self,
         body: &Authenticate<'_>,
+        connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
-        self.post(&["user_management", "authenticate"], body, deadline).await
+        self.post(&["user_management", "authenticate"], body, connection, deadline).await
     }
 
     async fn post(
         &self,
         path: &[&str],
         body: &impl Serialize,
+        connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
         let body = serde_json::to_vec(body).expect("these bodies have string keys only");
@@ -163,17 +187,28 @@ impl Client {
             .header(header::AUTHORIZATION, key)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
-        self.send(request.body(Bytes::from(body)), deadline).await
+        let answer = self.send(request.body(Bytes::from(body)), connection, deadline).await;
+        if let Err(error) = &answer
+            && let Some(wait) = error.details.retry_after
+        {
+            self.budget.honour_retry_after(wait, self.clock.monotonic());
+        }
+        answer
     }
 
     /// The body of a 200; every other answer is an error.
     async fn send(
         &self,
         request: http::Result<Request<Bytes>>,
+        connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
         let request = request.map_err(|_| UpstreamError::misconfigured())?;
-        match self.transport.send(request, deadline).await {
+        let answer = match connection {
+            Connection::Pooled => self.transport.send(request, deadline).await,
+            Connection::New => self.transport.send_on_new_connection(request, deadline).await,
+        };
+        match answer {
             Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
             Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
             Err(
@@ -193,6 +228,15 @@ impl fmt::Debug for Client {
             .field("base", &self.base.as_str())
             .finish_non_exhaustive()
     }
+}
+
+/// Which connection a call takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Connection {
+    /// One that is there already, if any.
+    Pooled,
+    /// One that no other call has used.
+    New,
 }
 
 /// The body of `POST /user_management/authenticate`.
@@ -235,5 +279,8 @@ fn endpoint(base: &Url, segments: &[&str]) -> Url {
     url
 }
 
+/// How long a sign-in waits for its turn, and a revocation, for which nobody waits.
+const SIGN_IN_PATIENCE: Duration = Duration::from_millis(1_500);
+const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one call that is not a refresh may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);

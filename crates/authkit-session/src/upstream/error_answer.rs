@@ -44,6 +44,12 @@ impl UpstreamError {
         Self { failure: UpstreamFailure::Transient, details: Answered::default() }
     }
 
+    /// A call that may go out after `wait`.
+    pub(crate) fn transient_for(wait: Duration) -> Self {
+        let details = Answered { retry_after: Some(wait), ..Answered::default() };
+        Self { failure: UpstreamFailure::Transient, details }
+    }
+
     /// A request of ours that cannot be sent.
     pub(crate) fn misconfigured() -> Self {
         let failure = UpstreamFailure::Refused(ApiRefusal::Request);

@@ -441,7 +441,7 @@ async fn b2_every_definite_refusal_is_asked_about_once_a_minute() {
             }
             // Bounded by the budget, not by what is remembered of a token: it is about everybody's.
             UpstreamFailure::Refused(ApiRefusal::Credentials) => {
-                (Reason::Misconfigured, Unavailable, 9)
+                (Reason::Misconfigured, Unavailable, 4)
             }
             UpstreamFailure::Transient => continue,
         };
@@ -449,7 +449,7 @@ async fn b2_every_definite_refusal_is_asked_about_once_a_minute() {
         let reply = Reply::Instead(*status, Vec::new(), (*body).to_owned());
         service.workos.usually(Endpoint::Authenticate, reply);
         let cookie = browser.clone();
-        for _ in 0..9 {
+        for _ in 0..4 {
             assert_eq!(service.get(&mut browser).await.refusal(), (reason, kind), "row {row}");
         }
         assert_eq!(service.refreshes(), calls, "row {row}");
@@ -481,4 +481,37 @@ async fn b1_a_switch_says_what_the_user_has_to_do_and_leaves_the_session_as_it_i
         assert_eq!(switch.await.unwrap_err().kind(), kind, "row {row}");
         service.get(&mut browser).await.session();
     }
+}
+
+/// B5 of the field's list: the first attempt is swallowed, and new connections work.
+#[tokio::test(start_paused = true)]
+async fn b5_a_second_attempt_is_answered_while_the_request_still_waits() {
+    let (service, mut browser) = expired().await;
+    service.workos.will(Endpoint::Authenticate, Reply::Hangs);
+    let asked = time::Instant::now();
+    service.get(&mut browser).await.session();
+    assert_eq!(asked.elapsed(), ms(2_500));
+    assert_eq!(service.refreshes(), 2);
+}
+
+/// The second attempt is refused, and the first one, which is still out, is not: it was late.
+#[tokio::test(start_paused = true)]
+async fn b5_a_refusal_counts_only_when_no_attempt_is_out() {
+    let body = r#"{"error":"invalid_grant"}"#.to_owned();
+    let refused = || Reply::Instead(400, Vec::new(), body.clone());
+    let (service, mut browser) = expired().await;
+    service.workos.will(Endpoint::Authenticate, Reply::Late(s(4)));
+    service.workos.will(Endpoint::Authenticate, refused());
+    let asked = time::Instant::now();
+    service.get(&mut browser).await.session();
+    assert_eq!(asked.elapsed(), s(4));
+
+    let (service, mut browser) = expired().await;
+    service.workos.will(Endpoint::Authenticate, Reply::Hangs);
+    service.workos.will(Endpoint::Authenticate, refused());
+    assert_eq!(service.get(&mut browser).await.refusal().0, Reason::TimedOut);
+    time::sleep(s(1)).await;
+    let refused = service.get(&mut browser).await.refusal();
+    assert_eq!(refused, (Reason::RefusedJustNow, ChallengeDocuments));
+    assert_eq!(service.refreshes(), 2);
 }

@@ -70,6 +70,8 @@ pub(super) struct Token<J> {
     lineage: LineageId,
     pub(super) exchange: Option<J>,
     pub(super) refusal: Option<RememberedRefusal>,
+    /// When another process's exchange delayed a refusal of it.
+    pub(super) contested: Option<Duration>,
     /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
     forget_at: Option<Duration>,
 }
@@ -347,7 +349,7 @@ pub(super) struct Sizes {
 
 impl<J> Token<J> {
     fn of(lineage: LineageId) -> Self {
-        Self { lineage, exchange: None, refusal: None, forget_at: None }
+        Self { lineage, exchange: None, refusal: None, contested: None, forget_at: None }
     }
 }
 

@@ -12,8 +12,8 @@ use super::{
     RefusalAge, TokenPair, index::Sizes,
 };
 use crate::{
-    refresh_state::breaker::Throttled,
     token::{RefreshToken, TokenHash},
+    upstream::budget::Throttled,
 };
 
 /// A pair in tests: the `n`th of a user's session.
