@@ -5,7 +5,10 @@ pub(crate) mod refresh_outcome;
 
 use std::time::Duration;
 
-use crate::{decide::reason::Reason, refresh_state::lineage::JUST_NOW};
+use crate::{
+    decide::reason::{Reason, SecurityClaim},
+    refresh_state::lineage::JUST_NOW,
+};
 
 /// What is known of the session that a request brought. In the order of the table: the first that holds counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,8 +34,11 @@ pub enum Verdict {
     BadSignature,
     /// The cookie's user or impersonator is not the token's.
     WrongSubject,
-    /// Issuer, audience, client id or kind of token are not ours.
+    /// Issuer, audience, client id or kind of token are not ours. What a token that cannot be verified says of them is
+    /// enough.
     NotOurs,
+    /// Its signature verifies, but a security claim is not of its type.
+    InvalidClaim(SecurityClaim),
     /// Its time has not come yet.
     NotYetValid,
     /// Its time is over.
@@ -147,6 +153,7 @@ pub enum Fallback {
 ///
 /// ```
 /// use authkit_session::{Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Reason, Refreshing, Verdict, decide};
+/// use authkit_session::SecurityClaim::Act;
 /// use Action::{Admit, FetchKeys, Refresh, Refuse};
 ///
 /// let usual = Circumstances {
@@ -168,6 +175,7 @@ pub enum Fallback {
 ///     (Verdict::BadSignature, renew, Refuse(Reason::BadSignature)),
 ///     (Verdict::WrongSubject, Refuse(Reason::WrongSubject), Refuse(Reason::WrongSubject)),
 ///     (Verdict::NotOurs, Refuse(Reason::NotOurs), Refuse(Reason::NotOurs)),
+///     (Verdict::InvalidClaim(Act), Refuse(Reason::InvalidClaim(Act)), Refuse(Reason::InvalidClaim(Act))),
 ///     (Verdict::NotYetValid, Refuse(Reason::Clock), Refuse(Reason::Clock)),
 ///     (Verdict::Expired, renew, Refuse(Reason::Expired)),
 ///     (Verdict::NoUser, renew, Refuse(Reason::NotASession)),
@@ -225,6 +233,7 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         (Verdict::BadSignature, PairAge::Older) => renew(Reason::BadSignature),
         (Verdict::WrongSubject, _) => Action::Refuse(Reason::WrongSubject),
         (Verdict::NotOurs, _) => Action::Refuse(Reason::NotOurs),
+        (Verdict::InvalidClaim(claim), _) => Action::Refuse(Reason::InvalidClaim(claim)),
         (Verdict::NotYetValid, _) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::JustObtained) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::Older) => renew(Reason::Expired),

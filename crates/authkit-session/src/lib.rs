@@ -16,6 +16,8 @@ mod core;
 mod decide;
 mod end;
 mod error;
+mod json;
+mod log_limit;
 mod on_demand;
 mod payload;
 mod random;
@@ -26,6 +28,7 @@ mod seal;
 mod secret;
 mod session;
 mod set_cookie;
+mod strictness;
 mod tasks;
 #[cfg(test)]
 mod testing;
@@ -41,7 +44,7 @@ pub use crate::{
     cookie_password::CookiePassword,
     decide::{
         Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
-        reason::{Reason, RefusalKind},
+        reason::{Reason, RefusalKind, SecurityClaim},
         refresh_outcome::{Outcome, Settlement, settle},
     },
     end::revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
@@ -68,5 +71,5 @@ pub use crate::{
         pkce::PkceVerifier,
         transport::{MAX_ANSWER, Sending, Transport, TransportError},
     },
-    user::{Impersonator, User},
+    user::{Impersonator, User, metadata::Metadata},
 };

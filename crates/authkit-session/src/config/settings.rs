@@ -12,6 +12,7 @@ use crate::{
     },
     config_error::{ConfigError, ConfigProblem},
     end::revocation::Revocations,
+    log_limit::LogLimiter,
     refresh::{coordinator::RefreshCoordinator, hook::Hooks},
     refresh_state::breaker::RefreshLimits,
     seal::KeyRing,
@@ -218,6 +219,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
             issuers: config.issuers,
             audiences: config.audiences,
             leeway: config.leeway.as_secs(),
+            odd_values: LogLimiter::new(Rules::ODD_VALUES),
         },
         client_id: config.client_id.into(),
     };
