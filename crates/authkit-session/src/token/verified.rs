@@ -13,6 +13,9 @@ use crate::{
 
 /// An access token that was verified: signature, time and kind, and what it says of its user.
 ///
+/// Roles, permissions and the like are the customer's to set, in a JWT template. A claim of another type than its method
+/// here returns is held by nobody: the method returns nothing, and a log line names the claim.
+///
 /// It cannot be made outside this crate, so holding one is proof. Its [`Debug`] output shows ids only.
 #[derive(Clone)]
 pub struct VerifiedToken {
@@ -79,7 +82,8 @@ impl VerifiedToken {
         at(self.claims.iat)
     }
 
-    /// When the user last signed in interactively (`auth_time`); a refresh leaves it as it is.
+    /// When the user last signed in interactively (`auth_time`); a refresh leaves it as it is. To the second, as all
+    /// times of a token are.
     pub fn auth_time(&self) -> Option<SystemTime> {
         self.claims.auth_time.map(at)
     }
