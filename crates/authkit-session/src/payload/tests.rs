@@ -103,6 +103,7 @@ fn null_and_absence_are_alike() {
         let payload = Payload::parse(plaintext.as_bytes()).unwrap_or_else(|_| panic!("{name}"));
         assert!(payload.refresh_token.is_none(), "{name}");
         assert!(payload.user.is_none(), "{name}");
+        assert_eq!(payload.odd, OddValues::default(), "{name}: nothing is odd about it");
         assert!(payload.impersonator.is_none(), "{name}");
     }
 }

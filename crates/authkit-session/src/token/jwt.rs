@@ -109,3 +109,60 @@ impl Unverified {
         Duration::from_secs(seconds)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of a payload, by the names of the claims that are there.
+    fn read(payload: &str) -> Option<String> {
+        let says = Unverified::read(payload)?;
+        let text = |name, it: &Option<String>| it.as_ref().map(|it| format!("{name}={it} "));
+        let date = |name, it: Option<u64>| it.map(|it| format!("{name}={it} "));
+        let all = [
+            text("sub", &says.sub),
+            text("sid", &says.sid),
+            text("org_id", &says.org_id),
+            text("iss", &says.iss),
+            text("client_id", &says.client_id),
+            date("iat", says.iat),
+            date("exp", says.exp),
+            says.act.map(|_| "act ".to_owned()),
+        ];
+        Some(all.into_iter().flatten().collect())
+    }
+
+    #[test]
+    fn a3_one_odd_claim_spoils_no_other() {
+        let all = [
+            ("sub", r#""u""#, "sub=u "),
+            ("sid", r#""s""#, "sid=s "),
+            ("org_id", r#""o""#, "org_id=o "),
+            ("iss", r#""i""#, "iss=i "),
+            ("client_id", r#""c""#, "client_id=c "),
+            ("iat", "1.5", "iat=1 "),
+            ("exp", "2", "exp=2 "),
+        ];
+        for odd in [r#"{"a":[]}"#, "[1]", "true", "1e999", r#""\ud800""#, "null"] {
+            for (name, ..) in all {
+                let members = all.map(|(member, value, _)| {
+                    format!(r#""{member}":{}"#, if member == name { odd } else { value })
+                });
+                let expected = all.map(|(member, _, told)| if member == name { "" } else { told });
+                let payload = format!(r#"{{"scope":{odd},{}}}"#, members.join(","));
+                assert_eq!(read(&payload).unwrap(), expected.concat(), "{name}: {odd}");
+            }
+        }
+        assert_eq!(read("[]"), None);
+    }
+
+    #[test]
+    fn a3_whatever_act_says_somebody_impersonates_the_user() {
+        for act in
+            [r#"{"sub":"admin@example.com"}"#, "{}", "[]", "false", "0", r#""""#, r#""null""#]
+        {
+            assert_eq!(read(&format!(r#"{{"act":{act}}}"#)).unwrap(), "act ", "{act}");
+        }
+        assert_eq!(read(r#"{"act":null}"#).unwrap(), "");
+    }
+}
