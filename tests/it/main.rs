@@ -20,6 +20,7 @@ mod guards;
 mod heads;
 mod large_sessions;
 mod matrix;
+mod odd_values;
 mod official_emulator;
 mod one_value;
 mod organizations;

@@ -194,7 +194,7 @@ impl Config {
         self
     }
 
-    /// Accepts access tokens of these issuers only (default: the `iss` claim is not looked at).
+    /// Accepts access tokens of these issuers only (default: of any issuer).
     ///
     /// Compared exactly; an empty list accepts no token at all.
     pub fn with_issuers(mut self, issuers: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -202,7 +202,7 @@ impl Config {
         self
     }
 
-    /// Accepts access tokens for one of these audiences only (default: the `aud` claim is not looked at).
+    /// Accepts access tokens for one of these audiences only (default: the `aud` claim is not read).
     pub fn with_audiences(
         mut self,
         audiences: impl IntoIterator<Item = impl Into<String>>,

@@ -6,7 +6,7 @@
 //! | signed out, revoked | refused | refused |
 //! | no keys, or a key set older than the token without its key | keys are fetched; not allowed now: refused | the same |
 //! | bad signature | refreshed | refused |
-//! | another user's, not ours, not yet valid | refused | refused |
+//! | another user's, not ours, a security claim of another type, not yet valid | refused | refused |
 //! | expired, or no user in the cookie | refreshed | refused |
 //! | good, and newer tokens are demanded | refreshed; only new tokens admit | refused |
 //! | expiring | refreshed; admitted whatever comes of it | admitted |
@@ -19,7 +19,7 @@ pub(crate) mod refresh_outcome;
 
 use std::time::Duration;
 
-use crate::decide::reason::Reason;
+use crate::decide::reason::{Reason, SecurityClaim};
 
 /// What is known of the session that a request brought. In the order of the table: the first that holds counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,8 +44,11 @@ pub(crate) enum Verdict {
     BadSignature,
     /// The cookie's user or impersonator is not the token's.
     WrongSubject,
-    /// Issuer, audience, client id or kind of token are not ours.
+    /// Issuer, audience, client id or kind of token are not ours. What a token that cannot be verified says of them is
+    /// enough.
     NotOurs,
+    /// Its signature verifies, but a security claim is not of its type.
+    InvalidClaim(SecurityClaim),
     /// Its time has not come yet.
     NotYetValid,
     /// Its time is over.
@@ -68,25 +71,19 @@ pub(crate) enum MissingKeys {
 }
 
 impl Verdict {
+    /// Whether the token verified and its time is not over.
+    pub(crate) fn is_verified(self) -> bool {
+        matches!(self, Self::Expiring | Self::Good)
+    }
+
     /// Which signing keys the verdict waits for, if it waits for any.
     pub(crate) fn missing_keys(self) -> Option<MissingKeys> {
-        match self {
-            Self::NoKeys => Some(MissingKeys::All),
-            Self::UnknownKey => Some(MissingKeys::OfToken),
-            Self::Absent
-            | Self::Unreadable
-            | Self::NotASession
-            | Self::Ambiguous
-            | Self::SignedOut
-            | Self::Revoked
-            | Self::BadSignature
-            | Self::WrongSubject
-            | Self::NotOurs
-            | Self::NotYetValid
-            | Self::Expired
-            | Self::NoUser
-            | Self::Expiring
-            | Self::Good => None,
+        if self == Self::NoKeys {
+            Some(MissingKeys::All)
+        } else if self == Self::UnknownKey {
+            Some(MissingKeys::OfToken)
+        } else {
+            None
         }
     }
 }
@@ -223,6 +220,7 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         (Verdict::BadSignature, PairAge::Older) => renew(Reason::BadSignature),
         (Verdict::WrongSubject, _) => Action::Refuse(Reason::WrongSubject),
         (Verdict::NotOurs, _) => Action::Refuse(Reason::NotOurs),
+        (Verdict::InvalidClaim(claim), _) => Action::Refuse(Reason::InvalidClaim(claim)),
         (Verdict::NotYetValid, _) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::JustObtained) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::Older) => renew(Reason::Expired),
@@ -259,6 +257,7 @@ mod tests {
         Action::{Admit, FetchKeys, Refresh, Refuse},
         *,
     };
+    use crate::decide::reason::SecurityClaim::Act;
 
     const USUAL: Circumstances = Circumstances {
         refresh: Refreshing::Possible,
@@ -286,6 +285,11 @@ mod tests {
             (Verdict::BadSignature, RENEW, Refuse(Reason::BadSignature)),
             (Verdict::WrongSubject, Refuse(Reason::WrongSubject), Refuse(Reason::WrongSubject)),
             (Verdict::NotOurs, Refuse(Reason::NotOurs), Refuse(Reason::NotOurs)),
+            (
+                Verdict::InvalidClaim(Act),
+                Refuse(Reason::InvalidClaim(Act)),
+                Refuse(Reason::InvalidClaim(Act)),
+            ),
             (Verdict::NotYetValid, Refuse(Reason::Clock), Refuse(Reason::Clock)),
             (Verdict::Expired, RENEW, Refuse(Reason::Expired)),
             (Verdict::NoUser, RENEW, Refuse(Reason::NotASession)),

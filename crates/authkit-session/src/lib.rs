@@ -18,7 +18,9 @@ mod decide;
 mod end;
 mod error;
 pub mod integration;
+mod json;
 mod log_id;
+mod log_limit;
 mod payload;
 mod random;
 mod refresh;
@@ -27,6 +29,7 @@ mod request;
 mod seal;
 mod secret;
 mod session;
+mod strictness;
 mod tasks;
 #[cfg(test)]
 mod testing;
@@ -44,7 +47,7 @@ pub use crate::{
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
-    decide::reason::{Reason, RefusalKind},
+    decide::reason::{Reason, RefusalKind, SecurityClaim},
     end::{
         revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
         sign_out::SignedOut,
@@ -71,5 +74,5 @@ pub use crate::{
         pkce::PkceVerifier,
         transport::{MAX_ANSWER, Sending, Transport, TransportError},
     },
-    user::{Impersonator, User},
+    user::{Impersonator, User, metadata::Metadata},
 };

@@ -1,3 +1,4 @@
+pub(crate) mod claims;
 pub(crate) mod jwt;
 pub(crate) mod keys;
 pub(crate) mod verified;

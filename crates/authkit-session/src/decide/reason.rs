@@ -28,6 +28,8 @@ pub enum Reason {
     WrongSubject,
     /// The access token is for somebody else: issuer, audience, client id or kind of token.
     NotOurs,
+    /// A security claim of the access token is not of its type, so that nobody can say what the token allows.
+    InvalidClaim(SecurityClaim),
     /// The access token is not valid yet, or was expired when it was made: a clock is wrong.
     Clock,
     /// The access token has expired, and nothing can or may refresh it.
@@ -64,6 +66,59 @@ pub enum Reason {
     Undecided,
     /// WorkOS answered a refresh with another user's or another organization's session.
     Foreign,
+}
+
+/// A claim that decides whose an access token is, for whom it is meant or when it counts.
+///
+/// One of another type refuses the token. Claims that a JWT template is meant to set are not among them: of another type,
+/// `role` and the like are held by nobody.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum SecurityClaim {
+    /// `exp`: a NumericDate (RFC 7519 section 2), always.
+    Exp,
+    /// `nbf`: a NumericDate, where it is there.
+    Nbf,
+    /// `iat`: a NumericDate, where it is there.
+    Iat,
+    /// `sub`: a string.
+    Sub,
+    /// `sid`: a string.
+    Sid,
+    /// `iss`: a string.
+    Iss,
+    /// `client_id`: a string.
+    ClientId,
+    /// `aud`: a string or a list of strings. Looked at where audiences are configured.
+    Aud,
+    /// `act`: an object whose `sub` is a string (RFC 8693 section 4.1).
+    Act,
+    /// `org_id`: a string.
+    OrgId,
+}
+
+impl SecurityClaim {
+    /// The claim's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exp => "exp",
+            Self::Nbf => "nbf",
+            Self::Iat => "iat",
+            Self::Sub => "sub",
+            Self::Sid => "sid",
+            Self::Iss => "iss",
+            Self::ClientId => "client_id",
+            Self::Aud => "aud",
+            Self::Act => "act",
+            Self::OrgId => "org_id",
+        }
+    }
+}
+
+impl fmt::Display for SecurityClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What a refusal means to the client. Closed: a layer answers each in the client's own protocol.
@@ -111,6 +166,7 @@ impl Reason {
             | Self::BadSignature
             | Self::WrongSubject
             | Self::NotOurs
+            | Self::InvalidClaim(_)
             | Self::Expired
             | Self::Refused
             | Self::RefusedAgain
@@ -147,6 +203,7 @@ impl Reason {
             | Self::BadSignature
             | Self::WrongSubject
             | Self::NotOurs
+            | Self::InvalidClaim(_)
             | Self::RefusedJustNow
             | Self::Refused
             | Self::RefusedAgain
@@ -180,6 +237,7 @@ impl Reason {
             | Self::BadSignature
             | Self::WrongSubject
             | Self::NotOurs
+            | Self::InvalidClaim(_)
             | Self::Expired
             | Self::RefusedJustNow
             | Self::Refused
@@ -209,6 +267,7 @@ impl Reason {
             | Self::BadSignature
             | Self::WrongSubject
             | Self::NotOurs
+            | Self::InvalidClaim(_)
             | Self::Clock
             | Self::Expired
             | Self::RefusedJustNow
@@ -232,7 +291,12 @@ impl Reason {
     pub(crate) fn is_for_the_operator(self) -> bool {
         matches!(
             self,
-            Self::NotOurs | Self::Misconfigured | Self::Foreign | Self::Ambiguous | Self::Clock
+            Self::NotOurs
+                | Self::InvalidClaim(_)
+                | Self::Misconfigured
+                | Self::Foreign
+                | Self::Ambiguous
+                | Self::Clock
         )
     }
 
@@ -250,6 +314,16 @@ impl Reason {
             Self::BadSignature => "bad_signature",
             Self::WrongSubject => "wrong_subject",
             Self::NotOurs => "not_ours",
+            Self::InvalidClaim(SecurityClaim::Exp) => "invalid_exp",
+            Self::InvalidClaim(SecurityClaim::Nbf) => "invalid_nbf",
+            Self::InvalidClaim(SecurityClaim::Iat) => "invalid_iat",
+            Self::InvalidClaim(SecurityClaim::Sub) => "invalid_sub",
+            Self::InvalidClaim(SecurityClaim::Sid) => "invalid_sid",
+            Self::InvalidClaim(SecurityClaim::Iss) => "invalid_iss",
+            Self::InvalidClaim(SecurityClaim::ClientId) => "invalid_client_id",
+            Self::InvalidClaim(SecurityClaim::Aud) => "invalid_aud",
+            Self::InvalidClaim(SecurityClaim::Act) => "invalid_act",
+            Self::InvalidClaim(SecurityClaim::OrgId) => "invalid_org_id",
             Self::Clock => "clock",
             Self::Expired => "expired",
             Self::RefusedJustNow => "refused_just_now",

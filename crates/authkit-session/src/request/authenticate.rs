@@ -9,7 +9,7 @@ use crate::{
     candidate::{OpenedSession, SessionCandidate, jwks::FetchFor, reader::SessionReader},
     config::settings::Settings,
     decide::{
-        Action, Circumstances, CutOffEffect, Fallback, KeyFetch, MissingKeys, Verdict, decide,
+        Action, Circumstances, CutOffEffect, Fallback, KeyFetch, MissingKeys, decide,
         reason::Reason,
         refresh_outcome::{RefreshFailure, RefreshOutcome, Settlement, settle},
     },
@@ -200,23 +200,11 @@ impl RequestAuthenticator {
         match (self.action(renewed, policy), undecided) {
             (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Acceptance::Accept,
             (Action::Refresh { or: Fallback::Nothing }, None) => Acceptance::RefreshAgain {
-                otherwise: match renewed.verdict {
-                    // It was demanded to be newer. As new as WorkOS makes them, whatever its clocks say, is enough.
-                    Verdict::Good | Verdict::Expiring => Ok(()),
-                    Verdict::Absent
-                    | Verdict::Unreadable
-                    | Verdict::NotASession
-                    | Verdict::Ambiguous
-                    | Verdict::SignedOut
-                    | Verdict::Revoked
-                    | Verdict::NoKeys
-                    | Verdict::UnknownKey
-                    | Verdict::BadSignature
-                    | Verdict::WrongSubject
-                    | Verdict::NotOurs
-                    | Verdict::NotYetValid
-                    | Verdict::Expired
-                    | Verdict::NoUser => Err(Unacceptable::Unverified),
+                // It was demanded to be newer. As new as WorkOS makes them, whatever its clocks say, is enough.
+                otherwise: if renewed.verdict.is_verified() {
+                    Ok(())
+                } else {
+                    Err(Unacceptable::Unverified)
                 },
             },
             (Action::Admit | Action::Refresh { .. }, Some(undecided)) => undecided,

@@ -105,29 +105,14 @@ impl SignIn {
         let received = ReceivedCookies::default();
         let candidate = self.reader.open(sealed.as_bytes(), received, &mut Attempts::new());
         let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
-        let kind = match (candidate.verdict, candidate.session) {
-            (Verdict::Good | Verdict::Expiring, Some(session)) => {
-                return Ok(NewSession { session, sealed, lifetime });
-            }
-            (Verdict::Expired | Verdict::NotYetValid, _) => ErrorKind::Clock,
-            (
-                Verdict::Absent
-                | Verdict::Unreadable
-                | Verdict::NotASession
-                | Verdict::Ambiguous
-                | Verdict::SignedOut
-                | Verdict::Revoked
-                | Verdict::NoKeys
-                | Verdict::UnknownKey
-                | Verdict::BadSignature
-                | Verdict::WrongSubject
-                | Verdict::NotOurs
-                | Verdict::NoUser
-                | Verdict::Expiring
-                | Verdict::Good,
-                _,
-            ) => ErrorKind::Unverified,
-        };
+        if let (Verdict::Good | Verdict::Expiring, Some(session)) =
+            (candidate.verdict, candidate.session)
+        {
+            return Ok(NewSession { session, sealed, lifetime });
+        }
+        let is_of_another_time =
+            matches!(candidate.verdict, Verdict::Expired | Verdict::NotYetValid);
+        let kind = if is_of_another_time { ErrorKind::Clock } else { ErrorKind::Unverified };
         tracing::error!(verdict = ?candidate.verdict, "a new session cannot be verified");
         Err(kind.into())
     }
