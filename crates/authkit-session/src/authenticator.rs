@@ -9,6 +9,7 @@ use crate::{
     config::{
         Config,
         settings::{self, Settings},
+        warning::ConfigWarning,
     },
     config_error::ConfigError,
     cookie_password::CookiePassword,
@@ -16,6 +17,7 @@ use crate::{
     decide::Action,
     policy::Policy,
     seal::{Purpose, SealError},
+    secret::Secret,
     waiting::{Waiting, wait},
 };
 
@@ -117,6 +119,26 @@ impl Authenticator {
     ) -> Result<(), ConfigError> {
         let ring = self.core.ring.load().reloaded(current, others)?;
         self.core.replace_ring(ring);
+        Ok(())
+    }
+
+    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    ///
+    /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
+    /// Sessions keep their ids in logs.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where `api_key` would be refused at the start, or names another environment than the first (test
+    /// or live); the key in use stays.
+    pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
+        let api_key = api_key.into();
+        self.core.settings.check_api_key(&api_key)?;
+        if let Some(warning) = ConfigWarning::of_api_key(&api_key) {
+            tracing::warn!(setting = %warning.finding().setting(), "{warning}");
+        }
+        self.core.client.replace_api_key(api_key);
+        tracing::info!("the API key was replaced");
         Ok(())
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde::Serialize;
@@ -26,7 +27,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     client_id: Arc<str>,
-    api_key: Secret,
+    /// Clones share it, so that all of them learn of another one.
+    api_key: Arc<ArcSwap<ApiKey>>,
     redirect_uri: Arc<str>,
     base: Url,
     browser_base: Url,
@@ -45,13 +47,18 @@ impl Client {
     ) -> Self {
         Self {
             client_id: client_id.into(),
-            api_key,
+            api_key: Arc::new(ArcSwap::from_pointee(ApiKey::new(api_key))),
             redirect_uri: redirect_uri.into(),
             base,
             browser_base,
             clock,
             transport,
         }
+    }
+
+    /// Sends later calls with another key, which was checked; calls under way go on with the one that they have.
+    pub(crate) fn replace_api_key(&self, api_key: Secret) {
+        self.api_key.store(Arc::new(ApiKey::new(api_key)));
     }
 
     /// Where to send the browser to sign in.
@@ -83,9 +90,9 @@ impl Client {
         struct Revoke<'a> {
             session_id: &'a str,
         }
-        self.post(&["user_management", "sessions", "revoke"], &Revoke { session_id }, CALL_DEADLINE)
-            .await
-            .map(drop)
+        let path = ["user_management", "sessions", "revoke"];
+        let api_key = self.api_key.load_full();
+        self.post(&path, &Revoke { session_id }, &api_key, CALL_DEADLINE).await.map(drop)
     }
 
     /// Exchanges the code of the callback (`grant_type=authorization_code`).
@@ -94,12 +101,14 @@ impl Client {
         code: &str,
         verifier: &PkceVerifier,
     ) -> Result<Bytes, Error> {
+        let api_key = self.api_key.load_full();
         self.authenticate(
             &Authenticate {
                 code: Some(code),
                 code_verifier: Some(verifier.expose()),
-                ..Authenticate::of(self, "authorization_code")
+                ..Authenticate::of(self, &api_key, "authorization_code")
             },
+            &api_key,
             CALL_DEADLINE,
         )
         .await
@@ -112,12 +121,14 @@ impl Client {
         organization: Option<&str>,
         deadline: Duration,
     ) -> Result<Bytes, Error> {
+        let api_key = self.api_key.load_full();
         self.authenticate(
             &Authenticate {
                 refresh_token: Some(token.expose()),
                 organization_id: organization,
-                ..Authenticate::of(self, "refresh_token")
+                ..Authenticate::of(self, &api_key, "refresh_token")
             },
+            &api_key,
             deadline,
         )
         .await
@@ -136,25 +147,24 @@ impl Client {
     async fn authenticate(
         &self,
         body: &Authenticate<'_>,
+        api_key: &ApiKey,
         deadline: Duration,
     ) -> Result<Bytes, Error> {
-        self.post(&["user_management", "authenticate"], body, deadline).await
+        self.post(&["user_management", "authenticate"], body, api_key, deadline).await
     }
 
     async fn post(
         &self,
         path: &[&str],
         body: &impl Serialize,
+        api_key: &ApiKey,
         deadline: Duration,
     ) -> Result<Bytes, Error> {
         let body = serde_json::to_vec(body).expect("these bodies have string keys only");
-        let mut key = HeaderValue::try_from(format!("Bearer {}", self.api_key.expose()))
-            .expect("the key was checked to be visible ASCII");
-        key.set_sensitive(true);
         let request = Request::builder()
             .method(Method::POST)
             .uri(endpoint(&self.base, path).as_str())
-            .header(header::AUTHORIZATION, key)
+            .header(header::AUTHORIZATION, &api_key.authorization)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(Bytes::from(body)), deadline).await
@@ -189,6 +199,21 @@ impl fmt::Debug for Client {
     }
 }
 
+/// An API key, and the header that carries it.
+struct ApiKey {
+    secret: Secret,
+    authorization: HeaderValue,
+}
+
+impl ApiKey {
+    fn new(secret: Secret) -> Self {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+            .expect("the key was checked to be visible ASCII");
+        authorization.set_sensitive(true);
+        Self { secret, authorization }
+    }
+}
+
 /// The body of `POST /user_management/authenticate`.
 #[derive(Serialize)]
 struct Authenticate<'a> {
@@ -206,10 +231,10 @@ struct Authenticate<'a> {
 }
 
 impl<'a> Authenticate<'a> {
-    fn of(client: &'a Client, grant_type: &'static str) -> Self {
+    fn of(client: &'a Client, api_key: &'a ApiKey, grant_type: &'static str) -> Self {
         Self {
             client_id: &client.client_id,
-            client_secret: client.api_key.expose(),
+            client_secret: api_key.secret.expose(),
             grant_type,
             code: None,
             code_verifier: None,

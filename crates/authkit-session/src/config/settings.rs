@@ -10,8 +10,8 @@ use crate::{
         transport::{Https, Transport},
     },
     clock::Clock,
-    config::{Config, mistakes, warning::ConfigWarning},
-    config_error::ConfigError,
+    config::{Config, mistakes, setting::Setting, warning::ConfigWarning},
+    config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::CookieRules,
     hooks::Hooks,
     refreshes::{breaker::RefreshLimits, coordinator::RefreshCoordinator},
@@ -34,7 +34,7 @@ pub struct Settings {
     pub(crate) cookies: CookieRules,
     pub(crate) rules: Rules,
     seal_format: SealFormat,
-    environment: &'static str,
+    environment: Environment,
     /// What the refresh coordinator calls itself.
     coordinator: Box<str>,
     warnings: Vec<ConfigWarning>,
@@ -96,10 +96,26 @@ impl Settings {
         &self.warnings
     }
 
+    /// Checks an API key that is to take the place of the configured one.
+    pub(crate) fn check_api_key(&self, key: &Secret) -> Result<(), ConfigError> {
+        let mut problems = mistakes::find_in_api_key(key);
+        let (before, after) = (self.environment, Environment::of(key));
+        // WorkOS knows no session of one environment in another, so each refresh would end one.
+        if ![before, after].contains(&Environment::Unknown) && before != after {
+            let (before, after) = (before.as_str(), after.as_str());
+            problems.push(ConfigProblem::invalid(
+                Setting::ApiKey,
+                format!("is of a {after} environment, and the first was of a {before} one"),
+                "give a key of the same environment, or restart with the client id of the other one",
+            ));
+        }
+        ConfigError::check(problems)
+    }
+
     /// Logs what the service was configured to be, and a line for each warning.
     pub(crate) fn announce(&self) {
         tracing::info!(
-            environment = self.environment,
+            environment = self.environment.as_str(),
             client_id = &*self.client_id,
             origin = &*self.public_origin,
             cookie = self.cookie_name(),
@@ -162,7 +178,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         config.cookie_prefix,
         redirect_uri.scheme() == "https",
     );
-    let environment = environment(&config.api_key);
+    let environment = Environment::of(&config.api_key);
     let log_key = hmac::Key::new(hmac::HMAC_SHA256, config.api_key.expose().as_bytes());
     let client = Client::new(
         &config.client_id,
@@ -207,12 +223,30 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
     })
 }
 
-/// The kind of a WorkOS environment, which is no secret part of its API keys.
-fn environment(api_key: &Secret) -> &'static str {
-    match api_key.expose() {
-        key if key.starts_with("sk_test_") => "test",
-        key if key.starts_with("sk_live_") => "live",
-        _ => "unknown",
+/// The kind of a WorkOS environment, which API keys name in front of what is secret in them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Environment {
+    Test,
+    Live,
+    /// The key does not say.
+    Unknown,
+}
+
+impl Environment {
+    fn of(api_key: &Secret) -> Self {
+        match api_key.expose() {
+            key if key.starts_with("sk_test_") => Self::Test,
+            key if key.starts_with("sk_live_") => Self::Live,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Live => "live",
+            Self::Unknown => "unknown",
+        }
     }
 }
 
