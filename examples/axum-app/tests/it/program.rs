@@ -108,6 +108,25 @@ fn one_workos_variable_demands_them_all() {
 }
 
 #[test]
+fn e9_without_certificates_it_says_what_to_install() {
+    let error = refusal(&[
+        ("PORT", "0"),
+        ("WORKOS_CLIENT_ID", "client_123"),
+        ("WORKOS_API_KEY", "sk_test_123"),
+        ("WORKOS_REDIRECT_URI", "http://localhost:3000/callback"),
+        ("WORKOS_COOKIE_PASSWORD", PASSWORD),
+        ("SSL_CERT_FILE", "/nonexistent/certificates.pem"),
+    ]);
+
+    let problems: Vec<_> = error.lines().filter(|line| line.starts_with("  - ")).collect();
+    let [problem] = problems[..] else { panic!("{error}") };
+    for hint in ["SSL_CERT_FILE", "/nonexistent/certificates.pem", "`ca-certificates`"] {
+        assert!(problem.contains(hint), "{hint}: {error}");
+    }
+    assert!(!problem.contains("WORKOS_"), "{error}");
+}
+
+#[test]
 fn with_workos_there_is_no_emulator() {
     let (_running, lines) = Running::start(&[
         ("PORT", "0"),
