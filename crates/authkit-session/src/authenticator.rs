@@ -135,7 +135,7 @@ impl Authenticator {
         let api_key = api_key.into();
         self.core.settings.check_api_key(&api_key)?;
         if let Some(warning) = ConfigWarning::of_api_key(&api_key) {
-            tracing::warn!(setting = %warning.finding().setting(), "{warning}");
+            tracing::warn!("{warning}");
         }
         self.core.client.replace_api_key(api_key);
         tracing::info!("the API key was replaced");

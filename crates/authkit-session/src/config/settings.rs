@@ -124,7 +124,7 @@ impl Settings {
             "WorkOS sessions are configured"
         );
         for warning in &self.warnings {
-            tracing::warn!(setting = %warning.finding().setting(), "{warning}");
+            tracing::warn!("{warning}");
         }
     }
 }
