@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{
     Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, NotPublished,
-    Revocation, Settings, SignedIn,
+    Revocation, Secret, Settings, SignedIn,
 };
 use http::HeaderMap;
 
@@ -136,6 +136,18 @@ impl AuthKit {
         others: &[CookiePassword],
     ) -> Result<(), ConfigError> {
         self.shared.authenticator.reload_keys(current, others)
+    }
+
+    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    ///
+    /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
+    ///
+    /// # Errors
+    ///
+    /// Where `api_key` would be refused at the start, or names another environment than the first (test or live); the
+    /// key in use stays.
+    pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
+        self.shared.authenticator.reload_api_key(api_key)
     }
 
     /// Ends or overtakes sessions by a cut-off time, here at once and then on the other replicas: what the webhooks of

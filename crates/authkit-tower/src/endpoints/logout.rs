@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::{
     answers::{empty, hx_redirect, method_not_allowed, redirect, with_cookies},
@@ -70,7 +70,7 @@ pub(crate) fn end(
 ) -> (String, Vec<HeaderValue>) {
     let signed_out = authkit.authenticator().sign_out(headers);
     let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
-    let target = authkit.settings().redirect_uri().join(after);
+    let target = Url::parse(authkit.settings().redirect_uri()).and_then(|uri| uri.join(after));
     let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
     let to = match &signed_out.session_id {
         Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
