@@ -65,13 +65,6 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-impl Emulator {
-    /// Settings to start an emulator with.
-    pub fn builder() -> EmulatorBuilder {
-        EmulatorBuilder::new()
-    }
-}
-
 impl EmulatorBuilder {
     pub(crate) fn new() -> Self {
         Self {

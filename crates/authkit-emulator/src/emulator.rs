@@ -7,12 +7,14 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    builder::EmulatorBuilder,
     config::Rotation,
     endpoint::Endpoint,
     faults::Fault,
-    keys::{self, SigningKey},
+    people::{People, UserInfo},
     server::Server,
-    state::{CodeOutcome, Shared},
+    signing_keys::Keys,
+    state::{CodeOutcome, Shared, events},
     test_session::TestSession,
     webhooks::WebhookEndpoint,
 };
@@ -41,7 +43,7 @@ pub struct Emulator {
     client_id: String,
     api_key: String,
     issuer: String,
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     _server: Server,
 }
 
@@ -52,6 +54,11 @@ impl fmt::Debug for Emulator {
 }
 
 impl Emulator {
+    /// Settings to start an emulator with.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+
     pub(crate) fn new(
         url: String,
         client_id: String,
@@ -152,7 +159,7 @@ impl Emulator {
     /// Ends a session as an administrator would: its refresh tokens are refused, its access tokens stay good.
     /// Returns whether there is a session of that id.
     pub fn revoke(&self, session_id: &str) -> bool {
-        self.shared.lock().end_session(session_id)
+        events::end_session(&mut self.shared.lock(), session_id)
     }
 
     /// Sends what happens from now on to a webhook endpoint too; see
@@ -215,62 +222,48 @@ impl Emulator {
         key.sign(header, claims)
     }
 
-    /// The published key set, as the JWKS endpoint answers it.
+    /// The published key set, as the JWKS endpoint answers it; short for [`Keys::jwks`].
     pub fn jwks(&self) -> Value {
-        self.shared.lock().keys.jwks()
+        self.keys().jwks()
     }
 
-    /// The current public key as a DER `SubjectPublicKeyInfo`, for tests that misuse it as an HMAC secret.
-    pub fn public_key_der(&self) -> Vec<u8> {
-        self.shared.lock().keys.public_der()
-    }
-
-    /// The ids of the published keys, oldest first.
-    pub fn key_ids(&self) -> Vec<String> {
-        self.shared.lock().keys.published_ids()
-    }
-
-    /// The id of the key that signs.
-    pub fn signing_key_id(&self) -> String {
-        self.shared.lock().keys.signing().id().to_owned()
-    }
-
-    /// Publishes a new key and signs with it at once; the old one stays published. Returns the new key's id.
+    /// Signs with a new key from now on; short for [`Keys::rotate`].
     pub fn rotate_keys(&self) -> String {
-        let id = self.publish_key();
-        self.sign_with(&id);
-        id
+        self.keys().rotate()
     }
 
-    /// Publishes a new key that signs nothing yet. Returns its id.
-    pub fn publish_key(&self) -> String {
-        // Made outside of the lock: requests need not wait for it.
-        let key = SigningKey::generate(keys::new_key_id(self.now()));
-        let id = key.id().to_owned();
-        self.add_key(key);
-        id
+    /// The keys: published, signing, retired.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys::new(&self.shared)
     }
 
-    /// Publishes a key of your own that signs nothing yet; one of the same id is replaced.
-    pub fn add_key(&self, key: SigningKey) {
-        self.shared.lock().keys.publish(key);
+    /// Users and organizations, and what is said of them.
+    pub fn people(&self) -> People<'_> {
+        People::new(&self.shared)
     }
 
-    /// Signs with a published key from now on.
-    ///
-    /// # Panics
-    ///
-    /// If no published key has that id.
-    pub fn sign_with(&self, key_id: &str) {
-        assert!(self.shared.lock().keys.sign_with(key_id), "no published key has the id {key_id}");
+    /// Everyone who can sign in; short for [`People::users`].
+    pub fn users(&self) -> Vec<UserInfo> {
+        self.people().users()
     }
 
-    /// Stops publishing a key. If it is the one that signs, it goes on signing tokens that nobody can verify.
-    ///
-    /// # Panics
-    ///
-    /// If no published key has that id.
-    pub fn retire_key(&self, key_id: &str) {
-        assert!(self.shared.lock().keys.retire(key_id), "no published key has the id {key_id}");
+    /// Gives a user another role in an organization; short for [`People::set_role`].
+    pub fn set_role(&self, email: &str, organization: &str, role: &str) {
+        self.people().set_role(email, organization, role);
+    }
+
+    /// Takes a user out of an organization; short for [`People::remove_membership`].
+    pub fn remove_membership(&self, email: &str, organization: &str) {
+        self.people().remove_membership(email, organization);
+    }
+
+    /// Removes a user; short for [`People::remove_user`].
+    pub fn remove_user(&self, email: &str) {
+        self.people().remove_user(email);
+    }
+
+    /// Sets a custom claim of a user; short for [`People::set_claim`].
+    pub fn set_claim(&self, email: &str, name: &str, value: Value) {
+        self.people().set_claim(email, name, value);
     }
 }

@@ -45,14 +45,14 @@ impl Interference {
             state.faults.take(endpoint)
         });
         let response = match fault {
-            None => self.work(request, Twist::None).await?.map(ReplyBody::whole),
+            None => self.work(request, &Twist::None).await?.map(ReplyBody::whole),
             Some(Kind::Instead(instead)) => respond(instead).map(ReplyBody::whole),
             Some(Kind::LatencyBefore(wait)) => {
                 sleep(wait).await;
-                self.work(request, Twist::None).await?.map(ReplyBody::whole)
+                self.work(request, &Twist::None).await?.map(ReplyBody::whole)
             }
             Some(Kind::LatencyAfter(wait)) => {
-                let response = self.work(request, Twist::None).await?;
+                let response = self.work(request, &Twist::None).await?;
                 sleep(wait).await;
                 response.map(ReplyBody::whole)
             }
@@ -61,31 +61,35 @@ impl Interference {
                 return Err(Cut);
             }
             Some(Kind::ResetAfter) => {
-                self.work(request, Twist::None).await?;
+                self.work(request, &Twist::None).await?;
                 self.fate.doom();
                 return Err(Cut);
             }
             Some(Kind::Truncated) => {
-                self.work(request, Twist::None).await?.map(|body| ReplyBody::truncated(&body))
+                self.work(request, &Twist::None).await?.map(|body| ReplyBody::truncated(&body))
             }
             Some(Kind::Slow { bytes, interval }) => self
-                .work(request, Twist::None)
+                .work(request, &Twist::None)
                 .await?
                 .map(|body| ReplyBody::slow(&body, bytes, interval)),
             Some(Kind::Huge { padding }) => {
-                let mut response = self.work(request, Twist::None).await?;
+                let mut response = self.work(request, &Twist::None).await?;
                 response.headers_mut().remove(header::CONTENT_LENGTH);
                 response.map(|body| ReplyBody::padded(body, padding))
             }
-            Some(Kind::Twisted(twist)) => self.work(request, twist).await?.map(ReplyBody::whole),
+            Some(Kind::Twisted(twist)) => self.work(request, &twist).await?.map(ReplyBody::whole),
         };
         Ok(response)
     }
 
     /// Runs the route and collects its answer.
-    async fn work(&self, request: Request<Incoming>, twist: Twist) -> Result<Response<Bytes>, Cut> {
+    async fn work(
+        &self,
+        request: Request<Incoming>,
+        twist: &Twist,
+    ) -> Result<Response<Bytes>, Cut> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(twist);
+        request.extensions_mut().insert(twist.clone());
         // A router is always ready.
         let (mut head, body) = self.router.clone().call(request).await?.into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();

@@ -46,8 +46,8 @@
 //! | `POST /_emulator/settings` | `token_ttl`, `replay_grace` in seconds (0 for none) | [`Emulator::set_token_ttl`], [`Emulator::set_rotation`] |
 //! | `POST /_emulator/sessions/revoke` | `session_id` | [`Emulator::revoke`] |
 //! | `POST /_emulator/webhooks` | `url`, `secret` | [`Emulator::add_webhook`] |
-//! | `POST /_emulator/keys` | `sign` (false) | [`Emulator::publish_key`], or [`Emulator::rotate_keys`] |
-//! | `DELETE /_emulator/keys/{kid}` | | [`Emulator::retire_key`] |
+//! | `POST /_emulator/keys` | `sign` (false) | [`Keys::publish`], or [`Keys::rotate`] |
+//! | `DELETE /_emulator/keys/{kid}` | | [`Keys::retire`] |
 //! | `DELETE /_emulator/counts` | | [`Emulator::reset_calls`] |
 //!
 //! A fault's `kind` is the name of its constructor in [`Fault`]; durations are `seconds`, sizes
@@ -84,6 +84,7 @@ mod routes;
 mod seal;
 mod seed;
 mod server;
+mod signing_keys;
 mod state;
 mod test_session;
 mod twist;
@@ -97,8 +98,9 @@ pub use self::{
     error::{KeyError, SeedError},
     faults::Fault,
     keys::SigningKey,
-    people::{MembershipInfo, UserInfo},
+    people::{MembershipInfo, People, UserInfo},
     seal::seal,
     seed::Seed,
+    signing_keys::Keys,
     test_session::TestSession,
 };

@@ -1,9 +1,6 @@
 use serde_json::Value;
 
-use crate::{
-    emulator::Emulator,
-    state::{Directory, Membership, User},
-};
+use crate::state::{Directory, Membership, Shared, User, events};
 
 /// Somebody who can sign in, for lists such as a development server's start-up message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,8 +30,27 @@ pub struct MembershipInfo {
     pub role: String,
 }
 
-/// # Users and organizations
-impl Emulator {
+/// Users and organizations of a running emulator; see [`Emulator::people`](crate::Emulator::people).
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let emulator = authkit_emulator::Emulator::start().await;
+/// emulator.people().set_role("bob@acme.test", "Acme Corp", "admin");
+/// assert_eq!(emulator.session("bob@acme.test").claims()["role"], "admin");
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> People<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared }
+    }
+
     /// Everyone who can sign in, in the order of the seed.
     pub fn users(&self) -> Vec<UserInfo> {
         UserInfo::all(&self.shared.lock().directory)
@@ -48,8 +64,12 @@ impl Emulator {
     /// If there is no such user or organization.
     pub fn set_role(&self, email: &str, organization: &str, role: &str) {
         let mut state = self.shared.lock();
-        let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.set_membership(Membership { user_id, organization_id, role: role.to_owned() });
+        let user_id = state.directory.expect_user(email).id.clone();
+        let organization_id = state.directory.expect_organization(organization);
+        events::set_membership(
+            &mut state,
+            Membership { user_id, organization_id, role: role.to_owned() },
+        );
     }
 
     /// Takes a user out of an organization; seen at the next refresh.
@@ -59,8 +79,9 @@ impl Emulator {
     /// If there is no such user or organization.
     pub fn remove_membership(&self, email: &str, organization: &str) {
         let mut state = self.shared.lock();
-        let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.remove_membership(&user_id, &organization_id);
+        let user_id = state.directory.expect_user(email).id.clone();
+        let organization_id = state.directory.expect_organization(organization);
+        events::remove_membership(&mut state, &user_id, &organization_id);
     }
 
     /// Removes a user and ends all of that user's sessions.
@@ -71,7 +92,7 @@ impl Emulator {
     pub fn remove_user(&self, email: &str) {
         let mut state = self.shared.lock();
         let user_id = state.directory.expect_user(email).id.clone();
-        state.remove_user(&user_id);
+        events::remove_user(&mut state, &user_id);
     }
 
     /// Sets a custom claim in the access tokens that a user gets from now on.
@@ -126,24 +147,5 @@ impl UserInfo {
                 .as_ref()
                 .map(|impersonator| impersonator.email.clone()),
         }
-    }
-}
-
-impl Directory {
-    /// The user with an address, in calls where a typing error should stop the test.
-    pub(crate) fn expect_user(&self, email: &str) -> &User {
-        self.user_by_email(email).unwrap_or_else(|| panic!("the emulator knows no user {email}"))
-    }
-
-    pub(crate) fn expect_organization(&self, id_or_name: &str) -> String {
-        let organization = self.organization_named(id_or_name);
-        organization
-            .unwrap_or_else(|| panic!("the emulator knows no organization {id_or_name}"))
-            .id
-            .clone()
-    }
-
-    pub(crate) fn pair(&self, email: &str, organization: &str) -> (String, String) {
-        (self.expect_user(email).id.clone(), self.expect_organization(organization))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     seal::seal,
-    state::{ClientKind, Impersonator, NewSession, Shared},
+    state::{ClientKind, Impersonator, NewSession, Shared, pairs},
     twist::Twist,
 };
 
@@ -66,7 +66,7 @@ impl TestSession {
             client: ClientKind::Confidential,
             user_agent: None,
         };
-        let answer = state.sign_in(new_session, Twist::None);
+        let answer = pairs::sign_in(&mut state, new_session, &Twist::None);
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let refresh_token = text("refresh_token");
         let session_id =
@@ -201,7 +201,8 @@ impl TestSession {
             Age::Expired => self.lifetime + EXPIRED_FOR,
         };
         let issued_at = state.now().checked_sub(age).unwrap_or(UNIX_EPOCH);
-        let mut claims = state.claims(
+        let mut claims = pairs::claims(
+            &state,
             &self.session_id,
             self.organization_id.as_deref(),
             issued_at,

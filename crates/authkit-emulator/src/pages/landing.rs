@@ -11,12 +11,12 @@ use crate::state::State;
 
 /// The page at `/`: who there is, what to set, what there is to call.
 pub(crate) fn landing(state: &State) -> Response {
-    page(StatusCode::OK, "Overview", Width::Wide, &Content(state))
+    page(StatusCode::OK, "Overview", Width::Wide, &Overview(state))
 }
 
-struct Content<'a>(&'a State);
+struct Overview<'a>(&'a State);
 
-impl Display for Content<'_> {
+impl Display for Overview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(state) = self;
         let config = &state.config;

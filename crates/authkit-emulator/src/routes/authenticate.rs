@@ -13,7 +13,11 @@ use url::form_urlencoded;
 use crate::{
     api_error::ApiError,
     routes::has_api_key,
-    state::{ClientKind, CodeExchange, Shared, State as Emulation, StepUpAnswer},
+    state::{
+        ClientKind, Shared, State as Emulation,
+        grants::{self, CodeExchange, StepUpAnswer},
+        pairs,
+    },
     twist::Twist,
 };
 
@@ -33,36 +37,38 @@ pub(super) async fn authenticate(
     let grant_type = fields.require("grant_type")?;
     let client = identify(&fields, &head.headers, &state)?;
     let answer = match grant_type {
-        "authorization_code" => state.exchange_code(
+        "authorization_code" => grants::by_code(
+            &mut state,
             CodeExchange {
                 code: fields.require("code")?,
                 verifier: fields.get("code_verifier"),
                 client,
                 user_agent,
             },
-            twist,
+            &twist,
         ),
         "refresh_token" => {
             let token = fields.require("refresh_token")?;
-            state.exchange_refresh_token(token, fields.get("organization_id"), client, twist)
+            pairs::refresh(&mut state, token, fields.get("organization_id"), client, &twist)
         }
         "password" => {
             let (email, password) = (fields.require("email")?, fields.require("password")?);
             confidential(client)?;
-            state.exchange_password(email, password, user_agent, twist)
+            grants::by_password(&mut state, email, password, user_agent, &twist)
         }
         "urn:workos:oauth:grant-type:organization-selection" => {
             let pending = fields.require("pending_authentication_token")?;
             let organization_id = fields.require("organization_id")?;
             confidential(client)?;
             let answer = StepUpAnswer::Organization(organization_id);
-            state.exchange_step_up(pending, answer, user_agent, twist)
+            grants::by_step_up(&mut state, pending, answer, user_agent, &twist)
         }
         "urn:workos:oauth:grant-type:email-verification:code" => {
             let (pending, code) =
                 (fields.require("pending_authentication_token")?, fields.require("code")?);
             confidential(client)?;
-            state.exchange_step_up(pending, StepUpAnswer::VerificationCode(code), user_agent, twist)
+            let answer = StepUpAnswer::VerificationCode(code);
+            grants::by_step_up(&mut state, pending, answer, user_agent, &twist)
         }
         other => {
             Err(ApiError::invalid_request(format!("The grant type is not supported: {other}")))

@@ -24,7 +24,7 @@ use crate::{
     pages,
     redirects::is_loopback_host,
     routes::fault_request,
-    state::Shared,
+    state::{Shared, events},
     webhooks::WebhookEndpoint,
 };
 
@@ -169,7 +169,7 @@ async fn revoke(
     State(shared): State<Arc<Shared>>,
     Json(request): Json<Revoke>,
 ) -> Result<StatusCode, ApiError> {
-    if shared.lock().end_session(&request.session_id) {
+    if events::end_session(&mut shared.lock(), &request.session_id) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::plain(StatusCode::NOT_FOUND, "Session not found"))

@@ -92,6 +92,20 @@ impl Directory {
         self.organizations.iter().find(named)
     }
 
+    /// The user with an address, in calls where a typing error should stop the test.
+    pub(crate) fn expect_user(&self, email: &str) -> &User {
+        self.user_by_email(email).unwrap_or_else(|| panic!("the emulator knows no user {email}"))
+    }
+
+    /// The id of an organization named by id or name, in calls where a typing error should stop the test.
+    pub(crate) fn expect_organization(&self, id_or_name: &str) -> String {
+        let organization = self.organization_named(id_or_name);
+        organization
+            .unwrap_or_else(|| panic!("the emulator knows no organization {id_or_name}"))
+            .id
+            .clone()
+    }
+
     pub(crate) fn membership(&self, user_id: &str, organization_id: &str) -> Option<&Membership> {
         self.memberships_of(user_id)
             .find(|membership| membership.organization_id == organization_id)

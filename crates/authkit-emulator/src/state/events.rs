@@ -10,47 +10,46 @@ use crate::{
     state::{Membership, State},
 };
 
-impl State {
-    /// Ends a session; false if there is none of that id. Ending it again changes nothing.
-    pub(crate) fn end_session(&mut self, id: &str) -> bool {
-        let now = self.now();
-        let was_active = self.sessions.get(id).is_some_and(|session| session.ended_at.is_none());
-        let known = self.sessions.end(id, now);
-        if let Some(session) = self.sessions.get(id).filter(|_| was_active) {
-            self.webhooks.emit("session.revoked", &session.to_json(now), now);
-        }
-        known
+/// Ends a session; false if there is none of that id. Ending it again changes nothing.
+pub(crate) fn end_session(state: &mut State, id: &str) -> bool {
+    let now = state.now();
+    let was_active = state.sessions.get(id).is_some_and(|session| session.ended_at.is_none());
+    let known = state.sessions.end(id, now);
+    if let Some(session) = state.sessions.get(id).filter(|_| was_active) {
+        state.webhooks.emit("session.revoked", &session.to_json(now), now);
     }
+    known
+}
 
-    /// Makes somebody a member, or gives a member another role.
-    pub(crate) fn set_membership(&mut self, membership: Membership) {
-        let now = self.now();
-        let Membership { user_id, organization_id, .. } = &membership;
-        let event = match self.directory.membership(user_id, organization_id) {
-            Some(_) => "organization_membership.updated",
-            None => "organization_membership.created",
-        };
-        let data = membership_json(&membership, now);
-        self.directory.add_membership(membership);
-        self.webhooks.emit(event, &data, now);
-    }
+/// Makes somebody a member, or gives a member another role.
+pub(crate) fn set_membership(state: &mut State, membership: Membership) {
+    let now = state.now();
+    let Membership { user_id, organization_id, .. } = &membership;
+    let event = match state.directory.membership(user_id, organization_id) {
+        Some(_) => "organization_membership.updated",
+        None => "organization_membership.created",
+    };
+    let data = membership_json(&membership, now);
+    state.directory.add_membership(membership);
+    state.webhooks.emit(event, &data, now);
+}
 
-    pub(crate) fn remove_membership(&mut self, user_id: &str, organization_id: &str) {
-        let now = self.now();
-        let Some(membership) = self.directory.membership(user_id, organization_id) else { return };
-        let data = membership_json(membership, now);
-        self.directory.remove_membership(user_id, organization_id);
-        self.webhooks.emit("organization_membership.deleted", &data, now);
-    }
+/// Takes somebody out of an organization.
+pub(crate) fn remove_membership(state: &mut State, user_id: &str, organization_id: &str) {
+    let now = state.now();
+    let Some(membership) = state.directory.membership(user_id, organization_id) else { return };
+    let data = membership_json(membership, now);
+    state.directory.remove_membership(user_id, organization_id);
+    state.webhooks.emit("organization_membership.deleted", &data, now);
+}
 
-    /// Removes a user and ends all sessions of that user.
-    pub(crate) fn remove_user(&mut self, id: &str) {
-        let now = self.now();
-        let Some(data) = self.directory.user(id).map(|user| user.to_json()) else { return };
-        self.sessions.end_all(id, now);
-        self.directory.remove_user(id);
-        self.webhooks.emit("user.deleted", &data, now);
-    }
+/// Removes a user and ends all sessions of that user.
+pub(crate) fn remove_user(state: &mut State, id: &str) {
+    let now = state.now();
+    let Some(data) = state.directory.user(id).map(|user| user.to_json()) else { return };
+    state.sessions.end_all(id, now);
+    state.directory.remove_user(id);
+    state.webhooks.emit("user.deleted", &data, now);
 }
 
 fn membership_json(membership: &Membership, now: SystemTime) -> Value {

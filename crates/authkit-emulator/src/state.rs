@@ -2,9 +2,9 @@
 
 mod codes;
 mod directory;
-mod events;
-mod grants;
-mod pairs;
+pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod pairs;
 mod sessions;
 mod token;
 
@@ -16,7 +16,6 @@ use std::{
 pub(crate) use self::{
     codes::{CodeOutcome, Codes, StepUp},
     directory::{Directory, Impersonator, Membership, Organization, User},
-    grants::{CodeExchange, StepUpAnswer},
     sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
 };
 use crate::{
