@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    clock::Clock,
+    clock::EmulatorClock,
     config::{Config, Rotation, SignIn},
     emulator::Emulator,
     endpoint::Calls,
@@ -51,9 +51,16 @@ pub struct EmulatorBuilder {
     sign_in: SignIn,
     rotation: Rotation,
     issuer: Option<String>,
-    signing_key: Option<SigningKey>,
+    first_key: FirstKey,
     webhooks: Vec<(String, Secret)>,
-    clock: Clock,
+    clock: EmulatorClock,
+}
+
+#[derive(Debug)]
+enum FirstKey {
+    OfProcess,
+    Fresh,
+    Given(SigningKey),
 }
 
 /// Keeps the API key out of the builder's `Debug`.
@@ -76,9 +83,9 @@ impl EmulatorBuilder {
             sign_in: SignIn::default(),
             rotation: Rotation::default(),
             issuer: None,
-            signing_key: None,
+            first_key: FirstKey::OfProcess,
             webhooks: Vec::new(),
-            clock: Clock::system(),
+            clock: EmulatorClock::system(),
         }
     }
 
@@ -130,9 +137,20 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the first signing key (default: a new one of 2048 bits).
+    /// Sets the first signing key.
+    ///
+    /// By default all emulators of a process begin with the same RSA key of 2048 bits, which is made once, each
+    /// under an id of its own: where keys are told apart by id, as they should be, a token of one is not
+    /// another's. [`fresh_signing_key`](Self::fresh_signing_key) is for tests of those who do not. Keys that are
+    /// published later are always new.
     pub fn signing_key(mut self, key: SigningKey) -> Self {
-        self.signing_key = Some(key);
+        self.first_key = FirstKey::Given(key);
+        self
+    }
+
+    /// Makes a first signing key that nobody else has; it takes some hundred milliseconds (default: the process's).
+    pub fn fresh_signing_key(mut self) -> Self {
+        self.first_key = FirstKey::Fresh;
         self
     }
 
@@ -149,7 +167,7 @@ impl EmulatorBuilder {
     /// Stops the emulator's clock at `time`; only [`Emulator::advance`] moves it from there
     /// (default: it runs with the machine's).
     pub fn frozen_at(mut self, time: SystemTime) -> Self {
-        self.clock = Clock::frozen(time);
+        self.clock = EmulatorClock::frozen(time);
         self
     }
 
@@ -177,9 +195,12 @@ impl EmulatorBuilder {
         let (webhooks, deliveries) = Webhooks::new(endpoints.collect::<io::Result<Vec<_>>>()?);
         let (listener, address) = server::bind(self.port)?;
         let url = format!("http://{address}");
-        let key = self
-            .signing_key
-            .unwrap_or_else(|| SigningKey::generate(keys::new_key_id(self.clock.now())));
+        let key_id = keys::new_key_id(self.clock.now());
+        let key = match self.first_key {
+            FirstKey::OfProcess => SigningKey::of_process(key_id),
+            FirstKey::Fresh => SigningKey::generate(key_id),
+            FirstKey::Given(key) => key,
+        };
         let Seed { directory, api_keys, redirect_uris, logout_uris } =
             self.seed.unwrap_or_default();
         let issuer =

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     builder::EmulatorBuilder,
+    clock::EmulatorClock,
     config::Rotation,
     endpoint::Endpoint,
     faults::Fault,
@@ -116,7 +117,13 @@ impl Emulator {
         self.shared.lock().now()
     }
 
-    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly.
+    /// The emulator's clock, for a service that has to follow it.
+    pub fn clock(&self) -> EmulatorClock {
+        self.shared.lock().clock.clone()
+    }
+
+    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly,
+    /// and so does whatever reads the same [`clock`](Self::clock).
     pub fn advance(&self, by: Duration) {
         self.shared.lock().clock.advance(by);
     }

@@ -1,8 +1,11 @@
 //! What a fault does to one HTTP exchange.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::UNIX_EPOCH,
 };
 
 use axum::{Router, body::Body};
@@ -35,10 +38,23 @@ impl Interference {
         Self { shared, router, fate }
     }
 
+    /// Answers one request, or breaks its connection.
     pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Cut> {
+        let mut response = self.interfere(request).await?;
+        let now = self.shared.lock().now();
+        // Nobody dates an answer before 1970.
+        if now >= UNIX_EPOCH
+            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now))
+        {
+            response.headers_mut().entry(header::DATE).or_insert(date);
+        }
+        Ok(response)
+    }
+
+    async fn interfere(&self, request: Request<Incoming>) -> Result<Response<ReplyBody>, Cut> {
         let fault = Endpoint::of(request.method(), request.uri().path()).and_then(|endpoint| {
             let mut state = self.shared.lock();
             state.calls.count(endpoint);

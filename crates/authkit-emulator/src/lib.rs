@@ -92,6 +92,7 @@ mod webhooks;
 
 pub use self::{
     builder::EmulatorBuilder,
+    clock::EmulatorClock,
     config::{Rotation, SignIn},
     emulator::Emulator,
     endpoint::Endpoint,

@@ -101,6 +101,8 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     // An error is a fault doing its work, or a client that has gone away.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
+        // `Interference` dates answers by the emulator's clock.
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(connection), service)
         .await;
 }

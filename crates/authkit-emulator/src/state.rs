@@ -19,7 +19,7 @@ pub(crate) use self::{
     sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
 };
 use crate::{
-    clock::Clock,
+    clock::EmulatorClock,
     config::{Config, Rotation},
     endpoint::Calls,
     faults::Faults,
@@ -30,7 +30,7 @@ use crate::{
 // No `Debug` here or below: codes and refresh tokens are keys of these maps.
 pub(crate) struct State {
     pub(crate) config: Config,
-    pub(crate) clock: Clock,
+    pub(crate) clock: EmulatorClock,
     pub(crate) token_ttl: Duration,
     pub(crate) rotation: Rotation,
     pub(crate) directory: Directory,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod clock;
 mod faults;
 mod lifecycle;
 mod pages;

@@ -1,4 +1,4 @@
-use authkit_emulator::{Emulator, Endpoint, SigningKey};
+use authkit_emulator::{Emulator, EmulatorBuilder, Endpoint, SigningKey};
 use aws_lc_rs::{
     encoding::AsDer,
     rsa::{KeyPair, KeySize},
@@ -36,6 +36,20 @@ async fn every_emulator_has_a_key_of_its_own() {
     let token = first.emulator.session("bob@acme.test").access_token().to_owned();
     first.verify(&token).await.unwrap();
     second.verify(&token).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn emulators_of_a_process_share_a_key_and_never_an_id() {
+    let start = async |builder: EmulatorBuilder| builder.start().await.unwrap();
+    let [first, second] = [start(Emulator::builder()).await, start(Emulator::builder()).await];
+    let fresh = start(Emulator::builder().fresh_signing_key()).await;
+    let part = |emulator: &Emulator, name: &str| emulator.jwks()["keys"][0][name].clone();
+
+    assert_eq!(part(&first, "n"), part(&second, "n"), "making one takes a while");
+    assert_ne!(part(&first, "kid"), part(&second, "kid"));
+    assert_ne!(part(&fresh, "n"), part(&first, "n"));
+    first.rotate_keys();
+    assert_ne!(first.jwks()["keys"][1]["n"], part(&first, "n"), "a rotation makes a new one");
 }
 
 #[tokio::test]
