@@ -76,6 +76,7 @@ mod ids;
 mod interfere;
 mod keys;
 mod outbox;
+mod overrides;
 mod pages;
 mod people;
 mod redirects;
@@ -86,8 +87,10 @@ mod seed;
 mod server;
 mod signing_keys;
 mod state;
+mod template;
 mod test_session;
 mod twist;
+mod user_change;
 mod webhooks;
 
 pub use self::{
@@ -104,4 +107,5 @@ pub use self::{
     seed::Seed,
     signing_keys::Keys,
     test_session::TestSession,
+    user_change::UserChange,
 };

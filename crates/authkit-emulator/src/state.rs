@@ -7,6 +7,7 @@ pub(crate) mod grants;
 pub(crate) mod pairs;
 mod sessions;
 mod token;
+mod user;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,8 +16,9 @@ use std::{
 
 pub(crate) use self::{
     codes::{CodeOutcome, Codes, StepUp},
-    directory::{Directory, Impersonator, Membership, Organization, User},
-    sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
+    directory::{Directory, Membership, Organization},
+    sessions::{ClientKind, NewSession, Replay, Session, Sessions, TokenState},
+    user::{Impersonator, User},
 };
 use crate::{
     clock::EmulatorClock,

@@ -3,12 +3,12 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
+    overrides::Overrides,
     seal::seal,
-    state::{ClientKind, Impersonator, NewSession, Shared, pairs},
-    twist::Twist,
+    state::{ClientKind, Impersonator, NewSession, Shared, State, pairs},
 };
 
 /// A session made without HTTP by [`Emulator::session`](crate::Emulator::session): real in every respect.
@@ -39,6 +39,7 @@ pub struct TestSession {
     age: Age,
     lifetime: Duration,
     custom: Map<String, Value>,
+    sealed: Overrides,
     claims: Value,
     access_token: String,
 }
@@ -66,12 +67,8 @@ impl TestSession {
             client: ClientKind::Confidential,
             user_agent: None,
         };
-        let answer = pairs::sign_in(&mut state, new_session, &Twist::None);
-        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        let refresh_token = text("refresh_token");
-        let session_id =
-            state.sessions.token(&refresh_token).map(|token| token.session_id().to_owned());
-        let session_id = session_id.expect("the token was issued a moment ago");
+        let session_id = pairs::begin(&mut state, new_session);
+        let refresh_token = state.sessions.issue_token(&session_id);
         let lifetime = state.token_ttl;
         drop(state);
         let session = Self {
@@ -82,6 +79,7 @@ impl TestSession {
             age: Age::Since(Duration::ZERO),
             lifetime,
             custom: Map::new(),
+            sealed: Overrides::default(),
             claims: Value::Null,
             access_token: String::new(),
         };
@@ -153,6 +151,18 @@ impl TestSession {
         self.minted()
     }
 
+    /// Sets a member of the cookie's [`payload`](Self::payload) to anything, right type or not.
+    pub fn sealed_field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.sealed.set(name, value.into());
+        self
+    }
+
+    /// Leaves a member out of the cookie's [`payload`](Self::payload).
+    pub fn without_sealed_field(mut self, name: &str) -> Self {
+        self.sealed.leave_out(name);
+        self
+    }
+
     /// The access token.
     pub fn access_token(&self) -> &str {
         &self.access_token
@@ -173,25 +183,36 @@ impl TestSession {
         self.claims.clone()
     }
 
-    /// What is sealed into the session cookie: `access_token`, `refresh_token`, `user` and, if there is one, `impersonator`.
+    /// What `authenticate` would answer for this session with 200: `user`, the tokens, `authentication_method`
+    /// and, where there are any, `organization_id` and `impersonator`.
+    pub fn answer(&self) -> Value {
+        Value::Object(self.members(&self.shared.lock()))
+    }
+
+    /// What is sealed into the session cookie: `access_token`, `refresh_token`, `user` and, if there is one,
+    /// `impersonator`; and what is odd about this user's answers.
     pub fn payload(&self) -> Value {
         let state = self.shared.lock();
+        let mut payload = self.members(&state);
+        payload.retain(|name, _| SEALED.contains(&name.as_str()));
         let session = state.sessions.get(&self.session_id).expect("sessions are never forgotten");
-        let user = state.directory.user(&session.user_id);
-        let mut payload =
-            json!({ "access_token": self.access_token, "refresh_token": self.refresh_token });
-        if let Some(user) = user {
-            payload["user"] = user.to_json();
+        match state.directory.user(&session.user_id) {
+            Some(user) => user.answer.apply(&mut payload),
+            None => drop(payload.remove("user")),
         }
-        if let Some(impersonator) = &session.impersonator {
-            payload["impersonator"] = impersonator.to_json();
-        }
-        payload
+        self.sealed.apply(&mut payload);
+        Value::Object(payload)
     }
 
     /// The value of the session cookie, sealed as by [`seal`](crate::seal).
     pub fn cookie(&self, password: &str) -> String {
         seal(&self.payload(), password)
+    }
+
+    fn members(&self, state: &State) -> Map<String, Value> {
+        let organization_id = self.organization_id.as_deref();
+        let (access_token, refresh_token) = (&self.access_token, &self.refresh_token);
+        pairs::answer(state, &self.session_id, organization_id, access_token, refresh_token)
     }
 
     fn minted(mut self) -> Self {
@@ -225,3 +246,6 @@ impl std::fmt::Debug for TestSession {
 
 /// Past any leeway that a verifier is likely to have.
 const EXPIRED_FOR: Duration = Duration::from_secs(60);
+
+/// What the Ruby SDK seals.
+const SEALED: [&str; 4] = ["access_token", "refresh_token", "user", "impersonator"];

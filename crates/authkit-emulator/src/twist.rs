@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// A fault that changes what an exchange does rather than how the answer travels.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Twist {
     #[default]
     None,

@@ -13,7 +13,7 @@ use crate::{
     redirects,
     routes::authorization::{Authorization, Parameters, Refused},
     seed::is_address,
-    state::{CodeOutcome, Shared, State as Emulation, User},
+    state::{CodeOutcome, Shared, State as Emulation, User, events},
 };
 
 /// `GET /user_management/authorize`: the sign-in page, or in automatic mode the way back at once.
@@ -59,7 +59,7 @@ pub(super) async fn submit(
         (Some(None), _) => {
             return page(&request, &state, &uri, Some("That user no longer exists."));
         }
-        (None, Some(email)) if is_address(email) => user_or_sign_up(&mut state, email),
+        (None, Some(email)) if is_address(email) => events::user_or_sign_up(&mut state, email),
         (None, Some(_) | None) => {
             return page(&request, &state, &uri, Some("Enter an e-mail address, or pick a user."));
         }
@@ -100,7 +100,7 @@ fn page(
 fn sign_in_at_once(request: &Authorization<'_>, state: &mut Emulation) -> Response {
     let user_id = match request.login_hint {
         Some(email) if request.purpose == Purpose::SignUp && is_address(email) => {
-            Some(user_or_sign_up(state, email))
+            Some(events::user_or_sign_up(state, email))
         }
         Some(email) => state.directory.user_by_email(email).map(|user| user.id.clone()),
         None => {
@@ -217,17 +217,6 @@ impl Failure {
             }
             Self::NoSuchUser => ("user_not_found", "There is no user with this address."),
             Self::NotAMember => ("access_denied", "The user is not a member of the organization."),
-        }
-    }
-}
-
-/// The user with an address, who signs up with it if nobody has it.
-fn user_or_sign_up(state: &mut Emulation, email: &str) -> String {
-    match state.directory.user_by_email(email) {
-        Some(user) => user.id.clone(),
-        None => {
-            let now = state.now();
-            state.directory.sign_up(email, now)
         }
     }
 }

@@ -4,6 +4,7 @@ mod fault_request;
 mod faults;
 mod keys;
 mod overview;
+mod people;
 mod settings;
 mod webhooks;
 
@@ -14,7 +15,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{delete, get, patch, post},
 };
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
@@ -35,6 +36,10 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/_emulator/clock", get(settings::clock).post(settings::advance))
         .route("/_emulator/settings", post(settings::change))
         .route("/_emulator/sessions/revoke", post(revoke))
+        .route("/_emulator/users", post(people::add_user))
+        .route("/_emulator/users/{user}", patch(people::change_user))
+        .route("/_emulator/organizations", post(people::add_organization))
+        .route("/_emulator/claims", post(people::set_claims))
         .route("/_emulator/webhooks", post(webhooks::add))
         .route("/_emulator/keys", post(keys::add))
         .route("/_emulator/keys/{kid}", delete(keys::retire))

@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
-use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use crate::{
     clock::timestamp,
-    state::{Membership, State},
+    overrides::Overrides,
+    seed::FileUser,
+    state::{Membership, State, User},
+    user_change::UserChange,
 };
 
 /// Ends a session; false if there is none of that id. Ending it again changes nothing.
@@ -19,6 +21,58 @@ pub(crate) fn end_session(state: &mut State, id: &str) -> bool {
         state.webhooks.emit("session.revoked", &session.to_json(now), now);
     }
     known
+}
+
+/// Adds somebody as a seed's `users` does, and returns the new user's id.
+pub(crate) fn add_user(state: &mut State, user: FileUser) -> Result<String, String> {
+    let now = state.now();
+    let id = user.add_to(&mut state.directory, now)?;
+    if let Some(user) = state.directory.user(&id) {
+        state.webhooks.emit("user.created", &user.to_json(), now);
+    }
+    Ok(id)
+}
+
+/// The user with an address, who signs up with it if nobody has it.
+pub(crate) fn user_or_sign_up(state: &mut State, email: &str) -> String {
+    if let Some(user) = state.directory.user_by_email(email) {
+        return user.id.clone();
+    }
+    let now = state.now();
+    let user = User::new(email.trim(), now);
+    let (id, data) = (user.id.clone(), user.to_json());
+    state.directory.add_user(user);
+    state.webhooks.emit("user.created", &data, now);
+    id
+}
+
+/// Makes a user odd; an unknown id changes nothing.
+pub(crate) fn change_user(state: &mut State, id: &str, change: UserChange) {
+    let now = state.now();
+    let Some(user) = state.directory.user_mut(id) else { return };
+    if change.reset {
+        user.fields = Overrides::default();
+        user.answer = Overrides::default();
+        user.claims.clear();
+    }
+    let seen = change.reset || !change.fields.is_empty();
+    user.fields.extend(change.fields);
+    user.answer.extend(change.answer);
+    user.claims.extend(change.claims);
+    if seen {
+        state.webhooks.emit("user.updated", &user.to_json(), now);
+    }
+}
+
+/// Removes an organization: its members' next refresh finds none of that id.
+pub(crate) fn remove_organization(state: &mut State, id: &str) {
+    let now = state.now();
+    let Some(data) = state.directory.organization(id).map(|organization| organization.to_json())
+    else {
+        return;
+    };
+    state.directory.remove_organization(id);
+    state.webhooks.emit("organization.deleted", &data, now);
 }
 
 /// Makes somebody a member, or gives a member another role.
@@ -56,7 +110,7 @@ fn membership_json(membership: &Membership, now: SystemTime) -> Value {
     let Membership { user_id, organization_id, role } = membership;
     json!({
         "object": "organization_membership",
-        "id": membership_id(user_id, organization_id),
+        "id": membership.id(),
         "user_id": user_id,
         "organization_id": organization_id,
         "status": "active",
@@ -66,11 +120,4 @@ fn membership_json(membership: &Membership, now: SystemTime) -> Value {
         "created_at": timestamp(now),
         "updated_at": timestamp(now),
     })
-}
-
-/// The same for the same membership, though the directory keeps none.
-fn membership_id(user_id: &str, organization_id: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, format!("{user_id} {organization_id}").as_bytes());
-    let hex: String = digest.as_ref()[..13].iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("om_{hex}")
 }

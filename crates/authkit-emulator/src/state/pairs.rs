@@ -8,14 +8,21 @@ use crate::{
     api_error::ApiError,
     config::Rotation,
     state::{
-        ClientKind, Directory, NewSession, Session, State, TokenState,
+        ClientKind, Directory, NewSession, Replay, State, TokenState,
         token::{self, Subject},
     },
     twist::Twist,
 };
 
 /// Starts a session and issues its first pair: the body of a 200.
-pub(crate) fn sign_in(state: &mut State, mut session: NewSession, twist: &Twist) -> Value {
+pub(crate) fn sign_in(state: &mut State, session: NewSession, twist: &Twist) -> Value {
+    let organization_id = session.organization_id.clone();
+    let session_id = begin(state, session);
+    without_refresh_token(issue(state, &session_id, organization_id.as_deref(), twist), twist)
+}
+
+/// Starts a session without tokens, and returns its id.
+pub(crate) fn begin(state: &mut State, mut session: NewSession) -> String {
     let now = state.now();
     let mut impersonator = None;
     if let Some(user) = state.directory.user_mut(&session.user_id) {
@@ -26,9 +33,11 @@ pub(crate) fn sign_in(state: &mut State, mut session: NewSession, twist: &Twist)
     if impersonator.is_some() {
         session.method = "Impersonation".to_owned();
     }
-    let organization_id = session.organization_id.clone();
     let session_id = state.sessions.begin(session, impersonator, now);
-    without_refresh_token(issue(state, &session_id, organization_id.as_deref(), twist), twist)
+    if let Some(session) = state.sessions.get(&session_id) {
+        state.webhooks.emit("session.created", &session.to_json(now), now);
+    }
+    session_id
 }
 
 /// Rotates a refresh token. A retired one is answered as it was before, while the grace lasts.
@@ -45,11 +54,12 @@ pub(crate) fn refresh(
     if session.client == ClientKind::Confidential && client == ClientKind::Public {
         return Err(ApiError::unauthorized());
     }
-    if let TokenState::Retired { at, answer, .. } = token_state {
+    if let TokenState::Retired { at, replay, .. } = token_state {
         let within_grace = now.duration_since(*at).unwrap_or_default() < grace(state, twist);
-        let replayed = within_grace && is_answer_alive(state, answer);
-        return if replayed {
-            Ok(without_refresh_token(answer.clone(), twist))
+        let goes_on =
+            state.sessions.get(&replay.session_id).is_some_and(|session| !session.is_over(now));
+        return if within_grace && goes_on {
+            Ok(without_refresh_token(replay.answer.clone(), twist))
         } else {
             Err(invalid_refresh_token())
         };
@@ -69,7 +79,8 @@ pub(crate) fn refresh(
     }
     let answer = issue(state, &session_id, organization_id.as_deref(), twist);
     let remembered = grace(state, &Twist::None).max(REMEMBER_RETIRED);
-    state.sessions.retire_token(token, answer.clone(), now, remembered);
+    let replay = Replay { answer: answer.clone(), session_id };
+    state.sessions.retire_token(token, replay, now, remembered);
     state.exchanges += 1;
     Ok(without_refresh_token(answer, twist))
 }
@@ -131,20 +142,35 @@ fn issue(
         Twist::None | Twist::StrictRotation | Twist::NewSessionId | Twist::NoRefreshToken => now,
     };
     let claims = claims(state, session_id, organization_id, issued_at, state.token_ttl);
+    let key = state.keys.signing();
+    let access_token = key.sign(&key.header(), &Value::Object(claims));
+    Value::Object(answer(state, session_id, organization_id, &access_token, &refresh_token))
+}
+
+/// What `authenticate` answers with 200.
+pub(crate) fn answer(
+    state: &State,
+    session_id: &str,
+    organization_id: Option<&str>,
+    access_token: &str,
+    refresh_token: &str,
+) -> Map<String, Value> {
     let session = state.sessions.get(session_id).expect("sessions are never forgotten");
     let user = state.directory.user(&session.user_id);
-    let key = state.keys.signing();
-    let mut answer = json!({
-        "user": user.map(|user| user.to_json()),
-        "access_token": key.sign(&key.header(), &Value::Object(claims)),
-        "refresh_token": refresh_token,
-        "authentication_method": session.method,
-    });
+    let mut answer = Map::from_iter([
+        ("user".to_owned(), json!(user.map(|user| user.to_json()))),
+        ("access_token".to_owned(), json!(access_token)),
+        ("refresh_token".to_owned(), json!(refresh_token)),
+        ("authentication_method".to_owned(), json!(session.method)),
+    ]);
     if let Some(organization_id) = organization_id {
-        answer["organization_id"] = json!(organization_id);
+        answer.insert("organization_id".to_owned(), json!(organization_id));
     }
     if let Some(impersonator) = &session.impersonator {
-        answer["impersonator"] = impersonator.to_json();
+        answer.insert("impersonator".to_owned(), impersonator.to_json());
+    }
+    if let Some(user) = user {
+        user.answer.apply(&mut answer);
     }
     answer
 }
@@ -154,14 +180,6 @@ fn grace(state: &State, twist: &Twist) -> Duration {
         (Twist::StrictRotation, _) | (_, Rotation::Strict) => Duration::ZERO,
         (_, Rotation::Grace(grace)) => grace,
     }
-}
-
-/// Whether the session of an earlier answer goes on. It may not be the spent token's: a fault can change the id.
-fn is_answer_alive(state: &State, answer: &Value) -> bool {
-    let successor = answer["refresh_token"].as_str().and_then(|token| state.sessions.token(token));
-    let session: Option<&Session> =
-        successor.and_then(|token| state.sessions.get(token.session_id()));
-    session.is_some_and(|session| !session.is_over(state.now()))
 }
 
 fn without_refresh_token(mut answer: Value, twist: &Twist) -> Value {

@@ -6,6 +6,7 @@
 mod clock;
 mod faults;
 mod lifecycle;
+mod odd_data;
 mod pages;
 mod program;
 mod refresh;
