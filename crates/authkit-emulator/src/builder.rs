@@ -10,10 +10,12 @@ use tokio::sync::oneshot;
 use crate::{
     clock::EmulatorClock,
     config::{Config, Rotation, SignIn},
+    connections::Connections,
+    counts::Counts,
     emulator::Emulator,
-    endpoint::Calls,
-    faults::Faults,
+    fault::Faults,
     keys::{self, KeyRing, SigningKey},
+    rate_limit::{Limiter, RateLimit},
     routes,
     seed::Seed,
     server::{self, Server},
@@ -50,6 +52,7 @@ pub struct EmulatorBuilder {
     api_key: Secret,
     sign_in: SignIn,
     rotation: Rotation,
+    rate_limit: Option<RateLimit>,
     issuer: Option<String>,
     first_key: FirstKey,
     webhooks: Vec<(String, Secret)>,
@@ -82,6 +85,7 @@ impl EmulatorBuilder {
             api_key: Secret("sk_test_emulator".to_owned()),
             sign_in: SignIn::default(),
             rotation: Rotation::default(),
+            rate_limit: None,
             issuer: None,
             first_key: FirstKey::OfProcess,
             webhooks: Vec::new(),
@@ -128,6 +132,12 @@ impl EmulatorBuilder {
     /// Sets what becomes of an exchanged refresh token (default: a grace of 30 s).
     pub fn rotation(mut self, rotation: Rotation) -> Self {
         self.rotation = rotation;
+        self
+    }
+
+    /// Limits how many calls are taken in a stretch of time (default: any number).
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = Some(limit);
         self
     }
 
@@ -224,13 +234,15 @@ impl EmulatorBuilder {
             codes: Codes::default(),
             keys: KeyRing::new(key),
             faults: Faults::default(),
-            calls: Calls::default(),
+            limiter: Limiter::new(self.rate_limit),
+            connections: Connections::default(),
+            counts: Counts::default(),
             webhooks,
-            exchanges: 0,
         };
         let shared = Arc::new(Shared::new(state));
         let router = routes::router(Arc::clone(&shared));
         let server = Server::spawn(listener, Arc::clone(&shared), router, deliveries)?;
-        Ok(Emulator::new(url, self.client_id, self.api_key.0, issuer, shared, server))
+        let (client_id, api_key) = (self.client_id, self.api_key.0);
+        Ok(Emulator { url, client_id, api_key, issuer, shared, _server: server })
     }
 }

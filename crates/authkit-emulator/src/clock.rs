@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use http::HeaderValue;
+
 /// The clock of an emulator, for a service that has to live in the same time.
 ///
 /// [`Emulator::advance`](crate::Emulator::advance) moves every clone of it at once. A service that reads
@@ -94,6 +96,14 @@ impl EmulatorClock {
 /// Whole seconds since 1970, as the claims of a JWT count them.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// A date as headers have it; nobody writes one before 1970.
+pub(crate) fn http_date(time: SystemTime) -> Option<HeaderValue> {
+    if !(UNIX_EPOCH..=UNIX_EPOCH + END_OF_TIME).contains(&time) {
+        return None;
+    }
+    HeaderValue::try_from(httpdate::fmt_http_date(time)).ok()
 }
 
 /// WorkOS's timestamps: ISO 8601 in UTC with milliseconds.

@@ -10,12 +10,14 @@ use crate::{
     builder::EmulatorBuilder,
     clock::EmulatorClock,
     config::Rotation,
-    endpoint::Endpoint,
-    faults::Fault,
+    connections::Lines,
+    fault::Fault,
     people::{People, UserInfo},
+    rate_limit::RateLimit,
     server::Server,
     signing_keys::Keys,
     state::{CodeOutcome, Shared, events},
+    target::Target,
     test_session::TestSession,
     webhooks::WebhookEndpoint,
 };
@@ -40,12 +42,12 @@ use crate::{
 /// # }
 /// ```
 pub struct Emulator {
-    url: String,
-    client_id: String,
-    api_key: String,
-    issuer: String,
-    shared: Arc<Shared>,
-    _server: Server,
+    pub(crate) url: String,
+    pub(crate) client_id: String,
+    pub(crate) api_key: String,
+    pub(crate) issuer: String,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) _server: Server,
 }
 
 impl fmt::Debug for Emulator {
@@ -58,17 +60,6 @@ impl Emulator {
     /// Settings to start an emulator with.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::new()
-    }
-
-    pub(crate) fn new(
-        url: String,
-        client_id: String,
-        api_key: String,
-        issuer: String,
-        shared: Arc<Shared>,
-        server: Server,
-    ) -> Self {
-        Self { url, client_id, api_key, issuer, shared, _server: server }
     }
 
     /// Starts an emulator on a free port of `127.0.0.1`, with the defaults of [`Emulator::builder`].
@@ -101,8 +92,7 @@ impl Emulator {
         &self.issuer
     }
 
-    /// The environment variables with which a service uses this emulator in place of WorkOS:
-    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER`.
+    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER` for a service that is to use it.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("WORKOS_API_KEY", self.api_key.clone()),
@@ -138,24 +128,58 @@ impl Emulator {
         self.shared.lock().rotation = rotation;
     }
 
-    /// How often an endpoint was called, with or without success.
-    pub fn calls(&self, endpoint: Endpoint) -> u64 {
-        self.shared.lock().calls.of(endpoint)
+    /// Limits how many calls are taken in a stretch of time, from now on; `None` takes any number.
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.shared.lock().limiter.set(limit);
+    }
+
+    /// How often an [`Endpoint`](crate::Endpoint) was called, a [`Grant`](crate::Grant) asked for, or what a
+    /// [`Target`] says, with or without success.
+    ///
+    /// # Panics
+    ///
+    /// If a user, a session or an organization is named that does not exist.
+    pub fn calls(&self, of: impl Into<Target>) -> u64 {
+        let (state, target) = (self.shared.lock(), of.into());
+        target.expect_known(&state);
+        state.counts.of(&target, &state.directory)
     }
 
     /// How many refresh exchanges issued a new pair; a replay inside the grace issues none.
     pub fn exchanges(&self) -> u64 {
-        self.shared.lock().exchanges
+        self.shared.lock().counts.exchanges
     }
 
-    /// Sets every count of [`calls`](Self::calls) and [`exchanges`](Self::exchanges) to 0.
+    /// How many calls were too many for the [`RateLimit`].
+    pub fn rate_limited(&self) -> u64 {
+        self.shared.lock().counts.limited
+    }
+
+    /// Sets every count of [`calls`](Self::calls), [`exchanges`](Self::exchanges) and
+    /// [`rate_limited`](Self::rate_limited) to 0.
     pub fn reset_calls(&self) {
-        self.shared.lock().reset_counts();
+        self.shared.lock().counts.reset();
+    }
+
+    /// The connections: counted, frozen, swallowed.
+    pub fn connections(&self) -> Lines<'_> {
+        Lines::new(&self.shared)
     }
 
     /// Makes something go wrong; see [`Fault`].
+    ///
+    /// # Panics
+    ///
+    /// If the fault is for a user, a session or an organization that does not exist: it would never happen.
     pub fn fault(&self, fault: Fault) {
-        self.shared.lock().faults.add(fault);
+        let mut state = self.shared.lock();
+        fault.target.expect_known(&state);
+        state.faults.add(fault);
+    }
+
+    /// How many faults have not happened yet; one that goes on [until cleared](Fault::until_cleared) counts.
+    pub fn pending_faults(&self) -> usize {
+        self.shared.lock().faults.pending().count()
     }
 
     /// Forgets the faults that have not happened yet.

@@ -64,14 +64,20 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod api_error;
 mod builder;
+mod call;
 mod clock;
 mod config;
+mod connections;
+mod counts;
 mod emulator;
 mod endpoint;
 mod error;
-mod faults;
+mod fault;
+mod fields;
+mod grant;
 mod ids;
 mod interfere;
 mod keys;
@@ -79,6 +85,7 @@ mod outbox;
 mod overrides;
 mod pages;
 mod people;
+mod rate_limit;
 mod redirects;
 mod reply;
 mod routes;
@@ -87,6 +94,7 @@ mod seed;
 mod server;
 mod signing_keys;
 mod state;
+mod target;
 mod template;
 mod test_session;
 mod twist;
@@ -94,18 +102,23 @@ mod user_change;
 mod webhooks;
 
 pub use self::{
+    answers::Answer,
     builder::EmulatorBuilder,
     clock::EmulatorClock,
     config::{Rotation, SignIn},
+    connections::Lines,
     emulator::Emulator,
     endpoint::Endpoint,
     error::{KeyError, SeedError},
-    faults::Fault,
+    fault::Fault,
+    grant::Grant,
     keys::SigningKey,
     people::{MembershipInfo, People, UserInfo},
+    rate_limit::RateLimit,
     seal::seal,
     seed::Seed,
     signing_keys::Keys,
+    target::Target,
     test_session::TestSession,
     user_change::UserChange,
 };

@@ -12,6 +12,16 @@ impl Overrides {
         Self(set.chain(left_out.into_iter().map(|name| (name, None))).collect())
     }
 
+    /// Sets the members of an object that a test gives.
+    ///
+    /// # Panics
+    ///
+    /// If `members` is no JSON object.
+    pub(crate) fn of(members: Value) -> Self {
+        let Value::Object(members) = members else { panic!("{members} is no JSON object") };
+        Self::new(members, [])
+    }
+
     pub(crate) fn set(&mut self, name: &str, value: Value) {
         self.0.insert(name.to_owned(), Some(value));
     }

@@ -23,10 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    interfere::{Fate, Interference},
-    outbox,
-    state::Shared,
-    webhooks::Delivery,
+    connections::Line, interfere::Interference, outbox, state::Shared, webhooks::Delivery,
 };
 
 #[derive(Debug)]
@@ -94,9 +91,9 @@ async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {
 async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     // Answers are small; waiting for more to send only makes them late.
     let _ = stream.set_nodelay(true);
-    let fate = Fate::default();
-    let interference = Interference::new(shared, router, fate.clone());
-    let connection = Connection { stream, fate };
+    let line = Line::accept(Arc::clone(&shared));
+    let interference = Interference::new(shared, router, line.clone());
+    let connection = Connection { stream, line };
     let service = service_fn(move |request| interference.clone().answer(request));
     // An error is a fault doing its work, or a client that has gone away.
     let _ = http1::Builder::new()
@@ -111,12 +108,12 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    fate: Fate,
+    line: Line,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.fate.is_doomed() {
+        if self.line.is_doomed() {
             // Failing this, the connection is closed all the same, with a FIN.
             let _ = self.stream.set_zero_linger();
         }
@@ -159,7 +156,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.fate.is_doomed() {
+        if self.line.is_doomed() {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

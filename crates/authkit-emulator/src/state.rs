@@ -23,9 +23,11 @@ pub(crate) use self::{
 use crate::{
     clock::EmulatorClock,
     config::{Config, Rotation},
-    endpoint::Calls,
-    faults::Faults,
+    connections::Connections,
+    counts::Counts,
+    fault::Faults,
     keys::KeyRing,
+    rate_limit::Limiter,
     webhooks::Webhooks,
 };
 
@@ -40,20 +42,15 @@ pub(crate) struct State {
     pub(crate) codes: Codes,
     pub(crate) keys: KeyRing,
     pub(crate) faults: Faults,
-    pub(crate) calls: Calls,
+    pub(crate) limiter: Limiter,
+    pub(crate) connections: Connections,
+    pub(crate) counts: Counts,
     pub(crate) webhooks: Webhooks,
-    /// Refresh exchanges that issued a new pair; a replay inside the grace does not count.
-    pub(crate) exchanges: u64,
 }
 
 impl State {
     pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
-    }
-
-    pub(crate) fn reset_counts(&mut self) {
-        self.calls.reset();
-        self.exchanges = 0;
     }
 }
 

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::overrides::Overrides;
+
 /// A fault that changes what an exchange does rather than how the answer travels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Twist {
@@ -7,7 +9,10 @@ pub(crate) enum Twist {
     None,
     StrictRotation,
     NewSessionId,
-    NoRefreshToken,
     ClockAhead(Duration),
     ClockBehind(Duration),
+    /// Claims of the access token, reserved ones too.
+    Claims(Overrides),
+    /// Members of the answer.
+    Fields(Overrides),
 }

@@ -33,6 +33,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/_emulator/state", get(overview::state))
         .route("/_emulator/faults", post(faults::add).delete(faults::clear))
+        .route("/_emulator/answers", get(faults::answers))
+        .route("/_emulator/connections", post(faults::connections))
         .route("/_emulator/clock", get(settings::clock).post(settings::advance))
         .route("/_emulator/settings", post(settings::change))
         .route("/_emulator/sessions/revoke", post(revoke))

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) fn sign_in(state: &mut State, session: NewSession, twist: &Twist) -> Value {
     let organization_id = session.organization_id.clone();
     let session_id = begin(state, session);
-    without_refresh_token(issue(state, &session_id, organization_id.as_deref(), twist), twist)
+    twisted(issue(state, &session_id, organization_id.as_deref(), twist), twist)
 }
 
 /// Starts a session without tokens, and returns its id.
@@ -59,7 +59,7 @@ pub(crate) fn refresh(
         let goes_on =
             state.sessions.get(&replay.session_id).is_some_and(|session| !session.is_over(now));
         return if within_grace && goes_on {
-            Ok(without_refresh_token(replay.answer.clone(), twist))
+            Ok(twisted(replay.answer.clone(), twist))
         } else {
             Err(invalid_refresh_token())
         };
@@ -81,8 +81,8 @@ pub(crate) fn refresh(
     let remembered = grace(state, &Twist::None).max(REMEMBER_RETIRED);
     let replay = Replay { answer: answer.clone(), session_id };
     state.sessions.retire_token(token, replay, now, remembered);
-    state.exchanges += 1;
-    Ok(without_refresh_token(answer, twist))
+    state.counts.exchanges += 1;
+    Ok(twisted(answer, twist))
 }
 
 /// The claims of an access token for a session.
@@ -139,9 +139,16 @@ fn issue(
     let issued_at = match twist {
         Twist::ClockAhead(by) => now.checked_add(*by).unwrap_or(now),
         Twist::ClockBehind(by) => now.checked_sub(*by).unwrap_or(now),
-        Twist::None | Twist::StrictRotation | Twist::NewSessionId | Twist::NoRefreshToken => now,
+        Twist::None
+        | Twist::StrictRotation
+        | Twist::NewSessionId
+        | Twist::Claims(_)
+        | Twist::Fields(_) => now,
     };
-    let claims = claims(state, session_id, organization_id, issued_at, state.token_ttl);
+    let mut claims = claims(state, session_id, organization_id, issued_at, state.token_ttl);
+    if let Twist::Claims(overrides) = twist {
+        overrides.apply(&mut claims);
+    }
     let key = state.keys.signing();
     let access_token = key.sign(&key.header(), &Value::Object(claims));
     Value::Object(answer(state, session_id, organization_id, &access_token, &refresh_token))
@@ -182,9 +189,10 @@ fn grace(state: &State, twist: &Twist) -> Duration {
     }
 }
 
-fn without_refresh_token(mut answer: Value, twist: &Twist) -> Value {
-    if let (Twist::NoRefreshToken, Value::Object(fields)) = (twist, &mut answer) {
-        fields.remove("refresh_token");
+/// The answer as a fault wants it seen.
+fn twisted(mut answer: Value, twist: &Twist) -> Value {
+    if let (Twist::Fields(overrides), Value::Object(members)) = (twist, &mut answer) {
+        overrides.apply(members);
     }
     answer
 }

@@ -4,14 +4,22 @@ use axum::{Json, extract::State};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::{clock::timestamp, config::Rotation, endpoint::Endpoint, faults::Times, state::Shared};
+use crate::{
+    clock::timestamp, config::Rotation, endpoint::Endpoint, fault::Times, grant::Grant,
+    state::Shared, target::Target,
+};
 
 /// `GET /_emulator/state`.
 pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let state = shared.lock();
+    let count = |target: Target| state.counts.of(&target, &state.directory);
     let calls: Map<String, Value> = Endpoint::ALL
         .into_iter()
-        .map(|endpoint| (endpoint.name().to_owned(), json!(state.calls.of(endpoint))))
+        .map(|endpoint| (endpoint.name().to_owned(), json!(count(endpoint.into()))))
+        .collect();
+    let grants: Map<String, Value> = Grant::ALL
+        .into_iter()
+        .map(|grant| (grant.name().to_owned(), json!(count(grant.into()))))
         .collect();
     let faults: Vec<Value> = state
         .faults
@@ -21,7 +29,10 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
                 Times::Count(left) => json!(left),
                 Times::UntilCleared => json!("until_cleared"),
             };
-            json!({ "endpoint": fault.endpoint.name(), "kind": fault.kind.name(), "times": left })
+            let mut shown = fault.target.to_json();
+            shown["kind"] = json!(fault.kind.name());
+            shown["times"] = left;
+            shown
         })
         .collect();
     let verification_codes: Map<String, Value> = state
@@ -42,7 +53,18 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "token_ttl": state.token_ttl.as_secs(),
         "replay_grace": replay_grace.as_secs(),
         "calls": calls,
-        "exchanges": state.exchanges,
+        "grants": grants,
+        "exchanges": state.counts.exchanges,
+        "rate_limited": state.counts.limited,
+        "rate_limit": state.limiter.limit().map(|limit| json!({
+            "writes": limit.writes,
+            "reads": limit.reads,
+            "window": limit.window.as_secs_f64(),
+        })),
+        "connections": {
+            "accepted": state.connections.accepted(),
+            "to_swallow": state.connections.to_swallow(),
+        },
         "keys": { "published": state.keys.published_ids(), "signing": state.keys.signing().id() },
         "faults": faults,
         "verification_codes": verification_codes,
@@ -51,6 +73,6 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 /// `DELETE /_emulator/counts`.
 pub(super) async fn reset_counts(State(shared): State<Arc<Shared>>) -> StatusCode {
-    shared.lock().reset_counts();
+    shared.lock().counts.reset();
     StatusCode::NO_CONTENT
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     clock::{EmulatorClock, timestamp},
     config::Rotation,
+    rate_limit::RateLimit,
     routes::control::unprocessable,
     state::Shared,
 };
@@ -58,14 +59,47 @@ fn milliseconds(duration: Duration) -> u64 {
 pub(super) struct Change {
     token_ttl: Option<u64>,
     replay_grace: Option<u64>,
+    rate_limit: Option<ChangedLimit>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ChangedLimit {
+    /// `"workos"` or `"off"`.
+    Named(String),
+    Numbers {
+        writes: u32,
+        reads: u32,
+        window: f64,
+    },
+}
+
+impl ChangedLimit {
+    fn limit(self) -> Result<Option<RateLimit>, &'static str> {
+        match self {
+            Self::Named(name) if name == "workos" => Ok(Some(RateLimit::WORKOS)),
+            Self::Named(name) if name == "off" => Ok(None),
+            Self::Named(_) => Err("rate_limit is \"workos\", \"off\", or numbers"),
+            Self::Numbers { writes, reads, window } => {
+                let window = Duration::try_from_secs_f64(window)
+                    .map_err(|_| "window is a number of seconds")?;
+                Ok(Some(RateLimit::new(writes, reads, window)))
+            }
+        }
+    }
 }
 
 /// `POST /_emulator/settings`.
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     Json(request): Json<Change>,
-) -> StatusCode {
+) -> Result<StatusCode, Response> {
+    let limit = request.rate_limit.map(ChangedLimit::limit).transpose();
+    let limit = limit.map_err(unprocessable)?;
     let mut state = shared.lock();
+    if let Some(limit) = limit {
+        state.limiter.set(limit);
+    }
     if let Some(seconds) = request.token_ttl {
         state.token_ttl = Duration::from_secs(seconds);
     }
@@ -74,5 +108,5 @@ pub(super) async fn change(
         Some(seconds) => state.rotation = Rotation::Grace(Duration::from_secs(seconds)),
         None => {}
     }
-    StatusCode::NO_CONTENT
+    Ok(StatusCode::NO_CONTENT)
 }
