@@ -15,12 +15,13 @@ use crate::{
     emulator::Emulator,
     fault::Faults,
     keys::{self, KeyRing, SigningKey},
+    outbox,
     rate_limit::{Limiter, RateLimit},
     routes,
-    seed::Seed,
+    seed::{FileWebhook, Seed},
     server::{self, Server},
     state::{Codes, Sessions, Shared, State},
-    webhooks::{WebhookEndpoint, Webhooks},
+    webhooks::{WebhookEndpoint, WebhookEndpoints},
 };
 
 /// Settings of an [`Emulator`], all optional.
@@ -56,6 +57,7 @@ pub struct EmulatorBuilder {
     issuer: Option<String>,
     first_key: FirstKey,
     webhooks: Vec<(String, Secret)>,
+    webhook_pauses: Vec<Duration>,
     clock: EmulatorClock,
 }
 
@@ -89,6 +91,7 @@ impl EmulatorBuilder {
             issuer: None,
             first_key: FirstKey::OfProcess,
             webhooks: Vec::new(),
+            webhook_pauses: outbox::PAUSES.to_vec(),
             clock: EmulatorClock::system(),
         }
     }
@@ -164,13 +167,16 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sends events to `url`, signed with `secret` as WorkOS signs them (default: to nobody). Calls add up.
-    ///
-    /// Events are `session.revoked` on sign-out and revocation, `user.deleted`, and `organization_membership.created`,
-    /// `.updated` and `.deleted`. One that is not answered with success is sent up to 5 times more, after
-    /// pauses of 8 seconds in all.
+    /// Sends events to `url` too, signed with `secret` as WorkOS signs them (default: to the seed's
+    /// `webhookEndpoints`). Calls add up; [`Webhooks`](crate::Webhooks) lists the events.
     pub fn webhook(mut self, url: impl Into<String>, secret: impl Into<String>) -> Self {
         self.webhooks.push((url.into(), Secret(secret.into())));
+        self
+    }
+
+    /// Sets what is waited before each further attempt to deliver a webhook (default: 5 pauses of 8 seconds in all).
+    pub fn webhook_pauses(mut self, pauses: impl Into<Vec<Duration>>) -> Self {
+        self.webhook_pauses = pauses.into();
         self
     }
 
@@ -181,28 +187,34 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Starts the emulator on a thread of its own.
+    /// Starts the emulator on a thread of its own. What it has to tell goes to the caller's `tracing` subscriber.
     ///
     /// # Errors
     ///
     /// If the port is taken, the thread cannot be started, or a webhook's URL is not an http URL.
     pub async fn start(self) -> io::Result<Emulator> {
         let (sender, started) = oneshot::channel();
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
         // Making an RSA key takes a while, too long for the caller's runtime.
         thread::Builder::new().name("authkit-emulator-start".to_owned()).spawn(move || {
             // Fails only if the caller has stopped waiting.
-            let _ = sender.send(self.start_here());
+            let _ = sender.send(tracing::dispatcher::with_default(&dispatch, || self.start_here()));
         })?;
         started.await.map_err(io::Error::other)?
     }
 
     fn start_here(self) -> io::Result<Emulator> {
-        let endpoints = self.webhooks.iter().map(|(url, secret)| {
-            WebhookEndpoint::new(url, &secret.0).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidInput, format!("{url} is not an http URL"))
-            })
-        });
-        let (webhooks, deliveries) = Webhooks::new(endpoints.collect::<io::Result<Vec<_>>>()?);
+        let Seed { directory, api_keys, redirect_uris, logout_uris, webhooks: seeded } =
+            self.seed.unwrap_or_default();
+        let seeded = seeded.iter().map(FileWebhook::endpoint).filter_map(Result::transpose);
+        let added =
+            self.webhooks.iter().map(|(url, secret)| WebhookEndpoint::reachable(url, &secret.0));
+        let endpoints: Vec<_> = seeded.chain(added).collect::<Result<_, _>>().map_err(invalid)?;
+        for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_reachable()) {
+            let url = endpoint.place();
+            tracing::warn!(url, "no webhook can be sent there: it is not an http URL");
+        }
+        let (webhooks, deliveries) = WebhookEndpoints::new(endpoints);
         let (listener, address) = server::bind(self.port)?;
         let url = format!("http://{address}");
         let key_id = keys::new_key_id(self.clock.now());
@@ -211,8 +223,6 @@ impl EmulatorBuilder {
             FirstKey::Fresh => SigningKey::generate(key_id),
             FirstKey::Given(key) => key,
         };
-        let Seed { directory, api_keys, redirect_uris, logout_uris } =
-            self.seed.unwrap_or_default();
         let issuer =
             self.issuer.unwrap_or_else(|| format!("{url}/user_management/{}", self.client_id));
         let state = State {
@@ -225,6 +235,7 @@ impl EmulatorBuilder {
                 sign_in: self.sign_in,
                 redirect_uris,
                 logout_uris,
+                webhook_pauses: self.webhook_pauses,
             },
             clock: self.clock,
             token_ttl: self.token_ttl,
@@ -245,4 +256,8 @@ impl EmulatorBuilder {
         let (client_id, api_key) = (self.client_id, self.api_key.0);
         Ok(Emulator { url, client_id, api_key, issuer, shared, _server: server })
     }
+}
+
+fn invalid(problem: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, problem)
 }

@@ -16,10 +16,10 @@ use crate::{
     rate_limit::RateLimit,
     server::Server,
     signing_keys::Keys,
-    state::{CodeOutcome, Shared, events},
+    state::{Shared, events, grants},
     target::Target,
     test_session::TestSession,
-    webhooks::WebhookEndpoint,
+    webhooks::Webhooks,
 };
 
 /// A running emulator. Dropping it closes its port and every connection.
@@ -193,16 +193,14 @@ impl Emulator {
         events::end_session(&mut self.shared.lock(), session_id)
     }
 
-    /// Sends what happens from now on to a webhook endpoint too; see
-    /// [`EmulatorBuilder::webhook`](crate::EmulatorBuilder::webhook).
-    ///
-    /// # Panics
-    ///
-    /// If `url` is not an http URL.
+    /// Webhooks: where they go, and what became of them.
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks::new(&self.shared)
+    }
+
+    /// Sends what happens from now on to a webhook endpoint too; short for [`Webhooks::add`].
     pub fn add_webhook(&self, url: &str, secret: &str) {
-        let endpoint = WebhookEndpoint::new(url, secret)
-            .unwrap_or_else(|| panic!("{url} is not an http URL that webhooks could be sent to"));
-        self.shared.lock().webhooks.add(endpoint);
+        self.webhooks().add(url, secret);
     }
 
     /// Whether a session can still be refreshed: not ended by sign-out or revocation, and not too old.
@@ -220,14 +218,7 @@ impl Emulator {
     pub fn authorization_code(&self, email: &str) -> String {
         let mut state = self.shared.lock();
         let user_id = state.directory.expect_user(email).id.clone();
-        let organization_id = state
-            .directory
-            .organizations_of(&user_id)
-            .first()
-            .map(|organization| organization.id.clone());
-        let method = "Password".to_owned();
-        let now = state.now();
-        state.codes.issue(CodeOutcome::SignIn { user_id, organization_id, method }, None, now)
+        grants::code_for(&mut state, user_id)
     }
 
     /// Signs a user in without HTTP: a real session whose tokens every endpoint knows.

@@ -121,4 +121,5 @@ pub use self::{
     target::Target,
     test_session::TestSession,
     user_change::UserChange,
+    webhooks::{WebhookInfo, Webhooks},
 };

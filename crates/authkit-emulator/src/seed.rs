@@ -3,10 +3,11 @@
 mod file;
 mod organization;
 mod user;
+mod webhook;
 
 use std::{fmt, fs, path::Path, str::FromStr};
 
-pub(crate) use self::{organization::FileOrganization, user::FileUser};
+pub(crate) use self::{organization::FileOrganization, user::FileUser, webhook::FileWebhook};
 use serde_json::Value;
 
 use crate::{error::SeedError, state::Directory};
@@ -23,6 +24,7 @@ use crate::{error::SeedError, state::Directory};
 /// | `roles` | `slug` (required), `permissions` | |
 /// | `permissions` | accepted; roles name what they need | |
 /// | `apiKeys` | further API keys that are valid besides [`Emulator::api_key`](crate::Emulator::api_key) | |
+/// | `webhookEndpoints` | `endpoint_url` (required; `url` is the same), `secret` (made up if there is none: [`Webhooks::all`](crate::Webhooks::all) and the program tell it), `events` (all if empty), `enabled` | |
 /// | `jwtTemplate` | `content`: text with `{{ user.email }}` in it that renders to the custom claims of every token | |
 /// | `claims` | | custom claims of every token, without a template |
 /// | `redirect_uris`, `logout_uris` | | when given, only these are redirected to after signing in, or out |
@@ -79,6 +81,7 @@ pub struct Seed {
     pub(crate) api_keys: Vec<String>,
     pub(crate) redirect_uris: Vec<String>,
     pub(crate) logout_uris: Vec<String>,
+    pub(crate) webhooks: Vec<FileWebhook>,
 }
 
 impl Seed {

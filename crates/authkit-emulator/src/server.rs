@@ -43,15 +43,11 @@ impl Server {
         listener.set_nonblocking(true)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let thread =
             thread::Builder::new().name("authkit-emulator".to_owned()).spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = accept(listener, Arc::clone(&shared), router) => {}
-                        () = outbox::deliver(shared, deliveries) => {}
-                        _ = stopped => {}
-                    }
-                });
+                let serve = until_stopped(listener, shared, router, deliveries, stopped);
+                tracing::dispatcher::with_default(&dispatch, || runtime.block_on(serve));
                 // Dropping the runtime drops every task, and with it every connection.
             })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -73,6 +69,20 @@ pub(crate) fn bind(port: u16) -> io::Result<(StdListener, SocketAddr)> {
     let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let address = listener.local_addr()?;
     Ok((listener, address))
+}
+
+async fn until_stopped(
+    listener: StdListener,
+    shared: Arc<Shared>,
+    router: Router,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    stopped: oneshot::Receiver<()>,
+) {
+    tokio::select! {
+        () = accept(listener, Arc::clone(&shared), router) => {}
+        () = outbox::deliver(shared, deliveries) => {}
+        _ = stopped => {}
+    }
 }
 
 async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {

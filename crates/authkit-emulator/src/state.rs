@@ -28,7 +28,7 @@ use crate::{
     fault::Faults,
     keys::KeyRing,
     rate_limit::Limiter,
-    webhooks::Webhooks,
+    webhooks::WebhookEndpoints,
 };
 
 // No `Debug` here or below: codes and refresh tokens are keys of these maps.
@@ -45,7 +45,7 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) connections: Connections,
     pub(crate) counts: Counts,
-    pub(crate) webhooks: Webhooks,
+    pub(crate) webhooks: WebhookEndpoints,
 }
 
 impl State {

@@ -43,6 +43,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/_emulator/organizations", post(people::add_organization))
         .route("/_emulator/claims", post(people::set_claims))
         .route("/_emulator/webhooks", post(webhooks::add))
+        .route("/_emulator/events", post(webhooks::send))
         .route("/_emulator/keys", post(keys::add))
         .route("/_emulator/keys/{kid}", delete(keys::retire))
         .route("/_emulator/counts", delete(overview::reset_counts))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::SeedError,
-    seed::{Seed, organization::FileOrganization, user::FileUser},
+    seed::{FileOrganization, FileUser, FileWebhook, Seed},
     state::Directory,
     template::Template,
 };
@@ -35,6 +35,8 @@ struct File {
     roles: Vec<FileRole>,
     #[serde(rename = "apiKeys", alias = "api_keys")]
     api_keys: FileApiKeys,
+    #[serde(rename = "webhookEndpoints")]
+    webhook_endpoints: Vec<FileWebhook>,
     #[serde(rename = "jwtTemplate")]
     jwt_template: Option<FileJwtTemplate>,
     redirect_uris: Vec<String>,
@@ -51,8 +53,6 @@ struct File {
     _connected_accounts: Value,
     #[serde(rename = "invitations")]
     _invitations: Value,
-    #[serde(rename = "webhookEndpoints")]
-    _webhook_endpoints: Value,
     #[serde(rename = "connectApplications")]
     _connect_applications: Value,
     #[serde(rename = "errorHooks")]
@@ -127,6 +127,11 @@ impl File {
                 .add_to(&mut directory, now)
                 .map_err(|problem| SeedError::new(format!("organizations[{index}]: {problem}")))?;
         }
+        for (index, webhook) in self.webhook_endpoints.iter().enumerate() {
+            webhook.endpoint().map_err(|problem| {
+                SeedError::new(format!("webhookEndpoints[{index}]: {problem}"))
+            })?;
+        }
         let api_keys = match self.api_keys {
             FileApiKeys::Environments(keys) => keys.into_keys().collect(),
             FileApiKeys::Resources(keys) => keys.into_iter().filter_map(|key| key.value).collect(),
@@ -136,6 +141,7 @@ impl File {
             api_keys,
             redirect_uris: self.redirect_uris,
             logout_uris: self.logout_uris,
+            webhooks: self.webhook_endpoints,
         })
     }
 }

@@ -44,6 +44,19 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
             Some((user.email.clone(), json!(code)))
         })
         .collect();
+    let webhooks: Vec<Value> = state
+        .webhooks
+        .infos()
+        .map(|webhook| {
+            json!({
+                "url": webhook.url,
+                "secret": webhook.secret,
+                "events": webhook.events,
+                "delivered": webhook.delivered,
+                "given_up": webhook.given_up,
+            })
+        })
+        .collect();
     let replay_grace = match state.rotation {
         Rotation::Grace(grace) => grace,
         Rotation::Strict => Duration::ZERO,
@@ -67,6 +80,7 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         },
         "keys": { "published": state.keys.published_ids(), "signing": state.keys.signing().id() },
         "faults": faults,
+        "webhooks": webhooks,
         "verification_codes": verification_codes,
     }))
 }

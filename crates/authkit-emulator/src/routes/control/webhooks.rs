@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, response::Response};
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{routes::control::unprocessable, state::Shared, webhooks::WebhookEndpoint};
 
@@ -18,8 +19,14 @@ pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     Json(request): Json<NewWebhook>,
 ) -> Result<StatusCode, Response> {
-    let endpoint = WebhookEndpoint::new(&request.url, &request.secret)
-        .ok_or_else(|| unprocessable("url has to be an http URL"))?;
+    let endpoint = WebhookEndpoint::reachable(&request.url, &request.secret)
+        .map_err(|problem| unprocessable(&problem))?;
     shared.lock().webhooks.add(endpoint);
     Ok(StatusCode::CREATED)
+}
+
+/// `POST /_emulator/events`: the body is sent as it is.
+pub(super) async fn send(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> StatusCode {
+    shared.lock().webhooks.send_raw(&body);
+    StatusCode::ACCEPTED
 }
