@@ -18,7 +18,7 @@ use crate::{
     signing_keys::Keys,
     state::{Shared, events, grants},
     target::Target,
-    test_session::TestSession,
+    test_session::{Choice, TestSession},
     webhooks::Webhooks,
 };
 
@@ -229,7 +229,8 @@ impl Emulator {
     ///
     /// If nobody has that address.
     pub fn session(&self, email: &str) -> TestSession {
-        TestSession::begin(Arc::clone(&self.shared), email)
+        let session = TestSession::begin(Arc::clone(&self.shared), email, Choice::First);
+        session.unwrap_or_else(|problem| panic!("{problem}"))
     }
 
     /// Signs any claims with the current key: a token that is genuine whatever it says.

@@ -273,10 +273,8 @@ impl Fault {
     }
 
     pub(crate) fn try_member(mut self, name: &str, value: Value) -> Option<Self> {
-        match &mut self.kind {
-            Kind::Instead(instead) => instead.set_member(name, value).then_some(self),
-            _ => None,
-        }
+        let Kind::Instead(instead) = &mut self.kind else { return None };
+        instead.set_member(name, value).then_some(self)
     }
 
     /// Adds a `Retry-After` in seconds to a [`status`](Self::status) fault, rounded up.

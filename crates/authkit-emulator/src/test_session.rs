@@ -9,6 +9,7 @@ use crate::{
     overrides::Overrides,
     seal::seal,
     state::{ClientKind, Impersonator, NewSession, Shared, State, pairs},
+    storage_state::storage_state,
 };
 
 /// A session made without HTTP by [`Emulator::session`](crate::Emulator::session): real in every respect.
@@ -44,6 +45,14 @@ pub struct TestSession {
     access_token: String,
 }
 
+/// Which organization a session begins in.
+#[derive(Clone, Copy)]
+pub(crate) enum Choice<'a> {
+    First,
+    Nothing,
+    Named(&'a str),
+}
+
 /// When the access token was issued.
 enum Age {
     Since(Duration),
@@ -52,14 +61,27 @@ enum Age {
 }
 
 impl TestSession {
-    pub(crate) fn begin(shared: Arc<Shared>, email: &str) -> Self {
+    /// Signs in, or says who or what is not known.
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        email: &str,
+        organization: Choice<'_>,
+    ) -> Result<Self, String> {
         let mut state = shared.lock();
-        let user = state.directory.expect_user(email);
-        let organization_id = state
-            .directory
-            .organizations_of(&user.id)
-            .first()
-            .map(|organization| organization.id.clone());
+        let user = state.directory.user_named(email);
+        let user = user.ok_or_else(|| format!("the emulator knows no user {email}"))?;
+        let organizations = state.directory.organizations_of(&user.id);
+        let organization = match organization {
+            Choice::First => organizations.first().copied(),
+            Choice::Nothing => None,
+            Choice::Named(named) => {
+                let member =
+                    organizations.iter().find(|known| known.id == named || known.name == named);
+                let missing = || format!("{email} is not a member of {named}");
+                Some(*member.ok_or_else(missing)?)
+            }
+        };
+        let organization_id = organization.map(|organization| organization.id.clone());
         let new_session = NewSession {
             user_id: user.id.clone(),
             organization_id: organization_id.clone(),
@@ -83,7 +105,7 @@ impl TestSession {
             claims: Value::Null,
             access_token: String::new(),
         };
-        session.minted()
+        Ok(session.minted())
     }
 
     /// Moves the session to another organization of the user, named by id or by name, as if chosen at sign-in.
@@ -207,6 +229,17 @@ impl TestSession {
     /// The value of the session cookie, sealed as by [`seal`](crate::seal).
     pub fn cookie(&self, password: &str) -> String {
         seal(&self.payload(), password)
+    }
+
+    /// A browser that holds the [`cookie`](Self::cookie) as `wos_session` for the application at `app_url`, as
+    /// Playwright's `storageState` has it.
+    ///
+    /// # Panics
+    ///
+    /// If `app_url` is not an http(s) URL, or the cookie is larger than a browser keeps.
+    pub fn storage_state(&self, password: &str, app_url: &str) -> Value {
+        let state = storage_state("wos_session", &self.cookie(password), app_url);
+        state.unwrap_or_else(|problem| panic!("no browser could hold this session: {problem}"))
     }
 
     fn members(&self, state: &State) -> Map<String, Value> {

@@ -5,6 +5,7 @@ mod faults;
 mod keys;
 mod overview;
 mod people;
+mod sessions;
 mod settings;
 mod webhooks;
 
@@ -12,22 +13,16 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::Request,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use serde_json::json;
 use url::Host;
 
-use crate::{
-    api_error::ApiError,
-    pages,
-    redirects::is_loopback_host,
-    state::{Shared, events},
-};
+use crate::{api_error::ApiError, pages, redirects::is_loopback_host, state::Shared};
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
@@ -37,7 +32,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/_emulator/connections", post(faults::connections))
         .route("/_emulator/clock", get(settings::clock).post(settings::advance))
         .route("/_emulator/settings", post(settings::change))
-        .route("/_emulator/sessions/revoke", post(revoke))
+        .route("/_emulator/sessions", post(sessions::add))
+        .route("/_emulator/sessions/revoke", post(sessions::revoke))
         .route("/_emulator/users", post(people::add_user))
         .route("/_emulator/users/{user}", patch(people::change_user))
         .route("/_emulator/organizations", post(people::add_organization))
@@ -72,23 +68,6 @@ async fn only_this_machine(headers: HeaderMap, request: Request, next: Next) -> 
             "The Host of a control request must name this machine",
         )
         .into_response()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Revoke {
-    session_id: String,
-}
-
-async fn revoke(
-    State(shared): State<Arc<Shared>>,
-    Json(request): Json<Revoke>,
-) -> Result<StatusCode, ApiError> {
-    if events::end_session(&mut shared.lock(), &request.session_id) {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::plain(StatusCode::NOT_FOUND, "Session not found"))
     }
 }
 
