@@ -66,6 +66,7 @@ impl Interference {
     ) -> Result<Response<ReplyBody>, Cut> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
+            self.count(endpoint, &head);
             let error = ApiError::invalid_request("The request body cannot be read.");
             return Ok(collected(error.into_response()).await?.map(ReplyBody::whole));
         };
@@ -112,6 +113,13 @@ impl Interference {
             Some(Kind::Twisted(twist)) => self.work(request, &twist).await?.map(ReplyBody::whole),
         };
         Ok(response)
+    }
+
+    /// Counts a call whose body cannot be read.
+    fn count(&self, endpoint: Endpoint, head: &Parts) {
+        let mut state = self.shared.lock();
+        let call = Call::read(endpoint, head, &Bytes::new(), &state);
+        state.counts.count(call);
     }
 
     /// Counts a call and says what is to go wrong with it: its connection, then the rate, then what a test asked for.

@@ -393,3 +393,16 @@ fn a_seed_in_rust_is_the_same_as_a_file() {
     assert!(error.to_string().contains("jwtTemplate.content: `usr.x`"), "{error}");
     assert!(Seed::from_json(Value::Object(Map::new())).is_ok());
 }
+
+#[tokio::test]
+async fn a_template_that_one_user_cannot_fill_leaves_its_claims_out() {
+    let seed = Seed::from_json(json!({
+        "users": [{ "email": "zoe@initech.test", "first_name": "Zoe" }, { "email": "max@initech.test" }],
+        "jwtTemplate": { "content": "{ {{ user.first_name }}: 1 }" },
+        "claims": { "plan": 2 },
+    }));
+    let emulator = Emulator::builder().seed(seed.unwrap()).start().await.unwrap();
+    assert_eq!(emulator.session("zoe@initech.test").claims()["Zoe"], 1);
+    let max = emulator.session("max@initech.test").claims();
+    assert_eq!((max.get("null"), &max["plan"]), (None, &json!(2)));
+}

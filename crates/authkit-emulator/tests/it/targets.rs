@@ -182,3 +182,17 @@ async fn an_answer_can_have_members_of_any_type_once() {
     let replayed = stage.refresh(session.refresh_token()).await.ok();
     assert_eq!(replayed["user"]["email"], BOB, "what was issued is as always");
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_and_counted_as_nobodys() {
+    let stage = Stage::new().await;
+    stage.emulator.fault(Fault::answer("1").on(Grant::RefreshToken));
+    let body = json!({ "grant_type": "refresh_token", "refresh_token": "x".repeat(70_000) });
+    let refused = stage.post("/user_management/authenticate", &body).await;
+    assert_eq!(refused.error(), (400, "invalid_request"));
+    assert_eq!(stage.emulator.calls(Endpoint::Authenticate), 1);
+    assert_eq!(
+        (stage.emulator.calls(Grant::RefreshToken), stage.emulator.pending_faults()),
+        (0, 1)
+    );
+}
