@@ -1,105 +1,77 @@
-use std::{collections::VecDeque, time::Duration};
+mod kind;
+mod queue;
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
 
-use crate::{endpoint::Endpoint, twist::Twist};
+pub(crate) use self::{
+    kind::{Instead, Kind},
+    queue::{Faults, Times},
+};
+use crate::{answers::Answer, overrides::Overrides, target::Target, twist::Twist};
 
-/// A fault: what goes wrong, at which endpoint and how often.
+/// A fault: what goes wrong, in which requests and how often.
 ///
-/// By default it happens once, at [`Endpoint::Authenticate`]. Faults of one endpoint apply in the
-/// order they were given, one a request; [`until_cleared`](Self::until_cleared) never makes room for the next.
+/// By default it happens once, at [`Endpoint::Authenticate`](crate::Endpoint::Authenticate); [`on`](Self::on) names
+/// other requests. A request meets the first fault that is for it, in the order they were given;
+/// [`until_cleared`](Self::until_cleared) never makes room for the next.
 ///
 /// | constructor | is the work done? | what the client sees |
 /// |---|---|---|
-/// | [`status`](Self::status) | no | that status, with [`header`](Self::header) and [`body`](Self::body) |
+/// | [`answer`](Self::answer) | no | one of the answers that WorkOS documents; see [`Answer`] |
+/// | [`status`](Self::status), [`json`](Self::json) | no | that status, [`header`](Self::header)s and [`body`](Self::body) |
 /// | [`oauth_error`](Self::oauth_error), [`error`](Self::error) | no | an error in WorkOS's shapes |
-/// | [`latency`](Self::latency) | yes, after the wait | the right answer, late |
-/// | [`late_reply`](Self::late_reply) | yes, before the wait | the right answer, late |
-/// | [`reset_before`](Self::reset_before) | no | connection reset |
-/// | [`reset_after`](Self::reset_after) | yes | connection reset: the reply is lost |
+/// | [`wrong_json`](Self::wrong_json), [`html`](Self::html) | no | 200 with another body |
+/// | [`latency`](Self::latency), [`late_reply`](Self::late_reply) | after the wait; before it | the right answer, late |
+/// | [`reset_before`](Self::reset_before), [`reset_after`](Self::reset_after) | no; yes | connection reset |
+/// | [`swallow`](Self::swallow) | no | nothing at all, on a connection that stays open |
 /// | [`truncated`](Self::truncated) | yes | the head and half of the body, then the end |
 /// | [`slow`](Self::slow) | yes | the body in small pieces |
-/// | [`wrong_json`](Self::wrong_json), [`html`](Self::html) | no | 200 with another body |
 /// | [`huge`](Self::huge) | yes | the right body, padded with white space |
 /// | [`clock_ahead`](Self::clock_ahead), [`clock_behind`](Self::clock_behind) | yes | a token from a clock that is wrong |
+/// | [`claims`](Self::claims) | yes | a genuine token with claims of any name and type |
+/// | [`fields`](Self::fields), [`no_refresh_token`](Self::no_refresh_token) | yes | 200 with members of any type, or without some |
 /// | [`strict_rotation`](Self::strict_rotation) | yes | as if there were no replay grace |
 /// | [`new_session_id`](Self::new_session_id) | yes | a refresh that changes the `sid` |
-/// | [`no_refresh_token`](Self::no_refresh_token) | yes | 200 without a refresh token |
+///
+/// Whole connections are made to fail by [`Emulator::connections`](crate::Emulator::connections).
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use authkit_emulator::{Emulator, Endpoint, Fault};
+/// use authkit_emulator::{Emulator, Endpoint, Fault, Grant};
 ///
 /// # async fn example() {
 /// let emulator = Emulator::start().await;
-/// emulator.fault(Fault::status(429).header("retry-after", "1").times(2));
-/// emulator.fault(Fault::reset_after());
+/// emulator.fault(Fault::answer("53").retry_after(Duration::from_secs(1)).times(2));
+/// emulator.fault(Fault::reset_after().on(Grant::RefreshToken));
 /// emulator.fault(Fault::status(503).on(Endpoint::Jwks).until_cleared());
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "hand it to `Emulator::fault`"]
 pub struct Fault {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) target: Target,
     pub(crate) times: Times,
     pub(crate) kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Times {
-    Count(u32),
-    UntilCleared,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    Instead(Instead),
-    LatencyBefore(Duration),
-    LatencyAfter(Duration),
-    ResetBefore,
-    ResetAfter,
-    Truncated,
-    Slow { bytes: usize, interval: Duration },
-    Huge { padding: usize },
-    Twisted(Twist),
-}
-
-impl Kind {
-    /// The name that the control API uses.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Instead(_) => "status",
-            Self::LatencyBefore(_) => "latency",
-            Self::LatencyAfter(_) => "late_reply",
-            Self::ResetBefore => "reset_before",
-            Self::ResetAfter => "reset_after",
-            Self::Truncated => "truncated",
-            Self::Slow { .. } => "slow",
-            Self::Huge { .. } => "huge",
-            Self::Twisted(Twist::None) => "none",
-            Self::Twisted(Twist::StrictRotation) => "strict_rotation",
-            Self::Twisted(Twist::NewSessionId) => "new_session_id",
-            Self::Twisted(Twist::NoRefreshToken) => "no_refresh_token",
-            Self::Twisted(Twist::ClockAhead(_)) => "clock_ahead",
-            Self::Twisted(Twist::ClockBehind(_)) => "clock_behind",
-        }
-    }
-}
-
-/// An answer given in place of the endpoint's own.
-#[derive(Clone, Debug)]
-pub(crate) struct Instead {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) body: Bytes,
-}
-
 impl Fault {
+    /// Answers as WorkOS documents it, with nothing done; the names are those of [`Answer::all`].
+    ///
+    /// # Panics
+    ///
+    /// If no answer has that name.
+    pub fn answer(name: &str) -> Self {
+        let answer = Answer::named(name);
+        answer.unwrap_or_else(|| panic!("there is no answer named {name}")).fault()
+    }
+
     /// Answers with `status` and does nothing.
     ///
     /// # Panics
@@ -112,14 +84,13 @@ impl Fault {
     pub(crate) fn try_status(status: u16) -> Option<Self> {
         let status =
             StatusCode::from_u16(status).ok().filter(|status| !status.is_informational())?;
-        Some(Self::new(Kind::Instead(Instead { status, headers: Vec::new(), body: Bytes::new() })))
+        Some(Self::new(Kind::Instead(Instead::new(status))))
     }
 
     /// Answers 400 with `{"error": error, "error_description": ...}`, the shape of OAuth errors such as `invalid_grant`.
     pub fn oauth_error(error: &str) -> Self {
-        let body =
-            json!({ "error": error, "error_description": format!("A fault answers {error}.") });
-        Self::status(400).header("content-type", "application/json").body(body.to_string())
+        let description = format!("A fault answers {error}.");
+        Self::json(400, &json!({ "error": error, "error_description": description }))
     }
 
     /// Answers with `{"code": code, "message": ...}`, the shape of WorkOS's own errors such as `mfa_enrollment`.
@@ -128,7 +99,16 @@ impl Fault {
     ///
     /// If `status` is not between 200 and 999.
     pub fn error(status: u16, code: &str) -> Self {
-        let body = json!({ "code": code, "message": format!("A fault answers {code}.") });
+        let message = format!("A fault answers {code}.");
+        Self::json(status, &json!({ "code": code, "message": message }))
+    }
+
+    /// Answers with `status` and any JSON, and does nothing.
+    ///
+    /// # Panics
+    ///
+    /// If `status` is not between 200 and 999.
+    pub fn json(status: u16, body: &Value) -> Self {
         Self::status(status).header("content-type", "application/json").body(body.to_string())
     }
 
@@ -152,6 +132,11 @@ impl Fault {
         Self::new(Kind::ResetAfter)
     }
 
+    /// Reads the request and never answers it, nor closes the connection. Connections that are made later work.
+    pub fn swallow() -> Self {
+        Self::new(Kind::Swallow)
+    }
+
     /// Announces the whole body and closes the connection half-way through it.
     pub fn truncated() -> Self {
         Self::new(Kind::Truncated)
@@ -169,9 +154,7 @@ impl Fault {
 
     /// Answers 200 with JSON that has none of the fields one expects.
     pub fn wrong_json() -> Self {
-        Self::status(200)
-            .header("content-type", "application/json")
-            .body(r#"{"unexpected":["json"]}"#)
+        Self::json(200, &json!({ "unexpected": ["json"] }))
     }
 
     /// Answers 200 with a page of HTML, as a captive portal or a load balancer does.
@@ -207,12 +190,39 @@ impl Fault {
 
     /// Leaves the refresh token out of the answer.
     pub fn no_refresh_token() -> Self {
-        Self::new(Kind::Twisted(Twist::NoRefreshToken))
+        Self::fields(json!({})).without("refresh_token")
     }
 
-    /// Moves the fault to another endpoint (default [`Endpoint::Authenticate`]).
-    pub fn on(mut self, endpoint: Endpoint) -> Self {
-        self.endpoint = endpoint;
+    /// Issues an access token with these claims, reserved ones such as `exp` and `null`s too: genuine whatever it says.
+    ///
+    /// # Panics
+    ///
+    /// If `claims` is no JSON object.
+    pub fn claims(claims: Value) -> Self {
+        Self::new(Kind::Twisted(Twist::Claims(Overrides::of(claims))))
+    }
+
+    /// Sets members of an answer of 200 to anything. What is issued, and a replay of it, are as always.
+    ///
+    /// # Panics
+    ///
+    /// If `fields` is no JSON object.
+    pub fn fields(fields: Value) -> Self {
+        Self::new(Kind::Twisted(Twist::Fields(Overrides::of(fields))))
+    }
+
+    /// Leaves one out, for [`claims`](Self::claims) and [`fields`](Self::fields).
+    pub fn without(mut self, name: &str) -> Self {
+        if let Kind::Twisted(Twist::Claims(overrides) | Twist::Fields(overrides)) = &mut self.kind {
+            overrides.leave_out(name);
+        }
+        self
+    }
+
+    /// Says which requests it is for: an [`Endpoint`](crate::Endpoint), a [`Grant`](crate::Grant), or a [`Target`]
+    /// (default: every request to [`Endpoint::Authenticate`](crate::Endpoint::Authenticate)).
+    pub fn on(mut self, target: impl Into<Target>) -> Self {
+        self.target = target.into();
         self
     }
 
@@ -253,43 +263,35 @@ impl Fault {
         self
     }
 
-    fn new(kind: Kind) -> Self {
-        Self { endpoint: Endpoint::Authenticate, times: Times::Count(1), kind }
+    /// Sets a member of a body that is a JSON object: an extra one, or one of another type.
+    ///
+    /// # Panics
+    ///
+    /// If the body is no JSON object.
+    pub fn member(self, name: &str, value: impl Into<Value>) -> Self {
+        self.try_member(name, value.into()).expect("a body that is a JSON object")
     }
-}
 
-/// The faults that are still to happen.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    queue: VecDeque<Fault>,
-}
+    pub(crate) fn try_member(mut self, name: &str, value: Value) -> Option<Self> {
+        let Kind::Instead(instead) = &mut self.kind else { return None };
+        instead.set_member(name, value).then_some(self)
+    }
 
-impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) {
-        if fault.times != Times::Count(0) {
-            self.queue.push_back(fault);
+    /// Adds a `Retry-After` in seconds to a [`status`](Self::status) fault, rounded up.
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.header(header::RETRY_AFTER.as_str(), &seconds.to_string())
+    }
+
+    /// Adds a `Retry-After` that is a date, so long after the emulator's time, to a [`status`](Self::status) fault.
+    pub fn retry_after_date(mut self, wait: Duration) -> Self {
+        if let Kind::Instead(instead) = &mut self.kind {
+            instead.retry_after_date = Some(wait);
         }
+        self
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.queue.clear();
-    }
-
-    pub(crate) fn pending(&self) -> impl Iterator<Item = &Fault> {
-        self.queue.iter()
-    }
-
-    /// The next fault of an endpoint, used up by one.
-    pub(crate) fn take(&mut self, endpoint: Endpoint) -> Option<Kind> {
-        let index = self.queue.iter().position(|fault| fault.endpoint == endpoint)?;
-        let fault = &mut self.queue[index];
-        let kind = fault.kind.clone();
-        if let Times::Count(left) = &mut fault.times {
-            *left -= 1;
-            if *left == 0 {
-                self.queue.remove(index);
-            }
-        }
-        Some(kind)
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { target: Target::default(), times: Times::Count(1), kind }
     }
 }

@@ -2,11 +2,12 @@
 
 mod codes;
 mod directory;
-mod events;
-mod grants;
-mod pairs;
+pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod pairs;
 mod sessions;
 mod token;
+mod user;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,23 +16,25 @@ use std::{
 
 pub(crate) use self::{
     codes::{CodeOutcome, Codes, StepUp},
-    directory::{Directory, Impersonator, Membership, Organization, User},
-    grants::{CodeExchange, StepUpAnswer},
-    sessions::{ClientKind, NewSession, Session, Sessions, TokenState},
+    directory::{Directory, Membership, Organization},
+    sessions::{ClientKind, NewSession, Replay, Session, Sessions, TokenState},
+    user::{Impersonator, User},
 };
 use crate::{
-    clock::Clock,
+    clock::EmulatorClock,
     config::{Config, Rotation},
-    endpoint::Calls,
-    faults::Faults,
+    connections::Connections,
+    counts::Counts,
+    fault::Faults,
     keys::KeyRing,
-    webhooks::Webhooks,
+    rate_limit::Limiter,
+    webhooks::WebhookEndpoints,
 };
 
 // No `Debug` here or below: codes and refresh tokens are keys of these maps.
 pub(crate) struct State {
     pub(crate) config: Config,
-    pub(crate) clock: Clock,
+    pub(crate) clock: EmulatorClock,
     pub(crate) token_ttl: Duration,
     pub(crate) rotation: Rotation,
     pub(crate) directory: Directory,
@@ -39,20 +42,15 @@ pub(crate) struct State {
     pub(crate) codes: Codes,
     pub(crate) keys: KeyRing,
     pub(crate) faults: Faults,
-    pub(crate) calls: Calls,
-    pub(crate) webhooks: Webhooks,
-    /// Refresh exchanges that issued a new pair; a replay inside the grace does not count.
-    pub(crate) exchanges: u64,
+    pub(crate) limiter: Limiter,
+    pub(crate) connections: Connections,
+    pub(crate) counts: Counts,
+    pub(crate) webhooks: WebhookEndpoints,
 }
 
 impl State {
     pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
-    }
-
-    pub(crate) fn reset_counts(&mut self) {
-        self.calls.reset();
-        self.exchanges = 0;
     }
 }
 

@@ -4,18 +4,18 @@ mod authenticate;
 mod authorization;
 mod authorize;
 mod control;
-mod fault_request;
 mod jwks;
 mod sessions;
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::State,
     routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, header};
+use serde_json::json;
 
 use crate::{
     api_error::ApiError,
@@ -25,6 +25,7 @@ use crate::{
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
+        .route("/health", get(async || Json(json!({ "status": "ok" }))))
         .route("/", get(async |State(shared): State<Arc<Shared>>| pages::landing(&shared.lock())))
         .route("/user_management/authorize", get(authorize::show).post(authorize::submit))
         .route("/user_management/authenticate", post(authenticate::authenticate))
