@@ -1,26 +1,63 @@
 //! The task that connects, listens, and connects again.
+//!
+//! 1. An attempt follows the failed one after 50 milliseconds, then after longer pauses up to a second.
+//! 2. A connection has to show once a second that it is alive and takes writes.
+//! 3. The task ends with the last handle.
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Pipeline, PushInfo, PushKind, from_redis_value};
-use tokio::time::{self, MissedTickBehavior};
-
-use crate::{
-    link::{Pushes, Trouble},
-    replicas::Shared,
+use redis::{PushInfo, PushKind, from_redis_value};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{self, MissedTickBehavior},
 };
 
-impl Shared {
-    /// Keeps the connection for as long as it is polled.
-    pub(crate) async fn keep(self: Arc<Self>) {
+use crate::{
+    connection::{ConnectionFault, Pushes, RedisConnection},
+    exchanges::ExchangeStore,
+    revocations::RevocationStore,
+};
+
+/// Keeps the connection for as long as it lives.
+pub(crate) struct Keeper(JoinHandle<()>);
+
+/// What the task works with.
+struct Upkeep {
+    connection: Arc<RedisConnection>,
+    exchanges: Arc<ExchangeStore>,
+    revocations: Arc<RevocationStore>,
+}
+
+impl Keeper {
+    pub(crate) fn start(
+        runtime: &Handle,
+        connection: Arc<RedisConnection>,
+        exchanges: Arc<ExchangeStore>,
+        revocations: Arc<RevocationStore>,
+    ) -> Self {
+        let upkeep = Upkeep { connection, exchanges, revocations };
+        Self(runtime.spawn(async move { upkeep.run().await }))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Upkeep {
+    async fn run(&self) {
         let mut failures = 0;
         loop {
-            match self.link.connect(&self.probe(), &self.channels()).await {
+            let (probe, channels) = (self.exchanges.probe(), self.revocations.channels());
+            match self.connection.connect(&probe, &channels).await {
                 Ok(pushes) => {
                     failures = 0;
                     self.serve(pushes).await;
                 }
-                Err(trouble) => self.link.down(None, &trouble),
+                Err(fault) => self.connection.down(None, &fault),
             }
             time::sleep(pause(failures)).await;
             failures += 1;
@@ -30,26 +67,26 @@ impl Shared {
     /// Takes what arrives until the connection is lost.
     async fn serve(&self, mut pushes: Pushes) {
         // Listening comes before looking, so that nothing falls in between.
-        self.catch_up().await;
+        self.revocations.catch_up().await;
         let mut beat = time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = self.link.lost() => return,
+                () = self.connection.lost() => return,
                 push = pushes.recv() => match push {
                     Some(PushInfo { kind: PushKind::Message, data }) => self.take(data),
                     Some(PushInfo { kind: PushKind::Disconnection, .. }) | None => {
-                        self.link.down(None, &Trouble::Closed);
+                        self.connection.down(None, &ConnectionFault::Closed);
                     }
                     Some(_) => {}
                 },
-                () = self.subscribed.notified() => {
-                    self.link.listen(&self.channels()).await;
-                    self.catch_up().await;
+                () = self.revocations.joined() => {
+                    self.connection.subscribe(&self.revocations.channels()).await;
+                    self.revocations.catch_up().await;
                 }
                 // A connection that says nothing may be dead: messages would be missed without a sign.
                 _ = beat.tick() => {
-                    self.link.run::<()>(&self.probe()).await;
+                    self.connection.run::<()>(&self.exchanges.probe()).await;
                 }
             }
         }
@@ -61,21 +98,8 @@ impl Shared {
         if let (Ok(channel), Ok(message)) =
             (from_redis_value::<String>(channel), from_redis_value::<String>(message))
         {
-            self.hear(&channel, &message);
+            self.revocations.hear(&channel, &message);
         }
-    }
-
-    /// Writes something: a replica that does not take writes, as during a failover, is of no use.
-    fn probe(&self) -> Pipeline {
-        let mut probe = redis::pipe();
-        probe
-            .cmd("SET")
-            .arg(self.key("probe", &self.process))
-            .arg("")
-            .arg("PX")
-            .arg(5_000)
-            .ignore();
-        probe
     }
 }
 

@@ -43,15 +43,14 @@
 
 #![forbid(unsafe_code)]
 
-mod coordinator;
+mod builder;
+mod connection;
 mod error;
-mod group;
+mod exchanges;
 mod keeper;
-mod link;
+mod keys;
+mod notices;
 mod replicas;
 mod revocations;
 
-pub use crate::{
-    error::ConnectError,
-    replicas::{RedisReplicas, RedisReplicasBuilder},
-};
+pub use crate::{builder::RedisReplicasBuilder, error::ConnectError, replicas::RedisReplicas};
