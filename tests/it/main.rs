@@ -27,6 +27,7 @@ mod peers_seal;
 mod refresh_in_line;
 mod replicas;
 mod replicas_apart;
+mod replicas_conformance;
 mod replicas_redis;
 mod replicas_revoked;
 mod return_paths;

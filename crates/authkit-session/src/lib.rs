@@ -11,6 +11,8 @@ mod clock;
 mod codec;
 mod config;
 mod config_error;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod cookie_password;
 mod core;
 mod decide;
