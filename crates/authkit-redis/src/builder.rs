@@ -1,13 +1,28 @@
 //! The settings of [`RedisReplicas`].
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error, fmt, sync::Arc, time::Duration};
 
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
-use tokio::runtime::Handle;
+#[cfg(feature = "tls")]
+use authkit_session::Secret;
 
+#[cfg(feature = "tls")]
+use crate::tls::{TlsSettings, TlsWrapper};
+#[cfg(feature = "tls")]
+use crate::url::RedisAddress;
 use crate::{
-    connection::RedisConnection, error::ConnectError, exchanges::ExchangeStore, keeper::Keeper,
-    keys::KeyNames, replicas::RedisReplicas, revocations::RevocationStore,
+    command_group::CommandGroup,
+    connection::CommandConnection,
+    credentials::{CredentialsSource, RedisCredentials},
+    dialer::Dialer,
+    error::ConnectError,
+    exchanges::ExchangeStore,
+    keeper::{Keeper, Upkeep},
+    keys::KeyNames,
+    list::RevocationList,
+    listener::{Listener, WITHOUT_CHANNEL},
+    replicas::RedisReplicas,
+    revocations::RevocationStore,
+    url::RedisUrl,
 };
 
 /// Settings of [`RedisReplicas`], all optional.
@@ -17,6 +32,9 @@ pub struct RedisReplicasBuilder {
     url: Box<str>,
     prefix: Box<str>,
     response_timeout: Duration,
+    credentials: Option<CredentialsSource>,
+    #[cfg(feature = "tls")]
+    tls: TlsSettings,
 }
 
 impl RedisReplicasBuilder {
@@ -25,6 +43,9 @@ impl RedisReplicasBuilder {
             url: url.into(),
             prefix: "authkit".into(),
             response_timeout: Duration::from_millis(500),
+            credentials: None,
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
         }
     }
 
@@ -43,36 +64,109 @@ impl RedisReplicasBuilder {
         self
     }
 
-    /// Begins to connect, and goes on in the background for as long as a handle is there.
+    /// Asks `provider` for a user and password at each connection (default: those of the URL).
+    ///
+    /// For passwords that are rotated and tokens that expire: a connection that Redis ends is followed by one with new
+    /// credentials. A provider may take 5 seconds. It runs on the runtime of the thread that keeps the connections. Where
+    /// it fails, Redis counts as gone; the error's text is logged, so it must not hold the password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_redis::{RedisCredentials, RedisReplicas};
+    ///
+    /// # fn main() -> Result<(), authkit_redis::ConnectError> {
+    /// let replicas = RedisReplicas::builder("redis://127.0.0.1:1")
+    ///     .with_credentials_provider(|| async {
+    ///         let password = std::fs::read_to_string("/run/secrets/redis")?;
+    ///         Ok(RedisCredentials::new("authkit", password.trim()))
+    ///     })
+    ///     .connect()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_credentials_provider<P, F>(mut self, provider: P) -> Self
+    where
+        P: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<RedisCredentials, Box<dyn error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        self.credentials = Some(CredentialsSource::new(provider));
+        self
+    }
+
+    /// Trusts these root certificates, in PEM, in place of the system's, for this connection alone.
+    ///
+    /// For a Redis whose certificate a private authority has signed. The URL is a `rediss://` one. Feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots = Some(pem.into().into());
+        self
+    }
+
+    /// Shows Redis this client certificate, with its chain, and uses its key, both in PEM. Feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn with_client_certificate(
+        mut self,
+        chain_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Secret>,
+    ) -> Self {
+        self.tls.client = Some((chain_pem.into().into(), key_pem.into()));
+        self
+    }
+
+    /// Begins to connect, and goes on in the background for as long as a handle is there: in a thread of its own, so
+    /// that it needs no runtime and outlives each.
     ///
     /// # Errors
     ///
-    /// Where a setting cannot be used, or outside of a tokio runtime.
+    /// Where a setting cannot be used, or the operating system gives no thread.
     pub fn connect(self) -> Result<RedisReplicas, ConnectError> {
-        let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let is_prefix = (1..=64).contains(&self.prefix.len())
             && self.prefix.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_prefix {
             return Err(ConnectError::KeyPrefix);
         }
+        let url = RedisUrl::parse(&self.url).map_err(ConnectError::Url)?;
+        if url.password.is_some() && self.credentials.is_some() {
+            return Err(ConnectError::TwoCredentials);
+        }
         #[cfg(feature = "tls")]
-        choose_tls_provider();
-        let info = self.url.into_connection_info().map_err(|_| ConnectError::Url)?;
-        // Messages arrive on the connection that commands use.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client =
-            Client::open(info.set_redis_settings(settings)).map_err(|_| ConnectError::Url)?;
-        let connection = Arc::new(RedisConnection::new(client, self.response_timeout));
+        let tls = match url.address {
+            RedisAddress::Tls { .. } => Some(TlsWrapper::new(&self.tls)?),
+            RedisAddress::Tcp { .. } | RedisAddress::Socket(_) if self.tls.is_default() => None,
+            RedisAddress::Tcp { .. } | RedisAddress::Socket(_) => {
+                return Err(ConnectError::CertificatesWithoutTls);
+            }
+        };
+        let dialer = Dialer {
+            url,
+            credentials: self.credentials,
+            #[cfg(feature = "tls")]
+            tls,
+        };
         let keys = KeyNames::new(self.prefix);
-        let exchanges =
-            Arc::new(ExchangeStore::new(Arc::clone(&connection), keys.clone(), process()?));
-        let revocations = Arc::new(RevocationStore::new(Arc::clone(&connection), keys.clone()));
-        let keeper = Keeper::start(
-            &runtime,
-            Arc::clone(&connection),
-            Arc::clone(&exchanges),
-            Arc::clone(&revocations),
+        let connection = Arc::new(CommandConnection::new(dialer, self.response_timeout));
+        let commands = |without| CommandGroup::new(Arc::clone(&connection), without);
+        let channel = Arc::new(commands(WITHOUT_CHANNEL));
+        let exchanges = Arc::new(ExchangeStore::new(
+            commands("each process refreshes for itself"),
+            keys.clone(),
+            process()?,
+        ));
+        let list = RevocationList::new(
+            commands("processes do not hear of each other's revocations"),
+            keys.clone(),
         );
+        let revocations = Arc::new(RevocationStore::new(list, Arc::clone(&channel), keys.clone()));
+        let upkeep = Upkeep {
+            connection: Arc::clone(&connection),
+            exchanges: Arc::clone(&exchanges),
+            revocations: Arc::clone(&revocations),
+            listener: Listener::new(Arc::clone(&connection), channel, Arc::clone(&revocations)),
+        };
+        let keeper = Keeper::start(upkeep).map_err(|_| ConnectError::NoThread)?;
         Ok(RedisReplicas::new(keys, connection, exchanges, revocations, keeper))
     }
 }
@@ -87,12 +181,6 @@ impl fmt::Debug for RedisReplicasBuilder {
     }
 }
 
-/// `redis` takes the process's provider and panics where two are compiled in and none is chosen. One chosen before stays.
-#[cfg(feature = "tls")]
-fn choose_tls_provider() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-}
-
 /// A name that no other process has.
 fn process() -> Result<Box<str>, ConnectError> {
     let mut bytes = [0; 16];
@@ -103,22 +191,17 @@ fn process() -> Result<Box<str>, ConnectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::url::RedisUrlProblem;
 
-    #[tokio::test]
-    async fn only_a_url_or_prefix_that_cannot_be_used_is_an_error() {
+    #[test]
+    fn only_a_setting_that_cannot_be_used_is_an_error() {
+        let scheme = ConnectError::Url(RedisUrlProblem::Scheme);
         let cases = [
             ("redis://127.0.0.1:1", "authkit", None),
             ("redis://user:secret@redis.internal:6379/3", "{shop}", None),
             ("valkey://127.0.0.1:1", "authkit", None),
             ("redis+unix:///run/redis.sock", "authkit", None),
-            (
-                "rediss://127.0.0.1:1",
-                "authkit",
-                (!cfg!(feature = "tls")).then_some(ConnectError::Url),
-            ),
-            ("http://127.0.0.1:1", "authkit", Some(ConnectError::Url)),
-            ("127.0.0.1", "authkit", Some(ConnectError::Url)),
-            ("", "authkit", Some(ConnectError::Url)),
+            ("http://127.0.0.1:1", "authkit", Some(scheme)),
             ("redis://127.0.0.1:1", "", Some(ConnectError::KeyPrefix)),
             ("redis://127.0.0.1:1", "two words", Some(ConnectError::KeyPrefix)),
             ("redis://127.0.0.1:1", &"p".repeat(65), Some(ConnectError::KeyPrefix)),
@@ -127,17 +210,39 @@ mod tests {
             let result = RedisReplicas::builder(url).with_key_prefix(prefix).connect();
             assert_eq!(result.err(), expected, "{url} {prefix}");
         }
+        let provider = || async { Ok(RedisCredentials::password("secret")) };
+        for (url, expected) in [
+            ("redis://127.0.0.1:1", None),
+            ("redis://:secret@127.0.0.1:1", Some(ConnectError::TwoCredentials)),
+        ] {
+            let builder = RedisReplicas::builder(url).with_credentials_provider(provider);
+            assert_eq!(builder.connect().err(), expected, "{url}");
+        }
     }
 
     #[test]
-    fn a_runtime_is_needed_and_a_password_is_not_shown() {
+    fn f8_no_runtime_is_needed_and_a_password_is_not_shown() {
         let builder = RedisReplicas::builder("redis://user:hunter2@127.0.0.1:1");
         assert!(!format!("{builder:?}").contains("hunter2"));
-        assert_eq!(builder.clone().connect().err(), Some(ConnectError::NoRuntime));
-
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let replicas = runtime.block_on(async { builder.connect() }).unwrap();
+        let replicas = builder.connect().unwrap();
         let shown = format!("{replicas:?}");
         assert!(shown.contains("authkit") && !shown.contains("hunter2"), "{shown}");
+        let credentials = RedisCredentials::new("app", "hunter2");
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn f6_certificates_that_cannot_be_used_are_refused_at_the_start() {
+        let builder = || RedisReplicas::builder("rediss://127.0.0.1:1");
+        let garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", "no certificate", garbled] {
+            let result = builder().with_root_certificates(pem).connect();
+            assert_eq!(result.err(), Some(ConnectError::RootCertificates), "{pem}");
+            let result = builder().with_client_certificate(pem, "no key").connect();
+            assert_eq!(result.err(), Some(ConnectError::ClientCertificate), "{pem}");
+        }
+        let plain = RedisReplicas::builder("redis://127.0.0.1:1").with_root_certificates(garbled);
+        assert_eq!(plain.connect().err(), Some(ConnectError::CertificatesWithoutTls));
     }
 }

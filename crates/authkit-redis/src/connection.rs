@@ -1,31 +1,40 @@
-//! The connection to Redis.
+//! The connection that commands go over.
 //!
-//! 1. There is one connection, for commands and messages alike, or none.
-//! 2. Nobody waits for a connection that is known to be gone: a command then fails at once.
-//! 3. A request waits for the first connection attempt, and for each answer, as long as the response timeout.
-//! 4. Whoever finds out that Redis is gone ends the connection for all.
+//! 1. Nobody waits for a connection that is known to be gone: a command then fails at once.
+//! 2. A request waits for the first attempt to connect, and for each answer, as long as the response timeout.
+//! 3. Whoever finds out that Redis is gone ends the connection for all.
+//! 4. A command that Redis refuses says nothing about the connection.
+//! 5. Each new kind of trouble is logged once, and a reminder now and then.
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, Pipeline, PushInfo, RedisError, RedisResult,
-    aio::MultiplexedConnection,
-};
+use redis::{FromRedisValue, Pipeline, RedisResult, aio::MultiplexedConnection};
 use tokio::{
-    sync::{mpsc, watch},
-    time,
+    sync::watch,
+    time::{self, Instant},
 };
 
-/// The connection that a process shares refreshes and revocations on.
-pub(crate) struct RedisConnection {
-    client: Client,
+use crate::{
+    bounded::ReplyBound,
+    dialer::{Dialed, Dialer, Driver},
+    fault::{About, CommandFailure, ConnectionFault},
+    reminders::Reminders,
+};
+
+/// The connection that a process's commands go over.
+pub(crate) struct CommandConnection {
+    dialer: Dialer,
     response_timeout: Duration,
     state: watch::Sender<ConnectionState>,
-    attempts: AtomicU64,
+    numbers: AtomicU64,
+    outage: Mutex<Outage>,
 }
 
 #[derive(Clone)]
@@ -41,39 +50,119 @@ enum ConnectionState {
 struct Established {
     number: u64,
     connection: MultiplexedConnection,
+    bound: ReplyBound,
 }
 
-/// What arrives of its own accord on a connection.
-pub(crate) type Pushes = mpsc::UnboundedReceiver<PushInfo>;
-
-/// Why Redis cannot be used.
-#[derive(Debug)]
-pub(crate) enum ConnectionFault {
-    Redis(RedisError),
-    Silent,
-    Closed,
+/// What the log knows of an outage.
+struct Outage {
+    reminders: Reminders,
+    is_logged: bool,
 }
 
-impl RedisConnection {
-    pub(crate) fn new(client: Client, response_timeout: Duration) -> Self {
+impl CommandConnection {
+    pub(crate) fn new(dialer: Dialer, response_timeout: Duration) -> Self {
         Self {
-            client,
+            dialer,
             response_timeout,
             state: watch::Sender::new(ConnectionState::Connecting),
-            attempts: AtomicU64::new(0),
+            numbers: AtomicU64::new(0),
+            outage: Mutex::new(Outage { reminders: Reminders::growing(), is_logged: false }),
         }
     }
 
-    /// Runs commands. `None`: Redis is gone, or did not answer in time, or not with a `T`.
-    pub(crate) async fn run<T: FromRedisValue>(&self, commands: &Pipeline) -> Option<T> {
-        let Established { number, mut connection } = self.established().await?;
+    /// Runs commands.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<T, CommandFailure> {
+        let Some(Established { number, mut connection, bound }) = self.established().await else {
+            return Err(CommandFailure::Gone);
+        };
         match self.in_time(commands.query_async(&mut connection)).await {
-            Ok(answer) => Some(answer),
-            Err(fault) => {
-                self.down(Some(number), &fault);
-                None
-            }
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => match About::error(error, commands) {
+                About::Command(reply) => Err(CommandFailure::Refused(reply)),
+                About::Connection(fault) => Err(self.lose(Some(number), &bound.explain(fault))),
+            },
+            None => Err(self.lose(Some(number), &ConnectionFault::Silent)),
         }
+    }
+
+    /// Connects; `probe` shows that Redis takes writes. A probe that is refused says nothing about the connection.
+    pub(crate) async fn connect(
+        &self,
+        probe: &Pipeline,
+    ) -> Result<(Driver, Result<(), CommandFailure>), ConnectionFault> {
+        // This connection subscribes to nothing.
+        let Dialed { mut connection, driver, bound } = self.dialer.dial(|_| {}).await?;
+        let probed = self.in_time(probe.query_async::<()>(&mut connection)).await;
+        let probed = match probed.ok_or(ConnectionFault::Silent)? {
+            Ok(()) => Ok(()),
+            Err(error) => match About::error(error, probe) {
+                About::Command(reply) => Err(CommandFailure::Refused(reply)),
+                About::Connection(fault) => return Err(fault),
+            },
+        };
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        self.state.send_replace(ConnectionState::Up(Established { number, connection, bound }));
+        let mut outage = self.outage();
+        if std::mem::take(&mut outage.is_logged) {
+            tracing::info!("Redis is back");
+        } else {
+            tracing::debug!("connected to Redis");
+        }
+        Ok((driver, probed))
+    }
+
+    /// The connection cannot be made.
+    pub(crate) fn failed(&self, fault: &ConnectionFault) {
+        self.state.send_replace(ConnectionState::Down);
+        self.log(fault);
+    }
+
+    /// The connection has ended.
+    pub(crate) fn closed(&self) {
+        let bound = match &*self.state.borrow() {
+            ConnectionState::Up(established) => Some(established.bound.clone()),
+            ConnectionState::Connecting | ConnectionState::Down => None,
+        };
+        self.lose(None, &bound.unwrap_or_default().explain(ConnectionFault::Closed));
+    }
+
+    /// The connection has been well for some time: the next trouble is news.
+    pub(crate) fn forget_outages(&self) {
+        self.outage().reminders.forget();
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), ConnectionState::Up(_))
+    }
+
+    /// Returns when there is a connection.
+    pub(crate) async fn up(&self) {
+        let mut state = self.state.subscribe();
+        // Fails only if the sender is gone, and that is us.
+        let _ = state.wait_for(|state| matches!(state, ConnectionState::Up(_))).await;
+    }
+
+    /// Returns when the connection is lost, or was.
+    pub(crate) async fn lost(&self) {
+        let mut state = self.state.subscribe();
+        // Fails only if the sender is gone, and that is us.
+        let _ = state.wait_for(|state| matches!(state, ConnectionState::Down)).await;
+    }
+
+    /// The way to Redis, for a second connection.
+    pub(crate) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// Waits for an answer as long as it may take.
+    pub(crate) async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> Option<RedisResult<T>> {
+        time::timeout(self.response_timeout, answer).await.ok()
     }
 
     async fn established(&self) -> Option<Established> {
@@ -85,95 +174,42 @@ impl RedisConnection {
         }
     }
 
-    /// Connects; `probe` shows that Redis takes commands, and `channels` are subscribed to.
-    pub(crate) async fn connect(
-        &self,
-        probe: &Pipeline,
-        channels: &[String],
-    ) -> Result<Pushes, ConnectionFault> {
-        let (sender, pushes) = mpsc::unbounded_channel();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECTING))
-            .set_response_timeout(Some(self.response_timeout))
-            .set_push_sender(sender);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = connecting.await.map_err(ConnectionFault::Redis)?;
-        self.in_time(probe.query_async::<()>(&mut connection)).await?;
-        self.subscribe_on(&mut connection, channels).await?;
-        let number = self.attempts.fetch_add(1, Ordering::Relaxed);
-        match self.state.send_replace(ConnectionState::Up(Established { number, connection })) {
-            ConnectionState::Connecting => tracing::debug!("connected to Redis"),
-            ConnectionState::Up(_) | ConnectionState::Down => tracing::info!("Redis is back"),
-        }
-        Ok(pushes)
-    }
-
-    /// Subscribes to those among `channels` that are new.
-    pub(crate) async fn subscribe(&self, channels: &[String]) {
-        let Some(Established { number, mut connection }) = self.established().await else { return };
-        if let Err(fault) = self.subscribe_on(&mut connection, channels).await {
-            self.down(Some(number), &fault);
-        }
-    }
-
-    async fn subscribe_on(
-        &self,
-        connection: &mut MultiplexedConnection,
-        channels: &[String],
-    ) -> Result<(), ConnectionFault> {
-        if channels.is_empty() {
-            return Ok(());
-        }
-        self.in_time(connection.subscribe(channels)).await
-    }
-
-    async fn in_time<T>(
-        &self,
-        answer: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T, ConnectionFault> {
-        match time::timeout(self.response_timeout, answer).await {
-            Ok(answer) => answer.map_err(ConnectionFault::Redis),
-            Err(_) => Err(ConnectionFault::Silent),
-        }
-    }
-
-    /// Redis cannot be used from now on; said once. With a `number`, only where that connection is still the one.
-    pub(crate) fn down(&self, number: Option<u64>, fault: &ConnectionFault) {
-        self.state.send_if_modified(|state| {
-            let is_news = match state {
-                ConnectionState::Connecting => true,
-                ConnectionState::Up(established) => {
-                    number.is_none_or(|number| number == established.number)
-                }
-                ConnectionState::Down => false,
-            };
-            if is_news {
+    /// The connection of this number is over, or whichever there is.
+    fn lose(&self, number: Option<u64>, fault: &ConnectionFault) -> CommandFailure {
+        let is_news = self.state.send_if_modified(|state| match state {
+            ConnectionState::Up(established)
+                if number.is_none_or(|number| number == established.number) =>
+            {
                 *state = ConnectionState::Down;
-                tracing::warn!(%fault, "Redis cannot be used: refreshing goes on in each process alone");
+                true
             }
-            is_news
+            ConnectionState::Up(_) | ConnectionState::Connecting | ConnectionState::Down => false,
         });
+        if is_news {
+            self.log(fault);
+        }
+        CommandFailure::Gone
     }
 
-    /// Returns when the connection is lost, or was.
-    pub(crate) async fn lost(&self) {
-        let mut state = self.state.subscribe();
-        // Fails only if the sender is gone, and that is us.
-        let _ = state.wait_for(|state| matches!(state, ConnectionState::Down)).await;
-    }
-}
-
-impl fmt::Display for ConnectionFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Redis(error) => error.fmt(f),
-            Self::Silent => f.write_str("no answer in time"),
-            Self::Closed => f.write_str("the connection was closed"),
+    fn log(&self, fault: &ConnectionFault) {
+        let mut outage = self.outage();
+        if let Some(times) = outage.reminders.due(&fault.kind(), Instant::now()) {
+            outage.is_logged = true;
+            tracing::warn!(
+                %fault,
+                times,
+                "Redis cannot be used: refreshing goes on in each process alone"
+            );
         }
     }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl fmt::Debug for RedisConnection {
+impl fmt::Debug for CommandConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self.state.borrow() {
             ConnectionState::Connecting => "Connecting",
@@ -182,6 +218,3 @@ impl fmt::Debug for RedisConnection {
         })
     }
 }
-
-/// How long an attempt to connect may take.
-const CONNECTING: Duration = Duration::from_secs(1);

@@ -4,20 +4,22 @@
 //! 2. Who comes later waits for the outcome, 1.5 seconds at most, and only while the exchange is younger than 10 seconds:
 //!    after that, its process may be gone.
 //! 3. An outcome replaces the mark, and an earlier outcome.
-//! 4. Without Redis, every process is alone.
+//! 4. Without Redis, or where it refuses a command of this, every process is alone.
+//! 5. A value that would stay for more than 60 seconds, or that is longer than an outcome may be, was not written by
+//!    such a process: it counts for nothing, and the next claim overwrites it.
 
-use std::{iter, sync::Arc, time::Duration};
+use std::{iter, time::Duration};
 
 use authkit_session::Claim;
 use bytes::Bytes;
-use redis::Pipeline;
+use redis::{FromRedisValue, Pipeline};
 use tokio::time::{self, Instant};
 
-use crate::{connection::RedisConnection, keys::KeyNames};
+use crate::{command_group::CommandGroup, fault::CommandFailure, keys::KeyNames};
 
 /// Marks and outcomes of exchanges, in Redis.
 pub(crate) struct ExchangeStore {
-    connection: Arc<RedisConnection>,
+    commands: CommandGroup,
     keys: KeyNames,
     /// Tells this process from the others.
     process: Box<str>,
@@ -25,8 +27,12 @@ pub(crate) struct ExchangeStore {
 
 /// How far an exchange is, as Redis knows.
 enum ExchangeStage {
-    /// It was not begun within the last minute, or Redis is not there to say.
+    /// Redis is not there to say.
     Unknown,
+    /// It was not begun within the last minute.
+    Unbegun,
+    /// What stands there was not written by a process like this one.
+    Foreign,
     /// This process has begun it.
     BegunHere,
     /// Another process has begun it, so long ago.
@@ -36,20 +42,14 @@ enum ExchangeStage {
 }
 
 impl ExchangeStore {
-    pub(crate) fn new(connection: Arc<RedisConnection>, keys: KeyNames, process: Box<str>) -> Self {
-        Self { connection, keys, process }
+    pub(crate) fn new(commands: CommandGroup, keys: KeyNames, process: Box<str>) -> Self {
+        Self { commands, keys, process }
     }
 
     pub(crate) async fn claim(&self, exchange: &str) -> Claim {
         let mut begin = redis::pipe();
-        begin
-            .cmd("SET")
-            .arg(self.keys.exchange(exchange))
-            .arg([&[BEGUN], self.process.as_bytes()].concat())
-            .arg("NX")
-            .arg("PX")
-            .arg(KEPT.as_secs() * 1_000);
-        match self.connection.run::<(bool,)>(&begin).await {
+        self.set(&mut begin, exchange, &self.mark()).arg("NX");
+        match self.run::<(bool,)>(&begin).await {
             Some((true,)) | None => Claim::Alone,
             Some((false,)) => self.wait_for_outcome(exchange).await,
         }
@@ -59,20 +59,31 @@ impl ExchangeStore {
         match self.stage(exchange).await {
             ExchangeStage::Over(outcome) => Claim::Published(outcome),
             ExchangeStage::BegunThere { .. } => Claim::Contested,
-            ExchangeStage::Unknown | ExchangeStage::BegunHere => Claim::Alone,
+            ExchangeStage::Unknown
+            | ExchangeStage::Unbegun
+            | ExchangeStage::Foreign
+            | ExchangeStage::BegunHere => Claim::Alone,
         }
     }
 
     pub(crate) async fn publish(&self, exchange: &str, outcome: Bytes) {
+        if outcome.len() > LONGEST_OUTCOME {
+            tracing::debug!(length = outcome.len(), "an outcome is too long for other processes");
+            return;
+        }
         let mut publish = redis::pipe();
-        publish
-            .cmd("SET")
-            .arg(self.keys.exchange(exchange))
-            .arg([&[OVER], &*outcome].concat())
-            .arg("PX")
-            .arg(KEPT.as_secs() * 1_000)
-            .ignore();
-        self.connection.run::<()>(&publish).await;
+        self.set(&mut publish, exchange, &[&[OVER], &*outcome].concat()).ignore();
+        self.run::<()>(&publish).await;
+    }
+
+    /// Shows that Redis answers and takes writes, unless it refuses to take these.
+    pub(crate) async fn beat(&self) {
+        self.run::<()>(&self.probe()).await;
+    }
+
+    /// What came of a probe that was not run by this.
+    pub(crate) fn probed(&self, result: &Result<(), CommandFailure>) {
+        self.commands.learn(&self.probe(), result);
     }
 
     /// Writes something: a server that takes no writes, as during a failover, is of no use.
@@ -90,8 +101,11 @@ impl ExchangeStore {
             match self.stage(exchange).await {
                 ExchangeStage::Over(outcome) => return Claim::Published(outcome),
                 ExchangeStage::BegunHere => return Claim::Alone,
+                ExchangeStage::Foreign => return self.begin_anew(exchange).await,
                 ExchangeStage::BegunThere { ago } if ago < SOON => {}
-                ExchangeStage::BegunThere { .. } | ExchangeStage::Unknown => break,
+                ExchangeStage::BegunThere { .. }
+                | ExchangeStage::Unknown
+                | ExchangeStage::Unbegun => break,
             }
             if Instant::now() + pause > until {
                 break;
@@ -101,23 +115,58 @@ impl ExchangeStore {
         Claim::Contested
     }
 
+    /// Puts this process's mark over what stands there.
+    async fn begin_anew(&self, exchange: &str) -> Claim {
+        let mut begin = redis::pipe();
+        self.set(&mut begin, exchange, &self.mark()).ignore();
+        self.run::<()>(&begin).await;
+        Claim::Alone
+    }
+
     async fn stage(&self, exchange: &str) -> ExchangeStage {
         let key = self.keys.exchange(exchange);
         let mut look = redis::pipe();
         look.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
-        let Some((Some(value), left)) = self.connection.run::<(Option<Vec<u8>>, i64)>(&look).await
-        else {
+        let Some((value, left)) = self.run::<(Option<Vec<u8>>, i64)>(&look).await else {
             return ExchangeStage::Unknown;
         };
+        let Some(value) = value else { return ExchangeStage::Unbegun };
+        // By Redis's clock: those of the processes may differ.
+        let left = match u64::try_from(left).map(Duration::from_millis) {
+            Ok(left) if left <= KEPT => left,
+            // It has gone since it was read.
+            Err(_) if left == GONE => return ExchangeStage::Unbegun,
+            Ok(_) | Err(_) => return ExchangeStage::Foreign,
+        };
         match value.as_slice() {
-            [OVER, outcome @ ..] => ExchangeStage::Over(Bytes::copy_from_slice(outcome)),
+            [OVER, outcome @ ..] if outcome.len() <= LONGEST_OUTCOME => {
+                ExchangeStage::Over(Bytes::copy_from_slice(outcome))
+            }
             [BEGUN, process @ ..] if process == self.process.as_bytes() => ExchangeStage::BegunHere,
-            _ => {
-                // By Redis's clock: those of the processes may differ.
-                let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+            [BEGUN, process @ ..] if process.len() == self.process.len() => {
                 ExchangeStage::BegunThere { ago: KEPT.saturating_sub(left) }
             }
+            _ => ExchangeStage::Foreign,
         }
+    }
+
+    fn mark(&self) -> Vec<u8> {
+        [&[BEGUN], self.process.as_bytes()].concat()
+    }
+
+    /// A command that writes about an exchange, for as long as it counts.
+    fn set<'a>(
+        &self,
+        commands: &'a mut Pipeline,
+        exchange: &str,
+        value: &[u8],
+    ) -> &'a mut Pipeline {
+        let key = self.keys.exchange(exchange);
+        commands.cmd("SET").arg(key).arg(value).arg("PX").arg(KEPT.as_secs() * 1_000)
+    }
+
+    async fn run<T: FromRedisValue>(&self, commands: &Pipeline) -> Option<T> {
+        self.commands.run(commands).await.ok()
     }
 }
 
@@ -135,3 +184,7 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80)];
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
+/// The longest outcome: `RefreshCoordinator` says how long one is.
+const LONGEST_OUTCOME: usize = 384 * 1024;
+/// What `PTTL` says of a key that is not there.
+const GONE: i64 = -2;

@@ -8,11 +8,11 @@ use authkit_session::{
 use bytes::Bytes;
 
 use crate::{
-    builder::RedisReplicasBuilder, connection::RedisConnection, error::ConnectError,
+    builder::RedisReplicasBuilder, connection::CommandConnection, error::ConnectError,
     exchanges::ExchangeStore, keeper::Keeper, keys::KeyNames, revocations::RevocationStore,
 };
 
-/// Shares refreshes and revocations with the other replicas of a service. Clones share one connection.
+/// Shares refreshes and revocations with the other replicas of a service. Clones share its connections.
 ///
 /// It implements [`RefreshCoordinator`] and [`Revocations`]; [`share`](Self::share) puts both into a configuration.
 ///
@@ -21,7 +21,7 @@ use crate::{
 /// ```
 /// use authkit_redis::RedisReplicas;
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), authkit_redis::ConnectError> {
+/// # fn main() -> Result<(), authkit_redis::ConnectError> {
 /// // Nobody has to be there yet.
 /// let replicas = RedisReplicas::builder("redis://127.0.0.1:1").with_key_prefix("shop").connect()?;
 /// # Ok(())
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Clone)]
 pub struct RedisReplicas {
     keys: KeyNames,
-    connection: Arc<RedisConnection>,
+    connection: Arc<CommandConnection>,
     exchanges: Arc<ExchangeStore>,
     revocations: Arc<RevocationStore>,
     _keeper: Arc<Keeper>,
@@ -41,7 +41,7 @@ impl RedisReplicas {
     ///
     /// # Errors
     ///
-    /// Where `url` cannot be used, or outside of a tokio runtime.
+    /// Where `url` cannot be used, or the operating system gives no thread.
     pub fn connect(url: &str) -> Result<Self, ConnectError> {
         Self::builder(url).connect()
     }
@@ -54,7 +54,7 @@ impl RedisReplicas {
 
     pub(crate) fn new(
         keys: KeyNames,
-        connection: Arc<RedisConnection>,
+        connection: Arc<CommandConnection>,
         exchanges: Arc<ExchangeStore>,
         revocations: Arc<RevocationStore>,
         keeper: Keeper,
@@ -107,16 +107,18 @@ impl fmt::Debug for RedisReplicas {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_task_ends_with_the_last_handle() {
+    #[test]
+    fn the_thread_ends_with_the_last_handle() {
         let replicas = RedisReplicas::connect("redis://127.0.0.1:1").unwrap();
         let connection = Arc::downgrade(&replicas.connection);
         let other = replicas.clone();
         drop(replicas);
         assert!(connection.upgrade().is_some());
         drop(other);
+        let began = std::time::Instant::now();
         while connection.upgrade().is_some() {
-            tokio::task::yield_now().await;
+            assert!(began.elapsed() < std::time::Duration::from_secs(5), "the thread goes on");
+            std::thread::yield_now();
         }
     }
 }
