@@ -257,6 +257,11 @@ async fn f2_exactly_the_documented_commands_suffice() {
     assert_eq!(troubles(&events), Vec::<String>::new());
     let refused = redis.ask("ACL LOG").await;
     assert!(refused.starts_with("*0"), "nothing else was tried: {refused}");
+    let documentation = include_str!("../../docs/replicas.md");
+    for rule in DOCUMENTED.split_ascii_whitespace() {
+        assert!(documentation.contains(rule), "{rule} is documented");
+    }
+
     let url = redis.user(&format!("{DOCUMENTED} +select")).await;
     let elsewhere = RedisReplicas::connect(&format!("{url}/1")).unwrap();
     until(&elsewhere, "Up").await;
