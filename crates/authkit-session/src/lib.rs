@@ -12,6 +12,8 @@ mod clock;
 mod codec;
 mod config;
 mod config_error;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod cookie;
 mod cookie_password;
 mod decide;

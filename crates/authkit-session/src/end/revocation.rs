@@ -121,14 +121,17 @@ impl Subject {
 /// What it moves are sealed [`Notice`]s: it can withhold them, but neither read nor forge one. An implementation never
 /// blocks; each process checks requests against its own memory, into which [`Inbox::deliver`] puts what arrived.
 ///
-/// `authkit-redis` has one. Without any, a revocation holds in the process that learnt of it.
+/// `authkit-redis` has one. Without any, a revocation holds in the process that learnt of it. The functions of the
+/// module `conformance` (feature `conformance`) check an implementation.
 pub trait Revocations: fmt::Debug + Send + Sync + 'static {
     /// Begins to deliver to `inbox` what any replica publishes, and what was published before and is not over yet.
     ///
     /// Called once for each [`Authenticator`](crate::Authenticator) that is made with it.
     fn subscribe(&self, inbox: Inbox);
 
-    /// Passes a notice on to the other replicas. It may come back to this one.
+    /// Passes a notice on to the other replicas. It may come back to this one. The same notice may be published again.
+    ///
+    /// Where the store is slow or gone, it fails within 2 seconds.
     fn publish(&self, notice: Notice) -> Publishing<'_>;
 }
 
