@@ -6,6 +6,7 @@ mod bench;
 mod count;
 mod deep;
 mod layout;
+mod owners;
 mod peers;
 mod project;
 mod setup;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ["test"] => test::run,
         ["peers"] => peers::run,
         ["deep"] => deep::run,
+        ["owners"] => owners::run,
         ["bench"] => bench::run,
         ["bench", "--count"] => count::run,
         ["help" | "--help" | "-h"] => {
@@ -72,6 +74,7 @@ Usage: cargo xtask <command>
           two to build
   deep    100,000 refreshes under faults, with what they came to; then all tests again as
           users build them, optimized, first in one thread and then in four a core
+  owners  whether every type has its methods in one file, and a name of its own
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
           machine alone meanwhile, for about 8 minutes
   bench --count
