@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod authenticator;
+mod bounded_map;
 mod candidate;
 mod clock;
 mod codec;
@@ -39,6 +40,8 @@ mod token;
 mod upstream;
 mod user;
 
+#[doc(hidden)]
+pub use crate::bounded_map::BoundedMap;
 pub use crate::{
     authenticator::Authenticator,
     clock::Clock,
