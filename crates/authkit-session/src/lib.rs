@@ -55,7 +55,7 @@ pub use crate::{
         transport::{MAX_ANSWER, Sending, Transport, TransportError},
     },
     clock::Clock,
-    config::{Config, settings::Settings},
+    config::{Config, settings::Settings, urls::secure_url},
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,

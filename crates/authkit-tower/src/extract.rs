@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http::{Response, request::Parts};
 
 use crate::{
-    denial::{Caller, Cause, Denial, Mistake},
+    browser_redirect::SignInRedirect,
+    denial::{Caller, Cause, Denial, Mistake, answer_without_layer},
     endpoints::Endpoints,
-    found::Found,
+    lookup::PrincipalLookup,
     principal::Principal,
-    require::answer_without_layer,
-    session::{Session, SignInRedirect},
+    session::Session,
 };
 
 /// Why an extractor has no [`Session`] or [`Principal`] to give: the answer that the layer outside gives, or 500 without one.
@@ -56,11 +56,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let response = match Found::by(&parts.extensions) {
-            Found::Session(session) => return Ok(session.clone()),
-            Found::Bearer(bearer) => bearer.slot().deny(&Cause::NotByBearer, caller(parts)),
-            Found::Nobody(absence) => absence.deny(caller(parts)),
-            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
+        let response = match PrincipalLookup::of(&parts.extensions) {
+            PrincipalLookup::Session(session) => return Ok(session.clone()),
+            PrincipalLookup::Bearer(bearer) => {
+                bearer.state().deny(&Cause::NotByBearer, caller(parts))
+            }
+            PrincipalLookup::NoPrincipal(none) => none.deny(caller(parts)),
+            PrincipalLookup::NoLayer => {
+                answer_without_layer(Mistake::SessionOutsideLayer, caller(parts))
+            }
         };
         Err(SessionRejection { response })
     }
@@ -74,12 +78,16 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
         parts: &mut Parts,
         _: &S,
     ) -> Result<Option<Self>, SessionRejection> {
-        let response = match Found::by(&parts.extensions) {
-            Found::Session(session) => return Ok(Some(session.clone())),
-            Found::Bearer(bearer) => bearer.slot().deny(&Cause::NotByBearer, caller(parts)),
-            Found::Nobody(absence) if absence.is_nobody() => return Ok(None),
-            Found::Nobody(absence) => absence.deny(caller(parts)),
-            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
+        let response = match PrincipalLookup::of(&parts.extensions) {
+            PrincipalLookup::Session(session) => return Ok(Some(session.clone())),
+            PrincipalLookup::Bearer(bearer) => {
+                bearer.state().deny(&Cause::NotByBearer, caller(parts))
+            }
+            PrincipalLookup::NoPrincipal(none) if none.is_signed_out() => return Ok(None),
+            PrincipalLookup::NoPrincipal(none) => none.deny(caller(parts)),
+            PrincipalLookup::NoLayer => {
+                answer_without_layer(Mistake::SessionOutsideLayer, caller(parts))
+            }
         };
         Err(SessionRejection { response })
     }
@@ -89,11 +97,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let response = match Found::by(&parts.extensions) {
-            Found::Session(session) => return Ok(Self::Session(session.clone())),
-            Found::Bearer(bearer) => return Ok(Self::Bearer(bearer.clone())),
-            Found::Nobody(absence) => absence.deny(caller(parts)),
-            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
+        let response = match PrincipalLookup::of(&parts.extensions) {
+            PrincipalLookup::Session(session) => return Ok(Self::Session(session.clone())),
+            PrincipalLookup::Bearer(bearer) => return Ok(Self::Bearer(bearer.clone())),
+            PrincipalLookup::NoPrincipal(none) => none.deny(caller(parts)),
+            PrincipalLookup::NoLayer => {
+                answer_without_layer(Mistake::SessionOutsideLayer, caller(parts))
+            }
         };
         Err(SessionRejection { response })
     }
@@ -107,9 +117,12 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
         parts: &mut Parts,
         state: &S,
     ) -> Result<Option<Self>, SessionRejection> {
-        match Found::by(&parts.extensions) {
-            Found::Nobody(absence) if absence.is_nobody() => Ok(None),
-            Found::Session(_) | Found::Bearer(_) | Found::Nobody(_) | Found::Nothing => {
+        match PrincipalLookup::of(&parts.extensions) {
+            PrincipalLookup::NoPrincipal(none) if none.is_signed_out() => Ok(None),
+            PrincipalLookup::Session(_)
+            | PrincipalLookup::Bearer(_)
+            | PrincipalLookup::NoPrincipal(_)
+            | PrincipalLookup::NoLayer => {
                 <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
             }
         }
@@ -117,7 +130,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
 }
 
 fn caller(parts: &Parts) -> Caller<'_> {
-    Caller::new(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
+    Caller::of_parts(parts)
 }
 
 /// The three endpoints at their paths, to be merged into the outermost router.

@@ -137,7 +137,8 @@ mod authkit;
 mod authorization;
 mod bearer;
 mod body;
-mod client;
+mod browser_redirect;
+mod client_kind;
 mod cookie;
 mod deadline;
 mod denial;
@@ -145,17 +146,18 @@ mod endpoints;
 mod entry;
 #[cfg(feature = "axum")]
 mod extract;
-mod found;
 mod future;
-mod gate;
 mod head;
 mod layer;
+mod lookup;
 mod origin;
 mod principal;
+mod readiness;
+mod request_state;
 mod require;
 mod service;
 mod session;
-mod slot;
+mod settings;
 mod uri;
 #[cfg(feature = "webhooks")]
 mod webhooks;
@@ -175,7 +177,8 @@ pub use crate::{
     authkit::AuthKit,
     bearer::Bearer,
     body::{NoBody, ResponseBody},
-    client::ClientKind,
+    browser_redirect::SignInRedirect,
+    client_kind::ClientKind,
     denial::{Denial, DenialKind},
     endpoints::{
         Endpoints, EndpointsFuture, EndpointsService, LoginRequest, NewSession, SignInFailure,
@@ -186,7 +189,7 @@ pub use crate::{
     principal::Principal,
     require::{Require, RequireFuture, RequireService},
     service::AuthKitService,
-    session::{Session, SignInRedirect, Switched},
+    session::{Session, Switched},
 };
 
 /// Compiles what the README shows.

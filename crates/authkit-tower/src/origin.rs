@@ -1,23 +1,32 @@
-//! Refuses state-changing requests that another site had the browser send.
+//! Refuses requests that change something and that another site had the browser send.
 //!
-//! The rules and their order are those of `CrossOriginProtection` in Go 1.25 (<https://pkg.go.dev/net/http>), with two
-//! changes: we are the configured public origin, not what `Host` says, so that a proxy may rewrite it; and WebSocket
-//! handshakes, to which the same-origin policy does not apply, are not excused for their `GET`.
+//! The first rule that applies decides:
+//!
+//! 1. `GET`, `HEAD` and `OPTIONS` pass, unless they are a WebSocket handshake.
+//! 2. A request whose `Origin` is one of the trusted origins passes.
+//! 3. With `Sec-Fetch-Site`, the request passes if that is `same-origin` or `none`, and is refused otherwise.
+//! 4. Without `Sec-Fetch-Site`, the request passes if it has no `Origin`, because no browser sent it, or if `Origin` is
+//!    the service's own origin.
+//! 5. Every other request is refused.
+//!
+//! These are the rules of `CrossOriginProtection` in Go 1.25 (<https://pkg.go.dev/net/http>), with two changes. Our own
+//! origin is the configured one, not that of the `Host` header, which a proxy may rewrite. And WebSocket handshakes
+//! are checked although they are `GET`s, because the same-origin policy does not apply to them.
 
 use http::{HeaderMap, Method, header::ORIGIN};
 
-use crate::client::is_websocket;
+use crate::client_kind::is_websocket;
 
-/// Why a request may not use the browser's cookies.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CrossOrigin {
-    /// Another site, as `Sec-Fetch-Site` says.
+    /// `Sec-Fetch-Site` names another site or origin.
     OtherSite,
-    /// A browser without `Sec-Fetch-Site`, whose `Origin` is not ours.
+    /// There is no `Sec-Fetch-Site`, and `Origin` is not ours.
     OtherOrigin,
 }
 
-/// Passes what our own pages, a trusted origin or no browser at all sent.
+/// Applies the rules of this module.
 pub(crate) fn check(
     method: &Method,
     headers: &HeaderMap,
@@ -30,7 +39,7 @@ pub(crate) fn check(
     }
     let value = |name| headers.get(name).map_or(b"".as_slice(), |value| value.as_bytes());
     let origin = value(ORIGIN.as_str());
-    // An opaque origin is `null` whoever it is, and none at all is nobody's.
+    // Every opaque origin is written `null`, so it cannot be trusted; an absent one neither.
     if !matches!(origin, b"null" | b"")
         && trusted_origins.iter().any(|trusted| trusted.as_bytes() == origin)
     {

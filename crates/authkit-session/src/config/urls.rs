@@ -8,6 +8,11 @@ pub(crate) fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
 }
 
+/// `url`, normalised, if it is https or a loopback address; `None` otherwise. Browsers and API keys may be sent there.
+pub fn secure_url(url: &str) -> Option<String> {
+    api_base(url).map(String::from)
+}
+
 /// A base that the API key may be sent to.
 pub(crate) fn api_base(url: &str) -> Option<Url> {
     let url = Url::parse(url).ok()?;

@@ -1,3 +1,5 @@
+//! `/logout`.
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,13 +12,13 @@ use super::{
 };
 use crate::{
     authkit::AuthKit,
-    client::{ClientKind, text},
-    denial::{self, Action, Caller, Cause, Link, Page, Scheme},
+    client_kind::{ClientKind, text},
+    denial::{self, Caller, Cause, Page, PageAction, PageLink, Scheme},
     origin,
     uri::ReturnPath,
 };
 
-/// Signs out whoever means it, and asks everybody else.
+/// Signs the user out, or asks first if the request may not be what the user intended.
 pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     let return_path =
         caller.uri.query().and_then(|query| ReturnPath::of_query(query, authkit.site()));
@@ -36,8 +38,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     }
 }
 
-/// A link on one of our own pages that the user clicked; not a prefetch, an image or another site's link. Browsers
-/// that do not say so are asked.
+/// Whether the user clicked a link on one of our own pages. A prefetch, an image and a link on another site are not
+/// deliberate, nor is a request without these headers.
 fn is_deliberate(caller: Caller<'_>) -> bool {
     let says = |name, value| text(caller.headers, name) == Some(value);
     says("sec-fetch-site", "same-origin")
@@ -62,7 +64,7 @@ fn sign_out(
     with_cookies(response, deletions)
 }
 
-/// Ends the session of a request; returns where to send the browser, and what deletes its cookies.
+/// Ends the session of a request. Returns where to send the browser, and the fields that delete its cookies.
 pub(crate) fn end(
     authkit: &AuthKit,
     headers: &HeaderMap,
@@ -78,13 +80,14 @@ pub(crate) fn end(
     };
     let mut deletions = signed_out.set_cookies;
     deletions.extend(flow::delete_all(authkit, headers));
-    deletions.extend(mark(authkit));
+    deletions.extend(back_button_cookie(authkit));
     (to, deletions)
 }
 
-/// Chromium keeps pages in memory for its back button although they say `no-store`, and gives them up as soon as an
-/// `HttpOnly` cookie is set. That one is deleted is not enough (Chromium 156), so there has to be another.
-fn mark(authkit: &AuthKit) -> Option<HeaderValue> {
+/// Makes Chromium drop the pages that it keeps in memory for its back button even if they are `no-store`.
+///
+/// It drops them as soon as an `HttpOnly` cookie is set. Deleting one is not enough (Chromium 156), so this sets another.
+fn back_button_cookie(authkit: &AuthKit) -> Option<HeaderValue> {
     let cookies = authkit.settings().cookies();
     let name = if cookies.is_secure() { "__Host-wos_signed_out" } else { "wos_signed_out" };
     cookies.short_lived(name, "1", Duration::from_secs(1))
@@ -105,8 +108,8 @@ fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
         status: StatusCode::OK,
         title: "Sign out?",
         text: "You will be signed out of this site on this device.",
-        action: Action::Post(Link { to: &to, label: "Sign out" }),
-        other: Some(Link { to: "/", label: "Stay signed in" }),
+        action: PageAction::Post(PageLink { to: &to, label: "Sign out" }),
+        other: Some(PageLink { to: "/", label: "Stay signed in" }),
     }
     .into_response()
 }

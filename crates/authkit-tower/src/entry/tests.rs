@@ -4,7 +4,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, StatusCode, header::SET_COOKIE};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::SET_COOKIE};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tower::{Layer, Service, ServiceExt, util::ServiceFn};
@@ -28,11 +29,11 @@ type Inner = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>
 /// A service that says in `x-saw` what the layers showed it, with the status that the request wishes.
 fn inner() -> Inner {
     tower::service_fn(|request| {
-        let saw = match Found::by(request.extensions()) {
-            Found::Session(session) => session.session_id().to_owned(),
-            Found::Bearer(bearer) => format!("bearer {}", bearer.session_id()),
-            Found::Nobody(absence) => format!("{:?}", absence.cause()),
-            Found::Nothing => "nothing".to_owned(),
+        let saw = match PrincipalLookup::of(request.extensions()) {
+            PrincipalLookup::Session(session) => session.session_id().to_owned(),
+            PrincipalLookup::Bearer(bearer) => format!("bearer {}", bearer.session_id()),
+            PrincipalLookup::NoPrincipal(none) => format!("{:?}", none.cause()),
+            PrincipalLookup::NoLayer => "nothing".to_owned(),
         };
         let mut response = Response::new(());
         response.headers_mut().insert("x-saw", saw.parse().unwrap());

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::*;
 use crate::{
-    AuthKit,
+    AuthKit, Endpoints,
     endpoints::tests::{Browser, NAVIGATION, authorization},
     tests::{Reply, authkit, body, header},
 };

@@ -1,28 +1,39 @@
-//! What is refused, who asks, and what they see.
+//! Denials: answers that are sent instead of calling the inner service.
+//!
+//! 1. The cause, a [`Cause`], says why; the [`ClientKind`] says in which protocol. Status, headers and body follow from
+//!    these two alone.
+//! 2. Only a client that shows pages is redirected, with 302 or 303, so that no form is sent twice. Every other client
+//!    gets a status that its programs can read.
+//! 3. A denial is `private, no-store` and varies by cookie. A 401 says how to authenticate (`WWW-Authenticate`), a 503
+//!    when to try again (`Retry-After`).
+//! 4. A page or a problem shows nothing of the request except its own path, checked and encoded.
+//! 5. The layer's editor may change the complete answer. The [`Denial`] stays in the response's extensions.
 
 mod answer;
+mod caller;
 mod pages;
 
 use std::time::Duration;
 
-use authkit_session::{Asker, Reason, Refusal, RefusalKind};
-use http::{Extensions, HeaderMap, Method, Request, Uri};
+use authkit_session::{Reason, Refusal, RefusalKind};
+use bytes::Bytes;
+use http::Response;
 use tracing::{error, info, warn};
 
 pub(crate) use self::{
-    answer::{Scheme, answer},
-    pages::{Action, Link, Page},
+    answer::{Scheme, answer, answer_without_layer},
+    caller::Caller,
+    pages::{Page, PageAction, PageLink},
 };
-use crate::{
-    client::ClientKind,
-    origin::CrossOrigin,
-    uri::{self, ReturnPath, Site},
-};
+use crate::{client_kind::ClientKind, origin::CrossOrigin};
+
+/// A denial as it is sent.
+pub(crate) type Denied = Box<Response<Bytes>>;
 
 /// Why a request was answered before it reached the service.
 ///
-/// It is in the extensions of every such response, for layers outside that count or log.
-/// [`AuthKitLayer::with_denial`](crate::AuthKitLayer::with_denial) edits the answer itself.
+/// The extensions of every such response hold one, for layers outside that count or log. To change the answer itself, use
+/// [`AuthKitLayer::edit_denials`](crate::AuthKitLayer::edit_denials).
 ///
 /// # Examples
 ///
@@ -44,27 +55,27 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// What kind of denial it is.
+    /// The kind of the denial.
     pub fn kind(&self) -> DenialKind {
         self.kind
     }
 
-    /// Who asked, hence which protocol the answer speaks.
+    /// The kind of client, which decides the protocol of the answer.
     pub fn client(&self) -> ClientKind {
         self.client
     }
 
-    /// Why no session was found, where one was looked for; not for the eyes of the client.
+    /// Why the session was refused, if the layer looked for one. Meant for logs, not for the client.
     pub fn reason(&self) -> Option<Reason> {
         self.reason
     }
 
-    /// Where to sign in, where that helps: a path of this service.
+    /// Where to sign in, if that helps: a path of this service.
     pub fn login_url(&self) -> Option<&str> {
         self.login_url.as_deref()
     }
 
-    /// When to try again, where that helps.
+    /// How long the client should wait before it tries again, if that helps.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -74,31 +85,31 @@ impl Denial {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum DenialKind {
-    /// Nobody is signed in, or not recently enough: 401, or the way to the sign-in page.
+    /// Nobody is signed in, or not recently enough: 401, or a redirect to the sign-in page.
     Unauthenticated,
-    /// Somebody is signed in who may not do this: 403.
+    /// The user is signed in, but may not do this: 403.
     Forbidden,
-    /// It cannot be told now who is signed in; the session is kept: 503.
+    /// The session cannot be checked right now, and is kept: 503.
     Unavailable,
-    /// Another site had the browser send this: 403.
+    /// Another site had the browser send the request: 403.
     CrossOrigin,
-    /// The service is put together wrongly: 500.
+    /// Layers, guards or endpoints are in the wrong place: 500.
     Misconfigured,
 }
 
-/// Why a request is denied, before it is known who asks.
+/// Why a request is denied, whatever its client is.
 #[derive(Clone, Debug)]
 pub(crate) enum Cause {
     Challenge {
         organization: Option<Box<str>>,
         reason: Reason,
     },
-    /// Signed in, but longer ago than this.
+    /// The user signed in longer ago than this.
     SignInAgain {
         max_age: Duration,
     },
     Forbidden,
-    /// The handler takes a session, and there is a bearer token.
+    /// The handler needs a session, and the request authenticated with a bearer token.
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors deny for it"))]
     NotByBearer,
     Unavailable {
@@ -110,23 +121,27 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Nothing was looked for.
-    pub(crate) const NOBODY: Self =
+    /// For requests whose cookies were not read.
+    pub(crate) const NOT_SIGNED_IN: Self =
         Self::Challenge { organization: None, reason: Reason::NoCookie };
 
-    /// One event for whoever wonders why a request was not let in; where a session was looked for, that has its own.
+    /// Logs why the request is denied. The core has logged it already where it refused a session.
     fn report(&self, client: ClientKind) {
         match self {
             Self::Challenge { .. } | Self::Unavailable { .. } => {}
             Self::SignInAgain { max_age } => {
-                info!(?client, ?max_age, "denied: signed in too long ago")
+                info!(?client, ?max_age, "denied: the user signed in too long ago")
             }
-            Self::Forbidden => info!(?client, "denied: a guard's condition is not met"),
+            Self::Forbidden => {
+                info!(?client, "denied: the session does not meet a guard's condition")
+            }
             Self::NotByBearer => warn!(
                 ?client,
-                "denied: this handler takes a Session, which a bearer token has none of; take a Principal"
+                "denied: the handler takes a Session, and the request has a bearer token instead; take a Principal"
             ),
-            Self::CrossOrigin(from) => warn!(?client, ?from, "denied: sent by another site"),
+            Self::CrossOrigin(from) => {
+                warn!(?client, ?from, "denied: another site sent the request")
+            }
             Self::Misconfigured(mistake) => error!(?client, "denied: {}", mistake.text()),
         }
     }
@@ -144,7 +159,7 @@ impl Cause {
     }
 }
 
-/// How a service can be put together wrongly.
+/// A layer, guard or extractor in the wrong place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mistake {
     #[cfg(feature = "axum")]
@@ -154,7 +169,7 @@ pub(crate) enum Mistake {
 }
 
 impl Mistake {
-    /// What to do about it.
+    /// What to change in the program.
     pub(crate) fn text(self) -> &'static str {
         match self {
             #[cfg(feature = "axum")]
@@ -172,48 +187,6 @@ impl Mistake {
                  the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or use \
                  `AuthKitLayer::optional`."
             }
-        }
-    }
-}
-
-/// The parts of a request that shape an answer to it.
-#[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    pub(crate) client: ClientKind,
-    pub(crate) method: &'a Method,
-    pub(crate) uri: &'a Uri,
-    pub(crate) headers: &'a HeaderMap,
-}
-
-impl<'a> Caller<'a> {
-    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
-        Self::new(request.method(), request.uri(), request.headers(), request.extensions())
-    }
-
-    pub(crate) fn new(
-        method: &'a Method,
-        uri: &'a Uri,
-        headers: &'a HeaderMap,
-        extensions: &'a Extensions,
-    ) -> Self {
-        Self {
-            client: ClientKind::of(method, headers),
-            method,
-            uri: uri::original(uri, extensions),
-            headers,
-        }
-    }
-
-    pub(crate) fn return_path(&self, site: &Site) -> ReturnPath {
-        ReturnPath::of_request(self.client, self.method, self.uri, self.headers, site)
-    }
-
-    /// Whether the answer may delete a session's cookie.
-    pub(crate) fn asker(&self) -> Asker {
-        if self.client == ClientKind::Document && *self.method == Method::GET {
-            Asker::Document
-        } else {
-            Asker::Other
         }
     }
 }
