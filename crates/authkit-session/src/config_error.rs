@@ -1,6 +1,7 @@
 use std::{borrow::Cow, error, fmt};
 
-/// Every problem of a configuration, found in one go. Never carries a value that was given.
+/// Every problem of a configuration, found in one go. Never carries a secret: of the values that were given, only trusted
+/// origins are repeated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,

@@ -2,9 +2,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{
     Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, NotPublished,
-    Revocation, Settings, SignedIn,
+    Revocation, Settings, VerifiedSession,
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 
 use crate::uri::Site;
 
@@ -70,8 +70,8 @@ impl AuthKit {
     ///
     /// `answer` is the JSON body of a successful `POST /user_management/authenticate`. Its token is verified, and the
     /// session is sealed in the configured format. `headers` are those of the request: if they bring a session, it ends,
-    /// and its cookies are deleted. The response has to carry [`SignedIn::set_cookies`]; a layer around the handler does
-    /// not change them.
+    /// and its cookies are deleted. The response has to carry the cookies of the [`StartedSession`]; a layer around the
+    /// handler does not change them.
     ///
     /// # Errors
     ///
@@ -84,24 +84,24 @@ impl AuthKit {
     /// ```
     /// # use authkit_tower::{AuthKit, Config, CookiePassword};
     /// use authkit_tower::{Error, ErrorKind};
-    /// use axum::response::{IntoResponse, Redirect, Response};
-    /// use http::{HeaderMap, header::SET_COOKIE};
+    /// use axum::response::{IntoResponse, Redirect};
+    /// use http::HeaderMap;
     ///
-    /// async fn sign_in(authkit: &AuthKit, headers: &HeaderMap, answer: &[u8]) -> Result<Response, Error> {
-    ///     let signed_in = authkit.start_session(answer, headers).await?;
-    ///     println!("{} signed in", signed_in.session.user_id());
-    ///     let mut response = Redirect::to("/dashboard").into_response();
-    ///     for cookie in signed_in.set_cookies {
-    ///         response.headers_mut().append(SET_COOKIE, cookie);
-    ///     }
-    ///     Ok(response)
+    /// async fn sign_in(
+    ///     authkit: &AuthKit,
+    ///     headers: &HeaderMap,
+    ///     answer: &[u8],
+    /// ) -> Result<impl IntoResponse + use<>, Error> {
+    ///     let started = authkit.start_session(answer, headers).await?;
+    ///     println!("{} signed in", started.session.user_id());
+    ///     Ok((started, Redirect::to("/dashboard"))) // sets the cookies
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), authkit_tower::ConfigError> {
     /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
     /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
     /// let no_answer = sign_in(&authkit, &HeaderMap::new(), b"<html>").await;
-    /// assert_eq!(no_answer.unwrap_err().kind(), ErrorKind::Transient);
+    /// assert_eq!(no_answer.err().map(|error| error.kind()), Some(ErrorKind::Transient));
     /// # Ok(())
     /// # }
     /// ```
@@ -115,8 +115,9 @@ impl AuthKit {
         &self,
         answer: &[u8],
         headers: &HeaderMap,
-    ) -> Result<SignedIn, Error> {
-        self.inner.authenticator.start_session(answer, headers).await
+    ) -> Result<StartedSession, Error> {
+        let signed_in = self.inner.authenticator.start_session(answer, headers).await?;
+        Ok(StartedSession { session: signed_in.session, set_cookies: signed_in.set_cookies })
     }
 
     /// Waits until the refreshes and revocations that are under way have ended, `timeout` at most. Returns whether they
@@ -169,5 +170,28 @@ impl AuthKit {
 impl fmt::Debug for AuthKit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthKit").field("origin", &self.inner.site.origin).finish_non_exhaustive()
+    }
+}
+
+/// A session that [`AuthKit::start_session`] has begun, and the cookies that keep it.
+///
+/// With axum (feature `axum`) it is a part of a response, which sets the cookies: return it before the response's other
+/// parts. Elsewhere, [`write_cookies`](Self::write_cookies) sets them.
+#[derive(Clone, Debug)]
+#[must_use = "the response has to set the session's cookies"]
+#[non_exhaustive]
+pub struct StartedSession {
+    /// The session.
+    pub session: Arc<VerifiedSession>,
+    /// The `Set-Cookie` values of the response. They delete the cookies of the session before, if there was one.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+impl StartedSession {
+    /// Adds the cookies to the head of the response.
+    pub fn write_cookies(&self, headers: &mut HeaderMap) {
+        for cookie in &self.set_cookies {
+            headers.append(SET_COOKIE, cookie.clone());
+        }
     }
 }

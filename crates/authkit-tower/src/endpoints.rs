@@ -17,10 +17,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde::Serialize;
 
-pub(crate) use self::logout::end as sign_out;
+pub(crate) use self::logout::{end as sign_out, logout_url};
 use self::{answers::Reply, customization::SignInCustomization};
 pub use self::{
-    customization::{LoginRequest, NewSession},
+    customization::{LoginRequest, NewSession, StateTypeError},
     service::{EndpointsFuture, EndpointsService},
     sign_in_outcome::{SignInFailure, SignInOutcome},
 };
@@ -89,7 +89,8 @@ impl Endpoints {
     /// Endpoints::new(authkit)
     ///     .with_state(|request| request.query("plan"))
     ///     .with_sign_in_hook(async |new: NewSession| {
-    ///         subscribe(new.session().user_id(), new.state().flatten()).await;
+    ///         let Ok(plan) = new.state() else { return Ruling::Undecided };
+    ///         subscribe(new.session().user_id(), plan).await;
     ///         Ruling::Keep
     ///     })
     /// # }
@@ -98,7 +99,7 @@ impl Endpoints {
         self,
         make: impl Fn(&LoginRequest<'_>) -> T + Send + Sync + 'static,
     ) -> Self {
-        self.with(|customization| customization.make_state_with(make))
+        self.with(|customization| customization.set_state(make))
     }
 
     /// Asks the application about every session that begins here, before the browser gets it (default: keep it).
@@ -133,7 +134,7 @@ impl Endpoints {
         F: Fn(NewSession) -> R + Send + Sync + 'static,
         R: Future<Output = Ruling> + Send + 'static,
     {
-        self.with(|customization| customization.ask(hook))
+        self.with(|customization| customization.set_hook(hook))
     }
 
     /// Edits the responses that end a sign-in (default: a redirect to where the user was, or a page that says what went
@@ -150,7 +151,7 @@ impl Endpoints {
     /// use http::{HeaderValue, StatusCode, header::LOCATION};
     ///
     /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
-    /// Endpoints::new(authkit).with_outcome(|outcome, response| {
+    /// Endpoints::new(authkit).edit_sign_in_responses(|outcome, response| {
     ///     if let SignInOutcome::Failed(SignInFailure::Refused) = outcome {
     ///         *response.status_mut() = StatusCode::SEE_OTHER;
     ///         response.headers_mut().insert(LOCATION, HeaderValue::from_static("/not-invited"));
@@ -158,11 +159,11 @@ impl Endpoints {
     /// })
     /// # }
     /// ```
-    pub fn with_outcome(
+    pub fn edit_sign_in_responses(
         self,
         edit: impl Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync + 'static,
     ) -> Self {
-        self.with(|customization| customization.edit_responses(edit))
+        self.with(|customization| customization.set_editor(edit))
     }
 
     fn with(mut self, set: impl FnOnce(&mut SignInCustomization)) -> Self {
@@ -170,8 +171,9 @@ impl Endpoints {
         self
     }
 
-    #[cfg(feature = "axum")]
-    pub(crate) fn paths(&self) -> [&str; 3] {
+    /// The paths that it answers, as the browser sees them: those of login, callback and logout. For routers that mount a
+    /// service at each path.
+    pub fn paths(&self) -> [&str; 3] {
         let site = self.authkit.site();
         [&site.login, &site.callback, &site.logout]
     }

@@ -1,18 +1,19 @@
 //! What axum needs: extractors, and [`Endpoints`] as a router.
 
-use std::fmt;
+use std::{convert::Infallible, fmt};
 
 use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
-    response::{IntoResponse, Redirect},
+    response::{IntoResponse, IntoResponseParts, Redirect, ResponseParts},
 };
 use bytes::Bytes;
 use http::{Response, request::Parts};
 
 use crate::{
-    browser_redirect::SignInRedirect,
+    authkit::StartedSession,
+    browser_redirect::BrowserRedirect,
     denial::{Caller, Cause, Denial, Mistake, answer_without_layer},
     endpoints::Endpoints,
     lookup::PrincipalLookup,
@@ -145,9 +146,19 @@ impl<S: Clone + Send + Sync + 'static> From<Endpoints> for Router<S> {
     }
 }
 
-impl IntoResponse for SignInRedirect {
+impl IntoResponse for BrowserRedirect {
     fn into_response(self) -> Response<Body> {
         Redirect::to(self.as_str()).into_response()
+    }
+}
+
+/// Sets the session's cookies.
+impl IntoResponseParts for StartedSession {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        self.write_cookies(parts.headers_mut());
+        Ok(parts)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     ConfigError,
     authkit::AuthKit,
     denial::Denial,
+    origin::TrustedOrigins,
     service::AuthKitService,
     settings::{DenialEditor, LayerSettings, Preflight, Presence, SharedCaching},
 };
@@ -49,14 +50,14 @@ impl AuthKitLayer {
     /// ```
     /// # use authkit_tower::{AuthKit, AuthKitLayer, DenialKind};
     /// # fn layer(authkit: &AuthKit) -> AuthKitLayer {
-    /// AuthKitLayer::new(authkit).with_denial(|denial, response| {
+    /// AuthKitLayer::new(authkit).edit_denials(|denial, response| {
     ///     if denial.kind() == DenialKind::Unavailable {
     ///         response.headers_mut().insert("x-status-page", "https://status.example.com".parse().unwrap());
     ///     }
     /// })
     /// # }
     /// ```
-    pub fn with_denial(
+    pub fn edit_denials(
         self,
         edit: impl Fn(&Denial, &mut Response<Bytes>) + Send + Sync + 'static,
     ) -> Self {
@@ -108,22 +109,41 @@ impl AuthKitLayer {
 
     /// Accepts requests that change something from pages of these origins too (default: only those of our own origin).
     ///
-    /// An origin is compared byte for byte with the `Origin` header, such as `https://admin.example.com`, without a slash
-    /// at the end. Whoever controls a trusted origin can act in the name of every user who visits it.
+    /// An origin is compared byte for byte with the `Origin` header. Whoever controls a trusted origin can act in the name
+    /// of every user who visits it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if no browser sends an origin in that spelling, such as one with a slash at the end. It names every
+    /// such origin, and what to write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// use authkit_tower::AuthKitLayer;
+    ///
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let layer = AuthKitLayer::new(&authkit).with_trusted_origins(["https://admin.example.com"])?;
+    ///
+    /// let error = AuthKitLayer::new(&authkit).with_trusted_origins(["https://admin.example.com/"]).unwrap_err();
+    /// assert!(error.to_string().contains("has a slash at the end: write `https://admin.example.com`"));
+    /// # Ok::<(), authkit_tower::ConfigError>(())
+    /// ```
     pub fn with_trusted_origins(
         self,
         origins: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        self.with(|settings| {
-            settings.trusted_origins = origins.into_iter().map(Into::into).collect()
-        })
+    ) -> Result<Self, ConfigError> {
+        let origins = TrustedOrigins::new(origins.into_iter().map(Into::into))?;
+        Ok(self.with(|settings| settings.trusted_origins = origins))
     }
 
     /// Passes CORS preflights on to the service, without a session (default: they are denied like any other request).
     ///
     /// Needed only if the CORS layer cannot be outside this one. Anybody can send the service `OPTIONS` requests then, so
     /// whatever it does for them has to be harmless.
-    pub fn with_preflight_to_inner(self) -> Self {
+    pub fn with_insecure_preflight_passthrough(self) -> Self {
         self.with(|settings| settings.preflight = Preflight::Inside)
     }
 
@@ -131,7 +151,7 @@ impl AuthKitLayer {
     ///
     /// Only for services whose responses are the same for every user: a shared cache may give one user's response to
     /// another. Responses that set a session cookie stay private.
-    pub fn with_shared_caching(self) -> Self {
+    pub fn with_insecure_shared_caching(self) -> Self {
         self.with(|settings| settings.shared_caching = SharedCaching::LeftToTheService)
     }
 

@@ -112,7 +112,7 @@
 //! | prefetch | 401, empty | 403 | 503 |
 //! | CORS preflight | 401 problem: a CORS layer goes outside | | |
 //!
-//! Each is a [`Denial`], which stays in the response's extensions; [`AuthKitLayer::with_denial`] edits the answer.
+//! Each is a [`Denial`], which stays in the response's extensions; [`AuthKitLayer::edit_denials`] edits the answer.
 //!
 //! # Many replicas
 //!
@@ -162,11 +162,175 @@ mod uri;
 #[cfg(feature = "webhooks")]
 mod webhooks;
 
+/// # Examples
+///
+/// A coordinator for several services of one process. A store that processes share works alike.
+///
+/// ```
+/// use std::{
+///     collections::HashMap,
+///     sync::{Arc, Mutex},
+///     time::{Duration, Instant},
+/// };
+///
+/// use authkit_tower::{Claim, Coordinating, RefreshCoordinator};
+/// use bytes::Bytes;
+/// use tokio::time::sleep;
+///
+/// #[derive(Debug, Default)]
+/// struct OneProcess {
+///     exchanges: Mutex<HashMap<String, (Instant, Option<Bytes>)>>,
+/// }
+///
+/// impl OneProcess {
+///     /// What is known of an exchange, and how long ago it began.
+///     fn known(&self, exchange: &str) -> Option<(Duration, Option<Bytes>)> {
+///         let exchanges = self.exchanges.lock().unwrap();
+///         let (began, outcome) = exchanges.get(exchange)?;
+///         Some((began.elapsed(), outcome.clone())).filter(|(age, _)| *age < Duration::from_secs(60))
+///     }
+/// }
+///
+/// impl RefreshCoordinator for OneProcess {
+///     fn claim<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+///         Box::pin(async move {
+///             for _ in 0..15 {
+///                 match self.known(exchange) {
+///                     None => {
+///                         let began = (Instant::now(), None);
+///                         self.exchanges.lock().unwrap().insert(exchange.to_owned(), began);
+///                         return Claim::Alone;
+///                     }
+///                     Some((_, Some(outcome))) => return Claim::Published(outcome),
+///                     Some((age, None)) if age > Duration::from_secs(10) => break,
+///                     Some((_, None)) => sleep(Duration::from_millis(100)).await,
+///                 }
+///             }
+///             Claim::Contested
+///         })
+///     }
+///
+///     fn look<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+///         Box::pin(async move {
+///             match self.known(exchange) {
+///                 None => Claim::Alone,
+///                 Some((_, Some(outcome))) => Claim::Published(outcome),
+///                 Some((_, None)) => Claim::Contested,
+///             }
+///         })
+///     }
+///
+///     fn publish<'a>(&'a self, exchange: &'a str, outcome: Bytes) -> Coordinating<'a, ()> {
+///         Box::pin(async move {
+///             let now = (Instant::now(), Some(outcome));
+///             self.exchanges.lock().unwrap().insert(exchange.to_owned(), now);
+///         })
+///     }
+/// }
+///
+/// # fn config(config: authkit_tower::Config) -> authkit_tower::Config {
+/// config.with_refresh_coordinator(Arc::new(OneProcess::default()))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let coordinator = OneProcess::default();
+/// # assert_eq!(coordinator.claim("a").await, Claim::Alone);
+/// # assert_eq!(coordinator.look("a").await, Claim::Contested);
+/// # coordinator.publish("a", Bytes::from("outcome")).await;
+/// # assert_eq!(coordinator.claim("a").await, Claim::Published(Bytes::from("outcome")));
+/// # }
+/// ```
+pub use authkit_session::RefreshCoordinator;
+/// # Examples
+///
+/// Revocations shared by several services of one process. A channel between processes works alike.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use authkit_tower::{Delivery, Inbox, Notice, Publishing, Revocations};
+///
+/// #[derive(Debug, Default)]
+/// struct OneProcess {
+///     inboxes: Mutex<Vec<Inbox>>,
+/// }
+///
+/// impl Revocations for OneProcess {
+///     fn subscribe(&self, inbox: Inbox) {
+///         self.inboxes.lock().unwrap().push(inbox);
+///     }
+///
+///     fn publish(&self, notice: Notice) -> Publishing<'_> {
+///         Box::pin(async move {
+///             self.inboxes.lock().unwrap().retain(|inbox| {
+///                 inbox.group() != notice.group() || inbox.deliver(notice.sealed()) != Delivery::Closed
+///             });
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// # use authkit_tower::{AuthKit, Config, CookiePassword, Revocation};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+/// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+/// let shared = Arc::new(OneProcess::default());
+/// let config = config.with_revocations(shared.clone());
+/// let (one, other) = (AuthKit::new(config.clone())?, AuthKit::new(config)?);
+/// one.revoke(Revocation::user("user_01", std::time::SystemTime::now())).await?;
+/// # drop(other);
+/// # assert_eq!(shared.inboxes.lock().unwrap().len(), 2);
+/// # one.revoke(Revocation::user("user_01", std::time::SystemTime::now())).await?;
+/// # assert_eq!(shared.inboxes.lock().unwrap().len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub use authkit_session::Revocations;
+/// # Examples
+///
+/// Sends every call through a client of the application's own.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use authkit_tower::{MAX_ANSWER, Sending, Transport, TransportError};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use tokio::time::timeout;
+///
+/// #[derive(Debug)]
+/// struct OwnClient;
+///
+/// # async fn send_by_proxy(_: Request<Bytes>) -> Result<Response<Bytes>, std::io::Error> {
+/// #     Ok(Response::new(Bytes::from(vec![b' '; MAX_ANSWER + 1])))
+/// # }
+/// impl Transport for OwnClient {
+///     fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+///         Box::pin(async move {
+///             match timeout(deadline, send_by_proxy(request)).await {
+///                 Ok(Ok(answer)) if answer.body().len() > MAX_ANSWER => Err(TransportError::TooLarge),
+///                 Ok(Ok(answer)) => Ok(answer),
+///                 Ok(Err(_)) => Err(TransportError::Lost),
+///                 Err(_) => Err(TransportError::TimedOut),
+///             }
+///         })
+///     }
+/// }
+///
+/// # fn config(config: authkit_tower::Config) -> authkit_tower::Config {
+/// config.with_transport(Arc::new(OwnClient))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let answer = OwnClient.send(Request::new(Bytes::new()), Duration::from_secs(1)).await;
+/// # assert_eq!(answer.err(), Some(TransportError::TooLarge));
+/// # }
+/// ```
+pub use authkit_session::Transport;
 pub use authkit_session::{
-    AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, RefreshedSession,
-    Revocation, Revocations, Ruling, SameSite, SealFormat, Secret, Settings, SignedIn, Transport,
-    User, VerifiedSession, VerifiedToken,
+    AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
+    CookiePassword, CookieRules, Coordinating, Delivery, Error, ErrorKind, Impersonator, InProcess,
+    Inbox, MAX_ANSWER, NotPublished, Notice, PkceVerifier, Publishing, Reason, RefreshedSession,
+    Revocation, Ruling, SameSite, SealFormat, Secret, Sending, Settings, TransportError, User,
+    VerifiedSession, VerifiedToken,
 };
 
 #[cfg(feature = "axum")]
@@ -174,15 +338,15 @@ pub use crate::extract::SessionRejection;
 #[cfg(feature = "webhooks")]
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
-    authkit::AuthKit,
+    authkit::{AuthKit, StartedSession},
     bearer::Bearer,
     body::{NoBody, ResponseBody},
-    browser_redirect::SignInRedirect,
+    browser_redirect::BrowserRedirect,
     client_kind::ClientKind,
     denial::{Denial, DenialKind},
     endpoints::{
         Endpoints, EndpointsFuture, EndpointsService, LoginRequest, NewSession, SignInFailure,
-        SignInOutcome,
+        SignInOutcome, StateTypeError,
     },
     future::ResponseFuture,
     layer::AuthKitLayer,

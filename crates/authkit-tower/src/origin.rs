@@ -13,7 +13,9 @@
 //! origin is the configured one, not that of the `Host` header, which a proxy may rewrite. And WebSocket handshakes
 //! are checked although they are `GET`s, because the same-origin policy does not apply to them.
 
+use authkit_session::{ConfigError, ConfigProblem};
 use http::{HeaderMap, Method, header::ORIGIN};
+use url::Url;
 
 use crate::client_kind::is_websocket;
 
@@ -31,7 +33,7 @@ pub(crate) fn check(
     method: &Method,
     headers: &HeaderMap,
     own_origin: &str,
-    trusted_origins: &[String],
+    trusted_origins: &TrustedOrigins,
 ) -> Result<(), CrossOrigin> {
     let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe && !is_websocket(method, headers) {
@@ -39,10 +41,7 @@ pub(crate) fn check(
     }
     let value = |name| headers.get(name).map_or(b"".as_slice(), |value| value.as_bytes());
     let origin = value(ORIGIN.as_str());
-    // Every opaque origin is written `null`, so it cannot be trusted; an absent one neither.
-    if !matches!(origin, b"null" | b"")
-        && trusted_origins.iter().any(|trusted| trusted.as_bytes() == origin)
-    {
+    if trusted_origins.contains(origin) {
         return Ok(());
     }
     match value("sec-fetch-site") {
@@ -51,6 +50,74 @@ pub(crate) fn check(
         b"" => Err(CrossOrigin::OtherOrigin),
         _ => Err(CrossOrigin::OtherSite),
     }
+}
+
+/// The origins that a layer trusts, each in the spelling of the `Origin` header.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrustedOrigins(Vec<String>);
+
+impl TrustedOrigins {
+    /// # Errors
+    ///
+    /// [`ConfigError`] that names every origin which no browser spells like that.
+    pub(crate) fn new(origins: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        let origins: Vec<String> = origins.into_iter().collect();
+        let faults: Vec<String> = origins.iter().filter_map(|origin| fault(origin)).collect();
+        if faults.is_empty() {
+            return Ok(Self(origins));
+        }
+        let wants = format!("an origin as browsers send it; {}", faults.join("; ")).into();
+        Err(ConfigProblem::Invalid { setting: "each trusted origin", wants }.into())
+    }
+
+    fn contains(&self, origin: &[u8]) -> bool {
+        self.0.iter().any(|trusted| trusted.as_bytes() == origin)
+    }
+}
+
+/// What is wrong with the spelling of a trusted origin, and what to write; `None` if browsers spell it like that.
+fn fault(origin: &str) -> Option<String> {
+    const EXAMPLE: &str = "write one such as `https://admin.example.com`";
+
+    if origin.is_empty() {
+        return Some(format!("one is empty: {EXAMPLE}"));
+    }
+    if origin == "null" {
+        return Some(format!(
+            "`null` stands for every opaque origin and cannot be trusted: {EXAMPLE}"
+        ));
+    }
+    if origin.contains('*') {
+        return Some(format!("`{origin}` has a wildcard: write each origin"));
+    }
+    if !origin.contains("://") {
+        return Some(format!("`{origin}` has no scheme: write `https://{origin}`"));
+    }
+    let Some((url, host)) = Url::parse(origin).ok().and_then(|url| {
+        let host = url.host_str()?.to_owned();
+        Some((url, host))
+    }) else {
+        return Some(format!("`{origin}` is not a URL: {EXAMPLE}"));
+    };
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let spelling = format!("{}://{host}{port}", url.scheme());
+    if origin == spelling {
+        return None;
+    }
+    let what = if !url.username().is_empty() || url.password().is_some() {
+        "has a user name"
+    } else if url.query().is_some() {
+        "has a query"
+    } else if url.fragment().is_some() {
+        "has a fragment"
+    } else if !matches!(url.path(), "" | "/") {
+        "has a path"
+    } else if origin.ends_with('/') {
+        "has a slash at the end"
+    } else {
+        "is spelt in another way"
+    };
+    Some(format!("`{origin}` {what}: write `{spelling}`"))
 }
 
 #[cfg(test)]
@@ -66,7 +133,7 @@ mod tests {
         method: &str,
         fields: Fields<'_>,
         own: &str,
-        trusted: &[String],
+        trusted: &TrustedOrigins,
     ) -> Result<(), CrossOrigin> {
         check(&method.parse().unwrap(), &headers(fields), own, trusted)
     }
@@ -74,7 +141,7 @@ mod tests {
     #[test]
     fn only_our_pages_and_trusted_origins_change_things() {
         let own = "https://app.example.com";
-        let trusted = ["https://admin.example.com".to_owned(), "null".to_owned(), String::new()];
+        let trusted = TrustedOrigins::new(["https://admin.example.com".to_owned()]).unwrap();
         let cases: &[(&str, &str, Fields<'_>, Result<(), CrossOrigin>)] = &[
             ("safe, cross-site", "GET", &[("sec-fetch-site", "cross-site")], TRUSTED),
             ("HEAD", "HEAD", &[("sec-fetch-site", "cross-site")], TRUSTED),
@@ -177,7 +244,49 @@ mod tests {
         ];
 
         for (name, method, fields, expected) in cases {
-            assert_eq!(run(method, fields, own, &[]), *expected, "{name}");
+            assert_eq!(run(method, fields, own, &TrustedOrigins::default()), *expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_trusted_origin_is_spelt_as_browsers_spell_it_or_refused_with_what_to_write() {
+        let cases = [
+            ("https://admin.example.com", None),
+            ("https://admin.example.com:8443", None),
+            ("http://localhost:5173", None),
+            ("https://xn--bcher-kva.example", None),
+            ("http://[::1]:3000", None),
+            ("chrome-extension://abcdefghijklmnop", None),
+            ("", Some("one is empty: write one such as `https://admin.example.com`")),
+            ("null", Some("`null` stands for every opaque origin")),
+            ("*", Some("`*` has a wildcard: write each origin")),
+            ("https://*.example.com", Some("`https://*.example.com` has a wildcard")),
+            ("admin.example.com", Some("has no scheme: write `https://admin.example.com`")),
+            ("localhost:5173", Some("has no scheme: write `https://localhost:5173`")),
+            ("//admin.example.com", Some("`//admin.example.com` has no scheme")),
+            ("https://", Some("`https://` is not a URL")),
+            ("https://a b", Some("`https://a b` is not a URL")),
+            ("https://a.example/", Some("has a slash at the end: write `https://a.example`")),
+            ("https://a.example/x", Some("has a path: write `https://a.example`")),
+            ("https://a.example?x", Some("has a query: write `https://a.example`")),
+            ("https://a.example#x", Some("has a fragment: write `https://a.example`")),
+            ("https://u:p@a.example", Some("has a user name: write `https://a.example`")),
+            ("https://A.example", Some("is spelt in another way: write `https://a.example`")),
+            ("https://a.example:443", Some("is spelt in another way: write `https://a.example`")),
+            ("https://bücher.example", Some("write `https://xn--bcher-kva.example`")),
+            (" https://a.example", Some("is spelt in another way: write `https://a.example`")),
+        ];
+        for (origin, expected) in cases {
+            let found =
+                TrustedOrigins::new([origin.to_owned()]).err().map(|error| error.to_string());
+            match (found, expected) {
+                (None, None) => {}
+                (Some(found), Some(expected)) => assert!(found.contains(expected), "{found}"),
+                (found, _) => panic!("{origin}: {found:?}"),
+            }
+        }
+        let every = TrustedOrigins::new(["null".to_owned(), "a.example".to_owned()]).unwrap_err();
+        let text = every.to_string();
+        assert!(text.contains("`null`") && text.contains("`a.example`"), "{text}");
     }
 }

@@ -3,7 +3,7 @@ use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Instant};
 use authkit_session::{Admission, Error, ErrorKind, VerifiedSession};
 
 use crate::{
-    browser_redirect::SignInRedirect,
+    browser_redirect::BrowserRedirect,
     deadline::Deadline,
     endpoints,
     request_state::{HeadCookies, RequestState},
@@ -144,41 +144,41 @@ impl Session {
         match switch.await {
             Ok(admission) => Ok(Switched::Session(self.renewed(admission))),
             Err(error) if error.kind() == ErrorKind::InteractionNeeded => {
-                let redirect = error.authkit_redirect_url().and_then(SignInRedirect::to_workos);
-                let to_login = || SignInRedirect::to_login(authkit, organization_id);
+                let redirect = error.authkit_redirect_url().and_then(BrowserRedirect::to_workos);
+                let to_login = || BrowserRedirect::to_login(authkit, organization_id);
                 Ok(Switched::SignIn(redirect.unwrap_or_else(to_login)))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Ends the session, here and at WorkOS; the layer deletes its cookies.
+    /// Ends the session, here and at WorkOS. The layer deletes its cookies.
     ///
     /// Returns where to send the browser, so that it is signed out at AuthKit too: WorkOS's sign-out address, which
-    /// leads on to [`Config::with_after_logout`](crate::Config::with_after_logout). Only for requests that a page of
-    /// this service has made on purpose, such as a form's `POST`; the endpoint `/logout` sees to that by itself.
+    /// redirects to [`Config::with_after_logout`](crate::Config::with_after_logout). Call it only for requests that the
+    /// user made on purpose on a page of this service, such as a form's `POST`; the endpoint `/logout` checks that itself.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::HeadSent`] once the head of the response has left. The session goes on then.
+    /// [`ErrorKind::HeadSent`] once the head of the response has left. The session stays as it was.
     ///
     /// # Examples
     ///
     /// ```
-    /// use authkit_tower::{Error, Session};
-    /// use axum::response::Redirect;
+    /// use authkit_tower::{BrowserRedirect, Error, Session};
     ///
     /// # async fn delete_account(_: &str) {}
     /// // POST /account/delete
-    /// async fn leave(session: Session) -> Result<Redirect, String> {
+    /// async fn leave(session: Session) -> Result<BrowserRedirect, String> {
     ///     delete_account(session.user_id()).await;
-    ///     let goodbye = session.sign_out().map_err(|error: Error| error.to_string())?;
-    ///     Ok(Redirect::to(&goodbye))
+    ///     session.sign_out().map_err(|error: Error| error.to_string())
     /// }
     /// ```
-    pub fn sign_out(&self) -> Result<String, Error> {
+    pub fn sign_out(&self) -> Result<BrowserRedirect, Error> {
         let cookies = self.state.request_cookies();
-        self.state.sign_out(|| endpoints::sign_out(self.state.authkit(), &cookies, None))
+        let authkit = self.state.authkit();
+        let session_id = self.state.sign_out(|| endpoints::sign_out(authkit, &cookies))?;
+        Ok(BrowserRedirect::to_logout(authkit, session_id))
     }
 
     pub(crate) fn state(&self) -> &Arc<RequestState> {
@@ -225,7 +225,7 @@ pub enum Switched {
     Session(Session),
     /// WorkOS asks for the user first: for single sign-on, a second factor, or a page of its own. The session stays in
     /// its organization.
-    SignIn(SignInRedirect),
+    SignIn(BrowserRedirect),
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     client_kind::ClientKind,
     denial::{Caller, Cause, Denial, Denied, Scheme, answer},
     head::{self, Caching, Varies},
+    origin::TrustedOrigins,
 };
 
 /// The settings of one layer.
@@ -22,7 +23,7 @@ pub(crate) struct LayerSettings {
     pub(crate) max_token_age: Option<Duration>,
     /// Judges bearer tokens; `None` in a layer that ignores them.
     pub(crate) bearer: Option<BearerTokens>,
-    pub(crate) trusted_origins: Vec<String>,
+    pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) preflight: Preflight,
     pub(crate) shared_caching: SharedCaching,
     pub(crate) denial_editor: Option<DenialEditor>,
@@ -72,7 +73,7 @@ impl LayerSettings {
             presence,
             max_token_age: None,
             bearer: None,
-            trusted_origins: Vec::new(),
+            trusted_origins: TrustedOrigins::default(),
             preflight: Preflight::Outside,
             shared_caching: SharedCaching::OnlyOnRequest,
             denial_editor: None,

@@ -44,8 +44,8 @@ impl Settings {
     }
 
     /// Where WorkOS sends the browser back to.
-    pub fn redirect_uri(&self) -> &Url {
-        &self.redirect_uri
+    pub fn redirect_uri(&self) -> &str {
+        self.redirect_uri.as_str()
     }
 
     /// The path of the callback endpoint, as the browser sees it.

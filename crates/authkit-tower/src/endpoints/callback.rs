@@ -67,7 +67,7 @@ async fn exchange(
     let Flow { verifier, return_path, custom, .. } = flow;
     let rule = |session| {
         let return_to = return_path.as_str().to_owned();
-        customization.rule(NewSession { session, return_to, state: custom })
+        customization.ask_hook(NewSession { session, return_to, state: custom })
     };
     match authkit.authenticator().exchange_code(code, &verifier, headers, rule).await {
         Ok(signed_in) => {

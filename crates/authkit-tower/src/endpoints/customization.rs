@@ -25,7 +25,7 @@ type SignInHook = dyn Fn(NewSession) -> BoxFuture<Ruling> + Send + Sync;
 type EditResponse = dyn Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync;
 
 impl SignInCustomization {
-    pub(super) fn make_state_with<T: Serialize>(
+    pub(super) fn set_state<T: Serialize>(
         &mut self,
         make: impl Fn(&LoginRequest<'_>) -> T + Send + Sync + 'static,
     ) {
@@ -46,7 +46,7 @@ impl SignInCustomization {
         self.make_state = Some(Arc::new(make));
     }
 
-    pub(super) fn ask<F, R>(&mut self, hook: F)
+    pub(super) fn set_hook<F, R>(&mut self, hook: F)
     where
         F: Fn(NewSession) -> R + Send + Sync + 'static,
         R: Future<Output = Ruling> + Send + 'static,
@@ -54,7 +54,7 @@ impl SignInCustomization {
         self.hook = Some(Arc::new(move |new| Box::pin(hook(new))));
     }
 
-    pub(super) fn edit_responses(
+    pub(super) fn set_editor(
         &mut self,
         edit: impl Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync + 'static,
     ) {
@@ -68,7 +68,7 @@ impl SignInCustomization {
     }
 
     /// Asks the hook about a new session. Without a hook the session is kept.
-    pub(super) fn rule(&self, new: NewSession) -> BoxFuture<Ruling> {
+    pub(super) fn ask_hook(&self, new: NewSession) -> BoxFuture<Ruling> {
         match &self.hook {
             // The hook is called inside the future, because its caller catches panics of that.
             Some(hook) => {
@@ -159,10 +159,16 @@ impl NewSession {
 
     /// The value of [`Endpoints::with_state`](crate::Endpoints::with_state).
     ///
-    /// `None` where the sign-in did not begin at `/login`, as with impersonations and invitations, where the value was
-    /// too long, and where it is not of this type.
-    pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.state.as_deref()?).ok()
+    /// `None` if there is none: the value was `None`, or too long, or the sign-in did not begin at `/login`, as with
+    /// impersonations and invitations.
+    ///
+    /// # Errors
+    ///
+    /// [`StateTypeError`] if the value cannot be read as a `T`: `with_state` made another type, in this version of the
+    /// application or in the one that began the sign-in.
+    pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, StateTypeError> {
+        let json = self.state.as_deref().unwrap_or("null");
+        serde_json::from_str(json).map_err(|_| StateTypeError(()))
     }
 }
 
@@ -171,6 +177,18 @@ impl fmt::Debug for NewSession {
         f.debug_struct("NewSession").field("session", &self.session).finish_non_exhaustive()
     }
 }
+
+/// The value that a sign-in carries is not of the type that was asked for. See [`NewSession::state`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StateTypeError(());
+
+impl fmt::Display for StateTypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the state of the sign-in is not of the type that was asked for")
+    }
+}
+
+impl std::error::Error for StateTypeError {}
 
 /// The longest state of a sign-in, in bytes of JSON. The cookie has to hold the return path too.
 pub(super) const MAX_STATE: usize = 1024;

@@ -249,7 +249,7 @@ fn context(authkit: &AuthKit, name: &str) -> Vec<u8> {
 }
 
 fn redirect_uri(authkit: &AuthKit) -> &str {
-    authkit.settings().redirect_uri().as_str()
+    authkit.settings().redirect_uri()
 }
 
 /// The lifetime of WorkOS's codes.

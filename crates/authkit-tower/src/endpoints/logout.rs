@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::{
     answers::{empty, hx_redirect, method_not_allowed, redirect, with_cookies},
@@ -14,7 +14,7 @@ use crate::{
     authkit::AuthKit,
     client_kind::{ClientKind, text},
     denial::{self, Caller, Cause, Page, PageAction, PageLink, Scheme},
-    origin,
+    origin::{self, TrustedOrigins},
     uri::ReturnPath,
 };
 
@@ -24,7 +24,12 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
         caller.uri.query().and_then(|query| ReturnPath::of_query(query, authkit.site()));
     match *caller.method {
         Method::POST => {
-            match origin::check(caller.method, caller.headers, &authkit.site().origin, &[]) {
+            match origin::check(
+                caller.method,
+                caller.headers,
+                &authkit.site().origin,
+                &TrustedOrigins::default(),
+            ) {
                 Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
                 Err(from) => {
                     let cause = Cause::CrossOrigin(from);
@@ -53,7 +58,8 @@ fn sign_out(
     caller: Caller<'_>,
     return_path: Option<&ReturnPath>,
 ) -> Response<Bytes> {
-    let (to, deletions) = end(authkit, caller.headers, return_path);
+    let (session_id, deletions) = end(authkit, caller.headers);
+    let to = logout_url(authkit, session_id.as_deref(), return_path);
     let response = if caller.client == ClientKind::Htmx {
         let mut response = empty(StatusCode::NO_CONTENT);
         hx_redirect(&mut response, &to);
@@ -64,24 +70,30 @@ fn sign_out(
     with_cookies(response, deletions)
 }
 
-/// Ends the session of a request. Returns where to send the browser, and the fields that delete its cookies.
-pub(crate) fn end(
-    authkit: &AuthKit,
-    headers: &HeaderMap,
-    return_path: Option<&ReturnPath>,
-) -> (String, Vec<HeaderValue>) {
+/// Ends the session of a request. Returns its id, if a cookie could be opened, and the fields that delete its cookies.
+pub(crate) fn end(authkit: &AuthKit, headers: &HeaderMap) -> (Option<String>, Vec<HeaderValue>) {
     let signed_out = authkit.authenticator().sign_out(headers);
-    let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
-    let target = authkit.settings().redirect_uri().join(after);
-    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
-    let to = match &signed_out.session_id {
-        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
-        None => target,
-    };
     let mut deletions = signed_out.set_cookies;
     deletions.extend(flow::delete_all(authkit, headers));
     deletions.extend(back_button_cookie(authkit));
-    (to, deletions)
+    (signed_out.session_id, deletions)
+}
+
+/// Where to send the browser after its session has ended: to WorkOS, which signs it out there and redirects it to
+/// `return_path`, or directly to `return_path` if the session is not known.
+pub(crate) fn logout_url(
+    authkit: &AuthKit,
+    session_id: Option<&str>,
+    return_path: Option<&ReturnPath>,
+) -> String {
+    let settings = authkit.settings();
+    let after = return_path.map_or(settings.after_logout(), ReturnPath::as_str);
+    let target = Url::parse(settings.redirect_uri()).and_then(|base| base.join(after));
+    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
+    match session_id {
+        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
+        None => target,
+    }
 }
 
 /// Makes Chromium drop the pages that it keeps in memory for its back button even if they are `no-store`.

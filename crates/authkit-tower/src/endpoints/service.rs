@@ -54,6 +54,23 @@ pub struct EndpointsService<S> {
     endpoints: Endpoints,
 }
 
+impl<S> EndpointsService<S> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for EndpointsService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,

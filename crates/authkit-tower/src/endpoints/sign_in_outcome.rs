@@ -14,7 +14,7 @@ use crate::{
 /// How a sign-in ended.
 ///
 /// The extensions of every response to a `GET` of the callback hold one, and those of `/login` if it answers with a page.
-/// See [`Endpoints::with_outcome`](crate::Endpoints::with_outcome).
+/// See [`Endpoints::edit_sign_in_responses`](crate::Endpoints::edit_sign_in_responses).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SignInOutcome {

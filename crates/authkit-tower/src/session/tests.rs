@@ -44,12 +44,12 @@ where
     T: Send + 'static,
 {
     let made = Arc::new(Mutex::new(None));
-    let slot = Arc::clone(&made);
+    let cell = Arc::clone(&made);
     let response = handled(authkit, cookie, move |session| {
-        let (work, slot) = (work.clone(), Arc::clone(&slot));
+        let (work, cell) = (work.clone(), Arc::clone(&cell));
         async move {
             let value = work(session).await;
-            *slot.lock().await = Some(value);
+            *cell.lock().await = Some(value);
         }
     })
     .await;
@@ -364,7 +364,7 @@ async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
     })
     .await;
     assert_eq!(
-        goodbye,
+        goodbye.as_str(),
         "https://api.workos.com/user_management/sessions/logout?session_id=session_1&return_to=https%3A%2F%2Fapp.example.com%2F"
     );
     assert_eq!(

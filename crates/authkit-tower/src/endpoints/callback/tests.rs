@@ -402,7 +402,7 @@ async fn rd_12_a_scheme_under_which_no_cookie_is_kept_is_named() {
 fn ruled(authkit: &AuthKit, ruling: Ruling) -> Browser {
     Browser::of(Endpoints::new(authkit).with_sign_in_hook(move |new: NewSession| async move {
         assert_eq!((new.session().user_id(), new.return_to()), ("user_1", "/x"));
-        assert_eq!(new.state::<String>(), None, "nobody asked for any");
+        assert_eq!(new.state::<String>(), Ok(None), "nobody asked for any");
         ruling
     }))
 }
@@ -479,7 +479,9 @@ async fn the_application_s_own_value_makes_the_round_trip() {
         .with_sign_in_hook({
             let seen = std::sync::Arc::clone(&seen);
             move |new: NewSession| {
-                seen.lock().unwrap().push((new.return_to().to_owned(), new.state::<Campaign>()));
+                seen.lock()
+                    .unwrap()
+                    .push((new.return_to().to_owned(), new.state::<Campaign>().unwrap()));
                 std::future::ready(Ruling::Keep)
             }
         });
@@ -523,13 +525,14 @@ async fn the_application_s_own_value_makes_the_round_trip() {
 #[tokio::test]
 async fn an_answer_is_edited_and_stays_complete() {
     let (authkit, _) = authkit();
-    let mut browser = Browser::of(Endpoints::new(&authkit).with_outcome(|outcome, response| {
-        let word = match outcome {
-            SignInOutcome::SignedIn(session) => session.user_id().to_owned(),
-            other => format!("{other:?}"),
-        };
-        response.headers_mut().insert("x-outcome", word.parse().unwrap());
-    }));
+    let mut browser =
+        Browser::of(Endpoints::new(&authkit).edit_sign_in_responses(|outcome, response| {
+            let word = match outcome {
+                SignInOutcome::SignedIn(session) => session.user_id().to_owned(),
+                other => format!("{other:?}"),
+            };
+            response.headers_mut().insert("x-outcome", word.parse().unwrap());
+        }));
     let response = browser.sign_in("/login").await;
     assert_eq!((response.status().as_u16(), header(&response, "x-outcome")), (303, "user_1"));
     assert!(browser.is_signed_in());
