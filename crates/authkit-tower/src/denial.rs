@@ -110,7 +110,6 @@ pub(crate) enum Cause {
     },
     Forbidden,
     /// The handler needs a session, and the request authenticated with a bearer token.
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors deny for it"))]
     NotByBearer,
     Unavailable {
         retry_after: Duration,
@@ -146,6 +145,19 @@ impl Cause {
         }
     }
 
+    /// The cause in a few words: visible ASCII without `%`, which gRPC need not encode.
+    pub(crate) fn message(&self) -> &'static str {
+        match self {
+            Self::Challenge { .. } => "not signed in",
+            Self::SignInAgain { .. } => "signed in too long ago",
+            Self::Forbidden => "permission denied",
+            Self::NotByBearer => "an access token is not enough",
+            Self::CrossOrigin(_) => "cross-origin request refused",
+            Self::Unavailable { .. } => "the session cannot be checked now",
+            Self::Misconfigured(mistake) => mistake.text(),
+        }
+    }
+
     pub(crate) fn of(refusal: &Refusal, client: ClientKind) -> Self {
         let reason = refusal.reason();
         let challenge =
@@ -162,7 +174,6 @@ impl Cause {
 /// A layer, guard or extractor in the wrong place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mistake {
-    #[cfg(feature = "axum")]
     SessionOutsideLayer,
     GuardOutsideLayer,
     LayerOverEndpoints,
@@ -172,10 +183,10 @@ impl Mistake {
     /// What to change in the program.
     pub(crate) fn text(self) -> &'static str {
         match self {
-            #[cfg(feature = "axum")]
             Self::SessionOutsideLayer => {
-                "No AuthKitLayer ran before this handler asked for a Session. Put \
-                 `.route_layer(AuthKitLayer::new(&authkit))` after the handler's `.route(..)`, on the same router."
+                "No AuthKitLayer ran before this handler asked for a Session. axum: put \
+                 `.route_layer(AuthKitLayer::new(&authkit))` after the handler's `.route(..)`, on the same router. \
+                 ServiceBuilder and tonic: put `.layer(AuthKitLayer::new(&authkit))` before the service."
             }
             Self::GuardOutsideLayer => {
                 "No AuthKitLayer ran before this Require. The layer goes outside the guard. axum: \

@@ -1,6 +1,6 @@
-//! What axum needs: extractors, and [`Endpoints`] as a router.
+//! What axum needs: extractors over [`FromParts`], responses, and [`Endpoints`] as a router.
 
-use std::{convert::Infallible, fmt};
+use std::convert::Infallible;
 
 use axum::{
     Router,
@@ -8,70 +8,23 @@ use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, IntoResponseParts, Redirect, ResponseParts},
 };
-use bytes::Bytes;
 use http::{Response, request::Parts};
 
 use crate::{
-    authkit::StartedSession,
-    browser_redirect::BrowserRedirect,
-    denial::{Caller, Cause, Denial, Mistake, answer_without_layer},
-    endpoints::Endpoints,
-    lookup::PrincipalLookup,
-    principal::Principal,
-    session::Session,
+    authkit::StartedSession, browser_redirect::BrowserRedirect, endpoints::Endpoints,
+    from_parts::FromParts, principal::Principal, session::Session,
+    session_rejection::SessionRejection,
 };
-
-/// Why an extractor has no [`Session`] or [`Principal`] to give: the answer that the layer outside gives, or 500 without one.
-pub struct SessionRejection {
-    response: Box<Response<Bytes>>,
-}
-
-impl SessionRejection {
-    /// Why the request is denied.
-    pub fn denial(&self) -> Option<&Denial> {
-        self.response.extensions().get()
-    }
-}
-
-impl fmt::Debug for SessionRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionRejection").field(&self.denial()).finish()
-    }
-}
-
-impl fmt::Display for SessionRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no session: answered with status {}", self.response.status().as_u16())
-    }
-}
-
-impl std::error::Error for SessionRejection {}
-
-impl IntoResponse for SessionRejection {
-    fn into_response(self) -> Response<Body> {
-        self.response.map(Body::from)
-    }
-}
 
 impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let response = match PrincipalLookup::of(&parts.extensions) {
-            PrincipalLookup::Session(session) => return Ok(session.clone()),
-            PrincipalLookup::Bearer(bearer) => {
-                bearer.state().deny(&Cause::NotByBearer, caller(parts))
-            }
-            PrincipalLookup::NoPrincipal(none) => none.deny(caller(parts)),
-            PrincipalLookup::NoLayer => {
-                answer_without_layer(Mistake::SessionOutsideLayer, caller(parts))
-            }
-        };
-        Err(SessionRejection { response })
+        Self::from_parts(parts)
     }
 }
 
-/// `None` says that nobody is signed in. That it cannot be told now is a rejection, never `None`.
+/// `None` if nobody is signed in. If the session cannot be checked right now, it is a rejection, never `None`.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
@@ -79,18 +32,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
         parts: &mut Parts,
         _: &S,
     ) -> Result<Option<Self>, SessionRejection> {
-        let response = match PrincipalLookup::of(&parts.extensions) {
-            PrincipalLookup::Session(session) => return Ok(Some(session.clone())),
-            PrincipalLookup::Bearer(bearer) => {
-                bearer.state().deny(&Cause::NotByBearer, caller(parts))
-            }
-            PrincipalLookup::NoPrincipal(none) if none.is_signed_out() => return Ok(None),
-            PrincipalLookup::NoPrincipal(none) => none.deny(caller(parts)),
-            PrincipalLookup::NoLayer => {
-                answer_without_layer(Mistake::SessionOutsideLayer, caller(parts))
-            }
-        };
-        Err(SessionRejection { response })
+        FromParts::from_parts(parts)
     }
 }
 
@@ -98,40 +40,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let response = match PrincipalLookup::of(&parts.extensions) {
-            PrincipalLookup::Session(session) => return Ok(Self::Session(session.clone())),
-            PrincipalLookup::Bearer(bearer) => return Ok(Self::Bearer(bearer.clone())),
-            PrincipalLookup::NoPrincipal(none) => none.deny(caller(parts)),
-            PrincipalLookup::NoLayer => {
-                answer_without_layer(Mistake::SessionOutsideLayer, caller(parts))
-            }
-        };
-        Err(SessionRejection { response })
+        Self::from_parts(parts)
     }
 }
 
-/// `None` says that nobody is signed in, by cookie or by token. That it cannot be told now is a rejection.
+/// `None` if nobody is signed in, by cookie or by token. If that cannot be checked right now, it is a rejection.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        state: &S,
+        _: &S,
     ) -> Result<Option<Self>, SessionRejection> {
-        match PrincipalLookup::of(&parts.extensions) {
-            PrincipalLookup::NoPrincipal(none) if none.is_signed_out() => Ok(None),
-            PrincipalLookup::Session(_)
-            | PrincipalLookup::Bearer(_)
-            | PrincipalLookup::NoPrincipal(_)
-            | PrincipalLookup::NoLayer => {
-                <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
-            }
-        }
+        FromParts::from_parts(parts)
     }
 }
 
-fn caller(parts: &Parts) -> Caller<'_> {
-    Caller::of_parts(parts)
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response<Body> {
+        self.into_http_response().map(Body::from)
+    }
 }
 
 /// The three endpoints at their paths, to be merged into the outermost router.

@@ -132,6 +132,7 @@
 //! redirect URI says which origin is ours. It puts nothing about the user into headers.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod authkit;
 mod authorization;
@@ -146,6 +147,7 @@ mod endpoints;
 mod entry;
 #[cfg(feature = "axum")]
 mod extract;
+mod from_parts;
 mod future;
 mod head;
 mod layer;
@@ -157,6 +159,7 @@ mod request_state;
 mod require;
 mod service;
 mod session;
+mod session_rejection;
 mod settings;
 mod uri;
 #[cfg(feature = "webhooks")]
@@ -333,8 +336,6 @@ pub use authkit_session::{
     VerifiedSession, VerifiedToken,
 };
 
-#[cfg(feature = "axum")]
-pub use crate::extract::SessionRejection;
 #[cfg(feature = "webhooks")]
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
@@ -348,13 +349,23 @@ pub use crate::{
         Endpoints, EndpointsFuture, EndpointsService, LoginRequest, NewSession, SignInFailure,
         SignInOutcome, StateTypeError,
     },
+    from_parts::FromParts,
     future::ResponseFuture,
     layer::AuthKitLayer,
     principal::Principal,
     require::{Require, RequireFuture, RequireService},
     service::AuthKitService,
     session::{Session, Switched},
+    session_rejection::SessionRejection,
 };
+
+/// What a router of axum leaves in the extensions of a request whose URI it has shortened.
+#[cfg(feature = "axum")]
+use axum::extract::OriginalUri;
+/// Without axum no router shortens URIs, so nobody makes one.
+#[cfg(not(feature = "axum"))]
+#[derive(Clone)]
+struct OriginalUri(http::Uri);
 
 /// Compiles what the README shows.
 #[cfg(all(doctest, feature = "axum"))]

@@ -76,7 +76,6 @@ impl NoPrincipal {
     }
 
     /// Whether nobody is signed in. `false` if the layer could not find out, as during an outage.
-    #[cfg(feature = "axum")]
     pub(crate) fn is_signed_out(&self) -> bool {
         match *self.cause {
             Cause::Challenge { .. } => true,

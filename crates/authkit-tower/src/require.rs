@@ -17,13 +17,14 @@ use std::{
 };
 
 use authkit_session::VerifiedToken;
-use http::Extensions;
+use http::{Extensions, request::Parts};
 
 pub use self::service::{RequireFuture, RequireService};
 use crate::{
-    denial::{Caller, Cause, Denied, Mistake, answer_without_layer},
+    denial::{Caller, Cause, Mistake},
     lookup::PrincipalLookup,
     session::Session,
+    session_rejection::SessionRejection,
 };
 
 /// A guard: a condition of one route on the session. It is a layer for the routed service, inside an
@@ -152,12 +153,35 @@ impl Require {
         Rule::Or(self, other).into()
     }
 
-    /// Admits a request, or builds its denial.
+    /// Judges the session of a request, for guards of a web framework that has no tower layers.
+    ///
+    /// # Errors
+    ///
+    /// The response to send in place of the handler's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{Require, SessionRejection};
+    /// use bytes::Bytes;
+    /// use http::{Response, request::Parts};
+    ///
+    /// fn auditors_only(parts: &Parts) -> Result<(), Response<Bytes>> {
+    ///     Require::permission("audit:read").check(parts).map_err(SessionRejection::into_http_response)
+    /// }
+    /// # let (parts, ()) = http::Request::new(()).into_parts();
+    /// # assert_eq!(auditors_only(&parts).unwrap_err().status(), 500);
+    /// ```
+    pub fn check(&self, parts: &Parts) -> Result<(), SessionRejection> {
+        self.admit(|| Caller::of_parts(parts), &parts.extensions)
+    }
+
+    /// Admits a request, or rejects it.
     fn admit<'a>(
         &self,
         caller: impl FnOnce() -> Caller<'a>,
         extensions: &Extensions,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), SessionRejection> {
         let (judgement, state) = match PrincipalLookup::of(extensions) {
             PrincipalLookup::Session(session) => {
                 let state = session.state();
@@ -166,18 +190,19 @@ impl Require {
             PrincipalLookup::Bearer(bearer) => {
                 (self.judge(bearer, None, bearer.state().now()), bearer.state())
             }
-            PrincipalLookup::NoPrincipal(none) => return Err(none.deny(caller())),
+            PrincipalLookup::NoPrincipal(none) => {
+                return Err(SessionRejection::no_principal(none, caller()));
+            }
             PrincipalLookup::NoLayer => {
-                return Err(answer_without_layer(Mistake::GuardOutsideLayer, caller()));
+                return Err(SessionRejection::without_layer(Mistake::GuardOutsideLayer, caller()));
             }
         };
-        match judgement {
-            Judgement::Pass => Ok(()),
-            Judgement::SignInAgain(Reverse(max_age)) => {
-                Err(state.deny(&Cause::SignInAgain { max_age }, caller()))
-            }
-            Judgement::Forbidden => Err(state.deny(&Cause::Forbidden, caller())),
-        }
+        let cause = match judgement {
+            Judgement::Pass => return Ok(()),
+            Judgement::SignInAgain(Reverse(max_age)) => Cause::SignInAgain { max_age },
+            Judgement::Forbidden => Cause::Forbidden,
+        };
+        Err(SessionRejection::new(state, &cause, caller()))
     }
 
     /// Judges a token and, unless it is a bearer token, its session.

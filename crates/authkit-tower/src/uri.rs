@@ -7,7 +7,10 @@ use http::{Extensions, HeaderMap, Method, Uri, header::REFERER};
 use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
-use crate::client_kind::{ClientKind, text};
+use crate::{
+    OriginalUri,
+    client_kind::{ClientKind, text},
+};
 
 /// The service as browsers see it, by the configuration. `Host` and forwarded headers are not read.
 #[derive(Clone, Debug)]
@@ -63,13 +66,7 @@ impl Site {
 
 /// The URI that the client asked for, also where axum's `nest` has shortened it.
 pub(crate) fn original<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri {
-    #[cfg(feature = "axum")]
-    if let Some(original) = extensions.get::<axum::extract::OriginalUri>() {
-        return &original.0;
-    }
-    #[cfg(not(feature = "axum"))]
-    let _ = extensions;
-    uri
+    extensions.get::<OriginalUri>().map_or(uri, |original| &original.0)
 }
 
 /// A path and query of our own origin that a browser may be sent to; never one of our endpoints.

@@ -144,15 +144,11 @@ fn words(cause: &Cause) -> (&'static str, &'static str) {
 
 /// A gRPC answer without a message: its status is in the header fields (gRPC over HTTP/2, `Trailers-Only`).
 fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
-    let (status, message) = match cause {
-        Cause::Challenge { .. } => ("16", "not signed in"),
-        Cause::SignInAgain { .. } => ("16", "signed in too long ago"),
-        Cause::Forbidden => ("7", "permission denied"),
-        Cause::NotByBearer => ("7", "an access token is not enough"),
-        Cause::CrossOrigin(_) => ("7", "cross-origin request refused"),
-        Cause::Unavailable { .. } => ("14", "the session cannot be checked now"),
-        // The text is visible ASCII without `%`; anything else would have to be percent-encoded.
-        Cause::Misconfigured(mistake) => ("13", mistake.text()),
+    let status = match cause {
+        Cause::Challenge { .. } | Cause::SignInAgain { .. } => "16",
+        Cause::Forbidden | Cause::NotByBearer | Cause::CrossOrigin(_) => "7",
+        Cause::Unavailable { .. } => "14",
+        Cause::Misconfigured(_) => "13",
     };
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
@@ -161,7 +157,7 @@ fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
     headers
         .insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/grpc")));
     headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
-    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(cause.message()));
     response
 }
 

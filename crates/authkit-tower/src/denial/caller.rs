@@ -21,7 +21,6 @@ impl<'a> Caller<'a> {
         Self::new(request.method(), request.uri(), request.headers(), request.extensions())
     }
 
-    #[cfg(feature = "axum")]
     pub(crate) fn of_parts(parts: &'a Parts) -> Self {
         Self::new(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
     }

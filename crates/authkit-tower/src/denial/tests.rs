@@ -273,12 +273,9 @@ fn outside_every_layer_there_is_still_an_answer() {
 
 #[test]
 fn mistakes_are_told_to_grpc_as_they_are() {
-    for mistake in [
-        #[cfg(feature = "axum")]
-        Mistake::SessionOutsideLayer,
-        Mistake::GuardOutsideLayer,
-        Mistake::LayerOverEndpoints,
-    ] {
+    for mistake in
+        [Mistake::SessionOutsideLayer, Mistake::GuardOutsideLayer, Mistake::LayerOverEndpoints]
+    {
         // gRPC over HTTP/2, `Percent-Encoded`: everything else would have to be encoded.
         let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'%';
         assert!(mistake.text().bytes().all(is_plain), "{}", mistake.text());

@@ -65,9 +65,9 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let state = match self.require.admit(|| Caller::of(&request), request.extensions()) {
             Ok(()) => RequireState::Calling { response: self.inner.call(request) },
-            Err(denied) => {
+            Err(rejection) => {
                 give_back(&mut self.inner);
-                RequireState::Denied { response: Some(denied) }
+                RequireState::Denied { response: Some(rejection.into_denied()) }
             }
         };
         RequireFuture { state }

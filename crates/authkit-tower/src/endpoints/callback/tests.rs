@@ -479,9 +479,9 @@ async fn the_application_s_own_value_makes_the_round_trip() {
         .with_sign_in_hook({
             let seen = std::sync::Arc::clone(&seen);
             move |new: NewSession| {
-                seen.lock()
-                    .unwrap()
-                    .push((new.return_to().to_owned(), new.state::<Campaign>().unwrap()));
+                let state = new.state::<Campaign>().unwrap();
+                assert_eq!(new.state::<Vec<u8>>().is_err(), state.is_some(), "another type");
+                seen.lock().unwrap().push((new.return_to().to_owned(), state));
                 std::future::ready(Ruling::Keep)
             }
         });
