@@ -1,7 +1,7 @@
 //! WorkOS AuthKit sessions for any [tower](https://docs.rs/tower) service: axum, hyper, tonic.
 //!
-//! [`AuthKitLayer`] opens the sealed session cookie, verifies its access token offline and refreshes it in line when it
-//! is due. A request reaches the service with a [`Session`] in its extensions, or is answered before it gets there.
+//! [`AuthKitLayer`] opens the sealed session cookie, verifies its access token offline, and refreshes the session within
+//! the request when it is due. A request reaches the service with a [`Session`] in its extensions, or the layer answers it.
 //! [`Endpoints`] signs users in and out, [`Require`] guards single routes.
 //!
 //! # Quick start
@@ -83,8 +83,8 @@
 //!
 //! # What a handler can do
 //!
-//! Beside reading it, a handler can refresh its session, take it to another organization, or end it; the layer sets the
-//! cookies on the response.
+//! A handler can read its session, refresh it, switch it to another organization, or end it. The layer sets the cookies on
+//! the response.
 //!
 //! ```
 //! use authkit_tower::{Error, Session, Switched};
@@ -97,12 +97,12 @@
 //! }
 //! ```
 //!
-//! What an application wants to say about sessions itself, it says in hooks: [`Endpoints::with_sign_in_hook`] about those
-//! that begin, [`Config::with_refresh_hook`] about those that are refreshed.
+//! Hooks of the application can refuse sessions: [`Endpoints::with_sign_in_hook`] is asked about those that begin,
+//! [`Config::with_refresh_hook`] about those that are refreshed.
 //!
 //! # Who gets which answer
 //!
-//! | who asks ([`ClientKind`]) | nobody signed in | not allowed, other origin | cannot be told now |
+//! | client ([`ClientKind`]) | nobody signed in | not allowed, other origin | session cannot be checked now |
 //! |---|---|---|---|
 //! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` and `HEAD` | 403 page | 503 page |
 //! | `fetch`, JSON, anything else | 401 problem details with `login_url` | 403 problem | 503 problem |
@@ -110,25 +110,32 @@
 //! | WebSocket, server-sent events | 401 problem | 403 problem | 503 problem |
 //! | gRPC | status 16 | status 7 | status 14; 16 for an expired session of a native client, which keeps no cookies and is not refreshed |
 //! | prefetch | 401, empty | 403 | 503 |
-//! | CORS preflight | 401 problem: a CORS layer goes outside | | |
+//! | CORS preflight | 401 problem: put the CORS layer outside | | |
 //!
-//! Each is a [`Denial`], which stays in the response's extensions; [`AuthKitLayer::edit_denials`] edits the answer.
+//! The response's extensions hold the [`Denial`]; [`AuthKitLayer::edit_denials`] edits the response.
+//!
+//! # Other frameworks
+//!
+//! A framework whose requests consist of [`http::request::Parts`](::http::request::Parts) gets extractors for [`Session`]
+//! and [`Principal`] by [`FromParts`], and guards by [`Require::check`]. Both reject a request with a
+//! [`SessionRejection`], which holds the response to send. [`Endpoints`] is a service; [`Endpoints::paths`] says where to
+//! mount it.
 //!
 //! # Many replicas
 //!
-//! Sessions are in cookies, so replicas share nothing and need no store. The crate `authkit-redis` adds what is better
-//! shared: one exchange of a refresh token for all of them, and revocations that all of them know within a second of the
-//! webhook (`Webhooks`, feature `webhooks`). `docs/replicas.md` in the repository works out what it takes.
+//! Sessions are in cookies, so replicas work without sharing anything. The crate `authkit-redis` lets them share two
+//! things: the exchange of a refresh token, which then happens once for all of them, and revocations, which all of them
+//! know within a second of the webhook (`Webhooks`, feature `webhooks`). See `docs/replicas.md` in the repository.
 //!
 //! # Programs with access tokens
 //!
-//! [`AuthKitLayer::with_bearer`] takes `Authorization: Bearer` too. Such a request is judged by its token alone and
-//! reaches the service with a [`Bearer`] in place of a [`Session`]: a token names its user by id, and has nothing to
+//! [`AuthKitLayer::with_bearer`] accepts `Authorization: Bearer` too. The token alone decides about such a request. It
+//! reaches the service with a [`Bearer`] instead of a [`Session`]: a token names its user by id, and there is nothing to
 //! refresh or to sign out. Handlers that serve browsers and programs take a [`Principal`], which is one or the other.
 //!
 //! # What it does not do
 //!
-//! It reads and buffers no body, and it never changes the service's error type. It trusts no forwarded header: the
+//! It never reads or buffers a body, and it never changes the service's error type. It trusts no forwarded header: the
 //! redirect URI says which origin is ours. It puts nothing about the user into headers.
 
 #![forbid(unsafe_code)]

@@ -81,7 +81,32 @@ impl RedirectLoopGuard {
             Decision::Refuse(refusal) => match refusal.reason() {
                 Reason::UnreadableCookie | Reason::NotASession => SignInFailure::UnreadableSession,
                 Reason::Clock | Reason::Expired => SignInFailure::Clock,
-                _ => SignInFailure::Looping,
+                Reason::NoCookie
+                | Reason::Ambiguous
+                | Reason::SignedOut
+                | Reason::Revoked
+                | Reason::NoKeys
+                | Reason::UnknownKey
+                | Reason::BadSignature
+                | Reason::WrongSubject
+                | Reason::NotOurs
+                | Reason::RefusedJustNow
+                | Reason::Refused
+                | Reason::RefusedAgain
+                | Reason::OrganizationGone
+                | Reason::InteractionNeeded
+                | Reason::Misconfigured
+                | Reason::Rejected
+                | Reason::Upstream
+                | Reason::TimedOut
+                | Reason::Busy
+                | Reason::CircuitOpen
+                | Reason::OtherOrganization
+                | Reason::Unverified
+                | Reason::Denied
+                | Reason::Undecided
+                | Reason::Foreign
+                | _ => SignInFailure::Looping,
             },
             Decision::Wait(_) | Decision::Admit(_) => SignInFailure::Looping,
         }

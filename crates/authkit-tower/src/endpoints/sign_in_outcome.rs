@@ -95,7 +95,16 @@ impl SignInFailure {
             ErrorKind::Clock => Self::Clock,
             ErrorKind::TooLarge => Self::TooLarge,
             ErrorKind::Denied => Self::Refused,
-            _ => Self::CodeRefused,
+            ErrorKind::Refused
+            | ErrorKind::OrganizationGone
+            | ErrorKind::InteractionNeeded
+            | ErrorKind::Rejected
+            | ErrorKind::Claims
+            | ErrorKind::NoSession
+            | ErrorKind::SignedOut
+            | ErrorKind::TooSoon
+            | ErrorKind::HeadSent
+            | _ => Self::CodeRefused,
         }
     }
 
