@@ -31,29 +31,17 @@ use crate::{
     denial::{Caller, Cause, Denied, Mistake},
     lookup::{self, NoPrincipal, PrincipalLookup},
     origin::{self, CrossOrigin},
-    request_state::{HeadCookies, RequestState},
+    request_state::{HeadCookies, Outgoing, RequestState},
     settings::{LayerSettings, Preflight, Presence},
     uri,
 };
 
 /// What a layer does next with a request.
 pub(crate) enum EntryDecision {
-    /// Calls the inner service and writes [`Outgoing`] onto its response, or sends the denial.
+    /// Calls the inner service and writes [`Outgoing`] onto the response's head, or sends the denial.
     Ready(Result<Outgoing, Denied>),
     /// Waits for WorkOS, then [concludes](conclude).
     Wait(PendingAuthentication),
-}
-
-/// What the layer writes onto the head of the response; nothing if a layer outside writes it.
-#[derive(Default)]
-pub(crate) struct Outgoing(Option<Arc<RequestState>>);
-
-impl Outgoing {
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
-        if let Some(state) = &self.0 {
-            state.write_head(headers);
-        }
-    }
 }
 
 /// Decides about a request before it may reach the inner service.
@@ -85,7 +73,7 @@ fn enter_outermost<B>(
         let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
         return Some(match settings.presence {
             Presence::Required => Err(settings.deny(&cause, Caller::of(request))),
-            Presence::Optional => Ok(Outgoing(None)),
+            Presence::Optional => Ok(Outgoing::none()),
         });
     }
     if settings.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
@@ -94,7 +82,7 @@ fn enter_outermost<B>(
             RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request.headers());
         let none = NoPrincipal::new(Cause::NOT_SIGNED_IN, Arc::clone(&state));
         lookup::attach(request.extensions_mut(), none);
-        return Some(Ok(Outgoing(Some(state))));
+        return Some(Ok(Outgoing::of(state)));
     }
     if settings.bearer_token(request.headers()).is_some() {
         return None;
@@ -108,7 +96,7 @@ fn enter_inside<B>(
     settings: &LayerSettings,
     request: &Request<B>,
 ) -> Option<Result<Outgoing, Denied>> {
-    let pass = Some(Ok(Outgoing(None)));
+    let pass = Some(Ok(Outgoing::none()));
     let deny = |cause| Some(Err(settings.deny(cause, Caller::of(request))));
     let lookup = PrincipalLookup::of(request.extensions());
     let has_token = settings.bearer_token(request.headers()).is_some();

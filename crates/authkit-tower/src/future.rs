@@ -14,7 +14,8 @@ use tower_service::Service;
 use crate::{
     body::ResponseBody,
     denial::Denied,
-    entry::{self, Outgoing, PendingAuthentication},
+    entry::{self, PendingAuthentication},
+    request_state::Outgoing,
     settings::LayerSettings,
 };
 
@@ -69,7 +70,7 @@ where
     ) -> Self {
         let waiting = WaitingRequest {
             pending: Some(pending),
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::none(),
             request: Some(request),
             inner,
             settings,
@@ -128,7 +129,7 @@ where
         ready!(self.inner.poll_ready(cx))?;
         let request = self.request.take().expect("the request is taken once: this state ends here");
         let response = self.inner.call(request);
-        let outgoing = mem::take(&mut self.outgoing);
+        let outgoing = mem::replace(&mut self.outgoing, Outgoing::none());
         Poll::Ready(Ok(ResponseState::Calling { response, outgoing }))
     }
 }

@@ -116,7 +116,7 @@
 //!
 //! # Other frameworks
 //!
-//! A framework whose requests consist of [`http::request::Parts`](::http::request::Parts) gets extractors for [`Session`]
+//! A framework whose requests consist of [`http::request::Parts`] gets extractors for [`Session`]
 //! and [`Principal`] by [`FromParts`], and guards by [`Require::check`]. Both reject a request with a
 //! [`SessionRejection`], which holds the response to send. [`Endpoints`] is a service; [`Endpoints::paths`] says where to
 //! mount it.

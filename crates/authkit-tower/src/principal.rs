@@ -5,7 +5,7 @@ use http::Extensions;
 
 use crate::{bearer::Bearer, deadline::Deadline, lookup::PrincipalLookup, session::Session};
 
-/// Whoever sent a request: a browser with a session, or a program with an access token of its own.
+/// Who sent a request: a browser with a session, or a program with an access token of its own.
 ///
 /// For handlers behind a layer [that accepts bearer tokens](crate::AuthKitLayer::with_bearer). It dereferences to what
 /// both have in common, [`VerifiedToken`]: ids, roles, permissions. Only a [`Session`] knows the user's name and e-mail

@@ -144,3 +144,22 @@ impl RequestState {
         self.head_cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What a layer writes onto the head of the response: by the state of the request, or nothing if a layer outside writes it.
+pub(crate) struct Outgoing(Option<Arc<RequestState>>);
+
+impl Outgoing {
+    pub(crate) fn of(state: Arc<RequestState>) -> Self {
+        Self(Some(state))
+    }
+
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+        if let Some(state) = &self.0 {
+            state.write_head(headers);
+        }
+    }
+}

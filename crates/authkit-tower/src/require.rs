@@ -4,8 +4,8 @@
 //! 2. A session or token that meets the condition passes.
 //! 3. A user who signed in too long ago is asked to sign in again, if that is all that is missing. Everyone else who is
 //!    signed in gets 403.
-//! 4. Nobody signed in: the layer's own denial.
-//! 5. No layer: 500. A guard never admits what it cannot judge.
+//! 4. If nobody is signed in, the guard sends the denial of the layer outside.
+//! 5. If there is no layer outside, it sends 500. A guard never admits what it cannot judge.
 
 mod service;
 

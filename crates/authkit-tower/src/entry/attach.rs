@@ -5,13 +5,13 @@ use std::sync::Arc;
 use authkit_session::{Admission, Refusal, VerifiedToken};
 use http::{HeaderMap, Request};
 
-use super::{Outgoing, authentication::AuthenticationOutcome};
+use super::authentication::AuthenticationOutcome;
 use crate::{
     bearer::Bearer,
     denial::{Caller, Cause, Denied},
     head::{self, Caching},
     lookup::{self, NoPrincipal, PrincipalLookup},
-    request_state::{HeadCookies, RequestState},
+    request_state::{HeadCookies, Outgoing, RequestState},
     session::Session,
     settings::{LayerSettings, Presence},
 };
@@ -39,7 +39,7 @@ fn conclude_bearer<B>(
         Ok(token) => {
             let state = state_with(HeadCookies::Bearer, request.headers());
             lookup::attach(request.extensions_mut(), Bearer::new(token, Arc::clone(&state)));
-            Ok(Outgoing(Some(state)))
+            Ok(Outgoing::of(state))
         }
         Err(refusal) => {
             let caller = Caller::of(request);
@@ -50,7 +50,7 @@ fn conclude_bearer<B>(
                     let state = state_with(HeadCookies::NotRead, request.headers());
                     let none = NoPrincipal::new(cause, Arc::clone(&state));
                     lookup::attach(request.extensions_mut(), none);
-                    Ok(Outgoing(Some(state)))
+                    Ok(Outgoing::of(state))
                 }
             }
         }
@@ -110,11 +110,11 @@ fn state(
     match outer {
         Some(outer) => {
             outer.renew(cookies);
-            (outer, Outgoing(None))
+            (outer, Outgoing::none())
         }
         None => {
             let state = RequestState::new(Arc::clone(settings), cookies, request);
-            (Arc::clone(&state), Outgoing(Some(state)))
+            (Arc::clone(&state), Outgoing::of(state))
         }
     }
 }
