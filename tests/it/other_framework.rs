@@ -17,10 +17,13 @@ use tower::{Layer, ServiceExt, service_fn};
 mod toy {
     use super::{Bytes, Full, Parts, Response};
 
-    pub(super) type Guard = fn(&Parts) -> Result<(), Response<Bytes>>;
+    /// The answer in place of a handler's.
+    pub(super) struct Rejection(pub(super) Box<Response<Bytes>>);
+
+    pub(super) type Guard = fn(&Parts) -> Result<(), Rejection>;
 
     pub(super) trait Extract: Sized {
-        fn extract(parts: &Parts) -> Result<Self, Response<Bytes>>;
+        fn extract(parts: &Parts) -> Result<Self, Rejection>;
     }
 
     pub(super) fn handle<E: Extract>(
@@ -31,7 +34,7 @@ mod toy {
         let guarded = guards.iter().try_for_each(|guard| guard(parts));
         match guarded.and_then(|()| E::extract(parts)) {
             Ok(argument) => Response::new(Full::from(handler(argument))),
-            Err(response) => response.map(Full::new),
+            Err(Rejection(response)) => response.map(Full::new),
         }
     }
 }
@@ -40,8 +43,14 @@ mod toy {
 struct Auth<T>(T);
 
 impl<T: FromParts> toy::Extract for Auth<T> {
-    fn extract(parts: &Parts) -> Result<Self, Response<Bytes>> {
+    fn extract(parts: &Parts) -> Result<Self, toy::Rejection> {
         Ok(Self(T::from_parts(parts)?))
+    }
+}
+
+impl From<SessionRejection> for toy::Rejection {
+    fn from(rejection: SessionRejection) -> Self {
+        Self(Box::new(rejection.into_http_response()))
     }
 }
 
@@ -55,7 +64,7 @@ impl FromParts for Admin {
     }
 }
 
-fn admins(parts: &Parts) -> Result<(), Response<Bytes>> {
+fn admins(parts: &Parts) -> Result<(), toy::Rejection> {
     Ok(Require::role("admin").check(parts)?)
 }
 
@@ -119,6 +128,9 @@ fn issuer(harness: &Harness) -> String {
     claims["iss"].as_str().unwrap().to_owned()
 }
 
+/// Who asks, behind which layer, with which fields; status and text for each of [`ROUTES`].
+type Row<'a> = (&'a str, &'a AuthKitLayer, &'a [(header::HeaderName, String)], [(u16, &'a str); 6]);
+
 const ROUTES: [&str; 6] =
     ["/session", "/principal", "/session-if-any", "/principal-if-any", "/admin", "/guarded"];
 
@@ -141,7 +153,7 @@ async fn extractors_and_guards_answer_as_those_of_axum_do() {
     let program = [(header::AUTHORIZATION, format!("Bearer {}", program.access_token()))];
 
     let email = "alice@acme.test";
-    let cases: [(&str, &AuthKitLayer, &[_], [(u16, &str); 6]); 5] = [
+    let cases: [Row<'_>; 5] = [
         (
             "an administrator",
             &required,

@@ -33,7 +33,7 @@ use crate::{
 ///
 /// # mod framework {
 /// #     pub(crate) trait Extract: Sized {
-/// #         fn extract(parts: &super::Parts) -> Result<Self, http::Response<bytes::Bytes>>;
+/// #         fn extract(parts: &http::request::Parts) -> Result<Self, http::Response<bytes::Bytes>>;
 /// #     }
 /// # }
 /// struct Auth<T>(T);
