@@ -8,6 +8,7 @@ mod browser_pages;
 mod browser_tabs;
 mod caching;
 mod challenge;
+mod configuration;
 mod cookie_reading;
 mod cookie_writing;
 mod cost_model;

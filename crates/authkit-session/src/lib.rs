@@ -1,79 +1,75 @@
 //! WorkOS AuthKit sessions without a web framework: the sealed cookie's contents, access tokens, keys and refreshing.
 //!
 //! Services use `authkit-tower`, which puts this behind a tower layer and re-exports what they need. What happens to a
-//! request is in two tables, [`decide`] and [`settle`]; [`Authenticator`] carries them out.
+//! request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them out.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
-mod admission;
 mod authenticator;
-mod bearer;
-mod cache;
-mod client;
+mod candidate;
 mod clock;
 mod codec;
 mod config;
 mod config_error;
 mod cookie;
 mod cookie_password;
-mod core;
 mod decide;
+mod end;
 mod error;
-mod flight;
-mod hooks;
-mod judge;
-mod jwks;
-mod on_demand;
+pub mod integration;
+mod log_id;
 mod payload;
-mod policy;
-mod present;
-mod presented;
 mod random;
-mod refreshes;
-mod revocations;
-mod revoke;
+mod refresh;
+mod refresh_state;
+mod request;
 mod seal;
 mod secret;
 mod session;
-mod sign_in;
-mod task;
+mod tasks;
 #[cfg(test)]
 mod testing;
 mod token;
+mod upstream;
 mod user;
-mod verify;
-mod waiting;
 
 pub use crate::{
-    admission::{Admission, Asker, Refusal},
-    authenticator::{Authenticator, Decision},
-    bearer::BearerTokens,
-    client::{
-        Client,
-        authorize::AuthorizationRequest,
-        pkce::PkceVerifier,
-        transport::{MAX_ANSWER, Sending, Transport, TransportError},
-    },
+    authenticator::Authenticator,
     clock::Clock,
-    config::{Config, settings::Settings, urls::secure_url},
+    config::{
+        Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,
+        warning::ConfigWarning,
+    },
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
-    decide::{
-        Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
-        reason::{Reason, RefusalKind},
-        settle::{Outcome, Settlement, settle},
+    decide::reason::{Reason, RefusalKind, SignInCause},
+    end::{
+        revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+        sign_out::SignedOut,
     },
-    error::{Error, ErrorKind},
-    hooks::{RefreshedSession, Ruling},
-    policy::Policy,
-    refreshes::coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
-    revocations::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+    error::{Error, ErrorClass, ErrorKind},
+    refresh::{
+        coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
+        hook::{RefreshedSession, Ruling},
+    },
+    request::{
+        admission::{Admission, Asker, Refusal},
+        bearer::BearerTokens,
+        policy::Policy,
+        sign_in::SignedIn,
+        waiting::{Decision, Waiting},
+    },
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,
-    sign_in::{SignedIn, SignedOut},
     token::{AccessToken, RefreshToken, verified::VerifiedToken},
+    upstream::{
+        authorize::AuthorizationRequest,
+        client::Client,
+        pkce::PkceVerifier,
+        transport::{MAX_ANSWER, Sending, Transport, TransportError},
+    },
     user::{Impersonator, User},
-    waiting::Waiting,
 };

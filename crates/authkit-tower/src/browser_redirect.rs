@@ -1,6 +1,7 @@
 use std::fmt;
 
-use authkit_session::secure_url;
+use authkit_session::is_loopback_host;
+use url::Url;
 
 use crate::{authkit::AuthKit, endpoints, uri::ReturnPath};
 
@@ -42,7 +43,13 @@ enum RedirectTarget {
 impl BrowserRedirect {
     /// To an address that WorkOS named; `None` if it is not safe to send a browser there.
     pub(crate) fn to_workos(url: &str) -> Option<Self> {
-        Some(Self { url: secure_url(url)?, target: RedirectTarget::WorkOs })
+        let url = Url::parse(url).ok()?;
+        let is_safe = match url.scheme() {
+            "https" => true,
+            "http" => url.host_str().is_some_and(is_loopback_host),
+            _ => false,
+        };
+        is_safe.then(|| Self { url: url.into(), target: RedirectTarget::WorkOs })
     }
 
     pub(crate) fn to_login(authkit: &AuthKit, organization: &str) -> Self {

@@ -337,10 +337,11 @@ pub use authkit_session::Revocations;
 pub use authkit_session::Transport;
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, CookieRules, Coordinating, Delivery, Error, ErrorKind, Impersonator, InProcess,
-    Inbox, MAX_ANSWER, NotPublished, Notice, PkceVerifier, Publishing, Reason, RefreshedSession,
-    Revocation, Ruling, SameSite, SealFormat, Secret, Sending, Settings, TransportError, User,
-    VerifiedSession, VerifiedToken,
+    ConfigWarning, CookiePassword, CookieRules, Coordinating, Delivery, Error, ErrorClass,
+    ErrorKind, Finding, Impersonator, InProcess, Inbox, MAX_ANSWER, NotPublished, Notice,
+    PkceVerifier, Publishing, Reason, RefreshedSession, Revocation, Ruling, SameSite, SealFormat,
+    Secret, Sending, Setting, Settings, SignInCause, TransportError, User, VerifiedSession,
+    VerifiedToken,
 };
 
 #[cfg(feature = "webhooks")]

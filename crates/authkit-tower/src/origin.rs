@@ -13,7 +13,7 @@
 //! origin is the configured one, not that of the `Host` header, which a proxy may rewrite. And WebSocket handshakes
 //! are checked although they are `GET`s, because the same-origin policy does not apply to them.
 
-use authkit_session::{ConfigError, ConfigProblem};
+use authkit_session::{ConfigError, ConfigProblem, Setting};
 use http::{HeaderMap, Method, header::ORIGIN};
 use url::Url;
 
@@ -62,12 +62,9 @@ impl TrustedOrigins {
     /// [`ConfigError`] that names every origin which no browser spells like that.
     pub(crate) fn new(origins: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
         let origins: Vec<String> = origins.into_iter().collect();
-        let faults: Vec<String> = origins.iter().filter_map(|origin| fault(origin)).collect();
-        if faults.is_empty() {
-            return Ok(Self(origins));
-        }
-        let wants = format!("an origin as browsers send it; {}", faults.join("; ")).into();
-        Err(ConfigProblem::Invalid { setting: "each trusted origin", wants }.into())
+        let problems = origins.iter().filter_map(|origin| problem(origin)).collect();
+        ConfigError::check(problems)?;
+        Ok(Self(origins))
     }
 
     fn contains(&self, origin: &[u8]) -> bool {
@@ -76,36 +73,41 @@ impl TrustedOrigins {
 }
 
 /// What is wrong with the spelling of a trusted origin, and what to write; `None` if browsers spell it like that.
-fn fault(origin: &str) -> Option<String> {
+fn problem(origin: &str) -> Option<ConfigProblem> {
     const EXAMPLE: &str = "write one such as `https://admin.example.com`";
 
+    let invalid = |found: String, wants: String| {
+        ConfigProblem::invalid(Setting::TrustedOrigins, found, wants)
+    };
+    let has =
+        |what: &str, wants: String| Some(invalid(format!("has `{origin}`, which {what}"), wants));
     if origin.is_empty() {
-        return Some(format!("one is empty: {EXAMPLE}"));
+        return Some(invalid("has an empty origin".to_owned(), EXAMPLE.to_owned()));
     }
     if origin == "null" {
-        return Some(format!(
-            "`null` stands for every opaque origin and cannot be trusted: {EXAMPLE}"
-        ));
+        return has("stands for every opaque origin and cannot be trusted", EXAMPLE.to_owned());
     }
     if origin.contains('*') {
-        return Some(format!("`{origin}` has a wildcard: write each origin"));
+        return has("has a wildcard", "write each origin".to_owned());
     }
     if !origin.contains("://") {
-        return Some(format!("`{origin}` has no scheme: write `https://{origin}`"));
+        return has("has no scheme", format!("write `https://{origin}`"));
     }
     let Some((url, host)) = Url::parse(origin).ok().and_then(|url| {
         let host = url.host_str()?.to_owned();
         Some((url, host))
     }) else {
-        return Some(format!("`{origin}` is not a URL: {EXAMPLE}"));
+        return has("is not a URL", EXAMPLE.to_owned());
     };
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     let spelling = format!("{}://{host}{port}", url.scheme());
     if origin == spelling {
         return None;
     }
-    let what = if !url.username().is_empty() || url.password().is_some() {
-        "has a user name"
+    let what = if url.password().is_some() || !url.username().is_empty() {
+        // Not quoted: it may have a password in it.
+        let found = "has an origin with a user name or password in it".to_owned();
+        return Some(invalid(found, format!("write `{spelling}`")));
     } else if url.query().is_some() {
         "has a query"
     } else if url.fragment().is_some() {
@@ -115,9 +117,9 @@ fn fault(origin: &str) -> Option<String> {
     } else if origin.ends_with('/') {
         "has a slash at the end"
     } else {
-        "is spelt in another way"
+        "is spelt in another way than browsers do"
     };
-    Some(format!("`{origin}` {what}: write `{spelling}`"))
+    has(what, format!("write `{spelling}`"))
 }
 
 #[cfg(test)]
@@ -257,24 +259,36 @@ mod tests {
             ("https://xn--bcher-kva.example", None),
             ("http://[::1]:3000", None),
             ("chrome-extension://abcdefghijklmnop", None),
-            ("", Some("one is empty: write one such as `https://admin.example.com`")),
-            ("null", Some("`null` stands for every opaque origin")),
-            ("*", Some("`*` has a wildcard: write each origin")),
-            ("https://*.example.com", Some("`https://*.example.com` has a wildcard")),
+            ("", Some("has an empty origin: write one such as `https://admin.example.com`")),
+            ("null", Some("has `null`, which stands for every opaque origin")),
+            ("*", Some("has `*`, which has a wildcard: write each origin")),
+            ("https://*.example.com", Some("has `https://*.example.com`, which has a wildcard")),
             ("admin.example.com", Some("has no scheme: write `https://admin.example.com`")),
             ("localhost:5173", Some("has no scheme: write `https://localhost:5173`")),
-            ("//admin.example.com", Some("`//admin.example.com` has no scheme")),
-            ("https://", Some("`https://` is not a URL")),
-            ("https://a b", Some("`https://a b` is not a URL")),
+            ("//admin.example.com", Some("has `//admin.example.com`, which has no scheme")),
+            ("https://", Some("has `https://`, which is not a URL")),
+            ("https://a b", Some("has `https://a b`, which is not a URL")),
             ("https://a.example/", Some("has a slash at the end: write `https://a.example`")),
             ("https://a.example/x", Some("has a path: write `https://a.example`")),
             ("https://a.example?x", Some("has a query: write `https://a.example`")),
             ("https://a.example#x", Some("has a fragment: write `https://a.example`")),
-            ("https://u:p@a.example", Some("has a user name: write `https://a.example`")),
-            ("https://A.example", Some("is spelt in another way: write `https://a.example`")),
-            ("https://a.example:443", Some("is spelt in another way: write `https://a.example`")),
+            (
+                "https://u:p@a.example",
+                Some("has an origin with a user name or password in it: write `https://a.example`"),
+            ),
+            (
+                "https://A.example",
+                Some("is spelt in another way than browsers do: write `https://a.example`"),
+            ),
+            (
+                "https://a.example:443",
+                Some("is spelt in another way than browsers do: write `https://a.example`"),
+            ),
             ("https://bücher.example", Some("write `https://xn--bcher-kva.example`")),
-            (" https://a.example", Some("is spelt in another way: write `https://a.example`")),
+            (
+                " https://a.example",
+                Some("is spelt in another way than browsers do: write `https://a.example`"),
+            ),
         ];
         for (origin, expected) in cases {
             let found =
@@ -287,6 +301,7 @@ mod tests {
         }
         let every = TrustedOrigins::new(["null".to_owned(), "a.example".to_owned()]).unwrap_err();
         let text = every.to_string();
+        assert_eq!(every.problems().len(), 2, "{text}");
         assert!(text.contains("`null`") && text.contains("`a.example`"), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 use crate::{
     config::Config,
-    hooks::{RefreshHook, RefreshedSession, Ruling},
+    refresh::hook::{RefreshHook, RefreshedSession, Ruling},
 };
 
 impl Config {

@@ -27,7 +27,7 @@ pub(crate) struct KeyRing {
 }
 
 /// The inside of a value.
-pub(crate) struct Opened {
+pub(crate) struct Unsealed {
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
     pub(crate) seal: Seal,
     pub(crate) reuse: Reuse,
@@ -41,7 +41,7 @@ pub(crate) enum Reuse {
     Never,
 }
 
-impl Opened {
+impl Unsealed {
     fn new(plaintext: Zeroizing<Vec<u8>>, wire: Wire, keys: &Keys) -> Self {
         Self { plaintext, seal: Seal { wire, password: keys.id }, reuse: Reuse::Allowed }
     }
@@ -129,7 +129,7 @@ impl KeyRing {
         value: &[u8],
         now: u64,
         attempts: &mut Attempts,
-    ) -> Result<Opened, SealError> {
+    ) -> Result<Unsealed, SealError> {
         let plain = armor::unescaped(value);
         let is_iron = plain.starts_with(iron::PREFIX);
         let mut opened = if is_iron {
@@ -189,7 +189,7 @@ impl KeyRing {
     }
 
     /// Formats that are nothing but base64: told apart by their first byte at most, so every key has to be tried.
-    fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
+    fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut sealed = armor::decode(&codec::STANDARD, value)?;
         if !go::is_shaped(&sealed) {
             return Err(SealError::Malformed);
@@ -207,7 +207,7 @@ impl KeyRing {
                     go::open(key, b"", &mut sealed)
                 };
                 if opened.is_ok() {
-                    return Ok(Opened::new(sealed, wire, keys));
+                    return Ok(Unsealed::new(sealed, wire, keys));
                 }
             }
         }
@@ -216,20 +216,20 @@ impl KeyRing {
             let Some(key) = &keys.php else { continue };
             attempts.take()?;
             if php::open(key, &mut sealed).is_ok() {
-                return Ok(Opened::new(sealed, Wire::Php, keys));
+                return Ok(Unsealed::new(sealed, Wire::Php, keys));
             }
         }
         Err(SealError::Tampered)
     }
 
-    fn open_python(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
+    fn open_python(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut token = python::decode(value)?;
         let mut error = SealError::UnsuitablePasswords;
         for keys in self.passwords() {
             let Some(key) = &keys.python else { continue };
             attempts.take()?;
             match python::open(key, &mut token) {
-                Ok(()) => return Ok(Opened::new(token, Wire::Python, keys)),
+                Ok(()) => return Ok(Unsealed::new(token, Wire::Python, keys)),
                 Err(refused) => error = refused,
             }
         }
@@ -241,7 +241,7 @@ impl KeyRing {
         value: &[u8],
         now: u64,
         attempts: &mut Attempts,
-    ) -> Result<Opened, SealError> {
+    ) -> Result<Unsealed, SealError> {
         let parts = iron::Parts::parse(value)?;
         let mut error = SealError::UnsuitablePasswords;
         for keys in self.passwords() {
@@ -251,7 +251,7 @@ impl KeyRing {
                 let wire = Wire::Iron(parts.suffix, parts.number);
                 let reuse = if parts.expires() { Reuse::Never } else { Reuse::Allowed };
                 let plaintext = parts.open(password, now)?;
-                return Ok(Opened { reuse, ..Opened::new(plaintext, wire, keys) });
+                return Ok(Unsealed { reuse, ..Unsealed::new(plaintext, wire, keys) });
             }
             error = SealError::Tampered;
         }

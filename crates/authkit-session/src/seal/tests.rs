@@ -74,7 +74,7 @@ fn ring(format: SealFormat, current: &str, others: &[&str], neighbours: Neighbou
     KeyRing::new(format, &password(current), &others, neighbours).unwrap()
 }
 
-fn open(ring: &KeyRing, value: &[u8]) -> Result<Opened, SealError> {
+fn open(ring: &KeyRing, value: &[u8]) -> Result<Unsealed, SealError> {
     ring.open(value, NOW, &mut Attempts::new())
 }
 

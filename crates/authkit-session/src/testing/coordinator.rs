@@ -9,7 +9,7 @@ use tokio::time;
 
 use crate::{
     clock::Clock,
-    refreshes::coordinator::{Claim, Coordinating, RefreshCoordinator},
+    refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
 };
 
 /// A coordinator in memory, as one process sees it.

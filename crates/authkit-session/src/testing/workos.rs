@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::time;
 
 use crate::{
-    client::transport::{MAX_ANSWER, Sending, Transport, TransportError},
     clock::Clock,
     testing::accounts::{Accounts, Rotation},
+    upstream::transport::{MAX_ANSWER, Sending, Transport, TransportError},
 };
 
 /// A WorkOS in memory: it rotates tokens as the real one does, answers what it is told to, and counts its calls.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use memchr::memchr_iter;
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::codec::BARE_URL_SAFE;
+use crate::{codec::BARE_URL_SAFE, token::TokenIdentity};
 
 /// A token taken apart; nothing in it is to be trusted yet.
 pub(crate) struct Jwt<'a> {
@@ -84,6 +84,16 @@ impl Unverified {
     /// Nothing where the token cannot be read.
     pub(crate) fn of(token: &str) -> Self {
         payload(token).and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
+    }
+
+    /// Who the token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: self.sub.as_deref(),
+            session: self.sid.as_deref(),
+            organization: self.org_id.as_deref(),
+            issued_at: self.iat.unwrap_or(0),
+        }
     }
 
     /// How long the token lives; nothing where it does not say.

@@ -80,7 +80,7 @@ async fn exchange(
         }
         Err(error) => {
             warn!(%error, "a sign-in failed: its code was not exchanged for a session");
-            let failure = SignInFailure::of_exchange(error.kind());
+            let failure = SignInFailure::of_exchange(&error);
             (SignInOutcome::Failed(failure), failure.page(authkit, Some(&return_path)))
         }
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use authkit_session::{Decision, Policy, Reason};
+use authkit_session::{Decision, Policy, SignInCause};
 use http::{HeaderMap, HeaderValue, header::REFERER};
 
 use super::SignInFailure;
@@ -78,35 +78,10 @@ impl RedirectLoopGuard {
             };
         }
         match authkit.authenticator().authenticate(caller.headers, &Policy::default()) {
-            Decision::Refuse(refusal) => match refusal.reason() {
-                Reason::UnreadableCookie | Reason::NotASession => SignInFailure::UnreadableSession,
-                Reason::Clock | Reason::Expired => SignInFailure::Clock,
-                Reason::NoCookie
-                | Reason::Ambiguous
-                | Reason::SignedOut
-                | Reason::Revoked
-                | Reason::NoKeys
-                | Reason::UnknownKey
-                | Reason::BadSignature
-                | Reason::WrongSubject
-                | Reason::NotOurs
-                | Reason::RefusedJustNow
-                | Reason::Refused
-                | Reason::RefusedAgain
-                | Reason::OrganizationGone
-                | Reason::InteractionNeeded
-                | Reason::Misconfigured
-                | Reason::Rejected
-                | Reason::Upstream
-                | Reason::TimedOut
-                | Reason::Busy
-                | Reason::CircuitOpen
-                | Reason::OtherOrganization
-                | Reason::Unverified
-                | Reason::Denied
-                | Reason::Undecided
-                | Reason::Foreign
-                | _ => SignInFailure::Looping,
+            Decision::Refuse(refusal) => match refusal.reason().sign_in_cause() {
+                SignInCause::UnreadableSession => SignInFailure::UnreadableSession,
+                SignInCause::Clock => SignInFailure::Clock,
+                SignInCause::Other => SignInFailure::Looping,
             },
             Decision::Wait(_) | Decision::Admit(_) => SignInFailure::Looping,
         }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use authkit_session::{ErrorKind, VerifiedSession};
+use authkit_session::{Error, ErrorClass, VerifiedSession};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 use tracing::info;
@@ -85,26 +85,13 @@ impl SignInFailure {
         }
     }
 
-    pub(super) fn of_exchange(error: ErrorKind) -> Self {
-        match error {
-            ErrorKind::Transient
-            | ErrorKind::Unverified
-            | ErrorKind::Misconfigured
-            | ErrorKind::Undecided
-            | ErrorKind::Seal => Self::Unavailable,
-            ErrorKind::Clock => Self::Clock,
-            ErrorKind::TooLarge => Self::TooLarge,
-            ErrorKind::Denied => Self::Refused,
-            ErrorKind::Refused
-            | ErrorKind::OrganizationGone
-            | ErrorKind::InteractionNeeded
-            | ErrorKind::Rejected
-            | ErrorKind::Claims
-            | ErrorKind::NoSession
-            | ErrorKind::SignedOut
-            | ErrorKind::TooSoon
-            | ErrorKind::HeadSent
-            | _ => Self::CodeRefused,
+    pub(super) fn of_exchange(error: &Error) -> Self {
+        match error.class() {
+            ErrorClass::Unavailable => Self::Unavailable,
+            ErrorClass::Clock => Self::Clock,
+            ErrorClass::TooLarge => Self::TooLarge,
+            ErrorClass::Denied => Self::Refused,
+            ErrorClass::Refused => Self::CodeRefused,
         }
     }
 

@@ -1,0 +1,155 @@
+//! The session that a request brought: read, opened and verified, before anything is decided about it.
+//!
+//! 1. Every `Cookie` field is searched for the session cookie, whole or in parts; at most four values are tried.
+//! 2. A value that was verified before is known again, if its token has not expired and the password and the signing key
+//!    it was verified with are still in use.
+//! 3. Any other value is opened with each password and format that its spelling allows, and its token is verified.
+//! 4. Of several verified sessions of one user the one whose token is latest counts; of two users, none.
+
+pub(crate) mod cache;
+pub(crate) mod jwks;
+pub(crate) mod reader;
+pub(crate) mod verify;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use crate::{
+    cookie::received::ReceivedCookies,
+    decide::{CutOffEffect, PairAge, Verdict},
+    payload::Payload,
+    seal::Unsealed,
+    session::VerifiedSession,
+    token::{PairId, RefreshToken, TokenHash, TokenIdentity, jwt::Unverified},
+};
+
+/// A session cookie of a request, and what checking it has shown so far.
+pub(crate) struct SessionCandidate {
+    pub(crate) verdict: Verdict,
+    /// The session, where its token verified.
+    pub(crate) session: Option<Arc<VerifiedSession>>,
+    /// The opened cookie; absent where the session was known from the cache.
+    pub(crate) opened: Option<Box<OpenedSession>>,
+    /// Names its pair of tokens, if it has a refresh token.
+    pub(crate) pair: Option<PairId>,
+    pub(crate) age: PairAge,
+    pub(crate) cut_off: CutOffEffect,
+    pub(crate) received: ReceivedCookies,
+}
+
+/// An opened session cookie.
+pub(crate) struct OpenedSession {
+    pub(crate) unsealed: Unsealed,
+    pub(crate) payload: Payload,
+    claims: OnceLock<Unverified>,
+}
+
+impl OpenedSession {
+    pub(crate) fn new(unsealed: Unsealed, payload: Payload) -> Self {
+        Self { unsealed, payload, claims: OnceLock::new() }
+    }
+
+    /// The claims of its access token, whether or not the token still verifies.
+    pub(crate) fn unverified(&self) -> &Unverified {
+        self.claims.get_or_init(|| Unverified::of(self.payload.access_token.expose()))
+    }
+
+    pub(crate) fn token(&self) -> Option<TokenHash> {
+        self.payload.refresh_token.as_ref().map(RefreshToken::hash)
+    }
+
+    pub(crate) fn pair(&self) -> Option<PairId> {
+        self.pair_made(self.unverified().iat.unwrap_or(0))
+    }
+
+    fn pair_made(&self, made: u64) -> Option<PairId> {
+        Some(PairId { token: self.token()?, made })
+    }
+
+    /// The id of its user: the token's, or the cookie's where the token cannot be read.
+    pub(crate) fn subject(&self) -> Option<String> {
+        self.unverified().sub.clone().or_else(|| Some(self.payload.user.as_ref()?.id.clone()))
+    }
+}
+
+impl SessionCandidate {
+    /// A candidate without a session.
+    pub(crate) fn without_session(verdict: Verdict, received: ReceivedCookies) -> Self {
+        Self {
+            verdict,
+            session: None,
+            opened: None,
+            pair: None,
+            age: PairAge::Older,
+            cut_off: CutOffEffect::None,
+            received,
+        }
+    }
+
+    /// An opened cookie, and the result of verifying it.
+    pub(crate) fn verified(
+        opened: OpenedSession,
+        verdict: Verdict,
+        session: Option<VerifiedSession>,
+        received: ReceivedCookies,
+    ) -> Self {
+        let pair = match &session {
+            Some(session) => opened.pair_made(session.claims.iat),
+            None => opened.pair(),
+        };
+        Self {
+            session: session.map(Arc::new),
+            opened: Some(Box::new(opened)),
+            pair,
+            ..Self::without_session(verdict, received)
+        }
+    }
+
+    /// The session's id, as its token says.
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.identity()?.session
+    }
+
+    /// How long its token lives.
+    pub(crate) fn lifetime(&self) -> Duration {
+        match (&self.session, &self.opened) {
+            (Some(session), _) => Duration::from_secs(session.claims.lifetime()),
+            (None, Some(opened)) => opened.unverified().lifetime(),
+            (None, None) => Duration::ZERO,
+        }
+    }
+
+    /// Who its token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> Option<TokenIdentity<'_>> {
+        match (&self.session, &self.opened) {
+            (Some(session), _) => Some(session.identity()),
+            (None, Some(opened)) => Some(opened.unverified().identity()),
+            (None, None) => None,
+        }
+    }
+
+    /// When its token was issued and to whom, if the signature verified.
+    fn issued(&self) -> Option<(u64, &str)> {
+        self.session.as_ref().map(|session| (session.claims.iat, session.user_id()))
+    }
+
+    /// Of two candidates of one request: the later session of one user, neither of two users, and otherwise the one that
+    /// got further.
+    pub(crate) fn or_better(self, other: Self) -> Self {
+        if self.verdict == Verdict::Ambiguous {
+            return self;
+        }
+        match (self.issued(), other.issued()) {
+            (Some((_, one)), Some((_, another))) if one != another => {
+                Self::without_session(Verdict::Ambiguous, self.received)
+            }
+            (Some((one, _)), Some((another, _))) if another > one => other,
+            (Some(_), Some(_) | None) => self,
+            (None, Some(_)) => other,
+            (None, None) if other.opened.is_some() && self.opened.is_none() => other,
+            (None, None) => self,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::json;
+use tokio::time;
+
+use super::*;
+use crate::{
+    Asker, CookiePassword, Decision, Policy, Reason, Revocation, SealFormat,
+    candidate::SessionCandidate,
+    decide::Verdict,
+    testing::{Browser, Endpoint, Service},
+};
+
+const OTHER_PASSWORD: &str = "another password of no less than 32 bytes";
+
+impl Service {
+    fn present(&self, browser: &Browser) -> SessionCandidate {
+        self.authenticator.reader().read(&browser.headers())
+    }
+
+    /// Whether a request of this browser is known by its cookie.
+    fn knows(&self, browser: &Browser) -> bool {
+        let presented = self.present(browser);
+        presented.session.is_some() && presented.opened.is_none()
+    }
+
+    /// The browser of somebody who signed in, and whose session was verified for a request.
+    async fn seen(&self, user: &str) -> Browser {
+        let browser = self.sign_in(user).await;
+        assert!(!self.knows(&browser), "nothing is known before the first request");
+        assert!(self.knows(&browser), "its cookie is known");
+        browser
+    }
+}
+
+impl Browser {
+    fn value(&self) -> String {
+        let headers = self.headers();
+        headers[header::COOKIE].to_str().unwrap().split_once('=').unwrap().1.to_owned()
+    }
+}
+
+/// What a session is remembered with that verified just now.
+fn remembered(service: &Service, browser: &Browser) -> CachedSession {
+    let value = browser.value();
+    service.authenticator.reader().cache().get(CookieValue::of(&[value.as_bytes()])).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_verified_once() {
+    let service = Service::new();
+    let browser = service.sign_in("user_a").await;
+    let first = service.present(&browser);
+    let second = service.present(&browser);
+    assert!(first.opened.is_some() && second.opened.is_none());
+    assert!(Arc::ptr_eq(&first.session.unwrap(), &second.session.unwrap()));
+    assert_eq!((first.verdict, first.pair), (second.verdict, second.pair));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_in_every_format_and_in_parts() {
+    for format in SealFormat::ALL {
+        let password = match format {
+            SealFormat::Ruby6 => "exactly thirty-two bytes of text",
+            SealFormat::Rust => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            _ => "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        };
+        let first = Service::new();
+        let service = Service::with(Arc::clone(&first.workos), first.clock.clone(), |config| {
+            let password = CookiePassword::new(password).unwrap();
+            crate::Config { password, ..config }.with_seal_format(format)
+        });
+        service.seen("user_a").await;
+
+        let permissions: Vec<_> = (0..150).map(|n| format!("permission:{n}")).collect();
+        let large = service.sign_in_with("user_b", json!({ "permissions": permissions })).await;
+        assert!(large.headers()[header::COOKIE].to_str().unwrap().contains("wos_session.1="));
+        assert!(!service.knows(&large), "{format}");
+        assert!(service.knows(&large), "{format}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_forgotten_with_what_it_was_verified_with() {
+    let service = Service::new();
+    let browser = service.seen("user_a").await;
+    let password = || CookiePassword::new("a password of no less than 32 bytes").unwrap();
+    let other = || CookiePassword::new(OTHER_PASSWORD).unwrap();
+
+    service.authenticator.reload_keys(&other(), &[password()]).unwrap();
+    assert!(service.knows(&browser), "the password still opens");
+    service.authenticator.reload_keys(&other(), &[]).unwrap();
+    assert_eq!(service.present(&browser).verdict, Verdict::Unreadable);
+    service.authenticator.reload_keys(&password(), &[]).unwrap();
+    assert!(service.knows(&browser), "the password is back");
+
+    service.workos.sign_with(1);
+    service.sign_in("user_b").await;
+    assert_eq!(service.present(&browser).verdict, Verdict::UnknownKey, "its key is withdrawn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn jw_08_it_does_not_outlive_its_token_by_either_clock() {
+    let service = Service::new();
+    let browser = service.seen("user_a").await;
+    let value = browser.value();
+    let cache = &service.authenticator.reader().cache();
+    let known = remembered(&service, &browser);
+    let now = service.clock.monotonic();
+
+    assert!(known.until > now + Duration::from_secs(290));
+    cache.insert(value.as_bytes(), CachedSession { until: now, ..known.clone() });
+    assert!(!service.knows(&browser), "over by the monotonic clock");
+
+    time::sleep(Duration::from_secs(280)).await;
+    assert!(service.knows(&browser), "expiring, but good");
+    time::sleep(Duration::from_secs(30)).await;
+    let until = service.clock.monotonic() + Duration::from_secs(1_000);
+    cache.insert(value.as_bytes(), CachedSession { until, ..known });
+    let presented = service.present(&browser);
+    assert_eq!(presented.verdict, Verdict::Expired, "over by the wall clock");
+    assert!(presented.opened.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn jw_08_it_is_known_to_one_handle_by_one_cookie() {
+    let service = Service::new();
+    let replica = service.replica(|config| config);
+    let browser = service.seen("user_a").await;
+    replica.open(&browser).await.unwrap();
+    let elsewhere = service.replica(|config| config.with_issuers(["https://elsewhere.example"]));
+    assert_eq!(elsewhere.open(&browser).await.unwrap_err().reason(), Reason::NotOurs);
+
+    let other = service.sign_in("user_a").await;
+    assert!(!service.knows(&other), "another cookie of the same user");
+    assert!(service.knows(&browser));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ended_is_refused_though_it_is_known() {
+    let service = Service::new();
+    let signed_out = service.seen("user_a").await;
+    let revoked = service.seen("user_b").await;
+    let untouched = service.seen("user_c").await;
+
+    service.authenticator.sign_out(&signed_out.headers());
+    let session = service.present(&revoked).session.unwrap();
+    let revocation = Revocation::session(session.session_id(), service.clock.wall());
+    service.authenticator.revoke(revocation).await.unwrap();
+
+    assert_eq!(service.open(&signed_out).await.unwrap_err().reason(), Reason::SignedOut);
+    assert_eq!(service.open(&revoked).await.unwrap_err().reason(), Reason::Revoked);
+    assert!(service.knows(&untouched));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_session_is_refreshed_like_any_other() {
+    let service = Service::new();
+    let mut browser = service.seen("user_a").await;
+    time::sleep(Duration::from_secs(100)).await;
+    assert!(service.knows(&browser));
+
+    let policy = Policy::default().with_max_token_age(Duration::from_secs(60));
+    let admission = service.open_under(&browser, &policy).await.unwrap();
+    assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
+    let old = browser.value();
+    browser.take(&admission.head_cookies());
+    assert_ne!(browser.value(), old, "the browser gets the new session");
+    assert!(matches!(service.decide(&browser), Decision::Admit(_)));
+    assert!(service.knows(&browser));
+
+    let unrefreshable = policy.without_refresh();
+    time::sleep(Duration::from_secs(100)).await;
+    let refusal = service.open_under(&browser, &unrefreshable).await.unwrap_err();
+    assert_eq!(refusal.head_cookies(Asker::Document).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_spelt_as_it_was_written_is_remembered() {
+    let service = Service::new();
+    let browser = loop {
+        let browser = service.sign_in("user_a").await;
+        if browser.value().contains("%2B") && browser.value().contains('/') {
+            break browser;
+        }
+    };
+    let value = browser.value();
+    let odd = format!("%{:02x}{}", value.as_bytes()[0], &value[1..]);
+    let unpadded = value.trim_end_matches('=').to_owned();
+    for odd in [odd, unpadded].into_iter().filter(|odd| *odd != value) {
+        let odd = Browser::holding(&odd);
+        for _ in 0..3 {
+            assert!(!service.knows(&odd));
+            assert_eq!(service.present(&odd).verdict, Verdict::Good);
+        }
+    }
+    assert!(!service.knows(&browser) && service.knows(&browser));
+    for escaped in ["%2B", "+"] {
+        let other = Browser::holding(&value.replace("%2B", escaped).replace('/', "%2F"));
+        assert!(!service.knows(&other) && service.knows(&other), "as frameworks write it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_can_be_switched_off() {
+    let first = Service::new();
+    let service = first.replica(|config| config.with_session_cache(0));
+    let browser = service.sign_in("user_a").await;
+    for _ in 0..3 {
+        assert!(!service.knows(&browser));
+        assert!(service.open(&browser).await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_users_are_told_apart() {
+    let service = Service::new();
+    let (a, b) = (service.seen("user_a").await, service.seen("user_b").await);
+    for _ in 0..3 {
+        assert_eq!(service.present(&a).session.unwrap().user_id(), "user_a");
+        assert_eq!(service.present(&b).session.unwrap().user_id(), "user_b");
+    }
+    let mut both = HeaderMap::new();
+    for browser in [&a, &b] {
+        let value = HeaderValue::from_str(&format!("wos_session={}", browser.value())).unwrap();
+        both.append(header::COOKIE, value);
+    }
+    assert_eq!(service.authenticator.reader().read(&both).verdict, Verdict::Ambiguous);
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_with_one_hash_are_compared_whole() {
+    let service = Service::new();
+    let known = remembered(&service, &service.seen("user_a").await);
+    let cache = SessionCache::new(1 << 20);
+    let value = [b'a'; 200].as_slice();
+    cache.insert(value, known);
+
+    let (start, end) = value.split_at(130);
+    let (mut first, mut middle) = (value.to_vec(), value.to_vec());
+    first[0] = b'b';
+    middle[135] = b'b';
+    let cases: [(&str, &[&[u8]], bool); 9] = [
+        ("itself", &[value], true),
+        ("in parts", &[start, end], true),
+        ("in odd parts", &[b"", &value[..1], &value[1..], b""], true),
+        ("another beginning", &[&first], false),
+        ("another middle", &[&middle], false),
+        ("its end", &[end], false),
+        ("less of it", &[&value[1..]], false),
+        ("more of it", &[b"a", value], false),
+        ("nothing", &[], false),
+    ];
+    for (name, pieces, expected) in cases {
+        assert_eq!(cache.get(CookieValue::of(pieces)).is_some(), expected, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stays_within_its_bytes() {
+    let service = Service::new();
+    let browser = service.seen("user_a").await;
+    let known = remembered(&service, &browser);
+    let value = browser.value();
+    for limit in [256 << 10, 4 << 20] {
+        let cache = SessionCache::new(limit);
+        let mut hits = 0;
+        for n in 0..5_000_u32 {
+            let value = format!("{value}{n:05}");
+            cache.insert(value.as_bytes(), known.clone());
+            hits += u32::from(cache.get(CookieValue::of(&[value.as_bytes()])).is_some());
+            assert!(cache.bytes() <= limit as u64, "{} bytes of {limit}", cache.bytes());
+        }
+        assert_eq!(hits, 5_000, "the newest is there");
+        assert!(cache.bytes() > limit as u64 / 2, "{} bytes of {limit}", cache.bytes());
+    }
+    let large = vec![b'a'; 16 << 10];
+    let small = SessionCache::new(8 << 10);
+    small.insert(&large, known);
+    assert!(small.get(CookieValue::of(&[&large])).is_none(), "what is too large is left out");
+}

@@ -1,0 +1,271 @@
+//! WorkOS's signing keys over time: fetched once for everybody, kept while they are good, and longer in an outage.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::{runtime::Handle, sync::watch};
+
+use crate::{
+    clock::Clock,
+    decide::KeyFetch,
+    token::{jwt::Jwt, keys::KeySet},
+    upstream::{client::Client, error_answer::UpstreamFailure},
+};
+
+/// The key set of one client id. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Jwks {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    clock: Clock,
+    stale: Duration,
+    keys: ArcSwapOption<KeySet>,
+    /// When those were asked for, in nanoseconds of the monotonic clock; set after they are in place.
+    fetched_at: AtomicU64,
+    fetches: Mutex<Fetches>,
+    /// Counts the fetches that are over.
+    over: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Fetches {
+    under_way: bool,
+    /// When the last fetch for an unknown key started.
+    for_unknown: Option<Duration>,
+    /// When the last fetch for the unknown key of a bearer token started.
+    for_unknown_bearer: Option<Duration>,
+    /// When the last fetch failed and how, if the last one did.
+    failed: Option<(Duration, Failure)>,
+}
+
+/// Why there are no new keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Failure {
+    /// WorkOS could not be reached, or was too busy.
+    Unreachable,
+    /// WorkOS answered, but no keys.
+    NoKeys,
+}
+
+/// Why keys are to be fetched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FetchFor {
+    /// There are none.
+    None,
+    /// Those that are there are getting old.
+    Freshness,
+    /// The token in a cookie, which we sealed, names a key that is not there.
+    UnknownKey,
+    /// A bearer token, which anybody may have made up, names a key that is not there.
+    UnknownBearerKey,
+    /// A token that WorkOS has just answered names a key that is not there.
+    OwnAnswer,
+}
+
+impl Jwks {
+    /// Keys of `client` that serve for `stale` while WorkOS cannot be reached.
+    pub(crate) fn new(client: Client, clock: Clock, stale: Duration) -> Self {
+        let inner = Inner {
+            client,
+            clock,
+            stale,
+            keys: ArcSwapOption::empty(),
+            fetched_at: AtomicU64::new(0),
+            fetches: Mutex::default(),
+            over: watch::Sender::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The keys to verify with now. Those older than [`FRESH`] serve on while new ones are fetched in the background;
+    /// those older than [`AGING`] serve only in an outage, for as long as is configured.
+    pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
+        self.current_at(self.inner.clock.monotonic())
+    }
+
+    /// The same, `now` being the time by the monotonic clock.
+    pub(crate) fn current_at(&self, now: Duration) -> Guard<Option<Arc<KeySet>>> {
+        let keys = self.inner.keys.load();
+        let Some(age) = keys.as_ref().map(|keys| keys.age(now)) else { return keys };
+        if age >= FRESH && Handle::try_current().is_ok() {
+            // Nobody waits for it.
+            let _ = self.fetch(FetchFor::Freshness);
+        }
+        let serve = age < AGING || (age < self.inner.stale && self.fetches().failed.is_some());
+        if serve { keys } else { Guard::from_inner(None) }
+    }
+
+    /// When the keys were asked for, while they are fresh: as long as this stays the same, so do they.
+    pub(crate) fn fetched_at(&self, now: Duration) -> Option<Duration> {
+        let at = Duration::from_nanos(self.inner.fetched_at.load(Ordering::Acquire));
+        (!at.is_zero() && now.saturating_sub(at) < FRESH).then_some(at)
+    }
+
+    /// Whether the key that signed `token` is not there.
+    pub(crate) fn lacks_key_of(&self, token: &str) -> bool {
+        let Some(jwt) = Jwt::parse(token) else { return false };
+        self.current().as_ref().is_none_or(|keys| !keys.has(&jwt.kid))
+    }
+
+    /// Whether a fetch may start or be joined now.
+    pub(crate) fn may_fetch(&self, why: FetchFor) -> KeyFetch {
+        let now = self.inner.clock.monotonic();
+        let fetches = self.fetches();
+        if fetches.under_way || fetches.may_start(why, now) {
+            KeyFetch::Allowed
+        } else {
+            KeyFetch::Exhausted
+        }
+    }
+
+    /// Joins the fetch that is under way, or starts one in a task of its own, so that nobody's leaving ends it.
+    /// `None` if one has just ended, well or badly: to be looked at again. Needs a runtime.
+    pub(crate) fn fetch(&self, why: FetchFor) -> Option<KeysWaiting> {
+        let now = self.inner.clock.monotonic();
+        let mut fetches = self.fetches();
+        let waiting = KeysWaiting(self.inner.over.subscribe());
+        if fetches.under_way {
+            return Some(waiting);
+        }
+        let there = why == FetchFor::None && self.inner.age().is_some_and(|age| age < AGING);
+        if there || !fetches.may_start(why, now) {
+            return None;
+        }
+        fetches.under_way = true;
+        match why {
+            FetchFor::UnknownKey => fetches.for_unknown = Some(now),
+            FetchFor::UnknownBearerKey => fetches.for_unknown_bearer = Some(now),
+            FetchFor::None | FetchFor::Freshness | FetchFor::OwnAnswer => {}
+        }
+        drop(fetches);
+        let fetch = Fetch { inner: Arc::clone(&self.inner), failed: Some(Failure::Unreachable) };
+        tokio::spawn(fetch.run());
+        Some(waiting)
+    }
+
+    /// Joins the fetch that is under way, if there is one.
+    pub(crate) fn under_way(&self) -> Option<KeysWaiting> {
+        let fetches = self.fetches();
+        fetches.under_way.then(|| KeysWaiting(self.inner.over.subscribe()))
+    }
+
+    fn fetches(&self) -> MutexGuard<'_, Fetches> {
+        self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn age(&self) -> Option<Duration> {
+        self.keys.load().as_deref().map(|keys| keys.age(self.clock.monotonic()))
+    }
+}
+
+impl fmt::Debug for Jwks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwks").field("keys", &self.inner.keys.load()).finish()
+    }
+}
+
+impl Fetches {
+    fn may_start(&self, why: FetchFor, now: Duration) -> bool {
+        let past = |since: Option<Duration>, pause| {
+            since.is_none_or(|since| now.saturating_sub(since) >= pause)
+        };
+        let failed = self.failed.map(|(at, _)| at);
+        let may_look = |last| past(last, COOLDOWN) && past(failed, AFTER_FAILURE);
+        match why {
+            FetchFor::None => past(failed, AFTER_FAILURE),
+            FetchFor::Freshness => past(failed, AFTER_FAILURE_WARM),
+            FetchFor::UnknownKey => may_look(self.for_unknown),
+            FetchFor::UnknownBearerKey => may_look(self.for_unknown_bearer),
+            FetchFor::OwnAnswer => true,
+        }
+    }
+}
+
+/// Waits until the fetch is over, however it ended.
+pub(crate) struct KeysWaiting(watch::Receiver<u64>);
+
+impl KeysWaiting {
+    pub(crate) async fn over(mut self) {
+        // The sender lives as long as the handle; if it is gone, so is the fetch.
+        let _ = self.0.changed().await;
+    }
+}
+
+/// One fetch. It is over when this is dropped, even by a panic.
+struct Fetch {
+    inner: Arc<Inner>,
+    failed: Option<Failure>,
+}
+
+impl Fetch {
+    async fn run(mut self) {
+        // The time before the fetch: a token made while it was on its way may name a newer key.
+        let (unix, at) = (self.inner.clock.unix(), self.inner.clock.monotonic());
+        self.failed = match self.inner.client.jwks(DEADLINE).await {
+            Ok(body) => match KeySet::parse(&body, unix, at) {
+                Some(keys) => {
+                    self.inner.keys.store(Some(Arc::new(keys)));
+                    let nanos = u64::try_from(at.as_nanos()).unwrap_or(0);
+                    self.inner.fetched_at.store(nanos, Ordering::Release);
+                    None
+                }
+                None => Some(Failure::NoKeys),
+            },
+            Err(error) => Some(match error.failure {
+                UpstreamFailure::Transient => Failure::Unreachable,
+                UpstreamFailure::Refused(_) => Failure::NoKeys,
+            }),
+        };
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        let mut fetches = self.inner.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.under_way = false;
+        let before = fetches.failed.map(|(_, failure)| failure);
+        fetches.failed = self.failed.map(|failure| (self.inner.clock.monotonic(), failure));
+        drop(fetches);
+        // One event per change.
+        match (before, self.failed) {
+            (before, now) if before == now => {}
+            (_, None) => tracing::info!("signing keys can be fetched again"),
+            (_, Some(Failure::Unreachable)) => {
+                tracing::warn!("signing keys cannot be fetched; those cached serve on");
+            }
+            (_, Some(Failure::NoKeys)) => {
+                tracing::error!(
+                    "WorkOS has no usable signing keys for our client id; those cached serve on"
+                );
+            }
+        }
+        self.inner.over.send_modify(|over| *over += 1);
+    }
+}
+
+/// How old keys are before new ones are fetched in the background.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+/// How old keys may get while WorkOS can be reached: requests wait for new ones then, since a key may be gone.
+const AGING: Duration = Duration::from_secs(10 * 60);
+/// How often a key that is not there is looked for, for cookies and for bearer tokens.
+const COOLDOWN: Duration = Duration::from_secs(30);
+/// How long a failed fetch is not repeated while there are no keys, and while there are.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const AFTER_FAILURE_WARM: Duration = Duration::from_secs(30);
+/// How long a fetch may take: less than a request waits, so that the one that waits gets the keys of an outage.
+const DEADLINE: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderMap;
+
+use crate::{
+    candidate::{
+        OpenedSession, SessionCandidate,
+        cache::{CachedSession, KeyGenerations, SessionCache},
+        jwks::Jwks,
+        verify::{verify, verify_bearer, when},
+    },
+    config::settings::Settings,
+    cookie::received::{self, CookieValue, ReceivedCookies},
+    decide::Verdict,
+    payload::Payload,
+    seal::{Attempts, Reuse, Sealer},
+    session::VerifiedSession,
+    token::{AccessToken, verified::VerifiedToken},
+};
+
+/// Reads the session out of a request's cookies: opens it, verifies it, and remembers it.
+#[derive(Debug)]
+pub(crate) struct SessionReader {
+    settings: Arc<Settings>,
+    sealer: Arc<Sealer>,
+    keys: Jwks,
+    cache: SessionCache,
+}
+
+impl SessionReader {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        sealer: Arc<Sealer>,
+        keys: Jwks,
+        cache: SessionCache,
+    ) -> Self {
+        Self { settings, sealer, keys, cache }
+    }
+
+    /// WorkOS's signing keys.
+    pub(crate) fn keys(&self) -> &Jwks {
+        &self.keys
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cache(&self) -> &SessionCache {
+        &self.cache
+    }
+
+    /// The session among a request's cookies. One that was verified before is not opened again.
+    pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
+        let mut attempts = Attempts::new();
+        self.best(headers, |value, received| match self.cached(value) {
+            Some((verdict, CachedSession { session, pair, .. })) => SessionCandidate {
+                session: Some(session),
+                pair,
+                ..SessionCandidate::without_session(verdict, received)
+            },
+            None => self.open_and_remember(value, received, &mut attempts),
+        })
+    }
+
+    /// The same, but the cookie is opened in any case, as a refresh needs it.
+    pub(crate) fn read_opened(&self, headers: &HeaderMap) -> SessionCandidate {
+        let mut attempts = Attempts::new();
+        self.best(headers, |value, received| self.open_and_remember(value, received, &mut attempts))
+    }
+
+    /// Every session among the cookies of this name that can be opened, whatever its token is worth.
+    pub(crate) fn open_all(
+        &self,
+        name: &str,
+        headers: &HeaderMap,
+    ) -> (Vec<OpenedSession>, ReceivedCookies) {
+        let cookies = received::session_cookies(headers, name);
+        let mut attempts = Attempts::new();
+        let sessions = cookies
+            .values()
+            .filter_map(|value| self.open(&value.whole(), cookies.received, &mut attempts).opened)
+            .map(|opened| *opened)
+            .collect();
+        (sessions, cookies.received)
+    }
+
+    /// Opens and verifies one value.
+    pub(crate) fn open(
+        &self,
+        value: &[u8],
+        received: ReceivedCookies,
+        attempts: &mut Attempts,
+    ) -> SessionCandidate {
+        let Ok(unsealed) = self.sealer.open(value, attempts) else {
+            return SessionCandidate::without_session(Verdict::Unreadable, received);
+        };
+        let Ok(mut payload) = Payload::parse(&unsealed.plaintext) else {
+            return SessionCandidate::without_session(Verdict::NotASession, received);
+        };
+        let (verdict, session) = self.verify(&mut payload);
+        SessionCandidate::verified(
+            OpenedSession::new(unsealed, payload),
+            verdict,
+            session,
+            received,
+        )
+    }
+
+    /// Verifies the session of an opened cookie.
+    pub(crate) fn verify(&self, payload: &mut Payload) -> (Verdict, Option<VerifiedSession>) {
+        let now = self.settings.clock().unix();
+        verify(payload, self.keys.current().as_deref(), &self.settings.rules, now)
+    }
+
+    /// Verifies an access token that came alone.
+    pub(crate) fn verify_bearer(&self, token: &str) -> (Verdict, Option<VerifiedToken>) {
+        let now = self.settings.clock().unix();
+        let token = AccessToken::new(token);
+        verify_bearer(token, self.keys.current().as_deref(), &self.settings.rules, now)
+    }
+
+    /// Looks at each session that a request brought, and chooses the one that counts.
+    fn best(
+        &self,
+        headers: &HeaderMap,
+        mut look: impl FnMut(CookieValue<'_>, ReceivedCookies) -> SessionCandidate,
+    ) -> SessionCandidate {
+        let cookies = received::session_cookies(headers, self.settings.cookie_name());
+        let mut values = cookies.values();
+        let first = match values.next() {
+            Some(value) => look(value, cookies.received),
+            None => SessionCandidate::without_session(Verdict::Absent, cookies.received),
+        };
+        values.fold(first, |best, value| best.or_better(look(value, cookies.received)))
+    }
+
+    /// What sessions are opened and verified with at `now`.
+    fn generations(&self, now: Duration) -> KeyGenerations {
+        KeyGenerations { passwords: self.sealer.generation(), keys: self.keys.fetched_at(now) }
+    }
+
+    fn open_and_remember(
+        &self,
+        value: CookieValue<'_>,
+        received: ReceivedCookies,
+        attempts: &mut Attempts,
+    ) -> SessionCandidate {
+        let value = value.whole();
+        let generations = self.generations(self.settings.clock().monotonic());
+        let candidate = self.open(&value, received, attempts);
+        self.remember(&value, &candidate, generations);
+        candidate
+    }
+
+    /// The session of a value that was verified before, if that still counts: neither clock says that its token has
+    /// expired, and the password and the key that it was verified with are still in use.
+    fn cached(&self, value: CookieValue<'_>) -> Option<(Verdict, CachedSession)> {
+        let cached = self.cache.get(value)?;
+        let CachedSession { session, password, until, .. } = &cached;
+        let (unix, now) = self.settings.clock().both();
+        let verdict = when(&session.claims, self.settings.rules.leeway, unix);
+        let generations = self.generations(now);
+        let is_unchanged = generations.keys.is_some() && generations == cached.generations;
+        let is_still_in_use = || {
+            let keys = self.keys.current_at(now);
+            let has_key = keys.as_ref().is_some_and(|keys| keys.has_id(session.key));
+            has_key && self.sealer.has(*password)
+        };
+        let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
+            && now < *until
+            && (is_unchanged || is_still_in_use());
+        counts.then_some((verdict, cached))
+    }
+
+    /// Remembers a session that may be admitted, by the value that it came in.
+    fn remember(&self, value: &[u8], candidate: &SessionCandidate, generations: KeyGenerations) {
+        let SessionCandidate {
+            verdict: Verdict::Good | Verdict::Expiring,
+            session: Some(session),
+            opened: Some(opened),
+            pair,
+            ..
+        } = candidate
+        else {
+            return;
+        };
+        if opened.unsealed.reuse == Reuse::Never {
+            return;
+        }
+        let clock = self.settings.clock();
+        let end = session.claims.exp.saturating_add(self.settings.rules.leeway);
+        let left = Duration::from_secs(end.saturating_sub(clock.unix()));
+        self.cache.insert(
+            value,
+            CachedSession {
+                session: Arc::clone(session),
+                pair: *pair,
+                password: opened.unsealed.seal.password(),
+                generations,
+                until: clock.monotonic().saturating_add(left),
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header};
+
+    use super::*;
+    use crate::{candidate::jwks::FetchFor, testing::OwnerParts};
+
+    fn headers(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let field = format!("wos_session={value}");
+        headers.insert(header::COOKIE, HeaderValue::from_str(&field).unwrap());
+        headers
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_opened_and_verified_once_and_known_from_then_on() {
+        let parts = OwnerParts::new(|config| config);
+        let reader = &parts.reader;
+        let cookie = headers(&parts.sealed_session("user_a"));
+        assert_eq!(reader.read(&cookie).verdict, Verdict::NoKeys);
+        reader.keys().fetch(FetchFor::None).unwrap().over().await;
+
+        let first = reader.read(&cookie);
+        assert_eq!(first.verdict, Verdict::Good);
+        assert!(first.opened.is_some(), "opened, and remembered");
+        let second = reader.read(&cookie);
+        assert_eq!((second.verdict, second.pair), (Verdict::Good, first.pair));
+        assert!(second.opened.is_none(), "known");
+        assert!(reader.read_opened(&cookie).opened.is_some(), "a refresh wants what is inside");
+    }
+
+    #[test]
+    fn what_holds_no_session_is_told_from_what_cannot_be_read() {
+        let parts = OwnerParts::new(|config| config);
+        let ring = parts.sealer.ring();
+        let not_a_session = parts.sealer.seal(b"[]", &ring.target(None)).unwrap();
+        let read = |headers: &HeaderMap| parts.reader.read(headers).verdict;
+        assert_eq!(read(&HeaderMap::new()), Verdict::Absent);
+        assert_eq!(read(&headers("garbage")), Verdict::Unreadable);
+        assert_eq!(read(&headers(&not_a_session)), Verdict::NotASession);
+    }
+}

@@ -1,0 +1,236 @@
+//! What ended or changed at WorkOS, and how the replicas of a service hear of it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A session or user that ended, or a membership that changed, and when.
+///
+/// It hits the access tokens made at or before that whole second, by WorkOS's clock: those of a session or a user are
+/// refused from then on, those of a member are refreshed before they are accepted again.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use authkit_session::Revocation;
+///
+/// let ended = Revocation::session("session_01H93ZY4F80QPBEZ1R5B2SHQG8", SystemTime::now());
+/// let demoted = Revocation::membership("user_01", "org_01", SystemTime::now());
+/// # let _ = (ended, demoted);
+/// ```
+#[derive(Clone)]
+pub struct Revocation {
+    pub(crate) subject: Arc<Subject>,
+    /// Unix seconds.
+    pub(crate) at: u64,
+}
+
+/// What a revocation is about.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Subject<S = Box<str>> {
+    Session(S),
+    User(S),
+    Membership { user: S, organization: S },
+}
+
+impl Revocation {
+    /// A session that has ended. Its tokens are refused.
+    pub fn session(id: impl Into<Box<str>>, at: SystemTime) -> Self {
+        Self::of(Subject::Session(id.into()), at)
+    }
+
+    /// A user all of whose sessions have ended. Their tokens are refused.
+    pub fn user(id: impl Into<Box<str>>, at: SystemTime) -> Self {
+        Self::of(Subject::User(id.into()), at)
+    }
+
+    /// A member of an organization who has another role now, or is none any more. Their tokens for that organization
+    /// are refreshed; WorkOS then says what they may still do.
+    pub fn membership(
+        user_id: impl Into<Box<str>>,
+        organization_id: impl Into<Box<str>>,
+        at: SystemTime,
+    ) -> Self {
+        Self::of(
+            Subject::Membership { user: user_id.into(), organization: organization_id.into() },
+            at,
+        )
+    }
+
+    fn of(subject: Subject, at: SystemTime) -> Self {
+        let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { subject: Arc::new(subject), at }
+    }
+}
+
+/// Names nobody: ids of sessions and users do not belong into logs.
+impl fmt::Debug for Revocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match *self.subject {
+            Subject::Session(_) => "session",
+            Subject::User(_) => "user",
+            Subject::Membership { .. } => "membership",
+        };
+        f.debug_struct("Revocation")
+            .field("of", &kind)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Subject<&str> {
+    pub(crate) fn to_owned(&self) -> Subject {
+        match *self {
+            Self::Session(id) => Subject::Session(id.into()),
+            Self::User(id) => Subject::User(id.into()),
+            Self::Membership { user, organization } => {
+                Subject::Membership { user: user.into(), organization: organization.into() }
+            }
+        }
+    }
+}
+
+impl Subject {
+    /// The session or the user.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Session(id) | Self::User(id) | Self::Membership { user: id, .. } => id,
+        }
+    }
+
+    pub(crate) fn borrowed(&self) -> Subject<&str> {
+        match self {
+            Self::Session(id) => Subject::Session(id),
+            Self::User(id) => Subject::User(id),
+            Self::Membership { user, organization } => Subject::Membership { user, organization },
+        }
+    }
+}
+
+/// Tells the replicas of a service about revocations that one of them has learnt of.
+///
+/// What it moves are sealed [`Notice`]s: it can withhold them, but neither read nor forge one. An implementation never
+/// blocks; each process checks requests against its own memory, into which [`Inbox::deliver`] puts what arrived.
+///
+/// `authkit-redis` has one. Without any, a revocation holds in the process that learnt of it.
+pub trait Revocations: fmt::Debug + Send + Sync + 'static {
+    /// Begins to deliver to `inbox` what any replica publishes, and what was published before and is not over yet.
+    ///
+    /// Called once for each [`Authenticator`](crate::Authenticator) that is made with it.
+    fn subscribe(&self, inbox: Inbox);
+
+    /// Passes a notice on to the other replicas. It may come back to this one.
+    fn publish(&self, notice: Notice) -> Publishing<'_>;
+}
+
+/// What [`Revocations::publish`] returns.
+pub type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), NotPublished>> + Send + 'a>>;
+
+/// The other replicas may not have heard of a revocation. This one has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct NotPublished;
+
+impl NotPublished {
+    /// For implementations of [`Revocations`].
+    #[allow(clippy::new_without_default, reason = "an error is not a default")]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl fmt::Display for NotPublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the other replicas could not be told of a revocation")
+    }
+}
+
+impl std::error::Error for NotPublished {}
+
+/// A revocation, sealed for the replicas of one service.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    pub(crate) group: Box<str>,
+    pub(crate) sealed: String,
+    pub(crate) until: SystemTime,
+}
+
+impl Notice {
+    /// Names the service whose replicas it is for, in hexadecimal; the same as their [`Inbox::group`].
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The sealed form, in characters of URL-safe base64.
+    pub fn sealed(&self) -> &str {
+        &self.sealed
+    }
+
+    /// When it is over: every token that it could hit has expired by then.
+    pub fn until(&self) -> SystemTime {
+        self.until
+    }
+}
+
+/// Where a [`Revocations`] delivers to.
+#[derive(Clone)]
+pub struct Inbox {
+    group: Box<str>,
+    receiver: Weak<dyn Receiver>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a deliverer has to know every case")]
+pub enum Delivery {
+    /// It holds from now on.
+    Taken,
+    /// It was not sealed by a replica of this service: forged, damaged, or under a password that is not known here.
+    Unreadable,
+    /// Nobody is there any more; there is no use in delivering more.
+    Closed,
+}
+
+impl Inbox {
+    pub(crate) fn new(group: Box<str>, receiver: Weak<dyn Receiver>) -> Self {
+        Self { group, receiver }
+    }
+
+    /// Names the service, in hexadecimal: only notices of the same [`Notice::group`] can be read.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// Puts a notice into effect. The same one any number of times does no harm.
+    pub fn deliver(&self, sealed: &str) -> Delivery {
+        self.receiver.upgrade().map_or(Delivery::Closed, |receiver| receiver.receive(sealed))
+    }
+
+    /// Whether nobody is there any more.
+    pub fn is_closed(&self) -> bool {
+        self.receiver.strong_count() == 0
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// Who opens notices and puts them into effect.
+pub(crate) trait Receiver: Send + Sync {
+    fn receive(&self, sealed: &str) -> Delivery;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! The exchange of one refresh token, from the first attempt to what is made of the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    candidate::{OpenedSession, jwks::FetchFor},
+    cookie::{received::ReceivedCookies, set_cookie::SessionLifetime},
+    decide::{
+        Verdict,
+        refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
+    },
+    payload::{Answer, Payload},
+    refresh::{
+        Refresher,
+        attempts::Attempts,
+        hook::{RefreshedSession, Ruling},
+        replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
+    },
+    refresh_state::{
+        lineage::{CookieFit, LineageState},
+        successor::{ExchangeResult, ExchangeSender, Successor},
+    },
+    seal::{Form, Seal},
+    session::VerifiedSession,
+    tasks::Task,
+    token::{PairId, RefreshToken, TokenHash, jwt::Unverified},
+    upstream::error_answer::{UpstreamError, UpstreamFailure},
+};
+
+/// The exchange of one refresh token. It is over when this is dropped, even by a panic.
+pub(super) struct Exchange {
+    refresher: Arc<Refresher>,
+    token: RefreshToken,
+    hash: TokenHash,
+    /// The user's id, as far as the cookie says.
+    subject: Option<String>,
+    /// The organization to stay in, or to switch to.
+    organization: Option<String>,
+    purpose: ExchangePurpose,
+    plaintext: Zeroizing<Vec<u8>>,
+    seal: Seal,
+    sender: ExchangeSender,
+    recorded: Recorded,
+    _task: Task,
+}
+
+/// What a refresh token is exchanged for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum ExchangePurpose {
+    /// The same session, with a new token.
+    Refresh,
+    /// The same session, in this organization.
+    Switch(String),
+}
+
+/// Whether the lineage knows what came of the exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Recorded {
+    No,
+    Yes,
+}
+
+/// Whether another process may be exchanging the same token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Others {
+    None,
+    Exchanging,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        refresher: &Arc<Refresher>,
+        token: RefreshToken,
+        hash: TokenHash,
+        session: &OpenedSession,
+        purpose: ExchangePurpose,
+        sender: ExchangeSender,
+    ) -> Self {
+        let organization = match &purpose {
+            ExchangePurpose::Refresh => session.unverified().org_id.clone(),
+            ExchangePurpose::Switch(organization) => Some(organization.clone()),
+        };
+        Self {
+            _task: refresher.tasks.start(),
+            refresher: Arc::clone(refresher),
+            token,
+            hash,
+            subject: session.subject(),
+            organization,
+            purpose,
+            plaintext: session.unsealed.plaintext.clone(),
+            seal: session.unsealed.seal,
+            sender,
+            recorded: Recorded::No,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let Refresher { coordinator, sealer, tasks, .. } = &*self.refresher;
+        let tasks = tasks.clone();
+        let shared =
+            SharedExchange::new(coordinator, sealer, self.hash, self.organization.as_deref());
+        let (result, outcome) = match shared.claim().await {
+            ClaimStatus::Published(outcome) if self.is_acceptable(&outcome) => {
+                (self.record(&outcome).await, None)
+            }
+            ClaimStatus::Alone => self.exchange(&shared, Others::None).await,
+            ClaimStatus::Contested | ClaimStatus::Published(_) => {
+                self.exchange(&shared, Others::Exchanging).await
+            }
+        };
+        let publishing = outcome.map(|outcome| (tasks.start(), outcome));
+        self.finish(result);
+        if let Some((_task, outcome)) = publishing {
+            shared.publish(&outcome).await;
+        }
+    }
+
+    /// Makes the exchange. The outcome is for the other processes too, unless it may come from what they did.
+    async fn exchange(
+        &mut self,
+        shared: &SharedExchange,
+        others: Others,
+    ) -> (ExchangeResult, Option<PublishedOutcome>) {
+        let error = match self.ask_workos().await {
+            Ok(body) => return self.record_for_all(PublishedOutcome::Renewed(body)).await,
+            Err(error) => error,
+        };
+        let refusal = match error.failure {
+            UpstreamFailure::Refused(refusal) => refusal,
+            UpstreamFailure::Transient => {
+                let retry_after = error.details.retry_after;
+                return (Err(RefreshFailure::Transient { retry_after }), None);
+            }
+        };
+        log_refusal(refusal, &error);
+        let failure = RefreshFailure::Refused {
+            refusal,
+            age: RefusalAge::JustNow,
+            sign_in_url: error.details.authkit_redirect_url.as_deref().map(Into::into),
+        };
+        let outcome = PublishedOutcome::Refused(refusal);
+        match (refusal, &self.purpose) {
+            (ApiRefusal::InvalidGrant, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {}
+            // It is about the organization that was asked for: the session goes on where it is.
+            (
+                ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Request
+                | ApiRefusal::Rejected,
+                ExchangePurpose::Switch(_),
+            )
+            // It is about all users, and over as soon as the operator has mended it.
+            | (
+                ApiRefusal::Credentials,
+                ExchangePurpose::Refresh | ExchangePurpose::Switch(_),
+            ) => return (Err(failure), None),
+            // Another process may send another request: another version of this crate, other settings.
+            (ApiRefusal::Request, ExchangePurpose::Refresh) => {
+                return (self.record(&outcome).await, None);
+            }
+            (
+                ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Rejected,
+                ExchangePurpose::Refresh,
+            ) => return self.record_for_all(outcome).await,
+        }
+        match (shared.look().await, others) {
+            (ClaimStatus::Published(published), _) if self.is_acceptable(&published) => {
+                (self.record(&published).await, None)
+            }
+            (ClaimStatus::Alone, Others::None) => self.record_for_all(outcome).await,
+            (ClaimStatus::Published(_) | ClaimStatus::Contested, _)
+            | (ClaimStatus::Alone, Others::Exchanging) => {
+                tracing::info!("a refresh was refused that another process was making");
+                let retry_after = Some(NEWER_COOKIE_SOON);
+                (Err(RefreshFailure::Transient { retry_after }), None)
+            }
+        }
+    }
+
+    async fn ask_workos(&self) -> Result<bytes::Bytes, UpstreamError> {
+        let attempts = Attempts {
+            client: &self.refresher.client,
+            state: &self.refresher.state,
+            clock: self.refresher.settings.clock(),
+            token: &self.token,
+            hash: self.hash,
+            organization: self.organization.as_deref(),
+        };
+        attempts.run().await
+    }
+
+    /// Whether an outcome that another process published is of this session: what it sealed for us is still not ours to
+    /// believe.
+    fn is_acceptable(&self, outcome: &PublishedOutcome) -> bool {
+        match outcome {
+            PublishedOutcome::Refused(_) => true,
+            PublishedOutcome::Renewed(body) => {
+                Answer::parse(body).is_ok_and(|answer| self.is_ours(&answer))
+            }
+        }
+    }
+
+    fn is_ours(&self, answer: &Answer<'_>) -> bool {
+        let claims = Unverified::of(&answer.access_token);
+        let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
+        same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
+    }
+
+    /// Records what WorkOS answered here, and says what of it the other processes are to know.
+    async fn record_for_all(
+        &mut self,
+        outcome: PublishedOutcome,
+    ) -> (ExchangeResult, Option<PublishedOutcome>) {
+        let result = self.record(&outcome).await;
+        let is_for_others = match &result {
+            Ok(_) | Err(RefreshFailure::HookUndecided { .. } | RefreshFailure::Refused { .. }) => {
+                true
+            }
+            Err(
+                RefreshFailure::Unverified
+                | RefreshFailure::Foreign
+                | RefreshFailure::SignedOut
+                | RefreshFailure::HookRefused
+                | RefreshFailure::OtherOrganization
+                | RefreshFailure::Transient { .. }
+                | RefreshFailure::TimedOut
+                | RefreshFailure::Busy
+                | RefreshFailure::CircuitOpen,
+            ) => false,
+        };
+        (result, is_for_others.then_some(outcome))
+    }
+
+    /// Records an outcome in the lineage of the token.
+    async fn record(&mut self, outcome: &PublishedOutcome) -> ExchangeResult {
+        match outcome {
+            PublishedOutcome::Renewed(body) => self.record_successor(body).await,
+            PublishedOutcome::Refused(refusal) => {
+                let Refresher { state, settings, .. } = &*self.refresher;
+                let now = settings.clock().monotonic();
+                let age = state.lock().lineages.refused(self.hash, *refusal, now);
+                self.recorded = Recorded::Yes;
+                Err(age.map_or(RefreshFailure::SignedOut, |age| RefreshFailure::Refused {
+                    refusal: *refusal,
+                    age,
+                    sign_in_url: None,
+                }))
+            }
+        }
+    }
+
+    /// Seals the new session and records it, unless the application refuses it: the old token is spent.
+    async fn record_successor(&mut self, body: &[u8]) -> ExchangeResult {
+        let refresher = Arc::clone(&self.refresher);
+        let transient = RefreshFailure::Transient { retry_after: None };
+        let Ok(answer) = Answer::parse(body) else { return Err(transient) };
+        if !self.is_ours(&answer) {
+            tracing::error!(
+                "WorkOS answered a refresh with another user's or another organization's session"
+            );
+            return Err(RefreshFailure::Foreign);
+        }
+        let keys = refresher.reader.keys();
+        if keys.lacks_key_of(&answer.access_token) {
+            // Whoever verifies the new token waits for them.
+            let _ = keys.fetch(FetchFor::OwnAnswer);
+        }
+        let Some(successor) = self.seal(&answer) else { return Err(transient) };
+        // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
+        let decision = self.ask_hook(&successor).await;
+        let state = match decision {
+            Ruling::Keep | Ruling::Undecided => LineageState::Live,
+            Ruling::Refuse => LineageState::Ended,
+        };
+        let now = refresher.settings.clock().monotonic();
+        let state =
+            refresher.state.lock().lineages.renewed(self.hash, Arc::clone(&successor), state, now);
+        self.recorded = Recorded::Yes;
+        match (decision, state) {
+            (Ruling::Keep, LineageState::Live) => Ok(successor),
+            (Ruling::Undecided, LineageState::Live) => {
+                Err(RefreshFailure::HookUndecided { retry_after: None })
+            }
+            (Ruling::Refuse, _) => {
+                if let Some(id) = &successor.session_id {
+                    let session = refresher.settings.log_ids.of(id);
+                    tracing::info!(session, "the application refused a session");
+                    refresher.ender.end_elsewhere(id);
+                }
+                Err(RefreshFailure::HookRefused)
+            }
+            (Ruling::Keep | Ruling::Undecided, LineageState::Ended) => {
+                Err(RefreshFailure::SignedOut)
+            }
+        }
+    }
+
+    fn seal(&self, answer: &Answer<'_>) -> Option<Arc<Successor>> {
+        let Refresher { sealer, settings, .. } = &*self.refresher;
+        let ring = sealer.ring();
+        let target = ring.target(Some(self.seal));
+        if let Form::Replaced(format) = target.form {
+            tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
+        }
+        let plaintext = Payload::renewed(&self.plaintext, answer, target.key_style()).ok()?;
+        let sealed = sealer.seal(&plaintext, &target).ok()?;
+        let fit = if settings.cookies.fits(&sealed) {
+            CookieFit::Fits
+        } else {
+            tracing::error!(
+                bytes = sealed.len(),
+                "a refreshed session is too large for cookies: only this process knows it"
+            );
+            CookieFit::TooLarge
+        };
+        let claims = Unverified::of(&answer.access_token);
+        Some(Arc::new(Successor {
+            sealed,
+            lifetime: SessionLifetime::of(&claims),
+            fit,
+            id: PairId {
+                token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
+                made: claims.iat.unwrap_or(0),
+            },
+            session_id: claims.sid.map(Into::into),
+            organization: self.organization.as_deref().map(Into::into),
+        }))
+    }
+
+    /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
+    /// nobody lets in before.
+    async fn ask_hook(&self, successor: &Successor) -> Ruling {
+        let Refresher { hooks, settings, .. } = &*self.refresher;
+        let Some(hook) = &hooks.refresh else { return Ruling::Keep };
+        let session_id = successor.session_id.as_deref().unwrap_or_default();
+        let remember = |decision| {
+            let now = settings.clock().monotonic();
+            hooks.remember(session_id, successor.id.made, decision, now);
+        };
+        let candidate =
+            self.refresher.open(successor, Duration::ZERO, ReceivedCookies::default()).await;
+        if let (Verdict::Good | Verdict::Expiring, Some(session)) =
+            (candidate.verdict, candidate.session)
+        {
+            let decision = hook.ask(RefreshedSession { session, previous: self.previous() }).await;
+            remember(decision);
+            decision
+        } else {
+            remember(Ruling::Undecided);
+            Ruling::Keep
+        }
+    }
+
+    /// The session before the exchange, where it still verifies.
+    fn previous(&self) -> Option<Arc<VerifiedSession>> {
+        let mut payload = Payload::parse(&self.plaintext).ok()?;
+        self.refresher.reader.verify(&mut payload).1.map(Arc::new)
+    }
+
+    /// Lets those go who wait.
+    fn finish(mut self, result: ExchangeResult) {
+        self.record_lost();
+        self.sender.send_replace(Some(result));
+    }
+
+    /// An exchange that the lineage knows no outcome of by now is lost.
+    fn record_lost(&mut self) {
+        if self.recorded == Recorded::No {
+            let Refresher { state, settings, .. } = &*self.refresher;
+            state.lock().lineages.lost(self.hash, settings.clock().monotonic());
+            self.recorded = Recorded::Yes;
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.record_lost();
+        self.refresher.state.lock().breaker.finish();
+    }
+}
+
+/// Tells the operator of a refusal that is not about the user.
+fn log_refusal(refusal: ApiRefusal, error: &UpstreamError) {
+    match refusal {
+        ApiRefusal::InvalidGrant | ApiRefusal::OrganizationGone | ApiRefusal::InteractionNeeded => {
+        }
+        ApiRefusal::Credentials => {
+            tracing::error!(%error, "WorkOS refused our API key or client id");
+        }
+        ApiRefusal::Request => tracing::error!(%error, "WorkOS refused our request"),
+        ApiRefusal::Rejected => tracing::error!(%error, "WorkOS rejected a refresh"),
+    }
+}
+
+/// When the browser is to come again after a refusal that another process's success may have caused.
+const NEWER_COOKIE_SOON: Duration = Duration::from_secs(1);

@@ -1,0 +1,239 @@
+//! What the application says of sessions that were refreshed: a hook that may refuse them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time;
+
+use crate::session::VerifiedSession;
+
+/// What an application says of a session.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "an application says one of these three")]
+pub enum Ruling {
+    /// It goes on.
+    Keep,
+    /// It ends, here and at WorkOS.
+    Refuse,
+    /// That cannot be told now, as when a database does not answer: the user is told to try again, and the application
+    /// is asked again.
+    Undecided,
+}
+
+/// A session that was refreshed, or switched to another organization.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RefreshedSession {
+    /// What it is from now on.
+    pub session: Arc<VerifiedSession>,
+    /// What it was, where that can still be verified. Its token has mostly expired.
+    pub previous: Option<Arc<VerifiedSession>>,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Ruling> + Send>>;
+
+/// See [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
+#[derive(Clone)]
+pub(crate) struct RefreshHook(Arc<dyn Fn(RefreshedSession) -> Answer + Send + Sync>);
+
+impl RefreshHook {
+    pub(crate) fn new<F, A>(hook: F) -> Self
+    where
+        F: Fn(RefreshedSession) -> A + Send + Sync + 'static,
+        A: Future<Output = Ruling> + Send + 'static,
+    {
+        Self(Arc::new(move |refreshed| Box::pin(hook(refreshed))))
+    }
+
+    /// Asks, on a task of its own: a panic there is the hook's.
+    pub(crate) async fn ask(&self, refreshed: RefreshedSession) -> Ruling {
+        let hook = Arc::clone(&self.0);
+        within_patience(async move { hook(refreshed).await }).await
+    }
+}
+
+impl fmt::Debug for RefreshHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshHook(..)")
+    }
+}
+
+/// Waits for an application's ruling, on a task of its own, for as long as one may take.
+pub(crate) async fn within_patience(
+    ruling: impl Future<Output = Ruling> + Send + 'static,
+) -> Ruling {
+    let mut task = tokio::spawn(ruling);
+    match time::timeout(PATIENCE, &mut task).await {
+        Ok(Ok(ruling)) => ruling,
+        Ok(Err(_)) => {
+            tracing::error!("a session hook panicked");
+            Ruling::Undecided
+        }
+        Err(_) => {
+            task.abort();
+            tracing::error!("a session hook took longer than {} s", PATIENCE.as_secs());
+            Ruling::Undecided
+        }
+    }
+}
+
+/// The hook, and the sessions about which it could not say anything yet.
+#[derive(Debug)]
+pub(crate) struct RefreshHooks {
+    pub(crate) refresh: Option<RefreshHook>,
+    undecided: Mutex<Undecided>,
+}
+
+/// What the hook has said of a session's token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum HookStatus {
+    /// It goes on; or there is no hook.
+    Decided,
+    /// The hook could not say. The session has to be refreshed, so that the hook is asked again.
+    Undecided,
+    /// The same, but the hook was asked just now, and is asked again after this time.
+    AskAgainIn(Duration),
+}
+
+impl RefreshHooks {
+    pub(crate) fn new(refresh: Option<RefreshHook>) -> Self {
+        Self { refresh, undecided: Mutex::default() }
+    }
+
+    /// What the hook has said of a token of this session that was issued at `made`.
+    pub(crate) fn status(&self, session_id: &str, made: u64, now: Duration) -> HookStatus {
+        if self.refresh.is_none() {
+            return HookStatus::Decided;
+        }
+        let undecided = self.undecided();
+        match undecided.sessions.get(session_id) {
+            Some(entry) if entry.first <= made => match (entry.asked + PAUSE).saturating_sub(now) {
+                Duration::ZERO => HookStatus::Undecided,
+                left => HookStatus::AskAgainIn(left),
+            },
+            // It may be one that was forgotten.
+            _ if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => {
+                HookStatus::Undecided
+            }
+            Some(_) | None => HookStatus::Decided,
+        }
+    }
+
+    /// Remembers whether the session's tokens issued from `made` on wait for a decision.
+    pub(crate) fn remember(&self, session_id: &str, made: u64, ruling: Ruling, now: Duration) {
+        let mut undecided = self.undecided();
+        match ruling {
+            Ruling::Undecided => undecided.add(session_id, made, now),
+            Ruling::Keep | Ruling::Refuse => undecided.remove(session_id),
+        }
+    }
+
+    fn undecided(&self) -> MutexGuard<'_, Undecided> {
+        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        self.undecided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Undecided {
+    sessions: HashMap<Arc<str>, Entry>,
+    /// The same by their numbers, so that the one that has waited longest comes first.
+    order: BTreeMap<u64, Arc<str>>,
+    /// When the newest of the tokens was made that had to be forgotten, in Unix seconds.
+    forgotten: Option<u64>,
+    next: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    number: u64,
+    /// When the first and the last token were made about which nothing was said, in Unix seconds.
+    first: u64,
+    last: u64,
+    asked: Duration,
+}
+
+impl Undecided {
+    fn add(&mut self, session_id: &str, made: u64, asked: Duration) {
+        if let Some(entry) = self.sessions.get_mut(session_id) {
+            entry.asked = asked;
+            entry.last = entry.last.max(made);
+            return;
+        }
+        let (id, number): (Arc<str>, _) = (session_id.into(), self.next);
+        self.next += 1;
+        self.sessions.insert(Arc::clone(&id), Entry { number, first: made, last: made, asked });
+        self.order.insert(number, id);
+        while self.order.len() > LIMIT {
+            let Some((_, oldest)) = self.order.pop_first() else { break };
+            let last = self.sessions.remove(&oldest).map(|entry| entry.last);
+            self.forgotten = self.forgotten.max(last);
+        }
+    }
+
+    fn remove(&mut self, session_id: &str) {
+        if let Some(entry) = self.sessions.remove(session_id) {
+            self.order.remove(&entry.number);
+        }
+    }
+}
+
+/// How long a hook may take: less than a request waits for the refresh and the hook together.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How far apart a hook is asked about one session.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How many sessions are remembered that wait for a ruling. Beyond, every session as old as one that was forgotten is
+/// refreshed, so that it is asked about.
+const LIMIT: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks() -> RefreshHooks {
+        RefreshHooks::new(Some(RefreshHook::new(async |_| Ruling::Undecided)))
+    }
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    #[test]
+    fn what_finds_no_room_is_asked_about_again_rather_than_let_in() {
+        let hooks = hooks();
+        for n in 0..=LIMIT as u64 {
+            hooks.remember(&format!("session_{n}"), 100 + n, Ruling::Undecided, NOW);
+        }
+        let later = NOW + PAUSE;
+        assert_eq!(hooks.status("session_0", 100, later), HookStatus::Undecided, "forgotten");
+        assert_eq!(hooks.status("another", 99, later), HookStatus::Undecided, "as old as that one");
+        assert_eq!(hooks.status("another", 101, later), HookStatus::Decided, "younger");
+        assert_eq!(hooks.status("session_1", 101, later), HookStatus::Undecided, "remembered");
+        assert_eq!(hooks.undecided().order.len(), LIMIT);
+        hooks.remember("session_0", 200, Ruling::Undecided, NOW);
+        assert_eq!(
+            hooks.status("session_0", 100, later),
+            HookStatus::Undecided,
+            "the old one, asked about anew"
+        );
+    }
+
+    #[test]
+    fn what_was_ruled_takes_no_room() {
+        let hooks = hooks();
+        hooks.remember("session_first", 50, Ruling::Undecided, NOW);
+        for n in 0..=2 * LIMIT as u64 {
+            let id = format!("session_{n}");
+            hooks.remember(&id, 100, Ruling::Undecided, NOW);
+            hooks.remember(&id, 100, Ruling::Keep, NOW);
+        }
+        assert_eq!(hooks.status("session_first", 50, NOW), HookStatus::AskAgainIn(PAUSE));
+        assert_eq!(hooks.status("session_0", 100, NOW), HookStatus::Decided);
+        let undecided = hooks.undecided();
+        assert_eq!((undecided.sessions.len(), undecided.order.len()), (1, 1));
+    }
+}

@@ -1,0 +1,177 @@
+//! Exchanges that a handler asks for: of the session's newest token, now, for its organization or for another one.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    candidate::SessionCandidate,
+    decide::{Verdict, refresh_outcome::RefreshFailure},
+    error::{Error, ErrorKind},
+    refresh::{
+        Acceptance, Refresher, Unacceptable,
+        exchange::{Exchange, ExchangePurpose},
+    },
+    refresh_state::{
+        RefreshTables,
+        breaker::Throttled,
+        lineage::ExchangeStatus,
+        successor::{ExchangeWaiter, Successor},
+    },
+};
+
+/// What the newest token of a session is exchanged for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OnDemand<'a> {
+    /// A token like it, issued from now on.
+    NewToken,
+    /// A token of this organization. Where the session is there by now, no other is needed.
+    Organization(&'a str),
+}
+
+/// Exchanges the newest token of the candidate's session. An exchange under way is waited for first.
+pub(crate) async fn exchange(
+    refresher: &Arc<Refresher>,
+    mut candidate: SessionCandidate,
+    demand: OnDemand<'_>,
+    accept: impl Fn(&mut SessionCandidate) -> Acceptance,
+) -> Result<SessionCandidate, Error> {
+    let received = candidate.received;
+    for _ in 0..ROUNDS {
+        let (successor, age, is_wanted) = match next_step(refresher, &candidate, demand)? {
+            Step::Done => return Ok(candidate),
+            Step::Newer(successor, age) => {
+                let is_wanted = demand.is_met_by(&successor);
+                (successor, age, is_wanted)
+            }
+            Step::UnderWay(exchange) => {
+                let is_ours = demand.is_asked_by(&exchange);
+                match exchange.result().await {
+                    Ok(successor) => {
+                        let is_wanted = demand.is_met_by(&successor);
+                        (successor, Duration::ZERO, is_wanted)
+                    }
+                    Err(failure) if is_ours => return Err(failure.into()),
+                    Err(_) => continue,
+                }
+            }
+            Step::Started(exchange) => (exchange.result().await?, Duration::ZERO, true),
+        };
+        let mut renewed = refresher.open(&successor, age, received).await;
+        if is_wanted {
+            match accept(&mut renewed) {
+                Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {
+                    return Ok(renewed);
+                }
+                Acceptance::RefreshAgain { otherwise: Err(_) } => {}
+                Acceptance::Reject(
+                    why @ (Unacceptable::SignedOut
+                    | Unacceptable::Unverified
+                    | Unacceptable::HookUndecided),
+                ) => return Err(RefreshFailure::from(why).into()),
+            }
+        }
+        candidate = renewed;
+    }
+    Err(ErrorKind::Transient.into())
+}
+
+impl OnDemand<'_> {
+    /// Whether a session that is there already is what is wanted.
+    fn is_met_by(self, successor: &Successor) -> bool {
+        match self {
+            Self::NewToken => false,
+            Self::Organization(organization) => {
+                successor.organization.as_deref() == Some(organization)
+            }
+        }
+    }
+
+    fn is_asked_by(self, exchange: &ExchangeWaiter) -> bool {
+        match self {
+            Self::NewToken => false,
+            Self::Organization(organization) => exchange.is_for(Some(organization)),
+        }
+    }
+}
+
+/// What comes next for a session that a request brought, or that was found to be newer.
+enum Step {
+    /// It is what is wanted.
+    Done,
+    /// There is a newer one, obtained so long ago.
+    Newer(Arc<Successor>, Duration),
+    /// Another request has started an exchange of its token.
+    UnderWay(ExchangeWaiter),
+    /// Its token is being exchanged for what is wanted, from now on.
+    Started(ExchangeWaiter),
+}
+
+fn next_step(
+    refresher: &Arc<Refresher>,
+    candidate: &SessionCandidate,
+    demand: OnDemand<'_>,
+) -> Result<Step, Error> {
+    let session = candidate.opened.as_ref().ok_or(ErrorKind::NoSession)?;
+    let token = session.payload.refresh_token.as_ref().ok_or(ErrorKind::NoSession)?;
+    let pair = session.pair().ok_or(ErrorKind::NoSession)?;
+    let session_id = session.unverified().sid.as_deref().unwrap_or_default();
+    let now = refresher.settings.clock().monotonic();
+
+    let mut tables = refresher.state.lock();
+    let RefreshTables { lineages, breaker, pace } = &mut *tables;
+    if let Some((successor, age)) = lineages.newer(pair, now) {
+        return Ok(Step::Newer(successor, age));
+    }
+    let (organization, purpose) = match demand {
+        OnDemand::NewToken => (session.unverified().org_id.as_deref(), ExchangePurpose::Refresh),
+        OnDemand::Organization(organization) => {
+            (Some(organization), ExchangePurpose::Switch(organization.to_owned()))
+        }
+    };
+    if let (OnDemand::Organization(_), Verdict::Good | Verdict::Expiring, Some(session)) =
+        (demand, candidate.verdict, &candidate.session)
+        && session.organization_id() == organization
+    {
+        return Ok(Step::Done);
+    }
+    let too_soon = pace.wait(session_id, now);
+    if too_soon.is_none() && matches!(demand, OnDemand::Organization(_)) {
+        lineages.forgive(pair);
+    }
+    let mut started = None;
+    let status = lineages.exchange(pair, organization, now, || {
+        if too_soon.is_some() {
+            return Err(Throttled::Busy);
+        }
+        breaker.start(now)?;
+        pace.begun(session_id, now);
+        let (sender, waiter) = ExchangeWaiter::channel(organization);
+        started = Some(sender);
+        Ok(waiter)
+    });
+    drop(tables);
+
+    if let Some(sender) = started {
+        let exchange =
+            Exchange::new(refresher, token.clone(), pair.token, session, purpose, sender);
+        tokio::spawn(exchange.run());
+    }
+    match status {
+        ExchangeStatus::Start(exchange) => Ok(Step::Started(exchange)),
+        ExchangeStatus::UnderWay(exchange) => Ok(Step::UnderWay(exchange)),
+        ExchangeStatus::Successor(successor, age) => Ok(Step::Newer(successor, age)),
+        ExchangeStatus::Refused(refusal, age) => {
+            Err(RefreshFailure::Refused { refusal, age, sign_in_url: None }.into())
+        }
+        ExchangeStatus::Ended => Err(RefreshFailure::SignedOut.into()),
+        ExchangeStatus::OtherOrganization => Err(RefreshFailure::OtherOrganization.into()),
+        ExchangeStatus::Throttled(_) if too_soon.is_some() => {
+            Err(Error::after(ErrorKind::TooSoon, too_soon))
+        }
+        ExchangeStatus::Throttled(throttled) => {
+            Err(Error::after(ErrorKind::Transient, Some(throttled.wait())))
+        }
+    }
+}
+
+/// A session cannot change more often than this while one request waits, but by a mistake.
+const ROUNDS: usize = 4;

@@ -1,0 +1,144 @@
+//! What replicas tell each other of an exchange: sealed for that alone, and bound to the token that was spent.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use tokio::time;
+
+use crate::{
+    decide::refresh_outcome::ApiRefusal,
+    refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
+    seal::{Purpose, Sealer},
+    token::TokenHash,
+};
+
+/// An exchange that other replicas may be making too.
+pub(super) struct SharedExchange {
+    coordinator: Arc<dyn RefreshCoordinator>,
+    sealer: Arc<Sealer>,
+    name: String,
+    context: Vec<u8>,
+}
+
+/// What is known of an exchange among the replicas.
+pub(super) enum ClaimStatus {
+    Alone,
+    Contested,
+    Published(PublishedOutcome),
+}
+
+/// What a replica publishes of its exchange.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum PublishedOutcome {
+    /// WorkOS's answer.
+    Renewed(Bytes),
+    Refused(ApiRefusal),
+}
+
+impl SharedExchange {
+    /// The exchange of this token for this organization.
+    pub(super) fn new(
+        coordinator: &Arc<dyn RefreshCoordinator>,
+        sealer: &Arc<Sealer>,
+        token: TokenHash,
+        organization: Option<&str>,
+    ) -> Self {
+        let mut context = Vec::from(*token.as_bytes());
+        if let Some(organization) = organization {
+            context.push(b'@');
+            context.extend_from_slice(organization.as_bytes());
+        }
+        // The same on every replica, whatever passwords it has, and no way back to the token.
+        let name = digest::digest(&digest::SHA256, &sealer.context(token.as_bytes()));
+        Self {
+            coordinator: Arc::clone(coordinator),
+            sealer: Arc::clone(sealer),
+            name: URL_SAFE_NO_PAD.encode(name),
+            context,
+        }
+    }
+
+    pub(super) async fn claim(&self) -> ClaimStatus {
+        self.read(self.coordinator.claim(&self.name), CLAIM).await
+    }
+
+    pub(super) async fn look(&self) -> ClaimStatus {
+        self.read(self.coordinator.look(&self.name), LOOK).await
+    }
+
+    pub(super) async fn publish(&self, outcome: &PublishedOutcome) {
+        let sealed = self.sealer.seal_for(Purpose::Replica, &self.context, &outcome.to_bytes());
+        // Without randomness nothing can be sealed; then the others make the exchange themselves.
+        let Ok(sealed) = sealed else { return };
+        let published = self.coordinator.publish(&self.name, Bytes::from(sealed));
+        if time::timeout(PUBLISH, published).await.is_err() {
+            tracing::debug!("the refresh coordinator took too long to publish");
+        }
+    }
+
+    async fn read(&self, answer: Coordinating<'_, Claim>, at_most: Duration) -> ClaimStatus {
+        match time::timeout(at_most, answer).await {
+            Ok(Claim::Alone) => ClaimStatus::Alone,
+            Ok(Claim::Contested) => ClaimStatus::Contested,
+            Ok(Claim::Published(sealed)) => match self.open(&sealed) {
+                Some(outcome) => ClaimStatus::Published(outcome),
+                None => {
+                    tracing::warn!(
+                        "another process published a refresh that cannot be opened here"
+                    );
+                    ClaimStatus::Contested
+                }
+            },
+            Err(_) => {
+                tracing::debug!("the refresh coordinator took too long to answer");
+                ClaimStatus::Alone
+            }
+        }
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<PublishedOutcome> {
+        let sealed = std::str::from_utf8(sealed).ok()?;
+        let opened = self.sealer.open_for(Purpose::Replica, &self.context, sealed)?;
+        PublishedOutcome::from_bytes(&opened)
+    }
+}
+
+impl PublishedOutcome {
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Renewed(body) => [RENEWED, body].concat(),
+            Self::Refused(ApiRefusal::InvalidGrant) => INVALID_GRANT.to_vec(),
+            Self::Refused(ApiRefusal::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
+            Self::Refused(ApiRefusal::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
+            Self::Refused(ApiRefusal::Credentials) => CREDENTIALS.to_vec(),
+            Self::Refused(ApiRefusal::Request) => REQUEST.to_vec(),
+            Self::Refused(ApiRefusal::Rejected) => REJECTED.to_vec(),
+        }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            INVALID_GRANT => Some(Self::Refused(ApiRefusal::InvalidGrant)),
+            ORGANIZATION_GONE => Some(Self::Refused(ApiRefusal::OrganizationGone)),
+            INTERACTION_NEEDED => Some(Self::Refused(ApiRefusal::InteractionNeeded)),
+            CREDENTIALS => Some(Self::Refused(ApiRefusal::Credentials)),
+            REQUEST => Some(Self::Refused(ApiRefusal::Request)),
+            REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
+            bytes => Some(Self::Renewed(Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?))),
+        }
+    }
+}
+
+const RENEWED: &[u8] = b"renewed ";
+const INVALID_GRANT: &[u8] = b"refused grant";
+const ORGANIZATION_GONE: &[u8] = b"refused organization";
+const INTERACTION_NEEDED: &[u8] = b"refused interaction";
+const CREDENTIALS: &[u8] = b"refused credentials";
+const REQUEST: &[u8] = b"refused request";
+const REJECTED: &[u8] = b"refused otherwise";
+/// How long a coordinator may take; longer than the 1.5 seconds that it may wait itself.
+const CLAIM: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(500);
+const PUBLISH: Duration = Duration::from_secs(2);

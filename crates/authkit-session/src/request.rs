@@ -1,0 +1,8 @@
+//! One request's way to a decision.
+
+pub(crate) mod admission;
+pub(crate) mod authenticate;
+pub(crate) mod bearer;
+pub(crate) mod policy;
+pub(crate) mod sign_in;
+pub(crate) mod waiting;

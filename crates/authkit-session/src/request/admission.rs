@@ -1,0 +1,153 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use crate::{
+    cookie::received::ReceivedCookies,
+    decide::reason::{CookieFate, Reason, RefusalKind},
+    refresh::Refresher,
+    session::VerifiedSession,
+    token::TokenHash,
+};
+
+/// A request that goes on, with its session.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    session: Arc<VerifiedSession>,
+    cookies: ResponseCookies,
+}
+
+impl Admission {
+    pub(crate) fn new(session: Arc<VerifiedSession>, cookies: ResponseCookies) -> Self {
+        Self { session, cookies }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Arc<VerifiedSession> {
+        &self.session
+    }
+
+    /// Whether it is remembered that WorkOS refused to refresh the session, so that it will not last.
+    pub fn is_refresh_refused(&self) -> bool {
+        let ResponseCookies { refresher, token, .. } = &self.cookies;
+        token.is_some_and(|token| refresher.is_refused(token))
+    }
+
+    /// The `Set-Cookie` values for the response head that leaves now; usually none.
+    ///
+    /// To be asked at the last moment: what a slow response would have set may be older than what the browser has.
+    pub fn head_cookies(&self) -> Vec<HeaderValue> {
+        self.cookies.to_send()
+    }
+}
+
+/// A request that is answered without the inner service.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    reason: Reason,
+    organization: Option<Box<str>>,
+    retry_after: Duration,
+    /// `None` for a request whose cookies were not looked at.
+    cookies: Option<ResponseCookies>,
+}
+
+/// The request whose answer leaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "either it is one or not")]
+pub enum Asker {
+    /// A document's GET, by a browser's navigation.
+    Document,
+    /// Anything else.
+    Other,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, cookies: ResponseCookies) -> Self {
+        Self { cookies: Some(cookies), ..Self::without_cookies(reason) }
+    }
+
+    /// Of a request whose cookies were not looked at, so that none are set or deleted either.
+    pub(crate) fn without_cookies(reason: Reason) -> Self {
+        let retry_after = Duration::from_secs(reason.retry_after());
+        Self { reason, organization: None, retry_after, cookies: None }
+    }
+
+    /// The organization to sign in at.
+    pub(crate) fn at_organization(mut self, organization: Option<&str>) -> Self {
+        self.organization = organization.map(Into::into);
+        self
+    }
+
+    pub(crate) fn retry_after_at_least(mut self, wait: Option<Duration>) -> Self {
+        let wait = wait.unwrap_or_default().min(LONGEST_WAIT);
+        let rest = u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = self.retry_after.max(Duration::from_secs(wait.as_secs() + rest));
+        self
+    }
+
+    /// What it means to the client.
+    pub fn kind(&self) -> RefusalKind {
+        self.reason.kind()
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The organization that the user has to sign in at, where WorkOS asked for that.
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
+    /// How long the client should wait where the refusal is no challenge: whole seconds, at least 1.
+    pub fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+
+    /// The `Set-Cookie` values for the answer that leaves now.
+    pub fn head_cookies(&self, asker: Asker) -> Vec<HeaderValue> {
+        let Some(cookies) = &self.cookies else { return Vec::new() };
+        match (self.reason.cookie(), asker) {
+            (CookieFate::DeletedByDocument, Asker::Document) => cookies.to_delete(),
+            (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => {
+                cookies.to_send()
+            }
+        }
+    }
+}
+
+/// What it takes to choose the cookies of a response head when it leaves.
+#[derive(Clone)]
+pub(crate) struct ResponseCookies {
+    pub(crate) refresher: Arc<Refresher>,
+    /// The refresh token that the request brought: whatever comes of it before the head leaves belongs to the browser.
+    pub(crate) token: Option<TokenHash>,
+    pub(crate) received: ReceivedCookies,
+}
+
+impl ResponseCookies {
+    /// The newest cookie of the request's lineage, unless the browser has it.
+    fn to_send(&self) -> Vec<HeaderValue> {
+        self.token
+            .map(|token| self.refresher.cookies_to_send(token, self.received))
+            .unwrap_or_default()
+    }
+
+    /// The deletion of the session cookie, in all its parts.
+    fn to_delete(&self) -> Vec<HeaderValue> {
+        self.refresher.cookies_to_delete(self.received)
+    }
+}
+
+impl fmt::Debug for ResponseCookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseCookies")
+            .field("token", &self.token)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nobody waits longer than this for a page.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);

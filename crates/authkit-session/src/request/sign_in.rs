@@ -1,0 +1,171 @@
+//! How sessions begin.
+
+use std::{future::Future, sync::Arc};
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    candidate::{jwks::FetchFor, reader::SessionReader},
+    config::settings::Settings,
+    cookie::{
+        received::ReceivedCookies,
+        set_cookie::{SessionLifetime, TooLarge},
+    },
+    decide::Verdict,
+    end::SessionEnder,
+    error::{Error, ErrorKind},
+    payload::{Answer, Payload},
+    refresh::hook::{self, Ruling},
+    seal::{Attempts, Form, Sealer},
+    session::VerifiedSession,
+    token::jwt::Unverified,
+    upstream::{client::Client, pkce::PkceVerifier},
+};
+
+/// Begins sessions from WorkOS's answers, and ends those that they replace.
+#[derive(Debug)]
+pub(crate) struct SignIn {
+    settings: Arc<Settings>,
+    client: Client,
+    sealer: Arc<Sealer>,
+    reader: Arc<SessionReader>,
+    ender: Arc<SessionEnder>,
+}
+
+/// A session that has just begun, and the cookies that keep it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SignedIn {
+    /// The session.
+    pub session: Arc<VerifiedSession>,
+    /// The `Set-Cookie` values of the response.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+/// A session that WorkOS has begun, and that no browser has yet.
+struct NewSession {
+    session: Arc<VerifiedSession>,
+    sealed: String,
+    lifetime: SessionLifetime,
+}
+
+impl SignIn {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        client: Client,
+        sealer: Arc<Sealer>,
+        reader: Arc<SessionReader>,
+        ender: Arc<SessionEnder>,
+    ) -> Self {
+        Self { settings, client, sealer, reader, ender }
+    }
+
+    /// Exchanges the code of the callback and begins its session, unless the application refuses it.
+    pub(crate) async fn exchange_code<R>(
+        &self,
+        code: &str,
+        verifier: &PkceVerifier,
+        headers: &HeaderMap,
+        decide: impl FnOnce(Arc<VerifiedSession>) -> R,
+    ) -> Result<SignedIn, Error>
+    where
+        R: Future<Output = Ruling> + Send + 'static,
+    {
+        let answer = self.client.exchange_code(code, verifier).await?;
+        let new = self.verified(&answer).await?;
+        let refused = match hook::within_patience(decide(Arc::clone(&new.session))).await {
+            Ruling::Keep => return self.install(new, headers),
+            Ruling::Refuse => ErrorKind::Denied,
+            Ruling::Undecided => ErrorKind::Undecided,
+        };
+        self.ender.end_elsewhere(new.session.session_id());
+        Err(refused.into())
+    }
+
+    /// Begins the session of an answer of WorkOS.
+    pub(crate) async fn start_session(
+        &self,
+        answer: &[u8],
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, Error> {
+        let new = self.verified(answer).await?;
+        self.install(new, headers)
+    }
+
+    /// Seals and verifies the session of an answer, with new keys if it takes them.
+    async fn verified(&self, answer: &[u8]) -> Result<NewSession, Error> {
+        let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
+        let sealed = self.seal(&answer)?;
+        let keys = self.reader.keys();
+        if keys.lacks_key_of(&answer.access_token)
+            && let Some(keys) = keys.fetch(FetchFor::OwnAnswer)
+        {
+            keys.over().await;
+        }
+        let received = ReceivedCookies::default();
+        let candidate = self.reader.open(sealed.as_bytes(), received, &mut Attempts::new());
+        let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
+        let kind = match (candidate.verdict, candidate.session) {
+            (Verdict::Good | Verdict::Expiring, Some(session)) => {
+                return Ok(NewSession { session, sealed, lifetime });
+            }
+            (Verdict::Expired | Verdict::NotYetValid, _) => ErrorKind::Clock,
+            (
+                Verdict::Absent
+                | Verdict::Unreadable
+                | Verdict::NotASession
+                | Verdict::Ambiguous
+                | Verdict::SignedOut
+                | Verdict::Revoked
+                | Verdict::NoKeys
+                | Verdict::UnknownKey
+                | Verdict::BadSignature
+                | Verdict::WrongSubject
+                | Verdict::NotOurs
+                | Verdict::NoUser
+                | Verdict::Expiring
+                | Verdict::Good,
+                _,
+            ) => ErrorKind::Unverified,
+        };
+        tracing::error!(verdict = ?candidate.verdict, "a new session cannot be verified");
+        Err(kind.into())
+    }
+
+    /// Seals a new session in the configured format.
+    fn seal(&self, answer: &Answer<'_>) -> Result<String, Error> {
+        let ring = self.sealer.ring();
+        let target = ring.target(None);
+        let (Form::Configured(format) | Form::Replaced(format)) = target.form else {
+            return Err(Error::new(ErrorKind::Seal));
+        };
+        let plaintext = Payload::fresh(format, answer);
+        self.sealer.seal(&plaintext, &target).map_err(|_| Error::new(ErrorKind::Seal))
+    }
+
+    /// Puts a session into the place of those in `headers`, which end.
+    fn install(&self, new: NewSession, headers: &HeaderMap) -> Result<SignedIn, Error> {
+        let NewSession { session, sealed, lifetime } = new;
+        let cookies = &self.settings.cookies;
+        let (replaced, received) = self.reader.open_all(cookies.name(), headers);
+        let written = cookies.session(&sealed, lifetime, received).map_err(|TooLarge| {
+            tracing::error!(bytes = sealed.len(), "a new session is too large for cookies");
+            Error::new(ErrorKind::TooLarge)
+        })?;
+        for old in &replaced {
+            let old_id = old.unverified().sid.as_deref();
+            if old_id != Some(session.session_id()) {
+                self.ender.end(old.token(), old_id);
+            }
+        }
+        let log_id = self.settings.log_ids.of(session.session_id());
+        tracing::info!(session = log_id, "a session began");
+        // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
+        let mut set_cookies = cookies.delete_other_scope(received);
+        set_cookies.extend(written);
+        Ok(SignedIn { session, set_cookies })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::request::admission::{Admission, Refusal};
+
+/// What a request gets: `A` is an [`Admission`], or what a bearer token is worth.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a new decision has to break every match on it")]
+pub enum Decision<A = Admission> {
+    /// It goes on.
+    Admit(A),
+    /// It depends on WorkOS: on signing keys, or on a refresh.
+    Wait(Waiting<A>),
+    /// It is answered without the inner service.
+    Refuse(Refusal),
+}
+
+impl<A> Decision<A> {
+    /// The decision about a request that does not wait.
+    pub(crate) fn of(result: Result<A, Refusal>) -> Self {
+        result.map_or_else(Self::Refuse, Self::Admit)
+    }
+}
+
+/// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].
+///
+/// Nothing starts before it is first polled. Dropping it cancels nothing that others wait for, nor an exchange that
+/// was begun.
+#[must_use = "futures do nothing unless polled"]
+pub struct Waiting<A = Admission>(Pin<Box<dyn Future<Output = Result<A, Refusal>> + Send>>);
+
+impl<A> Waiting<A> {
+    pub(crate) fn new(outcome: impl Future<Output = Result<A, Refusal>> + Send + 'static) -> Self {
+        Self(Box::pin(outcome))
+    }
+}
+
+impl<A> Future for Waiting<A> {
+    type Output = Result<A, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<A> fmt::Debug for Waiting<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
+}
+
+/// How long a request waits for keys and a refresh together.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);

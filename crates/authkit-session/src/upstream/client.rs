@@ -1,0 +1,239 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use serde::Serialize;
+use url::Url;
+
+use crate::{
+    clock::Clock,
+    error::Error,
+    secret::Secret,
+    token::RefreshToken,
+    upstream::{
+        authorize::AuthorizationRequest,
+        error_answer::{self, UpstreamError},
+        pkce::PkceVerifier,
+        transport::{Transport, TransportError},
+    },
+};
+
+/// The calls to WorkOS that sessions need. A call is sent once; retrying is the caller's.
+#[derive(Clone)]
+pub struct Client {
+    client_id: Arc<str>,
+    api_key: Secret,
+    redirect_uri: Arc<str>,
+    base: Url,
+    browser_base: Url,
+    clock: Clock,
+    transport: Arc<dyn Transport>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        client_id: &str,
+        api_key: Secret,
+        redirect_uri: &str,
+        (base, browser_base): (Url, Url),
+        clock: Clock,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self {
+            client_id: client_id.into(),
+            api_key,
+            redirect_uri: redirect_uri.into(),
+            base,
+            browser_base,
+            clock,
+            transport,
+        }
+    }
+
+    /// Where to send the browser to sign in.
+    pub fn authorization_url(&self, request: &AuthorizationRequest) -> String {
+        let mut url = endpoint(&self.browser_base, &["user_management", "authorize"]);
+        request.write(&mut url, &self.client_id, &self.redirect_uri);
+        url.into()
+    }
+
+    /// Where to send the browser to end a session at WorkOS, and from there on to `return_to`.
+    ///
+    /// `return_to` has to be registered as a sign-out redirect; without it WorkOS goes to the default one.
+    pub fn logout_url(&self, session_id: &str, return_to: Option<&str>) -> String {
+        let mut url = endpoint(&self.browser_base, &["user_management", "sessions", "logout"]);
+        url.query_pairs_mut().append_pair("session_id", session_id);
+        if let Some(return_to) = return_to {
+            url.query_pairs_mut().append_pair("return_to", return_to);
+        }
+        url.into()
+    }
+
+    /// Ends a session at WorkOS: its refresh token is refused from now on.
+    ///
+    /// # Errors
+    ///
+    /// Those of a call to WorkOS; [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) for a session that it does not
+    /// know.
+    pub async fn revoke(&self, session_id: &str) -> Result<(), Error> {
+        Ok(self.send_revoke(session_id).await?)
+    }
+
+    /// The same, with WorkOS's answer as it was understood.
+    pub(crate) async fn send_revoke(&self, session_id: &str) -> Result<(), UpstreamError> {
+        #[derive(Serialize)]
+        struct Revoke<'a> {
+            session_id: &'a str,
+        }
+        self.post(
+            &["user_management", "sessions", "revoke"],
+            &Revoke { session_id },
+            CALL_DEADLINE,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Exchanges the code of the callback (`grant_type=authorization_code`).
+    pub(crate) async fn exchange_code(
+        &self,
+        code: &str,
+        verifier: &PkceVerifier,
+    ) -> Result<Bytes, UpstreamError> {
+        self.authenticate(
+            &Authenticate {
+                code: Some(code),
+                code_verifier: Some(verifier.expose()),
+                ..Authenticate::of(self, "authorization_code")
+            },
+            CALL_DEADLINE,
+        )
+        .await
+    }
+
+    /// Exchanges a refresh token, for the organization given.
+    pub(crate) async fn refresh(
+        &self,
+        token: &RefreshToken,
+        organization: Option<&str>,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        self.authenticate(
+            &Authenticate {
+                refresh_token: Some(token.expose()),
+                organization_id: organization,
+                ..Authenticate::of(self, "refresh_token")
+            },
+            deadline,
+        )
+        .await
+    }
+
+    /// Fetches the JWK set of our client id. Carries no credentials.
+    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, UpstreamError> {
+        let url = endpoint(&self.base, &["sso", "jwks", &self.client_id]);
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(url.as_str())
+            .header(header::ACCEPT, "application/json");
+        self.send(request.body(Bytes::new()), deadline).await
+    }
+
+    async fn authenticate(
+        &self,
+        body: &Authenticate<'_>,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        self.post(&["user_management", "authenticate"], body, deadline).await
+    }
+
+    async fn post(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        let body = serde_json::to_vec(body).expect("these bodies have string keys only");
+        let mut key = HeaderValue::try_from(format!("Bearer {}", self.api_key.expose()))
+            .expect("the key was checked to be visible ASCII");
+        key.set_sensitive(true);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(endpoint(&self.base, path).as_str())
+            .header(header::AUTHORIZATION, key)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Bytes::from(body)), deadline).await
+    }
+
+    /// The body of a 200; every other answer is an error.
+    async fn send(
+        &self,
+        request: http::Result<Request<Bytes>>,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        let request = request.map_err(|_| UpstreamError::misconfigured())?;
+        match self.transport.send(request, deadline).await {
+            Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
+            Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
+            Err(
+                TransportError::NotSent
+                | TransportError::Lost
+                | TransportError::TimedOut
+                | TransportError::TooLarge,
+            ) => Err(UpstreamError::transient()),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("client_id", &self.client_id)
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of `POST /user_management/authenticate`.
+#[derive(Serialize)]
+struct Authenticate<'a> {
+    client_id: &'a str,
+    client_secret: &'a str,
+    grant_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_verifier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization_id: Option<&'a str>,
+}
+
+impl<'a> Authenticate<'a> {
+    fn of(client: &'a Client, grant_type: &'static str) -> Self {
+        Self {
+            client_id: &client.client_id,
+            client_secret: client.api_key.expose(),
+            grant_type,
+            code: None,
+            code_verifier: None,
+            refresh_token: None,
+            organization_id: None,
+        }
+    }
+}
+
+/// `base` with `segments` appended, each percent-encoded.
+fn endpoint(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    url.path_segments_mut()
+        .expect("the base was checked to be http or https")
+        .pop_if_empty()
+        .extend(segments);
+    url
+}
+
+/// How long one call that is not a refresh may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);

@@ -1,0 +1,269 @@
+//! Reads what WorkOS answers when it does not do what it was asked.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use serde_json::Value;
+use url::Url;
+
+use crate::decide::refresh_outcome::ApiRefusal;
+
+/// A call to WorkOS that brought no answer, or another one than a 200.
+#[derive(Debug)]
+pub(crate) struct UpstreamError {
+    pub(crate) failure: UpstreamFailure,
+    pub(crate) details: Answered,
+}
+
+/// What a failed call means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UpstreamFailure {
+    /// WorkOS would answer the same call alike.
+    Refused(ApiRefusal),
+    /// The same call may work later.
+    Transient,
+}
+
+/// What a WorkOS error answer said.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) code: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) authkit_redirect_url: Option<String>,
+}
+
+impl UpstreamError {
+    /// No answer, or an unreadable one.
+    pub(crate) fn transient() -> Self {
+        Self { failure: UpstreamFailure::Transient, details: Answered::default() }
+    }
+
+    /// A request of ours that cannot be sent.
+    pub(crate) fn misconfigured() -> Self {
+        let failure = UpstreamFailure::Refused(ApiRefusal::Request);
+        Self { failure, details: Answered::default() }
+    }
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.failure)?;
+        self.details.fmt(f)
+    }
+}
+
+/// What may be logged of an answer, in parentheses; nothing where there was none.
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(status) = self.status else { return Ok(()) };
+        write!(f, " (status {}", status.as_u16())?;
+        if let Some(code) = &self.code {
+            write!(f, ", {code}")?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, ", request {id}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Reads an error answer.
+///
+/// 1. A 4xx that says where to send the browser (`authkit_redirect_url`) wants the user to do something there.
+/// 2. The member `code` or `error` that is a word known here says what the answer means, whatever the other one is; one
+///    word comes with several statuses.
+/// 3. The one documented answer that has no word is known by its message.
+/// 4. Any other answer is understood by its status: an unknown word at 403 is about the user, none at 403 about us.
+/// 5. 408, 429 and 5xx are transient, unless they say that the grant is spent.
+pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
+    let status = answer.status();
+    let body = Body::parse(answer.body());
+    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    UpstreamError {
+        failure: failure(status, &body),
+        details: Answered {
+            status: Some(status),
+            code: body.word,
+            retry_after: retry_after(answer.headers(), now),
+            request_id: header("x-request-id").filter(|id| is_word(id)).map(str::to_owned),
+            authkit_redirect_url: body.authkit_redirect_url,
+        },
+    }
+}
+
+/// What is read of an error answer's body. Members of other types than they should have are left out.
+#[derive(Default)]
+struct Body {
+    /// The machine-readable word.
+    word: Option<String>,
+    /// What the word means, if it is known here.
+    meaning: Option<UpstreamFailure>,
+    message: Option<String>,
+    authkit_redirect_url: Option<String>,
+}
+
+impl Body {
+    fn parse(body: &[u8]) -> Self {
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
+            return Self::default();
+        };
+        let words: Vec<_> = [text(members.remove("code")), text(members.remove("error"))]
+            .into_iter()
+            .flatten()
+            .filter(|it| is_word(it))
+            .collect();
+        let known = words.iter().find_map(|word| Some((word.clone(), meaning(word)?)));
+        let (word, meaning) = match known {
+            Some((word, meaning)) => (Some(word), Some(meaning)),
+            None => (words.into_iter().next(), None),
+        };
+        // A list of what is wrong with the request's parameters.
+        let is_list = matches!(members.get("errors"), Some(Value::Array(_)));
+        let of_list = is_list.then_some(UpstreamFailure::Refused(ApiRefusal::Request));
+        Self {
+            word,
+            meaning: meaning.or(of_list),
+            message: text(members.remove("message")),
+            authkit_redirect_url: text(members.remove("authkit_redirect_url")).filter(|url| {
+                Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+            }),
+        }
+    }
+}
+
+fn text(value: Option<Value>) -> Option<String> {
+    match value {
+        Some(Value::String(text)) => Some(text),
+        Some(
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
+        )
+        | None => None,
+    }
+}
+
+/// What an answer means.
+fn failure(status: StatusCode, body: &Body) -> UpstreamFailure {
+    let is_refusal = status.is_client_error()
+        && status != StatusCode::REQUEST_TIMEOUT
+        && status != StatusCode::TOO_MANY_REQUESTS;
+    let says_where_to_sign_in = body.authkit_redirect_url.is_some();
+    match body.meaning {
+        Some(meaning @ UpstreamFailure::Refused(ApiRefusal::InvalidGrant))
+            if !is_refusal || !says_where_to_sign_in =>
+        {
+            return meaning;
+        }
+        Some(_) | None if !is_refusal => return UpstreamFailure::Transient,
+        Some(UpstreamFailure::Transient) => return UpstreamFailure::Transient,
+        Some(UpstreamFailure::Refused(_)) | None => {}
+    }
+    UpstreamFailure::Refused(match (body.meaning, status.as_u16()) {
+        (Some(UpstreamFailure::Refused(ApiRefusal::Credentials)), _) | (None, 401) => {
+            ApiRefusal::Credentials
+        }
+        _ if says_where_to_sign_in => ApiRefusal::InteractionNeeded,
+        (Some(UpstreamFailure::Refused(refusal)), _) => refusal,
+        _ if body.message.as_deref() == Some(MUST_USE_SSO) => ApiRefusal::InteractionNeeded,
+        (_, 403) if body.word.as_deref().is_some_and(is_code) => ApiRefusal::InteractionNeeded,
+        (_, 403) => ApiRefusal::Credentials,
+        (_, 404 | 422) => ApiRefusal::Request,
+        (_, _) => ApiRefusal::Rejected,
+    })
+}
+
+/// What a word means that WorkOS documents, or that one of its SDKs knows; `None` for any other.
+///
+/// Source: the API's OpenAPI description, and the error codes in WorkOS's documentation and SDKs.
+fn meaning(word: &str) -> Option<UpstreamFailure> {
+    let refusal = match word {
+        "invalid_grant"
+        | "invalid_code"
+        | "invalid_code_verifier"
+        | "expired_token"
+        | "invalid_link_authorization_code"
+        | "invalid_pending_authentication_token"
+        | "user_mismatch"
+        | "code_challenge_not_found" => ApiRefusal::InvalidGrant,
+        "organization_not_found"
+        | "organization_membership_not_found"
+        | "invalid_organization_id" => ApiRefusal::OrganizationGone,
+        "sso_required"
+        | "mfa_enrollment"
+        | "mfa_challenge"
+        | "mfa_verification"
+        | "organization_selection_required"
+        | "organization_authentication_methods_required"
+        | "email_verification_required"
+        | "authentication_method_not_allowed"
+        | "email_password_auth_disabled"
+        | "passkey_progressive_enrollment"
+        | "radar_challenge"
+        | "radar_email_challenge"
+        | "radar_sms_challenge"
+        | "radar_sign_up_challenge"
+        | "radar_sms_sign_in_challenge"
+        | "application_consent_required"
+        | "invalid_connection"
+        | "invalid_profile"
+        | "sign_up_not_allowed"
+        | "invitation_invalid"
+        | "invitation_cannot_be_used_for_email"
+        | "extra_attributes_required"
+        | "access_denied"
+        | "invalid_credentials"
+        | "invalid_one_time_code"
+        | "one_time_code_expired"
+        | "one_time_code_previously_used"
+        | "one_time_code_too_many_attempts" => ApiRefusal::InteractionNeeded,
+        "invalid_client" | "unauthorized_client" | "unauthorized" => ApiRefusal::Credentials,
+        "invalid_request"
+        | "invalid_request_parameters"
+        | "invalid_request_body"
+        | "unprocessable_entity"
+        | "unsupported_grant_type"
+        | "token_too_big"
+        | "pkce_not_supported"
+        | "phone_number_required"
+        | "verification_id_required" => ApiRefusal::Request,
+        "authorization_pending" | "slow_down" | "too_many_requests" | "daily_quota_exceeded" => {
+            return Some(UpstreamFailure::Transient);
+        }
+        _ => return None,
+    };
+    Some(UpstreamFailure::Refused(refusal))
+}
+
+/// Whether a word is spelt as WorkOS's codes are. The name of a status (`Forbidden`) is not.
+fn is_code(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Whether it may be logged: short, and nothing that a terminal or a log would take for more than text.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
+        }
+    }
+}
+
+/// The only documented answer that is told by its message: a constant of the API's description.
+const MUST_USE_SSO: &str = "Must use SSO for selected organization";
+/// Longer words than this are not WorkOS's.
+const MAX_WORD: usize = 128;
+
+#[cfg(test)]
+pub(crate) mod tests;
