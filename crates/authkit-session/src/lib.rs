@@ -52,12 +52,12 @@ pub use crate::{
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
-    decide::reason::{Reason, RefusalKind, SecurityClaim},
+    decide::reason::{Reason, RefusalKind, SecurityClaim, SignInCause},
     end::{
         revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
         sign_out::SignedOut,
     },
-    error::{Error, ErrorKind},
+    error::{Error, ErrorClass, ErrorKind},
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
         hook::{RefreshedSession, Ruling},

@@ -9,7 +9,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authkit_session::{ConfigError, ConfigProblem, Secret};
+use authkit_session::{ConfigError, ConfigProblem, Secret, Setting};
 use aws_lc_rs::{constant_time, hmac};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -61,13 +61,15 @@ fn key(secret: &Secret) -> Result<hmac::Key, ConfigError> {
         || secret.starts_with(is_wrapped)
         || secret.ends_with(is_wrapped)
     {
-        return Err(ConfigProblem::Invalid {
-            setting: "the secret of the webhooks",
-            wants: "the signing secret that the WorkOS dashboard shows for the endpoint: \
-                    16 bytes at least, without white space or quotes around it"
-                .into(),
-        }
-        .into());
+        let found = if secret.is_empty() {
+            "is empty"
+        } else if secret.len() < Webhooks::MIN_SECRET_LEN {
+            "has fewer than 16 bytes"
+        } else {
+            "has white space or quotes around it"
+        };
+        let wants = "write the signing secret that the WorkOS dashboard shows for the endpoint";
+        return Err(ConfigProblem::invalid(Setting::WebhookSecret, found, wants).into());
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
 }

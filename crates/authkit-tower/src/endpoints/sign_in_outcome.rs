@@ -1,76 +1,76 @@
 use std::sync::Arc;
 
-use authkit_session::{ErrorKind, VerifiedSession};
+use authkit_session::{Error, ErrorClass, VerifiedSession};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 use tracing::info;
 
 use crate::{
     authkit::AuthKit,
-    denial::{Action, Link, Page},
+    denial::{Page, PageAction, PageLink},
     uri::ReturnPath,
 };
 
-/// How a sign-in ended, or why it did not.
+/// How a sign-in ended.
 ///
-/// It is in the extensions of every answer to a `GET` of the callback, and of `/login` where that answers with a page. See
-/// [`Endpoints::with_outcome`](crate::Endpoints::with_outcome).
+/// The extensions of every response to a `GET` of the callback hold one, and those of `/login` if it answers with a page.
+/// See [`Endpoints::edit_sign_in_responses`](crate::Endpoints::edit_sign_in_responses).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SignInOutcome {
-    /// The user has this session now and goes to where they were.
+    /// The browser gets this session and is redirected to where the user was.
     SignedIn(Arc<VerifiedSession>),
-    /// The page was loaded again by somebody who is signed in.
+    /// A signed-in user loaded the callback again.
     AlreadySignedIn,
-    /// It did not begin here, or the browser lost the cookie that says how: it starts again.
+    /// The sign-in did not begin here, or the browser lost its flow cookie: it starts again.
     Restarted,
-    /// The user ends on a page that says why.
+    /// The user gets a page that says why.
     Failed(SignInFailure),
 }
 
-/// Why a sign-in ends on a page. What WorkOS or the URL say about it is never shown.
+/// Why a sign-in ends on a page. The page never shows text from WorkOS or from the URL.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SignInFailure {
-    /// Parameters are missing, or there twice.
+    /// Parameters are missing or repeated.
     Unreadable,
-    /// A state that is not ours: forged, or of another service.
+    /// The state is not ours: forged, or of another service.
     ForeignState,
     /// The user took longer than ten minutes.
     TooLate,
-    /// The browser does not bring our cookies back.
+    /// The browser does not send our cookies back.
     NoCookies,
-    /// The page is seen over http, where browsers keep no cookies of an https service.
+    /// The browser uses http, where it keeps no cookies of an https service.
     WrongScheme,
-    /// The session does not fit into cookies that a browser or a proxy takes.
+    /// The session is larger than what browsers and proxies accept in cookies.
     TooLarge,
-    /// Our clock or WorkOS's is wrong, so that a new session is over or not yet valid.
+    /// A clock, ours or WorkOS's, is wrong: the new session is expired or not yet valid.
     Clock,
-    /// The browser brings a session back that cannot be read: replicas with different passwords, for one.
+    /// The browser sends a new session back that cannot be opened, as when replicas have different passwords.
     UnreadableSession,
-    /// Signing in works, and the user is sent to sign in all the same.
+    /// The service sends the user to sign in although each sign-in succeeds.
     Looping,
-    /// The user, or somebody in charge, said no.
+    /// The user cancelled, or an administrator or policy does not allow the sign-in.
     Cancelled,
-    /// WorkOS says that signing in failed.
+    /// WorkOS reported that the sign-in failed.
     Failed,
-    /// WorkOS does not take the code.
+    /// WorkOS refused the code.
     CodeRefused,
     /// The application's sign-in hook refused the session.
     Refused,
-    /// WorkOS cannot be reached, is too busy, or does not take our key; or the application's hook could not say anything.
+    /// WorkOS cannot be reached, is too busy or refuses our API key, or the application's hook was undecided.
     Unavailable,
 }
 
 impl SignInOutcome {
-    /// One event for whoever wonders how it ended.
-    pub(super) fn report(&self) {
+    /// Logs the outcome, once.
+    pub(super) fn log(&self) {
         match self {
-            // The session's beginning has an event of its own.
+            // The core logs that the session began.
             Self::SignedIn(_) => {}
-            Self::AlreadySignedIn => info!("a callback was loaded again"),
-            Self::Restarted => info!("sign-in started again"),
-            Self::Failed(failure) => info!(?failure, "sign-in ended on a page"),
+            Self::AlreadySignedIn => info!("a signed-in user loaded the callback again"),
+            Self::Restarted => info!("a sign-in started again"),
+            Self::Failed(failure) => info!(?failure, "a sign-in failed"),
         }
     }
 }
@@ -85,48 +85,49 @@ impl SignInFailure {
         }
     }
 
-    pub(super) fn of_exchange(error: ErrorKind) -> Self {
-        match error {
-            ErrorKind::Transient
-            | ErrorKind::Unverified
-            | ErrorKind::Misconfigured
-            | ErrorKind::Undecided
-            | ErrorKind::Seal => Self::Unavailable,
-            ErrorKind::Clock => Self::Clock,
-            ErrorKind::TooLarge => Self::TooLarge,
-            ErrorKind::Denied => Self::Refused,
-            _ => Self::CodeRefused,
+    pub(super) fn of_exchange(error: &Error) -> Self {
+        match error.class() {
+            ErrorClass::Unavailable => Self::Unavailable,
+            ErrorClass::Clock => Self::Clock,
+            ErrorClass::TooLarge => Self::TooLarge,
+            ErrorClass::Denied => Self::Refused,
+            ErrorClass::Refused => Self::CodeRefused,
         }
     }
 
-    /// The page, with a way to sign in again and end up at `return_path`.
+    /// The page, with a link to sign in again and end up at `return_path`.
     pub(super) fn page(
         self,
         authkit: &AuthKit,
         return_path: Option<&ReturnPath>,
     ) -> Response<Bytes> {
         let site = authkit.site();
-        // Whoever may not come in with one account would be signed in with the same one again.
+        // Without `prompt`, WorkOS would sign the user in with the refused account again.
         let prompt = matches!(self, Self::Refused).then_some(("prompt", "login"));
         let return_to = return_path.map(|path| ("return_to", path.as_str()));
         let parameters: Vec<_> = prompt.into_iter().chain(return_to).collect();
         let login = site.login_url(&parameters);
-        // Only the usual address helps where cookies do not come back.
-        let usual = format!("{}{login}", site.origin);
+        // If cookies do not come back, the user may be at another address than the configured one.
+        let canonical = format!("{}{login}", site.origin);
         let (to, label) = match self {
             Self::Unavailable
             | Self::Clock
             | Self::TooLarge
             | Self::UnreadableSession
             | Self::Looping => (&login, "Try again"),
-            Self::WrongScheme | Self::NoCookies => (&usual, "Sign in"),
+            Self::WrongScheme | Self::NoCookies => (&canonical, "Sign in"),
             Self::Refused => (&login, "Use another account"),
-            _ => (&login, "Sign in"),
+            Self::Unreadable
+            | Self::ForeignState
+            | Self::TooLate
+            | Self::Cancelled
+            | Self::Failed
+            | Self::CodeRefused => (&login, "Sign in"),
         };
         let (title, text) = self.words();
         let text = text.replace("{site}", &site.origin);
-        let action = Action::Link(Link { to, label });
-        let other = Some(Link { to: "/", label: "Go home" });
+        let action = PageAction::Link(PageLink { to, label });
+        let other = Some(PageLink { to: "/", label: "Go home" });
         let mut response =
             Page { status: self.status(), title, text: &text, action, other }.into_response();
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -152,7 +153,7 @@ impl SignInFailure {
         }
     }
 
-    /// Title and text; `{site}` stands for our address.
+    /// Title and text; `{site}` stands for the service's address.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Unreadable => (

@@ -3,9 +3,9 @@ use http::{
     header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN, UPGRADE},
 };
 
-/// Who sent a request, as far as it matters for an answer.
+/// The kind of client that sent a request, which decides the protocol of a denial.
 ///
-/// Recognised in the order of the variants, from the method and the headers alone.
+/// Recognised from the method and the headers alone; the first variant that matches counts.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ClientKind {
@@ -17,7 +17,7 @@ pub enum ClientKind {
     WebSocket,
     /// Server-sent events: `Accept` has `text/event-stream`.
     EventStream,
-    /// A page loaded ahead of its use: `Sec-Purpose` or `Purpose` names prefetch.
+    /// A page that the browser loads in advance: `Sec-Purpose` or `Purpose` has `prefetch` or `prerender`.
     Prefetch,
     /// htmx: `HX-Request: true`.
     Htmx,
@@ -28,7 +28,7 @@ pub enum ClientKind {
 }
 
 impl ClientKind {
-    /// Recognises who sent a request.
+    /// Recognises the client of a request.
     ///
     /// # Examples
     ///
@@ -63,7 +63,7 @@ impl ClientKind {
     }
 }
 
-/// Says whether this is a gRPC client without a browser around it, hence without a cookie jar.
+/// Whether this is a gRPC client outside a browser, which keeps no cookies.
 pub(crate) fn is_native_grpc(headers: &HeaderMap) -> bool {
     is_grpc(headers)
         && !headers.contains_key(ORIGIN)
@@ -111,7 +111,7 @@ fn is_document(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Says whether `Accept` names exactly this media type, with a weight above zero.
+/// Whether `Accept` names exactly this media type, with a weight above zero.
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     list(headers, &ACCEPT).any(|range| {
         let mut parts = range.split(';').map(str::trim);
@@ -123,7 +123,7 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     })
 }
 
-/// The comma-separated members of all fields of this name that are text.
+/// The comma-separated members of all fields of this name. Fields that are not text are skipped.
 fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
@@ -133,6 +133,7 @@ fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
         .map(str::trim)
 }
 
+/// The first field of this name, if it is text.
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

@@ -1,59 +1,60 @@
-//! The settings of one layer, and what they make of answers and heads.
+//! What a layer was built with.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::BearerTokens;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 
 use crate::{
     authkit::AuthKit,
     authorization,
-    client::ClientKind,
-    denial::{Caller, Cause, Denial, Scheme, answer},
+    client_kind::ClientKind,
+    denial::{Caller, Cause, Denial, Denied, Scheme, answer},
     head::{self, Caching, Varies},
+    origin::TrustedOrigins,
 };
 
 /// The settings of one layer.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate {
+pub(crate) struct LayerSettings {
     authkit: AuthKit,
     pub(crate) presence: Presence,
     pub(crate) max_token_age: Option<Duration>,
-    /// Where this layer takes bearer tokens.
+    /// Judges bearer tokens; `None` in a layer that ignores them.
     pub(crate) bearer: Option<BearerTokens>,
-    pub(crate) trusted_origins: Vec<String>,
+    pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) preflight: Preflight,
     pub(crate) shared_caching: SharedCaching,
-    pub(crate) edit: Option<DenialEditor>,
+    pub(crate) denial_editor: Option<DenialEditor>,
 }
 
-/// What a request without a session gets.
+/// Whether a request without a session reaches the inner service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Presence {
     Required,
     Optional,
 }
 
-/// Where CORS preflights are answered.
+/// Who answers CORS preflights.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Preflight {
-    /// Outside this layer; those that arrive are refused like any request.
+    /// A layer outside this one; this layer refuses the preflights that reach it, like any other request.
     Outside,
-    /// By the inner service.
+    /// The inner service.
     Inside,
 }
 
-/// Whether shared caches may keep authenticated responses.
+/// Whether shared caches may store responses to authenticated requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SharedCaching {
-    /// Where the service's own headers say so.
+    /// Only if the inner service sets cache headers that allow it.
     OnlyOnRequest,
-    /// Where nothing says otherwise.
+    /// Unless the inner service sets cache headers that forbid it.
     LeftToTheService,
 }
 
-/// Edits answers; see [`AuthKitLayer::with_denial`](crate::AuthKitLayer::with_denial).
+/// Edits denials; see [`AuthKitLayer::edit_denials`](crate::AuthKitLayer::edit_denials).
 #[derive(Clone)]
 pub(crate) struct DenialEditor(pub(crate) Arc<EditDenial>);
 
@@ -65,27 +66,27 @@ impl fmt::Debug for DenialEditor {
     }
 }
 
-impl Gate {
+impl LayerSettings {
     pub(crate) fn new(authkit: AuthKit, presence: Presence) -> Self {
         Self {
             authkit,
             presence,
             max_token_age: None,
             bearer: None,
-            trusted_origins: Vec::new(),
+            trusted_origins: TrustedOrigins::default(),
             preflight: Preflight::Outside,
             shared_caching: SharedCaching::OnlyOnRequest,
-            edit: None,
+            denial_editor: None,
         }
     }
 
-    /// Answers a request in its client's own protocol, as edited by the layer's owner.
-    pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Box<Response<Bytes>> {
+    /// Builds the denial for `caller` and lets the layer's editor change it.
+    pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Denied {
         let scheme = match (&self.bearer, authorization::token(caller.headers)) {
             (None, _) => Scheme::Cookie,
             (Some(_), None) => Scheme::Bearer,
             (Some(_), Some(_)) => {
-                // A program that says it accepts pages, as Java's clients do, still wants to be told by a status.
+                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page.
                 if caller.client == ClientKind::Document {
                     caller.client = ClientKind::Fetch;
                 }
@@ -94,10 +95,19 @@ impl Gate {
         };
         let (denial, mut response) = answer(cause, caller, Some(self.authkit.site()), scheme);
         head::vary(response.headers_mut(), self.varies());
-        if let Some(DenialEditor(edit)) = &self.edit {
+        if let Some(DenialEditor(edit)) = &self.denial_editor {
             edit(&denial, &mut response);
         }
         Box::new(response)
+    }
+
+    /// The access token in `headers` and the judge for it; `None` if there is no token or the layer ignores them.
+    pub(crate) fn bearer_token<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Option<(&BearerTokens, &'a str)> {
+        let bearer = self.bearer.as_ref()?;
+        Some((bearer, authorization::token(headers)?))
     }
 
     pub(crate) fn caching(&self, usual: Caching) -> Caching {
