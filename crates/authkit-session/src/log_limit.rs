@@ -12,12 +12,12 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct LogLimiter {
     period: Duration,
-    lines: Mutex<Vec<Line>>,
+    lines: Mutex<Vec<LimitedLine>>,
 }
 
 /// A line that was written, and how many like it were not.
 #[derive(Debug)]
-struct Line {
+struct LimitedLine {
     key: &'static str,
     at: Duration,
     left_out: u64,
@@ -34,7 +34,7 @@ impl LogLimiter {
         // Nothing in here panics half-way.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(line) = lines.iter_mut().find(|line| line.key == key) else {
-            lines.push(Line { key, at: now, left_out: 0 });
+            lines.push(LimitedLine { key, at: now, left_out: 0 });
             return Some(0);
         };
         // A clock that was set back starts a new period: it would silence the line for as long as it was ahead.

@@ -36,11 +36,11 @@ pub struct RefreshedSession {
     pub previous: Option<Arc<VerifiedSession>>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Ruling> + Send>>;
+type HookFuture = Pin<Box<dyn Future<Output = Ruling> + Send>>;
 
 /// See [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
 #[derive(Clone)]
-pub(crate) struct RefreshHook(Arc<dyn Fn(RefreshedSession) -> Answer + Send + Sync>);
+pub(crate) struct RefreshHook(Arc<dyn Fn(RefreshedSession) -> HookFuture + Send + Sync>);
 
 impl RefreshHook {
     pub(crate) fn new<F, A>(hook: F) -> Self
@@ -142,7 +142,7 @@ impl RefreshHooks {
 
 #[derive(Debug, Default)]
 struct Undecided {
-    sessions: HashMap<Arc<str>, Entry>,
+    sessions: HashMap<Arc<str>, UndecidedSession>,
     /// The same by their numbers, so that the one that has waited longest comes first.
     order: BTreeMap<u64, Arc<str>>,
     /// When the newest of the tokens was made that had to be forgotten, in Unix seconds.
@@ -151,7 +151,7 @@ struct Undecided {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct UndecidedSession {
     number: u64,
     /// When the first and the last token were made about which nothing was said, in Unix seconds.
     first: u64,
@@ -168,7 +168,8 @@ impl Undecided {
         }
         let (id, number): (Arc<str>, _) = (session_id.into(), self.next);
         self.next += 1;
-        self.sessions.insert(Arc::clone(&id), Entry { number, first: made, last: made, asked });
+        self.sessions
+            .insert(Arc::clone(&id), UndecidedSession { number, first: made, last: made, asked });
         self.order.insert(number, id);
         while self.order.len() > LIMIT {
             let Some((_, oldest)) = self.order.pop_first() else { break };

@@ -21,7 +21,7 @@ use std::{
 
 use tokio::time;
 
-use self::shares::{Owners, Shares};
+use self::shares::{ShareKeys, Shares};
 use crate::{clock::Clock, decide::refresh_outcome::RefreshFailure};
 
 /// What a call to WorkOS is for.
@@ -97,7 +97,7 @@ pub(crate) struct CallPermit {
     budget: Budget,
     class: CallClass,
     /// Whose share it counts in.
-    owners: Owners,
+    owners: ShareKeys,
 }
 
 impl Budget {
@@ -132,7 +132,7 @@ impl Budget {
             let started = self.calls().start(class, now);
             match started {
                 Ok(()) => {
-                    let owners = Owners::default();
+                    let owners = ShareKeys::default();
                     return Ok(CallPermit { budget: self.clone(), class, owners });
                 }
                 Err(throttled) if now >= until => return Err(throttled),
@@ -270,7 +270,7 @@ impl Calls {
         &mut self,
         owner: RefreshOwner<'_>,
         now: Duration,
-    ) -> Result<Owners, Throttled> {
+    ) -> Result<ShareKeys, Throttled> {
         let retry_after = self.retry_after(now);
         if retry_after > WORTH_WAITING {
             return Err(Throttled::RetryAfter(retry_after));
