@@ -1,6 +1,7 @@
 pub(crate) mod env;
 pub(crate) mod finding;
 mod mistakes;
+pub(crate) mod quoter;
 mod secret_file;
 pub(crate) mod setting;
 pub(crate) mod settings;

@@ -25,7 +25,7 @@ mod values;
 use std::{error, fmt, str::FromStr};
 
 use crate::{
-    config::{finding::Quoter, setting::Setting},
+    config::{quoter::Quoter, setting::Setting},
     config_error::ConfigProblem,
 };
 

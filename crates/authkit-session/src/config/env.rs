@@ -5,8 +5,8 @@ use std::{env::VarError, time::Duration};
 use crate::{
     config::{
         Config,
-        finding::Quoter,
         mistakes::{self, API_KEY, CLIENT_ID, PASSWORD, REDIRECT_URI},
+        quoter::Quoter,
         secret_file,
         setting::Setting,
         settings,

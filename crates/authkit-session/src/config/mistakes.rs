@@ -7,7 +7,8 @@ use url::Url;
 use crate::{
     config::{
         Config,
-        finding::{Finding, Quoter, is_wrapping, spelling},
+        finding::{Finding, is_wrapping, spelling},
+        quoter::Quoter,
         setting::Setting,
         urls::{self, UrlMistake, is_path, is_target, is_under},
     },
