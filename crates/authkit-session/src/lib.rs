@@ -40,8 +40,6 @@ mod token;
 mod upstream;
 mod user;
 
-#[doc(hidden)]
-pub use crate::bounded_map::BoundedMap;
 pub use crate::{
     authenticator::Authenticator,
     clock::Clock,
