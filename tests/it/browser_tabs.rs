@@ -16,7 +16,7 @@ fn app(authkit: &AuthKit) -> Router {
 }
 
 async fn page(session: Session, Path(n): Path<u8>) -> Html<String> {
-    let email = &session.user().email;
+    let email = session.user().email.as_ref().unwrap();
     Html(format!(
         r#"<p>Page {n} of {email}</p><form method="post" action="/logout"><button>Sign out</button></form>"#
     ))

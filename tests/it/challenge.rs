@@ -11,7 +11,7 @@ use support::{Answer, Browser, DOCUMENT, Harness, Running};
 use tower_http::cors::CorsLayer;
 
 fn app(authkit: &AuthKit) -> Router {
-    let email = async |session: Session| session.user().email.clone();
+    let email = async |session: Session| session.user().email.clone().unwrap();
     let protected = || {
         Router::new()
             .route("/dashboard", any(email))

@@ -19,7 +19,7 @@ use tokio::{task::JoinSet, time};
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/page", get(async |session: Session| session.user().email.clone()))
+        .route("/page", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
 }

@@ -45,7 +45,7 @@ impl<B> Service<Request<B>> for Greeter {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let session = request.extensions().get::<Session>().expect("the layer requires a session");
-        ready(Ok(Response::new(Full::from(session.user().email.clone()))))
+        ready(Ok(Response::new(Full::from(session.user().email.clone().unwrap()))))
     }
 }
 

@@ -22,7 +22,7 @@ fn password(password: &str) -> CookiePassword {
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
 }

@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route("/api/echo", post(async |request: Request| Response::new(request.into_body())))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
@@ -192,7 +192,7 @@ async fn cc_04_a_request_may_be_dropped_at_every_await_point() {
     async fn slowly(session: Session) -> String {
         task::yield_now().await;
         time::sleep(Duration::from_millis(5)).await;
-        session.user().email.clone()
+        session.user().email.clone().unwrap()
     }
 
     for later in [Duration::ZERO, Duration::from_secs(60)] {

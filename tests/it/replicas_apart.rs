@@ -10,7 +10,7 @@ use support::{Browser, Harness, Neighbour, Running};
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
 }

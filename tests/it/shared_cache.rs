@@ -18,10 +18,10 @@ fn eager(body: impl Into<String>) -> ([(&'static str, &'static str); 1], String)
 }
 
 fn app(authkit: &AuthKit) -> Router {
-    let whose = async |session: Session| eager(&session.user().email);
-    let silent = async |session: Session| session.user().email.clone();
+    let whose = async |session: Session| eager(session.user().email.as_ref().unwrap());
+    let silent = async |session: Session| session.user().email.clone().unwrap();
     let maybe = async |session: Option<Session>| {
-        eager(session.map_or("nobody".to_owned(), |session| session.user().email.clone()))
+        eager(session.map_or("nobody".to_owned(), |session| session.user().email.clone().unwrap()))
     };
     let program = async |principal: Principal| eager(principal.user_id());
     // As a page looks that never heard of any of this.

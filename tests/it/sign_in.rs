@@ -14,7 +14,7 @@ fn app(authkit: &AuthKit) -> Router {
         .route(
             "/page/{n}",
             get(async |session: Session, Path(n): Path<u8>| {
-                format!("{n} {}", session.user().email)
+                format!("{n} {}", session.user().email.as_ref().unwrap())
             }),
         )
         .route_layer(AuthKitLayer::new(authkit))

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .route("/", get(async || "home"))
         .merge(Endpoints::new(authkit))

@@ -27,7 +27,7 @@ use tower_http::{
 async fn echo<B>(request: Request<B>) -> Result<Response<B>, Infallible> {
     let session = request.extensions().get::<Session>().expect("the layer requires a session");
     assert_ne!(request.uri().path(), "/panic", "a handler has mistakes of its own");
-    let user = HeaderValue::from_str(&session.user().email).unwrap();
+    let user = HeaderValue::from_str(session.user().email.as_ref().unwrap()).unwrap();
     let mut response = Response::new(request.into_body());
     response.headers_mut().insert("x-user", user);
     Ok(response)

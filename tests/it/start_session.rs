@@ -64,7 +64,7 @@ async fn sign_in(
 async fn running() -> Running {
     let harness = Harness::start().await;
     let app = Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(&harness.authkit))
         .route("/password", post(sign_in).layer(AuthKitLayer::optional(&harness.authkit)))
         .with_state(PasswordSignIn::new(&harness.authkit, &harness.emulator))

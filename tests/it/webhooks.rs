@@ -14,7 +14,7 @@ const SECRET: &str = "whsec_of_a_test";
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
-        .route("/dashboard", get(async |session: Session| session.user().email.clone()))
+        .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
         .route_service("/webhooks/workos", Webhooks::new(authkit, SECRET))

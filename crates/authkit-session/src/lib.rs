@@ -1,9 +1,10 @@
 //! WorkOS AuthKit sessions without a web framework: the sealed cookie's contents, access tokens, keys and refreshing.
 //!
 //! Services use `authkit-tower`, which puts this behind a tower layer and re-exports what they need. What happens to a
-//! request is in two tables, [`decide`] and [`settle`]; [`Authenticator`] carries them out.
+//! request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them out.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod authenticator;
 mod candidate;
@@ -13,12 +14,15 @@ mod config;
 mod config_error;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod cookie;
 mod cookie_password;
-mod core;
 mod decide;
 mod end;
 mod error;
-mod on_demand;
+pub mod integration;
+mod json;
+mod log_id;
+mod log_limit;
 mod payload;
 mod random;
 mod refresh;
@@ -27,7 +31,7 @@ mod request;
 mod seal;
 mod secret;
 mod session;
-mod set_cookie;
+mod strictness;
 mod tasks;
 #[cfg(test)]
 mod testing;
@@ -36,17 +40,20 @@ mod upstream;
 mod user;
 
 pub use crate::{
-    authenticator::{Authenticator, Decision},
+    authenticator::Authenticator,
     clock::Clock,
-    config::{Config, settings::Settings},
-    config_error::{ConfigError, ConfigProblem},
-    cookie_password::CookiePassword,
-    decide::{
-        Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
-        reason::{Reason, RefusalKind},
-        refresh_outcome::{Outcome, Settlement, settle},
+    config::{
+        Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,
+        warning::ConfigWarning,
     },
-    end::revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+    config_error::{ConfigError, ConfigProblem},
+    cookie::set_cookie::{CookieRules, SameSite},
+    cookie_password::CookiePassword,
+    decide::reason::{Reason, RefusalKind, SecurityClaim},
+    end::{
+        revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+        sign_out::SignedOut,
+    },
     error::{Error, ErrorKind},
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
@@ -56,13 +63,12 @@ pub use crate::{
         admission::{Admission, Asker, Refusal},
         bearer::BearerTokens,
         policy::Policy,
-        sign_in::{SignedIn, SignedOut},
-        waiting::Waiting,
+        sign_in::SignedIn,
+        waiting::{Decision, Waiting},
     },
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,
-    set_cookie::{CookieRules, SameSite},
     token::{AccessToken, RefreshToken, verified::VerifiedToken},
     upstream::{
         authorize::AuthorizationRequest,
@@ -70,5 +76,5 @@ pub use crate::{
         pkce::PkceVerifier,
         transport::{MAX_ANSWER, Sending, Transport, TransportError},
     },
-    user::{Impersonator, User},
+    user::{Impersonator, User, metadata::Metadata},
 };

@@ -1,4 +1,11 @@
 //! What a sealed session says: the JSON inside, as each SDK spells it.
+//!
+//! 1. A session is an object with an `access_token`: one string that is not empty. Anything else is [`NotASession`].
+//! 2. `refresh_token` is [`Held`]: what is no string refreshes nothing, and the session lasts as long as its token.
+//! 3. `user` counts by its `id`, which is compared with the signed `sub`. Everything else is [`Display`] data: the rest of
+//!    the user, `authentication_method`, and `impersonator`, since the signed `act` says who impersonates.
+//! 4. Whoever rewrites a session keeps each member that WorkOS's answer does not replace, byte for byte, whether or not
+//!    it can be read here.
 
 mod names;
 mod object;
@@ -7,21 +14,23 @@ mod tests;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use self::{
     names::Field,
-    object::{Object, Value},
+    object::{Key, Object, Value},
 };
 use crate::{
+    json,
     seal::{KeyStyle, SealFormat},
-    token::{AccessToken, RefreshToken, jwt},
+    strictness::{Display, Held, OddValues, Spelt, Strict},
+    token::{AccessToken, RefreshToken},
     user::{Impersonator, User},
 };
 
-/// What was opened holds no session: it is not an object, has no access token, or has a field of another type.
+/// What was opened holds no session: it is not an object, or has no access token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NotASession;
 
@@ -33,6 +42,8 @@ pub(crate) struct Payload {
     pub(crate) user: Option<User>,
     pub(crate) impersonator: Option<Impersonator>,
     pub(crate) authentication_method: Option<String>,
+    /// The fields that cannot be read.
+    pub(crate) odd: OddValues,
 }
 
 impl Payload {
@@ -42,37 +53,57 @@ impl Payload {
     ///
     /// [`NotASession`].
     pub(crate) fn parse(plaintext: &[u8]) -> Result<Self, NotASession> {
-        #[derive(Deserialize)]
+        #[derive(Default)]
         struct Fields<'a> {
-            #[serde(alias = "accessToken")]
-            access_token: String,
-            #[serde(default, alias = "refreshToken")]
-            refresh_token: Option<String>,
-            #[serde(borrow, default)]
-            user: Option<&'a RawValue>,
-            #[serde(default, deserialize_with = "impersonator")]
-            impersonator: Option<Impersonator>,
-            #[serde(default, alias = "authenticationMethod")]
-            authentication_method: Option<String>,
+            access_token: Strict<String>,
+            refresh_token: Held<String>,
+            user: Display<Spelt<'a>>,
+            impersonator: Display<Spelt<'a>>,
+            authentication_method: Display<String>,
         }
 
-        // A derived `Deserialize` would also take an array of the fields.
-        if !object::is_object(plaintext) {
-            return Err(NotASession);
-        }
-        let fields: Fields<'_> = jwt::parse(plaintext).ok_or(NotASession)?;
-        if fields.access_token.is_empty() {
-            return Err(NotASession);
-        }
+        let mut fields = Fields::default();
+        let plaintext = str::from_utf8(plaintext).map_err(|_| NotASession)?;
+        json::members(plaintext, |name, value| match Field::of(&name.text()) {
+            Some(Field::AccessToken) => fields.access_token.read(value),
+            Some(Field::RefreshToken) => fields.refresh_token.read(value),
+            Some(Field::User) => fields.user.read(value),
+            // Ruby 6 writes `null` so.
+            Some(Field::Impersonator) if value == r#""null""# => {}
+            Some(Field::Impersonator) => fields.impersonator.read(value),
+            Some(Field::AuthenticationMethod) => fields.authentication_method.read(value),
+            Some(
+                Field::OrganizationId
+                | Field::OauthTokens
+                | Field::AuthorizationCode
+                | Field::SealedSession,
+            )
+            | None => {}
+        })
+        .ok_or(NotASession)?;
+        let access_token = fields.access_token.value(NotASession)?;
+        let access_token = access_token.filter(|it| !it.is_empty()).ok_or(NotASession)?;
+
+        let mut odd = OddValues::default();
+        let refresh_token = fields.refresh_token.value("refresh_token", &mut odd);
+        let user = fields.user.value("user", &mut odd);
+        let impersonator = fields.impersonator.value("impersonator", &mut odd);
+        let impersonator = impersonator.and_then(|Spelt(json)| {
+            let read = Impersonator::read(json, &mut odd);
+            if read.is_none() {
+                odd.note("impersonator");
+            }
+            read
+        });
         Ok(Self {
-            access_token: AccessToken::new(fields.access_token),
-            refresh_token: fields
-                .refresh_token
-                .filter(|token| !token.is_empty())
-                .map(RefreshToken::new),
-            user: fields.user.and_then(|user| serde_json::from_str(user.get()).ok()),
-            impersonator: fields.impersonator,
-            authentication_method: fields.authentication_method,
+            access_token: AccessToken::new(access_token),
+            refresh_token: refresh_token.filter(|it| !it.is_empty()).map(RefreshToken::new),
+            user: user.and_then(|Spelt(json)| User::read(json, &mut odd)),
+            impersonator,
+            authentication_method: fields
+                .authentication_method
+                .value("authentication_method", &mut odd),
+            odd,
         })
     }
 
@@ -116,7 +147,7 @@ impl Payload {
             if let Some(value) =
                 answer.value(field, style).filter(|value| !value.is_null()).or(absent)
             {
-                new.push(field.name(style), value);
+                new.push(Key::Ours(field.name(style)), value);
             }
         }
         new.to_json()
@@ -135,29 +166,29 @@ impl Payload {
         answer: &Answer<'_>,
         style: Option<KeyStyle>,
     ) -> Result<Zeroizing<Vec<u8>>, NotASession> {
-        let old = Object::parse(old).ok_or(NotASession)?;
+        let old = str::from_utf8(old).ok().and_then(Object::parse).ok_or(NotASession)?;
         let outer = style.unwrap_or_else(|| old.outer_style());
         let inner = style.or_else(|| old.user_style()).unwrap_or(outer);
         let mut new = Object::default();
         for (key, value) in old.members() {
-            let Some(field) = Field::of(key) else {
-                new.push(key, value.clone());
+            let Some(field) = Field::of(&key.text()) else {
+                new.push(*key, value.clone());
                 continue;
             };
-            let ended = field == Field::Impersonator && !value.is_null();
+            let ended = field == Field::Impersonator && value.names_an_impersonator();
             let value = match answer.value(field, inner) {
                 Some(answered) => answered,
                 None if ended => continue,
                 None if style.is_some() => value.respelt(field, inner),
                 None => value.clone(),
             };
-            new.push(field.name(outer), value);
+            new.push(Key::Ours(field.name(outer)), value);
         }
         for field in [Field::RefreshToken, Field::User, Field::Impersonator] {
             if !old.has(field)
                 && let Some(value) = answer.value(field, inner)
             {
-                new.push(field.name(outer), value);
+                new.push(Key::Ours(field.name(outer)), value);
             }
         }
         Ok(new.to_json())
@@ -165,7 +196,7 @@ impl Payload {
 
     /// Leaves out what no SDK reads back and what makes cookies too large for a browser; `None` if there is nothing.
     pub(crate) fn slimmed(plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let mut object = Object::parse(plaintext)?;
+        let mut object = Object::parse(str::from_utf8(plaintext).ok()?)?;
         let removed =
             object.remove(&[Field::SealedSession, Field::OauthTokens, Field::AuthorizationCode]);
         removed.then(|| object.to_json())
@@ -203,7 +234,8 @@ impl<'a> Answer<'a> {
     /// [`NotASession`] if it has no pair of tokens.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, NotASession> {
         let answer: Self = serde_json::from_slice(body).map_err(|_| NotASession)?;
-        if !object::is_object(body)
+        // A derived `Deserialize` would also take an array of the fields.
+        if !body.trim_ascii_start().starts_with(b"{")
             || answer.access_token.is_empty()
             || answer.refresh_token.is_empty()
         {
@@ -217,7 +249,8 @@ impl<'a> Answer<'a> {
         let raw = match field {
             Field::AccessToken => return Some(Value::Text(&self.access_token)),
             Field::RefreshToken => return Some(Value::Text(&self.refresh_token)),
-            Field::User => self.user,
+            // What is no user does not replace one.
+            Field::User => self.user.filter(|user| json::is_object(user.get())),
             Field::Impersonator => self.impersonator,
             Field::OrganizationId => self.organization_id,
             Field::AuthenticationMethod => self.authentication_method,
@@ -226,17 +259,6 @@ impl<'a> Answer<'a> {
             Field::SealedSession => None,
         };
         raw.map(|raw| Value::raw(raw.get()).respelt(field, style))
-    }
-}
-
-/// Reads Ruby 6's `"null"` as the `null` that it means.
-fn impersonator<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Impersonator>, D::Error> {
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    match raw.get() {
-        "null" | r#""null""# => Ok(None),
-        object => serde_json::from_str(object).map(Some).map_err(de::Error::custom),
     }
 }
 

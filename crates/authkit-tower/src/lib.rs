@@ -13,7 +13,7 @@
 //! # fn main() -> Result<(), authkit_tower::ConfigError> {
 //! let authkit = AuthKit::from_env()?; // WORKOS_* variables, every problem reported at once
 //! let app: Router = Router::new()
-//!     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().email)))
+//!     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().display_name())))
 //!     .route_layer(AuthKitLayer::new(&authkit)) // every route above needs a session
 //!     .merge(Endpoints::new(&authkit)); // /login, /callback, /logout
 //! # Ok(())
@@ -52,7 +52,7 @@
 //!
 //! async fn handler<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
 //!     let session = request.extensions().get::<Session>().expect("the layer requires a session");
-//!     Ok(Response::new(Full::from(format!("Hello {}", session.user().email))))
+//!     Ok(Response::new(Full::from(format!("Hello {}", session.user().display_name()))))
 //! }
 //!
 //! # fn service(authkit: &AuthKit) {
@@ -162,9 +162,9 @@ mod webhooks;
 
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, Error, ErrorKind, Impersonator, NotPublished, Reason, RefreshedSession,
-    Revocation, Revocations, Ruling, SameSite, SealFormat, Secret, Settings, SignedIn, Transport,
-    User, VerifiedSession, VerifiedToken,
+    ConfigWarning, CookiePassword, Error, ErrorKind, Finding, Impersonator, Metadata, NotPublished,
+    Reason, RefreshedSession, Revocation, Revocations, Ruling, SameSite, SealFormat, Secret,
+    SecurityClaim, Setting, Settings, SignedIn, Transport, User, VerifiedSession, VerifiedToken,
 };
 
 #[cfg(feature = "axum")]

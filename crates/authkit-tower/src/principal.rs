@@ -19,7 +19,7 @@ use crate::{bearer::Bearer, deadline::Deadline, found::Found, session::Session};
 ///
 /// fn greet<B>(request: &Request<B>) -> Option<String> {
 ///     Some(match Principal::of(request.extensions())? {
-///         Principal::Session(session) => format!("Hello {}", session.user().email),
+///         Principal::Session(session) => format!("Hello {}", session.user().display_name()),
 ///         Principal::Bearer(bearer) => format!("hello {}", bearer.user_id()),
 ///     })
 /// }

@@ -103,7 +103,10 @@ impl Require {
     /// ```
     /// use authkit_tower::Require;
     ///
-    /// let staff = Require::that(|session| session.user().email_verified && session.user().email.ends_with("@example.com"));
+    /// let staff = Require::that(|session| {
+    ///     let user = session.user();
+    ///     user.email_verified && user.email.as_ref().is_some_and(|email| email.ends_with("@example.com"))
+    /// });
     /// # let _ = staff;
     /// ```
     pub fn that(holds: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {

@@ -21,7 +21,7 @@ use crate::{deadline::Deadline, slot::Slot};
 ///
 /// fn greet<B>(request: &Request<B>) -> Option<String> {
 ///     let session = request.extensions().get::<Session>()?;
-///     Some(format!("Hello {}", session.user().email))
+///     Some(format!("Hello {}", session.user().display_name()))
 /// }
 /// # assert!(greet(&Request::new(())).is_none());
 /// ```

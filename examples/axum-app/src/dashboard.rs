@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     App,
-    layout::{Place, avatar, display_name, page, trouble},
+    layout::{Place, avatar, page, trouble},
     live, organizations,
     refreshes::Why,
     when::{ago, clock_face, moment, unix},
@@ -195,8 +195,8 @@ fn user_card(session: &Session) -> Markup {
             div class="person" {
                 (avatar(user))
                 div {
-                    p class="name" { (display_name(user)) }
-                    p class="quiet" { (user.email) }
+                    p class="name" { (user.display_name()) }
+                    @if let Some(email) = &user.email { p class="quiet" { (email) } }
                 }
             }
             dl class="facts" {

@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::{
     App,
     dashboard::countdown,
-    layout::{Place, avatar, display_name, page},
+    layout::{Place, avatar, page},
 };
 
 /// `GET /`: for everybody, with or without a session.
@@ -53,7 +53,7 @@ fn welcome(app: &App, session: &Session) -> Markup {
         section class="hero" {
             div class="pitch" {
                 span class="pill good dot" { "Signed in" }
-                h1 { "Hello, " (user.first_name.clone().unwrap_or_else(|| display_name(user))) }
+                h1 { "Hello, " (user.first_name.as_deref().unwrap_or(&user.display_name())) }
                 p class="lead" { "Your session stays open for as long as WorkOS lets it: the short-lived token in it is renewed as you go." }
                 p class="actions" {
                     a class="button" href="/dashboard" { "Open the dashboard" }
@@ -64,8 +64,8 @@ fn welcome(app: &App, session: &Session) -> Markup {
                 div class="person" {
                     (avatar(user))
                     div {
-                        p class="name" { (display_name(user)) }
-                        p class="quiet" { (user.email) }
+                        p class="name" { (user.display_name()) }
+                        @if let Some(email) = &user.email { p class="quiet" { (email) } }
                     }
                 }
                 (countdown(app, session))

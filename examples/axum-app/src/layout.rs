@@ -77,7 +77,7 @@ fn bar(place: Place, session: Option<&Session>) -> Markup {
                     @match session {
                         Some(session) => {
                             (avatar(session.user()))
-                            span { (display_name(session.user())) }
+                            span { (session.user().display_name()) }
                             (sign_out("button plain low", "Sign out"))
                         }
                         None => a class="button low" href="/login" { "Sign in" }
@@ -96,7 +96,7 @@ fn impersonation(session: &Session) -> Markup {
                 div class="wrap" {
                     p {
                         strong { (impersonator.email) } " is using this session in the name of "
-                        strong { (session.user().email) }
+                        strong { (session.user().display_name()) }
                         @if let Some(reason) = &impersonator.reason { " (" (reason) ")" }
                         "."
                     }
@@ -112,21 +112,10 @@ fn sign_out(class: &str, label: &str) -> Markup {
     html! { form method="post" action="/logout" { button class=(class) { (label) } } }
 }
 
-/// The name that WorkOS has, in parts or whole, or the address.
-pub(crate) fn display_name(user: &User) -> String {
-    let parts: Vec<&str> =
-        [&user.first_name, &user.last_name].into_iter().flatten().map(String::as_str).collect();
-    match (&user.name, parts.is_empty()) {
-        (Some(name), _) => name.clone(),
-        (None, false) => parts.join(" "),
-        (None, true) => user.email.clone(),
-    }
-}
-
 /// The user's picture, or initials.
 pub(crate) fn avatar(user: &User) -> Markup {
     let picture = user.profile_picture_url.as_deref().filter(|url| url.starts_with("https://"));
-    let name = display_name(user);
+    let name = user.display_name();
     let mut words = name.split_whitespace().filter_map(|word| word.chars().next());
     let initials: String =
         words.next().into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect();

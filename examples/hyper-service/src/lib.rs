@@ -43,7 +43,7 @@ async fn handle<B>(request: Request<B>) -> Result<Answer<B>, Infallible> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/") => {
             let button = r#"<form method="post" action="/logout"><button>Sign out</button></form>"#;
-            let name = escape(&session.user().email);
+            let name = escape(&session.user().display_name());
             ours("text/html; charset=utf-8", format!("<!doctype html><p>Hello {name}</p>{button}"))
         }
         (&Method::GET, "/api/me") => {

@@ -48,7 +48,7 @@ impl account_server::Account for Account {
     ) -> Result<Response<Identity>, Status> {
         let principal = principal(&request)?;
         let email = match &principal {
-            Principal::Session(session) => Some(session.user().email.clone()),
+            Principal::Session(session) => session.user().email.clone(),
             Principal::Bearer(_) => None,
         };
         Ok(Response::new(Identity {

@@ -42,7 +42,7 @@ fn main() -> Result<()> {
 }
 
 fn hello(user: &User) -> String {
-    format!("Hello {}", user.email)
+    format!("Hello {}", user.email.as_deref().unwrap_or_default())
 }
 
 /// No session at all.

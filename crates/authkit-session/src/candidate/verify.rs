@@ -1,14 +1,19 @@
 //! What is known of an opened session: signature first, then whose it is, then its time.
 
+use std::time::Duration;
+
 use crate::{
-    decide::Verdict,
+    decide::{Verdict, reason::SecurityClaim},
+    log_limit::LogLimiter,
     payload::Payload,
     session::VerifiedSession,
+    strictness::OddValues,
     token::{
         AccessToken,
+        claims::{Actor, Checked, ClaimSet, Claims, Recipient},
         jwt::{Jwt, Unverified},
         keys::{KeyId, KeySet, Signature},
-        verified::{Claims, VerifiedToken},
+        verified::VerifiedToken,
     },
     user::Impersonator,
 };
@@ -21,6 +26,13 @@ pub(crate) struct Rules {
     pub(crate) audiences: Option<Vec<String>>,
     /// How far clocks may be apart, in seconds.
     pub(crate) leeway: u64,
+    /// When the log last named claims and fields that were passed over.
+    pub(crate) odd_values: LogLimiter,
+}
+
+impl Rules {
+    /// How often the log names a claim or a field that was passed over.
+    pub(crate) const ODD_VALUES: Duration = Duration::from_secs(60);
 }
 
 /// Judges what a cookie held at `now`, in Unix seconds. The session is there if its token's signature verified and
@@ -31,31 +43,38 @@ pub(crate) fn verify(
     rules: &Rules,
     now: u64,
 ) -> (Verdict, Option<VerifiedSession>) {
-    let Some(keys) = keys else { return (Verdict::NoKeys, None) };
-    let (claims, key) = match signed(&payload.access_token, keys) {
+    let token = &payload.access_token;
+    let signed = match (keys, Jwt::parse(token.expose())) {
+        (None, _) => may_be_ours(token, rules).and(Err(Verdict::NoKeys)),
+        (Some(_), None) => may_be_ours(token, rules).and(Err(Verdict::BadSignature)),
+        (Some(keys), Some(jwt)) => signed(token, &jwt, keys, rules),
+    };
+    let Signed { claims, actor, whose, odd, key } = match signed {
         Ok(signed) => signed,
         Err(verdict) => return (verdict, None),
     };
-    let actor = claims.act.as_ref().map(|actor| actor.sub.as_str());
+    let named = actor.as_ref().map(|actor| actor.sub.as_str());
     if payload.user.as_ref().is_some_and(|user| user.id != claims.sub)
         || payload
             .impersonator
             .as_ref()
-            .is_some_and(|impersonator| Some(impersonator.email.as_str()) != actor)
+            .is_some_and(|impersonator| Some(impersonator.email.as_str()) != named)
     {
         return (Verdict::WrongSubject, None);
     }
-    if !is_ours(&claims, rules) {
+    if whose == Whose::Others {
         return (Verdict::NotOurs, None);
     }
+    tell_odd_claims(&odd, rules, now);
+    tell_odd_fields(&payload.odd, rules, now);
     let verdict = match (when(&claims, rules.leeway, now), &payload.user) {
         (Verdict::Good | Verdict::Expiring, None) => Verdict::NoUser,
         (verdict, _) => verdict,
     };
     // The signed claim names who impersonates; the cookie only adds why.
-    let impersonator = claims.act.as_ref().map(|actor| Impersonator {
-        email: actor.sub.clone(),
-        reason: payload.impersonator.take().and_then(|impersonator| impersonator.reason),
+    let impersonator = actor.map(|Actor { sub: email }| {
+        let reason = payload.impersonator.take().and_then(|impersonator| impersonator.reason);
+        Impersonator { email, reason }
     });
     let access_token = payload.access_token.clone();
     let token = VerifiedToken { claims, impersonator, access_token, key };
@@ -74,50 +93,123 @@ pub(crate) fn verify_bearer(
     rules: &Rules,
     now: u64,
 ) -> (Verdict, Option<VerifiedToken>) {
-    if Jwt::parse(token.expose()).is_none() {
-        // Not worth fetching keys for.
-        return (Verdict::BadSignature, None);
-    }
-    let Some(keys) = keys else { return (Verdict::NoKeys, None) };
-    let (claims, key) = match signed(&token, keys) {
+    // What is no token is not worth fetching keys for.
+    let signed = match (Jwt::parse(token.expose()), keys) {
+        (None, _) => Err(Verdict::BadSignature),
+        (Some(_), None) => may_be_ours(&token, rules).and(Err(Verdict::NoKeys)),
+        (Some(jwt), Some(keys)) => signed(&token, &jwt, keys, rules),
+    };
+    let Signed { claims, actor, whose, odd, key } = match signed {
         Ok(signed) => signed,
         Err(verdict) => return (verdict, None),
     };
-    if rules.issuers.is_none() || !is_ours(&claims, rules) {
+    if rules.issuers.is_none() || whose == Whose::Others {
         return (Verdict::NotOurs, None);
     }
+    tell_odd_claims(&odd, rules, now);
     let verdict = when(&claims, rules.leeway, now);
-    let impersonator =
-        claims.act.as_ref().map(|actor| Impersonator { email: actor.sub.clone(), reason: None });
+    let impersonator = actor.map(|Actor { sub: email }| Impersonator { email, reason: None });
     (verdict, Some(VerifiedToken { claims, impersonator, access_token: token, key }))
 }
 
-/// The claims of a token whose signature is good, and the key that verified it.
-fn signed(token: &AccessToken, keys: &KeySet) -> Result<(Claims, KeyId), Verdict> {
-    let jwt = Jwt::parse(token.expose()).ok_or(Verdict::BadSignature)?;
-    match keys.verify(&jwt) {
-        Signature::Good => jwt.claims().zip(keys.id(&jwt.kid)).ok_or(Verdict::BadSignature),
-        Signature::Bad => Err(Verdict::BadSignature),
+/// What a token says whose signature is good.
+struct Signed {
+    claims: Claims,
+    actor: Option<Actor>,
+    whose: Whose,
+    odd: OddValues,
+    /// What verified it.
+    key: KeyId,
+}
+
+/// Whether a token is a session's and meant for us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whose {
+    Ours,
+    Others,
+}
+
+fn signed(
+    token: &AccessToken,
+    jwt: &Jwt<'_>,
+    keys: &KeySet,
+    rules: &Rules,
+) -> Result<Signed, Verdict> {
+    match keys.verify(jwt) {
+        Signature::Good => {}
+        Signature::Bad => return may_be_ours(token, rules).and(Err(Verdict::BadSignature)),
         Signature::UnknownKey => {
-            let made = Unverified::of(token.expose()).iat.unwrap_or(0);
-            Err(if keys.fetched_unix <= made { Verdict::UnknownKey } else { Verdict::BadSignature })
+            let issued_at = may_be_ours(token, rules)?.iat.unwrap_or(0);
+            let keys_may_be_older = keys.fetched_unix <= issued_at;
+            return Err(if keys_may_be_older {
+                Verdict::UnknownKey
+            } else {
+                Verdict::BadSignature
+            });
+        }
+    }
+    let key = keys.id(&jwt.kid).ok_or(Verdict::BadSignature)?;
+    let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
+    let claims = ClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
+    let Checked { claims, actor, recipient, odd } =
+        claims.checked().map_err(Verdict::InvalidClaim)?;
+    let whose = whose(&claims, recipient, rules).map_err(Verdict::InvalidClaim)?;
+    Ok(Signed { claims, actor, whose, odd, key })
+}
+
+/// What a token says whose signature was not found good. That may refuse the token, and admits nothing.
+///
+/// # Errors
+///
+/// [`Verdict::NotOurs`] where it names another client, or an issuer that is not among those configured.
+fn may_be_ours(token: &AccessToken, rules: &Rules) -> Result<Unverified, Verdict> {
+    let says = Unverified::of(token.expose());
+    let is_our_client = says.client_id.as_deref().is_none_or(|it| it == &*rules.client_id);
+    let is_our_issuer = says.iss.as_deref().is_none_or(|it| is_listed(it, rules));
+    if is_our_client && is_our_issuer { Ok(says) } else { Err(Verdict::NotOurs) }
+}
+
+/// Whether a token is a session's and meant for us. Tokens of other kinds name a user in `sub` too.
+fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Whose, SecurityClaim> {
+    let Recipient { iss, client_id, aud } = recipient;
+    let is_for_audience = match &rules.audiences {
+        None => true,
+        Some(audiences) => {
+            let aud = aud.value(SecurityClaim::Aud)?;
+            aud.is_some_and(|aud| audiences.iter().any(|audience| aud.contains(audience)))
+        }
+    };
+    let is_ours = !claims.sub.is_empty()
+        && claims.sid.starts_with("session_")
+        && client_id.is_none_or(|client_id| client_id == *rules.client_id)
+        && (rules.issuers.is_none() || iss.is_some_and(|iss| is_listed(&iss, rules)))
+        && is_for_audience;
+    Ok(if is_ours { Whose::Ours } else { Whose::Others })
+}
+
+/// Whether an issuer is one of those configured; any will do where none are.
+fn is_listed(issuer: &str, rules: &Rules) -> bool {
+    rules.issuers.as_ref().is_none_or(|issuers| issuers.iter().any(|one| one == issuer))
+}
+
+fn tell_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
+    for &claim in odd.names() {
+        if let Some(left_out) = rules.odd_values.admit(claim, Duration::from_secs(now)) {
+            tracing::warn!(
+                claim,
+                left_out,
+                "nobody holds what this claim says: it is not of its type; see the JWT template"
+            );
         }
     }
 }
 
-/// Whether a token is a session's and meant for us. Tokens of other kinds name a user in `sub` too.
-fn is_ours(claims: &Claims, rules: &Rules) -> bool {
-    let listed = |list: &Option<Vec<String>>, matches: &dyn Fn(&str) -> bool| {
-        list.as_ref().is_none_or(|list| list.iter().any(|one| matches(one)))
-    };
-    !claims.sub.is_empty()
-        && claims.sid.starts_with("session_")
-        && claims.scope.is_none()
-        && claims.client_id.as_deref().is_none_or(|client_id| client_id == &*rules.client_id)
-        && listed(&rules.issuers, &|issuer| claims.iss.as_deref() == Some(issuer))
-        && listed(&rules.audiences, &|audience| {
-            claims.aud.as_ref().is_some_and(|aud| aud.contains(audience))
-        })
+fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
+    for &field in odd.names() {
+        if let Some(left_out) = rules.odd_values.admit(field, Duration::from_secs(now)) {
+            tracing::warn!(field, left_out, "a field of a session's cookie is not of its type");
+        }
+    }
 }
 
 /// Where `now` is in a token's time.

@@ -1,7 +1,8 @@
 use std::fmt;
 
-/// Why a request was not admitted. One word per row of the tables that [`decide`](crate::decide) and
-/// [`settle`](crate::settle) follow; [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
+use crate::decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge};
+
+/// Why a request was not admitted. [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -27,6 +28,8 @@ pub enum Reason {
     WrongSubject,
     /// The access token is for somebody else: issuer, audience, client id or kind of token.
     NotOurs,
+    /// A security claim of the access token is not of its type, so that nobody can say what the token allows.
+    InvalidClaim(SecurityClaim),
     /// The access token is not valid yet, or was expired when it was made: a clock is wrong.
     Clock,
     /// The access token has expired, and nothing can or may refresh it.
@@ -65,6 +68,59 @@ pub enum Reason {
     Foreign,
 }
 
+/// A claim that decides whose an access token is, for whom it is meant or when it counts.
+///
+/// One of another type refuses the token. Claims that a JWT template is meant to set are not among them: of another type,
+/// `role` and the like are held by nobody.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum SecurityClaim {
+    /// `exp`: a NumericDate (RFC 7519 section 2), always.
+    Exp,
+    /// `nbf`: a NumericDate, where it is there.
+    Nbf,
+    /// `iat`: a NumericDate, where it is there.
+    Iat,
+    /// `sub`: a string.
+    Sub,
+    /// `sid`: a string.
+    Sid,
+    /// `iss`: a string.
+    Iss,
+    /// `client_id`: a string.
+    ClientId,
+    /// `aud`: a string or a list of strings. Looked at where audiences are configured.
+    Aud,
+    /// `act`: an object whose `sub` is a string (RFC 8693 section 4.1).
+    Act,
+    /// `org_id`: a string.
+    OrgId,
+}
+
+impl SecurityClaim {
+    /// The claim's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exp => "exp",
+            Self::Nbf => "nbf",
+            Self::Iat => "iat",
+            Self::Sub => "sub",
+            Self::Sid => "sid",
+            Self::Iss => "iss",
+            Self::ClientId => "client_id",
+            Self::Aud => "aud",
+            Self::Act => "act",
+            Self::OrgId => "org_id",
+        }
+    }
+}
+
+impl fmt::Display for SecurityClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What a refusal means to the client. Closed: a layer answers each in the client's own protocol.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "a new kind has to break every match on it")]
@@ -75,6 +131,18 @@ pub enum RefusalKind {
     ChallengeDocuments,
     /// Not the user's fault and not for long: 503 and `Retry-After`.
     Unavailable,
+}
+
+/// What a refusal means for a browser that has just signed in and is sent to sign in again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a new cause has to break every match on it")]
+pub enum SignInCause {
+    /// Its new session cannot be opened or read: replicas with different passwords, for one.
+    UnreadableSession,
+    /// Its new session is from another time: a clock is wrong.
+    Clock,
+    /// Anything else: signing in again does not change it.
+    Other,
 }
 
 /// What becomes of the browser's cookie with a refusal.
@@ -98,6 +166,7 @@ impl Reason {
             | Self::BadSignature
             | Self::WrongSubject
             | Self::NotOurs
+            | Self::InvalidClaim(_)
             | Self::Expired
             | Self::Refused
             | Self::RefusedAgain
@@ -120,15 +189,68 @@ impl Reason {
         }
     }
 
+    /// What the refusal means for a browser that has just signed in.
+    pub fn sign_in_cause(self) -> SignInCause {
+        match self {
+            Self::UnreadableCookie | Self::NotASession => SignInCause::UnreadableSession,
+            Self::Clock | Self::Expired => SignInCause::Clock,
+            Self::NoCookie
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::Revoked
+            | Self::NoKeys
+            | Self::UnknownKey
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::InvalidClaim(_)
+            | Self::RefusedJustNow
+            | Self::Refused
+            | Self::RefusedAgain
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Misconfigured
+            | Self::Rejected
+            | Self::Upstream
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen
+            | Self::OtherOrganization
+            | Self::Unverified
+            | Self::Denied
+            | Self::Undecided
+            | Self::Foreign => SignInCause::Other,
+        }
+    }
+
     /// How long a client is told to wait where nothing better is known, in seconds.
     pub(crate) fn retry_after(self) -> u64 {
-        match self.kind() {
-            RefusalKind::Challenge | RefusalKind::ChallengeDocuments => 1,
-            RefusalKind::Unavailable => match self {
-                Self::Misconfigured | Self::Foreign | Self::Clock => 30,
-                Self::Upstream | Self::CircuitOpen | Self::NoKeys | Self::UnknownKey => 2,
-                _ => 1,
-            },
+        match self {
+            Self::Misconfigured | Self::Foreign | Self::Clock => 30,
+            Self::Upstream | Self::CircuitOpen | Self::NoKeys | Self::UnknownKey => 2,
+            Self::NoCookie
+            | Self::UnreadableCookie
+            | Self::NotASession
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::Revoked
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::InvalidClaim(_)
+            | Self::Expired
+            | Self::RefusedJustNow
+            | Self::Refused
+            | Self::RefusedAgain
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Rejected
+            | Self::TimedOut
+            | Self::Busy
+            | Self::OtherOrganization
+            | Self::Unverified
+            | Self::Denied
+            | Self::Undecided => 1,
         }
     }
 
@@ -145,6 +267,7 @@ impl Reason {
             | Self::BadSignature
             | Self::WrongSubject
             | Self::NotOurs
+            | Self::InvalidClaim(_)
             | Self::Clock
             | Self::Expired
             | Self::RefusedJustNow
@@ -168,7 +291,12 @@ impl Reason {
     pub(crate) fn is_for_the_operator(self) -> bool {
         matches!(
             self,
-            Self::NotOurs | Self::Misconfigured | Self::Foreign | Self::Ambiguous | Self::Clock
+            Self::NotOurs
+                | Self::InvalidClaim(_)
+                | Self::Misconfigured
+                | Self::Foreign
+                | Self::Ambiguous
+                | Self::Clock
         )
     }
 
@@ -186,6 +314,16 @@ impl Reason {
             Self::BadSignature => "bad_signature",
             Self::WrongSubject => "wrong_subject",
             Self::NotOurs => "not_ours",
+            Self::InvalidClaim(SecurityClaim::Exp) => "invalid_exp",
+            Self::InvalidClaim(SecurityClaim::Nbf) => "invalid_nbf",
+            Self::InvalidClaim(SecurityClaim::Iat) => "invalid_iat",
+            Self::InvalidClaim(SecurityClaim::Sub) => "invalid_sub",
+            Self::InvalidClaim(SecurityClaim::Sid) => "invalid_sid",
+            Self::InvalidClaim(SecurityClaim::Iss) => "invalid_iss",
+            Self::InvalidClaim(SecurityClaim::ClientId) => "invalid_client_id",
+            Self::InvalidClaim(SecurityClaim::Aud) => "invalid_aud",
+            Self::InvalidClaim(SecurityClaim::Act) => "invalid_act",
+            Self::InvalidClaim(SecurityClaim::OrgId) => "invalid_org_id",
             Self::Clock => "clock",
             Self::Expired => "expired",
             Self::RefusedJustNow => "refused_just_now",
@@ -204,6 +342,32 @@ impl Reason {
             Self::Denied => "denied",
             Self::Undecided => "undecided",
             Self::Foreign => "foreign",
+        }
+    }
+}
+
+impl From<&RefreshFailure> for Reason {
+    fn from(failure: &RefreshFailure) -> Self {
+        match failure {
+            RefreshFailure::Unverified => Self::Unverified,
+            RefreshFailure::Foreign => Self::Foreign,
+            RefreshFailure::SignedOut => Self::SignedOut,
+            RefreshFailure::HookRefused => Self::Denied,
+            RefreshFailure::HookUndecided { .. } => Self::Undecided,
+            RefreshFailure::OtherOrganization => Self::OtherOrganization,
+            RefreshFailure::Refused { refusal, age, .. } => match (refusal, age) {
+                (ApiRefusal::InvalidGrant, RefusalAge::JustNow) => Self::RefusedJustNow,
+                (ApiRefusal::InvalidGrant, RefusalAge::Recent) => Self::Refused,
+                (ApiRefusal::InvalidGrant, RefusalAge::Repeated) => Self::RefusedAgain,
+                (ApiRefusal::OrganizationGone, _) => Self::OrganizationGone,
+                (ApiRefusal::InteractionNeeded, _) => Self::InteractionNeeded,
+                (ApiRefusal::Credentials | ApiRefusal::Request, _) => Self::Misconfigured,
+                (ApiRefusal::Rejected, _) => Self::Rejected,
+            },
+            RefreshFailure::Transient { .. } => Self::Upstream,
+            RefreshFailure::TimedOut => Self::TimedOut,
+            RefreshFailure::Busy => Self::Busy,
+            RefreshFailure::CircuitOpen => Self::CircuitOpen,
         }
     }
 }

@@ -13,7 +13,11 @@ use std::{
     },
 };
 
-use crate::end::revocation::{Revocation, Subject};
+use crate::{
+    decide::CutOffEffect,
+    end::revocation::{Revocation, Subject},
+    token::TokenIdentity,
+};
 
 /// The cut-offs that this process knows.
 pub(crate) struct CutOffs {
@@ -35,39 +39,17 @@ struct Table {
     order: BTreeSet<(u64, Arc<Subject>)>,
 }
 
-/// Whose token it is, and when it was made, in Unix seconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Made<'a> {
-    pub(crate) session: Option<&'a str>,
-    pub(crate) user: Option<&'a str>,
-    pub(crate) organization: Option<&'a str>,
-    pub(crate) at: u64,
-}
-
-/// What the cut-offs say of a token, from nothing to the worst.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Hit {
-    Nothing,
-    /// What it stands for changed in the second in which it was made; which came first is not known.
-    ChangedMeanwhile,
-    /// What it stands for has changed since.
-    ChangedSince,
-    /// What it stands for has ended.
-    Ended,
-}
-
-impl<'a> Made<'a> {
-    /// Whatever it could be hit by.
-    fn subjects(self) -> impl Iterator<Item = Subject<&'a str>> {
-        let membership = self.user.zip(self.organization);
-        [
-            self.session.map(Subject::Session),
-            self.user.map(Subject::User),
-            membership.map(|(user, organization)| Subject::Membership { user, organization }),
-        ]
-        .into_iter()
-        .flatten()
-    }
+/// Whatever a revocation of could hit the token.
+fn subjects(identity: TokenIdentity<'_>) -> impl Iterator<Item = Subject<&str>> {
+    let TokenIdentity { subject: user, session, organization, .. } = identity;
+    let membership = user.zip(organization);
+    [
+        session.map(Subject::Session),
+        user.map(Subject::User),
+        membership.map(|(user, organization)| Subject::Membership { user, organization }),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl CutOffs {
@@ -105,26 +87,32 @@ impl CutOffs {
         self.newest.fetch_max(*at, Ordering::Release);
     }
 
-    /// What is known of a token.
-    pub(crate) fn hit(&self, made: Made<'_>) -> Hit {
-        if made.at > self.newest.load(Ordering::Acquire) {
-            return Hit::Nothing;
+    /// What the cut-offs say of a token.
+    pub(crate) fn effect_on(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
+        let at = identity.issued_at;
+        if at > self.newest.load(Ordering::Acquire) {
+            return CutOffEffect::None;
         }
-        let is_below = made.at < self.floor.load(Ordering::Acquire);
-        let floor = if is_below { Hit::ChangedSince } else { Hit::Nothing };
-        made.subjects().map(|subject| self.hit_of(&subject, made.at)).fold(floor, Hit::max)
+        let is_below = at < self.floor.load(Ordering::Acquire);
+        let floor = if is_below { CutOffEffect::Changed } else { CutOffEffect::None };
+        subjects(identity)
+            .map(|subject| self.effect_of(&subject, at))
+            .fold(floor, CutOffEffect::max)
     }
 
-    fn hit_of(&self, subject: &Subject<&str>, at: u64) -> Hit {
+    /// What the cut-off of one subject says of a token issued at `at`.
+    fn effect_of(&self, subject: &Subject<&str>, at: u64) -> CutOffEffect {
         if at > self.bucket(subject).load(Ordering::Acquire) {
-            return Hit::Nothing;
+            return CutOffEffect::None;
         }
         match (self.table().cut_offs.get(&subject.to_owned()), subject) {
-            (Some(cut_off), _) if at > *cut_off => Hit::Nothing,
-            (Some(_), Subject::Session(_) | Subject::User(_)) => Hit::Ended,
-            (Some(cut_off), Subject::Membership { .. }) if at == *cut_off => Hit::ChangedMeanwhile,
-            (Some(_), Subject::Membership { .. }) => Hit::ChangedSince,
-            (None, _) => Hit::Nothing,
+            (Some(cut_off), _) if at > *cut_off => CutOffEffect::None,
+            (Some(_), Subject::Session(_) | Subject::User(_)) => CutOffEffect::Ended,
+            (Some(cut_off), Subject::Membership { .. }) if at == *cut_off => {
+                CutOffEffect::MayHaveChanged
+            }
+            (Some(_), Subject::Membership { .. }) => CutOffEffect::Changed,
+            (None, _) => CutOffEffect::None,
         }
     }
 
@@ -197,7 +185,12 @@ mod tests {
         UNIX_EPOCH + Duration::from_millis(second * 1_000 + 999)
     }
 
-    fn made(session: &str, user: &str, organization: Option<&'static str>, at: u64) -> Hit {
+    fn made(
+        session: &str,
+        user: &str,
+        organization: Option<&'static str>,
+        at: u64,
+    ) -> CutOffEffect {
         let cut_offs = CutOffs::new();
         for revocation in [
             Revocation::session("session_ended", self::at(NOW)),
@@ -206,26 +199,55 @@ mod tests {
         ] {
             cut_offs.add(&revocation, NOW);
         }
-        cut_offs.hit(Made { session: Some(session), user: Some(user), organization, at })
+        cut_offs.effect_on(TokenIdentity {
+            session: Some(session),
+            subject: Some(user),
+            organization,
+            issued_at: at,
+        })
     }
 
     #[test]
     fn a_cut_off_hits_the_tokens_of_its_subject_made_at_or_before_its_second() {
         let acme = Some("org_acme");
         let cases = [
-            ("another session", made("session_1", "user_1", None, NOW - 1), Hit::Nothing),
-            ("an ended session", made("session_ended", "user_1", None, NOW - 1), Hit::Ended),
-            ("in its second", made("session_ended", "user_1", None, NOW), Hit::Ended),
-            ("after it", made("session_ended", "user_1", None, NOW + 1), Hit::Nothing),
-            ("no time of its own", made("session_ended", "user_1", None, 0), Hit::Ended),
-            ("a deleted user", made("session_1", "user_deleted", acme, NOW), Hit::Ended),
-            ("the user's id as a session's", made("user_deleted", "user_1", None, 0), Hit::Nothing),
-            ("a member", made("session_1", "user_member", acme, NOW - 1), Hit::ChangedSince),
-            ("in that second", made("session_1", "user_member", acme, NOW), Hit::ChangedMeanwhile),
-            ("a member since", made("session_1", "user_member", acme, NOW + 1), Hit::Nothing),
-            ("elsewhere", made("session_1", "user_member", Some("org_b"), NOW - 1), Hit::Nothing),
-            ("in no organization", made("session_1", "user_member", None, NOW - 1), Hit::Nothing),
-            ("the worst counts", made("session_ended", "user_member", acme, NOW - 1), Hit::Ended),
+            ("another session", made("session_1", "user_1", None, NOW - 1), CutOffEffect::None),
+            (
+                "an ended session",
+                made("session_ended", "user_1", None, NOW - 1),
+                CutOffEffect::Ended,
+            ),
+            ("in its second", made("session_ended", "user_1", None, NOW), CutOffEffect::Ended),
+            ("after it", made("session_ended", "user_1", None, NOW + 1), CutOffEffect::None),
+            ("no time of its own", made("session_ended", "user_1", None, 0), CutOffEffect::Ended),
+            ("a deleted user", made("session_1", "user_deleted", acme, NOW), CutOffEffect::Ended),
+            (
+                "the user's id as a session's",
+                made("user_deleted", "user_1", None, 0),
+                CutOffEffect::None,
+            ),
+            ("a member", made("session_1", "user_member", acme, NOW - 1), CutOffEffect::Changed),
+            (
+                "in that second",
+                made("session_1", "user_member", acme, NOW),
+                CutOffEffect::MayHaveChanged,
+            ),
+            ("a member since", made("session_1", "user_member", acme, NOW + 1), CutOffEffect::None),
+            (
+                "elsewhere",
+                made("session_1", "user_member", Some("org_b"), NOW - 1),
+                CutOffEffect::None,
+            ),
+            (
+                "in no organization",
+                made("session_1", "user_member", None, NOW - 1),
+                CutOffEffect::None,
+            ),
+            (
+                "the worst counts",
+                made("session_ended", "user_member", acme, NOW - 1),
+                CutOffEffect::Ended,
+            ),
         ];
         for (name, hit, expected) in cases {
             assert_eq!(hit, expected, "{name}");
@@ -234,14 +256,19 @@ mod tests {
 
     #[test]
     fn the_later_of_two_cut_offs_counts_in_whichever_order_they_come() {
-        let made = |at| Made { session: Some("session_1"), user: None, organization: None, at };
+        let made = |at| TokenIdentity {
+            session: Some("session_1"),
+            subject: None,
+            organization: None,
+            issued_at: at,
+        };
         for order in [[5, 9], [9, 5]] {
             let cut_offs = CutOffs::new();
             for second in order {
                 cut_offs.add(&Revocation::session("session_1", at(NOW + second)), NOW);
             }
-            assert_eq!(cut_offs.hit(made(NOW + 9)), Hit::Ended, "{order:?}");
-            assert_eq!(cut_offs.hit(made(NOW + 10)), Hit::Nothing, "{order:?}");
+            assert_eq!(cut_offs.effect_on(made(NOW + 9)), CutOffEffect::Ended, "{order:?}");
+            assert_eq!(cut_offs.effect_on(made(NOW + 10)), CutOffEffect::None, "{order:?}");
             assert_eq!(cut_offs.table().order.len(), 1, "{order:?}");
         }
     }
@@ -269,13 +296,18 @@ mod tests {
             cut_offs.add(&Revocation::session(format!("session_{n}"), at(NOW + n)), NOW);
         }
         let hit = |session, at| {
-            cut_offs.hit(Made { session: Some(session), user: None, organization: None, at })
+            cut_offs.effect_on(TokenIdentity {
+                session: Some(session),
+                subject: None,
+                organization: None,
+                issued_at: at,
+            })
         };
 
         assert_eq!(cut_offs.table().order.len(), 3);
-        assert_eq!(hit("session_1", NOW), Hit::ChangedSince, "fell out");
-        assert_eq!(hit("session_5", NOW), Hit::Ended, "is in");
-        assert_eq!(hit("another", NOW + 2), Hit::ChangedSince, "as old as what fell out");
-        assert_eq!(hit("another", NOW + 3), Hit::Nothing, "younger");
+        assert_eq!(hit("session_1", NOW), CutOffEffect::Changed, "fell out");
+        assert_eq!(hit("session_5", NOW), CutOffEffect::Ended, "is in");
+        assert_eq!(hit("another", NOW + 2), CutOffEffect::Changed, "as old as what fell out");
+        assert_eq!(hit("another", NOW + 3), CutOffEffect::None, "younger");
     }
 }

@@ -103,6 +103,7 @@ fn null_and_absence_are_alike() {
         let payload = Payload::parse(plaintext.as_bytes()).unwrap_or_else(|_| panic!("{name}"));
         assert!(payload.refresh_token.is_none(), "{name}");
         assert!(payload.user.is_none(), "{name}");
+        assert_eq!(payload.odd, OddValues::default(), "{name}: nothing is odd about it");
         assert!(payload.impersonator.is_none(), "{name}");
     }
 }
@@ -121,9 +122,7 @@ fn what_is_no_session_is_refused() {
         ("a token that is a number", r#"{"access_token":1}"#),
         ("a refresh token only", r#"{"refresh_token":"rt_1"}"#),
         ("two tokens", r#"{"access_token":"at_1","accessToken":"at_2"}"#),
-        ("an impersonator in words", r#"{"access_token":"at_1","impersonator":"admin"}"#),
-        ("an impersonator without an address", r#"{"access_token":"at_1","impersonator":{}}"#),
-        ("a method that is an object", r#"{"access_token":"at_1","authentication_method":{}}"#),
+        ("two spellings of a token", r#"{"access_token":"at_1","\u0061ccess_token":"at_1"}"#),
         ("something after it", r#"{"access_token":"at_1"}{}"#),
         ("cut off", r#"{"access_token":"at_1""#),
         ("too deep", &deep),
@@ -137,6 +136,83 @@ fn what_is_no_session_is_refused() {
         Some(NotASession),
         "not UTF-8"
     );
+}
+
+#[test]
+fn a1_a2_an_odd_field_takes_nothing_from_the_session() {
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let odd = ["5", "1e999", "true", "{}", "[]", r#"["x"]"#, r#"{"a":{}}"#, r#""\ud83d""#, &deep];
+    // The field in both spellings, and by which name it is told.
+    let fields = [
+        ("refresh_token", "refreshToken", Some("refresh_token")),
+        ("impersonator", "impersonator", Some("impersonator")),
+        ("authentication_method", "authenticationMethod", Some("authentication_method")),
+        ("organization_id", "organizationId", None),
+        ("oauth_tokens", "oauthTokens", None),
+        ("authkit_authorization_code", "authkitAuthorizationCode", None),
+        ("sealed_session", "sealedSession", None),
+        ("of_a_neighbour", "ofANeighbour", None),
+        (r"\ud800", r"\ud800", None),
+    ];
+    for (snake, camel, told) in fields {
+        for (spelling, value) in [snake, camel].into_iter().flat_map(|it| odd.map(|odd| (it, odd)))
+        {
+            let plaintext = format!(
+                r#"{{"access_token":"at_1","{spelling}":{value},"user":{{"id":"user_1","email":"a"}}}}"#
+            );
+            let payload = Payload::parse(plaintext.as_bytes())
+                .unwrap_or_else(|_| panic!("{spelling}: {value:.30}"));
+            assert_eq!(payload.access_token.expose(), "at_1");
+            assert_eq!(payload.user.unwrap().email.as_deref(), Some("a"));
+            assert!(payload.refresh_token.is_none(), "{spelling}: {value:.30}");
+            assert!(payload.impersonator.is_none(), "{spelling}: {value:.30}");
+            assert!(payload.authentication_method.is_none(), "{spelling}: {value:.30}");
+            let told: Vec<_> = told.into_iter().collect();
+            assert_eq!(payload.odd.names(), told, "{spelling}: {value:.30}");
+        }
+    }
+}
+
+#[test]
+fn a1_a2_what_cannot_be_read_is_kept_when_a_session_is_renewed() {
+    let silent = json!({"access_token": "at_2", "refresh_token": "rt_2"}).to_string();
+    let answer = Answer::parse(silent.as_bytes()).unwrap();
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let user = r#"{"id":"user_1","email":null,"locale":{},"metadata":{"seats":5,"\ud800":1e999}}"#;
+    let odd = [
+        r#""impersonator":{}"#,
+        r#""impersonator":[]"#,
+        r#""impersonator":false"#,
+        r#""impersonator":{"email":5}"#,
+        r#""authentication_method":{"a":"\ud83d"}"#,
+        r#""organization_id":5"#,
+        r#""oauth_tokens":"none""#,
+        r#""\ud800":1"#,
+        r#""\u0074heme":1e999"#,
+        &format!(r#""deep":{deep}"#),
+    ];
+    for member in odd {
+        let old =
+            format!(r#"{{"access_token":"at_1",{member},"refresh_token":"rt_1","user":{user}}}"#);
+        let expected =
+            format!(r#"{{"access_token":"at_2",{member},"refresh_token":"rt_2","user":{user}}}"#);
+        let new = Payload::renewed(old.as_bytes(), &answer, None).unwrap();
+        assert_eq!(str::from_utf8(&new).unwrap(), expected, "{member:.40}");
+    }
+
+    // A user that is none does not replace one; an odd one does, and is kept as it came.
+    let odd_user = r#"{"id":"user_1","email":5,"metadata":{"plan":null,"n":1e999}}"#;
+    for (answered, written) in
+        [("5", user), ("[]", user), (r#""user_1""#, user), (odd_user, odd_user)]
+    {
+        let old = format!(r#"{{"access_token":"at_1","refresh_token":"rt_1","user":{user}}}"#);
+        let body = format!(r#"{{"access_token":"at_2","refresh_token":"rt_2","user":{answered}}}"#);
+        let answer = Answer::parse(body.as_bytes()).unwrap();
+        let expected =
+            format!(r#"{{"access_token":"at_2","refresh_token":"rt_2","user":{written}}}"#);
+        let new = Payload::renewed(old.as_bytes(), &answer, None).unwrap();
+        assert_eq!(str::from_utf8(&new).unwrap(), expected, "{answered}");
+    }
 }
 
 #[test]

@@ -6,7 +6,12 @@ use base64::Engine as _;
 use memchr::memchr_iter;
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::codec::BARE_URL_SAFE;
+use crate::{
+    codec::BARE_URL_SAFE,
+    json,
+    strictness::FromJson as _,
+    token::{TokenIdentity, claims::NumericDate},
+};
 
 /// A token taken apart; nothing in it is to be trusted yet.
 pub(crate) struct Jwt<'a> {
@@ -46,49 +51,133 @@ impl<'a> Jwt<'a> {
         Some(Self { signed: &token.as_bytes()[..second], payload, signature, kid: header.kid })
     }
 
-    /// The payload's claims; `None` where they do not have the types they must have.
-    pub(crate) fn claims<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
-        parse(&BARE_URL_SAFE.decode(self.payload).ok()?)
+    /// What the payload says, as JSON; `None` where it is not even text.
+    pub(crate) fn payload(&self) -> Option<String> {
+        decoded(self.payload)
     }
 }
 
-/// Reads JSON whose UTF-8 is checked once, not string by string.
-pub(crate) fn parse<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
-    serde_json::from_str(str::from_utf8(json).ok()?).ok()
+/// The payload of a token whose signature is not looked at.
+pub(crate) fn payload(token: &str) -> Option<String> {
+    decoded(token.split('.').nth(1)?)
 }
 
-/// The payload of a token whose signature is not looked at.
-pub(crate) fn payload(token: &str) -> Option<Vec<u8>> {
-    BARE_URL_SAFE.decode(token.split('.').nth(1)?).ok()
+fn decoded(part: &str) -> Option<String> {
+    String::from_utf8(BARE_URL_SAFE.decode(part).ok()?).ok()
 }
 
 /// What is read from the token of a cookie that we sealed ourselves, however old: where to refresh, whom to sign out.
-#[derive(Clone, Debug, Default, Deserialize)]
+///
+/// It may refuse a token, and admits none. A claim of another type is absent here, and spoils no other.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Unverified {
-    #[serde(default)]
     pub(crate) sub: Option<String>,
-    #[serde(default)]
     pub(crate) sid: Option<String>,
-    #[serde(default)]
     pub(crate) org_id: Option<String>,
-    #[serde(default)]
+    pub(crate) iss: Option<String>,
+    pub(crate) client_id: Option<String>,
     pub(crate) iat: Option<u64>,
-    #[serde(default)]
     pub(crate) exp: Option<u64>,
-    /// There when somebody impersonates the user.
-    #[serde(default)]
+    /// There when somebody impersonates the user, whatever it says.
     pub(crate) act: Option<IgnoredAny>,
 }
 
 impl Unverified {
     /// Nothing where the token cannot be read.
     pub(crate) fn of(token: &str) -> Self {
-        payload(token).and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
+        payload(token).and_then(|payload| Self::read(&payload)).unwrap_or_default()
+    }
+
+    fn read(payload: &str) -> Option<Self> {
+        let mut says = Self::default();
+        json::members(payload, |name, value| {
+            let text = || String::from_json(value);
+            let date = || NumericDate::from_json(value).map(NumericDate::rounded_down);
+            match &*name.text() {
+                "sub" => says.sub = text(),
+                "sid" => says.sid = text(),
+                "org_id" => says.org_id = text(),
+                "iss" => says.iss = text(),
+                "client_id" => says.client_id = text(),
+                "iat" => says.iat = date(),
+                "exp" => says.exp = date(),
+                "act" if value != "null" => says.act = Some(IgnoredAny),
+                _ => {}
+            }
+        })?;
+        Some(says)
+    }
+
+    /// Who the token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: self.sub.as_deref(),
+            session: self.sid.as_deref(),
+            organization: self.org_id.as_deref(),
+            issued_at: self.iat.unwrap_or(0),
+        }
     }
 
     /// How long the token lives; nothing where it does not say.
     pub(crate) fn lifetime(&self) -> Duration {
         let seconds = self.exp.zip(self.iat).map_or(0, |(exp, iat)| exp.saturating_sub(iat));
         Duration::from_secs(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of a payload, by the names of the claims that are there.
+    fn read(payload: &str) -> Option<String> {
+        let says = Unverified::read(payload)?;
+        let text = |name, it: &Option<String>| it.as_ref().map(|it| format!("{name}={it} "));
+        let date = |name, it: Option<u64>| it.map(|it| format!("{name}={it} "));
+        let all = [
+            text("sub", &says.sub),
+            text("sid", &says.sid),
+            text("org_id", &says.org_id),
+            text("iss", &says.iss),
+            text("client_id", &says.client_id),
+            date("iat", says.iat),
+            date("exp", says.exp),
+            says.act.map(|_| "act ".to_owned()),
+        ];
+        Some(all.into_iter().flatten().collect())
+    }
+
+    #[test]
+    fn a3_one_odd_claim_spoils_no_other() {
+        let all = [
+            ("sub", r#""u""#, "sub=u "),
+            ("sid", r#""s""#, "sid=s "),
+            ("org_id", r#""o""#, "org_id=o "),
+            ("iss", r#""i""#, "iss=i "),
+            ("client_id", r#""c""#, "client_id=c "),
+            ("iat", "1.5", "iat=1 "),
+            ("exp", "2", "exp=2 "),
+        ];
+        for odd in [r#"{"a":[]}"#, "[1]", "true", "1e999", r#""\ud800""#, "null"] {
+            for (name, ..) in all {
+                let members = all.map(|(member, value, _)| {
+                    format!(r#""{member}":{}"#, if member == name { odd } else { value })
+                });
+                let expected = all.map(|(member, _, told)| if member == name { "" } else { told });
+                let payload = format!(r#"{{"scope":{odd},{}}}"#, members.join(","));
+                assert_eq!(read(&payload).unwrap(), expected.concat(), "{name}: {odd}");
+            }
+        }
+        assert_eq!(read("[]"), None);
+    }
+
+    #[test]
+    fn a3_whatever_act_says_somebody_impersonates_the_user() {
+        for act in
+            [r#"{"sub":"admin@example.com"}"#, "{}", "[]", "false", "0", r#""""#, r#""null""#]
+        {
+            assert_eq!(read(&format!(r#"{{"act":{act}}}"#)).unwrap(), "act ", "{act}");
+        }
+        assert_eq!(read(r#"{"act":null}"#).unwrap(), "");
     }
 }

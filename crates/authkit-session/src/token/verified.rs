@@ -3,15 +3,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, ErrorKind},
-    token::{AccessToken, jwt, keys::KeyId},
-    user::{Impersonator, null_is_default},
+    token::{AccessToken, TokenIdentity, claims::Claims, jwt, keys::KeyId},
+    user::Impersonator,
 };
 
 /// An access token that was verified: signature, time and kind, and what it says of its user.
+///
+/// Roles, permissions and the like are the customer's to set, in a JWT template. A claim of another type than its method
+/// here returns is held by nobody: the method returns nothing, and a log line names the claim.
 ///
 /// It cannot be made outside this crate, so holding one is proof. Its [`Debug`] output shows ids only.
 #[derive(Clone)]
@@ -79,7 +82,8 @@ impl VerifiedToken {
         at(self.claims.iat)
     }
 
-    /// When the user last signed in interactively (`auth_time`); a refresh leaves it as it is.
+    /// When the user last signed in interactively (`auth_time`); a refresh leaves it as it is. To the second, as all
+    /// times of a token are.
     pub fn auth_time(&self) -> Option<SystemTime> {
         self.claims.auth_time.map(at)
     }
@@ -89,6 +93,16 @@ impl VerifiedToken {
         &self.access_token
     }
 
+    /// Who the token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: Some(self.user_id()),
+            session: Some(self.session_id()),
+            organization: self.organization_id(),
+            issued_at: self.claims.iat,
+        }
+    }
+
     /// Reads the token's claims into a type of your own, as those that a JWT template adds.
     ///
     /// # Errors
@@ -96,7 +110,7 @@ impl VerifiedToken {
     /// [`ErrorKind::Claims`] where they do not have that shape.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, Error> {
         jwt::payload(self.access_token.expose())
-            .and_then(|payload| serde_json::from_slice(&payload).ok())
+            .and_then(|payload| serde_json::from_str(&payload).ok())
             .ok_or_else(|| Error::new(ErrorKind::Claims))
     }
 }
@@ -108,74 +122,6 @@ impl fmt::Debug for VerifiedToken {
             .field("organization_id", &self.claims.org_id)
             .field("expires_at", &self.claims.exp)
             .finish_non_exhaustive()
-    }
-}
-
-/// The claims that are looked at. A claim of the wrong type is an error, never an absent one (CVE-2026-25537).
-#[derive(Clone, Deserialize)]
-pub(crate) struct Claims {
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) sub: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) sid: String,
-    #[serde(default)]
-    pub(crate) iss: Option<String>,
-    #[serde(default)]
-    pub(crate) aud: Option<Audience>,
-    #[serde(default)]
-    pub(crate) client_id: Option<String>,
-    pub(crate) exp: u64,
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) iat: u64,
-    #[serde(default)]
-    pub(crate) nbf: Option<u64>,
-    #[serde(default)]
-    pub(crate) auth_time: Option<u64>,
-    #[serde(default)]
-    pub(crate) org_id: Option<String>,
-    #[serde(default)]
-    pub(crate) role: Option<String>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) roles: Vec<String>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) permissions: Vec<String>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) entitlements: Vec<String>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub(crate) feature_flags: Vec<String>,
-    #[serde(default)]
-    pub(crate) act: Option<Actor>,
-    #[serde(default)]
-    pub(crate) scope: Option<serde::de::IgnoredAny>,
-}
-
-impl Claims {
-    /// How long the token lives, in seconds.
-    pub(crate) fn lifetime(&self) -> u64 {
-        self.exp.saturating_sub(self.iat)
-    }
-}
-
-/// Who acts for the subject (RFC 8693 section 4.1).
-#[derive(Clone, Deserialize)]
-pub(crate) struct Actor {
-    pub(crate) sub: String,
-}
-
-/// `aud`: one value or a list (RFC 7519 section 4.1.3).
-#[derive(Clone, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Audience {
-    pub(crate) fn contains(&self, audience: &str) -> bool {
-        match self {
-            Self::One(one) => one == audience,
-            Self::Many(many) => many.iter().any(|one| one == audience),
-        }
     }
 }
 

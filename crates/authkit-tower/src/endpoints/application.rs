@@ -104,7 +104,7 @@ impl Endpoints {
     /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
     /// Endpoints::new(authkit).with_sign_in_hook(async |new: NewSession| {
     ///     let user = new.session().user();
-    ///     if !user.email.ends_with("@example.com") {
+    ///     if !user.email.as_ref().is_some_and(|email| email.ends_with("@example.com")) {
     ///         return Ruling::Refuse;
     ///     }
     ///     match create_or_update(user).await {

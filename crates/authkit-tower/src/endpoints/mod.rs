@@ -64,7 +64,7 @@ use crate::{
 ///
 /// # fn app(authkit: &AuthKit) -> Router {
 /// Router::new()
-///     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().email)))
+///     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().display_name())))
 ///     .route_layer(AuthKitLayer::new(authkit))
 ///     .merge(Endpoints::new(authkit))
 /// # }

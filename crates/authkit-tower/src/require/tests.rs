@@ -8,7 +8,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::GlobalConcurrency
 use super::*;
 use crate::{
     AuthKit, AuthKitLayer, Denial, DenialKind,
-    tests::{authkit, header, request},
+    tests::{authkit, authkit_of, header, request},
 };
 
 async fn ok(_: Request<()>) -> Result<Response<()>, Infallible> {
@@ -62,7 +62,7 @@ async fn every_condition_asks_the_signed_claims() {
         ("impersonated", Require::not_impersonated(), impersonated, 403),
         (
             "that holds",
-            Require::that(|session| session.user().email == "alice@example.com"),
+            Require::that(|session| session.user().email.as_deref() == Some("alice@example.com")),
             member(),
             200,
         ),
@@ -94,6 +94,86 @@ async fn every_condition_asks_the_signed_claims() {
 
     for (name, require, claims, expected) in cases {
         assert_eq!(judged(require, claims).await.0, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a3_no_guard_opens_for_a_claim_of_another_type() {
+    let minutes = || Require::recent_sign_in(Duration::from_secs(3_600));
+    // Each guard, the claim that it asks for, and what that has to be.
+    let guards = [
+        ("role", Require::role("admin"), json!("admin")),
+        ("roles", Require::role("admin"), json!(["admin"])),
+        ("permissions", Require::permission("admin"), json!(["admin"])),
+        ("entitlements", Require::entitlement("admin"), json!(["admin"])),
+        ("feature_flags", Require::feature_flag("admin"), json!(["admin"])),
+        ("auth_time", minutes(), Value::Null),
+    ];
+    let wrong = [
+        json!({ "slug": "admin" }),
+        json!({ "admin": true }),
+        json!("admin sso"),
+        json!([["admin"]]),
+        json!(["admin", null]),
+        json!(["admin", 5]),
+        json!([{ "slug": "admin" }]),
+        json!({}),
+        json!([]),
+        json!(true),
+        json!(5.5e300),
+        json!(-5),
+        Value::Null,
+    ];
+    let (authkit, workos) = authkit();
+    let now = workos.clock().unix();
+    for (claim, guard, right) in guards {
+        let right = if right.is_null() { json!(now) } else { right };
+        let answer = async |value: &Value, guard: Require| {
+            let cookie = workos.cookie(&authkit, json!({ claim: value })).await;
+            let request = || request("GET", "/a", &[("cookie", &cookie)]);
+            let anybody = Require::that(|session| session.user_id() == "user_1");
+            let guarded = send(&authkit, guard, request()).await.status().as_u16();
+            let unguarded = send(&authkit, anybody, request()).await.status().as_u16();
+            (guarded, unguarded)
+        };
+        assert_eq!(answer(&right, guard.clone()).await, (200, 200), "{claim}: {right}");
+        for value in &wrong {
+            let expected = (403, 200);
+            assert_eq!(answer(value, guard.clone()).await, expected, "{claim}: {value}");
+            let either = guard.clone().or(Require::permission("x"));
+            assert_eq!(answer(value, either).await, expected, "{claim}, or another: {value}");
+        }
+        // The scalar claims take no list and the lists no scalar.
+        let other = if right.is_array() { json!("admin") } else { json!(["admin"]) };
+        assert_eq!(answer(&other, guard).await, (403, 200), "{claim}: {other}");
+    }
+    assert_eq!(workos.calls().len(), 0, "nothing is refreshed for it");
+}
+
+#[tokio::test]
+async fn a3_an_organization_or_an_actor_of_another_type_lets_nobody_in() {
+    const ISSUER: &str = "https://api.workos.com/user_management/client_1";
+    let (authkit, workos) = authkit_of(|config| config.with_issuers([ISSUER]));
+    let layer = AuthKitLayer::new(&authkit).with_bearer().unwrap();
+    let guards = [
+        ("act", Require::not_impersonated()),
+        ("org_id", Require::organization("org_1")),
+        ("act", Require::that_token(|_| true)),
+        ("org_id", Require::that_token(|_| true)),
+    ];
+    for (claim, guard) in guards {
+        for value in
+            [json!({}), json!([]), json!(false), json!(5), json!(["org_1"]), json!({ "sub": 5 })]
+        {
+            let token = workos.token(&json!({ "iss": ISSUER, claim: value }));
+            let field = format!("Bearer {token}");
+            let service = ServiceBuilder::new().layer(&layer).layer(guard.clone()).service_fn(ok);
+            let request = request("GET", "/a", &[("authorization", &field)]);
+            let response = service.oneshot(request).await.unwrap();
+            let reason = response.extensions().get::<Denial>().and_then(Denial::reason).unwrap();
+            assert_eq!(response.status(), 401, "{claim}: {value}");
+            assert_eq!(reason.as_str(), format!("invalid_{claim}"), "{claim}: {value}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use authkit_tower::{AuthKit, AuthKitLayer, Session};
 use axum::{Router, routing::get};
 
 async fn dashboard(session: &Session) -> String {
-    session.user().email.clone()
+    session.user().id.clone()
 }
 
 fn app(authkit: &AuthKit) -> Router {

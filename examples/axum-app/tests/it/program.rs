@@ -94,9 +94,11 @@ fn one_workos_variable_demands_them_all() {
         ("WORKOS_COOKIE_PASSWORD", "short"),
     ]);
 
-    for problem in
-        ["WORKOS_API_KEY is not set", "WORKOS_REDIRECT_URI is not set", "fewer than 32 bytes"]
-    {
+    for problem in [
+        "WORKOS_API_KEY (Config::new) is not set",
+        "WORKOS_REDIRECT_URI (Config::new) is not set",
+        "fewer than 32 bytes",
+    ] {
         assert!(
             error.lines().any(|line| line.starts_with("  - ") && line.contains(problem)),
             "{problem}: {error}"

@@ -6,7 +6,7 @@ use cookie::{Cookie, Expiration};
 use http::HeaderValue;
 
 use crate::{
-    candidate::cookies::{MAX_PARTS, Seen},
+    cookie::received::{MAX_PARTS, ReceivedCookies},
     token::jwt::Unverified,
 };
 
@@ -83,7 +83,7 @@ impl CookieRules {
         &self,
         sealed: &str,
         lifetime: SessionLifetime,
-        seen: Seen,
+        received: ReceivedCookies,
     ) -> Result<Vec<HeaderValue>, TooLarge> {
         let lifetime = match lifetime {
             SessionLifetime::Configured => self.lifetime,
@@ -95,7 +95,9 @@ impl CookieRules {
         if self.fits_one(sealed) {
             let mut cookies = vec![write(&self.name, sealed)?];
             cookies.extend(
-                (0..MAX_PARTS).filter(|n| seen.part(*n)).filter_map(|n| self.delete(&self.part(n))),
+                (0..MAX_PARTS)
+                    .filter(|n| received.part(*n))
+                    .filter_map(|n| self.delete(&self.part(n))),
             );
             return Ok(cookies);
         }
@@ -110,9 +112,11 @@ impl CookieRules {
             cookies.push(write(&self.part(n), &part)?);
         }
         cookies.extend(
-            (count..MAX_PARTS).filter(|n| seen.part(*n)).filter_map(|n| self.delete(&self.part(n))),
+            (count..MAX_PARTS)
+                .filter(|n| received.part(*n))
+                .filter_map(|n| self.delete(&self.part(n))),
         );
-        cookies.extend(seen.whole().then(|| self.delete(&self.name)).flatten());
+        cookies.extend(received.whole().then(|| self.delete(&self.name)).flatten());
         Ok(cookies)
     }
 
@@ -127,21 +131,21 @@ impl CookieRules {
     }
 
     /// Deletes the session cookie and the parts that the browser holds.
-    pub(crate) fn delete_session(&self, seen: Seen) -> Vec<HeaderValue> {
-        let parts = (0..MAX_PARTS).filter(|n| seen.part(*n)).map(|n| self.part(n));
-        let names = parts.chain(seen.whole().then(|| self.name.to_string()));
+    pub(crate) fn delete_session(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
+        let parts = (0..MAX_PARTS).filter(|n| received.part(*n)).map(|n| self.part(n));
+        let names = parts.chain(received.whole().then(|| self.name.to_string()));
         names.filter_map(|name| self.delete(&name)).collect()
     }
 
     /// Deletes the same cookies where they were set for this host alone, beside a configured `Domain`.
     ///
     /// Browsers keep both and send both; sign-in and sign-out leave one or none.
-    pub(crate) fn delete_other_scope(&self, seen: Seen) -> Vec<HeaderValue> {
+    pub(crate) fn delete_other_scope(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
         if self.domain.is_none() {
             return Vec::new();
         }
-        let parts = (0..MAX_PARTS).filter(|n| seen.part(*n)).map(|n| self.part(n));
-        let names = parts.chain(seen.whole().then(|| self.name.to_string()));
+        let parts = (0..MAX_PARTS).filter(|n| received.part(*n)).map(|n| self.part(n));
+        let names = parts.chain(received.whole().then(|| self.name.to_string()));
         names.filter_map(|name| self.cookie(&name, "", GONE, Scope::Host)).collect()
     }
 
@@ -239,7 +243,7 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::candidate::cookies;
+    use crate::cookie::received;
 
     fn rules(domain: Option<&str>, prefix: CookiePrefix, secure: bool) -> CookieRules {
         CookieRules::new(
@@ -311,14 +315,17 @@ mod tests {
         ];
         let mut headers = HeaderMap::new();
         for (name, rules, expected) in cases {
-            let written = rules.session("v", SessionLifetime::Configured, Seen::default()).unwrap();
+            let written = rules
+                .session("v", SessionLifetime::Configured, ReceivedCookies::default())
+                .unwrap();
             assert_eq!(text(&written), [expected], "{name}");
 
             headers.insert(
                 header::COOKIE,
                 HeaderValue::from_str(&format!("{}=v", rules.name())).unwrap(),
             );
-            let deleted = rules.delete_session(cookies::find(&headers, rules.name()).seen);
+            let deleted =
+                rules.delete_session(received::session_cookies(&headers, rules.name()).received);
             let deletion = expected.replace("=v;", "=;").replace("Max-Age=34560000", "Max-Age=0");
             assert_eq!(text(&deleted), [deletion], "{name}, deleted");
         }
@@ -326,7 +333,8 @@ mod tests {
 
     #[test]
     fn an_impersonated_session_ends_with_the_browser() {
-        let written = plain().session("v", SessionLifetime::Browser, Seen::default()).unwrap();
+        let written =
+            plain().session("v", SessionLifetime::Browser, ReceivedCookies::default()).unwrap();
         assert_eq!(text(&written), ["wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/"]);
     }
 
@@ -334,15 +342,15 @@ mod tests {
     fn a_session_is_split_joined_shrunk_and_grown() {
         let rules = plain();
         let mut jar = Vec::new();
-        let mut seen = Seen::default();
+        let mut received = ReceivedCookies::default();
         for len in [1_000, 6_000, 4_086, 7_000, 100, 5_000, 4_085] {
             let sealed: String = ('a'..='z').cycle().take(len).collect();
-            let cookies = rules.session(&sealed, SessionLifetime::Configured, seen).unwrap();
+            let cookies = rules.session(&sealed, SessionLifetime::Configured, received).unwrap();
             let headers = sent_back(&mut jar, &cookies);
-            let found = cookies::find(&headers, rules.name());
-            let values: Vec<_> = found.candidates().map(|value| value.whole()).collect();
+            let found = received::session_cookies(&headers, rules.name());
+            let values: Vec<_> = found.values().map(|value| value.whole()).collect();
             assert_eq!(values, [sealed.as_bytes()], "{len} bytes");
-            seen = found.seen;
+            received = found.received;
         }
         assert_eq!(jar.len(), 1, "no part is left over");
     }
@@ -350,7 +358,11 @@ mod tests {
     #[test]
     fn a_session_that_no_browser_would_keep_is_an_error() {
         assert_eq!(
-            plain().session(&"a".repeat(20_000), SessionLifetime::Configured, Seen::default()),
+            plain().session(
+                &"a".repeat(20_000),
+                SessionLifetime::Configured,
+                ReceivedCookies::default()
+            ),
             Err(TooLarge)
         );
     }
@@ -359,11 +371,11 @@ mod tests {
     fn the_other_scope_is_deleted_beside_a_domain_only() {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_static("wos_session=a; wos_session.1=b"));
-        let seen = cookies::find(&headers, "wos_session").seen;
-        assert!(plain().delete_other_scope(seen).is_empty());
+        let received = received::session_cookies(&headers, "wos_session").received;
+        assert!(plain().delete_other_scope(received).is_empty());
         let rules = rules(Some("example.com"), CookiePrefix::Plain, true);
         assert_eq!(
-            text(&rules.delete_other_scope(seen)),
+            text(&rules.delete_other_scope(received)),
             [
                 "wos_session.1=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",
                 "wos_session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",

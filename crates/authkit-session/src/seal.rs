@@ -16,6 +16,7 @@ mod python;
 mod ring;
 mod ruby;
 mod ruby6;
+mod sealer;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -23,12 +24,13 @@ mod values;
 
 use std::{error, fmt, str::FromStr};
 
-use crate::config_error::ConfigProblem;
+use crate::{config::setting::Setting, config_error::ConfigProblem};
 
 pub use self::purpose::Purpose;
 pub(crate) use self::{
     keys::{PasswordId, Seal},
-    ring::{Attempts, KeyRing, Opened, Reuse},
+    ring::{Attempts, KeyRing, Reuse, Unsealed},
+    sealer::Sealer,
     target::{Form, Target},
 };
 
@@ -121,8 +123,9 @@ impl FromStr for SealFormat {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|format| format.as_str() == word).ok_or_else(|| {
             ConfigProblem::invalid(
-                "WORKOS_SEAL_FORMAT",
-                "one of ruby, ruby6, go, rust, python, node",
+                Setting::SealFormat,
+                "is no format",
+                "write one of ruby, ruby6, go, rust, python, node",
             )
         })
     }

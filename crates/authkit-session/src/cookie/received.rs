@@ -7,21 +7,21 @@ use memchr::memchr;
 
 /// What a request brought under the session cookie's name.
 #[derive(Debug, Default)]
-pub(crate) struct Found<'h> {
+pub(crate) struct SessionCookies<'h> {
     whole: [&'h [u8]; MAX_CANDIDATES],
     wholes: usize,
     parts: [&'h [u8]; MAX_PARTS],
     /// How many parts make one value; 0 where there is none, or one is missing.
     joined: usize,
     /// Which cookies the browser holds, so that those not needed any more are deleted with the next write.
-    pub(crate) seen: Seen,
+    pub(crate) received: ReceivedCookies,
 }
 
 /// A value as it may be a sealed session: unquoted, in the pieces that it came in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate<'a>(&'a [&'a [u8]]);
+pub(crate) struct CookieValue<'a>(&'a [&'a [u8]]);
 
-impl<'a> Candidate<'a> {
+impl<'a> CookieValue<'a> {
     #[cfg(test)]
     pub(crate) fn of(pieces: &'a [&'a [u8]]) -> Self {
         Self(pieces)
@@ -40,12 +40,17 @@ impl<'a> Candidate<'a> {
     }
 }
 
-impl<'h> Found<'h> {
+impl<'h> SessionCookies<'h> {
+    /// How many [`values`](Self::values) there are.
+    pub(crate) fn count(&self) -> usize {
+        (self.wholes + usize::from(self.joined > 0)).min(MAX_CANDIDATES)
+    }
+
     /// At most [`MAX_CANDIDATES`].
-    pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = CookieValue<'_>> {
         (0..MAX_CANDIDATES).map_while(|n| match n.checked_sub(self.wholes) {
-            None => Some(Candidate(&self.whole[n..=n])),
-            Some(0) if self.joined > 0 => Some(Candidate(&self.parts[..self.joined])),
+            None => Some(CookieValue(&self.whole[n..=n])),
+            Some(0) if self.joined > 0 => Some(CookieValue(&self.parts[..self.joined])),
             Some(_) => None,
         })
     }
@@ -57,10 +62,10 @@ impl<'h> Found<'h> {
                 self.wholes += 1;
             }
             // Browsers send the cookie of the longest path first.
-            Piece::Part(n) if !self.seen.part(n) => self.parts[n] = value,
+            Piece::Part(n) if !self.received.part(n) => self.parts[n] = value,
             Piece::Whole | Piece::Part(_) => {}
         }
-        self.seen.add(piece);
+        self.received.add(piece);
     }
 
     /// Counts the parts that make one value together, as the first one says; takes the count off it.
@@ -69,7 +74,7 @@ impl<'h> Found<'h> {
         let Some(dot) = memchr(b'.', first) else { return };
         let count = str::from_utf8(&first[..dot]).ok().and_then(|count| count.parse().ok());
         let Some(count) = count.filter(|count| (1..=MAX_PARTS).contains(count)) else { return };
-        if (0..count).all(|n| self.seen.part(n)) {
+        if (0..count).all(|n| self.received.part(n)) {
             self.parts[0] = &first[dot + 1..];
             self.joined = count;
         }
@@ -78,9 +83,9 @@ impl<'h> Found<'h> {
 
 /// The cookies of the session that a browser sent: the whole one, and parts by number.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Seen(u16);
+pub(crate) struct ReceivedCookies(u16);
 
-impl Seen {
+impl ReceivedCookies {
     const WHOLE: u16 = 1 << 15;
 
     pub(crate) fn whole(self) -> bool {
@@ -108,8 +113,8 @@ enum Piece {
 /// Collects the session's cookies from every `Cookie` field (RFC 9113 section 8.2.3 splits it).
 ///
 /// More than [`MAX_BYTES`] in all is looked at no further: the browser's sessions are never as large.
-pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Found<'h> {
-    let mut found = Found::default();
+pub(crate) fn session_cookies<'h>(headers: &'h HeaderMap, name: &str) -> SessionCookies<'h> {
+    let mut found = SessionCookies::default();
     let mut left = MAX_BYTES;
     for field in headers.get_all(header::COOKIE) {
         let mut rest = field.as_bytes();
@@ -121,9 +126,13 @@ pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Found<'h> {
             // The end is not looked for where the value would be too long anyway.
             let end = memchr(b';', &value[..value.len().min(left + 1)]).unwrap_or(value.len());
             if end > left {
-                found.seen.add(piece);
+                found.received.add(piece);
                 // In place of the values one that is empty: it opens under no password.
-                return Found { wholes: 1, seen: found.seen, ..Found::default() };
+                return SessionCookies {
+                    wholes: 1,
+                    received: found.received,
+                    ..SessionCookies::default()
+                };
             }
             left -= end;
             found.add(piece, unquoted(value[..end].trim_ascii_end()));
@@ -166,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn values<'f>(found: &'f Found<'_>) -> Vec<Cow<'f, [u8]>> {
-        found.candidates().map(Candidate::whole).collect()
+    fn values<'f>(found: &'f SessionCookies<'_>) -> Vec<Cow<'f, [u8]>> {
+        found.values().map(CookieValue::whole).collect()
     }
 
     #[test]
@@ -199,7 +208,7 @@ mod tests {
             for field in fields {
                 headers.append(header::COOKIE, HeaderValue::from_str(field).unwrap());
             }
-            let found = find(&headers, "wos_session");
+            let found = session_cookies(&headers, "wos_session");
             let expected: Vec<_> = expected.iter().map(|value| value.as_bytes()).collect();
             assert_eq!(values(&found), expected, "{name}");
         }
@@ -212,9 +221,9 @@ mod tests {
             header::COOKIE,
             HeaderValue::from_static("wos_session=x; wos_session.0=1.a; wos_session.3=b"),
         );
-        let seen = find(&headers, "wos_session").seen;
-        assert!(seen.whole());
-        assert_eq!([0, 1, 2, 3, 99].map(|n| seen.part(n)), [true, false, false, true, false]);
+        let received = session_cookies(&headers, "wos_session").received;
+        assert!(received.whole());
+        assert_eq!([0, 1, 2, 3, 99].map(|n| received.part(n)), [true, false, false, true, false]);
     }
 
     #[test]
@@ -224,7 +233,7 @@ mod tests {
             let value = format!("wos_session={}", "a".repeat(9_000));
             headers.append(header::COOKIE, HeaderValue::from_str(&value).unwrap());
         }
-        assert_eq!(values(&find(&headers, "wos_session")), [b"".as_slice()]);
+        assert_eq!(values(&session_cookies(&headers, "wos_session")), [b"".as_slice()]);
     }
 
     #[test]
@@ -237,7 +246,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.append(header::COOKIE, HeaderValue::from_bytes(bytes).unwrap());
-            let _ = find(&headers, "wos_session");
+            let _ = session_cookies(&headers, "wos_session");
         }
     }
 }

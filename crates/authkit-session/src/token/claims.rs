@@ -1,0 +1,289 @@
+//! The claims of an access token that are looked at, each read as strictly as what it decides asks for.
+//!
+//! | claims | are | of another type, or there twice |
+//! |---|---|---|
+//! | `exp` `nbf` `iat` `sub` `sid` `iss` `client_id` `act` `org_id`; `aud` where audiences are configured | [`Strict`] | the token is refused, the reason names the claim |
+//! | `role` `roles` `permissions` `entitlements` `feature_flags` `auth_time` | [`Held`] | held by nobody |
+//! | any other, `scope` and `jti` too | not read | – |
+//!
+//! 1. Times are NumericDates (RFC 7519 section 2): JSON numbers of seconds, fractions allowed. A token is good to whole
+//!    seconds: `exp`, `iat` and `auth_time` are rounded down and `nbf` up, so that a fraction never lengthens anything.
+//!    A negative number, or one that no integer of 53 bits comes near, is no date.
+//! 2. `exp` must be there. Whoever else leaves out a claim says nothing by it.
+//! 3. `act` names who acts for the subject (RFC 8693 section 4.1): an object with a `sub` that is not empty. Anything
+//!    else is mistyped, so that no spelling of it passes for "nobody".
+//! 4. Session tokens and tokens of Connect are told apart by `sid`. `scope` says nothing: a JWT template may set it.
+
+use std::borrow::Cow;
+
+use crate::{
+    decide::reason::SecurityClaim,
+    json,
+    strictness::{FromJson, Held, OddValues, Strict},
+};
+
+/// What a token says, once every security claim has turned out to be of its type.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    pub(crate) sub: String,
+    pub(crate) sid: String,
+    pub(crate) exp: u64,
+    pub(crate) iat: u64,
+    pub(crate) nbf: Option<u64>,
+    pub(crate) auth_time: Option<u64>,
+    pub(crate) org_id: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) permissions: Vec<String>,
+    pub(crate) entitlements: Vec<String>,
+    pub(crate) feature_flags: Vec<String>,
+}
+
+impl Claims {
+    /// How long the token lives, in seconds.
+    pub(crate) fn lifetime(&self) -> u64 {
+        self.exp.saturating_sub(self.iat)
+    }
+}
+
+/// The claims as they are written, before anything is known of their types.
+#[derive(Default)]
+pub(crate) struct ClaimSet<'a> {
+    exp: Strict<NumericDate>,
+    nbf: Strict<NumericDate>,
+    iat: Strict<NumericDate>,
+    sub: Strict<String>,
+    sid: Strict<String>,
+    org_id: Strict<String>,
+    act: Strict<Actor>,
+    iss: Strict<Cow<'a, str>>,
+    client_id: Strict<Cow<'a, str>>,
+    aud: Strict<Audience<'a>>,
+    auth_time: Held<NumericDate>,
+    role: Held<String>,
+    roles: Held<Vec<String>>,
+    permissions: Held<Vec<String>>,
+    entitlements: Held<Vec<String>>,
+    feature_flags: Held<Vec<String>>,
+}
+
+/// What a token says beside its [`Claims`].
+pub(crate) struct Checked<'a> {
+    pub(crate) claims: Claims,
+    pub(crate) actor: Option<Actor>,
+    pub(crate) recipient: Recipient<'a>,
+    pub(crate) odd: OddValues,
+}
+
+/// Whom a token is from, and whom it is for.
+pub(crate) struct Recipient<'a> {
+    pub(crate) iss: Option<Cow<'a, str>>,
+    pub(crate) client_id: Option<Cow<'a, str>>,
+    /// A claim that is only looked at where audiences are configured.
+    pub(crate) aud: Strict<Audience<'a>>,
+}
+
+impl<'a> ClaimSet<'a> {
+    /// `None` where `payload` is not an object.
+    pub(crate) fn read(payload: &'a str) -> Option<Self> {
+        let mut set = Self::default();
+        json::members(payload, |name, value| match &*name.text() {
+            "exp" => set.exp.read(value),
+            "nbf" => set.nbf.read(value),
+            "iat" => set.iat.read(value),
+            "sub" => set.sub.read(value),
+            "sid" => set.sid.read(value),
+            "org_id" => set.org_id.read(value),
+            "act" => set.act.read(value),
+            "iss" => set.iss.read(value),
+            "client_id" => set.client_id.read(value),
+            "aud" => set.aud.read(value),
+            "auth_time" => set.auth_time.read(value),
+            "role" => set.role.read(value),
+            "roles" => set.roles.read(value),
+            "permissions" => set.permissions.read(value),
+            "entitlements" => set.entitlements.read(value),
+            "feature_flags" => set.feature_flags.read(value),
+            _ => {}
+        })?;
+        Some(set)
+    }
+
+    /// What the claims say.
+    ///
+    /// # Errors
+    ///
+    /// The first security claim that is not of its type; `exp` also where it is missing.
+    pub(crate) fn checked(self) -> Result<Checked<'a>, SecurityClaim> {
+        use SecurityClaim::{Act, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
+
+        let mut odd = OddValues::default();
+        let claims = Claims {
+            sub: self.sub.value(Sub)?.unwrap_or_default(),
+            sid: self.sid.value(Sid)?.unwrap_or_default(),
+            exp: self.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
+            iat: self.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),
+            nbf: self.nbf.value(Nbf)?.map(NumericDate::rounded_up),
+            org_id: self.org_id.value(OrgId)?,
+            auth_time: self.auth_time.value("auth_time", &mut odd).map(NumericDate::rounded_down),
+            role: self.role.value("role", &mut odd),
+            roles: self.roles.value("roles", &mut odd).unwrap_or_default(),
+            permissions: self.permissions.value("permissions", &mut odd).unwrap_or_default(),
+            entitlements: self.entitlements.value("entitlements", &mut odd).unwrap_or_default(),
+            feature_flags: self.feature_flags.value("feature_flags", &mut odd).unwrap_or_default(),
+        };
+        let actor = self.act.value(Act)?;
+        let recipient = Recipient {
+            iss: self.iss.value(Iss)?,
+            client_id: self.client_id.value(ClientId)?,
+            aud: self.aud,
+        };
+        Ok(Checked { claims, actor, recipient, odd })
+    }
+}
+
+/// Seconds since 1970 (RFC 7519 section 2): rule 1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NumericDate {
+    seconds: u64,
+    /// Whether it is later than that by part of a second.
+    has_fraction: bool,
+}
+
+impl NumericDate {
+    pub(crate) fn rounded_down(self) -> u64 {
+        self.seconds
+    }
+
+    fn rounded_up(self) -> u64 {
+        self.seconds.saturating_add(u64::from(self.has_fraction))
+    }
+}
+
+impl FromJson<'_> for NumericDate {
+    fn from_json(json: &str) -> Option<Self> {
+        // As `parse` takes more than JSON numbers, whose first character tells them from every other value.
+        if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return None;
+        }
+        if let Ok(seconds) = json.parse() {
+            return Some(Self { seconds, has_fraction: false });
+        }
+        let seconds: f64 = json.parse().ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an f64 of this range is a u64, but for its fraction"
+        )]
+        (0.0..=MOST_SECONDS)
+            .contains(&seconds)
+            .then(|| Self { seconds: seconds as u64, has_fraction: seconds.fract() > 0.0 })
+    }
+}
+
+/// Who acts for the subject: rule 3.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Actor {
+    pub(crate) sub: String,
+}
+
+impl FromJson<'_> for Actor {
+    fn from_json(json: &str) -> Option<Self> {
+        let mut sub = Strict::<String>::default();
+        json::members(json, |name, value| {
+            if name.text() == "sub" {
+                sub.read(value);
+            }
+        })?;
+        let sub = sub.value(()).ok()?.filter(|sub| !sub.is_empty())?;
+        Some(Self { sub })
+    }
+}
+
+/// `aud`: one value or a list (RFC 7519 section 4.1.3).
+#[derive(Clone, Debug)]
+pub(crate) enum Audience<'a> {
+    One(Cow<'a, str>),
+    Many(Vec<String>),
+}
+
+impl Audience<'_> {
+    pub(crate) fn contains(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Many(many) => many.iter().any(|one| one == audience),
+        }
+    }
+}
+
+impl<'a> FromJson<'a> for Audience<'a> {
+    fn from_json(json: &'a str) -> Option<Self> {
+        let one = Cow::from_json(json).map(Self::One);
+        one.or_else(|| Vec::from_json(json).map(Self::Many))
+    }
+}
+
+/// The largest number of seconds for which a fraction can be told: 2^53 - 1.
+const MOST_SECONDS: f64 = 9_007_199_254_740_991.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_a_number_of_seconds_that_may_have_a_fraction() {
+        let cases = [
+            ("0", Some((0, 0))),
+            ("-0", Some((0, 0))),
+            ("1800000000", Some((1_800_000_000, 1_800_000_000))),
+            ("1800000000.0", Some((1_800_000_000, 1_800_000_000))),
+            ("1800000000.25", Some((1_800_000_000, 1_800_000_001))),
+            ("1.8e9", Some((1_800_000_000, 1_800_000_000))),
+            ("18446744073709551615", Some((u64::MAX, u64::MAX))),
+            ("18446744073709551616", None),
+            ("1e300", None),
+            ("1e999", None),
+            ("-1", None),
+            ("-0.5", None),
+            (r#""1800000000""#, None),
+            ("true", None),
+            ("[1800000000]", None),
+            ("{}", None),
+        ];
+        for (json, expected) in cases {
+            let date = NumericDate::from_json(json);
+            let rounded = date.map(|date| (date.rounded_down(), date.rounded_up()));
+            assert_eq!(rounded, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_actor_is_an_object_that_names_somebody() {
+        let named = [
+            r#"{"sub":"a"}"#,
+            r#"{"act":{"sub":"b"},"sub":"a"}"#,
+            r#"{"\u0073ub":"\u0061","sub":null}"#,
+        ];
+        for json in named {
+            assert_eq!(Actor::from_json(json), Some(Actor { sub: "a".to_owned() }), "{json}");
+        }
+        let unnamed = [
+            "{}",
+            r#"{"sub":null}"#,
+            r#"{"sub":""}"#,
+            r#"{"sub":1}"#,
+            r#"{"sub":["a"]}"#,
+            r#"{"sub":"a","sub":"b"}"#,
+            r#"{"Sub":"a"}"#,
+            r#"[{"sub":"a"}]"#,
+            r#"["a"]"#,
+            r#""a""#,
+            "false",
+            "0",
+            "[]",
+        ];
+        for json in unnamed {
+            assert_eq!(Actor::from_json(json), None, "{json}");
+        }
+    }
+}

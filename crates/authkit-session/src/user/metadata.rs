@@ -1,0 +1,196 @@
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Serialize, Serializer,
+    de::{DeserializeOwned, IgnoredAny},
+    ser::SerializeMap,
+};
+
+use crate::{
+    json,
+    strictness::{FromJson, OddValues},
+};
+
+/// What the application stored with a user: values by name.
+///
+/// WorkOS documents texts, and [`get`](Self::get) reads those. Whatever else is there is kept as it came, for
+/// [`value`](Self::value) to read as a type of your own and for [`raw`](Self::raw) to look at. Its [`Debug`] output
+/// shows how many values there are.
+///
+/// # Examples
+///
+/// ```
+/// # use authkit_session::User;
+/// # let user = r#"{"id":"user_1","metadata":{"plan":"pro","seats":5,"trial":null}}"#;
+/// # let user: User = serde_json::from_str(user).unwrap();
+/// // {"plan": "pro", "seats": 5, "trial": null}
+/// assert_eq!(user.metadata.get("plan"), Some("pro"));
+/// assert_eq!(user.metadata.value::<u32>("seats"), Some(5));
+/// assert_eq!(user.metadata.get("seats"), None, "a number is no text");
+/// assert_eq!(user.metadata.raw("trial"), Some("null"));
+/// ```
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Metadata(BTreeMap<String, Entry>);
+
+#[derive(Clone, Eq, PartialEq)]
+struct Entry {
+    /// The value as it is spelt.
+    json: Box<str>,
+    /// The text of a string whose spelling has escapes.
+    unescaped: Option<Box<str>>,
+}
+
+impl Metadata {
+    /// The text of this name; `None` too where the value is not a text.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.text()
+    }
+
+    /// The value of this name as a type of your own; `None` too where it is of another type.
+    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.raw(name)?).ok()
+    }
+
+    /// The value of this name in JSON, as it came.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|entry| &*entry.json)
+    }
+
+    /// Every name with its value in JSON, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, entry)| (name.as_str(), &*entry.json))
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Notes under `name` where a value is neither a text nor `null`: it is there, but not as WorkOS documents it.
+    pub(crate) fn note_odd(&self, name: &'static str, odd: &mut OddValues) {
+        if self.0.values().any(|entry| entry.text().is_none() && &*entry.json != "null") {
+            odd.note(name);
+        }
+    }
+}
+
+impl Entry {
+    fn new(json: &str) -> Self {
+        let unescaped = if json.contains('\\') { String::from_json(json) } else { None };
+        Self { json: json.into(), unescaped: unescaped.map(String::into_boxed_str) }
+    }
+
+    fn text(&self) -> Option<&str> {
+        let plain = || {
+            let text = self.json.strip_prefix('"')?.strip_suffix('"')?;
+            (!text.contains('\\')).then_some(text)
+        };
+        self.unescaped.as_deref().or_else(plain)
+    }
+}
+
+impl FromJson<'_> for Metadata {
+    fn from_json(json: &str) -> Option<Self> {
+        // PHP writes an object without members as an empty list.
+        if serde_json::from_str::<[IgnoredAny; 0]>(json).is_ok() {
+            return Some(Self::default());
+        }
+        let mut entries = BTreeMap::new();
+        json::members(json, |name, value| {
+            entries.insert(name.text().into_owned(), Entry::new(value));
+        })?;
+        Some(Self(entries))
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (name, json) in self.iter() {
+            match serde_json::from_str::<serde_json::Value>(json) {
+                Ok(value) => map.serialize_entry(name, &value)?,
+                // A number beyond all bounds, and the like.
+                Err(_) => map.serialize_entry(name, json)?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metadata({})", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of an object: names, values as they came, and the texts.
+    fn kept(json: &str) -> Option<Vec<(String, String, Option<String>)>> {
+        let metadata = Metadata::from_json(json)?;
+        let entries = metadata.iter().map(|(name, raw)| {
+            (name.to_owned(), raw.to_owned(), metadata.get(name).map(str::to_owned))
+        });
+        Some(entries.collect())
+    }
+
+    #[test]
+    fn a1_every_value_is_kept_as_it_came() {
+        let cases = [
+            (r#""pro""#, Some("pro")),
+            (r#""\u00e4\n""#, Some("ä\n")),
+            (r#""\ud800""#, None),
+            ("5", None),
+            ("1e999", None),
+            ("null", None),
+            ("true", None),
+            (r#"{"a": [1]}"#, None),
+            (r#"["pro"]"#, None),
+        ];
+        for (json, text) in cases {
+            let expected = ("k".to_owned(), json.to_owned(), text.map(str::to_owned));
+            assert_eq!(kept(&format!(r#"{{"k": {json} }}"#)), Some(vec![expected]), "{json}");
+        }
+        let twice = ("k".to_owned(), "2".to_owned(), None);
+        assert_eq!(kept(r#"{"k":1,"\u006b":2}"#), Some(vec![twice]), "the last one counts");
+        assert_eq!(kept("{}"), Some(vec![]));
+        assert_eq!(kept("[ ]"), Some(vec![]), "as PHP writes it");
+        for json in ["[1]", "1", r#""text""#, "true"] {
+            assert_eq!(kept(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_as_the_type_that_is_asked_for() {
+        let metadata = Metadata::from_json(r#"{"n":5,"s":"5","o":{"a":[1]},"z":null}"#).unwrap();
+        assert_eq!(metadata.value::<u8>("n"), Some(5));
+        assert_eq!(metadata.value::<u8>("s"), None);
+        assert_eq!(metadata.value::<String>("s").as_deref(), Some("5"));
+        assert_eq!(metadata.value::<serde_json::Value>("o"), Some(serde_json::json!({"a": [1]})));
+        assert_eq!(metadata.value::<Option<u8>>("z"), Some(None));
+        assert_eq!(metadata.value::<u8>("nothing"), None);
+        assert_eq!((metadata.len(), metadata.is_empty()), (4, false));
+    }
+
+    #[test]
+    fn it_is_written_as_it_was_read() {
+        let json = r#"{"a":5,"b":"x\n","c":null,"d":{"e":[true]}}"#;
+        let metadata = Metadata::from_json(json).unwrap();
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), json);
+        let metadata = Metadata::from_json(r#"{"a":1e999}"#).unwrap();
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), r#"{"a":"1e999"}"#);
+    }
+
+    #[test]
+    fn its_debug_output_tells_nothing_that_is_in_it() {
+        let metadata = Metadata::from_json(r#"{"secret_name":"secret value"}"#).unwrap();
+        assert_eq!(format!("{metadata:?}"), "Metadata(1)");
+    }
+}
