@@ -24,6 +24,7 @@ mod odd_values;
 mod official_emulator;
 mod one_value;
 mod organizations;
+mod other_framework;
 mod password_rollout;
 mod peers_seal;
 mod refresh_in_line;

@@ -7,6 +7,7 @@ use crate::{
     config::{
         Config,
         settings::{self, Checked, Settings},
+        warning::ConfigWarning,
     },
     config_error::ConfigError,
     cookie_password::CookiePassword,
@@ -29,6 +30,7 @@ use crate::{
         waiting::Decision,
     },
     seal::{Purpose, SealError, Sealer},
+    secret::Secret,
     session::VerifiedSession,
     tasks::Tasks,
     upstream::{client::Client, pkce::PkceVerifier},
@@ -231,6 +233,26 @@ impl Authenticator {
         others: &[CookiePassword],
     ) -> Result<(), ConfigError> {
         self.owners.sealer.reload(current, others)
+    }
+
+    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    ///
+    /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
+    /// Sessions keep their ids in logs.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where `api_key` would be refused at the start, or names another environment than the first (test
+    /// or live); the key in use stays.
+    pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
+        let api_key = api_key.into();
+        self.owners.settings.check_api_key(&api_key)?;
+        if let Some(warning) = ConfigWarning::of_api_key(&api_key) {
+            tracing::warn!("{warning}");
+        }
+        self.owners.client.replace_api_key(api_key);
+        tracing::info!("the API key was replaced");
+        Ok(())
     }
 
     /// Seals a value that is no session, for `purpose` and `context`, into characters that URLs and cookies take.

@@ -40,8 +40,12 @@ impl ConfigError {
         &self.problems
     }
 
-    /// `Ok` where there is no problem.
-    pub(crate) fn check(problems: Vec<ConfigProblem>) -> Result<(), Self> {
+    /// `Ok` if there is no problem. For crates that check settings of their own.
+    ///
+    /// # Errors
+    ///
+    /// An error with all `problems`.
+    pub fn check(problems: Vec<ConfigProblem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 
@@ -103,7 +107,9 @@ pub enum ConfigProblem {
 }
 
 impl ConfigProblem {
-    pub(crate) fn invalid(
+    /// A setting that does not have the form it needs: what was found, as the rest of a sentence that begins with the
+    /// setting, and what to do. For crates that check settings of their own.
+    pub fn invalid(
         setting: Setting,
         found: impl Into<Cow<'static, str>>,
         wants: impl Into<Cow<'static, str>>,

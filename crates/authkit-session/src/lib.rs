@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod authenticator;
+mod bounded_map;
 mod candidate;
 mod clock;
 mod codec;
@@ -39,6 +40,8 @@ mod token;
 mod upstream;
 mod user;
 
+#[doc(hidden)]
+pub use crate::bounded_map::BoundedMap;
 pub use crate::{
     authenticator::Authenticator,
     clock::Clock,
@@ -49,12 +52,12 @@ pub use crate::{
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::{CookieRules, SameSite},
     cookie_password::CookiePassword,
-    decide::reason::{Reason, RefusalKind, SecurityClaim},
+    decide::reason::{Reason, RefusalKind, SecurityClaim, SignInCause},
     end::{
         revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
         sign_out::SignedOut,
     },
-    error::{Error, ErrorKind},
+    error::{Error, ErrorClass, ErrorKind},
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
         hook::{RefreshedSession, Ruling},

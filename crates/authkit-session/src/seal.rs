@@ -24,7 +24,10 @@ mod values;
 
 use std::{error, fmt, str::FromStr};
 
-use crate::{config::setting::Setting, config_error::ConfigProblem};
+use crate::{
+    config::{finding::Quoter, setting::Setting},
+    config_error::ConfigProblem,
+};
 
 pub use self::purpose::Purpose;
 pub(crate) use self::{
@@ -124,7 +127,7 @@ impl FromStr for SealFormat {
         Self::ALL.into_iter().find(|format| format.as_str() == word).ok_or_else(|| {
             ConfigProblem::invalid(
                 Setting::SealFormat,
-                "is no format",
+                format!("is {}, which is no format", Quoter::default().quote(word)),
                 "write one of ruby, ruby6, go, rust, python, node",
             )
         })

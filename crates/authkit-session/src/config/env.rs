@@ -100,12 +100,7 @@ impl Config {
                 // Whether the stand-in password suits the format says nothing.
                 Ok(format) if is_complete => config = config.with_seal_format(format),
                 Ok(_) => {}
-                Err(_) => vars.invalid(
-                    Setting::SealFormat,
-                    &format,
-                    "is no format",
-                    "write one of ruby, ruby6, go, rust, python, node",
-                ),
+                Err(problem) => vars.problems.push(problem),
             }
         }
         if let Some(name) = vars.get(Setting::CookieName) {

@@ -49,7 +49,7 @@ impl fmt::Display for Finding {
 /// Quotes values of settings in messages, but none that is or may be a secret: a secret in the wrong variable is a
 /// mistake that messages are made for.
 #[derive(Default)]
-pub(super) struct Quoter<'c> {
+pub(crate) struct Quoter<'c> {
     secrets: Vec<&'c str>,
 }
 
@@ -62,7 +62,7 @@ impl<'c> Quoter<'c> {
     }
 
     /// `value` in backquotes, without what may be secret in it.
-    pub(super) fn quote(&self, value: &str) -> String {
+    pub(crate) fn quote(&self, value: &str) -> String {
         if value.is_empty() {
             return "empty".to_owned();
         }

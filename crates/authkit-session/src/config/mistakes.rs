@@ -13,6 +13,7 @@ use crate::{
     },
     config_error::ConfigProblem,
     cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
+    secret::Secret,
 };
 
 /// What the URLs of a configuration are, where they can be used.
@@ -26,7 +27,8 @@ pub(super) struct Urls {
 /// Looks for mistakes in everything but the passwords, which the key ring checks.
 pub(super) fn find(config: &Config) -> (Urls, Vec<ConfigProblem>) {
     let mut search = Search { quoter: Quoter::new(config), found: Vec::new() };
-    search.credentials(config);
+    search.client_id(&config.client_id, config.api_key.expose());
+    search.api_key(config.api_key.expose());
     let redirect_uri = search.url(Setting::RedirectUri, &config.redirect_uri, urls::redirect_uri);
     let base = search.url(Setting::BaseUrl, &config.base_url, urls::api_base);
     let browser_base = match &config.authorize_base_url {
@@ -37,6 +39,13 @@ pub(super) fn find(config: &Config) -> (Urls, Vec<ConfigProblem>) {
     search.paths(config, redirect_uri.as_ref());
     search.cookie(config, redirect_uri.as_ref());
     (Urls { redirect_uri, base, browser_base }, search.found)
+}
+
+/// Looks for mistakes in an API key alone.
+pub(super) fn find_in_api_key(key: &Secret) -> Vec<ConfigProblem> {
+    let mut search = Search { quoter: Quoter::default(), found: Vec::new() };
+    search.api_key(key.expose());
+    search.found
 }
 
 /// How to give a setting that has no default.
@@ -69,39 +78,27 @@ impl Search<'_> {
         misspelt.is_some()
     }
 
-    fn credentials(&mut self, config: &Config) {
-        let (id, key) = (config.client_id.as_str(), config.api_key.expose());
-        let starts =
-            |value: &str, prefix| value.trim_start_matches(is_wrapping).starts_with(prefix);
-        let (is_key, is_id) = (starts(id, "sk_"), starts(key, "client_"));
+    fn client_id(&mut self, id: &str, api_key: &str) {
         if id.is_empty() {
             self.found.push(missing(Setting::ClientId, CLIENT_ID));
-        } else if is_key {
-            let also = if is_id { ", and the API key is a client id" } else { "" };
-            self.invalid(
-                Setting::ClientId,
-                format!("holds an API key (`sk_...`){also}"),
-                CLIENT_ID,
-            );
+        } else if starts_with(id, "sk_") {
+            let is_swapped = starts_with(api_key, "client_");
+            let also = if is_swapped { ", and the API key is a client id" } else { "" };
+            let found = format!("holds an API key (`sk_...`){also}");
+            self.invalid(Setting::ClientId, found, CLIENT_ID);
         } else if !self.is_misspelt(Setting::ClientId, id)
             && !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         {
-            self.invalid_value(
-                Setting::ClientId,
-                id,
-                "has characters that no client id has",
-                CLIENT_ID,
-            );
+            let mistake = "has characters that no client id has";
+            self.invalid_value(Setting::ClientId, id, mistake, CLIENT_ID);
         }
+    }
+
+    fn api_key(&mut self, key: &str) {
         if key.is_empty() {
             self.found.push(missing(Setting::ApiKey, API_KEY));
-        } else if is_id {
-            let also = if is_key { ", and the client id is an API key" } else { "" };
-            self.invalid(
-                Setting::ApiKey,
-                format!("holds a client id (`client_...`){also}"),
-                API_KEY,
-            );
+        } else if starts_with(key, "client_") {
+            self.invalid(Setting::ApiKey, "holds a client id (`client_...`)", API_KEY);
         } else if !self.is_misspelt(Setting::ApiKey, key)
             && !key.bytes().all(|byte| byte.is_ascii_graphic())
         {
@@ -241,6 +238,11 @@ impl Search<'_> {
             self.invalid_value(Setting::CookieDomain, domain, "browsers do not take from this service", "write the host of the redirect URI or a domain above it, without scheme, port or `*`");
         }
     }
+}
+
+/// Also where something is around the value.
+fn starts_with(value: &str, prefix: &str) -> bool {
+    value.trim_start_matches(is_wrapping).starts_with(prefix)
 }
 
 pub(super) const CLIENT_ID: &str = "write the client id of the WorkOS dashboard, `client_...`";

@@ -52,6 +52,10 @@ pub enum Setting {
     AfterLogout,
     /// The certificates that https calls to WorkOS are checked with.
     Certificates,
+    /// The other origins from which a layer of `authkit-tower` accepts requests that change something.
+    TrustedOrigins,
+    /// The signing secret of webhooks, for the `Webhooks` of `authkit-tower`.
+    WebhookSecret,
 }
 
 impl Setting {
@@ -63,12 +67,28 @@ impl Setting {
     /// Whether the value is a secret: no message shows it, and the variable with `_FILE` appended may name a file that
     /// holds it.
     pub fn is_secret(self) -> bool {
-        matches!(self, Self::ApiKey | Self::CookiePassword | Self::OtherPasswords)
+        matches!(
+            self,
+            Self::ApiKey | Self::CookiePassword | Self::OtherPasswords | Self::WebhookSecret
+        )
     }
 
-    /// The method of [`Config`](crate::Config) that takes the setting, such as `with_cookie_name`.
+    /// The method that takes the setting, such as `with_cookie_name`: of [`Config`](crate::Config), or of the `AuthKitLayer`
+    /// or the `Webhooks` of `authkit-tower` for [`TrustedOrigins`](Self::TrustedOrigins) and
+    /// [`WebhookSecret`](Self::WebhookSecret).
     pub fn method(self) -> &'static str {
         self.names().1
+    }
+
+    /// The type whose method takes the setting.
+    fn owner(self) -> &'static str {
+        if self == Self::TrustedOrigins {
+            "AuthKitLayer"
+        } else if self == Self::WebhookSecret {
+            "Webhooks"
+        } else {
+            "Config"
+        }
     }
 
     fn names(self) -> (Option<&'static str>, &'static str) {
@@ -101,6 +121,8 @@ impl Setting {
             Self::LogoutPath => (None, "with_logout_path"),
             Self::AfterLogout => (None, "with_after_logout"),
             Self::Certificates => (Some("SSL_CERT_FILE"), "with_transport"),
+            Self::TrustedOrigins => (None, "with_trusted_origins"),
+            Self::WebhookSecret => (None, "new"),
         }
     }
 
@@ -136,9 +158,10 @@ impl Setting {
 /// Both names: `WORKOS_COOKIE_NAME (Config::with_cookie_name)`.
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.owner();
         match self.names() {
-            (Some(variable), method) => write!(f, "{variable} (Config::{method})"),
-            (None, method) => write!(f, "Config::{method}"),
+            (Some(variable), method) => write!(f, "{variable} ({owner}::{method})"),
+            (None, method) => write!(f, "{owner}::{method}"),
         }
     }
 }

@@ -5,8 +5,8 @@ use url::Url;
 use crate::{
     candidate::{cache::SessionCache, verify::Rules},
     clock::Clock,
-    config::{Config, mistakes, warning::ConfigWarning},
-    config_error::ConfigError,
+    config::{Config, mistakes, setting::Setting, warning::ConfigWarning},
+    config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::CookieRules,
     end::revocation::Revocations,
     log_id::LogIds,
@@ -35,7 +35,7 @@ pub struct Settings {
     pub(crate) rules: Rules,
     pub(crate) log_ids: LogIds,
     seal_format: SealFormat,
-    environment: &'static str,
+    environment: Environment,
     /// What the refresh coordinator calls itself.
     coordinator: Box<str>,
     warnings: Vec<ConfigWarning>,
@@ -48,8 +48,8 @@ impl Settings {
     }
 
     /// Where WorkOS sends the browser back to.
-    pub fn redirect_uri(&self) -> &Url {
-        &self.redirect_uri
+    pub fn redirect_uri(&self) -> &str {
+        self.redirect_uri.as_str()
     }
 
     /// The path of the callback endpoint, as the browser sees it.
@@ -97,10 +97,26 @@ impl Settings {
         &self.warnings
     }
 
+    /// Checks an API key that is to take the place of the configured one.
+    pub(crate) fn check_api_key(&self, key: &Secret) -> Result<(), ConfigError> {
+        let mut problems = mistakes::find_in_api_key(key);
+        let (before, after) = (self.environment, Environment::of(key));
+        // WorkOS knows no session of one environment in another, so each refresh would end one.
+        if ![before, after].contains(&Environment::Unknown) && before != after {
+            let (before, after) = (before.as_str(), after.as_str());
+            problems.push(ConfigProblem::invalid(
+                Setting::ApiKey,
+                format!("is of a {after} environment, and the first was of a {before} one"),
+                "give a key of the same environment, or restart with the client id of the other one",
+            ));
+        }
+        ConfigError::check(problems)
+    }
+
     /// Logs what the service was configured to be, and a line for each warning.
     pub(crate) fn announce(&self) {
         tracing::info!(
-            environment = self.environment,
+            environment = self.environment.as_str(),
             client_id = &*self.client_id,
             origin = &*self.public_origin,
             cookie = self.cookie_name(),
@@ -109,7 +125,7 @@ impl Settings {
             "WorkOS sessions are configured"
         );
         for warning in &self.warnings {
-            tracing::warn!(setting = %warning.finding().setting(), "{warning}");
+            tracing::warn!("{warning}");
         }
     }
 }
@@ -161,7 +177,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         redirect_uri.scheme() == "https",
     );
     let log_ids = LogIds::new(config.api_key.expose().as_bytes());
-    let environment = environment(&config.api_key);
+    let environment = Environment::of(&config.api_key);
     let client = Client::new(
         &config.client_id,
         config.api_key,
@@ -205,12 +221,30 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
     })
 }
 
-/// The kind of a WorkOS environment, which is no secret part of its API keys.
-fn environment(api_key: &Secret) -> &'static str {
-    match api_key.expose() {
-        key if key.starts_with("sk_test_") => "test",
-        key if key.starts_with("sk_live_") => "live",
-        _ => "unknown",
+/// The kind of a WorkOS environment, which API keys name in front of what is secret in them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Environment {
+    Test,
+    Live,
+    /// The key does not say.
+    Unknown,
+}
+
+impl Environment {
+    fn of(api_key: &Secret) -> Self {
+        match api_key.expose() {
+            key if key.starts_with("sk_test_") => Self::Test,
+            key if key.starts_with("sk_live_") => Self::Live,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Live => "live",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         urls::is_loopback,
     },
     cookie_password::CookiePassword,
+    secret::Secret,
 };
 
 /// Something about a configuration that works and is hardly meant.
@@ -49,6 +50,17 @@ impl ConfigWarning {
         }
     }
 
+    /// What is doubtful about an API key.
+    pub(crate) fn of_api_key(key: &Secret) -> Option<Self> {
+        (!key.expose().starts_with("sk_")).then(|| {
+            Self::ApiKey(Finding::new(
+                Setting::ApiKey,
+                "does not start with `sk_`",
+                "write an API key of the WorkOS dashboard",
+            ))
+        })
+    }
+
     /// Everything about `config`, which has no mistake, that is hardly meant.
     pub(super) fn all(config: &Config, redirect_uri: &Url) -> Vec<Self> {
         let quoter = Quoter::new(config);
@@ -63,13 +75,7 @@ impl ConfigWarning {
                 "write the client id of the WorkOS dashboard",
             )));
         }
-        if !config.api_key.expose().starts_with("sk_") {
-            warnings.push(Self::ApiKey(Finding::new(
-                Setting::ApiKey,
-                "does not start with `sk_`",
-                "write an API key of the WorkOS dashboard",
-            )));
-        }
+        warnings.extend(Self::of_api_key(&config.api_key));
         if redirect_uri.scheme() == "http" && !is_loopback(redirect_uri) {
             warnings.push(Self::PlainHttp(Finding::new(
                 Setting::RedirectUri,

@@ -2,20 +2,23 @@
 //! nothing.
 
 use std::{
+    collections::HashMap,
     fmt,
+    ops::Not,
     sync::{Arc, Weak},
     time::{Duration, UNIX_EPOCH},
 };
 
 use aws_lc_rs::digest;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
     config::settings::Settings,
     end::{
         cut_offs::{CutOffs, KEPT},
         revocation::{
-            Delivery, Inbox, NotPublished, Notice, Receiver, Revocation, Revocations, Subject,
+            Delivery, Inbox, NotPublished, Notice, Reach, Receiver, Revocation, Revocations,
+            Subject,
         },
     },
     seal::{Purpose, Sealer},
@@ -63,9 +66,9 @@ impl RevocationPublisher {
 
     /// Tells the other replicas that a session was signed out here, without waiting until WorkOS does.
     ///
-    /// The cut-off lies ahead, so that it hits what another replica may be obtaining now: a session's id is used once.
+    /// A session's end refuses every token of it, so this hits what another replica may be obtaining now, too.
     pub(crate) async fn publish_sign_out(&self, session_id: &str) {
-        let at = self.settings.clock().wall() + SIGN_OUT_LEAD;
+        let at = self.settings.clock().wall();
         if self.publish(&Revocation::session(session_id, at)).await.is_err() {
             tracing::warn!(
                 session = self.settings.log_ids.of(session_id),
@@ -92,8 +95,7 @@ impl RevocationPublisher {
 
     /// Seals a revocation. `None` without randomness, or for a time beyond every clock.
     fn seal(&self, revocation: &Revocation) -> Option<Notice> {
-        let content = NoticeContent { subject: (*revocation.subject).clone(), at: revocation.at };
-        let content = serde_json::to_vec(&content).ok()?;
+        let content = serde_json::to_vec(&NoticeContent::of(revocation)).ok()?;
         let sealed = self.sealer.seal_for(Purpose::Replica, NOTICE, &content).ok()?;
         let until =
             UNIX_EPOCH.checked_add(Duration::from_secs(revocation.at.saturating_add(KEPT)))?;
@@ -101,10 +103,9 @@ impl RevocationPublisher {
     }
 
     /// Opens what a replica has sealed.
-    fn open(&self, sealed: &str) -> Option<Revocation> {
+    fn open(&self, sealed: &str) -> Option<Received> {
         let content = self.sealer.open_for(Purpose::Replica, NOTICE, sealed)?;
-        let NoticeContent { subject, at } = serde_json::from_slice(&content).ok()?;
-        Some(Revocation { subject: Arc::new(subject), at })
+        NoticeContent::read(&content)
     }
 
     /// A name for everything with our client id, to keep services apart that share a store.
@@ -117,8 +118,12 @@ impl RevocationPublisher {
 impl Receiver for RevocationPublisher {
     fn receive(&self, sealed: &str) -> Delivery {
         match self.open(sealed) {
-            Some(revocation) => {
+            Some(Received::Revocation(revocation)) => {
                 self.apply(&revocation);
+                Delivery::Taken
+            }
+            Some(Received::Unknown) => {
+                tracing::debug!("a newer replica published a revocation of an unknown kind");
                 Delivery::Taken
             }
             None => Delivery::Unreadable,
@@ -134,18 +139,62 @@ impl fmt::Debug for RevocationPublisher {
     }
 }
 
-/// What a notice says.
+/// What a notice between replicas says, as JSON.
+///
+/// | revocation | notice |
+/// |---|---|
+/// | `session` | `{"session":"session_1","at":1800000000}` |
+/// | `user` | `{"user":"user_1","at":1800000000}` |
+/// | `deleted_user` | `{"user":"user_1","deleted":true,"at":1800000000}` |
+/// | `membership` | `{"membership":{"user":"user_1","organization":"org_1"},"at":1800000000}` |
+/// | `organization` | `{"organization":"org_1","at":1800000000}` |
+///
+/// While a deploy rolls, replicas of two versions read each other's notices, so the format only grows. A replica
+/// ignores a field that it does not know: one that knows nothing of `deleted` compares the times. A notice of a kind
+/// that it does not know is [taken](Delivery::Taken) and has no effect; the oldest replicas call one
+/// [unreadable](Delivery::Unreadable), which has none either. What such a notice changes, they see at the next refresh.
 #[derive(Deserialize, Serialize)]
 struct NoticeContent {
     #[serde(flatten)]
     subject: Subject,
+    #[serde(default, rename = "deleted", skip_serializing_if = "Not::not")]
+    is_deleted: bool,
     at: u64,
+}
+
+/// What a replica has read.
+enum Received {
+    Revocation(Revocation),
+    /// Something that only a newer version knows.
+    Unknown,
+}
+
+impl NoticeContent {
+    fn of(Revocation { subject, reach, at }: &Revocation) -> Self {
+        let is_deleted = match **subject {
+            Subject::User(_) => *reach == Reach::Every,
+            Subject::Session(_) | Subject::Membership { .. } | Subject::Organization(_) => false,
+        };
+        Self { subject: (**subject).clone(), is_deleted, at: *at }
+    }
+
+    /// `None` for what is no notice.
+    fn read(notice: &[u8]) -> Option<Received> {
+        if let Ok(Self { subject, is_deleted, at }) = serde_json::from_slice(notice) {
+            let reach = if is_deleted { Reach::Every } else { subject.least_reach() };
+            return Some(Received::Revocation(Revocation {
+                subject: Arc::new(subject),
+                reach,
+                at,
+            }));
+        }
+        let fields: HashMap<String, IgnoredAny> = serde_json::from_slice(notice).ok()?;
+        fields.contains_key("at").then_some(Received::Unknown)
+    }
 }
 
 /// What notices are bound to, beside our client id.
 const NOTICE: &[u8] = b"revocation";
-/// How far ahead the cut-off of a sign-out lies.
-const SIGN_OUT_LEAD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -264,6 +313,38 @@ mod tests {
         drop(here);
         assert!(inbox.is_closed());
         assert_eq!(inbox.deliver(notice.sealed()), Delivery::Closed);
+    }
+
+    #[test]
+    fn a_notice_says_what_every_version_reads() {
+        let at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let cases = [
+            (Revocation::session("s", at), r#"{"session":"s","at":1800000000}"#),
+            (Revocation::user("u", at), r#"{"user":"u","at":1800000000}"#),
+            (Revocation::deleted_user("u", at), r#"{"user":"u","deleted":true,"at":1800000000}"#),
+            (
+                Revocation::membership("u", "o", at),
+                r#"{"membership":{"user":"u","organization":"o"},"at":1800000000}"#,
+            ),
+            (Revocation::organization("o", at), r#"{"organization":"o","at":1800000000}"#),
+        ];
+        for (revocation, expected) in cases {
+            let stated = serde_json::to_string(&NoticeContent::of(&revocation)).unwrap();
+            assert_eq!(stated, expected);
+            for stated in [stated.clone(), stated.replace("{\"", "{\"since_version_9\":[1],\"")] {
+                let Some(Received::Revocation(read)) = NoticeContent::read(stated.as_bytes())
+                else {
+                    panic!("{stated}");
+                };
+                let parts = |r: &Revocation| (r.subject.clone(), r.reach, r.at);
+                assert_eq!(parts(&read), parts(&revocation), "{stated}");
+            }
+        }
+        let unknown = r#"{"environment":"e","at":1800000000}"#;
+        assert!(matches!(NoticeContent::read(unknown.as_bytes()), Some(Received::Unknown)));
+        for no_notice in ["", "[]", "{}", "7", r#"{"session":"s"}"#] {
+            assert!(NoticeContent::read(no_notice.as_bytes()).is_none(), "{no_notice}");
+        }
     }
 
     #[test]

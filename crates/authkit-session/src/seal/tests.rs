@@ -562,7 +562,8 @@ fn formats_have_words() {
     let refused = "Ruby".parse::<SealFormat>().unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "WORKOS_SEAL_FORMAT (Config::with_seal_format) is no format: write one of ruby, ruby6, go, rust, python, node"
+        "WORKOS_SEAL_FORMAT (Config::with_seal_format) is `Ruby`, which is no format: \
+         write one of ruby, ruby6, go, rust, python, node"
     );
 }
 

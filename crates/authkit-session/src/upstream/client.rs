@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde::Serialize;
@@ -23,7 +24,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     client_id: Arc<str>,
-    api_key: Secret,
+    /// Clones share it, so that all of them learn of another one.
+    api_key: Arc<ArcSwap<ApiKey>>,
     redirect_uri: Arc<str>,
     base: Url,
     browser_base: Url,
@@ -44,7 +46,7 @@ impl Client {
     ) -> Self {
         Self {
             client_id: client_id.into(),
-            api_key,
+            api_key: Arc::new(ArcSwap::from_pointee(ApiKey::new(api_key))),
             redirect_uri: redirect_uri.into(),
             base,
             browser_base,
@@ -57,6 +59,11 @@ impl Client {
     /// What all calls are counted in.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Sends later calls with another key, which was checked; calls under way go on with the one that they have.
+    pub(crate) fn replace_api_key(&self, api_key: Secret) {
+        self.api_key.store(Arc::new(ApiKey::new(api_key)));
     }
 
     /// Where to send the browser to sign in.
@@ -96,7 +103,9 @@ impl Client {
         }
         let _permit = self.permit(CallClass::SignOut, SIGN_OUT_PATIENCE).await?;
         let path = ["user_management", "sessions", "revoke"];
-        self.post(&path, &Revoke { session_id }, Connection::Pooled, CALL_DEADLINE).await?;
+        let api_key = self.api_key.load_full();
+        let body = Revoke { session_id };
+        self.post(&path, &body, &api_key, Connection::Pooled, CALL_DEADLINE).await?;
         Ok(())
     }
 
@@ -107,12 +116,14 @@ impl Client {
         verifier: &PkceVerifier,
     ) -> Result<Bytes, UpstreamError> {
         let _permit = self.permit(CallClass::SignIn, SIGN_IN_PATIENCE).await?;
+        let api_key = self.api_key.load_full();
         self.authenticate(
             &Authenticate {
                 code: Some(code),
                 code_verifier: Some(verifier.expose()),
-                ..Authenticate::of(self, "authorization_code")
+                ..Authenticate::of(self, &api_key, "authorization_code")
             },
+            &api_key,
             Connection::Pooled,
             CALL_DEADLINE,
         )
@@ -127,12 +138,14 @@ impl Client {
         connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
+        let api_key = self.api_key.load_full();
         self.authenticate(
             &Authenticate {
                 refresh_token: Some(token.expose()),
                 organization_id: organization,
-                ..Authenticate::of(self, "refresh_token")
+                ..Authenticate::of(self, &api_key, "refresh_token")
             },
+            &api_key,
             connection,
             deadline,
         )
@@ -164,27 +177,26 @@ impl Client {
     async fn authenticate(
         &self,
         body: &Authenticate<'_>,
+        api_key: &ApiKey,
         connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
-        self.post(&["user_management", "authenticate"], body, connection, deadline).await
+        self.post(&["user_management", "authenticate"], body, api_key, connection, deadline).await
     }
 
     async fn post(
         &self,
         path: &[&str],
         body: &impl Serialize,
+        api_key: &ApiKey,
         connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
         let body = serde_json::to_vec(body).expect("these bodies have string keys only");
-        let mut key = HeaderValue::try_from(format!("Bearer {}", self.api_key.expose()))
-            .expect("the key was checked to be visible ASCII");
-        key.set_sensitive(true);
         let request = Request::builder()
             .method(Method::POST)
             .uri(endpoint(&self.base, path).as_str())
-            .header(header::AUTHORIZATION, key)
+            .header(header::AUTHORIZATION, &api_key.authorization)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
         let answer = self.send(request.body(Bytes::from(body)), connection, deadline).await;
@@ -239,6 +251,21 @@ pub(crate) enum Connection {
     New,
 }
 
+/// An API key, and the header that carries it.
+struct ApiKey {
+    secret: Secret,
+    authorization: HeaderValue,
+}
+
+impl ApiKey {
+    fn new(secret: Secret) -> Self {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+            .expect("the key was checked to be visible ASCII");
+        authorization.set_sensitive(true);
+        Self { secret, authorization }
+    }
+}
+
 /// The body of `POST /user_management/authenticate`.
 #[derive(Serialize)]
 struct Authenticate<'a> {
@@ -256,10 +283,10 @@ struct Authenticate<'a> {
 }
 
 impl<'a> Authenticate<'a> {
-    fn of(client: &'a Client, grant_type: &'static str) -> Self {
+    fn of(client: &'a Client, api_key: &'a ApiKey, grant_type: &'static str) -> Self {
         Self {
             client_id: &client.client_id,
-            client_secret: client.api_key.expose(),
+            client_secret: api_key.secret.expose(),
             grant_type,
             code: None,
             code_verifier: None,

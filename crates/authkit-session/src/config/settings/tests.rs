@@ -194,10 +194,7 @@ fn e10_the_client_id_and_the_api_key_swapped_are_named_as_that() {
         check(Config { client_id: "sk_test_1".into(), api_key: "client_1".into(), ..config() });
     let text = error.err().unwrap().to_string();
     assert!(text.contains("holds an API key (`sk_...`), and the API key is a client id"), "{text}");
-    assert!(
-        text.contains("holds a client id (`client_...`), and the client id is an API key"),
-        "{text}"
-    );
+    assert!(text.contains("holds a client id (`client_...`)"), "{text}");
 }
 
 #[test]
@@ -396,6 +393,40 @@ fn a_configuration_that_works_is_warned_of_where_it_is_hardly_meant() {
             assert!(warning.starts_with(expected), "{name}: {warning}");
             assert!(!warning.contains(PASSWORD), "{name}: {warning}");
         }
+    }
+}
+
+/// What is wrong with a key is found as at the start, and a key of another environment would refuse every session.
+#[test]
+fn another_api_key_is_checked_as_the_first() {
+    let with = |key: &str| {
+        let settings = check(Config { api_key: key.into(), ..config() }).unwrap().settings;
+        move |other: &str| {
+            let problem = settings.check_api_key(&other.into()).err();
+            problem.map(|error| error.problems()[0].finding().found().to_owned())
+        }
+    };
+    let (test, live, other) = (with("sk_test_1"), with("sk_live_1"), with("key_1"));
+    for (name, found, expected) in [
+        ("another", test("sk_test_2"), None),
+        ("empty", test(""), Some("is not set")),
+        ("in quotes", test("\"sk_test_2\""), Some("is in quotes, which count as part of it")),
+        ("a line break", live("sk_live_2\n"), Some("ends with a line break")),
+        ("a client id", live("client_1"), Some("holds a client id (`client_...`)")),
+        (
+            "live in test",
+            test("sk_live_2"),
+            Some("is of a live environment, and the first was of a test one"),
+        ),
+        (
+            "test in live",
+            live("sk_test_2"),
+            Some("is of a test environment, and the first was of a live one"),
+        ),
+        ("from another form", other("sk_live_2"), None),
+        ("to another form", live("key_2"), None),
+    ] {
+        assert_eq!(found.as_deref(), expected, "{name}");
     }
 }
 
