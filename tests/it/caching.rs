@@ -56,7 +56,10 @@ fn app(authkit: &AuthKit) -> Router {
             .route("/varying", get(varying))
     };
     Router::new()
-        .nest("/shared", routes().route_layer(AuthKitLayer::new(authkit).with_shared_caching()))
+        .nest(
+            "/shared",
+            routes().route_layer(AuthKitLayer::new(authkit).with_insecure_shared_caching()),
+        )
         .nest(
             "/compressed",
             routes().route_layer(AuthKitLayer::new(authkit)).layer(CompressionLayer::new()),

@@ -189,7 +189,7 @@ async fn rd_09_a_preflight_is_for_a_layer_outside_or_on_request_for_one_inside()
         .nest("/alone", route().layer(layer.clone()))
         .nest("/outside", route().layer(layer.clone()).layer(cors()))
         .nest("/inside", route().layer(cors()).layer(layer.clone()))
-        .nest("/let-in", route().layer(cors()).layer(layer.with_preflight_to_inner()));
+        .nest("/let-in", route().layer(cors()).layer(layer.with_insecure_preflight_passthrough()));
     let running = harness.serve(app);
 
     for (path, status, allowed) in [

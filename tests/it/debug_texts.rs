@@ -219,8 +219,9 @@ async fn pl_01_layers_answers_and_rejections() {
     let mut texts = Texts::new(&emulator);
     let authkit = AuthKit::new(config(&emulator)).unwrap();
     let layer = AuthKitLayer::new(&authkit)
-        .with_denial(|_, _| {})
-        .with_trusted_origins(["https://friend.example"]);
+        .edit_denials(|_, _| {})
+        .with_trusted_origins(["https://friend.example"])
+        .unwrap();
     texts.debug("AuthKit", &authkit);
     texts.debug("AuthKitLayer", &layer);
     texts.debug("Endpoints", &Endpoints::new(&authkit));

@@ -343,7 +343,7 @@ async fn a5_another_environments_session_is_challenged_at_once() {
     let (ours, others) = (running.emulator.client_id(), "https://other.test");
     let (client, issuer) = (other(ISSUER, "client_other").await, other(others, ours).await);
     // A key of theirs that has the name of one of ours.
-    let header = json!({ "alg": "RS256", "kid": running.emulator.signing_key_id() });
+    let header = json!({ "alg": "RS256", "kid": running.emulator.keys().signing_id() });
     let same_key_id = |session: &TestSession| {
         let mut payload = session.payload();
         payload["access_token"] = json!(client.mint_with(&header, &session.claims()));

@@ -7,7 +7,7 @@ use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session, Switched};
 use axum::{
     Router,
     extract::Path,
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{Method, StatusCode};
@@ -24,7 +24,7 @@ fn app(authkit: &AuthKit) -> Router {
         )
         .route("/to/{id}", post(switch))
         .route("/refresh", post(refresh))
-        .route("/leave", post(async |session: Session| Redirect::to(&session.sign_out().unwrap())))
+        .route("/leave", post(async |session: Session| session.sign_out().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .route("/", get(async || "home"))
         .merge(Endpoints::new(authkit))

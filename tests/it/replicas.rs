@@ -284,4 +284,4 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
     }
 }
 
-pub(crate) const WEBHOOK_SECRET: &str = "whsec_replicas";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_three_replicas";

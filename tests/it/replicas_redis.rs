@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Waits until the connection is in that state.
-async fn until(replicas: &RedisReplicas, state: &str) {
+pub(crate) async fn until(replicas: &RedisReplicas, state: &str) {
     let is_so = async {
         while !format!("{replicas:?}").contains(state) {
             sleep(Duration::from_millis(5)).await;

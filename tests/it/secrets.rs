@@ -9,7 +9,6 @@ use authkit_tower::{
 use axum::{
     Router,
     extract::Path,
-    response::Redirect,
     routing::{any, get, post},
 };
 use bytes::Bytes;
@@ -32,14 +31,14 @@ fn app(authkit: &AuthKit) -> Router {
     let switch = async |session: Session, Path(id): Path<String>| {
         format!("{:?}", session.switch_organization(&id).await)
     };
-    let leave = async |session: Session| Redirect::to(&session.sign_out().unwrap());
+    let leave = async |session: Session| session.sign_out().unwrap();
     let endpoints = Endpoints::new(authkit)
         .with_state(|request| request.query("note"))
         .with_sign_in_hook(|new: NewSession| async move {
             tracing::info!(?new, "the application was asked");
             Ruling::Keep
         })
-        .with_outcome(|outcome, _| tracing::info!(?outcome, "the application looked on"));
+        .edit_sign_in_responses(|outcome, _| tracing::info!(?outcome, "the application looked on"));
     Router::new()
         .route("/page", any(whose))
         .route("/renew", post(renew))
@@ -413,13 +412,13 @@ const TOLD: [&str; 15] = [
     "signing keys cannot be fetched",
     "WorkOS refused our API key",
     "WorkOS rejected a refresh",
-    "denied: a guard's condition is not met",
-    "denied: sent by another site",
-    "the code could not be exchanged",
+    "denied: the session does not meet a guard's condition",
+    "denied: another site sent the request",
+    "a sign-in failed: its code was not exchanged for a session",
     "signed out",
     "a session began",
     "session refreshed on demand",
-    "sign-in ended on a page",
+    "a sign-in failed",
     "the application was asked",
     "the application looked on",
 ];

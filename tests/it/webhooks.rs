@@ -1,23 +1,64 @@
 //! Webhooks end sessions at once: those of our emulator, and those of WorkOS's own.
 
-use std::time::Duration;
+use std::{
+    process::Command,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use authkit_emulator::seal;
 use authkit_tower::{AuthKit, AuthKitLayer, Config, CookiePassword, Endpoints, Session, Webhooks};
+use aws_lc_rs::hmac;
 use axum::{Router, routing::get};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Browser, Harness, PASSWORD, Port, peers::OfficialEmulator};
-use tokio::time::{sleep, timeout};
+use support::{Browser, Events, Harness, PASSWORD, Port, Running, peers::OfficialEmulator};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
-const SECRET: &str = "whsec_of_a_test";
+const SECRET: &str = "whsec_of_all_these_tests";
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
         .route("/dashboard", get(async |session: Session| session.user().email.clone().unwrap()))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
-        .route_service("/webhooks/workos", Webhooks::new(authkit, SECRET))
+        .route_service("/webhooks/workos", Webhooks::new(authkit, SECRET).unwrap())
+}
+
+async fn running() -> Running {
+    let harness = Harness::start().await;
+    let router = app(&harness.authkit);
+    harness.serve(router)
+}
+
+/// Sends a body that WorkOS signed when its clock showed `now`.
+async fn deliver(running: &Running, secret: &str, now: SystemTime, body: String) -> StatusCode {
+    let time = now.duration_since(UNIX_EPOCH).unwrap().as_millis().to_string();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = hmac::sign(&key, format!("{time}.{body}").as_bytes());
+    let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let request = reqwest::Client::new().post(running.url("/webhooks/workos"));
+    let request = request.header("WorkOS-Signature", format!("t={time}, v1={tag}")).body(body);
+    request.send().await.unwrap().status()
+}
+
+/// A time as WorkOS writes them.
+fn timestamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let date = Command::new("date")
+        .args(["--utc", &format!("--date=@{seconds}"), "+%Y-%m-%dT%H:%M:%S.000Z"])
+        .output()
+        .unwrap();
+    String::from_utf8(date.stdout).unwrap().trim().to_owned()
+}
+
+fn event(name: &str, data: &Value, created_at: &str) -> String {
+    let id = format!("event_{name}_{created_at}");
+    json!({ "object": "event", "id": id, "event": name, "created_at": created_at, "data": data })
+        .to_string()
 }
 
 /// Asks until the session is refused.
@@ -32,9 +73,7 @@ async fn until_refused(browser: &Browser, url: &str) {
 
 #[tokio::test]
 async fn lo_04_a_cookie_that_is_replayed_after_signing_out_elsewhere_is_refused() {
-    let harness = Harness::start().await;
-    let router = app(&harness.authkit);
-    let running = harness.serve(router);
+    let running = running().await;
     running.emulator.add_webhook(&running.url("/webhooks/workos"), SECRET);
     let session = running.emulator.session("alice@acme.test");
     let [browser, other] = [running.holding(&session), running.signed_in("alice@acme.test")];
@@ -55,6 +94,96 @@ async fn lo_04_a_cookie_that_is_replayed_after_signing_out_elsewhere_is_refused(
 
     running.emulator.remove_user("alice@acme.test");
     until_refused(&other, &url).await;
+}
+
+/// The machine that stamps an event and the one that makes tokens have clocks of their own.
+#[tokio::test]
+async fn f9_what_ended_is_refused_though_its_end_is_stamped_before_its_token() {
+    let running = running().await;
+    let now = running.emulator.now();
+    let url = running.url("/dashboard");
+    for (name, field) in [("session.revoked", "sid"), ("user.deleted", "sub")] {
+        let session = running.emulator.session("alice@acme.test");
+        let browser = running.holding(&session);
+        assert_eq!(browser.navigate(&url).await.status, StatusCode::OK);
+
+        // The token is of this minute.
+        let data = json!({ "id": session.claims()[field] });
+        let event = event(name, &data, &timestamp(now - Duration::from_secs(60)));
+        assert_eq!(deliver(&running, SECRET, now, event).await, StatusCode::OK);
+        assert_eq!(browser.fetch(Method::GET, &url, "").await.status, StatusCode::UNAUTHORIZED);
+    }
+    let other = running.signed_in("bob@acme.test");
+    assert_eq!(other.navigate(&url).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn f11_an_organization_that_is_deleted_or_changes_has_its_sessions_refreshed() {
+    let running = running().await;
+    let url = running.url("/dashboard");
+    let session = running.emulator.session("alice@acme.test");
+    let organization = session.claims()["org_id"].clone();
+    let others = running.emulator.session("alice@acme.test").without_organization();
+    let [browser, other] = [&session, &others].map(|session| running.holding(session));
+    for browser in [&browser, &other] {
+        assert_eq!(browser.navigate(&url).await.status, StatusCode::OK);
+    }
+    for (exchanges, name, field) in [
+        (1, "organization.deleted", "id"),
+        (2, "organization_role.updated", "organization_id"),
+        (3, "organization_role.deleted", "organization_id"),
+    ] {
+        running.advance(Duration::from_secs(2));
+        let body = json!({ "event": name, "data": { field: organization } }).to_string();
+        assert_eq!(deliver(&running, SECRET, running.emulator.now(), body).await, StatusCode::OK);
+        running.advance(Duration::from_secs(2));
+        for _ in 0..2 {
+            assert_eq!(browser.navigate(&url).await.status, StatusCode::OK, "{name}");
+            assert_eq!(other.navigate(&url).await.status, StatusCode::OK, "{name}");
+        }
+        assert_eq!(running.emulator.exchanges(), exchanges, "{name}: one session is of it");
+    }
+}
+
+#[tokio::test]
+async fn e16_a_signed_webhook_of_no_concern_is_taken_however_large() {
+    let running = running().await;
+    let now = running.emulator.now();
+    for len in [70 * 1024, 1024 * 1024, 3 * 1024 * 1024] {
+        let data = json!({ "raw_attributes": "x".repeat(len) });
+        let body = event("dsync.user.updated", &data, "2026-11-01T00:00:00.000Z");
+        assert_eq!(deliver(&running, SECRET, now, body).await, StatusCode::OK, "{len}");
+    }
+}
+
+#[tokio::test]
+async fn f10_strangers_fill_no_log_and_their_bodies_are_not_waited_for() {
+    let events = Events::listen();
+    let running = running().await;
+    let now = running.emulator.now();
+    for number in 0..40 {
+        let body = event("user.deleted", &json!({ "id": number }), "");
+        let refused = deliver(&running, "a_secret_of_somebody_else", now, body).await;
+        assert_eq!(refused, StatusCode::UNAUTHORIZED);
+        let unsigned = reqwest::Client::new().post(running.url("/webhooks/workos")).send().await;
+        assert_eq!(unsigned.unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+    let lines = |events: &Events| {
+        let events = events.take();
+        events.iter().filter(|event| event.contains("webhooks were refused")).count()
+    };
+    assert_eq!(lines(&events), 2, "one of each kind");
+    running.advance(Duration::from_secs(61));
+    reqwest::Client::new().post(running.url("/webhooks/workos")).send().await.unwrap();
+    assert_eq!(lines(&events), 1);
+
+    // A body that never comes, without a signature.
+    let mut stream = TcpStream::connect(running.served().address()).await.unwrap();
+    let head = "POST /webhooks/workos HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route_layer(AuthKitLayer::new(&authkit))
         .merge(Endpoints::new(&authkit));
     if let Ok(secret) = env::var("WEBHOOK_SECRET") {
-        app = app.route_service("/webhooks/workos", Webhooks::new(&authkit, secret));
+        app = app.route_service("/webhooks/workos", Webhooks::new(&authkit, secret)?);
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://localhost:{}", listener.local_addr()?.port());

@@ -56,6 +56,7 @@ impl Program {
         command
             .env_clear()
             .envs([("PORT", port.to_string()), ("EMULATOR_PORT", "0".to_owned())])
+            .env("RUST_LOG", "warn")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped());

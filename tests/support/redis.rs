@@ -73,6 +73,34 @@ impl RedisServer {
         (server, format!("rediss://localhost:{port}"))
     }
 
+    /// Starts one that takes TLS connections of those who show a certificate of `authority`, and says where.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start_with_mutual_tls(
+        certificate: &str,
+        key: &str,
+        authority: &str,
+    ) -> (Self, String) {
+        let port = free_port().to_string();
+        let files = ["--tls-cert-file", certificate, "--tls-key-file", key];
+        let checks = ["--tls-ca-cert-file", authority, "--tls-auth-clients", "yes"];
+        let options = [&["--tls-port", port.as_str()], &files[..], &checks[..]].concat();
+        (Self::start_with(&options).await, format!("rediss://localhost:{port}"))
+    }
+
+    /// Starts a node of a cluster, and says on which port the other nodes reach it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start_cluster_node() -> (Self, u16) {
+        let bus = free_port();
+        let options = ["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
+        (Self::start_with(&options).await, bus)
+    }
+
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
@@ -81,6 +109,41 @@ impl RedisServer {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Makes the user `app` anew, with these rules beside a password, and returns the URL of that user.
+    ///
+    /// # Panics
+    ///
+    /// If the rules are not understood.
+    pub async fn user(&self, rules: &str) -> String {
+        let answer = self.ask(&format!("ACL SETUSER app reset on >hunter2 {rules}")).await;
+        assert!(answer.starts_with("+OK"), "{rules}: {answer}");
+        self.url().replace("redis://", "redis://app:hunter2@")
+    }
+
+    /// How many connections it has taken since it was started, those of [`ask`](Self::ask) too.
+    ///
+    /// # Panics
+    ///
+    /// If it does not say.
+    pub async fn connections_taken(&self) -> u64 {
+        self.counted("total_connections_received:").await
+    }
+
+    /// How many commands it has done since it was started, those of [`ask`](Self::ask) too.
+    ///
+    /// # Panics
+    ///
+    /// If it does not say.
+    pub async fn commands_done(&self) -> u64 {
+        self.counted("total_commands_processed:").await
+    }
+
+    async fn counted(&self, name: &str) -> u64 {
+        let stats = self.ask("INFO stats").await;
+        let counted = stats.lines().find_map(|line| line.strip_prefix(name));
+        counted.and_then(|number| number.trim().parse().ok()).expect("it counts them")
     }
 
     /// Waits until so many replicas have shown that they are connected.

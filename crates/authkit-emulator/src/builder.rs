@@ -8,17 +8,20 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    clock::Clock,
+    clock::EmulatorClock,
     config::{Config, Rotation, SignIn},
+    connections::Connections,
+    counts::Counts,
     emulator::Emulator,
-    endpoint::Calls,
-    faults::Faults,
+    fault::Faults,
     keys::{self, KeyRing, SigningKey},
+    outbox,
+    rate_limit::{Limiter, RateLimit},
     routes,
-    seed::Seed,
+    seed::{FileWebhook, Seed},
     server::{self, Server},
     state::{Codes, Sessions, Shared, State},
-    webhooks::{WebhookEndpoint, Webhooks},
+    webhooks::{WebhookEndpoint, WebhookEndpoints},
 };
 
 /// Settings of an [`Emulator`], all optional.
@@ -50,10 +53,19 @@ pub struct EmulatorBuilder {
     api_key: Secret,
     sign_in: SignIn,
     rotation: Rotation,
+    rate_limit: Option<RateLimit>,
     issuer: Option<String>,
-    signing_key: Option<SigningKey>,
+    first_key: FirstKey,
     webhooks: Vec<(String, Secret)>,
-    clock: Clock,
+    webhook_pauses: Vec<Duration>,
+    clock: EmulatorClock,
+}
+
+#[derive(Debug)]
+enum FirstKey {
+    OfProcess,
+    Fresh,
+    Given(SigningKey),
 }
 
 /// Keeps the API key out of the builder's `Debug`.
@@ -62,13 +74,6 @@ struct Secret(String);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<redacted>")
-    }
-}
-
-impl Emulator {
-    /// Settings to start an emulator with.
-    pub fn builder() -> EmulatorBuilder {
-        EmulatorBuilder::new()
     }
 }
 
@@ -82,10 +87,12 @@ impl EmulatorBuilder {
             api_key: Secret("sk_test_emulator".to_owned()),
             sign_in: SignIn::default(),
             rotation: Rotation::default(),
+            rate_limit: None,
             issuer: None,
-            signing_key: None,
+            first_key: FirstKey::OfProcess,
             webhooks: Vec::new(),
-            clock: Clock::system(),
+            webhook_pauses: outbox::PAUSES.to_vec(),
+            clock: EmulatorClock::system(),
         }
     }
 
@@ -131,64 +138,91 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Limits how many calls are taken in a stretch of time (default: any number).
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = Some(limit);
+        self
+    }
+
     /// Sets the `iss` of tokens (default `<url>/user_management/<client id>`, production's form).
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// Sets the first signing key (default: a new one of 2048 bits).
+    /// Sets the first signing key.
+    ///
+    /// By default all emulators of a process begin with the same RSA key of 2048 bits, which is made once, each
+    /// under an id of its own: where keys are told apart by id, as they should be, a token of one is not
+    /// another's. [`fresh_signing_key`](Self::fresh_signing_key) is for tests of those who do not. Keys that are
+    /// published later are always new.
     pub fn signing_key(mut self, key: SigningKey) -> Self {
-        self.signing_key = Some(key);
+        self.first_key = FirstKey::Given(key);
         self
     }
 
-    /// Sends events to `url`, signed with `secret` as WorkOS signs them (default: to nobody). Calls add up.
-    ///
-    /// Events are `session.revoked` on sign-out and revocation, `user.deleted`, and `organization_membership.created`,
-    /// `.updated` and `.deleted`. One that is not answered with success is sent up to 5 times more, after
-    /// pauses of 8 seconds in all.
+    /// Makes a first signing key that nobody else has; it takes some hundred milliseconds (default: the process's).
+    pub fn fresh_signing_key(mut self) -> Self {
+        self.first_key = FirstKey::Fresh;
+        self
+    }
+
+    /// Sends events to `url` too, signed with `secret` as WorkOS signs them (default: to the seed's
+    /// `webhookEndpoints`). Calls add up; [`Webhooks`](crate::Webhooks) lists the events.
     pub fn webhook(mut self, url: impl Into<String>, secret: impl Into<String>) -> Self {
         self.webhooks.push((url.into(), Secret(secret.into())));
+        self
+    }
+
+    /// Sets what is waited before each further attempt to deliver a webhook (default: 5 pauses of 8 seconds in all).
+    pub fn webhook_pauses(mut self, pauses: impl Into<Vec<Duration>>) -> Self {
+        self.webhook_pauses = pauses.into();
         self
     }
 
     /// Stops the emulator's clock at `time`; only [`Emulator::advance`] moves it from there
     /// (default: it runs with the machine's).
     pub fn frozen_at(mut self, time: SystemTime) -> Self {
-        self.clock = Clock::frozen(time);
+        self.clock = EmulatorClock::frozen(time);
         self
     }
 
-    /// Starts the emulator on a thread of its own.
+    /// Starts the emulator on a thread of its own. What it has to tell goes to the caller's `tracing` subscriber.
     ///
     /// # Errors
     ///
     /// If the port is taken, the thread cannot be started, or a webhook's URL is not an http URL.
     pub async fn start(self) -> io::Result<Emulator> {
         let (sender, started) = oneshot::channel();
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
         // Making an RSA key takes a while, too long for the caller's runtime.
         thread::Builder::new().name("authkit-emulator-start".to_owned()).spawn(move || {
             // Fails only if the caller has stopped waiting.
-            let _ = sender.send(self.start_here());
+            let _ = sender.send(tracing::dispatcher::with_default(&dispatch, || self.start_here()));
         })?;
         started.await.map_err(io::Error::other)?
     }
 
     fn start_here(self) -> io::Result<Emulator> {
-        let endpoints = self.webhooks.iter().map(|(url, secret)| {
-            WebhookEndpoint::new(url, &secret.0).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidInput, format!("{url} is not an http URL"))
-            })
-        });
-        let (webhooks, deliveries) = Webhooks::new(endpoints.collect::<io::Result<Vec<_>>>()?);
+        let Seed { directory, api_keys, redirect_uris, logout_uris, webhooks: seeded } =
+            self.seed.unwrap_or_default();
+        let seeded = seeded.iter().map(FileWebhook::endpoint).filter_map(Result::transpose);
+        let added =
+            self.webhooks.iter().map(|(url, secret)| WebhookEndpoint::reachable(url, &secret.0));
+        let endpoints: Vec<_> = seeded.chain(added).collect::<Result<_, _>>().map_err(invalid)?;
+        for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_reachable()) {
+            let url = endpoint.place();
+            tracing::warn!(url, "no webhook can be sent there: it is not an http URL");
+        }
+        let (webhooks, deliveries) = WebhookEndpoints::new(endpoints);
         let (listener, address) = server::bind(self.port)?;
         let url = format!("http://{address}");
-        let key = self
-            .signing_key
-            .unwrap_or_else(|| SigningKey::generate(keys::new_key_id(self.clock.now())));
-        let Seed { directory, api_keys, redirect_uris, logout_uris } =
-            self.seed.unwrap_or_default();
+        let key_id = keys::new_key_id(self.clock.now());
+        let key = match self.first_key {
+            FirstKey::OfProcess => SigningKey::of_process(key_id),
+            FirstKey::Fresh => SigningKey::generate(key_id),
+            FirstKey::Given(key) => key,
+        };
         let issuer =
             self.issuer.unwrap_or_else(|| format!("{url}/user_management/{}", self.client_id));
         let state = State {
@@ -201,6 +235,7 @@ impl EmulatorBuilder {
                 sign_in: self.sign_in,
                 redirect_uris,
                 logout_uris,
+                webhook_pauses: self.webhook_pauses,
             },
             clock: self.clock,
             token_ttl: self.token_ttl,
@@ -210,13 +245,19 @@ impl EmulatorBuilder {
             codes: Codes::default(),
             keys: KeyRing::new(key),
             faults: Faults::default(),
-            calls: Calls::default(),
+            limiter: Limiter::new(self.rate_limit),
+            connections: Connections::default(),
+            counts: Counts::default(),
             webhooks,
-            exchanges: 0,
         };
         let shared = Arc::new(Shared::new(state));
         let router = routes::router(Arc::clone(&shared));
         let server = Server::spawn(listener, Arc::clone(&shared), router, deliveries)?;
-        Ok(Emulator::new(url, self.client_id, self.api_key.0, issuer, shared, server))
+        let (client_id, api_key) = (self.client_id, self.api_key.0);
+        Ok(Emulator { url, client_id, api_key, issuer, shared, _server: server })
     }
+}
+
+fn invalid(problem: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, problem)
 }

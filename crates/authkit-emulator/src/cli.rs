@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use authkit_emulator::{Emulator, EmulatorBuilder, Rotation, Seed, SignIn, SigningKey};
+use authkit_emulator::{Emulator, EmulatorBuilder, RateLimit, Rotation, Seed, SignIn, SigningKey};
 use lexopt::{
     Arg::{Long, Short},
     Parser, ValueExt,
@@ -22,6 +22,7 @@ Options:
   --seed FILE            users, organizations and roles, in the official emulator's format (YAML or JSON)
   --token-ttl SECONDS    lifetime of access tokens [env: EMULATOR_TOKEN_TTL] [default: 300]
   --strict               refresh tokens work once, without the 30 s replay of production
+  --rate-limit           take 500 writes and 1,000 reads in 10 s at most, as WorkOS does
   --auto                 sign in at once as the login_hint or the first user, without the page
   --client-id ID         [default: client_emulator]
   --api-key KEY          [default: sk_test_emulator]
@@ -72,6 +73,7 @@ pub(crate) fn parse(
             }
             Long("token-ttl") => token_ttl = Some(number("--token-ttl", &text(&mut parser)?)?),
             Long("strict") => builder = builder.rotation(Rotation::Strict),
+            Long("rate-limit") => builder = builder.rate_limit(RateLimit::WORKOS),
             Long("auto") => builder = builder.sign_in(SignIn::Automatic),
             Long("client-id") => builder = builder.client_id(text(&mut parser)?),
             Long("api-key") => builder = builder.api_key(text(&mut parser)?),

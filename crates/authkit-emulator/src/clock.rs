@@ -1,37 +1,95 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-/// The emulator's own time: the machine's clock, or one that stands still, moved by `advance`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+use http::HeaderValue;
+
+/// The clock of an emulator, for a service that has to live in the same time.
+///
+/// [`Emulator::advance`](crate::Emulator::advance) moves every clone of it at once. A service that reads
+/// its own clock instead takes a token for good that the emulator holds to have expired, and a test of
+/// the refresh passes although nothing was refreshed: build the service's clock from [`now`](Self::now)
+/// and [`monotonic`](Self::monotonic). Services in other languages ask `GET /_emulator/clock`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let emulator = authkit_emulator::Emulator::start().await;
+/// let clock = emulator.clock();
+/// // Whatever takes closures for its clock takes these.
+/// let (wall, monotonic) = ({ let clock = clock.clone(); move || clock.now() }, move || clock.monotonic());
+///
+/// let before = (wall(), monotonic());
+/// emulator.advance(Duration::from_secs(301));
+/// assert!(wall() >= before.0 + Duration::from_secs(301));
+/// assert!(monotonic() >= before.1 + Duration::from_secs(301));
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct EmulatorClock {
     base: Base,
-    advanced: Duration,
+    /// Nanoseconds: enough for 584 years.
+    advanced: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Base {
-    System,
+    /// The machine's clock; monotonic time counts from the instant.
+    System(Instant),
     Frozen(SystemTime),
 }
 
-impl Clock {
+impl EmulatorClock {
     pub(crate) fn system() -> Self {
-        Self { base: Base::System, advanced: Duration::ZERO }
+        Self { base: Base::System(Instant::now()), advanced: Arc::default() }
     }
 
     pub(crate) fn frozen(at: SystemTime) -> Self {
-        Self { base: Base::Frozen(at), advanced: Duration::ZERO }
+        Self { base: Base::Frozen(at), advanced: Arc::default() }
     }
 
-    pub(crate) fn now(&self) -> SystemTime {
+    /// The wall-clock time: the machine's, or the one at which the clock was stopped, and what it was advanced by.
+    pub fn now(&self) -> SystemTime {
         let base = match self.base {
-            Base::System => SystemTime::now(),
+            Base::System(_) => SystemTime::now(),
             Base::Frozen(at) => at,
         };
-        base.checked_add(self.advanced).unwrap_or(base)
+        let latest = UNIX_EPOCH + END_OF_TIME;
+        base.checked_add(self.advanced()).unwrap_or(latest).min(latest)
     }
 
-    pub(crate) fn advance(&mut self, by: Duration) {
-        self.advanced = self.advanced.saturating_add(by);
+    /// The time since the emulator was built, advances included. It never goes back, whatever becomes of the
+    /// machine's wall clock; if the emulator's clock is stopped, it is what it was advanced by.
+    pub fn monotonic(&self) -> Duration {
+        let passed = match self.base {
+            Base::System(started) => started.elapsed(),
+            Base::Frozen(_) => Duration::ZERO,
+        };
+        passed.saturating_add(self.advanced())
+    }
+
+    /// What the clock was advanced by, in all.
+    pub fn advanced(&self) -> Duration {
+        Duration::from_nanos(self.advanced.load(Ordering::SeqCst))
+    }
+
+    /// Whether it only moves when it is advanced.
+    pub fn is_frozen(&self) -> bool {
+        matches!(self.base, Base::Frozen(_))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let add = |advanced: u64| Some(advanced.saturating_add(by));
+        // It cannot fail: `add` never says no.
+        let _ = self.advanced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 }
 
@@ -40,7 +98,18 @@ pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// A date as headers have it; nobody writes one before 1970.
+pub(crate) fn http_date(time: SystemTime) -> Option<HeaderValue> {
+    if !(UNIX_EPOCH..=UNIX_EPOCH + END_OF_TIME).contains(&time) {
+        return None;
+    }
+    HeaderValue::try_from(httpdate::fmt_http_date(time)).ok()
+}
+
 /// WorkOS's timestamps: ISO 8601 in UTC with milliseconds.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
+
+/// The last second of the year 9999: later dates can be written neither as a timestamp nor in a header.
+const END_OF_TIME: Duration = Duration::from_secs(253_402_300_799);

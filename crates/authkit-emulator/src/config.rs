@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) sign_in: SignIn,
     pub(crate) redirect_uris: Vec<String>,
     pub(crate) logout_uris: Vec<String>,
+    pub(crate) webhook_pauses: Vec<Duration>,
 }
 
 impl Config {

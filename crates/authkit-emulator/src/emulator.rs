@@ -7,14 +7,19 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    builder::EmulatorBuilder,
+    clock::EmulatorClock,
     config::Rotation,
-    endpoint::Endpoint,
-    faults::Fault,
-    keys::{self, SigningKey},
+    connections::Lines,
+    fault::Fault,
+    people::{People, UserInfo},
+    rate_limit::RateLimit,
     server::Server,
-    state::{CodeOutcome, Shared},
-    test_session::TestSession,
-    webhooks::WebhookEndpoint,
+    signing_keys::Keys,
+    state::{Shared, events, grants},
+    target::Target,
+    test_session::{Choice, TestSession},
+    webhooks::Webhooks,
 };
 
 /// A running emulator. Dropping it closes its port and every connection.
@@ -37,12 +42,12 @@ use crate::{
 /// # }
 /// ```
 pub struct Emulator {
-    url: String,
-    client_id: String,
-    api_key: String,
-    issuer: String,
+    pub(crate) url: String,
+    pub(crate) client_id: String,
+    pub(crate) api_key: String,
+    pub(crate) issuer: String,
     pub(crate) shared: Arc<Shared>,
-    _server: Server,
+    pub(crate) _server: Server,
 }
 
 impl fmt::Debug for Emulator {
@@ -52,15 +57,9 @@ impl fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    pub(crate) fn new(
-        url: String,
-        client_id: String,
-        api_key: String,
-        issuer: String,
-        shared: Arc<Shared>,
-        server: Server,
-    ) -> Self {
-        Self { url, client_id, api_key, issuer, shared, _server: server }
+    /// Settings to start an emulator with.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
     }
 
     /// Starts an emulator on a free port of `127.0.0.1`, with the defaults of [`Emulator::builder`].
@@ -93,8 +92,7 @@ impl Emulator {
         &self.issuer
     }
 
-    /// The environment variables with which a service uses this emulator in place of WorkOS:
-    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER`.
+    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER` for a service that is to use it.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("WORKOS_API_KEY", self.api_key.clone()),
@@ -109,7 +107,13 @@ impl Emulator {
         self.shared.lock().now()
     }
 
-    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly.
+    /// The emulator's clock, for a service that has to follow it.
+    pub fn clock(&self) -> EmulatorClock {
+        self.shared.lock().clock.clone()
+    }
+
+    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly,
+    /// and so does whatever reads the same [`clock`](Self::clock).
     pub fn advance(&self, by: Duration) {
         self.shared.lock().clock.advance(by);
     }
@@ -124,24 +128,58 @@ impl Emulator {
         self.shared.lock().rotation = rotation;
     }
 
-    /// How often an endpoint was called, with or without success.
-    pub fn calls(&self, endpoint: Endpoint) -> u64 {
-        self.shared.lock().calls.of(endpoint)
+    /// Limits how many calls are taken in a stretch of time, from now on; `None` takes any number.
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.shared.lock().limiter.set(limit);
+    }
+
+    /// How often an [`Endpoint`](crate::Endpoint) was called, a [`Grant`](crate::Grant) asked for, or what a
+    /// [`Target`] says, with or without success.
+    ///
+    /// # Panics
+    ///
+    /// If a user, a session or an organization is named that does not exist.
+    pub fn calls(&self, of: impl Into<Target>) -> u64 {
+        let (state, target) = (self.shared.lock(), of.into());
+        target.expect_known(&state);
+        state.counts.of(&target, &state.directory)
     }
 
     /// How many refresh exchanges issued a new pair; a replay inside the grace issues none.
     pub fn exchanges(&self) -> u64 {
-        self.shared.lock().exchanges
+        self.shared.lock().counts.exchanges
     }
 
-    /// Sets every count of [`calls`](Self::calls) and [`exchanges`](Self::exchanges) to 0.
+    /// How many calls were too many for the [`RateLimit`].
+    pub fn rate_limited(&self) -> u64 {
+        self.shared.lock().counts.limited
+    }
+
+    /// Sets every count of [`calls`](Self::calls), [`exchanges`](Self::exchanges) and
+    /// [`rate_limited`](Self::rate_limited) to 0.
     pub fn reset_calls(&self) {
-        self.shared.lock().reset_counts();
+        self.shared.lock().counts.reset();
+    }
+
+    /// The connections: counted, frozen, swallowed.
+    pub fn connections(&self) -> Lines<'_> {
+        Lines::new(&self.shared)
     }
 
     /// Makes something go wrong; see [`Fault`].
+    ///
+    /// # Panics
+    ///
+    /// If the fault is for a user, a session or an organization that does not exist: it would never happen.
     pub fn fault(&self, fault: Fault) {
-        self.shared.lock().faults.add(fault);
+        let mut state = self.shared.lock();
+        fault.target.expect_known(&state);
+        state.faults.add(fault);
+    }
+
+    /// How many faults have not happened yet; one that goes on [until cleared](Fault::until_cleared) counts.
+    pub fn pending_faults(&self) -> usize {
+        self.shared.lock().faults.pending().count()
     }
 
     /// Forgets the faults that have not happened yet.
@@ -152,19 +190,17 @@ impl Emulator {
     /// Ends a session as an administrator would: its refresh tokens are refused, its access tokens stay good.
     /// Returns whether there is a session of that id.
     pub fn revoke(&self, session_id: &str) -> bool {
-        self.shared.lock().end_session(session_id)
+        events::end_session(&mut self.shared.lock(), session_id)
     }
 
-    /// Sends what happens from now on to a webhook endpoint too; see
-    /// [`EmulatorBuilder::webhook`](crate::EmulatorBuilder::webhook).
-    ///
-    /// # Panics
-    ///
-    /// If `url` is not an http URL.
+    /// Webhooks: where they go, and what became of them.
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks::new(&self.shared)
+    }
+
+    /// Sends what happens from now on to a webhook endpoint too; short for [`Webhooks::add`].
     pub fn add_webhook(&self, url: &str, secret: &str) {
-        let endpoint = WebhookEndpoint::new(url, secret)
-            .unwrap_or_else(|| panic!("{url} is not an http URL that webhooks could be sent to"));
-        self.shared.lock().webhooks.add(endpoint);
+        self.webhooks().add(url, secret);
     }
 
     /// Whether a session can still be refreshed: not ended by sign-out or revocation, and not too old.
@@ -182,14 +218,7 @@ impl Emulator {
     pub fn authorization_code(&self, email: &str) -> String {
         let mut state = self.shared.lock();
         let user_id = state.directory.expect_user(email).id.clone();
-        let organization_id = state
-            .directory
-            .organizations_of(&user_id)
-            .first()
-            .map(|organization| organization.id.clone());
-        let method = "Password".to_owned();
-        let now = state.now();
-        state.codes.issue(CodeOutcome::SignIn { user_id, organization_id, method }, None, now)
+        grants::code_for(&mut state, user_id)
     }
 
     /// Signs a user in without HTTP: a real session whose tokens every endpoint knows.
@@ -200,7 +229,8 @@ impl Emulator {
     ///
     /// If nobody has that address.
     pub fn session(&self, email: &str) -> TestSession {
-        TestSession::begin(Arc::clone(&self.shared), email)
+        let session = TestSession::begin(Arc::clone(&self.shared), email, Choice::First);
+        session.unwrap_or_else(|problem| panic!("{problem}"))
     }
 
     /// Signs any claims with the current key: a token that is genuine whatever it says.
@@ -215,62 +245,48 @@ impl Emulator {
         key.sign(header, claims)
     }
 
-    /// The published key set, as the JWKS endpoint answers it.
+    /// The published key set, as the JWKS endpoint answers it; short for [`Keys::jwks`].
     pub fn jwks(&self) -> Value {
-        self.shared.lock().keys.jwks()
+        self.keys().jwks()
     }
 
-    /// The current public key as a DER `SubjectPublicKeyInfo`, for tests that misuse it as an HMAC secret.
-    pub fn public_key_der(&self) -> Vec<u8> {
-        self.shared.lock().keys.public_der()
-    }
-
-    /// The ids of the published keys, oldest first.
-    pub fn key_ids(&self) -> Vec<String> {
-        self.shared.lock().keys.published_ids()
-    }
-
-    /// The id of the key that signs.
-    pub fn signing_key_id(&self) -> String {
-        self.shared.lock().keys.signing().id().to_owned()
-    }
-
-    /// Publishes a new key and signs with it at once; the old one stays published. Returns the new key's id.
+    /// Signs with a new key from now on; short for [`Keys::rotate`].
     pub fn rotate_keys(&self) -> String {
-        let id = self.publish_key();
-        self.sign_with(&id);
-        id
+        self.keys().rotate()
     }
 
-    /// Publishes a new key that signs nothing yet. Returns its id.
-    pub fn publish_key(&self) -> String {
-        // Made outside of the lock: requests need not wait for it.
-        let key = SigningKey::generate(keys::new_key_id(self.now()));
-        let id = key.id().to_owned();
-        self.add_key(key);
-        id
+    /// The keys: published, signing, retired.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys::new(&self.shared)
     }
 
-    /// Publishes a key of your own that signs nothing yet; one of the same id is replaced.
-    pub fn add_key(&self, key: SigningKey) {
-        self.shared.lock().keys.publish(key);
+    /// Users and organizations, and what is said of them.
+    pub fn people(&self) -> People<'_> {
+        People::new(&self.shared)
     }
 
-    /// Signs with a published key from now on.
-    ///
-    /// # Panics
-    ///
-    /// If no published key has that id.
-    pub fn sign_with(&self, key_id: &str) {
-        assert!(self.shared.lock().keys.sign_with(key_id), "no published key has the id {key_id}");
+    /// Everyone who can sign in; short for [`People::users`].
+    pub fn users(&self) -> Vec<UserInfo> {
+        self.people().users()
     }
 
-    /// Stops publishing a key. If it is the one that signs, it goes on signing tokens that nobody can verify.
-    ///
-    /// # Panics
-    ///
-    /// If no published key has that id.
-    pub fn retire_key(&self, key_id: &str) {
-        assert!(self.shared.lock().keys.retire(key_id), "no published key has the id {key_id}");
+    /// Gives a user another role in an organization; short for [`People::set_role`].
+    pub fn set_role(&self, email: &str, organization: &str, role: &str) {
+        self.people().set_role(email, organization, role);
+    }
+
+    /// Takes a user out of an organization; short for [`People::remove_membership`].
+    pub fn remove_membership(&self, email: &str, organization: &str) {
+        self.people().remove_membership(email, organization);
+    }
+
+    /// Removes a user; short for [`People::remove_user`].
+    pub fn remove_user(&self, email: &str) {
+        self.people().remove_user(email);
+    }
+
+    /// Sets a custom claim of a user; short for [`People::set_claim`].
+    pub fn set_claim(&self, email: &str, name: &str, value: Value) {
+        self.people().set_claim(email, name, value);
     }
 }

@@ -56,21 +56,3 @@ impl Endpoint {
         }
     }
 }
-
-/// How often each endpoint was called, faults included.
-#[derive(Debug, Default)]
-pub(crate) struct Calls([u64; Endpoint::ALL.len()]);
-
-impl Calls {
-    pub(crate) fn count(&mut self, endpoint: Endpoint) {
-        self.0[endpoint as usize] += 1;
-    }
-
-    pub(crate) fn of(&self, endpoint: Endpoint) -> u64 {
-        self.0[endpoint as usize]
-    }
-
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
-    }
-}

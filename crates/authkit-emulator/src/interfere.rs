@@ -1,21 +1,22 @@
 //! What a fault does to one HTTP exchange.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::{future, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, response::IntoResponse};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
-use http_body_util::BodyExt;
+use http::{HeaderValue, Request, Response, header, request::Parts};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::sleep;
 use tower_service::Service;
 
 use crate::{
+    api_error::ApiError,
+    call::Call,
+    clock::http_date,
+    connections::Line,
     endpoint::Endpoint,
-    faults::{Instead, Kind},
+    fault::{Fault, Kind},
     ids,
     reply::{Cut, ReplyBody},
     state::Shared,
@@ -27,95 +28,147 @@ use crate::{
 pub(crate) struct Interference {
     shared: Arc<Shared>,
     router: Router,
-    fate: Fate,
+    line: Line,
 }
 
 impl Interference {
-    pub(crate) fn new(shared: Arc<Shared>, router: Router, fate: Fate) -> Self {
-        Self { shared, router, fate }
+    pub(crate) fn new(shared: Arc<Shared>, router: Router, line: Line) -> Self {
+        Self { shared, router, line }
     }
 
+    /// Answers one request, or breaks its connection, or does neither.
     pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Cut> {
-        let fault = Endpoint::of(request.method(), request.uri().path()).and_then(|endpoint| {
-            let mut state = self.shared.lock();
-            state.calls.count(endpoint);
-            state.faults.take(endpoint)
-        });
+        let endpoint = Endpoint::of(request.method(), request.uri().path());
+        let mut response = match endpoint {
+            // Pages, style and control requests: never made to fail, so that a fault can always be taken back.
+            None => self.work(request.map(Body::new), &Twist::None).await?.map(ReplyBody::whole),
+            Some(endpoint) => {
+                let response = self.call(endpoint, request).await?;
+                if self.line.is_silent() {
+                    return future::pending().await;
+                }
+                response
+            }
+        };
+        if let Some(date) = http_date(self.shared.lock().now()) {
+            response.headers_mut().entry(header::DATE).or_insert(date);
+        }
+        Ok(response)
+    }
+
+    async fn call(
+        &self,
+        endpoint: Endpoint,
+        request: Request<Incoming>,
+    ) -> Result<Response<ReplyBody>, Cut> {
+        let (head, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
+            self.count(endpoint, &head);
+            let error = ApiError::invalid_request("The request body cannot be read.");
+            return Ok(collected(error.into_response()).await?.map(ReplyBody::whole));
+        };
+        let body = body.to_bytes();
+        let fault = self.fault(endpoint, &head, &body);
+        let request = Request::from_parts(head, Body::from(body));
         let response = match fault {
-            None => self.work(request, Twist::None).await?.map(ReplyBody::whole),
-            Some(Kind::Instead(instead)) => respond(instead).map(ReplyBody::whole),
+            None => self.work(request, &Twist::None).await?.map(ReplyBody::whole),
+            Some(Kind::Instead(instead)) => {
+                let now = self.shared.lock().now();
+                self.named(instead.respond(now)).map(ReplyBody::whole)
+            }
             Some(Kind::LatencyBefore(wait)) => {
                 sleep(wait).await;
-                self.work(request, Twist::None).await?.map(ReplyBody::whole)
+                self.work(request, &Twist::None).await?.map(ReplyBody::whole)
             }
             Some(Kind::LatencyAfter(wait)) => {
-                let response = self.work(request, Twist::None).await?;
+                let response = self.work(request, &Twist::None).await?;
                 sleep(wait).await;
                 response.map(ReplyBody::whole)
             }
             Some(Kind::ResetBefore) => {
-                self.fate.doom();
+                self.line.doom();
                 return Err(Cut);
             }
             Some(Kind::ResetAfter) => {
-                self.work(request, Twist::None).await?;
-                self.fate.doom();
+                self.work(request, &Twist::None).await?;
+                self.line.doom();
                 return Err(Cut);
             }
+            Some(Kind::Swallow) => future::pending().await,
             Some(Kind::Truncated) => {
-                self.work(request, Twist::None).await?.map(|body| ReplyBody::truncated(&body))
+                self.work(request, &Twist::None).await?.map(|body| ReplyBody::truncated(&body))
             }
             Some(Kind::Slow { bytes, interval }) => self
-                .work(request, Twist::None)
+                .work(request, &Twist::None)
                 .await?
                 .map(|body| ReplyBody::slow(&body, bytes, interval)),
             Some(Kind::Huge { padding }) => {
-                let mut response = self.work(request, Twist::None).await?;
+                let mut response = self.work(request, &Twist::None).await?;
                 response.headers_mut().remove(header::CONTENT_LENGTH);
                 response.map(|body| ReplyBody::padded(body, padding))
             }
-            Some(Kind::Twisted(twist)) => self.work(request, twist).await?.map(ReplyBody::whole),
+            Some(Kind::Twisted(twist)) => self.work(request, &twist).await?.map(ReplyBody::whole),
         };
         Ok(response)
     }
 
+    /// Counts a call whose body cannot be read.
+    fn count(&self, endpoint: Endpoint, head: &Parts) {
+        let mut state = self.shared.lock();
+        let call = Call::read(endpoint, head, &Bytes::new(), &state);
+        state.counts.count(call);
+    }
+
+    /// Counts a call and says what is to go wrong with it: its connection, then the rate, then what a test asked for.
+    fn fault(&self, endpoint: Endpoint, head: &Parts, body: &Bytes) -> Option<Kind> {
+        let mut state = self.shared.lock();
+        let call = Call::read(endpoint, head, body, &state);
+        let state = &mut *state;
+        state.counts.count(call.clone());
+        if self.line.swallows(&mut state.connections) {
+            return Some(Kind::Swallow);
+        }
+        if let Err(wait) = state.limiter.take(endpoint, state.clock.now()) {
+            state.counts.limited += 1;
+            return Some(too_many(wait).kind);
+        }
+        state.faults.take(&call, &state.directory)
+    }
+
     /// Runs the route and collects its answer.
-    async fn work(&self, request: Request<Incoming>, twist: Twist) -> Result<Response<Bytes>, Cut> {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(twist);
+    async fn work(
+        &self,
+        mut request: Request<Body>,
+        twist: &Twist,
+    ) -> Result<Response<Bytes>, Cut> {
+        request.extensions_mut().insert(twist.clone());
         // A router is always ready.
-        let (mut head, body) = self.router.clone().call(request).await?.into_parts();
-        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        let response = collected(self.router.clone().call(request).await?).await?;
+        Ok(self.named(response))
+    }
+
+    fn named(&self, mut response: Response<Bytes>) -> Response<Bytes> {
         let request_id = ids::object_id("req", self.shared.lock().now());
         if let Ok(value) = HeaderValue::try_from(request_id) {
-            head.headers.insert("x-request-id", value);
+            response.headers_mut().entry("x-request-id").or_insert(value);
         }
-        Ok(Response::from_parts(head, body))
+        response
     }
 }
 
-fn respond(instead: Instead) -> Response<Bytes> {
-    let mut response = Response::new(instead.body);
-    *response.status_mut() = instead.status;
-    for (name, value) in instead.headers {
-        response.headers_mut().append(name, value);
-    }
-    response
+async fn collected(response: Response<Body>) -> Result<Response<Bytes>, Cut> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    Ok(Response::from_parts(head, body))
 }
 
-/// Whether a connection ends as TCP connections should, or with a reset.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fate(Arc<AtomicBool>);
-
-impl Fate {
-    pub(crate) fn doom(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_doomed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+/// Row 53, and the header that clients read.
+fn too_many(wait: Duration) -> Fault {
+    Fault::answer(TOO_MANY_REQUESTS).retry_after(wait.max(Duration::from_secs(1)))
 }
+
+const TOO_MANY_REQUESTS: &str = "53";
+const BODY_LIMIT: usize = 64 * 1024;

@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
 
 use aws_lc_rs::{
     encoding::AsDer,
@@ -26,15 +29,21 @@ use crate::{error::KeyError, ids};
 /// ```
 pub struct SigningKey {
     id: String,
-    pair: KeyPair,
+    pair: Arc<KeyPair>,
 }
 
 impl SigningKey {
     /// Generates a key of 2048 bits.
     pub fn generate(id: impl Into<String>) -> Self {
-        let pair =
-            KeyPair::generate(KeySize::Rsa2048).expect("a 2048-bit key can always be generated");
-        Self { id: id.into(), pair }
+        Self { id: id.into(), pair: Arc::new(generate()) }
+    }
+
+    /// The key that all emulators of this process sign with at first, under an id of one of them: made once,
+    /// since making it takes longer than all the rest of a start.
+    pub(crate) fn of_process(id: impl Into<String>) -> Self {
+        static PAIR: OnceLock<Arc<KeyPair>> = OnceLock::new();
+
+        Self { id: id.into(), pair: Arc::clone(PAIR.get_or_init(|| Arc::new(generate()))) }
     }
 
     /// Reads a private key: PEM or DER, PKCS#8 or PKCS#1.
@@ -51,7 +60,7 @@ impl SigningKey {
         };
         let pair =
             KeyPair::from_pkcs8(&der).or_else(|_| KeyPair::from_der(&der)).map_err(|_| KeyError)?;
-        Ok(Self { id: id.into(), pair })
+        Ok(Self { id: id.into(), pair: Arc::new(pair) })
     }
 
     /// The key id, `kid` in the tokens that it signs.
@@ -154,6 +163,10 @@ impl KeyRing {
 /// Ids look like those of production's key pairs.
 pub(crate) fn new_key_id(now: SystemTime) -> String {
     ids::object_id("sso_oidc_key_pair", now)
+}
+
+fn generate() -> KeyPair {
+    KeyPair::generate(KeySize::Rsa2048).expect("a 2048-bit key can always be generated")
 }
 
 fn encode_json(value: &Value) -> String {

@@ -27,7 +27,7 @@
 //! emulator.fault(Fault::status(503));
 //! emulator.fault(Fault::reset_after());
 //!
-//! // Time is moved, not slept through.
+//! // Time is moved, not slept through; a service that follows `emulator.clock()` moves with it.
 //! emulator.advance(Duration::from_secs(31));
 //! # }
 //! ```
@@ -35,25 +35,35 @@
 //! # As a program
 //!
 //! `authkit-emulator --port 4100 --seed seed.yaml` prints the variables to set and the users there
-//! are; `--help` lists the rest. What [`Emulator`] can do from Rust, scripts do over HTTP, as JSON:
+//! are; `--help` lists the rest. What [`Emulator`] can do from Rust, scripts do over HTTP, as JSON
+//! (the crate's README has every member of the bodies):
 //!
 //! | request | body | does |
 //! |---|---|---|
-//! | `GET /_emulator/state` | | counts, clock, settings, keys, faults to come |
-//! | `POST /_emulator/faults` | `kind`, and what it needs; `endpoint` (`authenticate`), `times` (1, or `"until_cleared"`) | [`Emulator::fault`] |
-//! | `DELETE /_emulator/faults` | | [`Emulator::clear_faults`] |
-//! | `POST /_emulator/clock` | `advance` in seconds | [`Emulator::advance`] |
-//! | `POST /_emulator/settings` | `token_ttl`, `replay_grace` in seconds (0 for none) | [`Emulator::set_token_ttl`], [`Emulator::set_rotation`] |
-//! | `POST /_emulator/sessions/revoke` | `session_id` | [`Emulator::revoke`] |
-//! | `POST /_emulator/webhooks` | `url`, `secret` | [`Emulator::add_webhook`] |
-//! | `POST /_emulator/keys` | `sign` (false) | [`Emulator::publish_key`], or [`Emulator::rotate_keys`] |
-//! | `DELETE /_emulator/keys/{kid}` | | [`Emulator::retire_key`] |
+//! | `GET /health` | | 200 once it is up |
+//! | `GET /_emulator/state` | | counts, settings, keys, faults to come, webhooks |
 //! | `DELETE /_emulator/counts` | | [`Emulator::reset_calls`] |
+//! | `GET /_emulator/clock` | | [`Emulator::clock`]: `now`, `unix_ms`, `monotonic_ms`, `advanced_ms`, `frozen` |
+//! | `POST /_emulator/clock` | `advance` in seconds | [`Emulator::advance`], answered as the `GET` |
+//! | `POST /_emulator/settings` | `token_ttl`, `replay_grace` in seconds (0 for none), `rate_limit` | [`Emulator::set_token_ttl`], [`Emulator::set_rotation`], [`Emulator::set_rate_limit`] |
+//! | `POST /_emulator/sessions` | `user`, and what a [`TestSession`] can be told | [`Emulator::session`]: tokens, answer, cookie, Playwright's `storageState` |
+//! | `POST /_emulator/sessions/revoke` | `session_id` | [`Emulator::revoke`] |
+//! | `POST /_emulator/users` | as in a seed | [`People::add_user`] |
+//! | `PATCH /_emulator/users/{user}` | `fields`, `claims`, ... | [`People::change_user`] |
+//! | `POST /_emulator/organizations` | as in a seed | [`People::add_organization`] |
+//! | `POST /_emulator/claims` | `claims`, `organization` | [`People::set_organization_claim`], [`People::set_claim_for_all`] |
+//! | `POST /_emulator/faults` | `kind`, and what it needs; `endpoint`, `grant`, `user`, `session`, `organization`; `times` (1, or `"until_cleared"`) | [`Emulator::fault`] |
+//! | `DELETE /_emulator/faults` | | [`Emulator::clear_faults`] |
+//! | `GET /_emulator/answers` | | [`Answer::all`] |
+//! | `POST /_emulator/connections` | `freeze`, `swallow` | [`Lines::freeze`], [`Lines::swallow`] |
+//! | `POST /_emulator/webhooks` | `url`, `secret` | [`Webhooks::add`] |
+//! | `POST /_emulator/events` | any | [`Webhooks::send`] |
+//! | `POST /_emulator/keys` | `sign` (false) | [`Keys::publish`], or [`Keys::rotate`] |
+//! | `DELETE /_emulator/keys/{kid}` | | [`Keys::retire`] |
 //!
 //! A fault's `kind` is the name of its constructor in [`Fault`]; durations are `seconds`, sizes
-//! `bytes`: `{"kind": "slow", "bytes": 10, "seconds": 0.5, "endpoint": "jwks"}`. `status` takes
-//! `status`, `headers` and `body` (text, or JSON). Control requests must name this machine in their
-//! `Host`, and send JSON, so that no web page can make them.
+//! `bytes`: `{"kind": "slow", "bytes": 10, "seconds": 0.5, "endpoint": "jwks"}`. Control requests
+//! must name this machine in their `Host`, and send JSON, so that no web page can make them.
 //!
 //! # What it does not do
 //!
@@ -64,41 +74,68 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod api_error;
 mod builder;
+mod call;
 mod clock;
 mod config;
+mod connections;
+mod counts;
 mod emulator;
 mod endpoint;
 mod error;
-mod faults;
+mod fault;
+mod fields;
+mod grant;
 mod ids;
 mod interfere;
 mod keys;
 mod outbox;
+mod overrides;
 mod pages;
 mod people;
+mod rate_limit;
 mod redirects;
 mod reply;
 mod routes;
 mod seal;
 mod seed;
 mod server;
+mod signing_keys;
 mod state;
+mod storage_state;
+mod target;
+mod template;
 mod test_session;
 mod twist;
+mod user_change;
 mod webhooks;
 
 pub use self::{
+    answers::Answer,
     builder::EmulatorBuilder,
+    clock::EmulatorClock,
     config::{Rotation, SignIn},
+    connections::Lines,
     emulator::Emulator,
     endpoint::Endpoint,
     error::{KeyError, SeedError},
-    faults::Fault,
+    fault::Fault,
+    grant::Grant,
     keys::SigningKey,
-    people::{MembershipInfo, UserInfo},
+    people::{MembershipInfo, People, UserInfo},
+    rate_limit::RateLimit,
     seal::seal,
     seed::Seed,
+    signing_keys::Keys,
+    target::Target,
     test_session::TestSession,
+    user_change::UserChange,
+    webhooks::{WebhookInfo, Webhooks},
 };
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod stderr_log;
 
 use std::{
     env, future,
@@ -14,10 +15,15 @@ use std::{
 use authkit_emulator::Emulator;
 use tokio::signal::ctrl_c;
 
-use crate::cli::{Command, Options};
+use crate::{
+    cli::{Command, Options},
+    stderr_log::StderrLog,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    // Fails only if there is one already, and this is where a program begins.
+    let _ = tracing::subscriber::set_global_default(StderrLog);
     let outcome = match cli::parse(env::args_os(), |name| env::var(name).ok()) {
         Ok(Command::Help) => say(cli::HELP),
         Ok(Command::Version) => say(concat!("authkit-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -74,6 +80,13 @@ fn greeting(emulator: &Emulator) -> String {
         }
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    let webhooks = emulator.webhooks().all();
+    if !webhooks.is_empty() {
+        text.push_str("\nWebhooks, and the secrets they are signed with:\n\n");
+    }
+    for webhook in webhooks {
+        text.push_str(&format!("  {}  {}\n", webhook.url, webhook.secret));
     }
     text
 }

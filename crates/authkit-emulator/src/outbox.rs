@@ -20,22 +20,34 @@ pub(crate) async fn deliver(
 }
 
 /// Sends until it is answered with success, a few times at most.
-async fn send(shared: Arc<Shared>, Delivery { to, body }: Delivery) {
-    for pause in PAUSES {
+async fn send(shared: Arc<Shared>, Delivery { to, event, body }: Delivery) {
+    let give_up = |attempts: usize, problem: &str| {
+        to.count_given_up();
+        let url = to.place();
+        tracing::warn!(url, event, attempts, problem, "a webhook has been given up");
+    };
+    if !to.is_reachable() {
+        return give_up(0, "not an http URL");
+    }
+    let pauses = shared.lock().config.webhook_pauses.clone();
+    let mut problem = String::new();
+    for pause in [Duration::ZERO].into_iter().chain(pauses.iter().copied()) {
         sleep(pause).await;
         let now = shared.lock().now();
-        let answer = timeout(PATIENCE, to.post(body.clone(), now)).await;
-        if answer.is_ok_and(|answer| answer.is_ok_and(|status| status.is_success())) {
-            return;
-        }
+        problem = match timeout(PATIENCE, to.post(body.clone(), now)).await {
+            Ok(Ok(status)) if status.is_success() => return to.count_delivered(),
+            Ok(Ok(status)) => format!("answered {status}"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "not answered in time".to_owned(),
+        };
     }
+    give_up(pauses.len() + 1, &problem);
 }
 
 /// How long an endpoint may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What is waited before each attempt; WorkOS goes on for days.
-const PAUSES: [Duration; 6] = [
-    Duration::ZERO,
+/// What is waited before each further attempt; WorkOS goes on for days.
+pub(crate) const PAUSES: [Duration; 5] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
     Duration::from_secs(1),

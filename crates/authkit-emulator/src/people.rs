@@ -1,8 +1,9 @@
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
-    emulator::Emulator,
-    state::{Directory, Membership, User},
+    seed::FileOrganization,
+    state::{Directory, Membership, Shared, User, events},
+    user_change::UserChange,
 };
 
 /// Somebody who can sign in, for lists such as a development server's start-up message.
@@ -33,23 +34,47 @@ pub struct MembershipInfo {
     pub role: String,
 }
 
-/// # Users and organizations
-impl Emulator {
+/// Users and organizations of a running emulator; see [`Emulator::people`](crate::Emulator::people).
+///
+/// A user is named by address or id, an organization by id or name.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let emulator = authkit_emulator::Emulator::start().await;
+/// emulator.people().set_role("bob@acme.test", "Acme Corp", "admin");
+/// assert_eq!(emulator.session("bob@acme.test").claims()["role"], "admin");
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> People<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared }
+    }
+
     /// Everyone who can sign in, in the order of the seed.
     pub fn users(&self) -> Vec<UserInfo> {
         UserInfo::all(&self.shared.lock().directory)
     }
 
     /// Gives a member of an organization another role, or makes a user a member; seen at the next refresh.
-    /// The organization is named by its id or its name.
     ///
     /// # Panics
     ///
     /// If there is no such user or organization.
     pub fn set_role(&self, email: &str, organization: &str, role: &str) {
         let mut state = self.shared.lock();
-        let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.set_membership(Membership { user_id, organization_id, role: role.to_owned() });
+        let user_id = state.directory.expect_user(email).id.clone();
+        let organization_id = state.directory.expect_organization(organization);
+        events::set_membership(
+            &mut state,
+            Membership { user_id, organization_id, role: role.to_owned() },
+        );
     }
 
     /// Takes a user out of an organization; seen at the next refresh.
@@ -59,34 +84,103 @@ impl Emulator {
     /// If there is no such user or organization.
     pub fn remove_membership(&self, email: &str, organization: &str) {
         let mut state = self.shared.lock();
-        let (user_id, organization_id) = state.directory.pair(email, organization);
-        state.remove_membership(&user_id, &organization_id);
+        let user_id = state.directory.expect_user(email).id.clone();
+        let organization_id = state.directory.expect_organization(organization);
+        events::remove_membership(&mut state, &user_id, &organization_id);
     }
 
     /// Removes a user and ends all of that user's sessions.
     ///
     /// # Panics
     ///
-    /// If nobody has that address.
+    /// If there is no such user.
     pub fn remove_user(&self, email: &str) {
         let mut state = self.shared.lock();
         let user_id = state.directory.expect_user(email).id.clone();
-        state.remove_user(&user_id);
+        events::remove_user(&mut state, &user_id);
+    }
+
+    /// Adds a user in the format of a seed's `users`, given as JSON.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a valid user, or one of that address or id exists.
+    pub fn add_user(&self, user: Value) -> UserInfo {
+        let user = serde_json::from_value(user).map_err(|error| error.to_string());
+        let mut state = self.shared.lock();
+        let id = user.and_then(|user| events::add_user(&mut state, user));
+        let id = id.unwrap_or_else(|problem| panic!("this user cannot be added: {problem}"));
+        UserInfo::new(state.directory.expect_user(&id), &state.directory)
+    }
+
+    /// Adds an organization in the format of a seed's `organizations`, given as JSON; returns its id.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a valid organization, or one of that id exists.
+    pub fn add_organization(&self, organization: Value) -> String {
+        let organization: Result<FileOrganization, _> = serde_json::from_value(organization);
+        let mut state = self.shared.lock();
+        let now = state.now();
+        let id = organization
+            .map_err(|error| error.to_string())
+            .and_then(|organization| organization.add_to(&mut state.directory, now));
+        id.unwrap_or_else(|problem| panic!("this organization cannot be added: {problem}"))
+    }
+
+    /// Removes an organization and its memberships. Sessions in it go on until their next refresh, which is
+    /// refused with `organization_not_found`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization.
+    pub fn remove_organization(&self, organization: &str) {
+        let mut state = self.shared.lock();
+        let id = state.directory.expect_organization(organization);
+        events::remove_organization(&mut state, &id);
+    }
+
+    /// Makes something odd about a user from now on; see [`UserChange`]. Changes add up.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    pub fn change_user(&self, email: &str, change: UserChange) {
+        let mut state = self.shared.lock();
+        let id = state.directory.expect_user(email).id.clone();
+        events::change_user(&mut state, &id, change);
     }
 
     /// Sets a custom claim in the access tokens that a user gets from now on.
     ///
-    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim out.
+    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim
+    /// out; every other one can be set to anything, those that are there anyway included. A user's claims win
+    /// over an organization's, and these over everybody's.
     ///
     /// # Panics
     ///
-    /// If nobody has that address.
+    /// If there is no such user.
     pub fn set_claim(&self, email: &str, name: &str, value: Value) {
+        self.change_user(email, UserChange::new().claim(name, value));
+    }
+
+    /// Sets a custom claim in all access tokens for an organization, as [`set_claim`](Self::set_claim) does.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization.
+    pub fn set_organization_claim(&self, organization: &str, name: &str, value: Value) {
         let mut state = self.shared.lock();
-        let user_id = state.directory.expect_user(email).id.clone();
-        if let Some(user) = state.directory.user_mut(&user_id) {
-            user.claims.insert(name.to_owned(), value);
+        let id = state.directory.expect_organization(organization);
+        if let Some(organization) = state.directory.organization_mut(&id) {
+            organization.claims.insert(name.to_owned(), value);
         }
+    }
+
+    /// Sets a custom claim in everybody's access tokens, as [`set_claim`](Self::set_claim) does.
+    pub fn set_claim_for_all(&self, name: &str, value: Value) {
+        let claims = Map::from_iter([(name.to_owned(), value)]);
+        self.shared.lock().directory.set_claims_for_all(claims);
     }
 
     /// The code that production would have mailed to somebody whose sign-in by password stopped at
@@ -94,7 +188,7 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If nobody has that address.
+    /// If there is no such user.
     pub fn verification_code(&self, email: &str) -> Option<String> {
         let state = self.shared.lock();
         let user_id = &state.directory.expect_user(email).id;
@@ -126,24 +220,5 @@ impl UserInfo {
                 .as_ref()
                 .map(|impersonator| impersonator.email.clone()),
         }
-    }
-}
-
-impl Directory {
-    /// The user with an address, in calls where a typing error should stop the test.
-    pub(crate) fn expect_user(&self, email: &str) -> &User {
-        self.user_by_email(email).unwrap_or_else(|| panic!("the emulator knows no user {email}"))
-    }
-
-    pub(crate) fn expect_organization(&self, id_or_name: &str) -> String {
-        let organization = self.organization_named(id_or_name);
-        organization
-            .unwrap_or_else(|| panic!("the emulator knows no organization {id_or_name}"))
-            .id
-            .clone()
-    }
-
-    pub(crate) fn pair(&self, email: &str, organization: &str) -> (String, String) {
-        (self.expect_user(email).id.clone(), self.expect_organization(organization))
     }
 }

@@ -1,26 +1,53 @@
 //! Seed files: who exists when the emulator starts.
 
 mod file;
+mod organization;
+mod user;
+mod webhook;
 
 use std::{fmt, fs, path::Path, str::FromStr};
 
-pub(crate) use self::file::is_address;
+pub(crate) use self::{organization::FileOrganization, user::FileUser, webhook::FileWebhook};
+use serde_json::Value;
+
 use crate::{error::SeedError, state::Directory};
 
 /// Users, organizations, roles and permissions that exist from the start.
 ///
 /// The format is the official emulator's seed file, YAML or JSON; an existing file works as it is.
-/// What the session flow does not need (connections, invitations, webhook endpoints, ...) is
-/// accepted and ignored. A misspelt key is an error that names it.
+/// A misspelt key is an error that names it.
 ///
-/// | section | keys |
-/// |---|---|
-/// | `users` | `email` (the only one required), `id`, `first_name`, `last_name`, `name`, `password`, `email_verified`, `external_id`, `metadata`, `impersonator: { email, reason }`, `oauth_provider`; beyond the official format: `profile_picture_url`, `locale`, `feature_flags`, `claims` (a map of custom claims) |
-/// | `organizations` | `name` (required), `id`, `entitlements`, `memberships: [{ email, role, status }]`; beyond it: `memberships` by `user_id`, `feature_flags` |
-/// | `roles` | `slug` (required), `permissions` |
-/// | `permissions` | accepted; roles name what they need |
-/// | `apiKeys` | further API keys that are valid besides [`Emulator::api_key`](crate::Emulator::api_key) |
-/// | `redirect_uris`, `logout_uris` | beyond the official format: when given, only these are redirected to after signing in, or out |
+/// | section | official keys | beyond the official format |
+/// |---|---|---|
+/// | `users` | `email` (the only one required), `id`, `first_name`, `last_name`, `name`, `password`, `email_verified`, `external_id`, `metadata`, `impersonator: { email, reason }`, `oauth_provider`, `oauth_idp_id` | `profile_picture_url`, `locale`, `feature_flags`; `claims`; `fields`, `without_fields`, `answer_fields`, `without_answer_fields` |
+/// | `organizations` | `name` (required), `id`, `external_id`, `metadata`, `entitlements`, `memberships: [{ email, role, status }]` | `memberships` by `user_id`, `feature_flags`, `claims` |
+/// | `roles` | `slug` (required), `permissions` | |
+/// | `permissions` | accepted; roles name what they need | |
+/// | `apiKeys` | further API keys that are valid besides [`Emulator::api_key`](crate::Emulator::api_key) | |
+/// | `webhookEndpoints` | `endpoint_url` (required; `url` is the same), `secret` (made up if there is none: [`Webhooks::all`](crate::Webhooks::all) and the program tell it), `events` (all if empty), `enabled` | |
+/// | `jwtTemplate` | `content`: text with `{{ user.email }}` in it that renders to the custom claims of every token | |
+/// | `claims` | | custom claims of every token, without a template |
+/// | `redirect_uris`, `logout_uris` | | when given, only these are redirected to after signing in, or out |
+///
+/// `connections`, `pipeConnections`, `connectedAccounts`, `invitations`, `connectApplications`, `errorHooks`, a
+/// user's `totp`, and an organization's `domains`, `groups` and `allow_profiles_outside_organization` are accepted
+/// and ignored: the session flow has nothing for them to change.
+///
+/// # Data of any type
+///
+/// `claims` are custom claims as a JWT template sets them: a map from name to any JSON. Those of a user win over
+/// those of the organization, then come those of the top level, then the template's; `null` leaves a claim out.
+/// `fields` are members of the user object, `answer_fields` members of what `authenticate` answers for the user,
+/// of any type and over what would be there; the `without_` lists leave members out:
+///
+/// ```yaml
+/// users:
+///   - email: zoe@initech.test          # she is found by this, whatever is answered
+///     fields: { email: null, locale: {}, metadata: { seats: 5 } }
+///     without_fields: [last_name]
+///     answer_fields: { authentication_method: 7, impersonator: [] }
+///     claims: { role: { slug: admin }, permissions: "a b", auth_time: x }
+/// ```
 ///
 /// The default seed has four users, each with the password `<first name>-password`:
 ///
@@ -54,9 +81,19 @@ pub struct Seed {
     pub(crate) api_keys: Vec<String>,
     pub(crate) redirect_uris: Vec<String>,
     pub(crate) logout_uris: Vec<String>,
+    pub(crate) webhooks: Vec<FileWebhook>,
 }
 
 impl Seed {
+    /// Takes a seed that is built in Rust, in the same format.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedError`] if it is not a valid seed.
+    pub fn from_json(seed: Value) -> Result<Self, SeedError> {
+        file::from_json(seed)
+    }
+
     /// Reads a seed file, YAML or JSON.
     ///
     /// # Errors
@@ -89,5 +126,26 @@ impl Default for Seed {
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seed").field("users", &self.directory.users().len()).finish_non_exhaustive()
+    }
+}
+
+/// Only what could never be one is refused: this is a development tool, not a mail server.
+pub(crate) fn is_address(text: &str) -> bool {
+    let parts = text.split_once('@');
+    let plain = text.chars().all(|character| !character.is_whitespace() && !character.is_control());
+    plain
+        && parts.is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        })
+}
+
+/// Ids are path segments of the API, so they must need no encoding.
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '-';
+    if !id.is_empty() && id.chars().all(plain) {
+        Ok(())
+    } else {
+        Err(format!("the id `{id}` has characters other than letters, digits, `_` and `-`"))
     }
 }

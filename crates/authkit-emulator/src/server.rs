@@ -23,10 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    interfere::{Fate, Interference},
-    outbox,
-    state::Shared,
-    webhooks::Delivery,
+    connections::Line, interfere::Interference, outbox, state::Shared, webhooks::Delivery,
 };
 
 #[derive(Debug)]
@@ -46,15 +43,11 @@ impl Server {
         listener.set_nonblocking(true)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let thread =
             thread::Builder::new().name("authkit-emulator".to_owned()).spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = accept(listener, Arc::clone(&shared), router) => {}
-                        () = outbox::deliver(shared, deliveries) => {}
-                        _ = stopped => {}
-                    }
-                });
+                let serve = until_stopped(listener, shared, router, deliveries, stopped);
+                tracing::dispatcher::with_default(&dispatch, || runtime.block_on(serve));
                 // Dropping the runtime drops every task, and with it every connection.
             })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -78,6 +71,20 @@ pub(crate) fn bind(port: u16) -> io::Result<(StdListener, SocketAddr)> {
     Ok((listener, address))
 }
 
+async fn until_stopped(
+    listener: StdListener,
+    shared: Arc<Shared>,
+    router: Router,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    stopped: oneshot::Receiver<()>,
+) {
+    tokio::select! {
+        () = accept(listener, Arc::clone(&shared), router) => {}
+        () = outbox::deliver(shared, deliveries) => {}
+        _ = stopped => {}
+    }
+}
+
 async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {
     let listener = TcpListener::from_std(listener).expect("the listener is not blocking");
     loop {
@@ -94,13 +101,15 @@ async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {
 async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     // Answers are small; waiting for more to send only makes them late.
     let _ = stream.set_nodelay(true);
-    let fate = Fate::default();
-    let interference = Interference::new(shared, router, fate.clone());
-    let connection = Connection { stream, fate };
+    let line = Line::accept(Arc::clone(&shared));
+    let interference = Interference::new(shared, router, line.clone());
+    let connection = Connection { stream, line };
     let service = service_fn(move |request| interference.clone().answer(request));
     // An error is a fault doing its work, or a client that has gone away.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
+        // `Interference` dates answers by the emulator's clock.
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(connection), service)
         .await;
 }
@@ -109,12 +118,12 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    fate: Fate,
+    line: Line,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.fate.is_doomed() {
+        if self.line.is_doomed() {
             // Failing this, the connection is closed all the same, with a FIN.
             let _ = self.stream.set_zero_linger();
         }
@@ -157,7 +166,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.fate.is_doomed() {
+        if self.line.is_doomed() {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

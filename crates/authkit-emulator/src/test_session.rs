@@ -3,12 +3,13 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
+    overrides::Overrides,
     seal::seal,
-    state::{ClientKind, Impersonator, NewSession, Shared},
-    twist::Twist,
+    state::{ClientKind, Impersonator, NewSession, Shared, State, pairs},
+    storage_state::storage_state,
 };
 
 /// A session made without HTTP by [`Emulator::session`](crate::Emulator::session): real in every respect.
@@ -39,8 +40,17 @@ pub struct TestSession {
     age: Age,
     lifetime: Duration,
     custom: Map<String, Value>,
+    sealed: Overrides,
     claims: Value,
     access_token: String,
+}
+
+/// Which organization a session begins in.
+#[derive(Clone, Copy)]
+pub(crate) enum Choice<'a> {
+    First,
+    Nothing,
+    Named(&'a str),
 }
 
 /// When the access token was issued.
@@ -51,14 +61,27 @@ enum Age {
 }
 
 impl TestSession {
-    pub(crate) fn begin(shared: Arc<Shared>, email: &str) -> Self {
+    /// Signs in, or says who or what is not known.
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        email: &str,
+        organization: Choice<'_>,
+    ) -> Result<Self, String> {
         let mut state = shared.lock();
-        let user = state.directory.expect_user(email);
-        let organization_id = state
-            .directory
-            .organizations_of(&user.id)
-            .first()
-            .map(|organization| organization.id.clone());
+        let user = state.directory.user_named(email);
+        let user = user.ok_or_else(|| format!("the emulator knows no user {email}"))?;
+        let organizations = state.directory.organizations_of(&user.id);
+        let organization = match organization {
+            Choice::First => organizations.first().copied(),
+            Choice::Nothing => None,
+            Choice::Named(named) => {
+                let member =
+                    organizations.iter().find(|known| known.id == named || known.name == named);
+                let missing = || format!("{email} is not a member of {named}");
+                Some(*member.ok_or_else(missing)?)
+            }
+        };
+        let organization_id = organization.map(|organization| organization.id.clone());
         let new_session = NewSession {
             user_id: user.id.clone(),
             organization_id: organization_id.clone(),
@@ -66,12 +89,8 @@ impl TestSession {
             client: ClientKind::Confidential,
             user_agent: None,
         };
-        let answer = state.sign_in(new_session, Twist::None);
-        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        let refresh_token = text("refresh_token");
-        let session_id =
-            state.sessions.token(&refresh_token).map(|token| token.session_id().to_owned());
-        let session_id = session_id.expect("the token was issued a moment ago");
+        let session_id = pairs::begin(&mut state, new_session);
+        let refresh_token = state.sessions.issue_token(&session_id);
         let lifetime = state.token_ttl;
         drop(state);
         let session = Self {
@@ -82,10 +101,11 @@ impl TestSession {
             age: Age::Since(Duration::ZERO),
             lifetime,
             custom: Map::new(),
+            sealed: Overrides::default(),
             claims: Value::Null,
             access_token: String::new(),
         };
-        session.minted()
+        Ok(session.minted())
     }
 
     /// Moves the session to another organization of the user, named by id or by name, as if chosen at sign-in.
@@ -153,6 +173,18 @@ impl TestSession {
         self.minted()
     }
 
+    /// Sets a member of the cookie's [`payload`](Self::payload) to anything, right type or not.
+    pub fn sealed_field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.sealed.set(name, value.into());
+        self
+    }
+
+    /// Leaves a member out of the cookie's [`payload`](Self::payload).
+    pub fn without_sealed_field(mut self, name: &str) -> Self {
+        self.sealed.leave_out(name);
+        self
+    }
+
     /// The access token.
     pub fn access_token(&self) -> &str {
         &self.access_token
@@ -173,25 +205,47 @@ impl TestSession {
         self.claims.clone()
     }
 
-    /// What is sealed into the session cookie: `access_token`, `refresh_token`, `user` and, if there is one, `impersonator`.
+    /// What `authenticate` would answer for this session with 200: `user`, the tokens, `authentication_method`
+    /// and, where there are any, `organization_id` and `impersonator`.
+    pub fn answer(&self) -> Value {
+        Value::Object(self.members(&self.shared.lock()))
+    }
+
+    /// What is sealed into the session cookie: `access_token`, `refresh_token`, `user` and, if there is one,
+    /// `impersonator`; and what is odd about this user's answers.
     pub fn payload(&self) -> Value {
         let state = self.shared.lock();
+        let mut payload = self.members(&state);
+        payload.retain(|name, _| SEALED.contains(&name.as_str()));
         let session = state.sessions.get(&self.session_id).expect("sessions are never forgotten");
-        let user = state.directory.user(&session.user_id);
-        let mut payload =
-            json!({ "access_token": self.access_token, "refresh_token": self.refresh_token });
-        if let Some(user) = user {
-            payload["user"] = user.to_json();
+        match state.directory.user(&session.user_id) {
+            Some(user) => user.answer.apply(&mut payload),
+            None => drop(payload.remove("user")),
         }
-        if let Some(impersonator) = &session.impersonator {
-            payload["impersonator"] = impersonator.to_json();
-        }
-        payload
+        self.sealed.apply(&mut payload);
+        Value::Object(payload)
     }
 
     /// The value of the session cookie, sealed as by [`seal`](crate::seal).
     pub fn cookie(&self, password: &str) -> String {
         seal(&self.payload(), password)
+    }
+
+    /// A browser that holds the [`cookie`](Self::cookie) as `wos_session` for the application at `app_url`, as
+    /// Playwright's `storageState` has it.
+    ///
+    /// # Panics
+    ///
+    /// If `app_url` is not an http(s) URL, or the cookie is larger than a browser keeps.
+    pub fn storage_state(&self, password: &str, app_url: &str) -> Value {
+        let state = storage_state("wos_session", &self.cookie(password), app_url);
+        state.unwrap_or_else(|problem| panic!("no browser could hold this session: {problem}"))
+    }
+
+    fn members(&self, state: &State) -> Map<String, Value> {
+        let organization_id = self.organization_id.as_deref();
+        let (access_token, refresh_token) = (&self.access_token, &self.refresh_token);
+        pairs::answer(state, &self.session_id, organization_id, access_token, refresh_token)
     }
 
     fn minted(mut self) -> Self {
@@ -201,7 +255,8 @@ impl TestSession {
             Age::Expired => self.lifetime + EXPIRED_FOR,
         };
         let issued_at = state.now().checked_sub(age).unwrap_or(UNIX_EPOCH);
-        let mut claims = state.claims(
+        let mut claims = pairs::claims(
+            &state,
             &self.session_id,
             self.organization_id.as_deref(),
             issued_at,
@@ -224,3 +279,6 @@ impl std::fmt::Debug for TestSession {
 
 /// Past any leeway that a verifier is likely to have.
 const EXPIRED_FOR: Duration = Duration::from_secs(60);
+
+/// What the Ruby SDK seals.
+const SEALED: [&str; 4] = ["access_token", "refresh_token", "user", "impersonator"];

@@ -1,13 +1,18 @@
 use std::time::Duration;
 
+use crate::overrides::Overrides;
+
 /// A fault that changes what an exchange does rather than how the answer travels.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Twist {
     #[default]
     None,
     StrictRotation,
     NewSessionId,
-    NoRefreshToken,
     ClockAhead(Duration),
     ClockBehind(Duration),
+    /// Claims of the access token, reserved ones too.
+    Claims(Overrides),
+    /// Members of the answer.
+    Fields(Overrides),
 }

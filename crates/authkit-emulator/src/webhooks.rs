@@ -4,32 +4,94 @@
 //! WorkOS-Signature: t=<milliseconds since 1970>, v1=<hex( HMAC-SHA256( secret, t · "." · body ))>
 //! ```
 
-use std::{
-    fmt, io,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+mod endpoint;
 
-use aws_lc_rs::hmac;
+use std::{sync::Arc, time::SystemTime};
+
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::mpsc};
-use url::Url;
+use tokio::sync::mpsc;
 
-use crate::{clock::timestamp, ids};
+pub(crate) use self::endpoint::WebhookEndpoint;
+use crate::{clock::timestamp, ids, state::Shared};
 
-/// Where events are sent to.
-pub(crate) struct WebhookEndpoint {
-    url: Url,
-    key: hmac::Key,
+/// The webhooks of a running emulator; see [`Emulator::webhooks`](crate::Emulator::webhooks).
+///
+/// Events are `session.created` at every sign-in, `session.revoked` on sign-out and revocation, `user.created`,
+/// `user.updated` and `user.deleted`, `organization.deleted`, and `organization_membership.created`, `.updated`
+/// and `.deleted`. One that is not answered with success is sent again, up to 5 times and with pauses of 8 seconds
+/// in all; then it is given up, which is counted here and told by a `tracing` event at `WARN`.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let emulator = authkit_emulator::Emulator::start().await;
+/// emulator.webhooks().add("http://localhost:3000/webhooks", "whsec_test");
+/// let [webhook] = emulator.webhooks().all().try_into().unwrap();
+/// assert_eq!((webhook.delivered, webhook.given_up), (0, 0));
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Webhooks<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> Webhooks<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared }
+    }
+
+    /// Sends what happens from now on to `url` too, signed with `secret`.
+    ///
+    /// # Panics
+    ///
+    /// If `url` is not an http URL.
+    pub fn add(&self, url: &str, secret: &str) {
+        let endpoint = WebhookEndpoint::reachable(url, secret)
+            .unwrap_or_else(|problem| panic!("webhooks cannot be sent there: {problem}"));
+        self.shared.lock().webhooks.add(endpoint);
+    }
+
+    /// Every endpoint, the seed's first, and what became of what was sent to it.
+    pub fn all(&self) -> Vec<WebhookInfo> {
+        self.shared.lock().webhooks.infos().collect()
+    }
+
+    /// Sends `body` to every endpoint as it is, signed: an event that WorkOS may send one day, or one that is broken.
+    pub fn send(&self, body: &Value) {
+        self.shared.lock().webhooks.send_raw(body);
+    }
+}
+
+/// A webhook endpoint, and what became of what was sent to it.
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct WebhookInfo {
+    /// Where events are sent.
+    pub url: String,
+    /// What they are signed with; made up where a seed names none.
+    pub secret: String,
+    /// The names of those that are sent; all, if empty.
+    pub events: Vec<String>,
+    /// How many have been answered with success.
+    pub delivered: u64,
+    /// How many have been given up.
+    pub given_up: u64,
+}
+
+impl std::fmt::Debug for WebhookInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookInfo")
+            .field("url", &self.url)
+            .field("delivered", &self.delivered)
+            .field("given_up", &self.given_up)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The endpoints, and the way to the task that sends.
-pub(crate) struct Webhooks {
+pub(crate) struct WebhookEndpoints {
     endpoints: Vec<Arc<WebhookEndpoint>>,
     outbox: mpsc::UnboundedSender<Delivery>,
 }
@@ -37,51 +99,12 @@ pub(crate) struct Webhooks {
 /// One event on its way to one endpoint.
 pub(crate) struct Delivery {
     pub(crate) to: Arc<WebhookEndpoint>,
+    /// The event's name, for whoever is told that it was given up.
+    pub(crate) event: String,
     pub(crate) body: Bytes,
 }
 
-impl WebhookEndpoint {
-    /// `None` where `url` is not an http URL: there is no certificate to check on one machine.
-    pub(crate) fn new(url: &str, secret: &str) -> Option<Self> {
-        let url = Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host())?;
-        Some(Self { url, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) })
-    }
-
-    /// Sends one signed request, and says what was answered.
-    pub(crate) async fn post(&self, body: Bytes, time: SystemTime) -> io::Result<StatusCode> {
-        // Url keeps the brackets of an IPv6 address, which a resolver does not know.
-        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let port = self.url.port_or_known_default().unwrap_or(80);
-        let stream = TcpStream::connect((host, port)).await?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        tokio::spawn(connection);
-        let path = &self.url[url::Position::BeforePath..url::Position::AfterQuery];
-        let request = Request::post(path)
-            .header(header::HOST, &self.url[url::Position::BeforeHost..url::Position::AfterPort])
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("WorkOS-Signature", self.sign(&body, time))
-            .body(Full::new(body))
-            .map_err(io::Error::other)?;
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        Ok(response.status())
-    }
-
-    fn sign(&self, body: &[u8], time: SystemTime) -> String {
-        let time = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
-        let tag = hmac::sign(&self.key, &[time.as_bytes(), b".", body].concat());
-        let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("t={time}, v1={tag}")
-    }
-}
-
-impl fmt::Debug for WebhookEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookEndpoint").field("url", &self.url.as_str()).finish_non_exhaustive()
-    }
-}
-
-impl Webhooks {
+impl WebhookEndpoints {
     pub(crate) fn new(
         endpoints: impl IntoIterator<Item = WebhookEndpoint>,
     ) -> (Self, mpsc::UnboundedReceiver<Delivery>) {
@@ -93,6 +116,11 @@ impl Webhooks {
         self.endpoints.push(Arc::new(endpoint));
     }
 
+    pub(crate) fn infos(&self) -> impl Iterator<Item = WebhookInfo> {
+        self.endpoints.iter().map(|endpoint| endpoint.info())
+    }
+
+    /// Sends an event to those who want it.
     pub(crate) fn emit(&self, event: &str, data: &Value, now: SystemTime) {
         let body = json!({
             "object": "event",
@@ -101,10 +129,28 @@ impl Webhooks {
             "data": data,
             "created_at": timestamp(now),
         });
+        let wanted = self.endpoints.iter().filter(|endpoint| endpoint.wants(event));
+        self.send(wanted, event, &body);
+    }
+
+    /// Sends anything to everybody.
+    pub(crate) fn send_raw(&self, body: &Value) {
+        let event = body["event"].as_str().unwrap_or("an event without a name");
+        self.send(self.endpoints.iter(), event, body);
+    }
+
+    fn send<'a>(
+        &self,
+        endpoints: impl Iterator<Item = &'a Arc<WebhookEndpoint>>,
+        event: &str,
+        body: &Value,
+    ) {
         let body = Bytes::from(body.to_string());
-        for to in &self.endpoints {
+        for to in endpoints {
+            let delivery =
+                Delivery { to: Arc::clone(to), event: event.to_owned(), body: body.clone() };
             // Fails only while the emulator stops.
-            let _ = self.outbox.send(Delivery { to: Arc::clone(to), body: body.clone() });
+            let _ = self.outbox.send(delivery);
         }
     }
 }

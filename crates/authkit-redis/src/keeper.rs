@@ -1,93 +1,159 @@
-//! The task that connects, listens, and connects again.
+//! Keeps the connections to Redis.
+//!
+//! 1. It has a thread and a runtime of its own, so that it outlives every runtime of the application. Both end with the
+//!    last handle. A panic of the application's code in it is logged, and it begins anew.
+//! 2. An attempt to connect follows the failed one after 50 milliseconds, then after longer pauses up to a second; where
+//!    Redis refuses the connection, up to ten seconds. The pauses start anew when a connection has lasted ten seconds.
+//! 3. A connection has to show once a second that it is alive and takes writes; then the lists of revocations are looked
+//!    at, too.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, thread, time::Duration};
 
-use redis::{Pipeline, PushInfo, PushKind, from_redis_value};
-use tokio::time::{self, MissedTickBehavior};
-
-use crate::{
-    link::{Pushes, Trouble},
-    replicas::Shared,
+use tokio::{
+    runtime,
+    sync::oneshot,
+    task::AbortHandle,
+    time::{self, Instant, MissedTickBehavior},
+};
+use tracing::{
+    dispatcher::{self, Dispatch},
+    subscriber::NoSubscriber,
 };
 
-impl Shared {
-    /// Keeps the connection for as long as it is polled.
-    pub(crate) async fn keep(self: Arc<Self>) {
-        let mut failures = 0;
-        loop {
-            match self.link.connect(&self.probe(), &self.channels()).await {
-                Ok(pushes) => {
-                    failures = 0;
-                    self.serve(pushes).await;
+use crate::{
+    backoff::Backoff, connection::CommandConnection, dialer::Driver, exchanges::ExchangeStore,
+    fault::ConnectionFault, listener::Listener, revocations::RevocationStore,
+};
+
+/// The thread that keeps the connections. Dropping it ends them.
+pub(crate) struct Keeper(
+    #[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>,
+);
+
+/// What the thread works with.
+pub(crate) struct Upkeep {
+    pub(crate) connection: Arc<CommandConnection>,
+    pub(crate) exchanges: Arc<ExchangeStore>,
+    pub(crate) revocations: Arc<RevocationStore>,
+    pub(crate) listener: Listener,
+}
+
+impl Keeper {
+    pub(crate) fn start(upkeep: Upkeep) -> io::Result<Self> {
+        let (keeper, dropped) = oneshot::channel();
+        // A few blocking threads look up names.
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        // Where the application collects the events of this thread, those of the keeper belong to them.
+        let subscriber = dispatcher::get_default(Dispatch::clone);
+        let keep = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = dropped => {}
+                    () = Arc::new(upkeep).run_for_ever() => {}
                 }
-                Err(trouble) => self.link.down(None, &trouble),
+            });
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().name("authkit-redis".into()).spawn(move || {
+            if subscriber.is::<NoSubscriber>() {
+                keep();
+            } else {
+                dispatcher::with_default(&subscriber, keep);
             }
-            time::sleep(pause(failures)).await;
-            failures += 1;
+        })?;
+        Ok(Self(keeper))
+    }
+}
+
+impl Upkeep {
+    /// Begins anew after a panic: a credentials provider and a subscriber to events are the application's.
+    async fn run_for_ever(self: Arc<Self>) {
+        loop {
+            let upkeep = Arc::clone(&self);
+            let task = tokio::spawn(async move { upkeep.run().await });
+            let _abort = AbortOnDrop(task.abort_handle());
+            if task.await.is_err_and(|error| error.is_panic()) {
+                tracing::error!("what keeps the connection to Redis has panicked, and begins anew");
+            }
+            self.connection.closed();
+            self.revocations.listens(false);
+            time::sleep(BEAT).await;
         }
     }
 
-    /// Takes what arrives until the connection is lost.
-    async fn serve(&self, mut pushes: Pushes) {
-        // Listening comes before looking, so that nothing falls in between.
-        self.catch_up().await;
+    async fn run(&self) {
+        tokio::join!(self.keep_connected(), self.listener.run());
+    }
+
+    async fn keep_connected(&self) {
+        let mut unreachable = Backoff::new(SHORTEST_PAUSE, Duration::from_millis(800), HEALTHY);
+        let mut refused = Backoff::new(SHORTEST_PAUSE, Duration::from_secs(8), HEALTHY);
+        loop {
+            let pause = match self.connection.connect(&self.exchanges.probe()).await {
+                Ok((driver, probed)) => {
+                    self.exchanges.probed(&probed);
+                    let lasted = self.serve(driver).await;
+                    refused.worked_for(lasted);
+                    unreachable.worked_for(lasted);
+                    unreachable.failed()
+                }
+                Err(fault) => {
+                    self.connection.failed(&fault);
+                    match fault {
+                        ConnectionFault::Refused(_) | ConnectionFault::NoCredentials(_) => {
+                            refused.failed()
+                        }
+                        ConnectionFault::Unreachable(_)
+                        | ConnectionFault::Silent
+                        | ConnectionFault::Closed
+                        | ConnectionFault::Garbled(_) => unreachable.failed(),
+                    }
+                }
+            };
+            time::sleep(pause).await;
+        }
+    }
+
+    /// Keeps a connection until it is lost, and says how long it lasted.
+    async fn serve(&self, mut driver: Driver) -> Duration {
+        let began = Instant::now();
+        let mut is_healthy = false;
+        let mut wanted = self.revocations.wanted();
+        self.revocations.want_whole();
         let mut beat = time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = self.link.lost() => return,
-                push = pushes.recv() => match push {
-                    Some(PushInfo { kind: PushKind::Message, data }) => self.take(data),
-                    Some(PushInfo { kind: PushKind::Disconnection, .. }) | None => {
-                        self.link.down(None, &Trouble::Closed);
-                    }
-                    Some(_) => {}
-                },
-                () = self.subscribed.notified() => {
-                    self.link.listen(&self.channels()).await;
-                    self.catch_up().await;
+                () = self.connection.lost() => return began.elapsed(),
+                () = driver.ended() => {
+                    self.connection.closed();
+                    return began.elapsed();
                 }
-                // A connection that says nothing may be dead: messages would be missed without a sign.
+                _ = wanted.changed() => self.revocations.look().await,
                 _ = beat.tick() => {
-                    self.link.run::<()>(&self.probe()).await;
+                    self.exchanges.beat().await;
+                    self.revocations.look().await;
+                    if !is_healthy && began.elapsed() >= HEALTHY {
+                        is_healthy = true;
+                        self.connection.forget_outages();
+                    }
                 }
             }
         }
     }
+}
 
-    fn take(&self, data: Vec<redis::Value>) {
-        let mut data = data.into_iter();
-        let (Some(channel), Some(message)) = (data.next(), data.next()) else { return };
-        if let (Ok(channel), Ok(message)) =
-            (from_redis_value::<String>(channel), from_redis_value::<String>(message))
-        {
-            self.hear(&channel, &message);
-        }
-    }
+struct AbortOnDrop(AbortHandle);
 
-    /// Writes something: a replica that does not take writes, as during a failover, is of no use.
-    fn probe(&self) -> Pipeline {
-        let mut probe = redis::pipe();
-        probe
-            .cmd("SET")
-            .arg(self.key("probe", &self.process))
-            .arg("")
-            .arg("PX")
-            .arg(5_000)
-            .ignore();
-        probe
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
-/// The pause after so many failed attempts: 50 ms, doubled each time up to 800 ms, and up to a quarter more, so that
-/// replicas do not come back as one.
-fn pause(failures: u32) -> Duration {
-    let base = 50_u64 << failures.min(4);
-    let mut byte = [0];
-    // Without randomness there is no spread, which is all that it is for.
-    let _ = getrandom::fill(&mut byte);
-    Duration::from_millis(base + base * u64::from(byte[0]) / 1_024)
-}
-
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// A connection that has lasted so long was well.
+const HEALTHY: Duration = Duration::from_secs(10);
 /// How often a connection has to show that it is alive.
 const BEAT: Duration = Duration::from_secs(1);

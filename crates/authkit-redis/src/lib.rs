@@ -15,43 +15,77 @@
 //! # }
 //! ```
 //!
-//! # When Redis is slow or gone
+//! # When Redis is slow, gone or refuses something
 //!
-//! Requests go on. A refresh waits for Redis half a second at most, once, and a second while the first connection is being
-//! made; then this process refreshes for itself until Redis is back, which WorkOS allows for: it answers the same exchange alike for 30 seconds. Revocations are checked
-//! against this process's memory. It hears of new ones when the connection is back, from a list that is kept in Redis
-//! for that, and puts those back that Redis has lost, the latest 10,000. One event says that Redis is gone, one that it is back.
+//! Requests go on. A refresh waits for Redis half a second at most, once, and a second while the first connection is
+//! being made; then this process refreshes for itself until Redis is back, which WorkOS allows for: it answers the same
+//! exchange alike for 30 seconds. Revocations are checked against this process's memory.
+//!
+//! Once a second each process asks whether the list of revocations is what it was. It reads what is new, and puts back
+//! what Redis has lost (a restart, an eviction, `FLUSHALL`, a promoted replica that was behind), the latest 10,000.
+//!
+//! An error reply to a command switches off the function that needs it, for a second and then longer, up to a minute:
+//! the exchange, or the revocations. The other function and the connection go on. A server that cannot serve now
+//! (`READONLY`, `LOADING`, `OOM`, `MISCONF`, `MASTERDOWN` and the like) counts as gone.
+//!
+//! Each new kind of trouble is logged once, then counted and logged again after a minute, two, four and so on.
 //!
 //! # What Redis sees
 //!
 //! | key | type | holds | for |
 //! |---|---|---|---|
-//! | `<prefix>:exchange:<hash>` | string | who exchanges a refresh token, then what came of it, sealed | 60 s |
-//! | `<prefix>:revocations:<service>` | sorted set | revocations, sealed | a day |
+//! | `<prefix>:exchange:<hash>` | string | who exchanges a refresh token, then the outcome, sealed | 60 s |
+//! | `<prefix>:revocations:<service>` | sorted set | revocations, sealed, and a number that tells the list from one that takes its place | a day |
 //! | `<prefix>:probe:<process>` | string | nothing; shows that Redis takes writes | 5 s |
 //!
 //! and the channel `<prefix>:revocations:<service>`. Everything sealed is sealed with AES-256-GCM under a key that comes
 //! from the cookie password, for its one place. Whoever controls Redis can delay refreshes and withhold revocations,
-//! but neither read a token or an id, nor forge a session or a revocation.
-//!
-//! Each command concerns one key, so a cluster's nodes serve it as one server does, through a proxy that routes.
+//! but can neither read a token or an id, nor forge a session or a revocation. Replies longer than 16 MiB end the
+//! connection, and at most 10,000 messages a second are read.
 //!
 //! # What it needs
 //!
-//! Redis 6 or later, or any Valkey: messages and commands share one connection (RESP3). No persistence, no particular
-//! eviction policy: whatever it loses costs a refresh, or is put back.
+//! Redis 6 or later, or any Valkey, and two connections of each process: one for commands, one that listens to the
+//! channel (RESP3). No persistence, no particular eviction policy. These permissions are enough:
+//!
+//! ```text
+//! ~authkit:* &authkit:* -@all +hello +set +get +pttl +publish +subscribe
+//! +zadd +zremrangebyscore +zremrangebyrank +zrevrangebyscore +expire
+//! ```
+//!
+//! `+select` too, for another database than 0. Without the channel (`&authkit:*`, `+publish`, `+subscribe`), processes
+//! hear of revocations by their list, within about a second.
+//!
+//! Each command concerns one key. Connected to one node of a cluster, the process is refused the keys of the others: a
+//! proxy that routes serves all.
+//!
+//! The connections are kept by a thread of their own, which needs no runtime and ends with the last handle.
 
 #![forbid(unsafe_code)]
 
-mod coordinator;
+mod backoff;
+mod bounded;
+mod builder;
+mod command_group;
+mod connection;
+mod credentials;
+mod dialer;
 mod error;
-mod group;
+mod exchanges;
+mod fault;
 mod keeper;
-mod link;
+mod keys;
+mod list;
+mod listener;
+mod notices;
+mod reminders;
 mod replicas;
 mod revocations;
+#[cfg(feature = "tls")]
+mod tls;
+mod url;
 
 pub use crate::{
-    error::ConnectError,
-    replicas::{RedisReplicas, RedisReplicasBuilder},
+    builder::RedisReplicasBuilder, credentials::RedisCredentials, error::ConnectError,
+    replicas::RedisReplicas, url::RedisUrlProblem,
 };

@@ -1,26 +1,27 @@
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
+//! The handle that an application holds: a facade over the stores of exchanges and revocations.
+
+use std::{fmt, sync::Arc};
+
+use authkit_session::{
+    Claim, Config, Coordinating, Inbox, Notice, Publishing, RefreshCoordinator, Revocations,
+};
+use bytes::Bytes;
+
+use crate::{
+    builder::RedisReplicasBuilder, connection::CommandConnection, error::ConnectError,
+    exchanges::ExchangeStore, keeper::Keeper, keys::KeyNames, revocations::RevocationStore,
 };
 
-use authkit_session::Config;
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
-use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
-
-use crate::{error::ConnectError, group::Groups, link::Link};
-
-/// Shares refreshes and revocations with the other replicas of a service. Clones share one connection.
+/// Shares refreshes and revocations with the other replicas of a service. Clones share its connections.
 ///
-/// It implements [`RefreshCoordinator`](authkit_session::RefreshCoordinator) and
-/// [`Revocations`](authkit_session::Revocations); [`share`](Self::share) puts both into a configuration.
+/// It implements [`RefreshCoordinator`] and [`Revocations`]; [`share`](Self::share) puts both into a configuration.
 ///
 /// # Examples
 ///
 /// ```
 /// use authkit_redis::RedisReplicas;
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), authkit_redis::ConnectError> {
+/// # fn main() -> Result<(), authkit_redis::ConnectError> {
 /// // Nobody has to be there yet.
 /// let replicas = RedisReplicas::builder("redis://127.0.0.1:1").with_key_prefix("shop").connect()?;
 /// # Ok(())
@@ -28,28 +29,11 @@ use crate::{error::ConnectError, group::Groups, link::Link};
 /// ```
 #[derive(Clone)]
 pub struct RedisReplicas {
-    pub(crate) shared: Arc<Shared>,
+    keys: KeyNames,
+    connection: Arc<CommandConnection>,
+    exchanges: Arc<ExchangeStore>,
+    revocations: Arc<RevocationStore>,
     _keeper: Arc<Keeper>,
-}
-
-/// What the handles and the keeper of the connection share.
-pub(crate) struct Shared {
-    pub(crate) link: Link,
-    pub(crate) groups: Mutex<Groups>,
-    /// Another service of this process wants to hear of revocations.
-    pub(crate) subscribed: Notify,
-    /// Tells this process from the others.
-    pub(crate) process: Box<str>,
-    prefix: Box<str>,
-}
-
-/// The task that keeps the connection; ends with the last handle.
-struct Keeper(JoinHandle<()>);
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl RedisReplicas {
@@ -57,7 +41,7 @@ impl RedisReplicas {
     ///
     /// # Errors
     ///
-    /// Where `url` cannot be used, or outside of a tokio runtime.
+    /// Where `url` cannot be used, or the operating system gives no thread.
     pub fn connect(url: &str) -> Result<Self, ConnectError> {
         Self::builder(url).connect()
     }
@@ -65,11 +49,17 @@ impl RedisReplicas {
     /// Settings to connect with. `url` is of the form `redis://[user:password@]host[:port][/database]`; `rediss://`
     /// takes the feature `tls`, `redis+unix:///path` is a socket.
     pub fn builder(url: &str) -> RedisReplicasBuilder {
-        RedisReplicasBuilder {
-            url: url.into(),
-            prefix: "authkit".into(),
-            response_timeout: Duration::from_millis(500),
-        }
+        RedisReplicasBuilder::new(url)
+    }
+
+    pub(crate) fn new(
+        keys: KeyNames,
+        connection: Arc<CommandConnection>,
+        exchanges: Arc<ExchangeStore>,
+        revocations: Arc<RevocationStore>,
+        keeper: Keeper,
+    ) -> Self {
+        Self { keys, connection, exchanges, revocations, _keeper: Arc::new(keeper) }
     }
 
     /// Lets `config` share refreshes and revocations by this.
@@ -80,152 +70,55 @@ impl RedisReplicas {
     }
 }
 
+impl RefreshCoordinator for RedisReplicas {
+    fn claim<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+        Box::pin(self.exchanges.claim(exchange))
+    }
+
+    fn look<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+        Box::pin(self.exchanges.look(exchange))
+    }
+
+    fn publish<'a>(&'a self, exchange: &'a str, outcome: Bytes) -> Coordinating<'a, ()> {
+        Box::pin(self.exchanges.publish(exchange, outcome))
+    }
+}
+
+impl Revocations for RedisReplicas {
+    fn subscribe(&self, inbox: Inbox) {
+        self.revocations.subscribe(inbox);
+    }
+
+    fn publish(&self, notice: Notice) -> Publishing<'_> {
+        Box::pin(self.revocations.publish(notice))
+    }
+}
+
 impl fmt::Debug for RedisReplicas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisReplicas")
-            .field("prefix", &self.shared.prefix)
-            .field("link", &self.shared.link)
+            .field("prefix", &self.keys.prefix())
+            .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
-}
-
-impl Shared {
-    /// The name of a key or channel.
-    pub(crate) fn key(&self, kind: &str, name: &str) -> String {
-        format!("{}:{kind}:{name}", self.prefix)
-    }
-}
-
-/// Settings of [`RedisReplicas`], all optional.
-#[derive(Clone)]
-#[must_use = "nothing happens before `connect`"]
-pub struct RedisReplicasBuilder {
-    url: Box<str>,
-    prefix: Box<str>,
-    response_timeout: Duration,
-}
-
-impl RedisReplicasBuilder {
-    /// Sets what keys and channels begin with (default `authkit`).
-    ///
-    /// Services that share a Redis but no cookie password need prefixes of their own. In braces (`{authkit}`), it keeps
-    /// all keys in one slot of a cluster.
-    pub fn with_key_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// Sets how long Redis may take to answer a command before it counts as gone (default 500 ms).
-    pub fn with_response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = timeout;
-        self
-    }
-
-    /// Begins to connect, and goes on in the background for as long as a handle is there.
-    ///
-    /// # Errors
-    ///
-    /// Where a setting cannot be used, or outside of a tokio runtime.
-    pub fn connect(self) -> Result<RedisReplicas, ConnectError> {
-        let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
-        let is_prefix = (1..=64).contains(&self.prefix.len())
-            && self.prefix.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_prefix {
-            return Err(ConnectError::KeyPrefix);
-        }
-        #[cfg(feature = "tls")]
-        choose_tls_provider();
-        let info = self.url.into_connection_info().map_err(|_| ConnectError::Url)?;
-        // Messages arrive on the connection that commands use.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client =
-            Client::open(info.set_redis_settings(settings)).map_err(|_| ConnectError::Url)?;
-        let shared = Arc::new(Shared {
-            link: Link::new(client, self.response_timeout),
-            groups: Mutex::default(),
-            subscribed: Notify::new(),
-            process: process()?,
-            prefix: self.prefix,
-        });
-        let keeper = runtime.spawn(Arc::clone(&shared).keep());
-        Ok(RedisReplicas { shared, _keeper: Arc::new(Keeper(keeper)) })
-    }
-}
-
-/// The URL may hold a password.
-impl fmt::Debug for RedisReplicasBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisReplicasBuilder")
-            .field("prefix", &self.prefix)
-            .field("response_timeout", &self.response_timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// `redis` takes the process's provider and panics where two are compiled in and none is chosen. One chosen before stays.
-#[cfg(feature = "tls")]
-fn choose_tls_provider() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-}
-
-/// A name that no other process has.
-fn process() -> Result<Box<str>, ConnectError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| ConnectError::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn only_a_url_or_prefix_that_cannot_be_used_is_an_error() {
-        let cases = [
-            ("redis://127.0.0.1:1", "authkit", None),
-            ("redis://user:secret@redis.internal:6379/3", "{shop}", None),
-            ("valkey://127.0.0.1:1", "authkit", None),
-            ("redis+unix:///run/redis.sock", "authkit", None),
-            (
-                "rediss://127.0.0.1:1",
-                "authkit",
-                (!cfg!(feature = "tls")).then_some(ConnectError::Url),
-            ),
-            ("http://127.0.0.1:1", "authkit", Some(ConnectError::Url)),
-            ("127.0.0.1", "authkit", Some(ConnectError::Url)),
-            ("", "authkit", Some(ConnectError::Url)),
-            ("redis://127.0.0.1:1", "", Some(ConnectError::KeyPrefix)),
-            ("redis://127.0.0.1:1", "two words", Some(ConnectError::KeyPrefix)),
-            ("redis://127.0.0.1:1", &"p".repeat(65), Some(ConnectError::KeyPrefix)),
-        ];
-        for (url, prefix, expected) in cases {
-            let result = RedisReplicas::builder(url).with_key_prefix(prefix).connect();
-            assert_eq!(result.err(), expected, "{url} {prefix}");
-        }
-    }
-
     #[test]
-    fn a_runtime_is_needed_and_a_password_is_not_shown() {
-        let builder = RedisReplicas::builder("redis://user:hunter2@127.0.0.1:1");
-        assert!(!format!("{builder:?}").contains("hunter2"));
-        assert_eq!(builder.clone().connect().err(), Some(ConnectError::NoRuntime));
-
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let replicas = runtime.block_on(async { builder.connect() }).unwrap();
-        let shown = format!("{replicas:?}");
-        assert!(shown.contains("authkit") && !shown.contains("hunter2"), "{shown}");
-    }
-
-    #[tokio::test]
-    async fn the_task_ends_with_the_last_handle() {
+    fn the_thread_ends_with_the_last_handle() {
         let replicas = RedisReplicas::connect("redis://127.0.0.1:1").unwrap();
-        let shared = Arc::downgrade(&replicas.shared);
+        let connection = Arc::downgrade(&replicas.connection);
         let other = replicas.clone();
         drop(replicas);
-        assert!(shared.upgrade().is_some());
+        assert!(connection.upgrade().is_some());
         drop(other);
-        while shared.upgrade().is_some() {
-            tokio::task::yield_now().await;
+        let began = std::time::Instant::now();
+        while connection.upgrade().is_some() {
+            assert!(began.elapsed() < std::time::Duration::from_secs(5), "the thread goes on");
+            std::thread::yield_now();
         }
     }
 }

@@ -1,66 +1,128 @@
-//! Revocations: a message to those who listen, and a list for those who did not.
+//! Revocations: a list in Redis of those that hold, and a channel that tells of each at once.
+//!
+//! 1. A notice is held in memory before it is sent, so that it goes out later where Redis is gone.
+//! 2. It is put into the list and told to the channel. The list counts: a notice that is in it is published, and the
+//!    channel only saves the second until everybody looks at the list.
+//! 3. Once a second each process asks for the head of the list: its mark, a number that whoever begins the list gives
+//!    it, and its newest notice. Where the newest is news, it reads on until it knows what it reads.
+//! 4. Where the mark is another one, or the newest notice is missing, Redis has lost the list. Then the process reads it
+//!    whole, puts back what it holds and the list lacks, and gives the list another mark, so that the others read it too.
+//! 5. Whoever comes (back) reads the list whole; so does, each second, whoever has no channel.
+//! 6. Reading the list whole takes a tenth of the time at most.
 
 use std::{
     collections::HashSet,
-    sync::{MutexGuard, PoisonError},
-    time::SystemTime,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use authkit_session::{Inbox, NotPublished, Notice, Publishing, Revocations};
-use redis::Pipeline;
+use authkit_session::{Inbox, NotPublished, Notice};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    group::{Groups, unix},
-    replicas::{RedisReplicas, Shared},
+    command_group::CommandGroup,
+    fault::CommandFailure,
+    keys::KeyNames,
+    list::{
+        LONGEST_NOTICE, ListChange, ListHead, ListPosition, ListedNotice, PAGES, RevocationList,
+    },
+    notices::{Services, unix},
+    reminders::Reminders,
 };
 
-impl Revocations for RedisReplicas {
-    fn subscribe(&self, inbox: Inbox) {
-        let group = inbox.group().to_owned();
-        self.shared.groups().entry(group).or_default().join(inbox);
-        self.shared.subscribed.notify_one();
-    }
-
-    fn publish(&self, notice: Notice) -> Publishing<'_> {
-        Box::pin(self.shared.publish_notice(notice))
-    }
+/// The revocations of the services of this process, here and in Redis.
+pub(crate) struct RevocationStore {
+    list: RevocationList,
+    channel: Arc<CommandGroup>,
+    keys: KeyNames,
+    services: Mutex<Services>,
+    unreadable: Mutex<Reminders>,
+    /// Counts the services that have joined and the times that the channel was subscribed to.
+    wanted: watch::Sender<u64>,
+    /// Something may have been missed: the head of the list does not tell what.
+    is_whole_wanted: AtomicBool,
+    /// Whether the channel tells of new notices.
+    is_listening: AtomicBool,
+    /// Before then, the list is not read whole again.
+    rest_until: Mutex<Instant>,
 }
 
-impl Shared {
-    pub(crate) fn groups(&self) -> MutexGuard<'_, Groups> {
-        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+/// How much of a list is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Depth {
+    Whole,
+    /// Until a page has nothing new.
+    UntilHeld,
+}
+
+impl RevocationStore {
+    pub(crate) fn new(list: RevocationList, channel: Arc<CommandGroup>, keys: KeyNames) -> Self {
+        Self {
+            list,
+            channel,
+            keys,
+            services: Mutex::default(),
+            unreadable: Mutex::new(Reminders::steady()),
+            wanted: watch::Sender::new(0),
+            is_whole_wanted: AtomicBool::new(false),
+            is_listening: AtomicBool::new(false),
+            rest_until: Mutex::new(Instant::now()),
+        }
     }
 
-    /// What is listened to.
+    pub(crate) fn subscribe(&self, inbox: Inbox) {
+        let group = inbox.group().to_owned();
+        self.services().entry(group).or_default().join(inbox);
+        self.want_whole();
+    }
+
+    pub(crate) async fn publish(&self, notice: Notice) -> Result<(), NotPublished> {
+        let group = notice.group();
+        let listed =
+            ListedNotice { until: unix(notice.until()), sealed: Arc::from(notice.sealed()) };
+        if listed.sealed.len() > LONGEST_NOTICE {
+            return Err(NotPublished::new());
+        }
+        // Held before it is sent: where that fails, it goes out when Redis is back.
+        self.services().entry(group.to_owned()).or_default().hold(listed.clone());
+        let channel = self.keys.revocations(group);
+        let message = format!("{} {}", listed.until, listed.sealed);
+        let mut tell = redis::pipe();
+        tell.cmd("PUBLISH").arg(channel).arg(message).ignore();
+
+        let (added, _) = tokio::join!(self.list.add(group, &listed), self.channel.run::<()>(&tell));
+        added.map_err(|_| NotPublished::new())?;
+        if let Some(service) = self.services().get_mut(group) {
+            service.see_added(listed);
+        }
+        Ok(())
+    }
+
+    /// The channels to subscribe to.
     pub(crate) fn channels(&self) -> Vec<String> {
-        self.groups().keys().map(|group| self.key(REVOCATIONS, group)).collect()
+        self.services().keys().map(|group| self.keys.revocations(group)).collect()
     }
 
-    async fn publish_notice(&self, notice: Notice) -> Result<(), NotPublished> {
-        let until = unix(notice.until());
-        // Known before it is sent: where that fails, it goes out when Redis is back.
-        self.groups().entry(notice.group().to_owned()).or_default().know(until, notice.sealed());
-        let mut commands = redis::pipe();
-        self.add_to(&mut commands, notice.group(), until, notice.sealed());
-        self.trim(&mut commands, notice.group());
-        self.link.run::<()>(&commands).await.ok_or_else(NotPublished::new)
+    /// Changes when a service has joined, or the list should be looked at for another reason.
+    pub(crate) fn wanted(&self) -> watch::Receiver<u64> {
+        self.wanted.subscribe()
     }
 
-    /// Puts a notice into the list and tells those who listen.
-    fn add_to(&self, commands: &mut Pipeline, group: &str, until: u64, sealed: &str) {
-        let key = self.key(REVOCATIONS, group);
-        commands.cmd("ZADD").arg(&key).arg(until).arg(sealed).ignore();
-        commands.cmd("PUBLISH").arg(&key).arg(format!("{until} {sealed}")).ignore();
+    /// The channel tells of new notices from now on, or no longer.
+    pub(crate) fn listens(&self, is_listening: bool) {
+        self.is_listening.store(is_listening, Ordering::Relaxed);
+        if is_listening {
+            // Listening comes before looking, so that nothing falls in between.
+            self.want_whole();
+        }
     }
 
-    /// Takes out of the list what is over, and what is too much.
-    fn trim(&self, commands: &mut Pipeline, group: &str) {
-        let key = self.key(REVOCATIONS, group);
-        let over = unix(SystemTime::now()).saturating_sub(SLACK);
-        commands.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(over).ignore();
-        commands.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(format!("-{}", LISTED + 1)).ignore();
-        commands.cmd("EXPIRE").arg(&key).arg(LIST_KEPT).ignore();
+    /// The list has to be read whole, soon.
+    pub(crate) fn want_whole(&self) {
+        self.is_whole_wanted.store(true, Ordering::Relaxed);
+        self.wanted.send_modify(|times| *times += 1);
     }
 
     /// A message has arrived on a channel.
@@ -69,61 +131,139 @@ impl Shared {
         let (Ok(until), Some((_, group))) = (until.parse(), channel.rsplit_once(':')) else {
             return;
         };
-        if let Some(group) = self.groups().get_mut(group) {
-            group.deliver(until, sealed);
+        let notice = ListedNotice { until, sealed: sealed.into() };
+        let mut services = self.services();
+        let Some(service) = services.get_mut(group) else { return };
+        if service.deliver(notice.clone()) {
+            service.see_added(notice);
+        } else {
+            drop(services);
+            self.log_unreadable(1);
         }
     }
 
-    /// Reads what was published while nobody listened, and puts back what Redis has lost.
-    pub(crate) async fn catch_up(&self) {
-        let groups: Vec<String> = self.groups().keys().cloned().collect();
+    /// Looks whether the lists are what they were, reads what is new, and puts back what Redis has lost.
+    pub(crate) async fn look(&self) {
+        if !self.list.is_on() {
+            return;
+        }
+        let may_read_whole = Instant::now() >= *self.rest_until();
+        let is_whole_wanted = may_read_whole
+            && (self.is_whole_wanted.swap(false, Ordering::Relaxed)
+                || !self.is_listening.load(Ordering::Relaxed));
+        let groups: Vec<String> = self.services().keys().cloned().collect();
         for group in groups {
-            let Some(listed) = self.read_list(&group).await else { return };
-            let lost = self.groups().get(&group).map(|group| group.missing_in(&listed));
-            let lost = lost.unwrap_or_default();
-            for lost in lost.chunks(PAGE) {
-                let mut commands = redis::pipe();
-                for (until, sealed) in lost {
-                    self.add_to(&mut commands, &group, *until, sealed);
-                }
-                self.trim(&mut commands, &group);
-                if self.link.run::<()>(&commands).await.is_none() {
-                    return;
-                }
+            if self.look_at(&group, is_whole_wanted, may_read_whole).await.is_err() {
+                // What was wanted is wanted still.
+                self.is_whole_wanted.fetch_or(is_whole_wanted, Ordering::Relaxed);
+                return;
             }
         }
     }
 
-    /// Delivers the whole list, the latest first. `None` where Redis went away meanwhile.
-    async fn read_list(&self, group: &str) -> Option<HashSet<String>> {
-        let key = self.key(REVOCATIONS, group);
+    async fn look_at(
+        &self,
+        group: &str,
+        is_whole_wanted: bool,
+        may_read_whole: bool,
+    ) -> Result<(), CommandFailure> {
+        let head = self.list.head(group).await?;
+        let change = self.services().get(group).map(|service| service.head().change(&head));
+        let change = change.unwrap_or(ListChange::None);
+        let depth = if is_whole_wanted || (change == ListChange::Replaced && may_read_whole) {
+            Depth::Whole
+        } else if change == ListChange::Added {
+            Depth::UntilHeld
+        } else {
+            // Where it was replaced, it is read as soon as that may be: the head that is known stays until then.
+            return Ok(());
+        };
+        let began = Instant::now();
+        let lost = self.read(group, depth).await?;
+        let seen = match depth {
+            Depth::Whole => {
+                let restored = self.restore(group, head, &lost).await;
+                *self.rest_until() = Instant::now() + began.elapsed() * WORK_TO_REST;
+                restored?
+            }
+            Depth::UntilHeld => head,
+        };
+        if let Some(service) = self.services().get_mut(group) {
+            service.see(seen);
+        }
+        Ok(())
+    }
+
+    /// Delivers the list, the newest first. Returns what was held before and is not in what was read.
+    async fn read(&self, group: &str, depth: Depth) -> Result<Vec<ListedNotice>, CommandFailure> {
+        let mut held = Vec::new();
+        if let Some(service) = self.services().get(group) {
+            held.extend(service.held().cloned());
+        }
         let mut listed = HashSet::new();
-        for start in (0..LISTED).step_by(PAGE) {
-            let mut page = redis::pipe();
-            page.cmd("ZREVRANGEBYSCORE").arg(&key).arg("+inf").arg("-inf");
-            page.arg("WITHSCORES").arg("LIMIT").arg(start).arg(PAGE);
-            let (page,): (Vec<(String, f64)>,) = self.link.run(&page).await?;
-            let is_last = page.len() < PAGE;
-            if let Some(group) = self.groups().get_mut(group) {
-                for (sealed, until) in &page {
-                    group.deliver(*until as u64, sealed);
+        let mut from = ListPosition::TOP;
+        for _ in 0..PAGES {
+            let page = self.list.page(group, from).await?;
+            let mut is_news = false;
+            let mut unreadable = 0;
+            if let Some(service) = self.services().get_mut(group) {
+                for notice in page.notices {
+                    is_news |= !service.holds(&notice.sealed);
+                    listed.insert(Arc::clone(&notice.sealed));
+                    unreadable += u64::from(!service.deliver(notice));
                 }
             }
-            listed.extend(page.into_iter().map(|(sealed, _)| sealed));
-            if is_last {
-                break;
+            self.log_unreadable(unreadable);
+            match page.next {
+                Some(next) if depth == Depth::Whole || is_news => from = next,
+                Some(_) | None => break,
             }
         }
-        Some(listed)
+        held.retain(|notice| !listed.contains(&notice.sealed));
+        Ok(held)
+    }
+
+    /// Puts into the list what it has lost, and marks it where that is news to the others. Returns its head then.
+    async fn restore(
+        &self,
+        group: &str,
+        mut head: ListHead,
+        lost: &[ListedNotice],
+    ) -> Result<ListHead, CommandFailure> {
+        self.list.put_back(group, lost).await?;
+        head.newest = head.newest.max(lost.iter().max().cloned());
+        if !lost.is_empty() || (head.newest.is_some() && head.mark.is_none()) {
+            head.mark = Some(self.list.mark(group).await?);
+            tracing::debug!(
+                notices = lost.len(),
+                "put back what Redis had lost of the revocations"
+            );
+        }
+        Ok(head)
+    }
+
+    fn log_unreadable(&self, notices: u64) {
+        if notices == 0 {
+            return;
+        }
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(times) = unreadable.due_times("unreadable", notices, Instant::now()) {
+            tracing::warn!(
+                times,
+                "a revocation on Redis cannot be read: a replica seals with a password that is not known here, another application has the same key prefix, or it is forged"
+            );
+        }
+    }
+
+    fn services(&self) -> MutexGuard<'_, Services> {
+        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rest_until(&self) -> MutexGuard<'_, Instant> {
+        self.rest_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-const REVOCATIONS: &str = "revocations";
-/// How many revocations the list holds at most, at some 200 bytes each.
-const LISTED: usize = 100_000;
-/// How many are read or written at once.
-const PAGE: usize = 1_000;
-/// How far the clock of a process may be ahead, in seconds, before it takes from the list what others still need.
-const SLACK: u64 = 60 * 60;
-/// How long a list is kept that nobody adds to: longer than any revocation in it, in seconds.
-const LIST_KEPT: u64 = 26 * 60 * 60;
+/// How much longer than reading a list whole the pause after it is.
+const WORK_TO_REST: u32 = 9;

@@ -1,24 +1,39 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use http::{HeaderMap, header};
-use tokio::time;
+use http::HeaderMap;
 
 use crate::{
+    candidate::{jwks::Jwks, reader::SessionReader},
     config::{
         Config,
-        settings::{self, Settings},
+        settings::{self, Checked, Settings},
+        warning::ConfigWarning,
     },
     config_error::ConfigError,
     cookie_password::CookiePassword,
-    core::Core,
-    decide::Action,
-    request::{
-        admission::{Admission, Refusal},
-        policy::Policy,
-        waiting::{Waiting, wait},
+    end::{
+        SessionEnder,
+        cut_offs::CutOffs,
+        notice::RevocationPublisher,
+        revocation::{NotPublished, Revocation},
+        sign_out::{SignOut, SignedOut},
     },
-    seal::{Purpose, SealError},
-    upstream::client::Client,
+    error::Error,
+    refresh::{Refresher, RefresherParts, hook::Ruling, on_demand::OnDemand},
+    refresh_state::RefreshState,
+    request::{
+        admission::Admission,
+        authenticate::RequestAuthenticator,
+        bearer::BearerTokens,
+        policy::Policy,
+        sign_in::{SignIn, SignedIn},
+        waiting::Decision,
+    },
+    seal::{Purpose, SealError, Sealer},
+    secret::Secret,
+    session::VerifiedSession,
+    tasks::Tasks,
+    upstream::{client::Client, pkce::PkceVerifier},
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
@@ -43,26 +58,23 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Authenticator {
-    pub(crate) core: Arc<Core>,
+    owners: Arc<Owners>,
 }
 
-/// What a request gets: `A` is an [`Admission`], or what a bearer token is worth.
-#[derive(Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a new decision has to break every match on it")]
-pub enum Decision<A = Admission> {
-    /// It goes on.
-    Admit(A),
-    /// It depends on WorkOS: on signing keys, or on a refresh.
-    Wait(Waiting<A>),
-    /// It is answered without the inner service.
-    Refuse(Refusal),
-}
-
-impl<A> Decision<A> {
-    /// What needs no waiting.
-    pub(crate) fn settled(outcome: Result<A, Refusal>) -> Self {
-        outcome.map_or_else(Self::Refuse, Self::Admit)
-    }
+/// Who does the work.
+struct Owners {
+    settings: Arc<Settings>,
+    client: Client,
+    sealer: Arc<Sealer>,
+    reader: Arc<SessionReader>,
+    ender: Arc<SessionEnder>,
+    requests: Arc<RequestAuthenticator>,
+    sign_in: SignIn,
+    sign_out: SignOut,
+    publisher: Arc<RevocationPublisher>,
+    tasks: Tasks,
+    #[cfg(test)]
+    state: Arc<RefreshState>,
 }
 
 impl Authenticator {
@@ -72,38 +84,142 @@ impl Authenticator {
     ///
     /// [`ConfigError`] with every problem of the configuration.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let core = Arc::new(Core::new(settings::check(config)?));
-        if let Some(revocations) = &core.revocations {
-            revocations.subscribe(core.inbox());
-        }
-        Ok(Self { core })
+        let owners = Owners::new(settings::check(config)?);
+        owners.settings.announce();
+        Ok(Self { owners: Arc::new(owners) })
     }
 
     /// The checked configuration.
     pub fn settings(&self) -> &Settings {
-        &self.core.settings
+        &self.owners.settings
     }
 
     /// The calls to WorkOS.
     pub fn client(&self) -> &Client {
-        &self.core.client
+        &self.owners.client
     }
 
     /// Decides about a request by its `Cookie` fields. Synchronous: it reads what is cached and waits for
     /// nobody; keys that are 5 minutes old are fetched anew by a task of their own.
     pub fn authenticate(&self, headers: &HeaderMap, policy: &Policy) -> Decision {
-        let presented = self.core.present(headers);
-        match self.core.act(&presented, *policy) {
-            Action::Admit => Decision::settled(self.core.admit(presented)),
-            Action::Refuse(reason) => Decision::Refuse(self.core.refuse(reason, &presented)),
-            Action::Refresh { .. } | Action::FetchKeys => {
-                let mut cookies = HeaderMap::new();
-                for field in headers.get_all(header::COOKIE) {
-                    cookies.append(header::COOKIE, field.clone());
-                }
-                Decision::Wait(Waiting::new(wait(Arc::clone(&self.core), cookies, *policy)))
-            }
-        }
+        self.owners.requests.authenticate(headers, *policy)
+    }
+
+    /// Decides about requests by their bearer tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where [`Config::with_issuers`] names no issuer.
+    pub fn bearer_tokens(&self) -> Result<BearerTokens, ConfigError> {
+        let Owners { settings, reader, ender, .. } = &*self.owners;
+        BearerTokens::new(Arc::clone(settings), Arc::clone(reader), Arc::clone(ender))
+    }
+
+    /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
+    /// `decide` refuses it: then the new session is revoked at WorkOS, and the one in `headers` goes on.
+    ///
+    /// The code is sent once: what became of it after a lost answer cannot be known. `decide` has 3 seconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of a call to WorkOS and of [`start_session`](Self::start_session),
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Undecided`](crate::ErrorKind::Undecided).
+    pub async fn exchange_code<R>(
+        &self,
+        code: &str,
+        verifier: &PkceVerifier,
+        headers: &HeaderMap,
+        decide: impl FnOnce(Arc<VerifiedSession>) -> R,
+    ) -> Result<SignedIn, Error>
+    where
+        R: Future<Output = Ruling> + Send + 'static,
+    {
+        self.owners.sign_in.exchange_code(code, verifier, headers, decide).await
+    }
+
+    /// Begins the session of an answer of WorkOS, in place of the one in `headers`, if any.
+    ///
+    /// `answer` is the JSON body of a successful `POST /user_management/authenticate`: for applications that sign
+    /// users in by other calls, such as the `workos` crate's password or magic-code ones. Its token is verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
+    /// verified, [`ErrorKind::Clock`] where it is not of this time, and [`ErrorKind::TooLarge`] where the session is too
+    /// large for cookies. The session in `headers` goes on then.
+    ///
+    /// [`ErrorKind::Transient`]: crate::ErrorKind::Transient
+    /// [`ErrorKind::Unverified`]: crate::ErrorKind::Unverified
+    /// [`ErrorKind::Clock`]: crate::ErrorKind::Clock
+    /// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
+    pub async fn start_session(
+        &self,
+        answer: &[u8],
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, Error> {
+        self.owners.sign_in.start_session(answer, headers).await
+    }
+
+    /// Ends the session of a request here and, in the background, at WorkOS. Works with expired sessions too.
+    ///
+    /// From now on no response sets its cookie again, and its cookie is refused by this process.
+    ///
+    /// The answer has what deletes its cookies: every part, for this host and for a configured `Domain`, and one of
+    /// ours under `wos-session`, the name that WorkOS's JavaScript SDKs give it.
+    pub fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
+        self.owners.sign_out.sign_out(headers)
+    }
+
+    /// Exchanges the newest token of the session in `headers` now, however long it still lasts: for a service that has
+    /// changed what the token says, such as a role.
+    ///
+    /// `session` is the one that was admitted with these `headers`. At most once per 2 seconds a session; a request
+    /// waits at most 5 seconds, the exchange goes on.
+    ///
+    /// # Errors
+    ///
+    /// Those of a call to WorkOS, and [`NoSession`], [`SignedOut`], [`TooSoon`], [`Unverified`]. The session goes on as
+    /// it was, unless WorkOS refused it.
+    ///
+    /// [`NoSession`]: crate::ErrorKind::NoSession
+    /// [`SignedOut`]: crate::ErrorKind::SignedOut
+    /// [`TooSoon`]: crate::ErrorKind::TooSoon
+    /// [`Unverified`]: crate::ErrorKind::Unverified
+    pub async fn refresh(
+        &self,
+        headers: &HeaderMap,
+        session: &VerifiedSession,
+    ) -> Result<Admission, Error> {
+        self.owners.requests.exchange(headers, session, OnDemand::NewToken).await
+    }
+
+    /// Exchanges the newest token of the session in `headers` for one in this organization.
+    ///
+    /// An exchange under way is waited for first; a session that is in the organization by now is taken as it is. What
+    /// [`refresh`](Self::refresh) says holds here too.
+    ///
+    /// # Errors
+    ///
+    /// As [`refresh`](Self::refresh), and [`ErrorKind::InteractionNeeded`](crate::ErrorKind::InteractionNeeded) where
+    /// the user has to sign in at the organization, at [`Error::authkit_redirect_url`] if WorkOS names one.
+    pub async fn switch_organization(
+        &self,
+        headers: &HeaderMap,
+        session: &VerifiedSession,
+        organization_id: &str,
+    ) -> Result<Admission, Error> {
+        let demand = OnDemand::Organization(organization_id);
+        self.owners.requests.exchange(headers, session, demand).await
+    }
+
+    /// Puts a revocation into effect here, at once, and on the other replicas, where [`Config::with_revocations`]
+    /// says how to reach them.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
+        self.owners.publisher.revoke(&revocation).await
     }
 
     /// Replaces the passwords without a restart: `current` seals, `others` open as well.
@@ -116,8 +232,26 @@ impl Authenticator {
         current: &CookiePassword,
         others: &[CookiePassword],
     ) -> Result<(), ConfigError> {
-        let ring = self.core.ring.load().reloaded(current, others)?;
-        self.core.replace_ring(ring);
+        self.owners.sealer.reload(current, others)
+    }
+
+    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    ///
+    /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
+    /// Sessions keep their ids in logs.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where `api_key` would be refused at the start, or names another environment than the first (test
+    /// or live); the key in use stays.
+    pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
+        let api_key = api_key.into();
+        self.owners.settings.check_api_key(&api_key)?;
+        if let Some(warning) = ConfigWarning::of_api_key(&api_key) {
+            tracing::warn!("{warning}");
+        }
+        self.owners.client.replace_api_key(api_key);
+        tracing::info!("the API key was replaced");
         Ok(())
     }
 
@@ -132,27 +266,105 @@ impl Authenticator {
         context: &[u8],
         plaintext: &[u8],
     ) -> Result<String, SealError> {
-        self.core.ring.load().seal_for(purpose, &self.core.context(context), plaintext)
+        self.owners.sealer.seal_for(purpose, context, plaintext)
     }
 
     /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context. `None` for anything else.
     pub fn open_for(&self, purpose: Purpose, context: &[u8], sealed: &str) -> Option<Vec<u8>> {
-        let opened =
-            self.core.ring.load().open_for(purpose, &self.core.context(context), sealed)?;
-        Some(opened.to_vec())
+        self.owners.sealer.open_for(purpose, context, sealed).map(|opened| opened.to_vec())
     }
 
     /// Waits until the refreshes and revocations that are under way are over, `timeout` at most: for a shutdown.
     ///
     /// Says whether they are.
     pub async fn drain(&self, timeout: Duration) -> bool {
-        let mut tasks = self.core.tasks.subscribe();
-        time::timeout(timeout, tasks.wait_for(|tasks| *tasks == 0)).await.is_ok()
+        self.owners.tasks.drain(timeout).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn reader(&self) -> &SessionReader {
+        &self.owners.reader
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.owners.sealer
+    }
+
+    #[cfg(test)]
+    pub(crate) fn refresh_state(&self) -> &RefreshState {
+        &self.owners.state
+    }
+}
+
+impl Owners {
+    fn new(checked: Checked) -> Self {
+        let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
+            checked;
+        let settings = Arc::new(settings);
+        let tasks = Tasks::new();
+        let state = Arc::new(RefreshState::new());
+        let sealer = Arc::new(Sealer::new(Arc::clone(&settings), ring));
+        let keys = Jwks::new(client.clone(), settings.clock().clone(), stale_keys);
+        let reader =
+            Arc::new(SessionReader::new(Arc::clone(&settings), Arc::clone(&sealer), keys, cache));
+        let publisher = RevocationPublisher::subscribed(
+            Arc::clone(&settings),
+            Arc::clone(&sealer),
+            Arc::new(CutOffs::new()),
+            revocations,
+        );
+        let ender = Arc::new(SessionEnder::new(
+            Arc::clone(&settings),
+            Arc::clone(&state),
+            Arc::clone(&publisher),
+            client.clone(),
+            tasks.clone(),
+        ));
+        let refresher = Arc::new(Refresher::new(RefresherParts {
+            settings: Arc::clone(&settings),
+            state: Arc::clone(&state),
+            client: client.clone(),
+            coordinator,
+            hooks,
+            sealer: Arc::clone(&sealer),
+            reader: Arc::clone(&reader),
+            ender: Arc::clone(&ender),
+            tasks: tasks.clone(),
+        }));
+        Self {
+            requests: Arc::new(RequestAuthenticator::new(
+                Arc::clone(&settings),
+                Arc::clone(&reader),
+                refresher,
+                Arc::clone(&ender),
+            )),
+            sign_in: SignIn::new(
+                Arc::clone(&settings),
+                client.clone(),
+                Arc::clone(&sealer),
+                Arc::clone(&reader),
+                Arc::clone(&ender),
+            ),
+            sign_out: SignOut::new(Arc::clone(&settings), Arc::clone(&reader), Arc::clone(&ender)),
+            settings,
+            client,
+            sealer,
+            reader,
+            ender,
+            publisher,
+            tasks,
+            #[cfg(test)]
+            state,
+        }
     }
 }
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Authenticator").field(&self.core).finish()
+        f.debug_struct("Authenticator")
+            .field("settings", &self.owners.settings)
+            .field("keys", self.owners.reader.keys())
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,12 @@
-//! The session that a request brought, as far as it got.
+//! The session that a request brought: read, opened and verified, before anything is decided about it.
+//!
+//! 1. Every `Cookie` field is searched for the session cookie, whole or in parts; at most four values are tried.
+//! 2. A value that was verified before is known again, if its token has not expired and the password and the signing key
+//!    it was verified with are still in use.
+//! 3. Any other value is opened with each password and format that its spelling allows, and its token is verified.
+//! 4. Of several verified sessions of one user the one whose token is latest counts; of two users, none.
 
 pub(crate) mod cache;
-pub(crate) mod cookies;
 pub(crate) mod jwks;
 pub(crate) mod reader;
 pub(crate) mod verify;
@@ -12,45 +17,44 @@ use std::{
 };
 
 use crate::{
-    candidate::cookies::Seen,
-    decide::{PairAge, Verdict},
-    end::cut_offs::{Hit, Made},
+    cookie::received::ReceivedCookies,
+    decide::{CutOffEffect, PairAge, Verdict},
     payload::Payload,
-    refresh_state::lineage::PairId,
-    seal::Opened,
+    seal::Unsealed,
     session::VerifiedSession,
-    token::{RefreshToken, TokenHash, jwt::Unverified},
+    token::{PairId, RefreshToken, TokenHash, TokenIdentity, jwt::Unverified},
+    upstream::budget::RefreshOwner,
 };
 
-/// The session that a request brought, as far as it got.
-pub(crate) struct Presented {
+/// A session cookie of a request, and what checking it has shown so far.
+pub(crate) struct SessionCandidate {
     pub(crate) verdict: Verdict,
+    /// The session, where its token verified.
     pub(crate) session: Option<Arc<VerifiedSession>>,
-    /// Not there where the session was known by its cookie.
-    pub(crate) opened: Option<Box<Sealed>>,
-    /// Its refresh token, if it has one, and its access token, without being them.
+    /// The opened cookie; absent where the session was known from the cache.
+    pub(crate) opened: Option<Box<OpenedSession>>,
+    /// Names its pair of tokens, if it has a refresh token.
     pub(crate) pair: Option<PairId>,
     pub(crate) age: PairAge,
-    /// What the cut-offs ask for.
-    pub(crate) hit: Hit,
-    pub(crate) seen: Seen,
+    pub(crate) cut_off: CutOffEffect,
+    pub(crate) received: ReceivedCookies,
 }
 
-/// An opened cookie with a session in it.
-pub(crate) struct Sealed {
-    pub(crate) opened: Opened,
+/// An opened session cookie.
+pub(crate) struct OpenedSession {
+    pub(crate) unsealed: Unsealed,
     pub(crate) payload: Payload,
-    says: OnceLock<Unverified>,
+    claims: OnceLock<Unverified>,
 }
 
-impl Sealed {
-    pub(crate) fn new(opened: Opened, payload: Payload) -> Self {
-        Self { opened, payload, says: OnceLock::new() }
+impl OpenedSession {
+    pub(crate) fn new(unsealed: Unsealed, payload: Payload) -> Self {
+        Self { unsealed, payload, claims: OnceLock::new() }
     }
 
-    /// What its access token says, whether or not it still verifies.
-    pub(crate) fn says(&self) -> &Unverified {
-        self.says.get_or_init(|| Unverified::of(self.payload.access_token.expose()))
+    /// The claims of its access token, whether or not the token still verifies.
+    pub(crate) fn unverified(&self) -> &Unverified {
+        self.claims.get_or_init(|| Unverified::of(self.payload.access_token.expose()))
     }
 
     pub(crate) fn token(&self) -> Option<TokenHash> {
@@ -58,114 +62,101 @@ impl Sealed {
     }
 
     pub(crate) fn pair(&self) -> Option<PairId> {
-        self.pair_made(self.says().iat.unwrap_or(0))
+        self.pair_made(self.unverified().iat.unwrap_or(0))
     }
 
     fn pair_made(&self, made: u64) -> Option<PairId> {
         Some(PairId { token: self.token()?, made })
     }
 
-    /// Whose session it is: the token's user, or where the token cannot be read the cookie's.
+    /// Who a refresh of it is for.
+    pub(crate) fn owner(&self) -> RefreshOwner<'_> {
+        let claims = self.unverified();
+        RefreshOwner { session: claims.sid.as_deref(), user: claims.sub.as_deref() }
+    }
+
+    /// The id of its user: the token's, or the cookie's where the token cannot be read.
     pub(crate) fn subject(&self) -> Option<String> {
-        self.says().sub.clone().or_else(|| Some(self.payload.user.as_ref()?.id.clone()))
+        self.unverified().sub.clone().or_else(|| Some(self.payload.user.as_ref()?.id.clone()))
     }
 }
 
-impl Presented {
-    pub(crate) fn nothing(verdict: Verdict, seen: Seen) -> Self {
+impl SessionCandidate {
+    /// A candidate without a session.
+    pub(crate) fn without_session(verdict: Verdict, received: ReceivedCookies) -> Self {
         Self {
             verdict,
             session: None,
             opened: None,
             pair: None,
             age: PairAge::Older,
-            hit: Hit::Nothing,
-            seen,
+            cut_off: CutOffEffect::None,
+            received,
         }
     }
 
-    /// What was opened, and what verifying it came to.
-    pub(crate) fn of(
-        sealed: Sealed,
+    /// An opened cookie, and the result of verifying it.
+    pub(crate) fn verified(
+        opened: OpenedSession,
         verdict: Verdict,
         session: Option<VerifiedSession>,
-        seen: Seen,
+        received: ReceivedCookies,
     ) -> Self {
         let pair = match &session {
-            Some(session) => sealed.pair_made(session.claims.iat),
-            None => sealed.pair(),
+            Some(session) => opened.pair_made(session.claims.iat),
+            None => opened.pair(),
         };
         Self {
             session: session.map(Arc::new),
-            opened: Some(Box::new(sealed)),
+            opened: Some(Box::new(opened)),
             pair,
-            ..Self::nothing(verdict, seen)
+            ..Self::without_session(verdict, received)
         }
     }
 
-    /// The id of the session for logs, as its token says.
+    /// The session's id, as its token says.
     pub(crate) fn session_id(&self) -> Option<&str> {
-        self.made()?.session
+        self.identity()?.session
     }
 
     /// How long its token lives.
     pub(crate) fn lifetime(&self) -> Duration {
         match (&self.session, &self.opened) {
             (Some(session), _) => Duration::from_secs(session.claims.lifetime()),
-            (None, Some(sealed)) => sealed.says().lifetime(),
+            (None, Some(opened)) => opened.unverified().lifetime(),
             (None, None) => Duration::ZERO,
         }
     }
 
-    /// Whose its token is, and of when.
-    pub(crate) fn made(&self) -> Option<Made<'_>> {
-        if let Some(session) = &self.session {
-            return Some(Made {
-                session: Some(session.session_id()),
-                user: Some(session.user_id()),
-                organization: session.organization_id(),
-                at: session.claims.iat,
-            });
+    /// Who its token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> Option<TokenIdentity<'_>> {
+        match (&self.session, &self.opened) {
+            (Some(session), _) => Some(session.identity()),
+            (None, Some(opened)) => Some(opened.unverified().identity()),
+            (None, None) => None,
         }
-        let says = self.opened.as_ref()?.says();
-        Some(Made {
-            session: says.sid.as_deref(),
-            user: says.sub.as_deref(),
-            organization: says.org_id.as_deref(),
-            at: says.iat.unwrap_or(0),
-        })
     }
 
-    /// When its token was made, if its signature verified.
-    fn verified_at(&self) -> Option<(u64, &str)> {
+    /// When its token was issued and to whom, if the signature verified.
+    fn issued(&self) -> Option<(u64, &str)> {
         self.session.as_ref().map(|session| (session.claims.iat, session.user_id()))
     }
-}
 
-/// Of two cookies of one name: the later session of one user, none of two users, and else the one that got further.
-pub(crate) fn better(a: Presented, b: Presented) -> Presented {
-    if a.verdict == Verdict::Ambiguous {
-        return a;
-    }
-    match (a.verified_at(), b.verified_at()) {
-        (Some((_, a_user)), Some((_, b_user))) if a_user != b_user => {
-            Presented::nothing(Verdict::Ambiguous, a.seen)
+    /// Of two candidates of one request: the later session of one user, neither of two users, and otherwise the one that
+    /// got further.
+    pub(crate) fn or_better(self, other: Self) -> Self {
+        if self.verdict == Verdict::Ambiguous {
+            return self;
         }
-        (Some((a_made, _)), Some((b_made, _))) => {
-            if b_made > a_made {
-                b
-            } else {
-                a
+        match (self.issued(), other.issued()) {
+            (Some((_, one)), Some((_, another))) if one != another => {
+                Self::without_session(Verdict::Ambiguous, self.received)
             }
-        }
-        (Some(_), None) => a,
-        (None, Some(_)) => b,
-        (None, None) => {
-            if b.opened.is_some() && a.opened.is_none() {
-                b
-            } else {
-                a
-            }
+            (Some((one, _)), Some((another, _))) if another > one => other,
+            (Some(_), Some(_) | None) => self,
+            (None, Some(_)) => other,
+            (None, None) if other.opened.is_some() && self.opened.is_none() => other,
+            (None, None) => self,
         }
     }
 }

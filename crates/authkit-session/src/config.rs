@@ -1,23 +1,27 @@
 pub(crate) mod env;
+pub(crate) mod finding;
+mod mistakes;
 mod refresh_hook;
+mod secret_file;
+pub(crate) mod setting;
 pub(crate) mod settings;
 pub(crate) mod urls;
+pub(crate) mod warning;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
+    cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     cookie_password::{CookiePassword, Neighbours},
     end::revocation::Revocations,
     refresh::{
         coordinator::{InProcess, RefreshCoordinator},
         hook::RefreshHook,
     },
-    refresh_state::breaker::RefreshLimits,
     seal::SealFormat,
     secret::Secret,
-    set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
-    upstream::transport::Transport,
+    upstream::{budget::RefreshLimits, transport::Transport},
 };
 
 /// How a service talks to WorkOS and keeps its sessions.
@@ -249,7 +253,10 @@ impl Config {
         self
     }
 
-    /// Sends calls through `transport` (default: HTTPS by reqwest, without redirects), for a proxy or for tests.
+    /// Sends calls through `transport`, for certificates of your own or for tests.
+    ///
+    /// Default: HTTP/1.1 by reqwest, without redirects, checked with the system's certificates, through the proxy that
+    /// the environment variable `https_proxy` names. Calls to a loopback address go through no proxy.
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self

@@ -32,7 +32,7 @@ impl CookiePassword {
     pub fn new(password: impl Into<Secret>) -> Result<Self, ConfigError> {
         let password = password.into();
         if password.expose().len() < Self::MIN_LEN {
-            return Err(ConfigProblem::ShortPassword.into());
+            return Err(ConfigProblem::ShortPassword { bytes: password.expose().len() }.into());
         }
         Ok(Self(password))
     }

@@ -1,19 +1,29 @@
-//! The table of what a request gets, as a pure function over closed enums: no clock, no I/O.
+//! The table of what a request gets: a pure function over closed enums, without clock or I/O.
+//!
+//! | verdict | with a refresh token | without one |
+//! |---|---|---|
+//! | no cookie, unreadable, not a session, ambiguous | refused | refused |
+//! | signed out, revoked | refused | refused |
+//! | no keys, or a key set older than the token without its key | keys are fetched; not allowed now: refused | the same |
+//! | bad signature | refreshed | refused |
+//! | another user's, not ours, a security claim of another type, not yet valid | refused | refused |
+//! | expired, or no user in the cookie | refreshed | refused |
+//! | good, and newer tokens are demanded | refreshed; only new tokens admit | refused |
+//! | expiring | refreshed; admitted whatever comes of it | admitted |
+//! | good | admitted | admitted |
+//!
+//! Tokens that this process obtained less than 10 seconds ago are not refreshed for their age or signature.
 
 pub(crate) mod reason;
 pub(crate) mod refresh_outcome;
 
 use std::time::Duration;
 
-use crate::{
-    decide::reason::{Reason, SecurityClaim},
-    refresh_state::lineage::JUST_NOW,
-};
+use crate::decide::reason::{Reason, SecurityClaim};
 
 /// What is known of the session that a request brought. In the order of the table: the first that holds counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a new verdict has to break every match on it")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// No cookie of the name.
     Absent,
     /// A value that no password and format opens.
@@ -51,24 +61,59 @@ pub enum Verdict {
     Good,
 }
 
+/// Which signing keys are missing to verify a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MissingKeys {
+    /// There are none.
+    All,
+    /// The one that the token names.
+    OfToken,
+}
+
+impl Verdict {
+    /// Whether the token verified and its time is not over.
+    pub(crate) fn is_verified(self) -> bool {
+        matches!(self, Self::Expiring | Self::Good)
+    }
+
+    /// Which signing keys the verdict waits for, if it waits for any.
+    pub(crate) fn missing_keys(self) -> Option<MissingKeys> {
+        if self == Self::NoKeys {
+            Some(MissingKeys::All)
+        } else if self == Self::UnknownKey {
+            Some(MissingKeys::OfToken)
+        } else {
+            None
+        }
+    }
+}
+
+/// The reason of a request whose keys were fetched and did not help.
+impl From<MissingKeys> for Reason {
+    fn from(missing: MissingKeys) -> Self {
+        match missing {
+            MissingKeys::All => Self::NoKeys,
+            MissingKeys::OfToken => Self::UnknownKey,
+        }
+    }
+}
+
 /// What else decides about a [`Verdict`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_structs, reason = "the table has these columns")]
-pub struct Circumstances {
+pub(crate) struct Circumstances {
     /// Whether the session can be refreshed.
-    pub refresh: Refreshing,
+    pub(crate) refresh: Refreshing,
     /// Whether a good session is good enough.
-    pub demand: Demand,
+    pub(crate) demand: Demand,
     /// Whether signing keys may be fetched now.
-    pub keys: KeyFetch,
+    pub(crate) keys: KeyFetch,
     /// Whether the tokens were obtained here within the last 10 seconds.
-    pub age: PairAge,
+    pub(crate) age: PairAge,
 }
 
 /// Whether a session can be refreshed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a column of the table")]
-pub enum Refreshing {
+pub(crate) enum Refreshing {
     /// It has a refresh token, and the client can take a new cookie.
     Possible,
     /// It has none, or the client keeps no cookies.
@@ -77,8 +122,7 @@ pub enum Refreshing {
 
 /// Whether a good session is good enough.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a column of the table")]
-pub enum Demand {
+pub(crate) enum Demand {
     /// It is.
     Nothing,
     /// Only new tokens will do: those presented are older than the layer allows.
@@ -87,10 +131,21 @@ pub enum Demand {
     NewerPair,
 }
 
+/// What the cut-offs of revocations say of a token, from nothing to the worst.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum CutOffEffect {
+    None,
+    /// What it stands for changed in the second in which it was issued; which came first is not known.
+    MayHaveChanged,
+    /// What it stands for has changed since.
+    Changed,
+    /// What it stands for has ended.
+    Ended,
+}
+
 /// Whether signing keys may be fetched now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a column of the table")]
-pub enum KeyFetch {
+pub(crate) enum KeyFetch {
     /// They may.
     Allowed,
     /// They were fetched a moment ago, or could not be.
@@ -99,8 +154,7 @@ pub enum KeyFetch {
 
 /// How old the presented tokens are here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a column of the table")]
-pub enum PairAge {
+pub(crate) enum PairAge {
     /// WorkOS gave them to us less than 10 seconds and less than their lifetime ago: asking again would change nothing.
     JustObtained,
     /// Older, or obtained elsewhere.
@@ -120,8 +174,7 @@ impl PairAge {
 
 /// What to do about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a new action has to break every match on it")]
-pub enum Action {
+pub(crate) enum Action {
     /// Let it through with the session presented.
     Admit,
     /// Exchange the refresh token.
@@ -137,81 +190,15 @@ pub enum Action {
 
 /// What holds when a refresh brings no new pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a column of the table")]
-pub enum Fallback {
+pub(crate) enum Fallback {
     /// The session presented is still good.
     Current,
     /// Nothing: the request is refused.
     Nothing,
 }
 
-/// Maps a verdict to an action.
-///
-/// # Examples
-///
-/// The table, row by row, for a session that can be refreshed, and in the last column for one that cannot:
-///
-/// ```
-/// use authkit_session::{Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Reason, Refreshing, Verdict, decide};
-/// use authkit_session::SecurityClaim::Act;
-/// use Action::{Admit, FetchKeys, Refresh, Refuse};
-///
-/// let usual = Circumstances {
-///     refresh: Refreshing::Possible,
-///     demand: Demand::Nothing,
-///     keys: KeyFetch::Allowed,
-///     age: PairAge::Older,
-/// };
-/// let renew = Refresh { or: Fallback::Nothing };
-/// let rows = [
-///     (Verdict::Absent, Refuse(Reason::NoCookie), Refuse(Reason::NoCookie)),
-///     (Verdict::Unreadable, Refuse(Reason::UnreadableCookie), Refuse(Reason::UnreadableCookie)),
-///     (Verdict::NotASession, Refuse(Reason::NotASession), Refuse(Reason::NotASession)),
-///     (Verdict::Ambiguous, Refuse(Reason::Ambiguous), Refuse(Reason::Ambiguous)),
-///     (Verdict::SignedOut, Refuse(Reason::SignedOut), Refuse(Reason::SignedOut)),
-///     (Verdict::Revoked, Refuse(Reason::Revoked), Refuse(Reason::Revoked)),
-///     (Verdict::NoKeys, FetchKeys, FetchKeys),
-///     (Verdict::UnknownKey, FetchKeys, FetchKeys),
-///     (Verdict::BadSignature, renew, Refuse(Reason::BadSignature)),
-///     (Verdict::WrongSubject, Refuse(Reason::WrongSubject), Refuse(Reason::WrongSubject)),
-///     (Verdict::NotOurs, Refuse(Reason::NotOurs), Refuse(Reason::NotOurs)),
-///     (Verdict::InvalidClaim(Act), Refuse(Reason::InvalidClaim(Act)), Refuse(Reason::InvalidClaim(Act))),
-///     (Verdict::NotYetValid, Refuse(Reason::Clock), Refuse(Reason::Clock)),
-///     (Verdict::Expired, renew, Refuse(Reason::Expired)),
-///     (Verdict::NoUser, renew, Refuse(Reason::NotASession)),
-///     (Verdict::Expiring, Refresh { or: Fallback::Current }, Admit),
-///     (Verdict::Good, Admit, Admit),
-/// ];
-/// for (verdict, refreshable, otherwise) in rows {
-///     assert_eq!(decide(verdict, usual), refreshable, "{verdict:?}");
-///     let without = Circumstances { refresh: Refreshing::Impossible, ..usual };
-///     assert_eq!(decide(verdict, without), otherwise, "{verdict:?} without a refresh");
-/// }
-///
-/// // Keys that may not be fetched now: never a refresh.
-/// let exhausted = Circumstances { keys: KeyFetch::Exhausted, ..usual };
-/// assert_eq!(decide(Verdict::NoKeys, exhausted), Refuse(Reason::NoKeys));
-/// assert_eq!(decide(Verdict::UnknownKey, exhausted), Refuse(Reason::UnknownKey));
-///
-/// // New tokens are demanded: only they admit.
-/// let demanded = Circumstances { demand: Demand::NewPair, ..usual };
-/// assert_eq!(decide(Verdict::Good, demanded), renew);
-/// assert_eq!(decide(Verdict::Expiring, demanded), renew);
-///
-/// // Tokens that we got a moment ago are not exchanged again, unless what they say has changed since.
-/// let fresh = Circumstances { age: PairAge::JustObtained, ..demanded };
-/// assert_eq!(decide(Verdict::Good, fresh), Admit);
-/// assert_eq!(decide(Verdict::Expiring, fresh), Admit);
-/// assert_eq!(decide(Verdict::Expired, fresh), Refuse(Reason::Clock));
-/// assert_eq!(decide(Verdict::BadSignature, fresh), Refuse(Reason::Unverified));
-/// assert_eq!(decide(Verdict::NoUser, fresh), Refuse(Reason::Unverified));
-/// for age in [PairAge::JustObtained, PairAge::Older] {
-///     let changed = Circumstances { demand: Demand::NewerPair, age, ..usual };
-///     assert_eq!(decide(Verdict::Good, changed), renew);
-///     assert_eq!(decide(Verdict::Expiring, changed), renew);
-/// }
-/// ```
-pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
+/// Maps a verdict to an action. The table is in the documentation of this module; the first row that holds counts.
+pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
     let renew = |reason| match circumstances.refresh {
         Refreshing::Possible => Action::Refresh { or: Fallback::Nothing },
         Refreshing::Impossible => Action::Refuse(reason),
@@ -259,5 +246,94 @@ pub fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
     }
 }
 
+/// Tokens obtained less than this ago are not exchanged again.
+pub(crate) const JUST_NOW: Duration = Duration::from_secs(10);
 /// Whatever a token says, it is not exchanged the moment it comes.
 const A_SECOND: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Action::{Admit, FetchKeys, Refresh, Refuse},
+        *,
+    };
+    use crate::decide::reason::SecurityClaim::Act;
+
+    const USUAL: Circumstances = Circumstances {
+        refresh: Refreshing::Possible,
+        demand: Demand::Nothing,
+        keys: KeyFetch::Allowed,
+        age: PairAge::Older,
+    };
+    const RENEW: Action = Refresh { or: Fallback::Nothing };
+
+    #[test]
+    fn every_verdict_has_one_action_with_and_without_a_refresh_token() {
+        let rows = [
+            (Verdict::Absent, Refuse(Reason::NoCookie), Refuse(Reason::NoCookie)),
+            (
+                Verdict::Unreadable,
+                Refuse(Reason::UnreadableCookie),
+                Refuse(Reason::UnreadableCookie),
+            ),
+            (Verdict::NotASession, Refuse(Reason::NotASession), Refuse(Reason::NotASession)),
+            (Verdict::Ambiguous, Refuse(Reason::Ambiguous), Refuse(Reason::Ambiguous)),
+            (Verdict::SignedOut, Refuse(Reason::SignedOut), Refuse(Reason::SignedOut)),
+            (Verdict::Revoked, Refuse(Reason::Revoked), Refuse(Reason::Revoked)),
+            (Verdict::NoKeys, FetchKeys, FetchKeys),
+            (Verdict::UnknownKey, FetchKeys, FetchKeys),
+            (Verdict::BadSignature, RENEW, Refuse(Reason::BadSignature)),
+            (Verdict::WrongSubject, Refuse(Reason::WrongSubject), Refuse(Reason::WrongSubject)),
+            (Verdict::NotOurs, Refuse(Reason::NotOurs), Refuse(Reason::NotOurs)),
+            (
+                Verdict::InvalidClaim(Act),
+                Refuse(Reason::InvalidClaim(Act)),
+                Refuse(Reason::InvalidClaim(Act)),
+            ),
+            (Verdict::NotYetValid, Refuse(Reason::Clock), Refuse(Reason::Clock)),
+            (Verdict::Expired, RENEW, Refuse(Reason::Expired)),
+            (Verdict::NoUser, RENEW, Refuse(Reason::NotASession)),
+            (Verdict::Expiring, Refresh { or: Fallback::Current }, Admit),
+            (Verdict::Good, Admit, Admit),
+        ];
+        for (verdict, refreshable, otherwise) in rows {
+            assert_eq!(decide(verdict, USUAL), refreshable, "{verdict:?}");
+            let without = Circumstances { refresh: Refreshing::Impossible, ..USUAL };
+            assert_eq!(decide(verdict, without), otherwise, "{verdict:?} without a refresh");
+        }
+    }
+
+    #[test]
+    fn keys_that_may_not_be_fetched_now_never_lead_to_a_refresh() {
+        let exhausted = Circumstances { keys: KeyFetch::Exhausted, ..USUAL };
+        assert_eq!(decide(Verdict::NoKeys, exhausted), Refuse(Reason::NoKeys));
+        assert_eq!(decide(Verdict::UnknownKey, exhausted), Refuse(Reason::UnknownKey));
+    }
+
+    #[test]
+    fn a_demand_for_new_tokens_is_met_by_a_refresh_alone() {
+        let demanded = Circumstances { demand: Demand::NewPair, ..USUAL };
+        assert_eq!(decide(Verdict::Good, demanded), RENEW);
+        assert_eq!(decide(Verdict::Expiring, demanded), RENEW);
+        for age in [PairAge::JustObtained, PairAge::Older] {
+            let changed = Circumstances { demand: Demand::NewerPair, age, ..USUAL };
+            assert_eq!(decide(Verdict::Good, changed), RENEW);
+            assert_eq!(decide(Verdict::Expiring, changed), RENEW);
+        }
+    }
+
+    #[test]
+    fn tokens_obtained_a_moment_ago_are_not_exchanged_again() {
+        let rows = [
+            (Verdict::Good, Admit),
+            (Verdict::Expiring, Admit),
+            (Verdict::Expired, Refuse(Reason::Clock)),
+            (Verdict::BadSignature, Refuse(Reason::Unverified)),
+            (Verdict::NoUser, Refuse(Reason::Unverified)),
+        ];
+        let fresh = Circumstances { demand: Demand::NewPair, age: PairAge::JustObtained, ..USUAL };
+        for (verdict, action) in rows {
+            assert_eq!(decide(verdict, fresh), action, "{verdict:?}");
+        }
+    }
+}

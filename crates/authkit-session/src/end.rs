@@ -1,5 +1,236 @@
 //! How sessions end: here, on the other replicas, and at WorkOS.
+//!
+//! 1. A sign-out, and a sign-in that replaces another session, end the session in this process at once: no response sets
+//!    its cookie again, and its cookie is refused.
+//! 2. The other replicas are told, and WorkOS revokes the session, in a task that no client's leaving ends.
+//! 3. A revocation that WorkOS reports is a cut-off: tokens issued at or before it are refused, or refreshed first.
 
 pub(crate) mod cut_offs;
 pub(crate) mod notice;
 pub(crate) mod revocation;
+mod revoke;
+pub(crate) mod sign_out;
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::{
+    candidate::SessionCandidate,
+    config::settings::Settings,
+    decide::{CutOffEffect, Verdict},
+    end::{
+        cut_offs::CutOffs,
+        notice::RevocationPublisher,
+        revoke::{Revoke, Unrevoked},
+    },
+    refresh_state::{
+        RefreshState,
+        lineage::{Ended, LineageStatus},
+    },
+    tasks::Tasks,
+    token::{TokenHash, TokenIdentity},
+    upstream::client::Client,
+};
+
+/// Ends sessions, and knows which have ended.
+#[derive(Debug)]
+pub(crate) struct SessionEnder {
+    settings: Arc<Settings>,
+    state: Arc<RefreshState>,
+    cut_offs: Arc<CutOffs>,
+    publisher: Arc<RevocationPublisher>,
+    client: Client,
+    tasks: Tasks,
+    unrevoked: Arc<Unrevoked>,
+}
+
+impl SessionEnder {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        state: Arc<RefreshState>,
+        publisher: Arc<RevocationPublisher>,
+        client: Client,
+        tasks: Tasks,
+    ) -> Self {
+        let cut_offs = Arc::clone(publisher.cut_offs());
+        let unrevoked = Arc::default();
+        Self { settings, state, cut_offs, publisher, client, tasks, unrevoked }
+    }
+
+    /// Marks a candidate whose session has ended or changed at WorkOS.
+    pub(crate) fn check(&self, candidate: &mut SessionCandidate) {
+        let effect = candidate.identity().map_or(CutOffEffect::None, |it| self.cut_off(it));
+        match effect {
+            // It ended here before, and that is answered more gently: the browser may have signed in again.
+            _ if candidate.verdict == Verdict::SignedOut => {}
+            CutOffEffect::Ended => {
+                candidate.verdict = Verdict::Revoked;
+                candidate.session = None;
+            }
+            CutOffEffect::None | CutOffEffect::MayHaveChanged | CutOffEffect::Changed => {
+                candidate.cut_off = effect;
+            }
+        }
+    }
+
+    /// What revocations say of a token.
+    pub(crate) fn cut_off(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
+        self.cut_offs.effect_on(identity)
+    }
+
+    /// Whether a session was signed out here.
+    pub(crate) fn has_ended(&self, session_id: &str) -> bool {
+        let Some(mut tables) = self.state.lock_if_any() else { return false };
+        let now = self.settings.clock().monotonic();
+        match tables.lineages.returned(None, Some(session_id), now) {
+            LineageStatus::Ended => true,
+            LineageStatus::Known(_) | LineageStatus::Unknown => false,
+        }
+    }
+
+    /// Ends a session: here at once, then on the other replicas and at WorkOS. Ending it again does nothing.
+    pub(crate) fn end(&self, token: Option<TokenHash>, session_id: Option<&str>) -> Ended {
+        let now = self.settings.clock().monotonic();
+        let ended = self.state.lock().lineages.end(token, session_id, now);
+        match (ended, session_id) {
+            (Ended::Now, Some(id)) => self.end_elsewhere(id),
+            (Ended::Now, None) | (Ended::Before, _) => {}
+        }
+        ended
+    }
+
+    /// Tells the other replicas that a session has ended, and revokes it at WorkOS, in the background.
+    ///
+    /// A browser that is sent to the logout URL ends it there too; this ends the session even if the browser does not.
+    pub(crate) fn end_elsewhere(&self, session_id: &str) {
+        if Handle::try_current().is_err() {
+            return;
+        }
+        let revoke = Revoke {
+            session_id: session_id.to_owned(),
+            log_id: self.settings.log_ids.of(session_id),
+            client: self.client.clone(),
+            unrevoked: Arc::clone(&self.unrevoked),
+            _task: self.tasks.start(),
+        };
+        let publisher = Arc::clone(&self.publisher);
+        let session_id = session_id.to_owned();
+        tokio::spawn(async move {
+            tokio::join!(revoke.run(), publisher.publish_sign_out(&session_id));
+        });
+    }
+
+    /// A request brought a session that has ended here. If WorkOS could not be told of that, it is told now.
+    pub(crate) fn seen_again(&self, session_id: &str) {
+        if self.unrevoked.take(session_id) {
+            self.end_elsewhere(session_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        end::revocation::Revocation,
+        testing::{Endpoint, OwnerParts, Reply},
+        token::RefreshToken,
+    };
+
+    fn identity(session: &str) -> TokenIdentity<'_> {
+        TokenIdentity { subject: None, session: Some(session), organization: None, issued_at: 1 }
+    }
+
+    #[test]
+    fn a_session_that_ended_here_has_ended_by_its_id_and_by_its_token() {
+        let parts = OwnerParts::new(|config| config);
+        let ender = parts.ender();
+        let token = RefreshToken::new("token").hash();
+        assert!(!ender.has_ended("session_1"));
+        assert_eq!(ender.end(Some(token), Some("session_1")), Ended::Now);
+        assert_eq!(ender.end(Some(token), Some("session_1")), Ended::Before);
+        assert!(ender.has_ended("session_1"));
+        assert!(!ender.has_ended("session_2"));
+        let mut tables = parts.state.lock();
+        let pair = crate::token::PairId { token, made: 0 };
+        let status = tables.lineages.returned(Some(pair), None, Duration::ZERO);
+        assert_eq!(status, LineageStatus::Ended);
+    }
+
+    /// C2 of the field's list.
+    #[tokio::test(start_paused = true)]
+    async fn c2_a_session_that_is_signed_out_again_and_again_is_revoked_once() {
+        let parts = OwnerParts::new(|config| config);
+        let ender = parts.ender();
+        let token = RefreshToken::new("token").hash();
+        for _ in 0..200 {
+            ender.end(Some(token), Some("session_1"));
+        }
+        assert!(parts.tasks.drain(Duration::from_secs(5)).await);
+        assert_eq!(parts.workos.calls(Endpoint::Revoke), 1);
+    }
+
+    /// D1 of the field's list: WorkOS fails once, three times, and always.
+    #[tokio::test(start_paused = true)]
+    async fn d1_a_revoke_is_tried_again_until_workos_has_taken_it() {
+        for failures in [1, 3] {
+            let parts = OwnerParts::new(|config| config);
+            for _ in 0..failures {
+                parts.workos.will(Endpoint::Revoke, unavailable());
+            }
+            parts.ender().end(None, Some("session_1"));
+            assert!(parts.tasks.drain(Duration::from_secs(60)).await, "a shutdown waits for it");
+            assert_eq!(parts.workos.calls(Endpoint::Revoke), failures + 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d1_a_revoke_that_was_given_up_is_tried_again_when_the_session_is_seen() {
+        let parts = OwnerParts::new(|config| config);
+        parts.workos.usually(Endpoint::Revoke, unavailable());
+        let ender = parts.ender();
+        ender.end(None, Some("session_1"));
+        assert!(parts.tasks.drain(Duration::from_secs(300)).await, "given up after a while");
+        let tried = parts.workos.calls(Endpoint::Revoke);
+        assert!((5..20).contains(&tried), "{tried}");
+
+        parts.workos.usually(Endpoint::Revoke, Reply::Usual(Duration::ZERO));
+        ender.seen_again("session_2");
+        ender.seen_again("session_1");
+        ender.seen_again("session_1");
+        assert!(parts.tasks.drain(Duration::from_secs(5)).await);
+        assert_eq!(parts.workos.calls(Endpoint::Revoke), tried + 1, "once, and for that one");
+    }
+
+    fn unavailable() -> Reply {
+        Reply::Instead(503, Vec::new(), String::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_revoked_at_workos_by_a_task_that_a_shutdown_waits_for() {
+        let parts = OwnerParts::new(|config| config);
+        parts.ender().end_elsewhere("session_1");
+        assert!(parts.tasks.drain(Duration::from_secs(5)).await);
+        assert_eq!(parts.workos.calls(Endpoint::Revoke), 1);
+    }
+
+    #[tokio::test]
+    async fn a_revocation_cuts_off_the_tokens_of_its_session() {
+        let parts = OwnerParts::new(|config| config);
+        let publisher = parts.publisher();
+        let ender = SessionEnder::new(
+            Arc::clone(&parts.settings),
+            Arc::clone(&parts.state),
+            Arc::clone(&publisher),
+            parts.client.clone(),
+            parts.tasks.clone(),
+        );
+        let now = parts.clock.wall();
+        publisher.revoke(&Revocation::session("session_1", now)).await.unwrap();
+        assert_eq!(ender.cut_off(identity("session_1")), CutOffEffect::Ended);
+        assert_eq!(ender.cut_off(identity("session_2")), CutOffEffect::None);
+    }
+}

@@ -2,6 +2,11 @@ use std::{error, fmt, time::Duration};
 
 use http::StatusCode;
 
+use crate::{
+    decide::refresh_outcome::{ApiRefusal, RefreshFailure},
+    upstream::error_answer::{Answered, UpstreamError, UpstreamFailure},
+};
+
 /// What went wrong with a call to WorkOS, or with a session that it answered.
 ///
 /// Never carries a token, a code or a cookie. WorkOS's own words are kept as [`code`](Self::code) only: the text
@@ -10,16 +15,6 @@ use http::StatusCode;
 pub struct Error {
     kind: ErrorKind,
     detail: Option<Box<Answered>>,
-}
-
-/// What a WorkOS error answer said.
-#[derive(Debug, Default)]
-pub(crate) struct Answered {
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) code: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) authkit_redirect_url: Option<String>,
 }
 
 /// The classes of [`Error`], as what to do next differs between them.
@@ -62,7 +57,46 @@ pub enum ErrorKind {
     HeadSent,
 }
 
+/// What an [`Error`] means for a sign-in. Closed: a framework crate answers each class in its own way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a new class has to break every match on it")]
+pub enum ErrorClass {
+    /// Not the user's fault and not for long, or for the operator: trying again may help.
+    Unavailable,
+    /// A clock is wrong.
+    Clock,
+    /// The session does not fit into cookies.
+    TooLarge,
+    /// The application refused the session.
+    Denied,
+    /// WorkOS does not take the code or the token, or the user has to do something on its pages first.
+    Refused,
+}
+
 impl Error {
+    /// What the failure means for a sign-in.
+    pub fn class(&self) -> ErrorClass {
+        match self.kind {
+            ErrorKind::Transient
+            | ErrorKind::Unverified
+            | ErrorKind::Misconfigured
+            | ErrorKind::Undecided
+            | ErrorKind::Seal => ErrorClass::Unavailable,
+            ErrorKind::Clock => ErrorClass::Clock,
+            ErrorKind::TooLarge => ErrorClass::TooLarge,
+            ErrorKind::Denied => ErrorClass::Denied,
+            ErrorKind::Refused
+            | ErrorKind::OrganizationGone
+            | ErrorKind::InteractionNeeded
+            | ErrorKind::Rejected
+            | ErrorKind::Claims
+            | ErrorKind::NoSession
+            | ErrorKind::SignedOut
+            | ErrorKind::TooSoon
+            | ErrorKind::HeadSent => ErrorClass::Refused,
+        }
+    }
+
     pub(crate) fn new(kind: ErrorKind) -> Self {
         Self { kind, detail: None }
     }
@@ -113,6 +147,53 @@ impl Error {
     }
 }
 
+/// Why an exchange brought no session, as a handler hears of it that asked for the exchange.
+impl From<RefreshFailure> for Error {
+    fn from(failure: RefreshFailure) -> Self {
+        match failure {
+            RefreshFailure::Unverified | RefreshFailure::Foreign => ErrorKind::Unverified.into(),
+            RefreshFailure::SignedOut => ErrorKind::SignedOut.into(),
+            RefreshFailure::HookRefused => ErrorKind::Denied.into(),
+            RefreshFailure::HookUndecided { .. } => ErrorKind::Undecided.into(),
+            RefreshFailure::Refused { refusal, sign_in_url, .. } => {
+                let authkit_redirect_url = sign_in_url.as_deref().map(str::to_owned);
+                let answered = Answered { authkit_redirect_url, ..Answered::default() };
+                Self::answered(refusal.into(), answered)
+            }
+            RefreshFailure::Transient { retry_after } => {
+                Self::after(ErrorKind::Transient, retry_after)
+            }
+            RefreshFailure::OtherOrganization
+            | RefreshFailure::TimedOut
+            | RefreshFailure::Busy
+            | RefreshFailure::CircuitOpen => ErrorKind::Transient.into(),
+        }
+    }
+}
+
+/// A call to WorkOS that failed.
+impl From<UpstreamError> for Error {
+    fn from(error: UpstreamError) -> Self {
+        let kind = match error.failure {
+            UpstreamFailure::Refused(refusal) => refusal.into(),
+            UpstreamFailure::Transient => ErrorKind::Transient,
+        };
+        Self::answered(kind, error.details)
+    }
+}
+
+impl From<ApiRefusal> for ErrorKind {
+    fn from(refusal: ApiRefusal) -> Self {
+        match refusal {
+            ApiRefusal::InvalidGrant => Self::Refused,
+            ApiRefusal::OrganizationGone => Self::OrganizationGone,
+            ApiRefusal::InteractionNeeded => Self::InteractionNeeded,
+            ApiRefusal::Credentials | ApiRefusal::Request => Self::Misconfigured,
+            ApiRefusal::Rejected => Self::Rejected,
+        }
+    }
+}
+
 /// An error of this class about which nothing more is known.
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
@@ -143,17 +224,7 @@ impl fmt::Display for Error {
             ErrorKind::Undecided => "the application could not say whether the session may go on",
             ErrorKind::HeadSent => "the head of the response has left",
         })?;
-        if let Some((status, detail)) = self.status().zip(self.detail.as_ref()) {
-            write!(f, " (status {}", status.as_u16())?;
-            if let Some(code) = &detail.code {
-                write!(f, ", {code}")?;
-            }
-            if let Some(id) = &detail.request_id {
-                write!(f, ", request {id}")?;
-            }
-            f.write_str(")")?;
-        }
-        Ok(())
+        self.detail.as_deref().map_or(Ok(()), |detail| detail.fmt(f))
     }
 }
 

@@ -1,24 +1,29 @@
 //! WorkOS AuthKit sessions without a web framework: the sealed cookie's contents, access tokens, keys and refreshing.
 //!
 //! Services use `authkit-tower`, which puts this behind a tower layer and re-exports what they need. What happens to a
-//! request is in two tables, [`decide`] and [`settle`]; [`Authenticator`] carries them out.
+//! request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them out.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod authenticator;
+mod bounded_map;
 mod candidate;
 mod clock;
 mod codec;
 mod config;
 mod config_error;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod cookie;
 mod cookie_password;
-mod core;
 mod decide;
 mod end;
 mod error;
+pub mod integration;
 mod json;
+mod log_id;
 mod log_limit;
-mod on_demand;
 mod payload;
 mod random;
 mod refresh;
@@ -27,7 +32,6 @@ mod request;
 mod seal;
 mod secret;
 mod session;
-mod set_cookie;
 mod strictness;
 mod tasks;
 #[cfg(test)]
@@ -36,19 +40,24 @@ mod token;
 mod upstream;
 mod user;
 
+#[doc(hidden)]
+pub use crate::bounded_map::BoundedMap;
 pub use crate::{
-    authenticator::{Authenticator, Decision},
+    authenticator::Authenticator,
     clock::Clock,
-    config::{Config, settings::Settings},
-    config_error::{ConfigError, ConfigProblem},
-    cookie_password::CookiePassword,
-    decide::{
-        Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, Verdict, decide,
-        reason::{Reason, RefusalKind, SecurityClaim},
-        refresh_outcome::{Outcome, Settlement, settle},
+    config::{
+        Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,
+        warning::ConfigWarning,
     },
-    end::revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
-    error::{Error, ErrorKind},
+    config_error::{ConfigError, ConfigProblem},
+    cookie::set_cookie::{CookieRules, SameSite},
+    cookie_password::CookiePassword,
+    decide::reason::{Reason, RefusalKind, SecurityClaim, SignInCause},
+    end::{
+        revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
+        sign_out::SignedOut,
+    },
+    error::{Error, ErrorClass, ErrorKind},
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
         hook::{RefreshedSession, Ruling},
@@ -57,13 +66,12 @@ pub use crate::{
         admission::{Admission, Asker, Refusal},
         bearer::BearerTokens,
         policy::Policy,
-        sign_in::{SignedIn, SignedOut},
-        waiting::Waiting,
+        sign_in::SignedIn,
+        waiting::{Decision, Waiting},
     },
     seal::{Purpose, SealError, SealFormat},
     secret::Secret,
     session::VerifiedSession,
-    set_cookie::{CookieRules, SameSite},
     token::{AccessToken, RefreshToken, verified::VerifiedToken},
     upstream::{
         authorize::AuthorizationRequest,

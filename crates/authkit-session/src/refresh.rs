@@ -1,164 +1,279 @@
-//! Refreshing: one exchange per refresh token, in a task that no client's leaving ends.
+//! Refreshing sessions: one exchange per refresh token, in a task that no client's leaving ends.
+//!
+//! 1. A request that needs new tokens starts the exchange of its refresh token, or waits for the one under way.
+//! 2. What the exchange brings is recorded in the lineage of the token before any request learns of it.
+//! 3. A request whose token was exchanged before is given the successor, if that is of the same organization.
+//! 4. A refusal of WorkOS is remembered; whatever else goes wrong is tried again, by the exchange and then by the next
+//!    request.
+//! 5. The replicas of a service share the outcome of an exchange, where a coordinator is configured.
 
-mod application;
+mod attempts;
 pub(crate) mod coordinator;
 mod exchange;
 pub(crate) mod hook;
-mod news;
-mod on_demand;
+pub(crate) mod on_demand;
 mod replicas;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use self::exchange::{Errand, Flight};
-pub(crate) use self::on_demand::{Wanted, exchange};
+use http::HeaderValue;
+
+use self::{
+    coordinator::RefreshCoordinator,
+    exchange::{Exchange, ExchangePurpose},
+    hook::{HookStatus, RefreshHooks},
+};
 use crate::{
-    candidate::{Presented, Sealed, cookies::Seen},
-    core::Core,
-    decide::{PairAge, Verdict, refresh_outcome::Outcome},
-    refresh_state::{
-        Join, Landing, Pair, Table,
-        breaker::Held,
-        channel, landed,
-        lineage::{Ask, RefusedFor, RefusedSince},
+    candidate::{OpenedSession, SessionCandidate, reader::SessionReader},
+    config::settings::Settings,
+    cookie::received::ReceivedCookies,
+    decide::{
+        PairAge, Verdict,
+        refresh_outcome::{RefreshFailure, RefreshOutcome},
     },
-    seal::Attempts,
+    end::SessionEnder,
+    refresh_state::{
+        RefreshState,
+        lineage::{ExchangeStatus, LineageStatus},
+        successor::{ExchangeWaiter, Successor},
+    },
+    seal::{Attempts, Sealer},
+    tasks::Tasks,
+    token::{TokenHash, TokenIdentity},
+    upstream::client::Client,
 };
 
-/// What a refresh brought for one request.
-pub(crate) struct Refreshed {
-    pub(crate) outcome: Outcome,
-    /// The new session, where the outcome is [`Outcome::Renewed`].
-    pub(crate) presented: Option<Presented>,
-    pub(crate) retry_after: Option<Duration>,
+/// Exchanges refresh tokens, and knows what became of those that were exchanged.
+pub(crate) struct Refresher {
+    settings: Arc<Settings>,
+    state: Arc<RefreshState>,
+    client: Client,
+    coordinator: Arc<dyn RefreshCoordinator>,
+    hooks: RefreshHooks,
+    sealer: Arc<Sealer>,
+    reader: Arc<SessionReader>,
+    ender: Arc<SessionEnder>,
+    tasks: Tasks,
 }
 
-impl Refreshed {
-    /// Nothing new.
-    pub(crate) fn without(outcome: Outcome) -> Self {
-        Self { outcome, presented: None, retry_after: None }
-    }
+/// What a [`Refresher`] is made of.
+pub(crate) struct RefresherParts {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) state: Arc<RefreshState>,
+    pub(crate) client: Client,
+    pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
+    pub(crate) hooks: RefreshHooks,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) reader: Arc<SessionReader>,
+    pub(crate) ender: Arc<SessionEnder>,
+    pub(crate) tasks: Tasks,
 }
 
-/// Whether a new session is what the request wants.
+/// Whether a refreshed session is what the request needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Enough {
-    Yes,
-    /// It has to be refreshed itself, since it is too old; where that brings nothing better, this came of it.
-    NotYet(Outcome),
-    No(Outcome),
+pub(crate) enum Acceptance {
+    Accept,
+    /// It has to be refreshed itself. Where that was done before, this holds.
+    RefreshAgain {
+        otherwise: Result<(), Unacceptable>,
+    },
+    Reject(Unacceptable),
 }
 
-/// Refreshes `sealed`, or takes what another request's refresh of it has brought, as `judge` says.
-pub(crate) async fn refresh(
-    core: &Arc<Core>,
-    sealed: &Sealed,
-    seen: Seen,
-    judge: impl Fn(&mut Presented) -> Enough,
-) -> Refreshed {
-    let mut successor: Option<Presented> = None;
-    loop {
-        let sealed =
-            successor.as_ref().and_then(|presented| presented.opened.as_deref()).unwrap_or(sealed);
-        let organization = sealed.says().org_id.as_deref();
-        let (pair, age) = match ask(core, sealed) {
-            Ask::Start(join) | Ask::Join(join) => {
-                let is_ours = join.is_for(organization);
-                match (landed(join).await, is_ours) {
-                    (Landing::Renewed(pair), true) => (pair, Duration::ZERO),
-                    (Landing::Renewed(_), false) => {
-                        return Refreshed::without(Outcome::OtherOrganization);
-                    }
-                    // What WorkOS says of another organization is nothing about this one.
-                    (landing, false) if landing.is_about_organization() => continue,
-                    (landing, _) => return other(&landing),
-                }
-            }
-            Ask::Successor(pair, age) => (pair, age),
-            Ask::OtherOrganization => return Refreshed::without(Outcome::OtherOrganization),
-            Ask::Refused(why, since) => return Refreshed::without(refused(why, since)),
-            Ask::Ended => return Refreshed::without(Outcome::SignedOut),
-            Ask::Held(Held::Busy) => return Refreshed::without(Outcome::Busy),
-            Ask::Held(Held::Open) => return Refreshed::without(Outcome::CircuitOpen),
-            Ask::Held(Held::Told(wait)) => {
-                let retry_after = Some(wait);
-                return Refreshed { retry_after, ..Refreshed::without(Outcome::Transient) };
-            }
-        };
-        let mut renewed = examine(core, &pair, age, seen).await;
-        match judge(&mut renewed) {
-            Enough::NotYet(_) if successor.is_none() => successor = Some(renewed),
-            Enough::Yes | Enough::NotYet(Outcome::Renewed) => {
-                let presented = Some(renewed);
-                return Refreshed { presented, ..Refreshed::without(Outcome::Renewed) };
-            }
-            Enough::NotYet(outcome) | Enough::No(outcome) => return Refreshed::without(outcome),
+/// Why a refreshed session is not what the request needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unacceptable {
+    /// It has ended meanwhile.
+    SignedOut,
+    /// Its token cannot be verified now, or is not for this service.
+    Unverified,
+    /// The application's hook has not said yet whether it goes on.
+    HookUndecided,
+}
+
+impl From<Unacceptable> for RefreshFailure {
+    fn from(why: Unacceptable) -> Self {
+        match why {
+            Unacceptable::SignedOut => Self::SignedOut,
+            Unacceptable::Unverified => Self::Unverified,
+            Unacceptable::HookUndecided => Self::HookUndecided { retry_after: None },
         }
     }
 }
 
-/// Opens and verifies a pair that was obtained so long ago. The keys that it takes may be on their way.
-async fn examine(core: &Core, pair: &Pair, age: Duration, seen: Seen) -> Presented {
-    let examine = || core.examine(pair.sealed.as_bytes(), seen, &mut Attempts::new());
-    let mut renewed = examine();
-    if let (Verdict::NoKeys | Verdict::UnknownKey | Verdict::BadSignature, Some(keys)) =
-        (renewed.verdict, core.jwks.under_way())
-    {
-        keys.over().await;
-        renewed = examine();
+impl Refresher {
+    pub(crate) fn new(parts: RefresherParts) -> Self {
+        let RefresherParts {
+            settings,
+            state,
+            client,
+            coordinator,
+            hooks,
+            sealer,
+            reader,
+            ender,
+            tasks,
+        } = parts;
+        Self { settings, state, client, coordinator, hooks, sealer, reader, ender, tasks }
     }
-    let lifetime =
-        renewed.opened.as_ref().map_or(Duration::ZERO, |sealed| sealed.says().lifetime());
-    renewed.age = PairAge::of(Some(age), lifetime);
-    renewed
-}
 
-fn ask(core: &Arc<Core>, sealed: &Sealed) -> Ask<Join, Pair> {
-    let (Some(token), Some(id)) = (&sealed.payload.refresh_token, sealed.pair()) else {
-        return Ask::Ended;
-    };
-    let organization = sealed.says().org_id.as_deref();
-    let now = core.settings.clock().monotonic();
-    let mut start = None;
-    let mut table = core.table();
-    let Table { lineages, breaker, .. } = &mut *table;
-    let ask = lineages.ask(id, organization, now, || {
-        breaker.start(now)?;
-        let (landing, join) = channel(organization);
-        start = Some(landing);
-        Ok(join)
-    });
-    drop(table);
-    if let Some(landing) = start {
-        let flight = Flight::new(core, token.clone(), id.token, sealed, Errand::Renew, landing);
-        tokio::spawn(flight.run());
+    /// Marks a candidate by what is remembered of its lineage, and remembers that the browser has it.
+    pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
+        let Some(identity) = candidate.identity() else { return };
+        let Some(mut tables) = self.state.lock_if_any() else { return };
+        let now = self.settings.clock().monotonic();
+        match tables.lineages.returned(candidate.pair, identity.session, now) {
+            LineageStatus::Unknown => {}
+            LineageStatus::Ended => {
+                drop(tables);
+                if let Some(id) = identity.session {
+                    self.ender.seen_again(id);
+                }
+                candidate.verdict = Verdict::SignedOut;
+                candidate.session = None;
+            }
+            LineageStatus::Known(age) => {
+                candidate.age = PairAge::of(age, candidate.lifetime());
+            }
+        }
     }
-    ask
+
+    /// What the application's hook has said of a candidate's session.
+    pub(crate) fn hook_status(&self, candidate: &SessionCandidate) -> HookStatus {
+        match candidate.identity() {
+            Some(TokenIdentity { session: Some(id), issued_at, .. }) => {
+                self.hooks.status(id, issued_at, self.settings.clock().monotonic())
+            }
+            Some(_) | None => HookStatus::Decided,
+        }
+    }
+
+    /// Whether it is remembered that WorkOS refused this token.
+    pub(crate) fn is_refused(&self, token: TokenHash) -> bool {
+        self.state.lock().lineages.is_refused(token)
+    }
+
+    /// The `Set-Cookie` values for a response head that leaves now, to a request that brought this token: the newest
+    /// cookie of its lineage, unless the browser has it.
+    pub(crate) fn cookies_to_send(
+        &self,
+        token: TokenHash,
+        received: ReceivedCookies,
+    ) -> Vec<HeaderValue> {
+        let Some(mut tables) = self.state.lock_if_any() else { return Vec::new() };
+        let now = self.settings.clock().monotonic();
+        let Some(successor) = tables.lineages.pair_to_send(token, now) else { return Vec::new() };
+        drop(tables);
+        // One that is too large is not handed out.
+        let cookies = &self.settings.cookies;
+        cookies.session(&successor.sealed, successor.lifetime, received).unwrap_or_default()
+    }
+
+    /// The `Set-Cookie` values that delete the session cookie, in all the parts that the browser has.
+    pub(crate) fn cookies_to_delete(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
+        self.settings.cookies.delete_session(received)
+    }
+
+    /// Refreshes a session, or takes what another request's refresh of it has brought. `accept` judges the new session.
+    ///
+    /// A successor that has to be newer still is refreshed once more.
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        session: &OpenedSession,
+        received: ReceivedCookies,
+        accept: impl Fn(&mut SessionCandidate) -> Acceptance,
+    ) -> RefreshOutcome<SessionCandidate> {
+        let mut successor: Option<SessionCandidate> = None;
+        loop {
+            let session = successor.as_ref().and_then(|it| it.opened.as_deref()).unwrap_or(session);
+            let organization = session.unverified().org_id.as_deref();
+            let (renewed, age) = match self.start_or_join(session) {
+                ExchangeStatus::Start(exchange) | ExchangeStatus::UnderWay(exchange) => {
+                    let is_ours = exchange.is_for(organization);
+                    match (exchange.result().await, is_ours) {
+                        (Ok(renewed), true) => (renewed, Duration::ZERO),
+                        (Ok(_), false) => return Err(RefreshFailure::OtherOrganization),
+                        // What WorkOS says of another organization is nothing about this one.
+                        (Err(failure), false) if failure.is_about_organization() => continue,
+                        (Err(failure), _) => return Err(failure),
+                    }
+                }
+                ExchangeStatus::Successor(renewed, age) => (renewed, age),
+                ExchangeStatus::OtherOrganization => return Err(RefreshFailure::OtherOrganization),
+                ExchangeStatus::Refused(refusal, age) => {
+                    return Err(RefreshFailure::Refused { refusal, age, sign_in_url: None });
+                }
+                ExchangeStatus::Ended => return Err(RefreshFailure::SignedOut),
+                ExchangeStatus::Throttled(throttled) => return Err(throttled.into()),
+            };
+            let mut renewed = self.open(&renewed, age, received).await;
+            match accept(&mut renewed) {
+                Acceptance::RefreshAgain { .. } if successor.is_none() => successor = Some(renewed),
+                Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {
+                    return Ok(renewed);
+                }
+                Acceptance::RefreshAgain { otherwise: Err(why) } | Acceptance::Reject(why) => {
+                    return Err(why.into());
+                }
+            }
+        }
+    }
+
+    /// Opens and verifies a session that was obtained so long ago. The keys that it takes may be on their way.
+    async fn open(
+        &self,
+        successor: &Successor,
+        age: Duration,
+        received: ReceivedCookies,
+    ) -> SessionCandidate {
+        let open = || self.reader.open(successor.sealed.as_bytes(), received, &mut Attempts::new());
+        let mut candidate = open();
+        if let (Verdict::NoKeys | Verdict::UnknownKey | Verdict::BadSignature, Some(keys)) =
+            (candidate.verdict, self.reader.keys().under_way())
+        {
+            keys.over().await;
+            candidate = open();
+        }
+        let lifetime = candidate
+            .opened
+            .as_ref()
+            .map_or(Duration::ZERO, |opened| opened.unverified().lifetime());
+        candidate.age = PairAge::of(Some(age), lifetime);
+        candidate
+    }
+
+    fn start_or_join(
+        self: &Arc<Self>,
+        session: &OpenedSession,
+    ) -> ExchangeStatus<ExchangeWaiter, Successor> {
+        let (Some(token), Some(pair)) = (&session.payload.refresh_token, session.pair()) else {
+            return ExchangeStatus::Ended;
+        };
+        let organization = session.unverified().org_id.as_deref();
+        let now = self.settings.clock().monotonic();
+        let mut started = None;
+        let mut tables = self.state.lock();
+        let status = tables.lineages.exchange(pair, organization, now, || {
+            let permit = self.client.budget().start_refresh(session.owner(), now)?;
+            let (sender, waiter) = ExchangeWaiter::channel(organization);
+            started = Some((sender, permit));
+            Ok(waiter)
+        });
+        drop(tables);
+        if let Some((sender, permit)) = started {
+            let purpose = ExchangePurpose::Refresh;
+            let exchange =
+                Exchange::new(self, token.clone(), pair.token, session, purpose, sender, permit);
+            tokio::spawn(exchange.run());
+        }
+        status
+    }
 }
 
-fn other(landing: &Landing) -> Refreshed {
-    let (outcome, retry_after) = match landing {
-        Landing::Renewed(_) => (Outcome::Renewed, None),
-        Landing::Refused { why, since, .. } => (refused(*why, *since), None),
-        Landing::SignedOut => (Outcome::SignedOut, None),
-        Landing::Denied => (Outcome::Denied, None),
-        Landing::Undecided => (Outcome::Undecided, None),
-        Landing::Foreign => (Outcome::Foreign, None),
-        Landing::Misconfigured => (Outcome::Misconfigured, None),
-        Landing::Rejected => (Outcome::Rejected, None),
-        Landing::Transient { retry_after } => (Outcome::Transient, *retry_after),
-    };
-    Refreshed { retry_after, ..Refreshed::without(outcome) }
-}
-
-fn refused(why: RefusedFor, since: RefusedSince) -> Outcome {
-    match (why, since) {
-        (RefusedFor::Grant, RefusedSince::JustNow) => Outcome::RefusedJustNow,
-        (RefusedFor::Grant, RefusedSince::AWhile) => Outcome::Refused,
-        (RefusedFor::Grant, RefusedSince::Twice) => Outcome::RefusedAgain,
-        (RefusedFor::OrganizationGone, _) => Outcome::OrganizationGone,
-        (RefusedFor::InteractionNeeded, _) => Outcome::InteractionNeeded,
+impl fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresher").field("state", &self.state).finish_non_exhaustive()
     }
 }

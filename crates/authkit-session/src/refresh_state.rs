@@ -1,138 +1,89 @@
-//! What is remembered of refreshes and of those under way.
+//! What is remembered of refreshes and of those under way: plain tables behind one lock, with the time passed in.
 
-pub(crate) mod breaker;
 pub(crate) mod lineage;
 pub(crate) mod pace;
+pub(crate) mod successor;
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::sync::watch;
-
-use crate::{
-    refresh_state::{
-        breaker::{Breaker, RefreshLimits},
-        lineage::{Carriage, Limits, Lineages, PairId, RefusedFor, RefusedSince, Successor},
-        pace::Pace,
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
-    set_cookie::SessionLifetime,
 };
 
-/// What is remembered of refreshes, behind one lock.
+use self::{
+    lineage::{Limits, Lineages},
+    pace::Pace,
+    successor::{ExchangeWaiter, Successor},
+};
+
+/// The tables, shared by every request.
+pub(crate) struct RefreshState {
+    tables: Mutex<RefreshTables>,
+    /// Whether a lineage is remembered; written under the lock.
+    remembers_any: AtomicBool,
+}
+
+/// The tables themselves.
 #[derive(Debug)]
-pub(crate) struct Table {
-    pub(crate) lineages: Lineages<Join, Pair>,
-    pub(crate) breaker: Breaker,
+pub(crate) struct RefreshTables {
+    pub(crate) lineages: Lineages<ExchangeWaiter, Successor>,
     pub(crate) pace: Pace,
 }
 
-impl Table {
-    pub(crate) fn new(limits: RefreshLimits) -> Self {
-        Self {
-            lineages: Lineages::new(Limits::default()),
-            breaker: Breaker::new(limits),
-            pace: Pace::default(),
-        }
+impl RefreshState {
+    pub(crate) fn new() -> Self {
+        let tables =
+            RefreshTables { lineages: Lineages::new(Limits::default()), pace: Pace::default() };
+        Self { tables: Mutex::new(tables), remembers_any: AtomicBool::new(false) }
+    }
+
+    /// Locks the tables. Never held across an await.
+    pub(crate) fn lock(&self) -> LockedTables<'_> {
+        // Each method of a table leaves it whole, so a panic elsewhere says nothing about it.
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        LockedTables { tables, remembers_any: &self.remembers_any }
+    }
+
+    /// The same where a lineage is remembered. Every request asks, so nothing is locked for an empty table.
+    pub(crate) fn lock_if_any(&self) -> Option<LockedTables<'_>> {
+        self.remembers_any.load(Ordering::Acquire).then(|| self.lock())
     }
 }
 
-/// A session after a refresh, as its cookie will have it.
-#[derive(Debug)]
-pub(crate) struct Pair {
-    pub(crate) sealed: String,
-    pub(crate) lifetime: SessionLifetime,
-    pub(crate) carriage: Carriage,
-    pub(crate) id: PairId,
-    pub(crate) session_id: Option<Box<str>>,
-    pub(crate) organization: Option<Box<str>>,
-}
-
-impl Successor for Pair {
-    fn id(&self) -> PairId {
-        self.id
-    }
-
-    fn session_id(&self) -> Option<&str> {
-        self.session_id.as_deref()
-    }
-
-    fn organization(&self) -> Option<&str> {
-        self.organization.as_deref()
-    }
-
-    fn carriage(&self) -> Carriage {
-        self.carriage
-    }
-
-    fn bytes(&self) -> usize {
-        self.sealed.len() + 512
+impl fmt::Debug for RefreshState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshState")
+            .field("remembers_any", &self.remembers_any)
+            .finish_non_exhaustive()
     }
 }
 
-/// The way to wait for an exchange.
-#[derive(Clone, Debug)]
-pub(crate) struct Join {
-    landing: watch::Receiver<Option<Landing>>,
-    /// The organization that it asks for.
-    organization: Option<Arc<str>>,
+/// The tables while they are locked.
+pub(crate) struct LockedTables<'s> {
+    tables: MutexGuard<'s, RefreshTables>,
+    remembers_any: &'s AtomicBool,
 }
 
-impl Join {
-    pub(crate) fn is_for(&self, organization: Option<&str>) -> bool {
-        self.organization.as_deref() == organization
+impl Deref for LockedTables<'_> {
+    type Target = RefreshTables;
+
+    fn deref(&self) -> &RefreshTables {
+        &self.tables
     }
 }
 
-/// How an exchange ended.
-#[derive(Clone, Debug)]
-pub(crate) enum Landing {
-    Renewed(Arc<Pair>),
-    Refused {
-        why: RefusedFor,
-        since: RefusedSince,
-        /// Where WorkOS wants the browser sent to (`authkit_redirect_url`).
-        sign_in_at: Option<Arc<str>>,
-    },
-    SignedOut,
-    /// The application refused the new session.
-    Denied,
-    /// It could not say anything of it.
-    Undecided,
-    Foreign,
-    Misconfigured,
-    Rejected,
-    Transient {
-        retry_after: Option<Duration>,
-    },
-}
-
-impl Landing {
-    /// Whether it says something of the organization that was asked for, and nothing of the token.
-    pub(crate) fn is_about_organization(&self) -> bool {
-        match self {
-            Self::Refused { why, .. } => why.is_about_organization(),
-            Self::Foreign => true,
-            Self::Renewed(_)
-            | Self::SignedOut
-            | Self::Denied
-            | Self::Undecided
-            | Self::Misconfigured
-            | Self::Rejected
-            | Self::Transient { .. } => false,
-        }
+impl DerefMut for LockedTables<'_> {
+    fn deref_mut(&mut self) -> &mut RefreshTables {
+        &mut self.tables
     }
 }
 
-/// The two ends of an exchange for `organization`.
-pub(crate) fn channel(organization: Option<&str>) -> (watch::Sender<Option<Landing>>, Join) {
-    let (sender, landing) = watch::channel(None);
-    (sender, Join { landing, organization: organization.map(Into::into) })
-}
-
-/// Waits for the end of an exchange.
-pub(crate) async fn landed(mut join: Join) -> Landing {
-    match join.landing.wait_for(Option::is_some).await {
-        Ok(landing) => landing.clone().expect("it waited for that"),
-        // The task vanished.
-        Err(_) => Landing::Transient { retry_after: None },
+impl Drop for LockedTables<'_> {
+    fn drop(&mut self) {
+        // Still locked, so that the last writer is the latest one.
+        self.remembers_any.store(!self.tables.lineages.is_empty(), Ordering::Release);
     }
 }

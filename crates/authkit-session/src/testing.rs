@@ -3,6 +3,7 @@
 mod accounts;
 mod coordinator;
 mod keys;
+mod owner_parts;
 mod service;
 mod workos;
 
@@ -10,6 +11,7 @@ pub(crate) use self::{
     accounts::Rotation,
     coordinator::{Together, Trouble},
     keys::{Key, key},
+    owner_parts::OwnerParts,
     service::{Answer, Browser, Service, clock},
     workos::{Endpoint, Reply, Workos},
 };

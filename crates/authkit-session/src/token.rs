@@ -76,3 +76,22 @@ impl fmt::Debug for TokenHash {
         write!(f, "TokenHash({:02x}{:02x}…)", self.0[0], self.0[1])
     }
 }
+
+/// Names a pair of tokens, as a cookie holds them.
+///
+/// WorkOS may answer an exchange with the refresh token that was exchanged; then the access tokens tell which is newer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PairId {
+    pub(crate) token: TokenHash,
+    /// When the access token was made, in Unix seconds.
+    pub(crate) made: u64,
+}
+
+/// Who a token belongs to and when it was issued, in Unix seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenIdentity<'a> {
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) organization: Option<&'a str>,
+    pub(crate) issued_at: u64,
+}

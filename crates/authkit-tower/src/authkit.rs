@@ -2,16 +2,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{
     Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, NotPublished,
-    Revocation, Settings, SignedIn,
+    Revocation, Secret, Settings, VerifiedSession,
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 
 use crate::uri::Site;
 
 /// The handle that layers and endpoints are made from. Cloning it is cheap.
 ///
-/// Making one sends nothing and needs no runtime. A process usually has one; what it learns (keys, refreshed
-/// sessions) is shared by everything made from it.
+/// Making one sends nothing and needs no runtime. A process usually has one. Everything made from it shares its state:
+/// signing keys, refreshed sessions.
 ///
 /// # Examples
 ///
@@ -26,10 +26,10 @@ use crate::uri::Site;
 /// ```
 #[derive(Clone)]
 pub struct AuthKit {
-    shared: Arc<Shared>,
+    inner: Arc<AuthKitInner>,
 }
 
-struct Shared {
+struct AuthKitInner {
     authenticator: Authenticator,
     site: Site,
 }
@@ -43,7 +43,7 @@ impl AuthKit {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let authenticator = Authenticator::new(config)?;
         let site = Site::of(authenticator.settings());
-        Ok(Self { shared: Arc::new(Shared { authenticator, site }) })
+        Ok(Self { inner: Arc::new(AuthKitInner { authenticator, site }) })
     }
 
     /// Makes a handle from the `WORKOS_*` environment variables; [`Config::from_env`] lists them.
@@ -55,53 +55,53 @@ impl AuthKit {
         Self::new(Config::from_env()?)
     }
 
-    /// The calls to WorkOS, to build authorization or sign-out URLs of your own, or to revoke a session.
+    /// The client for WorkOS, to build authorization or sign-out URLs, or to revoke a session.
     pub fn client(&self) -> &Client {
-        self.shared.authenticator.client()
+        self.inner.authenticator.client()
     }
 
     /// The checked configuration.
     pub fn settings(&self) -> &Settings {
-        self.shared.authenticator.settings()
+        self.inner.authenticator.settings()
     }
 
-    /// Begins the session of an answer of WorkOS, for users who sign in by another way than [`Endpoints`]: a password
-    /// form or a one-time code, sent on by the `workos` crate or by hand.
+    /// Begins a session from an answer of WorkOS, for users who sign in by other means than [`Endpoints`]: a password
+    /// form or a one-time code, sent to WorkOS by the `workos` crate or by hand.
     ///
     /// `answer` is the JSON body of a successful `POST /user_management/authenticate`. Its token is verified, and the
-    /// session sealed in the configured format. `headers` are those of the request: the session that they bring, if
-    /// any, ends here, and its cookies are deleted. The response has to carry [`SignedIn::set_cookies`]; a layer around
-    /// the handler leaves them as they are.
+    /// session is sealed in the configured format. `headers` are those of the request: if they bring a session, it ends,
+    /// and its cookies are deleted. The response has to carry the cookies of the [`StartedSession`]; a layer around the
+    /// handler does not change them.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
-    /// verified, [`ErrorKind::Clock`] where it is not of this time, and [`ErrorKind::TooLarge`] where no browser would
-    /// keep the session. The session in `headers` goes on then.
+    /// [`ErrorKind::Transient`] if `answer` is not such a body, [`ErrorKind::Unverified`] if its token does not verify,
+    /// [`ErrorKind::Clock`] if the token is expired or not yet valid, and [`ErrorKind::TooLarge`] if the session does not
+    /// fit into cookies. The session in `headers` stays as it was.
     ///
     /// # Examples
     ///
     /// ```
     /// # use authkit_tower::{AuthKit, Config, CookiePassword};
     /// use authkit_tower::{Error, ErrorKind};
-    /// use axum::response::{IntoResponse, Redirect, Response};
-    /// use http::{HeaderMap, header::SET_COOKIE};
+    /// use axum::response::{IntoResponse, Redirect};
+    /// use http::HeaderMap;
     ///
-    /// async fn sign_in(authkit: &AuthKit, headers: &HeaderMap, answer: &[u8]) -> Result<Response, Error> {
-    ///     let signed_in = authkit.start_session(answer, headers).await?;
-    ///     println!("{} signed in", signed_in.session.user_id());
-    ///     let mut response = Redirect::to("/dashboard").into_response();
-    ///     for cookie in signed_in.set_cookies {
-    ///         response.headers_mut().append(SET_COOKIE, cookie);
-    ///     }
-    ///     Ok(response)
+    /// async fn sign_in(
+    ///     authkit: &AuthKit,
+    ///     headers: &HeaderMap,
+    ///     answer: &[u8],
+    /// ) -> Result<impl IntoResponse + use<>, Error> {
+    ///     let started = authkit.start_session(answer, headers).await?;
+    ///     println!("{} signed in", started.session.user_id());
+    ///     Ok((started, Redirect::to("/dashboard"))) // sets the cookies
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), authkit_tower::ConfigError> {
     /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
     /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
     /// let no_answer = sign_in(&authkit, &HeaderMap::new(), b"<html>").await;
-    /// assert_eq!(no_answer.unwrap_err().kind(), ErrorKind::Transient);
+    /// assert_eq!(no_answer.err().map(|error| error.kind()), Some(ErrorKind::Transient));
     /// # Ok(())
     /// # }
     /// ```
@@ -115,41 +115,54 @@ impl AuthKit {
         &self,
         answer: &[u8],
         headers: &HeaderMap,
-    ) -> Result<SignedIn, Error> {
-        self.shared.authenticator.start_session(answer, headers).await
+    ) -> Result<StartedSession, Error> {
+        let signed_in = self.inner.authenticator.start_session(answer, headers).await?;
+        Ok(StartedSession { session: signed_in.session, set_cookies: signed_in.set_cookies })
     }
 
-    /// Waits until the refreshes and revocations under way are over, `timeout` at most: before a shutdown, so that no
-    /// rotated session is lost. Says whether they are.
+    /// Waits until the refreshes and revocations that are under way have ended, `timeout` at most. Returns whether they
+    /// have. Call it before a shutdown, so that no refreshed session is lost.
     pub async fn drain(&self, timeout: Duration) -> bool {
-        self.shared.authenticator.drain(timeout).await
+        self.inner.authenticator.drain(timeout).await
     }
 
     /// Replaces the cookie passwords without a restart: `current` seals, `others` open as well.
     ///
     /// # Errors
     ///
-    /// Where `current` cannot seal the configured format; the passwords in use stay.
+    /// [`ConfigError`] if `current` cannot seal the configured format. The passwords in use stay.
     pub fn reload_keys(
         &self,
         current: &CookiePassword,
         others: &[CookiePassword],
     ) -> Result<(), ConfigError> {
-        self.shared.authenticator.reload_keys(current, others)
+        self.inner.authenticator.reload_keys(current, others)
     }
 
-    /// Ends or overtakes sessions by a cut-off time, here at once and then on the other replicas: what the webhooks of
-    /// WorkOS do, for events that a service learns of in another way.
+    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    ///
+    /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
     ///
     /// # Errors
     ///
-    /// Where the other replicas may not have heard of it; trying again does no harm.
+    /// Where `api_key` would be refused at the start, or names another environment than the first (test or live); the
+    /// key in use stays.
+    pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
+        self.inner.authenticator.reload_api_key(api_key)
+    }
+
+    /// Ends sessions, or has them refreshed, by a cut-off time: in this process at once, then on the other replicas.
+    /// WorkOS's webhooks do the same; this is for events that a service learns of by other means.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublished`] if the other replicas may not have been told. Trying again does no harm.
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
-        self.shared.authenticator.revoke(revocation).await
+        self.inner.authenticator.revoke(revocation).await
     }
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
-        &self.shared.authenticator
+        &self.inner.authenticator
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -157,17 +170,40 @@ impl AuthKit {
     }
 
     pub(crate) fn site(&self) -> &Site {
-        &self.shared.site
+        &self.inner.site
     }
 
-    /// Says whether both are clones of one handle.
+    /// Whether both are clones of one handle.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 }
 
 impl fmt::Debug for AuthKit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthKit").field("origin", &self.shared.site.origin).finish_non_exhaustive()
+        f.debug_struct("AuthKit").field("origin", &self.inner.site.origin).finish_non_exhaustive()
+    }
+}
+
+/// A session that [`AuthKit::start_session`] has begun, and the cookies that keep it.
+///
+/// With axum (feature `axum`) it is a part of a response, which sets the cookies: return it before the response's other
+/// parts. Elsewhere, [`write_cookies`](Self::write_cookies) sets them.
+#[derive(Clone, Debug)]
+#[must_use = "the response has to set the session's cookies"]
+#[non_exhaustive]
+pub struct StartedSession {
+    /// The session.
+    pub session: Arc<VerifiedSession>,
+    /// The `Set-Cookie` values of the response. They delete the cookies of the session before, if there was one.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+impl StartedSession {
+    /// Adds the cookies to the head of the response.
+    pub fn write_cookies(&self, headers: &mut HeaderMap) {
+        for cookie in &self.set_cookies {
+            headers.append(SET_COOKIE, cookie.clone());
+        }
     }
 }

@@ -1,16 +1,18 @@
-//! Reads the access token that a request brings in its `Authorization` field (RFC 6750 section 2.1).
+//! Reads the bearer token in the `Authorization` field (RFC 6750 section 2.1).
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-/// The token of a request that wants to be judged by it. What is malformed, or sent twice, is empty: it verifies as
-/// nothing, but it was meant to be one, so that no cookie steps in for it.
+/// The bearer token of a request; `None` if the request has none.
+///
+/// A malformed token, or one of several `Authorization` fields, is returned as the empty string. That never verifies, but
+/// the request did mean to authenticate with a token, so its cookies must not be used instead.
 pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
     let fields = headers.get_all(AUTHORIZATION);
     let token = fields.iter().find_map(bearer)?;
     Some(if fields.iter().count() == 1 { token } else { "" })
 }
 
-/// The token in a field of this scheme, which is one of any case (RFC 9110 section 11.1).
+/// The token in a field of the scheme `Bearer`, in any case (RFC 9110 section 11.1).
 fn bearer(field: &HeaderValue) -> Option<&str> {
     let field = field.as_bytes();
     let scheme = field.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();

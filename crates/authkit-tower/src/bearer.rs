@@ -1,25 +1,19 @@
-//! Requests that bring an access token of their own (RFC 6750), where a layer takes them.
+//! Requests that authenticate with an access token of their own (RFC 6750).
 
-use std::{
-    fmt,
-    future::Future,
-    ops::Deref,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Instant,
-};
+use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Instant};
 
-use authkit_session::{Admission, Refusal, VerifiedToken};
+use authkit_session::VerifiedToken;
 
-use crate::{deadline::Deadline, slot::Slot};
+use crate::{deadline::Deadline, request_state::RequestState};
 
-/// What a program's access token says, of a request that brought one.
+/// The verified access token that a program sent with its request.
 ///
-/// Only a layer [that takes bearer tokens](crate::AuthKitLayer::with_bearer) makes one, and only from a verified token,
-/// so that holding one is proof. It is in the extensions of every request that was let through by its token; handlers
-/// that serve browsers too take a [`Principal`](crate::Principal). What it says is [`VerifiedToken`], which it
-/// dereferences to: ids, roles and permissions, but neither name nor e-mail address. Its [`Debug`] output shows ids only.
+/// Only a layer [that accepts bearer tokens](crate::AuthKitLayer::with_bearer) makes one, and only from a verified token:
+/// whoever holds a `Bearer` has proof. It is in the extensions of every request that was admitted by its token. Handlers
+/// that serve browsers too take a [`Principal`](crate::Principal).
+///
+/// It dereferences to [`VerifiedToken`], which has ids, roles and permissions, but neither name nor e-mail address. Its
+/// [`Debug`] output shows ids only.
 ///
 /// # Examples
 ///
@@ -36,30 +30,30 @@ use crate::{deadline::Deadline, slot::Slot};
 #[derive(Clone)]
 pub struct Bearer {
     token: Arc<VerifiedToken>,
-    slot: Arc<Slot>,
+    state: Arc<RequestState>,
 }
 
 impl Bearer {
-    pub(crate) fn new(token: Arc<VerifiedToken>, slot: Arc<Slot>) -> Self {
-        Self { token, slot }
+    pub(crate) fn new(token: Arc<VerifiedToken>, state: Arc<RequestState>) -> Self {
+        Self { token, state }
     }
 
-    pub(crate) fn slot(&self) -> &Arc<Slot> {
-        &self.slot
-    }
-
-    /// When the token ends, for timers.
+    /// When the token expires, for timers.
     pub fn deadline(&self) -> Instant {
-        self.ends().instant()
+        self.expiry().instant()
     }
 
-    /// Completes when the token ends, by the clock of the configuration; looks at it once a second.
+    /// Completes when the token expires, by the clock of the configuration, which it reads once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.ends().passed()
+        self.expiry().passed()
     }
 
-    pub(crate) fn ends(&self) -> Deadline {
-        Deadline::new(self.token.expires_at(), self.slot.clock())
+    pub(crate) fn state(&self) -> &Arc<RequestState> {
+        &self.state
+    }
+
+    pub(crate) fn expiry(&self) -> Deadline {
+        Deadline::new(self.token.expires_at(), self.state.clock())
     }
 }
 
@@ -74,29 +68,6 @@ impl Deref for Bearer {
 impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Bearer").field(&self.token).finish()
-    }
-}
-
-/// What is waited for on behalf of a request.
-pub(crate) enum Waiting {
-    Session(authkit_session::Waiting),
-    Bearer(authkit_session::Waiting<Arc<VerifiedToken>>),
-}
-
-/// What came of looking at what a request brought.
-pub(crate) enum Outcome {
-    Session(Result<Admission, Refusal>),
-    Bearer(Result<Arc<VerifiedToken>, Refusal>),
-}
-
-impl Future for Waiting {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        Poll::Ready(match &mut *self {
-            Self::Session(waiting) => Outcome::Session(ready!(Pin::new(waiting).poll(cx))),
-            Self::Bearer(waiting) => Outcome::Bearer(ready!(Pin::new(waiting).poll(cx))),
-        })
     }
 }
 

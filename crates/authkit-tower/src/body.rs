@@ -8,20 +8,20 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Body of a response: the inner service's, passed on untouched, or ours where we answered in its place.
+    /// Body of a response: that of the inner service, passed on untouched, or that of an answer of ours.
     ///
     /// The default is an empty body.
     #[derive(Debug)]
     pub struct ResponseBody<B = NoBody> {
         #[pin]
-        source: Source<B>,
+        source: BodySource<B>,
     }
 }
 
 pin_project! {
-    #[project = SourceProj]
+    #[project = BodySourceProj]
     #[derive(Debug)]
-    enum Source<B> {
+    enum BodySource<B> {
         Inner { #[pin] body: B },
         Ours { bytes: Bytes },
     }
@@ -29,11 +29,11 @@ pin_project! {
 
 impl<B> ResponseBody<B> {
     pub(crate) fn inner(body: B) -> Self {
-        Self { source: Source::Inner { body } }
+        Self { source: BodySource::Inner { body } }
     }
 
     pub(crate) fn ours(bytes: Bytes) -> Self {
-        Self { source: Source::Ours { bytes } }
+        Self { source: BodySource::Ours { bytes } }
     }
 }
 
@@ -52,31 +52,33 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().source.project() {
-            SourceProj::Inner { body } => body.poll_frame(cx),
-            SourceProj::Ours { bytes } if bytes.is_empty() => Poll::Ready(None),
-            SourceProj::Ours { bytes } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            BodySourceProj::Inner { body } => body.poll_frame(cx),
+            BodySourceProj::Ours { bytes } if bytes.is_empty() => Poll::Ready(None),
+            BodySourceProj::Ours { bytes } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Inner { body } => body.is_end_stream(),
-            Source::Ours { bytes } => bytes.is_empty(),
+            BodySource::Inner { body } => body.is_end_stream(),
+            BodySource::Ours { bytes } => bytes.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Inner { body } => body.size_hint(),
+            BodySource::Inner { body } => body.size_hint(),
             // A length fits into 64 bits on every platform that Rust has.
-            Source::Ours { bytes } => SizeHint::with_exact(bytes.len() as u64),
+            BodySource::Ours { bytes } => SizeHint::with_exact(bytes.len() as u64),
         }
     }
 }
 
-/// Body of an inner service that is not there; it has no value.
+/// The body type of an inner service that does not exist. It has no values.
 ///
-/// [`Endpoints`](crate::Endpoints) used as a service of its own answers everything itself.
+/// [`Endpoints`](crate::Endpoints) without an inner service answers everything itself.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "that it has no value is its meaning")]
 pub enum NoBody {}

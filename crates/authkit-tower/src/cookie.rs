@@ -1,8 +1,8 @@
-//! Reads cookies by name, in bytes: a `Cookie` field may hold what is not text.
+//! Reads cookies by name, as bytes: a `Cookie` field need not be text.
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-/// Every cookie that a request brought, over all its `Cookie` fields (RFC 9113 section 8.2.3 lets HTTP/2 split them).
+/// The cookies of all `Cookie` fields, as pairs of name and value (RFC 9113 section 8.2.3 lets HTTP/2 split the field).
 pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers
         .get_all(COOKIE)
@@ -11,7 +11,7 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])>
         .map(split)
 }
 
-/// The `Cookie` fields of a request, to be looked at after it is gone. Nearly always it is one.
+/// A copy of the `Cookie` fields of a request. Nearly always there is one.
 pub(crate) struct CookieFields {
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
@@ -28,7 +28,7 @@ impl CookieFields {
     }
 }
 
-/// Says whether this is the session cookie, or one of the parts (`name.0`, `name.1`, …) of a large one.
+/// Whether `name` is that of the session cookie, or of a part (`session.0`, `session.1`, …) of a large one.
 pub(crate) fn is_session(name: &[u8], session: &str) -> bool {
     match name.strip_prefix(session.as_bytes()) {
         Some([]) => true,

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::Clock;
 
-/// When a token ends, by the clock of the configuration.
+/// When a token expires, by the clock of the configuration.
 pub(crate) struct Deadline {
     at: SystemTime,
     clock: Clock,
@@ -13,12 +13,12 @@ impl Deadline {
         Self { at, clock: clock.clone() }
     }
 
-    /// The same by the clock of timers.
+    /// The same time on the clock of timers.
     pub(crate) fn instant(&self) -> Instant {
         Instant::now() + self.remaining()
     }
 
-    /// Completes when it is over. A clock may be set, so it is looked at once a second.
+    /// Completes at the deadline. Reads the clock once a second, because it may be set meanwhile.
     pub(crate) async fn passed(self) {
         loop {
             match self.remaining() {

@@ -1,161 +1,148 @@
-//! What one layer does with one request, tower apart: decide, attach or deny.
+//! What one layer does with one request, without tower.
+//!
+//! The first rule that applies decides:
+//!
+//! 1. A layer of the same [`AuthKit`](crate::AuthKit) outside this one has attached a principal. This layer takes it over,
+//!    asks for its own requirement (a principal at all, a bearer token, a token's age), and checks no origin again.
+//! 2. Otherwise this layer removes every principal from the extensions: only what a layer of this `AuthKit` attached to
+//!    this very request counts.
+//! 3. A sign-in endpoint is never behind a required layer: the answer is 500. An optional layer lets the request through.
+//! 4. A CORS preflight goes to the inner service where the layer is told so.
+//! 5. A request with a bearer token, in a layer that accepts them, is judged by the token alone. No browser adds
+//!    such a token by itself, so the origin is not checked, and the cookies are not read.
+//! 6. A request with a session cookie passes the check of its [`origin`](crate::origin).
+//! 7. The session cookie is authenticated, now or after waiting for WorkOS.
+//!
+//! Then [`attach`] puts the result into the extensions, or denies.
 
-mod settle;
+mod attach;
+mod authentication;
 
 use std::sync::Arc;
 
-use authkit_session::{Decision, Policy, VerifiedToken};
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use authkit_session::VerifiedToken;
+use http::{HeaderMap, Method, Request};
 
+use self::authentication::{Authentication, authenticate};
+pub(crate) use self::{attach::conclude, authentication::PendingAuthentication};
 use crate::{
-    authorization,
-    bearer::{Outcome, Waiting},
-    client::{is_native_grpc, is_preflight},
+    client_kind::is_preflight,
     cookie,
-    denial::{Caller, Cause, Mistake},
-    found::{Absence, Found},
-    gate::{Gate, Preflight, Presence},
+    denial::{Caller, Cause, Denied, Mistake},
+    lookup::{self, NoPrincipal, PrincipalLookup},
     origin::{self, CrossOrigin},
-    slot::{Cookies, Slot},
+    request_state::{HeadCookies, Outgoing, RequestState},
+    settings::{LayerSettings, Preflight, Presence},
     uri,
 };
 
-/// What to do with a request.
-pub(crate) enum Entry {
-    Settled(Settled),
-    Wait(Waiting),
+/// What a layer does next with a request.
+pub(crate) enum EntryDecision {
+    /// Calls the inner service and writes [`Outgoing`] onto the response's head, or sends the denial.
+    Ready(Result<Outgoing, Denied>),
+    /// Waits for WorkOS, then [concludes](conclude).
+    Wait(PendingAuthentication),
 }
 
-/// What is to be done at once: call the inner service, or answer in its place.
-pub(crate) type Settled = Result<Outgoing, Box<Response<Bytes>>>;
-
-/// What goes onto the head of the response; nothing if a layer outside sees to that.
-#[derive(Default)]
-pub(crate) struct Outgoing(Option<Arc<Slot>>);
-
-impl Outgoing {
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
-        if let Some(slot) = &self.0 {
-            slot.write_head(headers);
-        }
+/// Decides about a request before it may reach the inner service.
+pub(crate) fn enter<B>(settings: &Arc<LayerSettings>, request: &mut Request<B>) -> EntryDecision {
+    let outer = PrincipalLookup::of(request.extensions()).state();
+    let decided = if outer.is_some_and(|state| state.belongs_to(settings.authkit())) {
+        enter_inside(settings, request)
+    } else {
+        enter_outermost(settings, request)
+    };
+    if let Some(decided) = decided {
+        return EntryDecision::Ready(decided);
+    }
+    match authenticate(settings, request.headers()) {
+        Authentication::Done(outcome) => EntryDecision::Ready(conclude(settings, outcome, request)),
+        Authentication::Pending(pending) => EntryDecision::Wait(pending),
     }
 }
 
-impl Gate {
-    /// Looks at a request before it may reach the inner service.
-    pub(crate) fn enter<B>(self: &Arc<Self>, request: &mut Request<B>) -> Entry {
-        let settled = if Found::by(request.extensions())
-            .slot()
-            .is_some_and(|slot| slot.is_of(self.authkit()))
-        {
-            self.enter_inside(request)
+/// Rules 2 to 6: what can be decided without opening the cookie.
+fn enter_outermost<B>(
+    settings: &Arc<LayerSettings>,
+    request: &mut Request<B>,
+) -> Option<Result<Outgoing, Denied>> {
+    lookup::detach(request.extensions_mut());
+
+    let path = uri::original(request.uri(), request.extensions()).path();
+    if settings.authkit().site().endpoint(path).is_some() {
+        let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
+        return Some(match settings.presence {
+            Presence::Required => Err(settings.deny(&cause, Caller::of(request))),
+            Presence::Optional => Ok(Outgoing::none()),
+        });
+    }
+    if settings.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
+    {
+        let state =
+            RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request.headers());
+        let none = NoPrincipal::new(Cause::NOT_SIGNED_IN, Arc::clone(&state));
+        lookup::attach(request.extensions_mut(), none);
+        return Some(Ok(Outgoing::of(state)));
+    }
+    if settings.bearer_token(request.headers()).is_some() {
+        return None;
+    }
+    let from = check_origin(settings, request.method(), request.headers()).err()?;
+    Some(Err(settings.deny(&Cause::CrossOrigin(from), Caller::of(request))))
+}
+
+/// Rule 1.
+fn enter_inside<B>(
+    settings: &LayerSettings,
+    request: &Request<B>,
+) -> Option<Result<Outgoing, Denied>> {
+    let pass = Some(Ok(Outgoing::none()));
+    let deny = |cause| Some(Err(settings.deny(cause, Caller::of(request))));
+    let lookup = PrincipalLookup::of(request.extensions());
+    let has_token = settings.bearer_token(request.headers()).is_some();
+    match (lookup, has_token, settings.presence) {
+        (PrincipalLookup::Bearer(bearer), true, _) if is_fresh(settings, bearer) => pass,
+        // The layer outside may have ignored the token and attached a session. This layer judges the token.
+        (_, true, _) => None,
+        (PrincipalLookup::Session(session), false, _) => {
+            is_fresh(settings, session).then_some(pass).flatten()
+        }
+        (PrincipalLookup::Bearer(_), false, Presence::Required) => deny(&Cause::NOT_SIGNED_IN),
+        (PrincipalLookup::NoPrincipal(none), false, Presence::Required) => deny(none.cause()),
+        (
+            PrincipalLookup::Bearer(_) | PrincipalLookup::NoPrincipal(_),
+            false,
+            Presence::Optional,
+        ) => pass,
+        (PrincipalLookup::NoLayer, false, _) => None,
+    }
+}
+
+/// Refuses a request that another site had the browser send with a session cookie.
+///
+/// Without that cookie there is nothing that the other site could use. The cookies are searched last: they are long,
+/// and nearly every request passes the check of its headers.
+fn check_origin(
+    settings: &LayerSettings,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), CrossOrigin> {
+    let site = settings.authkit().site();
+    origin::check(method, headers, &site.origin, &settings.trusted_origins).or_else(|from| {
+        let mut names = cookie::pairs(headers).map(|(name, _)| name);
+        if names.any(|name| cookie::is_session(name, &site.cookie_name)) {
+            Err(from)
         } else {
-            self.enter_first(request)
-        };
-        settled.map_or_else(|| self.authenticate(request), Entry::Settled)
-    }
-
-    /// What can be told without looking at the cookie's contents.
-    fn enter_first<B>(self: &Arc<Self>, request: &mut Request<B>) -> Option<Settled> {
-        Found::forget(request.extensions_mut());
-
-        let path = uri::original(request.uri(), request.extensions()).path();
-        if self.authkit().site().endpoint(path).is_some() {
-            let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
-            return Some(match self.presence {
-                Presence::Required => Err(self.deny(&cause, Caller::of(request))),
-                Presence::Optional => Ok(Outgoing(None)),
-            });
+            Ok(())
         }
-        if self.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
-        {
-            let slot = Slot::new(Arc::clone(self), Cookies::None, request.headers());
-            let absence = Absence::new(Cause::NOBODY, Arc::clone(&slot));
-            Found::replace(request.extensions_mut(), absence);
-            return Some(Ok(Outgoing(Some(slot))));
-        }
-        if self.token(request.headers()).is_some() {
-            // No browser adds a token by itself, so nobody can have made it send one.
-            return None;
-        }
-        let from = self.check_origin(request.method(), request.headers()).err()?;
-        Some(Err(self.deny(&Cause::CrossOrigin(from), Caller::of(request))))
-    }
+    })
+}
 
-    /// The same for a request that a layer of the same handle let through: its session counts, our requirement too.
-    fn enter_inside<B>(&self, request: &Request<B>) -> Option<Settled> {
-        let pass = Some(Ok(Outgoing(None)));
-        let found = Found::by(request.extensions());
-        match (found, self.token(request.headers()), self.presence) {
-            (Found::Bearer(bearer), Some(_), _) if self.is_fresh(bearer) => pass,
-            // Whatever the layer outside made of it: here the token counts alone.
-            (_, Some(_), _) => None,
-            (Found::Session(session), None, _) => self.is_fresh(session).then_some(pass).flatten(),
-            (Found::Bearer(_), None, Presence::Required) => {
-                Some(Err(self.deny(&Cause::NOBODY, Caller::of(request))))
-            }
-            (Found::Nobody(absence), None, Presence::Required) => {
-                Some(Err(self.deny(absence.cause(), Caller::of(request))))
-            }
-            (Found::Bearer(_) | Found::Nobody(_), None, Presence::Optional) => pass,
-            (Found::Nothing, None, _) => None,
-        }
-    }
-
-    fn authenticate<B>(self: &Arc<Self>, request: &mut Request<B>) -> Entry {
-        let policy = self.policy(request.headers());
-        let settled = if let (Some(bearer), Some(token)) =
-            (&self.bearer, authorization::token(request.headers()))
-        {
-            match bearer.authenticate(token, &policy) {
-                Decision::Admit(token) => Outcome::Bearer(Ok(token)),
-                Decision::Refuse(refusal) => Outcome::Bearer(Err(refusal)),
-                Decision::Wait(waiting) => return Entry::Wait(Waiting::Bearer(waiting)),
-            }
-        } else {
-            match self.authkit().authenticator().authenticate(request.headers(), &policy) {
-                Decision::Admit(admission) => Outcome::Session(Ok(admission)),
-                Decision::Refuse(refusal) => Outcome::Session(Err(refusal)),
-                Decision::Wait(waiting) => return Entry::Wait(Waiting::Session(waiting)),
-            }
-        };
-        Entry::Settled(self.settle(settled, request))
-    }
-
-    /// The token that decides about a request alone, where this layer takes any.
-    fn token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        self.bearer.as_ref().and_then(|_| authorization::token(headers))
-    }
-
-    /// Without a session's cookie there is nothing that another site could use. It is looked for last: cookies are
-    /// long, and nearly every request passes without.
-    fn check_origin(&self, method: &Method, headers: &HeaderMap) -> Result<(), CrossOrigin> {
-        let site = self.authkit().site();
-        origin::check(method, headers, &site.origin, &self.trusted_origins).or_else(|from| {
-            let mut names = cookie::pairs(headers).map(|(name, _)| name);
-            if names.any(|name| cookie::is_session(name, &site.cookie_name)) {
-                Err(from)
-            } else {
-                Ok(())
-            }
-        })
-    }
-
-    fn is_fresh(&self, token: &VerifiedToken) -> bool {
-        let age =
-            self.authkit().clock().wall().duration_since(token.issued_at()).unwrap_or_default();
-        self.max_token_age.is_none_or(|max| age < max)
-    }
-
-    fn policy(&self, headers: &HeaderMap) -> Policy {
-        let mut policy = Policy::default();
-        if let Some(max) = self.max_token_age {
-            policy = policy.with_max_token_age(max);
-        }
-        // There is no cookie jar that would keep a refreshed session.
-        if is_native_grpc(headers) { policy.without_refresh() } else { policy }
-    }
+/// Whether the token is younger than this layer's greatest age.
+fn is_fresh(settings: &LayerSettings, token: &VerifiedToken) -> bool {
+    let now = settings.authkit().clock().wall();
+    let age = now.duration_since(token.issued_at()).unwrap_or_default();
+    settings.max_token_age.is_none_or(|max| age < max)
 }
 
 #[cfg(test)]

@@ -1,72 +1,30 @@
-//! What axum needs: extractors, and [`Endpoints`] as a router.
+//! What axum needs: extractors over [`FromParts`], responses, and [`Endpoints`] as a router.
 
-use std::fmt;
+use std::convert::Infallible;
 
 use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
-    response::{IntoResponse, Redirect},
+    response::{IntoResponse, IntoResponseParts, Redirect, ResponseParts},
 };
-use bytes::Bytes;
 use http::{Response, request::Parts};
 
 use crate::{
-    denial::{Caller, Cause, Denial, Mistake},
-    endpoints::Endpoints,
-    found::Found,
-    principal::Principal,
-    require::answer_without_layer,
-    session::{Session, SignInRedirect},
+    authkit::StartedSession, browser_redirect::BrowserRedirect, endpoints::Endpoints,
+    from_parts::FromParts, principal::Principal, session::Session,
+    session_rejection::SessionRejection,
 };
-
-/// Why an extractor has no [`Session`] or [`Principal`] to give: the answer that the layer outside gives, or 500 without one.
-pub struct SessionRejection {
-    response: Box<Response<Bytes>>,
-}
-
-impl SessionRejection {
-    /// Why the request is denied.
-    pub fn denial(&self) -> Option<&Denial> {
-        self.response.extensions().get()
-    }
-}
-
-impl fmt::Debug for SessionRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionRejection").field(&self.denial()).finish()
-    }
-}
-
-impl fmt::Display for SessionRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no session: answered with status {}", self.response.status().as_u16())
-    }
-}
-
-impl std::error::Error for SessionRejection {}
-
-impl IntoResponse for SessionRejection {
-    fn into_response(self) -> Response<Body> {
-        self.response.map(Body::from)
-    }
-}
 
 impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let response = match Found::by(&parts.extensions) {
-            Found::Session(session) => return Ok(session.clone()),
-            Found::Bearer(bearer) => bearer.slot().deny(&Cause::NotByBearer, caller(parts)),
-            Found::Nobody(absence) => absence.deny(caller(parts)),
-            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
-        };
-        Err(SessionRejection { response })
+        Self::from_parts(parts)
     }
 }
 
-/// `None` says that nobody is signed in. That it cannot be told now is a rejection, never `None`.
+/// `None` if nobody is signed in. If the session cannot be checked right now, it is a rejection, never `None`.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
@@ -74,14 +32,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
         parts: &mut Parts,
         _: &S,
     ) -> Result<Option<Self>, SessionRejection> {
-        let response = match Found::by(&parts.extensions) {
-            Found::Session(session) => return Ok(Some(session.clone())),
-            Found::Bearer(bearer) => bearer.slot().deny(&Cause::NotByBearer, caller(parts)),
-            Found::Nobody(absence) if absence.is_nobody() => return Ok(None),
-            Found::Nobody(absence) => absence.deny(caller(parts)),
-            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
-        };
-        Err(SessionRejection { response })
+        FromParts::from_parts(parts)
     }
 }
 
@@ -89,35 +40,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let response = match Found::by(&parts.extensions) {
-            Found::Session(session) => return Ok(Self::Session(session.clone())),
-            Found::Bearer(bearer) => return Ok(Self::Bearer(bearer.clone())),
-            Found::Nobody(absence) => absence.deny(caller(parts)),
-            Found::Nothing => answer_without_layer(Mistake::SessionOutsideLayer, caller(parts)),
-        };
-        Err(SessionRejection { response })
+        Self::from_parts(parts)
     }
 }
 
-/// `None` says that nobody is signed in, by cookie or by token. That it cannot be told now is a rejection.
+/// `None` if nobody is signed in, by cookie or by token. If that cannot be checked right now, it is a rejection.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        state: &S,
+        _: &S,
     ) -> Result<Option<Self>, SessionRejection> {
-        match Found::by(&parts.extensions) {
-            Found::Nobody(absence) if absence.is_nobody() => Ok(None),
-            Found::Session(_) | Found::Bearer(_) | Found::Nobody(_) | Found::Nothing => {
-                <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
-            }
-        }
+        FromParts::from_parts(parts)
     }
 }
 
-fn caller(parts: &Parts) -> Caller<'_> {
-    Caller::new(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response<Body> {
+        self.into_http_response().map(Body::from)
+    }
 }
 
 /// The three endpoints at their paths, to be merged into the outermost router.
@@ -132,9 +74,19 @@ impl<S: Clone + Send + Sync + 'static> From<Endpoints> for Router<S> {
     }
 }
 
-impl IntoResponse for SignInRedirect {
+impl IntoResponse for BrowserRedirect {
     fn into_response(self) -> Response<Body> {
         Redirect::to(self.as_str()).into_response()
+    }
+}
+
+/// Sets the session's cookies.
+impl IntoResponseParts for StartedSession {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        self.write_cookies(parts.headers_mut());
+        Ok(parts)
     }
 }
 

@@ -7,12 +7,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{bearer::Waiting, body::ResponseBody, entry::Outgoing, gate::Gate};
+use crate::{
+    body::ResponseBody,
+    denial::Denied,
+    entry::{self, PendingAuthentication},
+    request_state::Outgoing,
+    settings::LayerSettings,
+};
 
 pin_project! {
     /// Response future of [`AuthKitService`](crate::AuthKitService).
@@ -21,29 +26,32 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         #[pin]
-        state: State<S, S::Future, ReqBody>,
+        state: ResponseState<S, S::Future, ReqBody>,
     }
 }
 
 pin_project! {
-    #[project = StateProj]
-    enum State<S, F, ReqBody> {
-        // Boxed as a whole, so that a request that is admitted at once has a small future.
-        Cold { cold: Box<Cold<S, ReqBody>> },
+    #[project = ResponseStateProj]
+    enum ResponseState<S, F, ReqBody> {
+        // Boxed as a whole, so that the future of a request that is admitted at once stays small.
+        Waiting { waiting: Box<WaitingRequest<S, ReqBody>> },
         Calling { #[pin] response: F, outgoing: Outgoing },
-        Answered { response: Option<Box<Response<Bytes>>> },
+        Denied { response: Option<Denied> },
     }
 }
 
-type Next<S, ReqBody> = State<S, <S as Service<Request<ReqBody>>>::Future, ReqBody>;
+type StateOf<S, ReqBody> = ResponseState<S, <S as Service<Request<ReqBody>>>::Future, ReqBody>;
 
-/// A request that waits: for WorkOS, with a service that is not ready so that nobody queues behind it, then for that.
-struct Cold<S, ReqBody> {
-    waiting: Option<Waiting>,
+/// A request that waits for WorkOS, and then for the inner service to become ready.
+///
+/// `inner` is a clone that is not ready: no other request queues behind a call to WorkOS.
+struct WaitingRequest<S, ReqBody> {
+    /// `None` once the request is authenticated.
+    pending: Option<PendingAuthentication>,
     outgoing: Outgoing,
     request: Option<Request<ReqBody>>,
     inner: S,
-    gate: Arc<Gate>,
+    settings: Arc<LayerSettings>,
 }
 
 impl<S, ReqBody> ResponseFuture<S, ReqBody>
@@ -51,27 +59,27 @@ where
     S: Service<Request<ReqBody>>,
 {
     pub(crate) fn calling(response: S::Future, outgoing: Outgoing) -> Self {
-        Self { state: State::Calling { response, outgoing } }
+        Self { state: ResponseState::Calling { response, outgoing } }
     }
 
     pub(crate) fn waiting(
-        waiting: Waiting,
+        pending: PendingAuthentication,
         request: Request<ReqBody>,
         inner: S,
-        gate: Arc<Gate>,
+        settings: Arc<LayerSettings>,
     ) -> Self {
-        let cold = Cold {
-            waiting: Some(waiting),
-            outgoing: Outgoing::default(),
+        let waiting = WaitingRequest {
+            pending: Some(pending),
+            outgoing: Outgoing::none(),
             request: Some(request),
             inner,
-            gate,
+            settings,
         };
-        Self { state: State::Cold { cold: Box::new(cold) } }
+        Self { state: ResponseState::Waiting { waiting: Box::new(waiting) } }
     }
 
-    pub(crate) fn answered(response: Box<Response<Bytes>>) -> Self {
-        Self { state: State::Answered { response: Some(response) } }
+    pub(crate) fn denied(response: Denied) -> Self {
+        Self { state: ResponseState::Denied { response: Some(response) } }
     }
 }
 
@@ -85,13 +93,13 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Cold { cold } => ready!(cold.poll(cx))?,
-                StateProj::Calling { response, outgoing } => {
+                ResponseStateProj::Waiting { waiting } => ready!(waiting.poll(cx))?,
+                ResponseStateProj::Calling { response, outgoing } => {
                     let mut response = ready!(response.poll(cx))?;
                     outgoing.write_head(response.headers_mut());
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
-                StateProj::Answered { response } => {
+                ResponseStateProj::Denied { response } => {
                     let response =
                         response.take().expect("a future is not polled after it is done");
                     return Poll::Ready(Ok(response.map(ResponseBody::ours)));
@@ -102,26 +110,27 @@ where
     }
 }
 
-impl<S, ReqBody> Cold<S, ReqBody>
+impl<S, ReqBody> WaitingRequest<S, ReqBody>
 where
     S: Service<Request<ReqBody>>,
 {
-    /// Waits, and says how it goes on.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next<S, ReqBody>, S::Error>> {
-        if let (Some(waiting), Some(request)) = (&mut self.waiting, &mut self.request) {
-            let outcome = ready!(Pin::new(waiting).poll(cx));
-            self.waiting = None;
-            match self.gate.settle(outcome, request) {
+    /// Polls what the request waits for; returns the future's next state.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<StateOf<S, ReqBody>, S::Error>> {
+        if let (Some(pending), Some(request)) = (&mut self.pending, &mut self.request) {
+            let outcome = ready!(Pin::new(pending).poll(cx));
+            self.pending = None;
+            match entry::conclude(&self.settings, outcome, request) {
                 Ok(outgoing) => self.outgoing = outgoing,
-                Err(response) => {
-                    return Poll::Ready(Ok(State::Answered { response: Some(response) }));
+                Err(denied) => {
+                    return Poll::Ready(Ok(ResponseState::Denied { response: Some(denied) }));
                 }
             }
         }
         ready!(self.inner.poll_ready(cx))?;
-        let request = self.request.take().expect("a request is sent once: the state ends here");
+        let request = self.request.take().expect("the request is taken once: this state ends here");
         let response = self.inner.call(request);
-        Poll::Ready(Ok(State::Calling { response, outgoing: mem::take(&mut self.outgoing) }))
+        let outgoing = mem::replace(&mut self.outgoing, Outgoing::none());
+        Poll::Ready(Ok(ResponseState::Calling { response, outgoing }))
     }
 }
 

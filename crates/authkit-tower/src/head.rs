@@ -1,4 +1,4 @@
-//! Writes the head of a response as it leaves: cookies, and who may cache it.
+//! Writes cookies and cache headers onto the head of a response as it leaves.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -7,28 +7,28 @@ use http::{
 
 use crate::cookie;
 
-/// Who may keep a response on which we set no cookie.
+/// Which caches may store a response on which the layer sets no cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Caching {
-    /// It was made for one user: nobody, unless the service says otherwise.
+    /// The response is for one user: none, unless the service's own headers allow it.
     Private,
-    /// It was made for whoever is not signed in: everybody who brings no other cookies.
+    /// The response is for a request without a session: any, for requests with the same cookies.
     ByCookie,
-    /// Whoever the service lets, even by saying nothing.
+    /// As the service's own headers say, even if it sets none.
     AsTheServiceSays,
 }
 
-/// What a layer looks at to tell who asks.
+/// The request headers that the response depends on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Varies {
     ByCookie,
     ByCookieAndAuthorization,
 }
 
-/// Adds our cookies, unless the service set or cleared the session itself, and keeps caches away from them.
+/// Adds our cookies, unless the service has set or deleted the session cookie itself, and the cache headers.
 ///
-/// A response that sets a cookie is stored by no cache, whatever the service says: `Set-Cookie` alone does not prevent
-/// it (RFC 9111 section 7.3).
+/// No cache may store a response that sets a session cookie, whatever the service's headers say: `Set-Cookie` alone does
+/// not prevent it (RFC 9111 section 7.3).
 pub(crate) fn write(
     headers: &mut HeaderMap,
     cookies: Vec<HeaderValue>,
@@ -65,7 +65,7 @@ pub(crate) fn write(
     }
 }
 
-/// Tells caches what a response depends on, where the service has not told them yet.
+/// Adds to `Vary` what the response depends on.
 pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
     vary_by(headers, "Cookie");
     match varies {
@@ -74,7 +74,7 @@ pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
     }
 }
 
-/// Adds a name to `Vary`, in one field and once.
+/// Adds `name` to `Vary`, unless it is there; `Vary` becomes one field.
 fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     let varies = |field: &HeaderValue| {
         let members = field.to_str().unwrap_or_default().split(',').map(str::trim);
@@ -98,8 +98,8 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// Says whether caches obey this before, or instead of, `Cache-Control`: `Expires` (RFC 9111), what is targeted at some of
-/// them by its name (RFC 9213: `CDN-Cache-Control`, `Vercel-CDN-Cache-Control`), and what nginx and others made up.
+/// Whether some caches obey this header before, or instead of, `Cache-Control`: `Expires` (RFC 9111), targeted headers
+/// (RFC 9213: `CDN-Cache-Control`, `Vercel-CDN-Cache-Control`), and those of nginx and other products.
 fn overrides(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("-cache-control")

@@ -8,83 +8,82 @@ use crate::{
     ConfigError,
     authkit::AuthKit,
     denial::Denial,
-    gate::{DenialEditor, Gate, Preflight, Presence, SharedCaching},
+    origin::TrustedOrigins,
     service::AuthKitService,
+    settings::{DenialEditor, LayerSettings, Preflight, Presence, SharedCaching},
 };
 
 /// Layer that protects a service with AuthKit sessions.
 ///
-/// A request reaches the service with a [`Session`](crate::Session) in its extensions, or is answered before it gets
-/// there. See the [crate docs](crate) for an example.
+/// A request reaches the service with a [`Session`](crate::Session) in its extensions, or the layer answers it with a
+/// [`Denial`]. See the [crate docs](crate) for an example.
 ///
-/// Inside another layer of the same [`AuthKit`], it uses the session that was found there, adds its own requirement,
-/// answers in its own way, and leaves to the other the cookies and which sites' requests to take.
+/// Inside another layer of the same [`AuthKit`], a layer uses the session that the outer one has attached. It adds its own
+/// requirement and sends its own denials; the outer layer sets the cookies and checks the origin.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthKitLayer {
-    gate: Arc<Gate>,
+    settings: Arc<LayerSettings>,
 }
 
 impl AuthKitLayer {
-    /// Lets only signed-in users through to the service; everybody else is answered in the protocol they speak.
+    /// Requires a session: only signed-in users reach the service. Other requests get a denial in their client's protocol.
     pub fn new(authkit: &AuthKit) -> Self {
-        Self { gate: Arc::new(Gate::new(authkit.clone(), Presence::Required)) }
+        Self::with_presence(authkit, Presence::Required)
     }
 
-    /// Lets everybody through: with a session where there is one, without where nobody is signed in.
+    /// Lets every request through, with a session if its user is signed in.
     ///
-    /// Where it cannot be told now whether somebody is signed in, the service runs without a session too, but asking
-    /// for one, even as `Option<Session>`, is answered with 503: an outage never looks like a signed-out user.
+    /// If the session cannot be checked right now, as during an outage of WorkOS, the service runs without one, and
+    /// extracting `Session` or `Option<Session>` is answered with 503: an outage never looks like a signed-out user.
     pub fn optional(authkit: &AuthKit) -> Self {
-        Self { gate: Arc::new(Gate::new(authkit.clone(), Presence::Optional)) }
+        Self::with_presence(authkit, Presence::Optional)
     }
 
-    /// Edits the answers to requests that do not reach the service (default: as the table in the
-    /// [crate docs](crate#who-gets-which-answer) has them).
+    /// Edits the denials of this layer (default: the table in the [crate docs](crate#who-gets-which-answer)).
     ///
-    /// The answer comes complete, with its status: there is nothing that could be forgotten. A body in another format
-    /// wants its own `Content-Type`.
+    /// `edit` gets the complete response, status included, so that it cannot forget one. If it writes a body in another
+    /// format, it has to set the `Content-Type` too.
     ///
     /// # Examples
     ///
     /// ```
     /// # use authkit_tower::{AuthKit, AuthKitLayer, DenialKind};
     /// # fn layer(authkit: &AuthKit) -> AuthKitLayer {
-    /// AuthKitLayer::new(authkit).with_denial(|denial, response| {
+    /// AuthKitLayer::new(authkit).edit_denials(|denial, response| {
     ///     if denial.kind() == DenialKind::Unavailable {
     ///         response.headers_mut().insert("x-status-page", "https://status.example.com".parse().unwrap());
     ///     }
     /// })
     /// # }
     /// ```
-    pub fn with_denial(
+    pub fn edit_denials(
         self,
         edit: impl Fn(&Denial, &mut Response<Bytes>) + Send + Sync + 'static,
     ) -> Self {
-        self.with(|gate| gate.edit = Some(DenialEditor(Arc::new(edit))))
+        self.with(|settings| settings.denial_editor = Some(DenialEditor(Arc::new(edit))))
     }
 
-    /// Refreshes sessions whose token is older than this (default: as long as a token lasts, usually 5 minutes).
+    /// Refreshes sessions whose access token is older than this (default: the lifetime of a token, usually 5 minutes).
     ///
-    /// A role or a membership that was taken away stops counting after this time. Each refresh is a call to WorkOS,
-    /// and without its answer nobody gets in: for few, sensitive routes.
+    /// A role or a membership that was taken away stops counting after this time. Each refresh is a call to WorkOS, and
+    /// without its answer the request is denied: use it for few, sensitive routes.
     pub fn with_max_token_age(self, age: Duration) -> Self {
-        self.with(|gate| gate.max_token_age = Some(age))
+        self.with(|settings| settings.max_token_age = Some(age))
     }
 
-    /// Takes access tokens sent as `Authorization: Bearer` too, for programs (default: only the session's cookie
-    /// counts).
+    /// Accepts access tokens sent as `Authorization: Bearer` too, for programs (default: only the session cookie).
     ///
-    /// A request with such a token is judged by it alone: its cookies are not read, no origin is checked, nothing is
-    /// refreshed or set. It reaches the service with a [`Bearer`](crate::Bearer) in its extensions in place of a
-    /// [`Session`](crate::Session), since a token names its user by id only: handlers that serve both take a
-    /// [`Principal`](crate::Principal), and one that takes a `Session` answers 403. A token that is not good, or not good
-    /// enough for a guard, is answered as RFC 6750 has it.
+    /// The token alone decides about such a request: its cookies are not read, its origin is not checked, nothing is
+    /// refreshed and no cookie is set. The request reaches the service with a [`Bearer`](crate::Bearer) in its extensions
+    /// instead of a [`Session`](crate::Session), because a token names its user by id only. Handlers that serve browsers
+    /// and programs take a [`Principal`](crate::Principal); one that takes a `Session` answers 403. A token that does not
+    /// verify, or does not meet a guard, is answered according to RFC 6750.
     ///
     /// # Errors
     ///
-    /// Where the configuration names no [issuer](crate::Config::with_issuers): tokens that others made for other
-    /// services would count.
+    /// [`ConfigError`] if the configuration names no [issuer](crate::Config::with_issuers): without one, tokens that were
+    /// issued for other services would be accepted.
     ///
     /// # Examples
     ///
@@ -104,39 +103,64 @@ impl AuthKitLayer {
     /// # }
     /// ```
     pub fn with_bearer(self) -> Result<Self, ConfigError> {
-        let bearer = self.gate.authkit().authenticator().bearer_tokens()?;
-        Ok(self.with(|gate| gate.bearer = Some(bearer)))
+        let bearer = self.settings.authkit().authenticator().bearer_tokens()?;
+        Ok(self.with(|settings| settings.bearer = Some(bearer)))
     }
 
-    /// Lets pages of these origins send requests that change something (default: only those of our own origin).
+    /// Accepts requests that change something from pages of these origins too (default: only those of our own origin).
     ///
-    /// Compared byte for byte with the `Origin` header, such as `https://admin.example.com`, without a slash at the
-    /// end; `null` never matches. Whoever controls a trusted origin can act in the name of every user who visits it.
+    /// An origin is compared byte for byte with the `Origin` header. Whoever controls a trusted origin can act in the name
+    /// of every user who visits it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if no browser sends an origin in that spelling, such as one with a slash at the end. It names every
+    /// such origin, and what to write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// use authkit_tower::AuthKitLayer;
+    ///
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let layer = AuthKitLayer::new(&authkit).with_trusted_origins(["https://admin.example.com"])?;
+    ///
+    /// let error = AuthKitLayer::new(&authkit).with_trusted_origins(["https://admin.example.com/"]).unwrap_err();
+    /// assert!(error.to_string().contains("has a slash at the end: write `https://admin.example.com`"));
+    /// # Ok::<(), authkit_tower::ConfigError>(())
+    /// ```
     pub fn with_trusted_origins(
         self,
         origins: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        self.with(|gate| gate.trusted_origins = origins.into_iter().map(Into::into).collect())
+    ) -> Result<Self, ConfigError> {
+        let origins = TrustedOrigins::new(origins.into_iter().map(Into::into))?;
+        Ok(self.with(|settings| settings.trusted_origins = origins))
     }
 
-    /// Passes CORS preflights on to the service, without a session (default: refused like any request).
+    /// Passes CORS preflights on to the service, without a session (default: they are denied like any other request).
     ///
-    /// Needed only where a CORS layer cannot go outside this one. The service then answers `OPTIONS` requests of
-    /// anybody; what it does for them has to be harmless.
-    pub fn with_preflight_to_inner(self) -> Self {
-        self.with(|gate| gate.preflight = Preflight::Inside)
+    /// Needed only if the CORS layer cannot be outside this one. Anybody can send the service `OPTIONS` requests then, so
+    /// whatever it does for them has to be harmless.
+    pub fn with_insecure_preflight_passthrough(self) -> Self {
+        self.with(|settings| settings.preflight = Preflight::Inside)
     }
 
     /// Adds no cache headers to responses that have none (default: `Cache-Control: private, no-store`, `Vary: Cookie`).
     ///
-    /// For services whose responses are the same for every user. A shared cache may then give one user's response to
+    /// Only for services whose responses are the same for every user: a shared cache may give one user's response to
     /// another. Responses that set a session cookie stay private.
-    pub fn with_shared_caching(self) -> Self {
-        self.with(|gate| gate.shared_caching = SharedCaching::LeftToTheService)
+    pub fn with_insecure_shared_caching(self) -> Self {
+        self.with(|settings| settings.shared_caching = SharedCaching::LeftToTheService)
     }
 
-    fn with(mut self, set: impl FnOnce(&mut Gate)) -> Self {
-        set(Arc::make_mut(&mut self.gate));
+    fn with_presence(authkit: &AuthKit, presence: Presence) -> Self {
+        Self { settings: Arc::new(LayerSettings::new(authkit.clone(), presence)) }
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut LayerSettings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
         self
     }
 }
@@ -145,6 +169,6 @@ impl<S> Layer<S> for AuthKitLayer {
     type Service = AuthKitService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AuthKitService::new(inner, Arc::clone(&self.gate))
+        AuthKitService::new(inner, Arc::clone(&self.settings))
     }
 }

@@ -1,7 +1,7 @@
 //! WorkOS AuthKit sessions for any [tower](https://docs.rs/tower) service: axum, hyper, tonic.
 //!
-//! [`AuthKitLayer`] opens the sealed session cookie, verifies its access token offline and refreshes it in line when it
-//! is due. A request reaches the service with a [`Session`] in its extensions, or is answered before it gets there.
+//! [`AuthKitLayer`] opens the sealed session cookie, verifies its access token offline, and refreshes the session within
+//! the request when it is due. A request reaches the service with a [`Session`] in its extensions, or the layer answers it.
 //! [`Endpoints`] signs users in and out, [`Require`] guards single routes.
 //!
 //! # Quick start
@@ -83,8 +83,8 @@
 //!
 //! # What a handler can do
 //!
-//! Beside reading it, a handler can refresh its session, take it to another organization, or end it; the layer sets the
-//! cookies on the response.
+//! A handler can read its session, refresh it, switch it to another organization, or end it. The layer sets the cookies on
+//! the response.
 //!
 //! ```
 //! use authkit_tower::{Error, Session, Switched};
@@ -97,12 +97,12 @@
 //! }
 //! ```
 //!
-//! What an application wants to say about sessions itself, it says in hooks: [`Endpoints::with_sign_in_hook`] about those
-//! that begin, [`Config::with_refresh_hook`] about those that are refreshed.
+//! Hooks of the application can refuse sessions: [`Endpoints::with_sign_in_hook`] is asked about those that begin,
+//! [`Config::with_refresh_hook`] about those that are refreshed.
 //!
 //! # Who gets which answer
 //!
-//! | who asks ([`ClientKind`]) | nobody signed in | not allowed, other origin | cannot be told now |
+//! | client ([`ClientKind`]) | nobody signed in | not allowed, other origin | session cannot be checked now |
 //! |---|---|---|---|
 //! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` and `HEAD` | 403 page | 503 page |
 //! | `fetch`, JSON, anything else | 401 problem details with `login_url` | 403 problem | 503 problem |
@@ -110,34 +110,43 @@
 //! | WebSocket, server-sent events | 401 problem | 403 problem | 503 problem |
 //! | gRPC | status 16 | status 7 | status 14; 16 for an expired session of a native client, which keeps no cookies and is not refreshed |
 //! | prefetch | 401, empty | 403 | 503 |
-//! | CORS preflight | 401 problem: a CORS layer goes outside | | |
+//! | CORS preflight | 401 problem: put the CORS layer outside | | |
 //!
-//! Each is a [`Denial`], which stays in the response's extensions; [`AuthKitLayer::with_denial`] edits the answer.
+//! The response's extensions hold the [`Denial`]; [`AuthKitLayer::edit_denials`] edits the response.
+//!
+//! # Other frameworks
+//!
+//! A framework whose requests consist of [`http::request::Parts`] gets extractors for [`Session`]
+//! and [`Principal`] by [`FromParts`], and guards by [`Require::check`]. Both reject a request with a
+//! [`SessionRejection`], which holds the response to send. [`Endpoints`] is a service; [`Endpoints::paths`] says where to
+//! mount it.
 //!
 //! # Many replicas
 //!
-//! Sessions are in cookies, so replicas share nothing and need no store. The crate `authkit-redis` adds what is better
-//! shared: one exchange of a refresh token for all of them, and revocations that all of them know within a second of the
-//! webhook (`Webhooks`, feature `webhooks`). `docs/replicas.md` in the repository works out what it takes.
+//! Sessions are in cookies, so replicas work without sharing anything. The crate `authkit-redis` lets them share two
+//! things: the exchange of a refresh token, which then happens once for all of them, and revocations, which all of them
+//! know within a second of the webhook (`Webhooks`, feature `webhooks`). See `docs/replicas.md` in the repository.
 //!
 //! # Programs with access tokens
 //!
-//! [`AuthKitLayer::with_bearer`] takes `Authorization: Bearer` too. Such a request is judged by its token alone and
-//! reaches the service with a [`Bearer`] in place of a [`Session`]: a token names its user by id, and has nothing to
+//! [`AuthKitLayer::with_bearer`] accepts `Authorization: Bearer` too. The token alone decides about such a request. It
+//! reaches the service with a [`Bearer`] instead of a [`Session`]: a token names its user by id, and there is nothing to
 //! refresh or to sign out. Handlers that serve browsers and programs take a [`Principal`], which is one or the other.
 //!
 //! # What it does not do
 //!
-//! It reads and buffers no body, and it never changes the service's error type. It trusts no forwarded header: the
+//! It never reads or buffers a body, and it never changes the service's error type. It trusts no forwarded header: the
 //! redirect URI says which origin is ours. It puts nothing about the user into headers.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod authkit;
 mod authorization;
 mod bearer;
 mod body;
-mod client;
+mod browser_redirect;
+mod client_kind;
 mod cookie;
 mod deadline;
 mod denial;
@@ -145,49 +154,226 @@ mod endpoints;
 mod entry;
 #[cfg(feature = "axum")]
 mod extract;
-mod found;
+mod from_parts;
 mod future;
-mod gate;
 mod head;
 mod layer;
+mod lookup;
 mod origin;
 mod principal;
+mod readiness;
+mod request_state;
 mod require;
 mod service;
 mod session;
-mod slot;
+mod session_rejection;
+mod settings;
 mod uri;
 #[cfg(feature = "webhooks")]
 mod webhooks;
 
+/// # Examples
+///
+/// A coordinator for several services of one process. A store that processes share works alike.
+///
+/// ```
+/// use std::{
+///     collections::HashMap,
+///     sync::{Arc, Mutex},
+///     time::{Duration, Instant},
+/// };
+///
+/// use authkit_tower::{Claim, Coordinating, RefreshCoordinator};
+/// use bytes::Bytes;
+/// use tokio::time::sleep;
+///
+/// #[derive(Debug, Default)]
+/// struct OneProcess {
+///     exchanges: Mutex<HashMap<String, (Instant, Option<Bytes>)>>,
+/// }
+///
+/// impl OneProcess {
+///     /// What is known of an exchange, and how long ago it began.
+///     fn known(&self, exchange: &str) -> Option<(Duration, Option<Bytes>)> {
+///         let exchanges = self.exchanges.lock().unwrap();
+///         let (began, outcome) = exchanges.get(exchange)?;
+///         Some((began.elapsed(), outcome.clone())).filter(|(age, _)| *age < Duration::from_secs(60))
+///     }
+/// }
+///
+/// impl RefreshCoordinator for OneProcess {
+///     fn claim<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+///         Box::pin(async move {
+///             for _ in 0..15 {
+///                 match self.known(exchange) {
+///                     None => {
+///                         let began = (Instant::now(), None);
+///                         self.exchanges.lock().unwrap().insert(exchange.to_owned(), began);
+///                         return Claim::Alone;
+///                     }
+///                     Some((_, Some(outcome))) => return Claim::Published(outcome),
+///                     Some((age, None)) if age > Duration::from_secs(10) => break,
+///                     Some((_, None)) => sleep(Duration::from_millis(100)).await,
+///                 }
+///             }
+///             Claim::Contested
+///         })
+///     }
+///
+///     fn look<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+///         Box::pin(async move {
+///             match self.known(exchange) {
+///                 None => Claim::Alone,
+///                 Some((_, Some(outcome))) => Claim::Published(outcome),
+///                 Some((_, None)) => Claim::Contested,
+///             }
+///         })
+///     }
+///
+///     fn publish<'a>(&'a self, exchange: &'a str, outcome: Bytes) -> Coordinating<'a, ()> {
+///         Box::pin(async move {
+///             let now = (Instant::now(), Some(outcome));
+///             self.exchanges.lock().unwrap().insert(exchange.to_owned(), now);
+///         })
+///     }
+/// }
+///
+/// # fn config(config: authkit_tower::Config) -> authkit_tower::Config {
+/// config.with_refresh_coordinator(Arc::new(OneProcess::default()))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let coordinator = OneProcess::default();
+/// # assert_eq!(coordinator.claim("a").await, Claim::Alone);
+/// # assert_eq!(coordinator.look("a").await, Claim::Contested);
+/// # coordinator.publish("a", Bytes::from("outcome")).await;
+/// # assert_eq!(coordinator.claim("a").await, Claim::Published(Bytes::from("outcome")));
+/// # }
+/// ```
+pub use authkit_session::RefreshCoordinator;
+/// # Examples
+///
+/// Revocations shared by several services of one process. A channel between processes works alike.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use authkit_tower::{Delivery, Inbox, Notice, Publishing, Revocations};
+///
+/// #[derive(Debug, Default)]
+/// struct OneProcess {
+///     inboxes: Mutex<Vec<Inbox>>,
+/// }
+///
+/// impl Revocations for OneProcess {
+///     fn subscribe(&self, inbox: Inbox) {
+///         self.inboxes.lock().unwrap().push(inbox);
+///     }
+///
+///     fn publish(&self, notice: Notice) -> Publishing<'_> {
+///         Box::pin(async move {
+///             self.inboxes.lock().unwrap().retain(|inbox| {
+///                 inbox.group() != notice.group() || inbox.deliver(notice.sealed()) != Delivery::Closed
+///             });
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// # use authkit_tower::{AuthKit, Config, CookiePassword, Revocation};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+/// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+/// let shared = Arc::new(OneProcess::default());
+/// let config = config.with_revocations(shared.clone());
+/// let (one, other) = (AuthKit::new(config.clone())?, AuthKit::new(config)?);
+/// one.revoke(Revocation::user("user_01", std::time::SystemTime::now())).await?;
+/// # drop(other);
+/// # assert_eq!(shared.inboxes.lock().unwrap().len(), 2);
+/// # one.revoke(Revocation::user("user_01", std::time::SystemTime::now())).await?;
+/// # assert_eq!(shared.inboxes.lock().unwrap().len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub use authkit_session::Revocations;
+/// # Examples
+///
+/// Sends every call through a client of the application's own.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use authkit_tower::{MAX_ANSWER, Sending, Transport, TransportError};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use tokio::time::timeout;
+///
+/// #[derive(Debug)]
+/// struct OwnClient;
+///
+/// # async fn send_by_proxy(_: Request<Bytes>) -> Result<Response<Bytes>, std::io::Error> {
+/// #     Ok(Response::new(Bytes::from(vec![b' '; MAX_ANSWER + 1])))
+/// # }
+/// impl Transport for OwnClient {
+///     fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+///         Box::pin(async move {
+///             match timeout(deadline, send_by_proxy(request)).await {
+///                 Ok(Ok(answer)) if answer.body().len() > MAX_ANSWER => Err(TransportError::TooLarge),
+///                 Ok(Ok(answer)) => Ok(answer),
+///                 Ok(Err(_)) => Err(TransportError::Lost),
+///                 Err(_) => Err(TransportError::TimedOut),
+///             }
+///         })
+///     }
+/// }
+///
+/// # fn config(config: authkit_tower::Config) -> authkit_tower::Config {
+/// config.with_transport(Arc::new(OwnClient))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let answer = OwnClient.send(Request::new(Bytes::new()), Duration::from_secs(1)).await;
+/// # assert_eq!(answer.err(), Some(TransportError::TooLarge));
+/// # }
+/// ```
+pub use authkit_session::Transport;
 pub use authkit_session::{
-    AccessToken, AuthorizationRequest, Client, Clock, Config, ConfigError, ConfigProblem,
-    CookiePassword, Error, ErrorKind, Impersonator, Metadata, NotPublished, Reason,
-    RefreshedSession, Revocation, Revocations, Ruling, SameSite, SealFormat, Secret, SecurityClaim,
-    Settings, SignedIn, Transport, User, VerifiedSession, VerifiedToken,
+    AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
+    ConfigWarning, CookiePassword, CookieRules, Coordinating, Delivery, Error, ErrorClass,
+    ErrorKind, Finding, Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata, NotPublished, Notice,
+    PkceVerifier, Publishing, Reason, RefreshedSession, Revocation, Ruling, SameSite, SealFormat,
+    Secret, SecurityClaim, Sending, Setting, Settings, SignInCause, TransportError, User,
+    VerifiedSession, VerifiedToken,
 };
 
-#[cfg(feature = "axum")]
-pub use crate::extract::SessionRejection;
 #[cfg(feature = "webhooks")]
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
-    authkit::AuthKit,
+    authkit::{AuthKit, StartedSession},
     bearer::Bearer,
     body::{NoBody, ResponseBody},
-    client::ClientKind,
+    browser_redirect::BrowserRedirect,
+    client_kind::ClientKind,
     denial::{Denial, DenialKind},
     endpoints::{
         Endpoints, EndpointsFuture, EndpointsService, LoginRequest, NewSession, SignInFailure,
-        SignInOutcome,
+        SignInOutcome, StateTypeError,
     },
+    from_parts::FromParts,
     future::ResponseFuture,
     layer::AuthKitLayer,
     principal::Principal,
     require::{Require, RequireFuture, RequireService},
     service::AuthKitService,
-    session::{Session, SignInRedirect, Switched},
+    session::{Session, Switched},
+    session_rejection::SessionRejection,
 };
+
+/// What a router of axum leaves in the extensions of a request whose URI it has shortened.
+#[cfg(feature = "axum")]
+use axum::extract::OriginalUri;
+/// Without axum no router shortens URIs, so nobody makes one.
+#[cfg(not(feature = "axum"))]
+#[derive(Clone)]
+struct OriginalUri(http::Uri);
 
 /// Compiles what the README shows.
 #[cfg(all(doctest, feature = "axum"))]

@@ -1,28 +1,39 @@
-//! Refuses state-changing requests that another site had the browser send.
+//! Refuses requests that change something and that another site had the browser send.
 //!
-//! The rules and their order are those of `CrossOriginProtection` in Go 1.25 (<https://pkg.go.dev/net/http>), with two
-//! changes: we are the configured public origin, not what `Host` says, so that a proxy may rewrite it; and WebSocket
-//! handshakes, to which the same-origin policy does not apply, are not excused for their `GET`.
+//! The first rule that applies decides:
+//!
+//! 1. `GET`, `HEAD` and `OPTIONS` pass, unless they are a WebSocket handshake.
+//! 2. A request whose `Origin` is one of the trusted origins passes.
+//! 3. With `Sec-Fetch-Site`, the request passes if that is `same-origin` or `none`, and is refused otherwise.
+//! 4. Without `Sec-Fetch-Site`, the request passes if it has no `Origin`, because no browser sent it, or if `Origin` is
+//!    the service's own origin.
+//! 5. Every other request is refused.
+//!
+//! These are the rules of `CrossOriginProtection` in Go 1.25 (<https://pkg.go.dev/net/http>), with two changes. Our own
+//! origin is the configured one, not that of the `Host` header, which a proxy may rewrite. And WebSocket handshakes
+//! are checked although they are `GET`s, because the same-origin policy does not apply to them.
 
+use authkit_session::{ConfigError, ConfigProblem, Setting};
 use http::{HeaderMap, Method, header::ORIGIN};
+use url::Url;
 
-use crate::client::is_websocket;
+use crate::client_kind::is_websocket;
 
-/// Why a request may not use the browser's cookies.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CrossOrigin {
-    /// Another site, as `Sec-Fetch-Site` says.
+    /// `Sec-Fetch-Site` names another site or origin.
     OtherSite,
-    /// A browser without `Sec-Fetch-Site`, whose `Origin` is not ours.
+    /// There is no `Sec-Fetch-Site`, and `Origin` is not ours.
     OtherOrigin,
 }
 
-/// Passes what our own pages, a trusted origin or no browser at all sent.
+/// Applies the rules of this module.
 pub(crate) fn check(
     method: &Method,
     headers: &HeaderMap,
     own_origin: &str,
-    trusted_origins: &[String],
+    trusted_origins: &TrustedOrigins,
 ) -> Result<(), CrossOrigin> {
     let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe && !is_websocket(method, headers) {
@@ -30,10 +41,7 @@ pub(crate) fn check(
     }
     let value = |name| headers.get(name).map_or(b"".as_slice(), |value| value.as_bytes());
     let origin = value(ORIGIN.as_str());
-    // An opaque origin is `null` whoever it is, and none at all is nobody's.
-    if !matches!(origin, b"null" | b"")
-        && trusted_origins.iter().any(|trusted| trusted.as_bytes() == origin)
-    {
+    if trusted_origins.contains(origin) {
         return Ok(());
     }
     match value("sec-fetch-site") {
@@ -42,6 +50,76 @@ pub(crate) fn check(
         b"" => Err(CrossOrigin::OtherOrigin),
         _ => Err(CrossOrigin::OtherSite),
     }
+}
+
+/// The origins that a layer trusts, each in the spelling of the `Origin` header.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrustedOrigins(Vec<String>);
+
+impl TrustedOrigins {
+    /// # Errors
+    ///
+    /// [`ConfigError`] that names every origin which no browser spells like that.
+    pub(crate) fn new(origins: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        let origins: Vec<String> = origins.into_iter().collect();
+        let problems = origins.iter().filter_map(|origin| problem(origin)).collect();
+        ConfigError::check(problems)?;
+        Ok(Self(origins))
+    }
+
+    fn contains(&self, origin: &[u8]) -> bool {
+        self.0.iter().any(|trusted| trusted.as_bytes() == origin)
+    }
+}
+
+/// What is wrong with the spelling of a trusted origin, and what to write; `None` if browsers spell it like that.
+fn problem(origin: &str) -> Option<ConfigProblem> {
+    const EXAMPLE: &str = "write one such as `https://admin.example.com`";
+
+    let invalid = |found: String, wants: String| {
+        ConfigProblem::invalid(Setting::TrustedOrigins, found, wants)
+    };
+    let has =
+        |what: &str, wants: String| Some(invalid(format!("has `{origin}`, which {what}"), wants));
+    if origin.is_empty() {
+        return Some(invalid("has an empty origin".to_owned(), EXAMPLE.to_owned()));
+    }
+    if origin == "null" {
+        return has("stands for every opaque origin and cannot be trusted", EXAMPLE.to_owned());
+    }
+    if origin.contains('*') {
+        return has("has a wildcard", "write each origin".to_owned());
+    }
+    if !origin.contains("://") {
+        return has("has no scheme", format!("write `https://{origin}`"));
+    }
+    let Some((url, host)) = Url::parse(origin).ok().and_then(|url| {
+        let host = url.host_str()?.to_owned();
+        Some((url, host))
+    }) else {
+        return has("is not a URL", EXAMPLE.to_owned());
+    };
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let spelling = format!("{}://{host}{port}", url.scheme());
+    if origin == spelling {
+        return None;
+    }
+    let what = if url.password().is_some() || !url.username().is_empty() {
+        // Not quoted: it may have a password in it.
+        let found = "has an origin with a user name or password in it".to_owned();
+        return Some(invalid(found, format!("write `{spelling}`")));
+    } else if url.query().is_some() {
+        "has a query"
+    } else if url.fragment().is_some() {
+        "has a fragment"
+    } else if !matches!(url.path(), "" | "/") {
+        "has a path"
+    } else if origin.ends_with('/') {
+        "has a slash at the end"
+    } else {
+        "is spelt in another way than browsers do"
+    };
+    has(what, format!("write `{spelling}`"))
 }
 
 #[cfg(test)]
@@ -57,7 +135,7 @@ mod tests {
         method: &str,
         fields: Fields<'_>,
         own: &str,
-        trusted: &[String],
+        trusted: &TrustedOrigins,
     ) -> Result<(), CrossOrigin> {
         check(&method.parse().unwrap(), &headers(fields), own, trusted)
     }
@@ -65,7 +143,7 @@ mod tests {
     #[test]
     fn only_our_pages_and_trusted_origins_change_things() {
         let own = "https://app.example.com";
-        let trusted = ["https://admin.example.com".to_owned(), "null".to_owned(), String::new()];
+        let trusted = TrustedOrigins::new(["https://admin.example.com".to_owned()]).unwrap();
         let cases: &[(&str, &str, Fields<'_>, Result<(), CrossOrigin>)] = &[
             ("safe, cross-site", "GET", &[("sec-fetch-site", "cross-site")], TRUSTED),
             ("HEAD", "HEAD", &[("sec-fetch-site", "cross-site")], TRUSTED),
@@ -168,7 +246,62 @@ mod tests {
         ];
 
         for (name, method, fields, expected) in cases {
-            assert_eq!(run(method, fields, own, &[]), *expected, "{name}");
+            assert_eq!(run(method, fields, own, &TrustedOrigins::default()), *expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_trusted_origin_is_spelt_as_browsers_spell_it_or_refused_with_what_to_write() {
+        let cases = [
+            ("https://admin.example.com", None),
+            ("https://admin.example.com:8443", None),
+            ("http://localhost:5173", None),
+            ("https://xn--bcher-kva.example", None),
+            ("http://[::1]:3000", None),
+            ("chrome-extension://abcdefghijklmnop", None),
+            ("", Some("has an empty origin: write one such as `https://admin.example.com`")),
+            ("null", Some("has `null`, which stands for every opaque origin")),
+            ("*", Some("has `*`, which has a wildcard: write each origin")),
+            ("https://*.example.com", Some("has `https://*.example.com`, which has a wildcard")),
+            ("admin.example.com", Some("has no scheme: write `https://admin.example.com`")),
+            ("localhost:5173", Some("has no scheme: write `https://localhost:5173`")),
+            ("//admin.example.com", Some("has `//admin.example.com`, which has no scheme")),
+            ("https://", Some("has `https://`, which is not a URL")),
+            ("https://a b", Some("has `https://a b`, which is not a URL")),
+            ("https://a.example/", Some("has a slash at the end: write `https://a.example`")),
+            ("https://a.example/x", Some("has a path: write `https://a.example`")),
+            ("https://a.example?x", Some("has a query: write `https://a.example`")),
+            ("https://a.example#x", Some("has a fragment: write `https://a.example`")),
+            (
+                "https://u:p@a.example",
+                Some("has an origin with a user name or password in it: write `https://a.example`"),
+            ),
+            (
+                "https://A.example",
+                Some("is spelt in another way than browsers do: write `https://a.example`"),
+            ),
+            (
+                "https://a.example:443",
+                Some("is spelt in another way than browsers do: write `https://a.example`"),
+            ),
+            ("https://bücher.example", Some("write `https://xn--bcher-kva.example`")),
+            (
+                " https://a.example",
+                Some("is spelt in another way than browsers do: write `https://a.example`"),
+            ),
+        ];
+        for (origin, expected) in cases {
+            let found =
+                TrustedOrigins::new([origin.to_owned()]).err().map(|error| error.to_string());
+            match (found, expected) {
+                (None, None) => {}
+                (Some(found), Some(expected)) => assert!(found.contains(expected), "{found}"),
+                (found, _) => panic!("{origin}: {found:?}"),
+            }
+        }
+        let every = TrustedOrigins::new(["null".to_owned(), "a.example".to_owned()]).unwrap_err();
+        let text = every.to_string();
+        assert_eq!(every.problems().len(), 2, "{text}");
+        assert!(text.contains("`null`") && text.contains("`a.example`"), "{text}");
     }
 }

@@ -3,13 +3,13 @@ use std::{future::Future, ops::Deref, time::Instant};
 use authkit_session::VerifiedToken;
 use http::Extensions;
 
-use crate::{bearer::Bearer, deadline::Deadline, found::Found, session::Session};
+use crate::{bearer::Bearer, deadline::Deadline, lookup::PrincipalLookup, session::Session};
 
-/// Whoever sent a request: a browser with a session, or a program with an access token of its own.
+/// Who sent a request: a browser with a session, or a program with an access token of its own.
 ///
-/// For handlers behind a layer [that takes bearer tokens](crate::AuthKitLayer::with_bearer). What both have in common is
-/// [`VerifiedToken`], which it dereferences to: ids, roles, permissions. Only a [`Session`] knows the user's name and
-/// e-mail address, or can be signed out. With axum it is an extractor too.
+/// For handlers behind a layer [that accepts bearer tokens](crate::AuthKitLayer::with_bearer). It dereferences to what
+/// both have in common, [`VerifiedToken`]: ids, roles, permissions. Only a [`Session`] knows the user's name and e-mail
+/// address, or can be signed out. With axum it is an extractor too.
 ///
 /// # Examples
 ///
@@ -26,38 +26,41 @@ use crate::{bearer::Bearer, deadline::Deadline, found::Found, session::Session};
 /// # assert!(greet(&Request::new(())).is_none());
 /// ```
 #[derive(Clone, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a new way in has to break every match on it")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a new kind of principal has to break every match on it"
+)]
 pub enum Principal {
-    /// A browser, by its session cookie.
+    /// A browser, which authenticated with its session cookie.
     Session(Session),
-    /// A program, by `Authorization: Bearer`.
+    /// A program, which authenticated with `Authorization: Bearer`.
     Bearer(Bearer),
 }
 
 impl Principal {
-    /// Who sent the request with these extensions; `None` where no layer let it through by what it brought.
+    /// The principal of the request with these extensions; `None` if no layer has attached one.
     pub fn of(extensions: &Extensions) -> Option<Self> {
-        match Found::by(extensions) {
-            Found::Session(session) => Some(Self::Session(session.clone())),
-            Found::Bearer(bearer) => Some(Self::Bearer(bearer.clone())),
-            Found::Nobody(_) | Found::Nothing => None,
+        match PrincipalLookup::of(extensions) {
+            PrincipalLookup::Session(session) => Some(Self::Session(session.clone())),
+            PrincipalLookup::Bearer(bearer) => Some(Self::Bearer(bearer.clone())),
+            PrincipalLookup::NoPrincipal(_) | PrincipalLookup::NoLayer => None,
         }
     }
 
-    /// When the token ends, for timers.
+    /// When the access token expires, for timers.
     pub fn deadline(&self) -> Instant {
-        self.ends().instant()
+        self.expiry().instant()
     }
 
-    /// Completes when the token ends, by the clock of the configuration; looks at it once a second.
+    /// Completes when the access token expires, by the clock of the configuration, which it reads once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.ends().passed()
+        self.expiry().passed()
     }
 
-    fn ends(&self) -> Deadline {
+    fn expiry(&self) -> Deadline {
         match self {
-            Self::Session(session) => session.ends(),
-            Self::Bearer(bearer) => bearer.ends(),
+            Self::Session(session) => session.expiry(),
+            Self::Bearer(bearer) => bearer.expiry(),
         }
     }
 }

@@ -1,3 +1,12 @@
+//! Guards: conditions of single routes.
+//!
+//! 1. A guard judges what an [`AuthKitLayer`](crate::AuthKitLayer) outside it has attached; it authenticates nothing.
+//! 2. A session or token that meets the condition passes.
+//! 3. A user who signed in too long ago is asked to sign in again, if that is all that is missing. Everyone else who is
+//!    signed in gets 403.
+//! 4. If nobody is signed in, the guard sends the denial of the layer outside.
+//! 5. If there is no layer outside, it sends 500. A guard never admits what it cannot judge.
+
 mod service;
 
 use std::{
@@ -8,20 +17,24 @@ use std::{
 };
 
 use authkit_session::VerifiedToken;
+use http::{Extensions, request::Parts};
 
-#[cfg(feature = "axum")]
-pub(crate) use self::service::answer_without_layer;
 pub use self::service::{RequireFuture, RequireService};
-use crate::session::Session;
+use crate::{
+    denial::{Caller, Cause, Mistake},
+    lookup::PrincipalLookup,
+    session::Session,
+    session_rejection::SessionRejection,
+};
 
-/// A route's own condition on the session: a layer for the routed service, inside an
+/// A guard: a condition of one route on the session. It is a layer for the routed service, inside an
 /// [`AuthKitLayer`](crate::AuthKitLayer).
 ///
-/// Somebody signed in who does not meet it gets 403. Nobody signed in gets what the layer outside answers, and without
-/// any layer outside the answer is 500: a guard never lets through what it cannot judge.
+/// A user who does not meet it gets 403. If nobody is signed in, the answer is that of the layer outside. Without a layer
+/// outside the answer is 500: a guard never admits what it cannot judge.
 ///
-/// Roles, permissions and the like are those of the access token: at most as old as the token, see
-/// [`AuthKitLayer::with_max_token_age`](crate::AuthKitLayer::with_max_token_age).
+/// Roles, permissions and other claims are as old as the access token;
+/// [`AuthKitLayer::with_max_token_age`](crate::AuthKitLayer::with_max_token_age) limits its age.
 ///
 /// # Examples
 ///
@@ -57,46 +70,47 @@ enum Rule {
 }
 
 impl Require {
-    /// Asks for a role in the session's organization, as its main role or one of several.
+    /// Requires a role in the session's organization, as the main role or one of several.
     pub fn role(role: impl Into<Box<str>>) -> Self {
         Rule::Role(role.into()).into()
     }
 
-    /// Asks for a permission, such as `audit:read`.
+    /// Requires a permission, such as `audit:read`.
     pub fn permission(permission: impl Into<Box<str>>) -> Self {
         Rule::Permission(permission.into()).into()
     }
 
-    /// Asks for a session that is in this organization (`org_…`).
+    /// Requires a session in this organization (`org_…`).
     pub fn organization(id: impl Into<Box<str>>) -> Self {
         Rule::Organization(id.into()).into()
     }
 
-    /// Asks for something that the organization has bought.
+    /// Requires an entitlement of the organization.
     pub fn entitlement(entitlement: impl Into<Box<str>>) -> Self {
         Rule::Entitlement(entitlement.into()).into()
     }
 
-    /// Asks for a feature flag that is on for the user.
+    /// Requires a feature flag that is on for the user.
     pub fn feature_flag(flag: impl Into<Box<str>>) -> Self {
         Rule::FeatureFlag(flag.into()).into()
     }
 
-    /// Asks for a sign-in (`auth_time`, not a refresh) at most this long ago; otherwise the user has to sign in again.
+    /// Requires a sign-in (`auth_time`, not a refresh) at most this long ago. A user whose sign-in is older has to sign in
+    /// again.
     ///
-    /// A token that does not say when the user signed in gets 403, since signing in again would not change that.
+    /// A token without `auth_time` gets 403: signing in again would not change that.
     pub fn recent_sign_in(max_age: Duration) -> Self {
         Rule::RecentSignIn(max_age).into()
     }
 
-    /// Keeps out whoever uses the session in the user's stead.
+    /// Refuses impersonated sessions.
     pub fn not_impersonated() -> Self {
         Rule::NotImpersonated.into()
     }
 
-    /// Asks for anything else that can be told from the session, at once and without waiting.
+    /// Requires that `holds` returns true for the session. It runs within the request and must not block.
     ///
-    /// A request with a bearer token has no session, so it does not meet this; [`that_token`](Self::that_token) may.
+    /// A request with a bearer token has no session and does not meet this; see [`that_token`](Self::that_token).
     ///
     /// # Examples
     ///
@@ -113,7 +127,7 @@ impl Require {
         Rule::That(Box::new(holds)).into()
     }
 
-    /// Asks for anything else that can be told from the access token, a session's or a bearer token.
+    /// Requires that `holds` returns true for the access token: the session's, or a bearer token.
     ///
     /// # Examples
     ///
@@ -132,17 +146,69 @@ impl Require {
         Rule::ThatToken(Box::new(holds)).into()
     }
 
-    /// Asks for both.
+    /// Requires both.
     pub fn and(self, other: Self) -> Self {
         Rule::And(self, other).into()
     }
 
-    /// Asks for one of the two, or both.
+    /// Requires at least one of the two.
     pub fn or(self, other: Self) -> Self {
         Rule::Or(self, other).into()
     }
 
-    /// Judges a token, and the session that it is of, if it came with one.
+    /// Judges the session of a request, for guards of a web framework that has no tower layers.
+    ///
+    /// # Errors
+    ///
+    /// The response to send in place of the handler's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{Require, SessionRejection};
+    /// use bytes::Bytes;
+    /// use http::{Response, request::Parts};
+    ///
+    /// fn auditors_only(parts: &Parts) -> Result<(), Response<Bytes>> {
+    ///     Require::permission("audit:read").check(parts).map_err(SessionRejection::into_http_response)
+    /// }
+    /// # let (parts, ()) = http::Request::new(()).into_parts();
+    /// # assert_eq!(auditors_only(&parts).unwrap_err().status(), 500);
+    /// ```
+    pub fn check(&self, parts: &Parts) -> Result<(), SessionRejection> {
+        self.admit(|| Caller::of_parts(parts), &parts.extensions)
+    }
+
+    /// Admits a request, or rejects it.
+    fn admit<'a>(
+        &self,
+        caller: impl FnOnce() -> Caller<'a>,
+        extensions: &Extensions,
+    ) -> Result<(), SessionRejection> {
+        let (judgement, state) = match PrincipalLookup::of(extensions) {
+            PrincipalLookup::Session(session) => {
+                let state = session.state();
+                (self.judge(session, Some(session), state.now()), state)
+            }
+            PrincipalLookup::Bearer(bearer) => {
+                (self.judge(bearer, None, bearer.state().now()), bearer.state())
+            }
+            PrincipalLookup::NoPrincipal(none) => {
+                return Err(SessionRejection::no_principal(none, caller()));
+            }
+            PrincipalLookup::NoLayer => {
+                return Err(SessionRejection::without_layer(Mistake::GuardOutsideLayer, caller()));
+            }
+        };
+        let cause = match judgement {
+            Judgement::Pass => return Ok(()),
+            Judgement::SignInAgain(Reverse(max_age)) => Cause::SignInAgain { max_age },
+            Judgement::Forbidden => Cause::Forbidden,
+        };
+        Err(SessionRejection::new(state, &cause, caller()))
+    }
+
+    /// Judges a token and, unless it is a bearer token, its session.
     fn judge(
         &self,
         token: &VerifiedToken,
@@ -171,7 +237,7 @@ impl Require {
 fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Judgement {
     match signed_in {
         None => Judgement::Forbidden,
-        // Whole seconds, as the claim has them; in the future means a few seconds of skew.
+        // The claim has whole seconds. A time in the future is a clock skew of some seconds.
         Some(at) if now.duration_since(at).unwrap_or_default().as_secs() <= max_age.as_secs() => {
             Judgement::Pass
         }
@@ -179,11 +245,11 @@ fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) ->
     }
 }
 
-/// How a session meets a condition, from best to worst: of two, `and` takes the worse, `or` the better one.
+/// How a session meets a condition, from best to worst: `and` takes the worse of two, `or` the better.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Judgement {
     Pass,
-    /// The shorter the time, the worse.
+    /// A shorter greatest age is worse.
     SignInAgain(Reverse<Duration>),
     Forbidden,
 }

@@ -1,5 +1,4 @@
 use std::{
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -7,33 +6,39 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{body::ResponseBody, entry::Entry, future::ResponseFuture, gate::Gate};
+use crate::{
+    body::ResponseBody,
+    entry::{self, EntryDecision},
+    future::ResponseFuture,
+    readiness::give_back,
+    settings::LayerSettings,
+};
 
-/// Service that [`AuthKitLayer`](crate::AuthKitLayer) makes: checks a request, then calls the service inside.
+/// Service that [`AuthKitLayer`](crate::AuthKitLayer) makes: authenticates a request, then calls the inner service.
 ///
-/// The inner service's body and error types stay as they are; answers of our own have a [`ResponseBody`].
+/// The inner service's body and error types stay as they are. Denials are sent in a [`ResponseBody`].
 #[derive(Clone, Debug)]
 pub struct AuthKitService<S> {
     inner: S,
-    gate: Arc<Gate>,
+    settings: Arc<LayerSettings>,
 }
 
 impl<S> AuthKitService<S> {
-    pub(crate) fn new(inner: S, gate: Arc<Gate>) -> Self {
-        Self { inner, gate }
+    pub(crate) fn new(inner: S, settings: Arc<LayerSettings>) -> Self {
+        Self { inner, settings }
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside, to change it.
+    /// The inner service, to change it.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Takes the service out.
+    /// Takes the inner service out.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -52,31 +57,25 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.gate.enter(&mut request) {
-            Entry::Settled(Ok(outgoing)) => {
+        match entry::enter(&self.settings, &mut request) {
+            EntryDecision::Ready(Ok(outgoing)) => {
                 ResponseFuture::calling(self.inner.call(request), outgoing)
             }
-            Entry::Wait(waiting) => {
+            EntryDecision::Wait(pending) => {
                 give_back(&mut self.inner);
                 ResponseFuture::waiting(
-                    waiting,
+                    pending,
                     request,
                     self.inner.clone(),
-                    Arc::clone(&self.gate),
+                    Arc::clone(&self.settings),
                 )
             }
-            Entry::Settled(Err(response)) => {
+            EntryDecision::Ready(Err(denial)) => {
                 give_back(&mut self.inner);
-                ResponseFuture::answered(response)
+                ResponseFuture::denied(denial)
             }
         }
     }
-}
-
-/// Gives up the readiness of a service that will not be called: a permit, a buffer slot that others may be waiting for.
-pub(crate) fn give_back<S: Clone>(service: &mut S) {
-    let unready = service.clone();
-    drop(mem::replace(service, unready));
 }
 
 #[cfg(test)]

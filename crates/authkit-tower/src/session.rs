@@ -1,17 +1,21 @@
-mod on_demand;
-
 use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Instant};
 
-use authkit_session::VerifiedSession;
+use authkit_session::{Admission, Error, ErrorKind, VerifiedSession};
 
-pub use self::on_demand::{SignInRedirect, Switched};
-use crate::{deadline::Deadline, slot::Slot};
+use crate::{
+    browser_redirect::BrowserRedirect,
+    deadline::Deadline,
+    endpoints,
+    request_state::{HeadCookies, RequestState},
+};
 
 /// The session of the user who sent a request.
 ///
-/// Only [`AuthKitLayer`](crate::AuthKitLayer) makes one, and only from a verified token, so that holding one is proof.
-/// It is in the extensions of every request that such a layer let through; with axum it is an extractor too.
-/// What it says about the user is [`VerifiedSession`], which it dereferences to. Its [`Debug`] output shows ids only.
+/// Only [`AuthKitLayer`](crate::AuthKitLayer) makes one, and only from a verified token: whoever holds a `Session` has
+/// proof that its user is signed in. A required layer puts one into the extensions of every request that it admits. With
+/// axum it is an extractor too.
+///
+/// It dereferences to [`VerifiedSession`], which has the user and the token's claims. Its [`Debug`] output shows ids only.
 ///
 /// # Examples
 ///
@@ -28,24 +32,24 @@ use crate::{deadline::Deadline, slot::Slot};
 #[derive(Clone)]
 pub struct Session {
     verified: Arc<VerifiedSession>,
-    slot: Arc<Slot>,
+    state: Arc<RequestState>,
 }
 
 impl Session {
-    pub(crate) fn new(verified: Arc<VerifiedSession>, slot: Arc<Slot>) -> Self {
-        Self { verified, slot }
+    pub(crate) fn new(verified: Arc<VerifiedSession>, state: Arc<RequestState>) -> Self {
+        Self { verified, state }
     }
 
-    /// When the session's token ends, for timers.
+    /// When the session's access token expires, for timers.
     ///
-    /// A WebSocket or an event stream outlives the request that was checked; nothing refreshes its session. End it
-    /// here, and let the client connect again: the handshake refreshes.
+    /// A WebSocket or an event stream outlives the request that was authenticated, and nothing refreshes its session.
+    /// Close it at this time and let the client connect again: the layer refreshes the session for the new request.
     pub fn deadline(&self) -> Instant {
-        self.ends().instant()
+        self.expiry().instant()
     }
 
-    /// Completes when the session's token ends, by the clock of the configuration; looks at it once a second. It holds
-    /// nothing of the session, so that it can outlive the handler.
+    /// Completes when the session's access token expires, by the clock of the configuration, which it reads once a
+    /// second. The future borrows nothing, so it can outlive the handler.
     ///
     /// # Examples
     ///
@@ -67,15 +71,132 @@ impl Session {
     /// # }
     /// ```
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.ends().passed()
+        self.expiry().passed()
     }
 
-    pub(crate) fn slot(&self) -> &Arc<Slot> {
-        &self.slot
+    /// Refreshes the session now, for a service that has just changed what its token says, such as the user's role. The
+    /// layer sets the new cookie.
+    ///
+    /// Waits for a refresh of the session that is under way, 5 seconds at most. WorkOS is asked at most once per 2
+    /// seconds and session. This value does not change: the returned one has the new token's claims.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HeadSent`] once the head of the response has left, as in the body of a stream. Others are
+    /// [`ErrorKind::TooSoon`], [`ErrorKind::SignedOut`], [`ErrorKind::Refused`] and [`ErrorKind::Transient`]. The
+    /// session stays as it was, unless WorkOS or the refresh hook refused it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{Error, Session};
+    ///
+    /// # async fn promote(_: &str) {}
+    /// async fn become_admin(session: Session) -> Result<String, Error> {
+    ///     promote(session.user_id()).await;
+    ///     let session = session.refresh().await?;
+    ///     Ok(format!("You are {} now", session.role().unwrap_or("nobody")))
+    /// }
+    /// ```
+    pub async fn refresh(&self) -> Result<Self, Error> {
+        self.check_head()?;
+        let authenticator = self.state.authkit().authenticator();
+        let admission =
+            authenticator.refresh(&self.state.request_cookies(), &self.verified).await?;
+        Ok(self.renewed(admission))
     }
 
-    pub(crate) fn ends(&self) -> Deadline {
-        Deadline::new(self.verified.expires_at(), self.slot.clock())
+    /// Switches the session to another organization of its user. The layer sets the new cookie.
+    ///
+    /// Waits for a refresh of the session that is under way, and exchanges the refresh token that it brings. If the
+    /// session has already been switched, as after a double click, it is returned without another exchange. The limits
+    /// are those of [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`refresh`](Self::refresh), and [`ErrorKind::OrganizationGone`] if there is no such organization or the
+    /// user is not a member of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{Error, Session, Switched};
+    /// use axum::{
+    ///     extract::Path,
+    ///     response::{IntoResponse, Redirect, Response},
+    /// };
+    ///
+    /// // POST /organizations/{id}
+    /// async fn switch(session: Session, Path(id): Path<String>) -> Result<Response, Response> {
+    ///     match session.switch_organization(&id).await {
+    ///         Ok(Switched::Session(_)) => Ok(Redirect::to("/dashboard").into_response()),
+    ///         Ok(Switched::SignIn(redirect)) => Ok(redirect.with_return_to("/dashboard").into_response()),
+    ///         Err(error) => Err(error.to_string().into_response()),
+    ///     }
+    /// }
+    /// ```
+    pub async fn switch_organization(&self, organization_id: &str) -> Result<Switched, Error> {
+        self.check_head()?;
+        let authkit = self.state.authkit();
+        let cookies = self.state.request_cookies();
+        let switch =
+            authkit.authenticator().switch_organization(&cookies, &self.verified, organization_id);
+        match switch.await {
+            Ok(admission) => Ok(Switched::Session(self.renewed(admission))),
+            Err(error) if error.kind() == ErrorKind::InteractionNeeded => {
+                let redirect = error.authkit_redirect_url().and_then(BrowserRedirect::to_workos);
+                let to_login = || BrowserRedirect::to_login(authkit, organization_id);
+                Ok(Switched::SignIn(redirect.unwrap_or_else(to_login)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the session, here and at WorkOS. The layer deletes its cookies.
+    ///
+    /// Returns where to send the browser, so that it is signed out at AuthKit too: WorkOS's sign-out address, which
+    /// redirects to [`Config::with_after_logout`](crate::Config::with_after_logout). Call it only for requests that the
+    /// user made on purpose on a page of this service, such as a form's `POST`; the endpoint `/logout` checks that itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HeadSent`] once the head of the response has left. The session stays as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{BrowserRedirect, Error, Session};
+    ///
+    /// # async fn delete_account(_: &str) {}
+    /// // POST /account/delete
+    /// async fn leave(session: Session) -> Result<BrowserRedirect, String> {
+    ///     delete_account(session.user_id()).await;
+    ///     session.sign_out().map_err(|error: Error| error.to_string())
+    /// }
+    /// ```
+    pub fn sign_out(&self) -> Result<BrowserRedirect, Error> {
+        let cookies = self.state.request_cookies();
+        let authkit = self.state.authkit();
+        let session_id = self.state.sign_out(|| endpoints::sign_out(authkit, &cookies))?;
+        Ok(BrowserRedirect::to_logout(authkit, session_id))
+    }
+
+    pub(crate) fn state(&self) -> &Arc<RequestState> {
+        &self.state
+    }
+
+    pub(crate) fn expiry(&self) -> Deadline {
+        Deadline::new(self.verified.expires_at(), self.state.clock())
+    }
+
+    fn check_head(&self) -> Result<(), Error> {
+        if self.state.is_head_sent() { Err(ErrorKind::HeadSent.into()) } else { Ok(()) }
+    }
+
+    fn renewed(&self, admission: Admission) -> Self {
+        let verified = Arc::clone(admission.session());
+        self.state.renew(HeadCookies::Admitted(admission));
+        Self { verified, state: Arc::clone(&self.state) }
     }
 }
 
@@ -91,6 +212,20 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Session").field(&self.verified).finish()
     }
+}
+
+/// The result of [`Session::switch_organization`].
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "either the session is there or the user has to sign in"
+)]
+pub enum Switched {
+    /// The session is in the organization and has a token of its own. The response sets its cookie.
+    Session(Session),
+    /// WorkOS asks for the user first: for single sign-on, a second factor, or a page of its own. The session stays in
+    /// its organization.
+    SignIn(BrowserRedirect),
 }
 
 #[cfg(test)]

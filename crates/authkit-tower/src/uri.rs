@@ -1,12 +1,18 @@
-//! Where a request goes, where a browser may be sent back to, and what our endpoints are called.
+//! The paths of our endpoints, the URI of a request, and the paths that a browser may be sent back to.
+
+use std::borrow::Cow;
 
 use authkit_session::Settings;
 use http::{Extensions, HeaderMap, Method, Uri, header::REFERER};
+use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
-use crate::client::{ClientKind, text};
+use crate::{
+    OriginalUri,
+    client_kind::{ClientKind, text},
+};
 
-/// The service as browsers see it, whatever `Host` or forwarded headers say.
+/// The service as browsers see it, by the configuration. `Host` and forwarded headers are not read.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     /// Scheme and authority, such as `https://app.example.com`.
@@ -60,18 +66,12 @@ impl Site {
 
 /// The URI that the client asked for, also where axum's `nest` has shortened it.
 pub(crate) fn original<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri {
-    #[cfg(feature = "axum")]
-    if let Some(original) = extensions.get::<axum::extract::OriginalUri>() {
-        return &original.0;
-    }
-    #[cfg(not(feature = "axum"))]
-    let _ = extensions;
-    uri
+    extensions.get::<OriginalUri>().map_or(uri, |original| &original.0)
 }
 
 /// A path and query of our own origin that a browser may be sent to; never one of our endpoints.
 ///
-/// Always ASCII and normalised: what it says is what a browser reads, however often somebody decodes it.
+/// Always ASCII and normalised: a browser reads it as it is written, however often it was decoded on the way.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ReturnPath(String);
 
@@ -87,7 +87,7 @@ impl ReturnPath {
         &self.0
     }
 
-    /// Takes what a client said. Anything but a harmless path is `None`.
+    /// Checks a path and query that a client sent. Anything but a harmless path is `None`.
     pub(crate) fn parse(input: &str, site: &Site) -> Option<Self> {
         if input.len() > Self::MAX_LEN || !input.starts_with('/') {
             return None;
@@ -107,13 +107,13 @@ impl ReturnPath {
             encoded.push('?');
             encoded.push_str(&encode(query));
         }
-        // A second opinion, from the parser that browsers have: it stays with us, and there is nothing to tidy up.
+        // Browsers parse as the URL standard says. By that parser too, the path stays on our origin and is normalised.
         let url = Url::parse(&site.origin).ok()?.join(&encoded).ok()?;
         let stays = url.as_str().strip_prefix(site.origin.as_str()) == Some(encoded.as_str());
         (stays && encoded.len() <= Self::MAX_LEN).then_some(Self(encoded))
     }
 
-    /// Takes `return_to` from a query.
+    /// Checks `return_to` of a query.
     pub(crate) fn of_query(query: &str, site: &Site) -> Option<Self> {
         let mut parameters = form_urlencoded::parse(query.as_bytes());
         parameters
@@ -121,7 +121,7 @@ impl ReturnPath {
             .and_then(|(_, path)| Self::parse(&path, site))
     }
 
-    /// Takes an absolute URL, such as a `Referer`, if it is of our own origin.
+    /// Checks an absolute URL, such as a `Referer`. One of another origin is `None`.
     fn of_url(url: &str, site: &Site) -> Option<Self> {
         match url.strip_prefix(site.origin.as_str())? {
             "" => Some(Self::root()),
@@ -129,7 +129,7 @@ impl ReturnPath {
         }
     }
 
-    /// Where to send this client back to after it has signed in: `/` if it does not say, or says nothing good.
+    /// Where to send the client of a request back to after it has signed in: `/` if the request names no harmless path.
     pub(crate) fn of_request(
         client: ClientKind,
         method: &Method,
@@ -148,8 +148,8 @@ impl ReturnPath {
     }
 }
 
-/// Says whether `path` means the same to everybody, decoded or not: no second slash or backslash at its start, no
-/// dot segments, no control characters, and none of our endpoints (a loop).
+/// Whether every program reads `path` as the same path of our origin, however often it decodes it: no second slash or
+/// backslash at the start, no dot segments, no control characters. Paths of our endpoints are refused, as they would loop.
 fn is_harmless(path: &str, site: &Site) -> bool {
     let mut seen = path.to_owned();
     for _ in 0..=MAX_DECODINGS {
@@ -165,36 +165,17 @@ fn is_harmless(path: &str, site: &Site) -> bool {
         if decoded == seen {
             return !path.contains('\\');
         }
-        seen = decoded;
+        seen = decoded.into_owned();
     }
     false
 }
 
-/// Decodes `%XX` once; what is not UTF-8 afterwards becomes U+FFFD, which no rule lets through as anything else.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = bytes.get(at + 1..at + 3).and_then(|digits| {
-            let [high, low] = digits else { return None };
-            u8::try_from(char::from(*high).to_digit(16)? * 16 + char::from(*low).to_digit(16)?).ok()
-        });
-        match escaped {
-            Some(escaped) if byte == b'%' => {
-                decoded.push(escaped);
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+/// Decodes `%XX` once. What is not UTF-8 afterwards becomes U+FFFD, which no check lets through as another character.
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Encodes what browsers encode, and a little more; what is encoded already stays.
+/// Percent-encodes what browsers encode, and a little more. What is encoded already stays.
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
@@ -211,10 +192,10 @@ pub(crate) fn encode(text: &str) -> String {
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// More layers of encoding than this have no honest reason.
+/// A path that is encoded more often than this is refused.
 const MAX_DECODINGS: usize = 3;
 
-/// What somebody may read as a slash: both of them, and their Unicode twins.
+/// What some programs read as a slash: slash, backslash, and similar Unicode characters.
 const SLASHES: [char; 10] = [
     '/', '\\', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f5}', '\u{29f8}', '\u{fe68}', '\u{ff0f}',
     '\u{ff3c}',

@@ -30,7 +30,7 @@ pub(crate) fn check(sh: &Shell, project: &Project) -> Result<()> {
 }
 
 /// The Rust files below `folder` that are more than tests.
-fn sources(sh: &Shell, folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn sources(sh: &Shell, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut sources = Vec::new();
     for entry in sh.read_dir(folder)? {
         if entry.file_stem().is_some_and(|name| name == "tests" || name == "testing") {

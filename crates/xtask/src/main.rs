@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod cases;
 mod count;
 mod deep;
 mod layout;
+mod owners;
 mod peers;
 mod project;
 mod setup;
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         ["test"] => test::run,
         ["peers"] => peers::run,
         ["deep"] => deep::run,
+        ["cases"] => cases::run,
+        ["owners"] => owners::run,
         ["bench"] => bench::run,
         ["bench", "--count"] => count::run,
         ["help" | "--help" | "-h"] => {
@@ -72,6 +76,8 @@ Usage: cargo xtask <command>
           two to build
   deep    100,000 refreshes under faults, with what they came to; then all tests again as
           users build them, optimized, first in one thread and then in four a core
+  cases   brings docs/cases.md up to date: which tests keep which promise
+  owners  whether every type has its methods in one file, and a name of its own
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
           machine alone meanwhile, for about 8 minutes
   bench --count

@@ -20,7 +20,7 @@ impl Backend {
     pub(crate) async fn choose(port: u16) -> Result<Self, String> {
         let refreshes = Refreshes::default();
         let (config, emulator) = if env::vars_os().any(|(name, value)| is_workos(&name, &value)) {
-            (Config::from_env().map_err(|error| list(&error))?, None)
+            (Config::from_env().map_err(|error| refusal(&error))?, None)
         } else {
             let emulator = start_emulator().await?;
             (emulated(&emulator, port)?, Some(emulator))
@@ -28,7 +28,7 @@ impl Backend {
         let hook = refreshes.clone();
         let config =
             with_redis(config)?.with_refresh_hook(move |refreshed| hook.clone().note(refreshed));
-        let authkit = AuthKit::new(config).map_err(|error| list(&error))?;
+        let authkit = AuthKit::new(config).map_err(|error| refusal(&error))?;
         Ok(Self { authkit, refreshes, emulator })
     }
 
@@ -82,7 +82,7 @@ impl Backend {
 /// The configuration for an emulator, and an application that listens on `port`.
 fn emulated(emulator: &Emulator, port: u16) -> Result<Config, String> {
     let redirect_uri = format!("http://localhost:{port}/callback");
-    let password = CookiePassword::new(DEVELOPMENT_PASSWORD).map_err(|error| list(&error))?;
+    let password = CookiePassword::new(DEVELOPMENT_PASSWORD).map_err(|error| refusal(&error))?;
     let config = Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password);
     Ok(config.with_base_url(emulator.url()).with_issuers([emulator.issuer()]))
 }
@@ -117,14 +117,9 @@ async fn start_emulator() -> Result<Emulator, String> {
     started.map_err(|error| format!("cannot start the emulator on 127.0.0.1:{port}: {error}"))
 }
 
-/// A problem a line.
-fn list(error: &ConfigError) -> String {
-    let problems: Vec<String> =
-        error.problems().iter().map(|problem| format!("\n  - {problem}")).collect();
-    format!(
-        "correct the WORKOS_* variables, or unset all of them to use an emulator:{}",
-        problems.concat()
-    )
+/// Every problem, and the way to start without WorkOS.
+fn refusal(error: &ConfigError) -> String {
+    format!("{error}\nWith no WORKOS_* variable set, it starts with an emulator of WorkOS.")
 }
 
 /// Seals nothing but sessions of an emulator that listens on loopback and forgets everything when it stops, so that it

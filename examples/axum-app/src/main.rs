@@ -15,13 +15,18 @@ use std::{
 
 use axum_app::app_with;
 use tokio::{net::TcpListener, select, signal::ctrl_c, time::sleep};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::backend::Backend;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // RUST_LOG=authkit_tower=debug says why somebody was not let in.
-    tracing_subscriber::fmt::init();
+    log();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
@@ -29,6 +34,15 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs to the standard error: what a user of this program needs to know is on the standard output.
+fn log() {
+    // RUST_LOG=authkit_tower=debug says why somebody was not let in.
+    let chosen = env::var("RUST_LOG").ok().and_then(|targets| targets.parse().ok());
+    let targets = chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = fmt::layer().with_writer(io::stderr);
+    tracing_subscriber::registry().with(lines).with(targets).init();
 }
 
 async fn run() -> Result<(), String> {

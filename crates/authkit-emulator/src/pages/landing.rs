@@ -11,12 +11,12 @@ use crate::state::State;
 
 /// The page at `/`: who there is, what to set, what there is to call.
 pub(crate) fn landing(state: &State) -> Response {
-    page(StatusCode::OK, "Overview", Width::Wide, &Content(state))
+    page(StatusCode::OK, "Overview", Width::Wide, &Overview(state))
 }
 
-struct Content<'a>(&'a State);
+struct Overview<'a>(&'a State);
 
-impl Display for Content<'_> {
+impl Display for Overview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(state) = self;
         let config = &state.config;
@@ -91,15 +91,57 @@ const ENDPOINTS: [(&str, &str); 7] = [
     ("GET /user_management/users/{id}/sessions", "a user's sessions, with the API key"),
 ];
 
-const CONTROLS: [(&str, &str); 10] = [
-    ("GET /_emulator/state", "counts, clock, settings, keys and faults to come"),
+const CONTROLS: [(&str, &str); 20] = [
+    ("GET /health", "whether it is up"),
+    ("GET /_emulator/state", "counts, settings, keys, faults to come, webhooks"),
+    ("DELETE /_emulator/counts", "sets the counts to 0"),
+    ("GET /_emulator/clock", "the emulator's time"),
+    ("POST /_emulator/clock", "{\"advance\": seconds}"),
+    (
+        "POST /_emulator/settings",
+        "{\"token_ttl\": seconds, \"replay_grace\": seconds, \"rate_limit\": \"workos\"}",
+    ),
+    (
+        "POST /_emulator/sessions",
+        "{\"user\": address} signs in: tokens, cookie, a browser's storage state",
+    ),
+    ("POST /_emulator/sessions/revoke", "{\"session_id\": id}"),
+    ("POST /_emulator/users", "adds a user, as in a seed"),
+    ("PATCH /_emulator/users/{user}", "{\"fields\": {…}, \"claims\": {…}} of any type"),
+    ("POST /_emulator/organizations", "adds an organization, as in a seed"),
+    ("POST /_emulator/claims", "{\"claims\": {…}, \"organization\": id} of everybody without one"),
     ("POST /_emulator/faults", "adds a fault"),
     ("DELETE /_emulator/faults", "forgets the faults to come"),
-    ("POST /_emulator/clock", "{\"advance\": seconds}"),
-    ("POST /_emulator/settings", "{\"token_ttl\": seconds, \"replay_grace\": seconds}, 0 for none"),
-    ("POST /_emulator/sessions/revoke", "{\"session_id\": id}"),
+    ("GET /_emulator/answers", "the answers that a fault can give by name"),
+    (
+        "POST /_emulator/connections",
+        "{\"freeze\": true, \"swallow\": number} answers nothing on them",
+    ),
     ("POST /_emulator/webhooks", "{\"url\": …, \"secret\": …} sends events there, signed"),
+    ("POST /_emulator/events", "sends the body to all webhook endpoints"),
     ("POST /_emulator/keys", "publishes a new key; {\"sign\": true} signs with it at once"),
     ("DELETE /_emulator/keys/{kid}", "stops publishing a key"),
-    ("DELETE /_emulator/counts", "sets the counts to 0"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_control_is_documented_wherever_they_are() {
+        for (control, _) in CONTROLS {
+            let row = format!("| `{control}` |");
+            for (file, text) in [
+                ("README.md", include_str!("../../README.md")),
+                ("lib.rs", include_str!("../lib.rs")),
+            ] {
+                assert!(text.contains(&row), "{control} is not in {file}");
+            }
+        }
+        let routed = include_str!("../routes/control.rs").matches(".route(").count();
+        let paths: std::collections::HashSet<&str> =
+            CONTROLS.iter().filter_map(|(control, _)| control.split(' ').nth(1)).collect();
+        // The style sheet is no control, and /health is routed elsewhere.
+        assert_eq!(paths.len(), routed, "a route that no table has, or the other way round");
+    }
+}

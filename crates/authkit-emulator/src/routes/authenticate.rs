@@ -1,19 +1,20 @@
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    Extension, Json,
-    extract::{Request, State},
-};
+use axum::{Extension, Json, extract::State};
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use url::form_urlencoded;
 
 use crate::{
     api_error::ApiError,
+    fields::Fields,
+    grant::Grant,
     routes::has_api_key,
-    state::{ClientKind, CodeExchange, Shared, State as Emulation, StepUpAnswer},
+    state::{
+        ClientKind, Shared, State as Emulation,
+        grants::{self, CodeExchange, StepUpAnswer},
+        pairs,
+    },
     twist::Twist,
 };
 
@@ -21,51 +22,52 @@ use crate::{
 pub(super) async fn authenticate(
     State(shared): State<Arc<Shared>>,
     Extension(twist): Extension<Twist>,
-    request: Request,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let (head, body) = request.into_parts();
-    let too_large = || ApiError::invalid_request("The request body cannot be read.");
-    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| too_large())?.to_bytes();
-    let fields = Fields::parse(&head.headers, &body)?;
-    let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let fields = Fields::parse(&headers, &body)?;
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
 
     let mut state = shared.lock();
     let grant_type = fields.require("grant_type")?;
-    let client = identify(&fields, &head.headers, &state)?;
-    let answer = match grant_type {
-        "authorization_code" => state.exchange_code(
+    let client = identify(&fields, &headers, &state)?;
+    let answer = match Grant::of(grant_type) {
+        Some(Grant::AuthorizationCode) => grants::by_code(
+            &mut state,
             CodeExchange {
                 code: fields.require("code")?,
                 verifier: fields.get("code_verifier"),
                 client,
                 user_agent,
             },
-            twist,
+            &twist,
         ),
-        "refresh_token" => {
+        Some(Grant::RefreshToken) => {
             let token = fields.require("refresh_token")?;
-            state.exchange_refresh_token(token, fields.get("organization_id"), client, twist)
+            pairs::refresh(&mut state, token, fields.get("organization_id"), client, &twist)
         }
-        "password" => {
+        Some(Grant::Password) => {
             let (email, password) = (fields.require("email")?, fields.require("password")?);
             confidential(client)?;
-            state.exchange_password(email, password, user_agent, twist)
+            grants::by_password(&mut state, email, password, user_agent, &twist)
         }
-        "urn:workos:oauth:grant-type:organization-selection" => {
+        Some(Grant::OrganizationSelection) => {
             let pending = fields.require("pending_authentication_token")?;
             let organization_id = fields.require("organization_id")?;
             confidential(client)?;
             let answer = StepUpAnswer::Organization(organization_id);
-            state.exchange_step_up(pending, answer, user_agent, twist)
+            grants::by_step_up(&mut state, pending, answer, user_agent, &twist)
         }
-        "urn:workos:oauth:grant-type:email-verification:code" => {
+        Some(Grant::EmailVerification) => {
             let (pending, code) =
                 (fields.require("pending_authentication_token")?, fields.require("code")?);
             confidential(client)?;
-            state.exchange_step_up(pending, StepUpAnswer::VerificationCode(code), user_agent, twist)
+            let answer = StepUpAnswer::VerificationCode(code);
+            grants::by_step_up(&mut state, pending, answer, user_agent, &twist)
         }
-        other => {
-            Err(ApiError::invalid_request(format!("The grant type is not supported: {other}")))
+        None => {
+            let description = format!("The grant type is not supported: {grant_type}");
+            Err(ApiError::invalid_request(description))
         }
     };
     answer.map(Json)
@@ -95,43 +97,3 @@ fn confidential(client: ClientKind) -> Result<(), ApiError> {
         ClientKind::Public => Err(ApiError::unauthorized()),
     }
 }
-
-/// The fields of the body; a `null` counts as absent, since one SDK sends it.
-struct Fields(HashMap<String, String>);
-
-impl Fields {
-    fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Self, ApiError> {
-        let content_type = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        if content_type.starts_with("application/x-www-form-urlencoded") {
-            return Ok(Self(form_urlencoded::parse(body).into_owned().collect()));
-        }
-        let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
-            return Err(ApiError::invalid_request(
-                "The request body is neither a JSON object nor a form.",
-            ));
-        };
-        let texts = object.into_iter().filter_map(|(name, value)| match value {
-            Value::String(text) => Some((name, text)),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => None,
-        });
-        Ok(Self(texts.collect()))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    fn require(&self, name: &str) -> Result<&str, ApiError> {
-        let value = self.get(name).filter(|value| !value.is_empty());
-        value.ok_or_else(|| ApiError::invalid_request(format!("{name} is required.")))
-    }
-}
-
-const BODY_LIMIT: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use crate::{
     redirects,
     routes::authorization::{Authorization, Parameters, Refused},
     seed::is_address,
-    state::{CodeOutcome, Shared, State as Emulation, User},
+    state::{CodeOutcome, Shared, State as Emulation, User, events},
 };
 
 /// `GET /user_management/authorize`: the sign-in page, or in automatic mode the way back at once.
@@ -28,8 +28,8 @@ pub(super) async fn show(
         Err(refused) => return refused.into_response(),
     };
     match state.config.sign_in {
-        SignIn::Interactive => request.page(&state, &uri, None),
-        SignIn::Automatic => request.sign_in_at_once(&mut state),
+        SignIn::Interactive => page(&request, &state, &uri, None),
+        SignIn::Automatic => sign_in_at_once(&request, &mut state),
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn submit(
         |name: &str| choice.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     if let Some(failure) = field("fail") {
         return match Failure::named(failure) {
-            Some(failure) => request.fail(&mut state, failure),
+            Some(failure) => fail(&request, &mut state, failure),
             None => pages::refusal("There is no such way to fail a sign-in."),
         };
     }
@@ -57,20 +57,20 @@ pub(super) async fn submit(
     let user_id = match (known, field("email")) {
         (Some(Some(user_id)), _) => user_id,
         (Some(None), _) => {
-            return request.page(&state, &uri, Some("That user no longer exists."));
+            return page(&request, &state, &uri, Some("That user no longer exists."));
         }
-        (None, Some(email)) if is_address(email) => state.user_or_sign_up(email),
+        (None, Some(email)) if is_address(email) => events::user_or_sign_up(&mut state, email),
         (None, Some(_) | None) => {
-            return request.page(&state, &uri, Some("Enter an e-mail address, or pick a user."));
+            return page(&request, &state, &uri, Some("Enter an e-mail address, or pick a user."));
         }
     };
-    match request.organization_for(&state, &user_id, field("organization")) {
-        Ok(organization_id) => request.succeed(&mut state, user_id, organization_id),
+    match organization_for(&request, &state, &user_id, field("organization")) {
+        Ok(organization_id) => succeed(&request, &mut state, user_id, organization_id),
         Err(Selection::Needed) => match state.directory.user(&user_id) {
             Some(user) => pages::choose_organization(&state.directory, user, &uri),
-            None => request.page(&state, &uri, Some("That user no longer exists.")),
+            None => page(&request, &state, &uri, Some("That user no longer exists.")),
         },
-        Err(Selection::NotAMember) => request.refuse(Failure::NotAMember),
+        Err(Selection::NotAMember) => refuse(&request, Failure::NotAMember),
     }
 }
 
@@ -79,104 +79,112 @@ enum Selection {
     NotAMember,
 }
 
-impl Authorization<'_> {
-    fn page(&self, state: &Emulation, uri: &Uri, problem: Option<&str>) -> Response {
-        let page = SignInPage {
-            directory: &state.directory,
-            uri,
-            redirect_uri: self.redirect_uri,
-            organization_id: self.organization_id,
-            login_hint: self.login_hint,
-            purpose: self.purpose,
-            problem,
-        };
-        page.render()
-    }
+fn page(
+    request: &Authorization<'_>,
+    state: &Emulation,
+    uri: &Uri,
+    problem: Option<&str>,
+) -> Response {
+    let page = SignInPage {
+        directory: &state.directory,
+        uri,
+        redirect_uri: request.redirect_uri,
+        organization_id: request.organization_id,
+        login_hint: request.login_hint,
+        purpose: request.purpose,
+        problem,
+    };
+    page.render()
+}
 
-    fn sign_in_at_once(&self, state: &mut Emulation) -> Response {
-        let user_id = match self.login_hint {
-            Some(email) if self.purpose == Purpose::SignUp && is_address(email) => {
-                Some(state.user_or_sign_up(email))
-            }
-            Some(email) => state.directory.user_by_email(email).map(|user| user.id.clone()),
-            None => {
-                let belongs = |user: &&User| {
-                    self.organization_id
-                        .is_none_or(|id| state.directory.membership(&user.id, id).is_some())
-                };
-                state.directory.users().iter().find(belongs).map(|user| user.id.clone())
-            }
-        };
-        let Some(user_id) = user_id else { return self.refuse(Failure::NoSuchUser) };
-        let first = state
-            .directory
-            .organizations_of(&user_id)
-            .first()
-            .map(|organization| organization.id.clone());
-        match self.organization_for(state, &user_id, first.as_deref()) {
-            Ok(organization_id) => self.succeed(state, user_id, organization_id),
-            Err(Selection::Needed | Selection::NotAMember) => self.refuse(Failure::NotAMember),
+fn sign_in_at_once(request: &Authorization<'_>, state: &mut Emulation) -> Response {
+    let user_id = match request.login_hint {
+        Some(email) if request.purpose == Purpose::SignUp && is_address(email) => {
+            Some(events::user_or_sign_up(state, email))
         }
-    }
-
-    /// The organization of the new session: the one asked for, the one chosen, or the only one.
-    fn organization_for(
-        &self,
-        state: &Emulation,
-        user_id: &str,
-        chosen: Option<&str>,
-    ) -> Result<Option<String>, Selection> {
-        let organizations = state.directory.organizations_of(user_id);
-        let named = self.organization_id.or(chosen);
-        match (named, organizations.as_slice()) {
-            (Some(id), _) if state.directory.membership(user_id, id).is_some() => {
-                Ok(Some(id.to_owned()))
-            }
-            (Some(_), _) => Err(Selection::NotAMember),
-            (None, []) => Ok(None),
-            (None, [only]) => Ok(Some(only.id.clone())),
-            (None, _) => Err(Selection::Needed),
+        Some(email) => state.directory.user_by_email(email).map(|user| user.id.clone()),
+        None => {
+            let belongs = |user: &&User| {
+                request
+                    .organization_id
+                    .is_none_or(|id| state.directory.membership(&user.id, id).is_some())
+            };
+            state.directory.users().iter().find(belongs).map(|user| user.id.clone())
         }
+    };
+    let Some(user_id) = user_id else { return refuse(request, Failure::NoSuchUser) };
+    let first = state
+        .directory
+        .organizations_of(&user_id)
+        .first()
+        .map(|organization| organization.id.clone());
+    match organization_for(request, state, &user_id, first.as_deref()) {
+        Ok(organization_id) => succeed(request, state, user_id, organization_id),
+        Err(Selection::Needed | Selection::NotAMember) => refuse(request, Failure::NotAMember),
     }
+}
 
-    fn succeed(
-        &self,
-        state: &mut Emulation,
-        user_id: String,
-        organization_id: Option<String>,
-    ) -> Response {
-        let user = state.directory.user(&user_id);
-        let method = match (self.provider, user.and_then(|user| user.oauth_provider.as_deref())) {
-            (Some("authkit") | None, Some(provider)) => provider,
-            (Some("authkit") | None, None) => "Password",
-            (Some(provider), _) => provider,
-        };
-        let outcome = CodeOutcome::SignIn { user_id, organization_id, method: method.to_owned() };
-        self.answer_with(state, outcome)
-    }
-
-    fn fail(&self, state: &mut Emulation, failure: Failure) -> Response {
-        match failure {
-            Failure::ExchangeRefused => self.answer_with(state, CodeOutcome::Refused),
-            Failure::ExchangeUnavailable => self.answer_with(state, CodeOutcome::Unavailable),
-            Failure::AccessDenied
-            | Failure::ServerError
-            | Failure::NoSuchUser
-            | Failure::NotAMember => self.refuse(failure),
+/// The organization of the new session: the one asked for, the one chosen, or the only one.
+fn organization_for(
+    request: &Authorization<'_>,
+    state: &Emulation,
+    user_id: &str,
+    chosen: Option<&str>,
+) -> Result<Option<String>, Selection> {
+    let organizations = state.directory.organizations_of(user_id);
+    let named = request.organization_id.or(chosen);
+    match (named, organizations.as_slice()) {
+        (Some(id), _) if state.directory.membership(user_id, id).is_some() => {
+            Ok(Some(id.to_owned()))
         }
+        (Some(_), _) => Err(Selection::NotAMember),
+        (None, []) => Ok(None),
+        (None, [only]) => Ok(Some(only.id.clone())),
+        (None, _) => Err(Selection::Needed),
     }
+}
 
-    fn answer_with(&self, state: &mut Emulation, outcome: CodeOutcome) -> Response {
-        let now = state.now();
-        let code = state.codes.issue(outcome, self.challenge.map(str::to_owned), now);
-        let uri = redirects::with_query(self.redirect_uri, &self.with_state(&[("code", &code)]));
-        (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response()
-    }
+fn succeed(
+    request: &Authorization<'_>,
+    state: &mut Emulation,
+    user_id: String,
+    organization_id: Option<String>,
+) -> Response {
+    let user = state.directory.user(&user_id);
+    let method = match (request.provider, user.and_then(|user| user.oauth_provider.as_deref())) {
+        (Some("authkit") | None, Some(provider)) => provider,
+        (Some("authkit") | None, None) => "Password",
+        (Some(provider), _) => provider,
+    };
+    let outcome = CodeOutcome::SignIn { user_id, organization_id, method: method.to_owned() };
+    answer_with(request, state, outcome)
+}
 
-    fn refuse(&self, failure: Failure) -> Response {
-        let (error, description) = failure.error();
-        Refused::Redirect(self.error_uri(error, description)).into_response()
+fn fail(request: &Authorization<'_>, state: &mut Emulation, failure: Failure) -> Response {
+    match failure {
+        Failure::ExchangeRefused => answer_with(request, state, CodeOutcome::Refused),
+        Failure::ExchangeUnavailable => answer_with(request, state, CodeOutcome::Unavailable),
+        Failure::AccessDenied
+        | Failure::ServerError
+        | Failure::NoSuchUser
+        | Failure::NotAMember => refuse(request, failure),
     }
+}
+
+fn answer_with(
+    request: &Authorization<'_>,
+    state: &mut Emulation,
+    outcome: CodeOutcome,
+) -> Response {
+    let now = state.now();
+    let code = state.codes.issue(outcome, request.challenge.map(str::to_owned), now);
+    let uri = redirects::with_query(request.redirect_uri, &request.with_state(&[("code", &code)]));
+    (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response()
+}
+
+fn refuse(request: &Authorization<'_>, failure: Failure) -> Response {
+    let (error, description) = failure.error();
+    Refused::Redirect(request.error_uri(error, description)).into_response()
 }
 
 /// The ways to fail that the page offers, and those that automatic mode runs into.
@@ -209,18 +217,6 @@ impl Failure {
             }
             Self::NoSuchUser => ("user_not_found", "There is no user with this address."),
             Self::NotAMember => ("access_denied", "The user is not a member of the organization."),
-        }
-    }
-}
-
-impl Emulation {
-    fn user_or_sign_up(&mut self, email: &str) -> String {
-        match self.directory.user_by_email(email) {
-            Some(user) => user.id.clone(),
-            None => {
-                let now = self.now();
-                self.directory.sign_up(email, now)
-            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     api_error::ApiError,
     pages, redirects,
     routes::require_api_key,
-    state::{Session, Shared},
+    state::{Session, Shared, events},
 };
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ pub(super) async fn logout(
         Some(uri) => (StatusCode::FOUND, [(header::LOCATION, uri.to_owned())]).into_response(),
         None => pages::signed_out(),
     };
-    state.end_session(&session_id);
+    events::end_session(&mut state, &session_id);
     answer
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn revoke(
     let mut state = shared.lock();
     require_api_key(&headers, &state)?;
     let session_id = body.and_then(|Json(revoke)| revoke.session_id);
-    if session_id.is_some_and(|id| state.end_session(&id)) {
+    if session_id.is_some_and(|id| events::end_session(&mut state, &id)) {
         Ok(Json(json!({ "success": true })))
     } else {
         Err(ApiError::plain(StatusCode::BAD_REQUEST, "Session not found"))

@@ -1,12 +1,9 @@
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    clock::{self, timestamp},
-    ids,
-};
+use crate::{state::User, template::Template};
 
 /// Who there is: users, organizations, who belongs where, and what a role may do.
 #[derive(Clone, Debug, Default)]
@@ -15,43 +12,20 @@ pub(crate) struct Directory {
     organizations: Vec<Organization>,
     memberships: Vec<Membership>,
     roles: BTreeMap<String, Vec<String>>,
-}
-
-#[derive(Clone)]
-pub(crate) struct User {
-    pub(crate) id: String,
-    pub(crate) email: String,
-    pub(crate) name: Option<String>,
-    pub(crate) first_name: Option<String>,
-    pub(crate) last_name: Option<String>,
-    pub(crate) email_verified: bool,
-    pub(crate) password: Option<String>,
-    pub(crate) external_id: Option<String>,
-    pub(crate) metadata: Map<String, Value>,
-    pub(crate) impersonator: Option<Impersonator>,
-    pub(crate) oauth_provider: Option<String>,
-    pub(crate) profile_picture_url: Option<String>,
-    pub(crate) locale: Option<String>,
-    pub(crate) feature_flags: Vec<String>,
-    pub(crate) claims: Map<String, Value>,
-    pub(crate) last_sign_in_at: Option<SystemTime>,
-    pub(crate) created_at: SystemTime,
-    pub(crate) updated_at: SystemTime,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Impersonator {
-    pub(crate) email: String,
-    pub(crate) reason: Option<String>,
+    /// What a JWT template says, and what is set for everybody.
+    template: Option<Template>,
+    claims: Map<String, Value>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Organization {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) external_id: Value,
+    pub(crate) metadata: Map<String, Value>,
     pub(crate) entitlements: Vec<String>,
     pub(crate) feature_flags: Vec<String>,
+    pub(crate) claims: Map<String, Value>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,12 +58,35 @@ impl Directory {
         self.organizations.iter().find(|organization| organization.id == id)
     }
 
+    pub(crate) fn organization_mut(&mut self, id: &str) -> Option<&mut Organization> {
+        self.organizations.iter_mut().find(|organization| organization.id == id)
+    }
+
     /// Finds an organization by id or by name.
     pub(crate) fn organization_named(&self, id_or_name: &str) -> Option<&Organization> {
         let named = |organization: &&Organization| {
             organization.id == id_or_name || organization.name == id_or_name
         };
         self.organizations.iter().find(named)
+    }
+
+    /// Finds a user by address or by id.
+    pub(crate) fn user_named(&self, email_or_id: &str) -> Option<&User> {
+        self.user_by_email(email_or_id).or_else(|| self.user(email_or_id))
+    }
+
+    /// The user with an address or id, in calls where a typing error should stop the test.
+    pub(crate) fn expect_user(&self, email: &str) -> &User {
+        self.user_named(email).unwrap_or_else(|| panic!("the emulator knows no user {email}"))
+    }
+
+    /// The id of an organization named by id or name, in calls where a typing error should stop the test.
+    pub(crate) fn expect_organization(&self, id_or_name: &str) -> String {
+        let organization = self.organization_named(id_or_name);
+        organization
+            .unwrap_or_else(|| panic!("the emulator knows no organization {id_or_name}"))
+            .id
+            .clone()
     }
 
     pub(crate) fn membership(&self, user_id: &str, organization_id: &str) -> Option<&Membership> {
@@ -115,17 +112,31 @@ impl Directory {
         self.users.push(user);
     }
 
-    /// Adds a user who is known by an address only.
-    pub(crate) fn sign_up(&mut self, email: &str, now: SystemTime) -> String {
-        let user = User::new(email.trim(), now);
-        let id = user.id.clone();
-        self.users.push(user);
-        id
+    pub(crate) fn template(&self) -> Option<&Template> {
+        self.template.as_ref()
+    }
+
+    pub(crate) fn set_template(&mut self, template: Template) {
+        self.template = Some(template);
+    }
+
+    /// Claims of everybody's tokens.
+    pub(crate) fn claims_for_all(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    pub(crate) fn set_claims_for_all(&mut self, claims: Map<String, Value>) {
+        self.claims.extend(claims);
     }
 
     pub(crate) fn remove_user(&mut self, id: &str) {
         self.users.retain(|user| user.id != id);
         self.memberships.retain(|membership| membership.user_id != id);
+    }
+
+    pub(crate) fn remove_organization(&mut self, id: &str) {
+        self.organizations.retain(|organization| organization.id != id);
+        self.memberships.retain(|membership| membership.organization_id != id);
     }
 
     pub(crate) fn add_organization(&mut self, organization: Organization) {
@@ -155,68 +166,26 @@ impl Directory {
     }
 }
 
-impl User {
-    fn new(email: &str, now: SystemTime) -> Self {
-        Self {
-            id: ids::object_id("user", now),
-            email: email.to_owned(),
-            name: None,
-            first_name: None,
-            last_name: None,
-            email_verified: true,
-            password: None,
-            external_id: None,
-            metadata: Map::new(),
-            impersonator: None,
-            oauth_provider: None,
-            profile_picture_url: None,
-            locale: None,
-            feature_flags: Vec::new(),
-            claims: Map::new(),
-            last_sign_in_at: None,
-            created_at: now,
-            updated_at: now,
-        }
+impl Membership {
+    /// The same for the same membership, though the directory keeps none.
+    pub(crate) fn id(&self) -> String {
+        let parts = format!("{} {}", self.user_id, self.organization_id);
+        let digest = digest::digest(&digest::SHA256, parts.as_bytes());
+        let hex: String = digest.as_ref()[..13].iter().map(|byte| format!("{byte:02X}")).collect();
+        format!("om_{hex}")
     }
+}
 
-    /// What a person is called on a page.
-    pub(crate) fn display_name(&self) -> String {
-        match (&self.name, &self.first_name, &self.last_name) {
-            (Some(name), _, _) => name.clone(),
-            (None, Some(first), Some(last)) => format!("{first} {last}"),
-            (None, Some(name), None) | (None, None, Some(name)) => name.clone(),
-            (None, None, None) => self.email.clone(),
-        }
-    }
-
+impl Organization {
     pub(crate) fn to_json(&self) -> Value {
         json!({
-            "object": "user",
+            "object": "organization",
             "id": self.id,
-            "email": self.email,
-            "email_verified": self.email_verified,
             "name": self.name,
-            "first_name": self.first_name,
-            "last_name": self.last_name,
-            "profile_picture_url": self.profile_picture_url,
             "external_id": self.external_id,
             "metadata": self.metadata,
-            "last_sign_in_at": self.last_sign_in_at.map(timestamp),
-            "locale": self.locale,
-            "created_at": clock::timestamp(self.created_at),
-            "updated_at": clock::timestamp(self.updated_at),
+            "domains": [],
+            "allow_profiles_outside_organization": false,
         })
-    }
-}
-
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl Impersonator {
-    pub(crate) fn to_json(&self) -> Value {
-        json!({ "email": self.email, "reason": self.reason })
     }
 }

@@ -2,62 +2,115 @@
 
 use std::time::SystemTime;
 
-use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use crate::{
     clock::timestamp,
-    state::{Membership, State},
+    overrides::Overrides,
+    seed::FileUser,
+    state::{Membership, State, User},
+    user_change::UserChange,
 };
 
-impl State {
-    /// Ends a session; false if there is none of that id. Ending it again changes nothing.
-    pub(crate) fn end_session(&mut self, id: &str) -> bool {
-        let now = self.now();
-        let was_active = self.sessions.get(id).is_some_and(|session| session.ended_at.is_none());
-        let known = self.sessions.end(id, now);
-        if let Some(session) = self.sessions.get(id).filter(|_| was_active) {
-            self.webhooks.emit("session.revoked", &session.to_json(now), now);
-        }
-        known
+/// Ends a session; false if there is none of that id. Ending it again changes nothing.
+pub(crate) fn end_session(state: &mut State, id: &str) -> bool {
+    let now = state.now();
+    let was_active = state.sessions.get(id).is_some_and(|session| session.ended_at.is_none());
+    let known = state.sessions.end(id, now);
+    if let Some(session) = state.sessions.get(id).filter(|_| was_active) {
+        state.webhooks.emit("session.revoked", &session.to_json(now), now);
     }
+    known
+}
 
-    /// Makes somebody a member, or gives a member another role.
-    pub(crate) fn set_membership(&mut self, membership: Membership) {
-        let now = self.now();
-        let Membership { user_id, organization_id, .. } = &membership;
-        let event = match self.directory.membership(user_id, organization_id) {
-            Some(_) => "organization_membership.updated",
-            None => "organization_membership.created",
-        };
-        let data = membership_json(&membership, now);
-        self.directory.add_membership(membership);
-        self.webhooks.emit(event, &data, now);
+/// Adds somebody as a seed's `users` does, and returns the new user's id.
+pub(crate) fn add_user(state: &mut State, user: FileUser) -> Result<String, String> {
+    let now = state.now();
+    let id = user.add_to(&mut state.directory, now)?;
+    if let Some(user) = state.directory.user(&id) {
+        state.webhooks.emit("user.created", &user.to_json(), now);
     }
+    Ok(id)
+}
 
-    pub(crate) fn remove_membership(&mut self, user_id: &str, organization_id: &str) {
-        let now = self.now();
-        let Some(membership) = self.directory.membership(user_id, organization_id) else { return };
-        let data = membership_json(membership, now);
-        self.directory.remove_membership(user_id, organization_id);
-        self.webhooks.emit("organization_membership.deleted", &data, now);
+/// The user with an address, who signs up with it if nobody has it.
+pub(crate) fn user_or_sign_up(state: &mut State, email: &str) -> String {
+    if let Some(user) = state.directory.user_by_email(email) {
+        return user.id.clone();
     }
+    let now = state.now();
+    let user = User::new(email.trim(), now);
+    let (id, data) = (user.id.clone(), user.to_json());
+    state.directory.add_user(user);
+    state.webhooks.emit("user.created", &data, now);
+    id
+}
 
-    /// Removes a user and ends all sessions of that user.
-    pub(crate) fn remove_user(&mut self, id: &str) {
-        let now = self.now();
-        let Some(data) = self.directory.user(id).map(|user| user.to_json()) else { return };
-        self.sessions.end_all(id, now);
-        self.directory.remove_user(id);
-        self.webhooks.emit("user.deleted", &data, now);
+/// Makes a user odd; an unknown id changes nothing.
+pub(crate) fn change_user(state: &mut State, id: &str, change: UserChange) {
+    let now = state.now();
+    let Some(user) = state.directory.user_mut(id) else { return };
+    if change.reset {
+        user.fields = Overrides::default();
+        user.answer = Overrides::default();
+        user.claims.clear();
     }
+    let seen = change.reset || !change.fields.is_empty();
+    user.fields.extend(change.fields);
+    user.answer.extend(change.answer);
+    user.claims.extend(change.claims);
+    if seen {
+        state.webhooks.emit("user.updated", &user.to_json(), now);
+    }
+}
+
+/// Removes an organization: its members' next refresh finds none of that id.
+pub(crate) fn remove_organization(state: &mut State, id: &str) {
+    let now = state.now();
+    let Some(data) = state.directory.organization(id).map(|organization| organization.to_json())
+    else {
+        return;
+    };
+    state.directory.remove_organization(id);
+    state.webhooks.emit("organization.deleted", &data, now);
+}
+
+/// Makes somebody a member, or gives a member another role.
+pub(crate) fn set_membership(state: &mut State, membership: Membership) {
+    let now = state.now();
+    let Membership { user_id, organization_id, .. } = &membership;
+    let event = match state.directory.membership(user_id, organization_id) {
+        Some(_) => "organization_membership.updated",
+        None => "organization_membership.created",
+    };
+    let data = membership_json(&membership, now);
+    state.directory.add_membership(membership);
+    state.webhooks.emit(event, &data, now);
+}
+
+/// Takes somebody out of an organization.
+pub(crate) fn remove_membership(state: &mut State, user_id: &str, organization_id: &str) {
+    let now = state.now();
+    let Some(membership) = state.directory.membership(user_id, organization_id) else { return };
+    let data = membership_json(membership, now);
+    state.directory.remove_membership(user_id, organization_id);
+    state.webhooks.emit("organization_membership.deleted", &data, now);
+}
+
+/// Removes a user and ends all sessions of that user.
+pub(crate) fn remove_user(state: &mut State, id: &str) {
+    let now = state.now();
+    let Some(data) = state.directory.user(id).map(|user| user.to_json()) else { return };
+    state.sessions.end_all(id, now);
+    state.directory.remove_user(id);
+    state.webhooks.emit("user.deleted", &data, now);
 }
 
 fn membership_json(membership: &Membership, now: SystemTime) -> Value {
     let Membership { user_id, organization_id, role } = membership;
     json!({
         "object": "organization_membership",
-        "id": membership_id(user_id, organization_id),
+        "id": membership.id(),
         "user_id": user_id,
         "organization_id": organization_id,
         "status": "active",
@@ -67,11 +120,4 @@ fn membership_json(membership: &Membership, now: SystemTime) -> Value {
         "created_at": timestamp(now),
         "updated_at": timestamp(now),
     })
-}
-
-/// The same for the same membership, though the directory keeps none.
-fn membership_id(user_id: &str, organization_id: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, format!("{user_id} {organization_id}").as_bytes());
-    let hex: String = digest.as_ref()[..13].iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("om_{hex}")
 }

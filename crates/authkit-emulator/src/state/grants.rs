@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     api_error::ApiError,
     ids,
-    state::{ClientKind, CodeOutcome, NewSession, Organization, State, StepUp},
+    state::{ClientKind, CodeOutcome, NewSession, Organization, State, StepUp, pairs},
     twist::Twist,
 };
 
@@ -28,148 +28,151 @@ pub(crate) enum StepUpAnswer<'a> {
     VerificationCode(&'a str),
 }
 
-impl State {
-    /// A failed exchange does not spend the code, so a client may try again with the right verifier.
-    pub(crate) fn exchange_code(
-        &mut self,
-        exchange: CodeExchange<'_>,
-        twist: Twist,
-    ) -> Result<Value, ApiError> {
-        let now = self.now();
-        let code = self.codes.code(exchange.code, now).ok_or_else(invalid_code)?.clone();
-        match (&code.challenge, exchange.verifier) {
-            (Some(challenge), Some(verifier)) if *challenge == challenge_of(verifier) => {}
-            (Some(_), Some(_)) => return Err(invalid_code()),
-            (Some(_), None) => return Err(ApiError::invalid_request("code_verifier is required.")),
-            (None, Some(_)) => {
-                let message = "The code was requested without a code challenge.";
-                return Err(ApiError::bad_request("code_challenge_not_found", message));
-            }
-            (None, None) if exchange.client == ClientKind::Public => {
-                return Err(ApiError::unauthorized());
-            }
-            (None, None) => {}
-        }
-        match code.outcome {
-            CodeOutcome::SignIn { user_id, organization_id, method } => {
-                if self.directory.user(&user_id).is_none() {
-                    return Err(invalid_code());
-                }
-                self.codes.spend(exchange.code);
-                let session = NewSession {
-                    user_id,
-                    organization_id,
-                    method,
-                    client: exchange.client,
-                    user_agent: exchange.user_agent.map(str::to_owned),
-                };
-                Ok(self.sign_in(session, twist))
-            }
-            CodeOutcome::Refused => Err(invalid_code()),
-            CodeOutcome::Unavailable => Err(ApiError::plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Service temporarily unavailable",
-            )),
-        }
-    }
+/// A code that nobody asked for, without PKCE, for a user and the first of the user's organizations.
+pub(crate) fn code_for(state: &mut State, user_id: String) -> String {
+    let organizations = state.directory.organizations_of(&user_id);
+    let organization_id = organizations.first().map(|organization| organization.id.clone());
+    let (method, now) = ("Password".to_owned(), state.now());
+    state.codes.issue(CodeOutcome::SignIn { user_id, organization_id, method }, None, now)
+}
 
-    pub(crate) fn exchange_password(
-        &mut self,
-        email: &str,
-        password: &str,
-        user_agent: Option<&str>,
-        twist: Twist,
-    ) -> Result<Value, ApiError> {
-        let user = self.directory.user_by_email(email);
-        let Some(user) = user.filter(|user| user.password.as_deref() == Some(password)) else {
-            return Err(ApiError::bad_request(
-                "invalid_credentials",
-                format!("Invalid credentials for '{email}'."),
-            ));
-        };
-        let user_id = user.id.clone();
-        if !user.email_verified {
-            return Err(self.ask_for_verification(&user_id));
+/// A failed exchange does not spend the code, so a client may try again with the right verifier.
+pub(crate) fn by_code(
+    state: &mut State,
+    exchange: CodeExchange<'_>,
+    twist: &Twist,
+) -> Result<Value, ApiError> {
+    let now = state.now();
+    let code = state.codes.code(exchange.code, now).ok_or_else(invalid_code)?.clone();
+    match (&code.challenge, exchange.verifier) {
+        (Some(challenge), Some(verifier)) if *challenge == challenge_of(verifier) => {}
+        (Some(_), Some(_)) => return Err(invalid_code()),
+        (Some(_), None) => return Err(ApiError::invalid_request("code_verifier is required.")),
+        (None, Some(_)) => {
+            let message = "The code was requested without a code challenge.";
+            return Err(ApiError::bad_request("code_challenge_not_found", message));
         }
-        self.sign_in_by_password(user_id, user_agent, twist)
+        (None, None) if exchange.client == ClientKind::Public => {
+            return Err(ApiError::unauthorized());
+        }
+        (None, None) => {}
     }
-
-    /// Goes on with a sign-in that stopped at a 403.
-    pub(crate) fn exchange_step_up(
-        &mut self,
-        pending_token: &str,
-        answer: StepUpAnswer<'_>,
-        user_agent: Option<&str>,
-        twist: Twist,
-    ) -> Result<Value, ApiError> {
-        let invalid = || {
-            let message = "The pending authentication token is invalid or has expired.";
-            ApiError::bad_request("invalid_pending_authentication_token", message)
-        };
-        let pending = self.codes.pending(pending_token, self.now()).cloned().ok_or_else(invalid)?;
-        match (answer, pending.step_up) {
-            (StepUpAnswer::Organization(organization_id), StepUp::Organization) => {
-                self.check_organization(&pending.user_id, organization_id)?;
-                self.codes.resume(pending_token);
-                let session =
-                    password_session(pending.user_id, Some(organization_id.to_owned()), user_agent);
-                Ok(self.sign_in(session, twist))
+    match code.outcome {
+        CodeOutcome::SignIn { user_id, organization_id, method } => {
+            if state.directory.user(&user_id).is_none() {
+                return Err(invalid_code());
             }
-            (StepUpAnswer::VerificationCode(given), StepUp::Verification { code }) => {
-                if given != code {
-                    return Err(ApiError::bad_request(
-                        "invalid_one_time_code",
-                        "Invalid one-time code.",
-                    ));
-                }
-                self.codes.resume(pending_token);
-                let user = self.directory.user_mut(&pending.user_id).ok_or_else(invalid)?;
-                user.email_verified = true;
-                self.sign_in_by_password(pending.user_id, user_agent, twist)
-            }
-            (StepUpAnswer::Organization(_) | StepUpAnswer::VerificationCode(_), _) => {
-                Err(invalid())
-            }
+            state.codes.spend(exchange.code);
+            let session = NewSession {
+                user_id,
+                organization_id,
+                method,
+                client: exchange.client,
+                user_agent: exchange.user_agent.map(str::to_owned),
+            };
+            Ok(pairs::sign_in(state, session, twist))
+        }
+        CodeOutcome::Refused => Err(invalid_code()),
+        CodeOutcome::Unavailable => {
+            Err(ApiError::plain(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"))
         }
     }
+}
 
-    fn sign_in_by_password(
-        &mut self,
-        user_id: String,
-        user_agent: Option<&str>,
-        twist: Twist,
-    ) -> Result<Value, ApiError> {
-        let organizations = self.directory.organizations_of(&user_id);
-        let organization_id = match organizations.as_slice() {
-            [] => None,
-            [only] => Some(only.id.clone()),
-            several => {
-                let choice = |organization: &&Organization| json!({ "id": organization.id, "name": organization.name });
-                let choices: Vec<Value> = several.iter().map(choice).collect();
-                return Err(self.ask_for_organization(&user_id, &choices));
+pub(crate) fn by_password(
+    state: &mut State,
+    email: &str,
+    password: &str,
+    user_agent: Option<&str>,
+    twist: &Twist,
+) -> Result<Value, ApiError> {
+    let user = state.directory.user_by_email(email);
+    let Some(user) = user.filter(|user| user.password.as_deref() == Some(password)) else {
+        return Err(ApiError::bad_request(
+            "invalid_credentials",
+            format!("Invalid credentials for '{email}'."),
+        ));
+    };
+    let user_id = user.id.clone();
+    if !user.email_verified {
+        return Err(ask_for_verification(state, &user_id));
+    }
+    sign_in_by_password(state, user_id, user_agent, twist)
+}
+
+/// Goes on with a sign-in that stopped at a 403.
+pub(crate) fn by_step_up(
+    state: &mut State,
+    pending_token: &str,
+    answer: StepUpAnswer<'_>,
+    user_agent: Option<&str>,
+    twist: &Twist,
+) -> Result<Value, ApiError> {
+    let invalid = || {
+        let message = "The pending authentication token is invalid or has expired.";
+        ApiError::bad_request("invalid_pending_authentication_token", message)
+    };
+    let pending = state.codes.pending(pending_token, state.now()).cloned().ok_or_else(invalid)?;
+    match (answer, pending.step_up) {
+        (StepUpAnswer::Organization(organization_id), StepUp::Organization) => {
+            pairs::check_organization(&state.directory, &pending.user_id, organization_id)?;
+            state.codes.resume(pending_token);
+            let session =
+                password_session(pending.user_id, Some(organization_id.to_owned()), user_agent);
+            Ok(pairs::sign_in(state, session, twist))
+        }
+        (StepUpAnswer::VerificationCode(given), StepUp::Verification { code }) => {
+            if given != code {
+                return Err(ApiError::bad_request(
+                    "invalid_one_time_code",
+                    "Invalid one-time code.",
+                ));
             }
-        };
-        Ok(self.sign_in(password_session(user_id, organization_id, user_agent), twist))
+            state.codes.resume(pending_token);
+            let user = state.directory.user_mut(&pending.user_id).ok_or_else(invalid)?;
+            user.email_verified = true;
+            sign_in_by_password(state, pending.user_id, user_agent, twist)
+        }
+        (StepUpAnswer::Organization(_) | StepUpAnswer::VerificationCode(_), _) => Err(invalid()),
     }
+}
 
-    fn ask_for_organization(&mut self, user_id: &str, choices: &[Value]) -> ApiError {
-        let pending = self.codes.suspend(user_id, StepUp::Organization, self.now());
-        let message = "The user must choose an organization to finish their authentication.";
-        ApiError::coded(StatusCode::FORBIDDEN, "organization_selection_required", message)
-            .with("pending_authentication_token", json!(pending))
-            .with("organizations", json!(choices))
-            .with("user", json!(self.directory.user(user_id).map(|user| user.to_json())))
-    }
+fn sign_in_by_password(
+    state: &mut State,
+    user_id: String,
+    user_agent: Option<&str>,
+    twist: &Twist,
+) -> Result<Value, ApiError> {
+    let organizations = state.directory.organizations_of(&user_id);
+    let organization_id = match organizations.as_slice() {
+        [] => None,
+        [only] => Some(only.id.clone()),
+        several => {
+            let choice = |organization: &&Organization| json!({ "id": organization.id, "name": organization.name });
+            let choices: Vec<Value> = several.iter().map(choice).collect();
+            return Err(ask_for_organization(state, &user_id, &choices));
+        }
+    };
+    Ok(pairs::sign_in(state, password_session(user_id, organization_id, user_agent), twist))
+}
 
-    fn ask_for_verification(&mut self, user_id: &str) -> ApiError {
-        let now = self.now();
-        let pending = self.codes.suspend(user_id, StepUp::verification(), now);
-        let message = "Email ownership must be verified before authentication.";
-        ApiError::coded(StatusCode::FORBIDDEN, "email_verification_required", message)
-            .with("pending_authentication_token", json!(pending))
-            .with("email_verification_id", json!(ids::object_id("email_verification", now)))
-            .with("email", json!(self.directory.user(user_id).map(|user| &user.email)))
-    }
+fn ask_for_organization(state: &mut State, user_id: &str, choices: &[Value]) -> ApiError {
+    let pending = state.codes.suspend(user_id, StepUp::Organization, state.now());
+    let message = "The user must choose an organization to finish their authentication.";
+    ApiError::coded(StatusCode::FORBIDDEN, "organization_selection_required", message)
+        .with("pending_authentication_token", json!(pending))
+        .with("organizations", json!(choices))
+        .with("user", json!(state.directory.user(user_id).map(|user| user.to_json())))
+}
+
+fn ask_for_verification(state: &mut State, user_id: &str) -> ApiError {
+    let now = state.now();
+    let pending = state.codes.suspend(user_id, StepUp::verification(), now);
+    let message = "Email ownership must be verified before authentication.";
+    ApiError::coded(StatusCode::FORBIDDEN, "email_verification_required", message)
+        .with("pending_authentication_token", json!(pending))
+        .with("email_verification_id", json!(ids::object_id("email_verification", now)))
+        .with("email", json!(state.directory.user(user_id).map(|user| &user.email)))
 }
 
 fn password_session(

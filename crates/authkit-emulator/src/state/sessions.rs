@@ -55,7 +55,15 @@ pub(crate) struct NewSession {
 /// A refresh token that is known.
 pub(crate) enum TokenState {
     Live { session_id: String },
-    Retired { session_id: String, at: SystemTime, answer: Value },
+    Retired { session_id: String, at: SystemTime, replay: Replay },
+}
+
+/// What a retired token is answered with while the grace lasts.
+#[derive(Clone)]
+pub(crate) struct Replay {
+    pub(crate) answer: Value,
+    /// The session of that answer. It may not be the token's: a fault can change the id.
+    pub(crate) session_id: String,
 }
 
 impl TokenState {
@@ -141,17 +149,17 @@ impl Sessions {
         self.tokens.get(token)
     }
 
-    /// Retires a token whose exchange was answered with `answer`, and forgets those retired longer than `remembered` ago.
+    /// Retires a token whose exchange was answered with `replay`, and forgets those retired longer than `remembered` ago.
     pub(crate) fn retire_token(
         &mut self,
         token: &str,
-        answer: Value,
+        replay: Replay,
         now: SystemTime,
         remembered: Duration,
     ) {
         if let Some(state) = self.tokens.get_mut(token) {
             let session_id = state.session_id().to_owned();
-            *state = TokenState::Retired { session_id, at: now, answer };
+            *state = TokenState::Retired { session_id, at: now, replay };
             self.retired.push_back((now, token.to_owned()));
         }
         let is_old = |at: SystemTime| now.duration_since(at).unwrap_or_default() > remembered;

@@ -6,6 +6,7 @@ use crate::{
     clock::unix_seconds,
     ids,
     state::{Directory, Session, User},
+    template,
 };
 
 /// What an access token says, apart from when.
@@ -57,13 +58,56 @@ pub(crate) fn claims(
     if let Some(impersonator) = &session.impersonator {
         add("act", json!({ "sub": impersonator.email }));
     }
-    for (name, value) in &user.claims {
-        // As in a JWT template: these names are reserved, and a null is left out.
-        if !RESERVED.contains(&name.as_str()) && !value.is_null() {
-            add(name, value.clone());
-        }
+    for (name, value) in custom(subject, directory) {
+        add(&name, value);
     }
     claims
 }
 
-const RESERVED: [&str; 6] = ["iss", "sub", "exp", "iat", "nbf", "jti"];
+/// Claims of the customer's own, which win over the standard ones: the template's, then everybody's, the
+/// organization's and the user's.
+fn custom(subject: &Subject<'_>, directory: &Directory) -> Map<String, Value> {
+    let organization = subject.organization_id.and_then(|id| directory.organization(id));
+    let rendered =
+        directory.template().map(|template| template.render(&context(subject, directory)));
+    let rendered = rendered.transpose().unwrap_or_else(|problem| {
+        tracing::warn!(
+            problem,
+            "the JWT template cannot be rendered for this user; its claims are left out"
+        );
+        None
+    });
+    let layers = [
+        rendered.as_ref(),
+        Some(directory.claims_for_all()),
+        organization.map(|organization| &organization.claims),
+        Some(&subject.user.claims),
+    ];
+    let claims = layers.into_iter().flatten().flatten().filter(template::may_set);
+    claims.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What a template can name.
+fn context(subject: &Subject<'_>, directory: &Directory) -> Value {
+    let mut user = subject.user.to_json();
+    user["identities"] = match &subject.user.oauth_provider {
+        Some(provider) => json!({ provider: subject.user.oauth_idp_id }),
+        None => json!({}),
+    };
+    let organization = subject.organization_id.and_then(|id| directory.organization(id));
+    let membership = organization
+        .and_then(|organization| directory.membership(&subject.user.id, &organization.id));
+    json!({
+        "user": user,
+        "organization": organization.map(|organization| organization.to_json()),
+        "organization_membership": membership.map(|membership| {
+            json!({
+                "object": "organization_membership",
+                "id": membership.id(),
+                "role": membership.role,
+                "roles": [membership.role],
+                "custom_attributes": {},
+            })
+        }),
+    })
+}

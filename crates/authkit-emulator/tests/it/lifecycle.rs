@@ -162,3 +162,10 @@ async fn answers_carry_a_request_id() {
     }
     assert_ne!(ids[0], ids[1]);
 }
+
+#[tokio::test]
+async fn f12_it_says_that_it_is_healthy() {
+    let stage = Stage::new().await;
+    let answer = crate::support::answer(stage.get("/health").await).await;
+    assert_eq!((answer.status, answer.body), (200, json!({ "status": "ok" })));
+}

@@ -3,8 +3,12 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod answers;
+mod clock;
+mod connections;
 mod faults;
 mod lifecycle;
+mod odd_data;
 mod pages;
 mod program;
 mod refresh;
@@ -13,5 +17,6 @@ mod sessions;
 mod sign_in;
 mod signing_keys;
 mod support;
+mod targets;
 mod test_session;
 mod webhooks;

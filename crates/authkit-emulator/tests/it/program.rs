@@ -109,6 +109,7 @@ fn help_and_version_print_and_end() {
         "--token-ttl",
         "--strict",
         "--auto",
+        "--rate-limit",
         "--client-id",
         "--api-key",
         "EMULATOR_PORT",
@@ -118,4 +119,32 @@ fn help_and_version_print_and_end() {
     let version = program().arg("--version").output().unwrap();
     let expected = concat!("authkit-emulator ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
+}
+
+/// F12: what comes of a seed's webhooks shows, where a program shows things.
+#[test]
+fn f12_webhooks_that_cannot_be_sent_are_told_on_standard_error() {
+    let directory =
+        std::env::temp_dir().join(format!("authkit-emulator-hooks-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let seed = directory.join("seed.yaml");
+    let text = "webhookEndpoints: [{ endpoint_url: 'https://app.example.com/hooks?key=k', secret: whsec_1 }]";
+    std::fs::write(&seed, text).unwrap();
+    let mut child = program()
+        .args(["--port", "0", "--seed", seed.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let running = Running(child);
+    let line = stderr.lines().next().unwrap().unwrap();
+    let secrets = stdout.lines().map(Result::unwrap).find(|line| line.contains("whsec_1")).unwrap();
+    drop(running);
+    std::fs::remove_dir_all(&directory).unwrap();
+
+    assert!(line.starts_with("authkit-emulator: no webhook can be sent there"), "{line}");
+    assert!(line.ends_with("url: https://app.example.com/hooks"), "{line}");
+    assert!(secrets.contains("https://app.example.com/hooks"), "{secrets}");
 }

@@ -262,9 +262,9 @@ async fn an_unverified_address_is_verified_first() {
         }))
     };
     assert_eq!(verify("0000000".to_owned()).await.error(), (400, "invalid_one_time_code"));
-    let code = stage.emulator.verification_code("zoe@initech.test").unwrap();
+    let code = stage.emulator.people().verification_code("zoe@initech.test").unwrap();
     assert_eq!(verify(code).await.ok()["user"]["email_verified"], true);
-    assert_eq!(stage.emulator.verification_code("zoe@initech.test"), None);
+    assert_eq!(stage.emulator.people().verification_code("zoe@initech.test"), None);
     stage.authenticate(body).await.ok();
 }
 

@@ -1,4 +1,4 @@
-use authkit_emulator::{Emulator, Endpoint, SigningKey};
+use authkit_emulator::{Emulator, EmulatorBuilder, Endpoint, SigningKey};
 use aws_lc_rs::{
     encoding::AsDer,
     rsa::{KeyPair, KeySize},
@@ -39,19 +39,33 @@ async fn every_emulator_has_a_key_of_its_own() {
 }
 
 #[tokio::test]
+async fn emulators_of_a_process_share_a_key_and_never_an_id() {
+    let start = async |builder: EmulatorBuilder| builder.start().await.unwrap();
+    let [first, second] = [start(Emulator::builder()).await, start(Emulator::builder()).await];
+    let fresh = start(Emulator::builder().fresh_signing_key()).await;
+    let part = |emulator: &Emulator, name: &str| emulator.jwks()["keys"][0][name].clone();
+
+    assert_eq!(part(&first, "n"), part(&second, "n"), "making one takes a while");
+    assert_ne!(part(&first, "kid"), part(&second, "kid"));
+    assert_ne!(part(&fresh, "n"), part(&first, "n"));
+    first.rotate_keys();
+    assert_ne!(first.jwks()["keys"][1]["n"], part(&first, "n"), "a rotation makes a new one");
+}
+
+#[tokio::test]
 async fn keys_rotate() {
     let stage = Stage::new().await;
-    let old_key = stage.emulator.signing_key_id();
+    let old_key = stage.emulator.keys().signing_id();
     let old = stage.emulator.session("bob@acme.test");
 
     let new_key = stage.emulator.rotate_keys();
-    assert_eq!(stage.emulator.key_ids(), [old_key.clone(), new_key.clone()]);
-    assert_eq!(stage.emulator.signing_key_id(), new_key);
+    assert_eq!(stage.emulator.keys().ids(), [old_key.clone(), new_key.clone()]);
+    assert_eq!(stage.emulator.keys().signing_id(), new_key);
     let new = stage.emulator.session("bob@acme.test");
     stage.verify(old.access_token()).await.unwrap();
     stage.verify(new.access_token()).await.unwrap();
 
-    stage.emulator.retire_key(&old_key);
+    stage.emulator.keys().retire(&old_key);
     stage.verify(old.access_token()).await.unwrap_err();
     stage.verify(new.access_token()).await.unwrap();
 }
@@ -59,16 +73,16 @@ async fn keys_rotate() {
 #[tokio::test]
 async fn a_key_can_be_published_before_it_signs_and_sign_unpublished() {
     let stage = Stage::new().await;
-    let first = stage.emulator.signing_key_id();
-    let next = stage.emulator.publish_key();
-    assert_eq!(stage.emulator.signing_key_id(), first);
-    stage.emulator.sign_with(&next);
-    assert_eq!(stage.emulator.signing_key_id(), next);
+    let first = stage.emulator.keys().signing_id();
+    let next = stage.emulator.keys().publish();
+    assert_eq!(stage.emulator.keys().signing_id(), first);
+    stage.emulator.keys().sign_with(&next);
+    assert_eq!(stage.emulator.keys().signing_id(), next);
 
-    stage.emulator.retire_key(&next);
+    stage.emulator.keys().retire(&next);
     let session = stage.emulator.session("bob@acme.test");
     stage.verify(session.access_token()).await.unwrap_err();
-    assert_eq!(stage.emulator.key_ids(), [first]);
+    assert_eq!(stage.emulator.keys().ids(), [first]);
 }
 
 #[tokio::test]
@@ -99,7 +113,7 @@ async fn a_key_of_ones_own_is_read_in_every_form() {
         let session = stage.emulator.session("bob@acme.test");
         stage.verify(session.access_token()).await.expect(name);
         assert_eq!(stage.emulator.jwks()["keys"][0]["n"], modulus, "{name}");
-        assert_eq!(stage.emulator.signing_key_id(), "my-key", "{name}");
+        assert_eq!(stage.emulator.keys().signing_id(), "my-key", "{name}");
     }
     for junk in [
         &b""[..],
@@ -118,7 +132,7 @@ async fn anything_can_be_minted() {
         .mint(&json!({ "iss": stage.emulator.issuer(), "scope": "x", "exp": "soon" }));
     assert_eq!(stage.verify(&token).await.unwrap()["scope"], "x");
 
-    let header = json!({ "alg": "RS256", "kid": stage.emulator.signing_key_id(), "jku": "https://evil.test/" });
+    let header = json!({ "alg": "RS256", "kid": stage.emulator.keys().signing_id(), "jku": "https://evil.test/" });
     let token = stage.emulator.mint_with(&header, &json!({ "iss": stage.emulator.issuer() }));
     assert_eq!(jsonwebtoken::decode_header(&token).unwrap().jku.unwrap(), "https://evil.test/");
     stage.verify(&token).await.unwrap();

@@ -153,3 +153,96 @@ async fn a_foreign_organization_stops_the_test() {
     let emulator = Emulator::start().await;
     drop(emulator.session("bob@acme.test").organization("Globex"));
 }
+
+#[tokio::test]
+async fn a_session_can_be_had_over_http() {
+    let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let stage = Stage::with(Emulator::builder().frozen_at(now)).await;
+    let add = |body: Value| {
+        let stage = &stage;
+        async move { stage.post("/_emulator/sessions", &body).await }
+    };
+    let answer = add(json!({ "user": "alice@acme.test", "password": PASSWORD })).await;
+    assert_eq!(answer.status, 201);
+    let body = answer.body;
+    assert_eq!(body["payload"], open(body["cookie"]["value"].as_str().unwrap(), PASSWORD).unwrap());
+    assert_eq!(body["payload"]["access_token"], body["access_token"]);
+    assert_eq!(body["answer"]["organization_id"], ACME);
+    assert_eq!(
+        (&body["organization_id"], &body["user_id"]),
+        (&json!(ACME), &body["answer"]["user"]["id"])
+    );
+    assert!(stage.emulator.is_active(body["session_id"].as_str().unwrap()));
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(stage.verify(token).await.unwrap()["sid"], body["session_id"]);
+    let refreshed = stage.refresh(body["refresh_token"].as_str().unwrap()).await.ok();
+    let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(members(&refreshed), members(&body["answer"]), "as the endpoint answers");
+
+    let bob = add(json!({
+        "user": "user_01BOB00000000000000000000", "organization": null, "expired": true, "lifetime": 5,
+        "claims": { "role": {}, "sid": 5 }, "fields": { "impersonator": [] },
+    }))
+    .await;
+    assert_eq!(bob.status, 201, "{}", bob.body);
+    let claims = claims(&bob.body);
+    assert_eq!((&claims["exp"], &claims["iat"]), (&json!(1_799_999_940), &json!(1_799_999_935)));
+    assert_eq!((&claims["role"], &claims["sid"]), (&json!({}), &json!(5)));
+    assert_eq!(
+        (&bob.body["organization_id"], &bob.body["payload"]["impersonator"]),
+        (&Value::Null, &json!([]))
+    );
+    assert!(bob.body.get("cookie").is_none() && bob.body.get("storage_state").is_none());
+
+    let impersonated = json!({
+        "user": "alice@acme.test", "organization": "Globex", "issued_ago": 100,
+        "impersonator": { "email": "support@acme.test", "reason": "ticket" },
+    });
+    let answer = add(impersonated).await.body;
+    assert_eq!(answer["answer"]["impersonator"]["reason"], "ticket");
+    assert_eq!(answer["organization_id"], GLOBEX);
+
+    for (body, problem) in [
+        (json!({ "user": "nobody@acme.test" }), "nobody@acme.test"),
+        (json!({ "user": "bob@acme.test", "organization": "Globex" }), "Globex"),
+        (json!({ "user": "bob@acme.test", "password": "short" }), "32 bytes"),
+        (
+            json!({ "user": "bob@acme.test", "password": PASSWORD, "app_url": "localhost" }),
+            "localhost",
+        ),
+        (json!({ "user": "bob@acme.test", "lifetime": -1 }), "negative"),
+        (
+            json!({ "user": "bob@acme.test", "password": PASSWORD, "claims": { "x": "x".repeat(4_000) } }),
+            "browsers",
+        ),
+    ] {
+        let refused = add(body).await;
+        assert_eq!(refused.status, 422, "{problem}");
+        assert!(refused.body["message"].as_str().unwrap().contains(problem), "{}", refused.body);
+    }
+    assert_eq!(add(json!({ "email": "bob@acme.test" })).await.status, 422);
+}
+
+#[tokio::test]
+async fn its_storage_state_is_a_browsers_that_has_signed_in() {
+    let stage = Stage::new().await;
+    let request = json!({
+        "user": "bob@acme.test", "password": PASSWORD, "cookie_name": "app_session", "app_url": "https://app.acme.test:8443/x",
+    });
+    let body = stage.post("/_emulator/sessions", &request).await.body;
+    let expected = json!({
+        "cookies": [{
+            "name": "app_session", "value": body["cookie"]["value"], "domain": "app.acme.test", "path": "/",
+            "expires": -1, "httpOnly": true, "secure": true, "sameSite": "Lax",
+        }],
+        "origins": [],
+    });
+    assert_eq!(body["storage_state"], expected);
+
+    let state =
+        stage.emulator.session("bob@acme.test").storage_state(PASSWORD, "http://127.0.0.1:3000");
+    let cookie = &state["cookies"][0];
+    assert_eq!((&cookie["name"], &cookie["domain"]), (&json!("wos_session"), &json!("127.0.0.1")));
+    assert_eq!(cookie["secure"], false);
+    assert!(open(cookie["value"].as_str().unwrap(), PASSWORD).is_some());
+}

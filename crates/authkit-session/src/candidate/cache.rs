@@ -1,7 +1,7 @@
 //! Sessions that were verified, known by the cookie that they came in, so that the next request need not verify again.
 //!
-//! Only a session that was verified gets in, and [`present`](crate::candidate::reader) asks again for all that may have changed
-//! before one counts that gets out.
+//! Only a session that was verified gets in, and [`SessionReader`](crate::candidate::reader::SessionReader)
+//! asks again for all that may have changed before one counts that gets out.
 
 use std::{
     fmt,
@@ -18,34 +18,33 @@ use quick_cache::{
 use zeroize::Zeroizing;
 
 use crate::{
-    candidate::cookies::Candidate, refresh_state::lineage::PairId, seal::PasswordId,
-    session::VerifiedSession,
+    cookie::received::CookieValue, seal::PasswordId, session::VerifiedSession, token::PairId,
 };
 
 /// The sessions verified last, as many as fit; none where it is switched off.
 ///
 /// The hash is fast rather than proof against chosen keys: a key gets in only if it was sealed with our password.
-pub(crate) struct SessionCache(Option<Cache<Value, Remembered, Weight, RandomState>>);
+pub(crate) struct SessionCache(Option<Cache<Value, CachedSession, Weight, RandomState>>);
 
 /// A session as it was verified, without its refresh token.
 #[derive(Clone)]
-pub(crate) struct Remembered {
+pub(crate) struct CachedSession {
     pub(crate) session: Arc<VerifiedSession>,
     /// What its lineage is known by.
     pub(crate) pair: Option<PairId>,
     /// What opened its cookie.
     pub(crate) password: PasswordId,
-    /// As it was before the cookie was opened.
-    pub(crate) in_use: InUse,
+    /// As they were before the cookie was opened.
+    pub(crate) generations: KeyGenerations,
     /// When its token ends by the monotonic clock, whatever becomes of the other one.
     pub(crate) until: Duration,
 }
 
-/// What sessions are opened and verified with, told by numbers: while these stay the same, nothing of it was taken away.
+/// Generation counters of the cookie passwords and the signing keys; equal counters mean that nothing was removed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct InUse {
+pub(crate) struct KeyGenerations {
     /// How often the passwords were replaced.
-    pub(crate) rings: u64,
+    pub(crate) passwords: u64,
     /// When the signing keys were fetched; `None` where they are not fresh.
     pub(crate) keys: Option<Duration>,
 }
@@ -61,11 +60,11 @@ impl SessionCache {
         Self((bytes > 0).then(|| sized(bytes)))
     }
 
-    pub(crate) fn get(&self, value: Candidate<'_>) -> Option<Remembered> {
+    pub(crate) fn get(&self, value: CookieValue<'_>) -> Option<CachedSession> {
         self.0.as_ref()?.get(&value)
     }
 
-    pub(crate) fn insert(&self, value: &[u8], remembered: Remembered) {
+    pub(crate) fn insert(&self, value: &[u8], remembered: CachedSession) {
         if let Some(cache) = &self.0 {
             cache.insert(Value(Zeroizing::new(value.into())), remembered);
         }
@@ -93,13 +92,13 @@ impl Hash for Value {
     }
 }
 
-impl Hash for Candidate<'_> {
+impl Hash for CookieValue<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash(self.pieces(), state);
     }
 }
 
-impl Equivalent<Value> for Candidate<'_> {
+impl Equivalent<Value> for CookieValue<'_> {
     fn equivalent(&self, value: &Value) -> bool {
         let whole: &[u8] = &value.0;
         let rest = self.pieces().iter().try_fold(whole, |rest, piece| rest.strip_prefix(*piece));
@@ -123,8 +122,8 @@ fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Value, Remembered> for Weight {
-    fn weight(&self, value: &Value, remembered: &Remembered) -> u64 {
+impl Weighter<Value, CachedSession> for Weight {
+    fn weight(&self, value: &Value, remembered: &CachedSession) -> u64 {
         let session = &remembered.session;
         let claims = &session.claims;
         let lists =

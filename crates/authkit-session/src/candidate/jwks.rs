@@ -15,9 +15,8 @@ use tokio::{runtime::Handle, sync::watch};
 use crate::{
     clock::Clock,
     decide::KeyFetch,
-    error::ErrorKind,
     token::{jwt::Jwt, keys::KeySet},
-    upstream::client::Client,
+    upstream::{client::Client, error_answer::UpstreamFailure},
 };
 
 /// The key set of one client id. Clones share it.
@@ -224,8 +223,10 @@ impl Fetch {
                 }
                 None => Some(Failure::NoKeys),
             },
-            Err(error) if error.kind() == ErrorKind::Transient => Some(Failure::Unreachable),
-            Err(_) => Some(Failure::NoKeys),
+            Err(error) => Some(match error.failure {
+                UpstreamFailure::Transient => Failure::Unreachable,
+                UpstreamFailure::Refused(_) => Failure::NoKeys,
+            }),
         };
     }
 }

@@ -1,184 +1,256 @@
-//! Judging the session that a request brought: found, opened, verified, and held against all that is known of it.
-
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
 use crate::{
     candidate::{
-        Presented, Sealed, better,
-        cache::{InUse, Remembered},
-        cookies::{self, Candidate, Seen},
-        verify::{verify, when},
+        OpenedSession, SessionCandidate,
+        cache::{CachedSession, KeyGenerations, SessionCache},
+        jwks::Jwks,
+        verify::{verify, verify_bearer, when},
     },
-    core::Core,
-    decide::{PairAge, Verdict},
-    end::cut_offs::{Hit, Made},
+    config::settings::Settings,
+    cookie::received::{self, CookieValue, ReceivedCookies},
+    decide::Verdict,
     payload::Payload,
-    refresh::hook::Ruled,
-    refresh_state::lineage::Standing,
-    seal::{Attempts, Opened, Reuse},
+    seal::{Attempts, Reuse, Sealer},
+    session::VerifiedSession,
+    token::{AccessToken, verified::VerifiedToken},
 };
 
-impl Core {
-    /// Finds the session among the cookies of a request, and verifies it unless it was verified before.
-    pub(crate) fn present(&self, headers: &HeaderMap) -> Presented {
-        let mut attempts = Attempts::new();
-        self.best(headers, |value, seen| match self.remembered(value) {
-            Some((verdict, Remembered { session, pair, .. })) => {
-                Presented { session: Some(session), pair, ..Presented::nothing(verdict, seen) }
-            }
-            None => self.examine_anew(value, seen, &mut attempts),
+/// Reads the session out of a request's cookies: opens it, verifies it, and remembers it.
+#[derive(Debug)]
+pub(crate) struct SessionReader {
+    settings: Arc<Settings>,
+    sealer: Arc<Sealer>,
+    keys: Jwks,
+    cache: SessionCache,
+}
+
+impl SessionReader {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        sealer: Arc<Sealer>,
+        keys: Jwks,
+        cache: SessionCache,
+    ) -> Self {
+        Self { settings, sealer, keys, cache }
+    }
+
+    /// WorkOS's signing keys.
+    pub(crate) fn keys(&self) -> &Jwks {
+        &self.keys
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cache(&self) -> &SessionCache {
+        &self.cache
+    }
+
+    /// The session among a request's cookies. One that was verified before is not opened again.
+    pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
+        self.best(headers, |value, received, attempts| match self.cached(value) {
+            Some((verdict, CachedSession { session, pair, .. })) => SessionCandidate {
+                session: Some(session),
+                pair,
+                ..SessionCandidate::without_session(verdict, received)
+            },
+            None => self.open_and_remember(value, received, attempts),
         })
     }
 
-    /// The same, but what is inside the cookie is there too, as a refresh needs it.
-    pub(crate) fn present_opened(&self, headers: &HeaderMap) -> Presented {
-        let mut attempts = Attempts::new();
-        self.best(headers, |value, seen| self.examine_anew(value, seen, &mut attempts))
+    /// The same, but the cookie is opened in any case, as a refresh needs it.
+    pub(crate) fn read_opened(&self, headers: &HeaderMap) -> SessionCandidate {
+        self.best(headers, |value, received, attempts| {
+            self.open_and_remember(value, received, attempts)
+        })
     }
 
-    /// Looks at each session that a request brought, and looks up what else is known of the one that counts.
-    fn best(
+    /// Every session among the cookies of this name that can be opened, whatever its token is worth.
+    pub(crate) fn open_all(
         &self,
+        name: &str,
         headers: &HeaderMap,
-        mut look: impl FnMut(Candidate<'_>, Seen) -> Presented,
-    ) -> Presented {
-        let found = cookies::find(headers, self.settings.cookie_name());
-        let mut candidates = found.candidates();
-        let mut presented = match candidates.next() {
-            Some(value) => look(value, found.seen),
-            None => Presented::nothing(Verdict::Absent, found.seen),
-        };
-        for value in candidates {
-            presented = better(presented, look(value, found.seen));
-        }
-        self.recall(&mut presented);
-        self.check_cut_offs(&mut presented);
-        if self.ruled(&presented) != Ruled::Already {
-            presented.hit = presented.hit.max(Hit::ChangedSince);
-        }
-        presented
-    }
-
-    /// Whether the application has said what it thinks of the session.
-    pub(crate) fn ruled(&self, presented: &Presented) -> Ruled {
-        if self.hooks.refresh.is_none() {
-            return Ruled::Already;
-        }
-        let Some(Made { session: Some(id), at, .. }) = presented.made() else {
-            return Ruled::Already;
-        };
-        self.hooks.ruled(id, at, self.settings.clock().monotonic())
-    }
-
-    /// Opens and verifies one value of a request, and remembers it.
-    fn examine_anew(&self, value: Candidate<'_>, seen: Seen, attempts: &mut Attempts) -> Presented {
-        let value = value.whole();
-        let in_use = self.in_use(self.settings.clock().monotonic());
-        let presented = self.examine(&value, seen, attempts);
-        self.remember(&value, &presented, in_use);
-        presented
+    ) -> (Vec<OpenedSession>, ReceivedCookies) {
+        let cookies = received::session_cookies(headers, name);
+        let mut attempts = Attempts::new();
+        let sessions = cookies
+            .values()
+            .enumerate()
+            .filter_map(|(n, value)| {
+                attempts.with_share(cookies.count() - 1 - n, |attempts| {
+                    self.open(&value.whole(), cookies.received, attempts).opened
+                })
+            })
+            .map(|opened| *opened)
+            .collect();
+        (sessions, cookies.received)
     }
 
     /// Opens and verifies one value.
-    pub(crate) fn examine(
+    pub(crate) fn open(
         &self,
-        candidate: &[u8],
-        seen: Seen,
+        value: &[u8],
+        received: ReceivedCookies,
         attempts: &mut Attempts,
-    ) -> Presented {
-        let clock = self.settings.clock();
-        let Ok(opened) = self.ring.load().open(candidate, clock.unix_millis(), attempts) else {
-            return Presented::nothing(Verdict::Unreadable, seen);
+    ) -> SessionCandidate {
+        let Ok(unsealed) = self.sealer.open(value, attempts) else {
+            return SessionCandidate::without_session(Verdict::Unreadable, received);
         };
-        let Ok(mut payload) = Payload::parse(&opened.plaintext) else {
-            return Presented::nothing(Verdict::NotASession, seen);
+        let Ok(mut payload) = Payload::parse(&unsealed.plaintext) else {
+            return SessionCandidate::without_session(Verdict::NotASession, received);
         };
-        let (verdict, session) = verify(
-            &mut payload,
-            self.jwks.current().as_deref(),
-            &self.settings.rules,
-            clock.unix(),
-        );
-        Presented::of(Sealed::new(opened, payload), verdict, session, seen)
+        let (verdict, session) = self.verify(&mut payload);
+        SessionCandidate::verified(
+            OpenedSession::new(unsealed, payload),
+            verdict,
+            session,
+            received,
+        )
     }
 
-    /// Looks up what is remembered of the session, and remembers that the browser has it.
-    fn recall(&self, presented: &mut Presented) {
-        let Some(made) = presented.made() else { return };
-        let Some(mut table) = self.table_if_any() else { return };
-        let now = self.settings.clock().monotonic();
-        match table.lineages.presented(presented.pair, made.session, now) {
-            Standing::Unknown => {}
-            Standing::Ended => {
-                presented.verdict = Verdict::SignedOut;
-                presented.session = None;
-            }
-            Standing::Known(age) => {
-                presented.age = PairAge::of(age, presented.lifetime());
-            }
-        }
+    /// Verifies the session of an opened cookie.
+    pub(crate) fn verify(&self, payload: &mut Payload) -> (Verdict, Option<VerifiedSession>) {
+        let now = self.settings.clock().unix();
+        verify(payload, self.keys.current().as_deref(), &self.settings.rules, now)
     }
 
-    /// Applies the cut-offs to what a request presented.
-    pub(crate) fn check_cut_offs(&self, presented: &mut Presented) {
-        match presented.made().map_or(Hit::Nothing, |made| self.cut_offs.hit(made)) {
-            // It ended here before, and that is answered more gently: the browser may have signed in again.
-            _ if presented.verdict == Verdict::SignedOut => {}
-            Hit::Ended => {
-                presented.verdict = Verdict::Revoked;
-                presented.session = None;
-            }
-            hit @ (Hit::Nothing | Hit::ChangedMeanwhile | Hit::ChangedSince) => presented.hit = hit,
-        }
+    /// Verifies an access token that came alone.
+    pub(crate) fn verify_bearer(&self, token: &str) -> (Verdict, Option<VerifiedToken>) {
+        let now = self.settings.clock().unix();
+        let token = AccessToken::new(token);
+        verify_bearer(token, self.keys.current().as_deref(), &self.settings.rules, now)
     }
 
-    /// What is known of a value that was verified before, if that still counts: its token has not ended by either
-    /// clock, and what it was verified with is still in use.
-    fn remembered(&self, value: Candidate<'_>) -> Option<(Verdict, Remembered)> {
-        let remembered = self.cache.get(value)?;
-        let Remembered { session, password, until, .. } = &remembered;
+    /// Looks at each session that a request brought, and chooses the one that counts.
+    fn best(
+        &self,
+        headers: &HeaderMap,
+        look: impl Fn(CookieValue<'_>, ReceivedCookies, &mut Attempts) -> SessionCandidate,
+    ) -> SessionCandidate {
+        let cookies = received::session_cookies(headers, self.settings.cookie_name());
+        let mut attempts = Attempts::new();
+        let mut others = cookies.count();
+        let mut look = |value| {
+            others -= 1;
+            attempts.with_share(others, |attempts| look(value, cookies.received, attempts))
+        };
+        let mut values = cookies.values();
+        let first = match values.next() {
+            Some(value) => look(value),
+            None => SessionCandidate::without_session(Verdict::Absent, cookies.received),
+        };
+        values.fold(first, |best, value| best.or_better(look(value)))
+    }
+
+    /// What sessions are opened and verified with at `now`.
+    fn generations(&self, now: Duration) -> KeyGenerations {
+        KeyGenerations { passwords: self.sealer.generation(), keys: self.keys.fetched_at(now) }
+    }
+
+    fn open_and_remember(
+        &self,
+        value: CookieValue<'_>,
+        received: ReceivedCookies,
+        attempts: &mut Attempts,
+    ) -> SessionCandidate {
+        let value = value.whole();
+        let generations = self.generations(self.settings.clock().monotonic());
+        let candidate = self.open(&value, received, attempts);
+        self.remember(&value, &candidate, generations);
+        candidate
+    }
+
+    /// The session of a value that was verified before, if that still counts: neither clock says that its token has
+    /// expired, and the password and the key that it was verified with are still in use.
+    fn cached(&self, value: CookieValue<'_>) -> Option<(Verdict, CachedSession)> {
+        let cached = self.cache.get(value)?;
+        let CachedSession { session, password, until, .. } = &cached;
         let (unix, now) = self.settings.clock().both();
         let verdict = when(&session.claims, self.settings.rules.leeway, unix);
-        let in_use = self.in_use(now);
-        let is_unchanged = in_use.keys.is_some() && in_use == remembered.in_use;
+        let generations = self.generations(now);
+        let is_unchanged = generations.keys.is_some() && generations == cached.generations;
         let is_still_in_use = || {
-            let keys = self.jwks.current_at(now);
+            let keys = self.keys.current_at(now);
             let has_key = keys.as_ref().is_some_and(|keys| keys.has_id(session.key));
-            has_key && self.ring.load().has(*password)
+            has_key && self.sealer.has(*password)
         };
         let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
             && now < *until
             && (is_unchanged || is_still_in_use());
-        counts.then_some((verdict, remembered))
+        counts.then_some((verdict, cached))
     }
 
-    /// Remembers a session that may be admitted by the value that it came in.
-    fn remember(&self, value: &[u8], presented: &Presented, in_use: InUse) {
-        let Presented {
+    /// Remembers a session that may be admitted, by the value that it came in.
+    fn remember(&self, value: &[u8], candidate: &SessionCandidate, generations: KeyGenerations) {
+        let SessionCandidate {
             verdict: Verdict::Good | Verdict::Expiring,
             session: Some(session),
-            opened: Some(sealed),
+            opened: Some(opened),
             pair,
             ..
-        } = presented
+        } = candidate
         else {
             return;
         };
-        let Opened { seal, reuse: Reuse::Allowed, .. } = &sealed.opened else { return };
+        if opened.unsealed.reuse == Reuse::Never {
+            return;
+        }
         let clock = self.settings.clock();
         let end = session.claims.exp.saturating_add(self.settings.rules.leeway);
         let left = Duration::from_secs(end.saturating_sub(clock.unix()));
         self.cache.insert(
             value,
-            Remembered {
+            CachedSession {
                 session: Arc::clone(session),
                 pair: *pair,
-                password: seal.password(),
-                in_use,
+                password: opened.unsealed.seal.password(),
+                generations,
                 until: clock.monotonic().saturating_add(left),
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header};
+
+    use super::*;
+    use crate::{candidate::jwks::FetchFor, testing::OwnerParts};
+
+    fn headers(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let field = format!("wos_session={value}");
+        headers.insert(header::COOKIE, HeaderValue::from_str(&field).unwrap());
+        headers
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_opened_and_verified_once_and_known_from_then_on() {
+        let parts = OwnerParts::new(|config| config);
+        let reader = &parts.reader;
+        let cookie = headers(&parts.sealed_session("user_a"));
+        assert_eq!(reader.read(&cookie).verdict, Verdict::NoKeys);
+        reader.keys().fetch(FetchFor::None).unwrap().over().await;
+
+        let first = reader.read(&cookie);
+        assert_eq!(first.verdict, Verdict::Good);
+        assert!(first.opened.is_some(), "opened, and remembered");
+        let second = reader.read(&cookie);
+        assert_eq!((second.verdict, second.pair), (Verdict::Good, first.pair));
+        assert!(second.opened.is_none(), "known");
+        assert!(reader.read_opened(&cookie).opened.is_some(), "a refresh wants what is inside");
+    }
+
+    #[test]
+    fn what_holds_no_session_is_told_from_what_cannot_be_read() {
+        let parts = OwnerParts::new(|config| config);
+        let ring = parts.sealer.ring();
+        let not_a_session = parts.sealer.seal(b"[]", &ring.target(None)).unwrap();
+        let read = |headers: &HeaderMap| parts.reader.read(headers).verdict;
+        assert_eq!(read(&HeaderMap::new()), Verdict::Absent);
+        assert_eq!(read(&headers("garbage")), Verdict::Unreadable);
+        assert_eq!(read(&headers(&not_a_session)), Verdict::NotASession);
     }
 }

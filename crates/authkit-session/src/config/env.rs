@@ -1,12 +1,23 @@
 //! The configuration from environment variables.
 
-use std::{env, time::Duration};
+use std::{
+    env::{self, VarError},
+    time::Duration,
+};
 
 use crate::{
-    config::{Config, settings},
+    config::{
+        Config,
+        finding::Quoter,
+        mistakes::{self, API_KEY, CLIENT_ID, PASSWORD, REDIRECT_URI},
+        secret_file,
+        setting::Setting,
+        settings,
+        urls::is_loopback_host,
+    },
     config_error::{ConfigError, ConfigProblem},
+    cookie::set_cookie::SameSite,
     cookie_password::CookiePassword,
-    set_cookie::SameSite,
 };
 
 impl Config {
@@ -18,6 +29,7 @@ impl Config {
     /// | `WORKOS_REDIRECT_URI` | where WorkOS sends browsers back to | required |
     /// | `WORKOS_COOKIE_PASSWORD` | at least 32 bytes, `openssl rand -base64 32` | required |
     /// | `WORKOS_COOKIE_PASSWORD_OTHERS` | passwords that open too, separated by commas | none |
+    /// | `WORKOS_API_KEY_FILE`, `WORKOS_COOKIE_PASSWORD_FILE`, `WORKOS_COOKIE_PASSWORD_OTHERS_FILE` | in place of the variable without `_FILE`: the path of a file that holds its value; line breaks at its end do not count | |
     /// | `WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS` | `true`: re-seal with the password that opened | `false` |
     /// | `WORKOS_SEAL_FORMAT` | `ruby`, `ruby6`, `go`, `rust`, `python`, `node` | `ruby` |
     /// | `WORKOS_COOKIE_NAME` | | `wos_session` |
@@ -29,11 +41,14 @@ impl Config {
     /// | `WORKOS_API_HOSTNAME`, `WORKOS_API_HTTPS`, `WORKOS_API_PORT` | the same in parts, as the JavaScript libraries have it | |
     /// | `WORKOS_AUTHORIZE_BASE_URL` | where browsers go | as calls |
     ///
+    /// Calls to WorkOS go through the proxy that `https_proxy` names, except for those to a loopback address. The
+    /// certificates that they are checked with are the system's, or those of the file that `SSL_CERT_FILE` names.
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] with everything that is missing or wrong.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_vars(|name| env::var(name).ok())
+        Self::read(|name| env::var(name))
     }
 
     /// Reads the configuration from the variables of [`from_env`](Self::from_env), wherever `lookup` finds them.
@@ -47,7 +62,7 @@ impl Config {
     /// # Examples
     ///
     /// ```
-    /// use authkit_session::{Config, ConfigProblem};
+    /// use authkit_session::{Config, Setting};
     ///
     /// let error = Config::from_vars(|name| match name {
     ///     "WORKOS_CLIENT_ID" => Some("client_123".to_owned()),
@@ -55,81 +70,91 @@ impl Config {
     ///     _ => None,
     /// })
     /// .unwrap_err();
-    /// assert_eq!(
-    ///     error.problems(),
-    ///     [
-    ///         ConfigProblem::Missing("WORKOS_API_KEY"),
-    ///         ConfigProblem::Missing("WORKOS_REDIRECT_URI"),
-    ///         ConfigProblem::ShortPassword,
-    ///     ]
-    /// );
+    /// let settings: Vec<_> =
+    ///     error.problems().iter().map(|problem| problem.finding().setting()).collect();
+    /// assert_eq!(settings, [Setting::ApiKey, Setting::RedirectUri, Setting::CookiePassword]);
     /// ```
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::read(|name| lookup(name).ok_or(VarError::NotPresent))
+    }
+
+    fn read(lookup: impl Fn(&str) -> Result<String, VarError>) -> Result<Self, ConfigError> {
         let mut vars = Vars { lookup, problems: Vec::new() };
         // Where a required one is missing, a valid one stands in, so that what else is wrong is found as well.
-        let client_id = vars.required("WORKOS_CLIENT_ID", "client_id");
-        let api_key = vars.required("WORKOS_API_KEY", "key");
-        let redirect_uri = vars.required("WORKOS_REDIRECT_URI", "https://localhost/callback");
-        let stand_in = "0123456789abcdef".repeat(4);
-        let password = vars.required("WORKOS_COOKIE_PASSWORD", &stand_in);
-        let password = vars.password(&password);
-        let complete = vars.problems.is_empty();
+        let client_id = vars.required(Setting::ClientId, CLIENT_ID, "client_stand_in");
+        let api_key = vars.required(Setting::ApiKey, API_KEY, "sk_stand_in");
+        let before = vars.problems.len();
+        let redirect_uri =
+            vars.required(Setting::RedirectUri, REDIRECT_URI, "https://localhost/callback");
+        let has_redirect_uri = vars.problems.len() == before;
+        let password = vars.password();
+        let is_complete = vars.problems.is_empty();
 
         let mut config = Self::new(client_id, api_key, redirect_uri, password);
-        if let Some(others) = vars.get("WORKOS_COOKIE_PASSWORD_OTHERS") {
-            let others = others.split(',').map(str::trim).filter(|other| !other.is_empty());
-            let others: Result<_, _> = others.map(CookiePassword::new).collect();
-            config.other_passwords = others.unwrap_or_else(|_| {
-                vars.invalid(
-                    "WORKOS_COOKIE_PASSWORD_OTHERS",
-                    "passwords of at least 32 bytes, separated by commas",
-                );
-                Vec::new()
-            });
-        }
-        if vars.switch("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS") {
+        config.other_passwords = vars.other_passwords();
+        if vars.switch(Setting::PinnedNeighbours).unwrap_or(false) {
             config = config.with_pinned_neighbours();
         }
-        if let Some(format) = vars.get("WORKOS_SEAL_FORMAT") {
+        if let Some(format) = vars.get(Setting::SealFormat) {
             match format.parse() {
                 // Whether the stand-in password suits the format says nothing.
-                Ok(format) if complete => config = config.with_seal_format(format),
+                Ok(format) if is_complete => config = config.with_seal_format(format),
                 Ok(_) => {}
-                Err(_) => {
-                    vars.invalid("WORKOS_SEAL_FORMAT", "one of ruby, ruby6, go, rust, python, node")
-                }
+                Err(problem) => vars.problems.push(problem),
             }
         }
-        if let Some(name) = vars.get("WORKOS_COOKIE_NAME") {
+        if let Some(name) = vars.get(Setting::CookieName) {
             config = config.with_cookie_name(name);
         }
-        if let Some(domain) = vars.get("WORKOS_COOKIE_DOMAIN") {
+        // Whether the domain suits the redirect URI that stands in says nothing either.
+        if let Some(domain) = vars.get(Setting::CookieDomain).filter(|_| has_redirect_uri) {
             config = config.with_cookie_domain(domain);
         }
-        if let Some(age) = vars.get("WORKOS_COOKIE_MAX_AGE") {
+        if let Some(age) = vars.get(Setting::CookieMaxAge) {
             match age.parse() {
                 Ok(seconds) => config = config.with_cookie_max_age(Duration::from_secs(seconds)),
-                Err(_) => vars.invalid("WORKOS_COOKIE_MAX_AGE", "a whole number of seconds"),
+                Err(_) => vars.invalid(
+                    Setting::CookieMaxAge,
+                    &age,
+                    "is no whole number",
+                    "write seconds, such as 34560000 for 400 days",
+                ),
             }
         }
-        match vars.get("WORKOS_COOKIE_SAMESITE").map(|word| word.to_ascii_lowercase()).as_deref() {
-            None | Some("lax") => {}
-            Some("none") => config = config.with_same_site(SameSite::None),
-            Some("strict") => vars.invalid(
-                "WORKOS_COOKIE_SAMESITE",
-                "`lax` or `none`: with `strict`, browsers do not send the cookie on the way back from signing in",
-            ),
-            Some(_) => vars.invalid("WORKOS_COOKIE_SAMESITE", "`lax` or `none`"),
+        if let Some(word) = vars.get(Setting::SameSite) {
+            match word.to_ascii_lowercase().as_str() {
+                "lax" => {}
+                "none" => config = config.with_same_site(SameSite::None),
+                "strict" => vars.invalid(
+                    Setting::SameSite,
+                    &word,
+                    "keeps browsers from sending the cookie on the way back from signing in",
+                    "write `lax` or `none`",
+                ),
+                _ => vars.invalid(
+                    Setting::SameSite,
+                    &word,
+                    "is no value of this attribute",
+                    "write `lax` or `none`",
+                ),
+            }
         }
-        if let Some(issuers) = vars.get("WORKOS_ISSUER") {
-            config = config.with_issuers(
-                issuers.split(',').map(str::trim).filter(|issuer| !issuer.is_empty()),
-            );
+        if let Some(issuers) = vars.get(Setting::Issuers) {
+            let issuers: Vec<_> = list(&issuers, &[',']).collect();
+            if issuers.is_empty() {
+                vars.problems.push(ConfigProblem::invalid(
+                    Setting::Issuers,
+                    "names no issuer",
+                    "name the issuer of your access tokens, or leave the variable out",
+                ));
+            } else {
+                config = config.with_issuers(issuers);
+            }
         }
         if let Some(url) = vars.base_url() {
             config = config.with_base_url(url);
         }
-        if let Some(url) = vars.get("WORKOS_AUTHORIZE_BASE_URL") {
+        if let Some(url) = vars.get(Setting::AuthorizeBaseUrl) {
             config = config.with_authorize_base_url(url);
         }
 
@@ -142,59 +167,179 @@ impl Config {
     }
 }
 
+/// What a variable says.
+enum Value {
+    Given(String),
+    /// It is not there, or empty.
+    Absent,
+    /// It cannot be read, which was reported.
+    Unreadable,
+}
+
 struct Vars<F> {
     lookup: F,
     problems: Vec<ConfigProblem>,
 }
 
-impl<F: Fn(&str) -> Option<String>> Vars<F> {
-    fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
-    }
-
-    fn required(&mut self, name: &'static str, stand_in: &str) -> String {
-        self.get(name).unwrap_or_else(|| {
-            self.problems.push(ConfigProblem::Missing(name));
-            stand_in.to_owned()
-        })
-    }
-
-    fn password(&mut self, password: &str) -> CookiePassword {
-        CookiePassword::new(password).unwrap_or_else(|error| {
-            self.problems.extend(error.into_problems());
-            CookiePassword::new("0123456789abcdef".repeat(4)).expect("64 bytes are long enough")
-        })
-    }
-
-    fn switch(&mut self, name: &'static str) -> bool {
-        match self.get(name).map(|word| word.to_ascii_lowercase()).as_deref() {
-            None | Some("false" | "0") => false,
-            Some("true" | "1") => true,
-            Some(_) => {
-                self.invalid(name, "`true` or `false`");
-                false
+impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
+    fn value(&mut self, setting: Setting, variable: &str) -> Value {
+        match (self.lookup)(variable) {
+            Ok(value) if !value.is_empty() => Value::Given(value),
+            Ok(_) | Err(VarError::NotPresent) => Value::Absent,
+            Err(VarError::NotUnicode(_)) => {
+                let found = format!("cannot be read: {variable} is not UTF-8");
+                self.problems.push(ConfigProblem::invalid(setting, found, "write it as UTF-8"));
+                Value::Unreadable
             }
         }
     }
 
-    fn invalid(&mut self, setting: &'static str, wants: &'static str) {
-        self.problems.push(ConfigProblem::invalid(setting, wants));
+    /// The value of a setting, from the variable or, for a secret, from the file that another one names.
+    fn read(&mut self, setting: Setting) -> Value {
+        let variable = setting.variable().expect("only settings that have one are read");
+        let value = self.value(setting, variable);
+        if !setting.is_secret() {
+            return value;
+        }
+        let file_variable = format!("{variable}_FILE");
+        match (value, self.value(setting, &file_variable)) {
+            (value, Value::Absent) => value,
+            (Value::Absent, Value::Given(path)) => match secret_file::read(&path) {
+                Ok(secret) => Value::Given(secret),
+                Err(reason) => {
+                    let found = format!(
+                        "cannot be read from the file {} of {file_variable}: {reason}",
+                        secret_file::quote(&path)
+                    );
+                    self.problems.push(ConfigProblem::invalid(
+                        setting,
+                        found,
+                        "name a file that holds the value alone and that this process may read",
+                    ));
+                    Value::Unreadable
+                }
+            },
+            (Value::Given(_), Value::Given(_)) => {
+                let found = format!("is set, and so is {file_variable}");
+                self.problems.push(ConfigProblem::invalid(setting, found, "set one of the two"));
+                Value::Unreadable
+            }
+            (Value::Unreadable, _) | (_, Value::Unreadable) => Value::Unreadable,
+        }
+    }
+
+    fn get(&mut self, setting: Setting) -> Option<String> {
+        match self.read(setting) {
+            Value::Given(value) => Some(value),
+            Value::Absent | Value::Unreadable => None,
+        }
+    }
+
+    fn required(&mut self, setting: Setting, wants: &'static str, stand_in: &str) -> String {
+        match self.read(setting) {
+            Value::Given(value) => return value,
+            Value::Absent => self.problems.push(mistakes::missing(setting, wants)),
+            Value::Unreadable => {}
+        }
+        stand_in.to_owned()
+    }
+
+    fn password(&mut self) -> CookiePassword {
+        let stand_in = "0123456789abcdef".repeat(4);
+        let password = self.required(Setting::CookiePassword, PASSWORD, &stand_in);
+        CookiePassword::new(password).unwrap_or_else(|error| {
+            self.problems.extend(error.into_problems());
+            CookiePassword::new(stand_in).expect("64 bytes are long enough")
+        })
+    }
+
+    fn other_passwords(&mut self) -> Vec<CookiePassword> {
+        let Some(others) = self.get(Setting::OtherPasswords) else { return Vec::new() };
+        let mut passwords = Vec::new();
+        for (n, other) in list(&others, &[',', '\n']).enumerate() {
+            match CookiePassword::new(other) {
+                Ok(password) => passwords.push(password),
+                Err(_) => self.problems.push(ConfigProblem::invalid(
+                    Setting::OtherPasswords,
+                    format!("number {} of them has {} bytes", n + 1, other.len()),
+                    "write passwords of at least 32 bytes, separated by commas",
+                )),
+            }
+        }
+        passwords
+    }
+
+    fn switch(&mut self, setting: Setting) -> Option<bool> {
+        let word = self.get(setting)?;
+        match word.to_ascii_lowercase().as_str() {
+            "false" | "0" => Some(false),
+            "true" | "1" => Some(true),
+            _ => {
+                self.invalid(setting, &word, "is neither yes nor no", "write `true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// Reports a word, which is shown.
+    fn invalid(&mut self, setting: Setting, word: &str, mistake: &str, wants: &'static str) {
+        let word = Quoter::default().quote(word);
+        self.problems.push(ConfigProblem::invalid(
+            setting,
+            format!("is {word}, which {mistake}"),
+            wants,
+        ));
     }
 
     /// One URL, or the parts that the JavaScript libraries know.
-    fn base_url(&self) -> Option<String> {
-        if let Some(url) = self.get("WORKOS_BASE_URL") {
+    fn base_url(&mut self) -> Option<String> {
+        if let Some(url) = self.get(Setting::BaseUrl) {
             return Some(url);
         }
-        let (host, port) = (self.get("WORKOS_API_HOSTNAME"), self.get("WORKOS_API_PORT"));
-        let https = self.get("WORKOS_API_HTTPS");
+        let (host, port) = (self.get(Setting::ApiHostname), self.get(Setting::ApiPort));
+        let https = self.switch(Setting::ApiHttps);
         if host.is_none() && port.is_none() && https.is_none() {
             return None;
         }
-        let scheme = if https.is_none_or(|word| word == "true") { "https" } else { "http" };
-        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        Some(format!("{scheme}://{}{port}", host.as_deref().unwrap_or("api.workos.com")))
+        let host = host.unwrap_or_else(|| "api.workos.com".to_owned());
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-.[:]".contains(&byte);
+        let has_port = !host.starts_with('[') && host.contains(':');
+        if has_port || !host.bytes().all(is_name) {
+            let wants = "write the host without scheme, port and path, such as `api.workos.com`";
+            self.invalid(Setting::ApiHostname, &host, "is no bare host name", wants);
+            return None;
+        }
+        let port = match port.map(|port| port.parse::<u16>().map_err(|_| port)) {
+            None => String::new(),
+            Some(Ok(port)) => format!(":{port}"),
+            Some(Err(port)) => {
+                let wants = "write a number, such as 443";
+                self.invalid(Setting::ApiPort, &port, "is no port", wants);
+                return None;
+            }
+        };
+        if https.unwrap_or(true) {
+            return Some(format!("https://{host}{port}"));
+        }
+        if !is_loopback_host(&host) {
+            let found = format!(
+                "is `false`, and the API key would go unencrypted to {}",
+                Quoter::default().quote(&host)
+            );
+            self.problems.push(ConfigProblem::invalid(
+                Setting::ApiHttps,
+                found,
+                "write `true`; plain http is for loopback addresses",
+            ));
+            return None;
+        }
+        Some(format!("http://{host}{port}"))
     }
+}
+
+/// The parts between separators, without white space around them and without empty ones.
+fn list<'v>(value: &'v str, separators: &'v [char]) -> impl Iterator<Item = &'v str> {
+    value.split(separators).map(str::trim).filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]
@@ -248,7 +393,7 @@ mod tests {
         assert_eq!(config.cookie_domain.as_deref(), Some("example.com"));
         assert_eq!(
             config.cookie_lifetime,
-            crate::set_cookie::CookieLifetime::MaxAge(Duration::from_secs(3600))
+            crate::cookie::set_cookie::CookieLifetime::MaxAge(Duration::from_secs(3600))
         );
         assert_eq!(config.same_site, SameSite::None);
         assert_eq!(config.issuers.as_ref().map(Vec::len), Some(2));
@@ -257,38 +402,49 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_variable_is_named_and_an_empty_one_is_not_set() {
+    fn each_wrong_word_is_named_and_an_empty_one_is_not_set() {
         let cases: [(&str, &str, Option<&str>); 11] = [
             (
                 "WORKOS_COOKIE_PASSWORD_OTHERS",
                 "0123456789abcdef0123456789abcdef,short",
-                Some("WORKOS_COOKIE_PASSWORD_OTHERS"),
+                Some("number 2 of them has 5 bytes"),
             ),
             ("WORKOS_COOKIE_PASSWORD_OTHERS", " , ", None),
-            ("WORKOS_SEAL_FORMAT", "java", Some("WORKOS_SEAL_FORMAT")),
+            ("WORKOS_SEAL_FORMAT", "java", Some("is `java`, which is no format")),
+            ("WORKOS_SEAL_FORMAT", "node ", Some("is `node `, which is no format")),
             ("WORKOS_SEAL_FORMAT", "", None),
-            ("WORKOS_COOKIE_MAX_AGE", "a week", Some("WORKOS_COOKIE_MAX_AGE")),
-            ("WORKOS_COOKIE_SAMESITE", "strict", Some("WORKOS_COOKIE_SAMESITE")),
+            ("WORKOS_COOKIE_MAX_AGE", "a week", Some("is `a week`, which is no whole number")),
+            ("WORKOS_COOKIE_SAMESITE", "strict", Some("keeps browsers from sending the cookie")),
+            ("WORKOS_COOKIE_SAMESITE", "strong", Some("is `strong`, which is no value")),
             ("WORKOS_COOKIE_SAMESITE", "LAX", None),
-            (
-                "WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS",
-                "maybe",
-                Some("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS"),
-            ),
-            ("WORKOS_BASE_URL", "http://workos.test", Some("WORKOS_BASE_URL")),
-            ("WORKOS_API_PORT", "many", Some("WORKOS_BASE_URL")),
-            ("WORKOS_API_KEY", "", Some("WORKOS_API_KEY is not set")),
+            ("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS", "maybe", Some("neither yes nor no")),
+            ("WORKOS_API_KEY", "", Some("is not set")),
         ];
         for (name, value, expected) in cases {
-            let found: Vec<_> = problems(&[(name, value)])
-                .iter()
-                .map(|problem| match problem {
-                    ConfigProblem::Invalid { setting, .. } => (*setting).to_owned(),
-                    other => other.to_string(),
-                })
-                .collect();
-            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{name}={value}");
+            let found = problems(&[(name, value)]);
+            let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(texts.len(), usize::from(expected.is_some()), "{name}={value}: {texts:?}");
+            for (text, expected) in texts.iter().zip(expected) {
+                assert!(
+                    text.starts_with(name) && text.contains(expected),
+                    "{name}={value}: {text}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_not_taken_for_a_missing_one() {
+        let error = Config::read(|name| match name {
+            "WORKOS_CLIENT_ID" => Err(VarError::NotUnicode("client".into())),
+            _ => Err(VarError::NotPresent),
+        });
+        let error = error.unwrap_err();
+        assert_eq!(
+            error.problems()[0].finding().found(),
+            "cannot be read: WORKOS_CLIENT_ID is not UTF-8"
+        );
+        assert_eq!(error.problems().len(), 4, "{error}");
     }
 
     #[test]
@@ -300,5 +456,15 @@ mod tests {
                 wants: "exactly 64 hexadecimal characters (`openssl rand -hex 32`)",
             }]
         );
+    }
+
+    #[test]
+    fn what_stands_in_for_a_missing_variable_is_blamed_for_nothing() {
+        let error = Config::from_vars(|name| match name {
+            "WORKOS_SEAL_FORMAT" => Some("ruby6".to_owned()),
+            "WORKOS_COOKIE_DOMAIN" => Some("example.com".to_owned()),
+            _ => None,
+        });
+        assert_eq!(error.unwrap_err().problems().len(), 4, "the required variables alone");
     }
 }

@@ -1,7 +1,8 @@
 use std::fmt;
 
-/// Why a request was not admitted. One word per row of the tables that [`decide`](crate::decide) and
-/// [`settle`](crate::settle) follow; [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
+use crate::decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge};
+
+/// Why a request was not admitted. [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -132,6 +133,18 @@ pub enum RefusalKind {
     Unavailable,
 }
 
+/// What a refusal means for a browser that has just signed in and is sent to sign in again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a new cause has to break every match on it")]
+pub enum SignInCause {
+    /// Its new session cannot be opened or read: replicas with different passwords, for one.
+    UnreadableSession,
+    /// Its new session is from another time: a clock is wrong.
+    Clock,
+    /// Anything else: signing in again does not change it.
+    Other,
+}
+
 /// What becomes of the browser's cookie with a refusal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CookieFate {
@@ -176,15 +189,68 @@ impl Reason {
         }
     }
 
+    /// What the refusal means for a browser that has just signed in.
+    pub fn sign_in_cause(self) -> SignInCause {
+        match self {
+            Self::UnreadableCookie | Self::NotASession => SignInCause::UnreadableSession,
+            Self::Clock | Self::Expired => SignInCause::Clock,
+            Self::NoCookie
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::Revoked
+            | Self::NoKeys
+            | Self::UnknownKey
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::InvalidClaim(_)
+            | Self::RefusedJustNow
+            | Self::Refused
+            | Self::RefusedAgain
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Misconfigured
+            | Self::Rejected
+            | Self::Upstream
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen
+            | Self::OtherOrganization
+            | Self::Unverified
+            | Self::Denied
+            | Self::Undecided
+            | Self::Foreign => SignInCause::Other,
+        }
+    }
+
     /// How long a client is told to wait where nothing better is known, in seconds.
     pub(crate) fn retry_after(self) -> u64 {
-        match self.kind() {
-            RefusalKind::Challenge | RefusalKind::ChallengeDocuments => 1,
-            RefusalKind::Unavailable => match self {
-                Self::Misconfigured | Self::Foreign | Self::Clock => 30,
-                Self::Upstream | Self::CircuitOpen | Self::NoKeys | Self::UnknownKey => 2,
-                _ => 1,
-            },
+        match self {
+            Self::Misconfigured | Self::Foreign | Self::Clock => 30,
+            Self::Upstream | Self::CircuitOpen | Self::NoKeys | Self::UnknownKey => 2,
+            Self::NoCookie
+            | Self::UnreadableCookie
+            | Self::NotASession
+            | Self::Ambiguous
+            | Self::SignedOut
+            | Self::Revoked
+            | Self::BadSignature
+            | Self::WrongSubject
+            | Self::NotOurs
+            | Self::InvalidClaim(_)
+            | Self::Expired
+            | Self::RefusedJustNow
+            | Self::Refused
+            | Self::RefusedAgain
+            | Self::OrganizationGone
+            | Self::InteractionNeeded
+            | Self::Rejected
+            | Self::TimedOut
+            | Self::Busy
+            | Self::OtherOrganization
+            | Self::Unverified
+            | Self::Denied
+            | Self::Undecided => 1,
         }
     }
 
@@ -276,6 +342,32 @@ impl Reason {
             Self::Denied => "denied",
             Self::Undecided => "undecided",
             Self::Foreign => "foreign",
+        }
+    }
+}
+
+impl From<&RefreshFailure> for Reason {
+    fn from(failure: &RefreshFailure) -> Self {
+        match failure {
+            RefreshFailure::Unverified => Self::Unverified,
+            RefreshFailure::Foreign => Self::Foreign,
+            RefreshFailure::SignedOut => Self::SignedOut,
+            RefreshFailure::HookRefused => Self::Denied,
+            RefreshFailure::HookUndecided { .. } => Self::Undecided,
+            RefreshFailure::OtherOrganization => Self::OtherOrganization,
+            RefreshFailure::Refused { refusal, age, .. } => match (refusal, age) {
+                (ApiRefusal::InvalidGrant, RefusalAge::JustNow) => Self::RefusedJustNow,
+                (ApiRefusal::InvalidGrant, RefusalAge::Recent) => Self::Refused,
+                (ApiRefusal::InvalidGrant, RefusalAge::Repeated) => Self::RefusedAgain,
+                (ApiRefusal::OrganizationGone, _) => Self::OrganizationGone,
+                (ApiRefusal::InteractionNeeded, _) => Self::InteractionNeeded,
+                (ApiRefusal::Credentials | ApiRefusal::Request, _) => Self::Misconfigured,
+                (ApiRefusal::Rejected, _) => Self::Rejected,
+            },
+            RefreshFailure::Transient { .. } => Self::Upstream,
+            RefreshFailure::TimedOut => Self::TimedOut,
+            RefreshFailure::Busy => Self::Busy,
+            RefreshFailure::CircuitOpen => Self::CircuitOpen,
         }
     }
 }

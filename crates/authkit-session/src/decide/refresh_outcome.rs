@@ -1,123 +1,223 @@
-//! The table of what a request gets after a refresh, as a pure function over closed enums: no clock, no I/O.
+//! What came of an exchange of a refresh token, and the table of what the request gets for it.
+//!
+//! | outcome | the session presented is still good | it is not, or a newer one was demanded |
+//! |---|---|---|
+//! | renewed | admitted with the new session | admitted with the new session |
+//! | signed out, or refused by the application's hook | refused, for that reason | refused, for that reason |
+//! | any other | admitted with the session presented | refused, for the outcome's reason |
+
+use std::{sync::Arc, time::Duration};
 
 use crate::decide::{Fallback, reason::Reason};
 
-/// What became of a refresh.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a new outcome has to break every match on it")]
-pub enum Outcome {
-    /// A new pair, whose token verifies.
-    Renewed,
-    /// A new pair, whose token cannot be verified now.
+/// What came of an exchange of a refresh token: the new session, or why there is none for the request.
+pub(crate) type RefreshOutcome<S> = Result<S, RefreshFailure>;
+
+/// Why an exchange brought no session for the request, from WorkOS's answer to the log.
+///
+/// [`Reason`] and [`Error`](crate::Error) are made from it, in one place each.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum RefreshFailure {
+    /// New tokens, whose access token cannot be verified now.
     Unverified,
-    /// A new pair for another user, or for another organization than asked for.
+    /// New tokens for another user, or for another organization than asked for.
     Foreign,
-    /// The lineage ended meanwhile.
+    /// The session ended meanwhile.
     SignedOut,
-    /// The application refused the new session.
-    Denied,
-    /// The application could not say anything of the new session.
-    Undecided,
-    /// A newer pair is there, for another organization than the cookie's.
+    /// The application's hook refused the new session.
+    HookRefused,
+    /// The application's hook could not say whether the new session goes on.
+    HookUndecided { retry_after: Option<Duration> },
+    /// Newer tokens are there, for another organization than the cookie's.
     OtherOrganization,
-    /// Refused less than 10 seconds ago.
-    RefusedJustNow,
-    /// Refused less than 60 seconds ago.
-    Refused,
-    /// Refused, and again more than 60 seconds later.
-    RefusedAgain,
-    /// The organization or the membership is gone.
-    OrganizationGone,
-    /// The user has to do something on WorkOS's pages.
-    InteractionNeeded,
-    /// Our key, client id or request was refused.
-    Misconfigured,
-    /// Any other answer with a 4xx status.
-    Rejected,
-    /// 408, 429, 5xx, no answer or an unreadable one.
-    Transient,
-    /// The request waited as long as it may.
+    /// WorkOS refused, and would refuse again.
+    Refused {
+        refusal: ApiRefusal,
+        age: RefusalAge,
+        /// Where WorkOS wants the browser sent to (`authkit_redirect_url`).
+        sign_in_url: Option<Arc<str>>,
+    },
+    /// 408, 429, 5xx, no answer, or an unreadable one.
+    Transient { retry_after: Option<Duration> },
+    /// The request waited as long as it may; the exchange goes on.
     TimedOut,
     /// Too many exchanges are under way.
     Busy,
-    /// WorkOS is left alone for a moment.
+    /// WorkOS failed several times in a row and is left alone for a moment.
     CircuitOpen,
 }
 
-/// What a request gets after a refresh.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a new settlement has to break every match on it")]
-pub enum Settlement {
+/// A definite answer of WorkOS other than success: the same call would be answered alike.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum ApiRefusal {
+    /// The code or the refresh token is spent, revoked or expired.
+    InvalidGrant,
+    /// The organization is gone, or the user's membership in it.
+    OrganizationGone,
+    /// The user has to do something on WorkOS's pages first.
+    InteractionNeeded,
+    /// Our API key or client id was refused, for every user alike: for the operator.
+    Credentials,
+    /// Our request was refused, for this user at least: for the operator.
+    Request,
+    /// Any other answer with a 4xx status.
+    Rejected,
+}
+
+/// How long ago WorkOS refused a refresh token, or that it refused it before.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum RefusalAge {
+    /// Less than 10 seconds: the browser may hold a newer cookie already.
+    JustNow,
+    /// Less than a minute.
+    Recent,
+    /// Refused before, more than a minute ago, and again: the token is dead.
+    Repeated,
+}
+
+/// What a request gets after an exchange.
+#[derive(Debug)]
+pub(crate) enum Settlement<S> {
     /// It goes on with the new session.
-    AdmitRenewed,
+    AdmitRenewed(S),
     /// It goes on with the session it brought.
     AdmitCurrent,
     /// It is answered without the inner service.
     Refuse(Reason),
 }
 
-/// Maps what became of a refresh to what the request gets.
-///
-/// # Examples
-///
-/// The table, row by row. With a session that is still good, everything but its end admits:
-///
-/// ```
-/// use authkit_session::{Fallback, Outcome, Reason, RefusalKind, Settlement, settle};
-/// use RefusalKind::{Challenge, ChallengeDocuments, Unavailable};
-/// use Settlement::{AdmitCurrent, AdmitRenewed, Refuse};
-///
-/// let rows = [
-///     (Outcome::Unverified, Reason::Unverified, Unavailable),
-///     (Outcome::Undecided, Reason::Undecided, Unavailable),
-///     (Outcome::Foreign, Reason::Foreign, Unavailable),
-///     (Outcome::OtherOrganization, Reason::OtherOrganization, ChallengeDocuments),
-///     (Outcome::RefusedJustNow, Reason::RefusedJustNow, ChallengeDocuments),
-///     (Outcome::Refused, Reason::Refused, Challenge),
-///     (Outcome::RefusedAgain, Reason::RefusedAgain, Challenge),
-///     (Outcome::OrganizationGone, Reason::OrganizationGone, Challenge),
-///     (Outcome::InteractionNeeded, Reason::InteractionNeeded, Challenge),
-///     (Outcome::Misconfigured, Reason::Misconfigured, Unavailable),
-///     (Outcome::Rejected, Reason::Rejected, Challenge),
-///     (Outcome::Transient, Reason::Upstream, Unavailable),
-///     (Outcome::TimedOut, Reason::TimedOut, Unavailable),
-///     (Outcome::Busy, Reason::Busy, Unavailable),
-///     (Outcome::CircuitOpen, Reason::CircuitOpen, Unavailable),
-/// ];
-/// for (outcome, reason, kind) in rows {
-///     assert_eq!(settle(outcome, Fallback::Nothing), Refuse(reason));
-///     assert_eq!(reason.kind(), kind, "{reason}");
-///     assert_eq!(settle(outcome, Fallback::Current), AdmitCurrent);
-/// }
-/// for fallback in [Fallback::Current, Fallback::Nothing] {
-///     assert_eq!(settle(Outcome::Renewed, fallback), AdmitRenewed);
-///     assert_eq!(settle(Outcome::SignedOut, fallback), Refuse(Reason::SignedOut));
-///     assert_eq!(settle(Outcome::Denied, fallback), Refuse(Reason::Denied));
-/// }
-/// ```
-pub fn settle(outcome: Outcome, fallback: Fallback) -> Settlement {
-    let unless_current = |reason| match fallback {
-        Fallback::Current => Settlement::AdmitCurrent,
-        Fallback::Nothing => Settlement::Refuse(reason),
+impl ApiRefusal {
+    /// Whether another organization may be answered otherwise.
+    pub(crate) fn is_about_organization(self) -> bool {
+        match self {
+            Self::OrganizationGone | Self::InteractionNeeded => true,
+            Self::InvalidGrant | Self::Credentials | Self::Request | Self::Rejected => false,
+        }
+    }
+}
+
+impl RefreshFailure {
+    /// Whether it says something of the organization that was asked for, and nothing of the token.
+    pub(crate) fn is_about_organization(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => refusal.is_about_organization(),
+            Self::Foreign => true,
+            Self::Unverified
+            | Self::SignedOut
+            | Self::HookRefused
+            | Self::HookUndecided { .. }
+            | Self::OtherOrganization
+            | Self::Transient { .. }
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen => false,
+        }
+    }
+
+    /// How long to wait before trying again, where that is known.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::HookUndecided { retry_after } | Self::Transient { retry_after } => *retry_after,
+            Self::Unverified
+            | Self::Foreign
+            | Self::SignedOut
+            | Self::HookRefused
+            | Self::OtherOrganization
+            | Self::Refused { .. }
+            | Self::TimedOut
+            | Self::Busy
+            | Self::CircuitOpen => None,
+        }
+    }
+}
+
+/// Maps what came of an exchange to what the request gets.
+pub(crate) fn settle<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> Settlement<S> {
+    let failure = match outcome {
+        Ok(session) => return Settlement::AdmitRenewed(session),
+        Err(failure) => failure,
     };
-    match outcome {
-        Outcome::Renewed => Settlement::AdmitRenewed,
-        Outcome::SignedOut => Settlement::Refuse(Reason::SignedOut),
-        Outcome::Denied => Settlement::Refuse(Reason::Denied),
-        Outcome::Undecided => unless_current(Reason::Undecided),
-        Outcome::Unverified => unless_current(Reason::Unverified),
-        Outcome::Foreign => unless_current(Reason::Foreign),
-        Outcome::OtherOrganization => unless_current(Reason::OtherOrganization),
-        Outcome::RefusedJustNow => unless_current(Reason::RefusedJustNow),
-        Outcome::Refused => unless_current(Reason::Refused),
-        Outcome::RefusedAgain => unless_current(Reason::RefusedAgain),
-        Outcome::OrganizationGone => unless_current(Reason::OrganizationGone),
-        Outcome::InteractionNeeded => unless_current(Reason::InteractionNeeded),
-        Outcome::Misconfigured => unless_current(Reason::Misconfigured),
-        Outcome::Rejected => unless_current(Reason::Rejected),
-        Outcome::Transient => unless_current(Reason::Upstream),
-        Outcome::TimedOut => unless_current(Reason::TimedOut),
-        Outcome::Busy => unless_current(Reason::Busy),
-        Outcome::CircuitOpen => unless_current(Reason::CircuitOpen),
+    match (&failure, fallback) {
+        (RefreshFailure::SignedOut | RefreshFailure::HookRefused, _) => {
+            Settlement::Refuse(Reason::from(&failure))
+        }
+        (
+            RefreshFailure::Unverified
+            | RefreshFailure::Foreign
+            | RefreshFailure::HookUndecided { .. }
+            | RefreshFailure::OtherOrganization
+            | RefreshFailure::Refused { .. }
+            | RefreshFailure::Transient { .. }
+            | RefreshFailure::TimedOut
+            | RefreshFailure::Busy
+            | RefreshFailure::CircuitOpen,
+            fallback,
+        ) => match fallback {
+            Fallback::Current => Settlement::AdmitCurrent,
+            Fallback::Nothing => Settlement::Refuse(Reason::from(&failure)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::reason::RefusalKind::{self, Challenge, ChallengeDocuments, Unavailable};
+
+    /// Every outcome that brings no session, with the reason it gives and what that means to the client.
+    fn rows() -> Vec<(RefreshFailure, Reason, RefusalKind)> {
+        let refused = |refusal, age| RefreshFailure::Refused { refusal, age, sign_in_url: None };
+        let after = Some(Duration::from_secs(3));
+        use ApiRefusal::{
+            Credentials, InteractionNeeded, InvalidGrant, OrganizationGone, Rejected, Request,
+        };
+        use RefusalAge::{JustNow, Recent, Repeated};
+        vec![
+            (RefreshFailure::Unverified, Reason::Unverified, Unavailable),
+            (RefreshFailure::HookUndecided { retry_after: after }, Reason::Undecided, Unavailable),
+            (RefreshFailure::Foreign, Reason::Foreign, Unavailable),
+            (RefreshFailure::OtherOrganization, Reason::OtherOrganization, ChallengeDocuments),
+            (refused(InvalidGrant, JustNow), Reason::RefusedJustNow, ChallengeDocuments),
+            (refused(InvalidGrant, Recent), Reason::Refused, Challenge),
+            (refused(InvalidGrant, Repeated), Reason::RefusedAgain, Challenge),
+            (refused(OrganizationGone, JustNow), Reason::OrganizationGone, Challenge),
+            (refused(InteractionNeeded, Recent), Reason::InteractionNeeded, Challenge),
+            (refused(Credentials, JustNow), Reason::Misconfigured, Unavailable),
+            (refused(Request, Recent), Reason::Misconfigured, Unavailable),
+            (refused(Rejected, JustNow), Reason::Rejected, Challenge),
+            (RefreshFailure::Transient { retry_after: after }, Reason::Upstream, Unavailable),
+            (RefreshFailure::TimedOut, Reason::TimedOut, Unavailable),
+            (RefreshFailure::Busy, Reason::Busy, Unavailable),
+            (RefreshFailure::CircuitOpen, Reason::CircuitOpen, Unavailable),
+        ]
+    }
+
+    #[test]
+    fn an_outcome_without_a_session_admits_who_still_has_a_good_one() {
+        for (outcome, reason, kind) in rows() {
+            assert_eq!(reason.kind(), kind, "{reason}");
+            assert!(matches!(
+                settle::<()>(Err(outcome.clone()), Fallback::Current),
+                Settlement::AdmitCurrent
+            ));
+            assert!(
+                matches!(settle::<()>(Err(outcome), Fallback::Nothing), Settlement::Refuse(got) if got == reason),
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_session_admits_and_an_end_refuses_whatever_was_there_before() {
+        for fallback in [Fallback::Current, Fallback::Nothing] {
+            let settled = |outcome: RefreshOutcome<u8>| settle(outcome, fallback);
+            assert!(matches!(settled(Ok(7)), Settlement::AdmitRenewed(7)));
+            for (outcome, reason) in [
+                (RefreshFailure::SignedOut, Reason::SignedOut),
+                (RefreshFailure::HookRefused, Reason::Denied),
+            ] {
+                assert!(matches!(settled(Err(outcome)), Settlement::Refuse(got) if got == reason));
+            }
+        }
     }
 }

@@ -1,73 +1,82 @@
-//! Cut-off times: which tokens are older than the end, or the change, of what they stand for.
+//! Cut-offs: which tokens stand for something that ended, or are older than a change of it.
 //!
-//! Asked for every request, so the usual answer costs a few memory reads: only a token that is old enough to be hit
-//! makes the table be locked and looked into.
+//! 1. What ended for ever, a session or a deleted user, refuses every token: a token may name a later second than its
+//!    session's end does, since it is made by another machine.
+//! 2. Everything else is compared by time: a token is hit if it was made at or before the second of the cut-off.
+//! 3. A cut-off is remembered until every token that it can hit has expired.
+//! 4. A full table forgets the oldest; tokens as old as what was forgotten are refreshed, so that WorkOS is asked.
+//!
+//! Asked for every request, so the usual answer costs a few memory reads: only a token that may be hit makes the table
+//! be locked and looked into.
 
 use std::{
+    cmp,
     collections::{BTreeSet, HashMap},
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use crate::end::revocation::{Revocation, Subject};
+use crate::{
+    decide::CutOffEffect,
+    end::revocation::{Reach, Revocation, Subject},
+    token::TokenIdentity,
+};
 
 /// The cut-offs that this process knows.
 pub(crate) struct CutOffs {
-    /// The latest of all; 0 where there is none.
+    /// The latest second in which a token was made that may be hit: [`u64::MAX`] while the table has a cut-off that
+    /// hits every token, 0 where there is no cut-off.
     newest: AtomicU64,
-    /// The second after the latest of those that fell out of the full table.
+    /// The second after the latest in which a token was made that a forgotten cut-off may have hit.
     floor: AtomicU64,
-    /// The latest of each bucket's subjects. Never lowered: what is forgotten hits no token that is alive.
-    buckets: Box<[AtomicU64]>,
+    buckets: Box<[Bucket]>,
     hasher: RandomState,
     table: Mutex<Table>,
     limit: usize,
 }
 
+/// What is known of all subjects of one hash. Changed under the lock of the table, read without it.
+#[derive(Default)]
+struct Bucket {
+    /// How many of them refuse every token.
+    ended: AtomicU32,
+    /// The latest cut-off of the others. Never lowered: what is forgotten hits no token that is alive.
+    changed: AtomicU64,
+}
+
 #[derive(Default)]
 struct Table {
-    cut_offs: HashMap<Arc<Subject>, u64>,
+    cut_offs: HashMap<Arc<Subject>, CutOff>,
     /// The same, oldest first.
     order: BTreeSet<(u64, Arc<Subject>)>,
+    /// How many of them hit every token.
+    ended: usize,
+    /// The latest of the others, whether or not it is still there.
+    changed: u64,
 }
 
-/// Whose token it is, and when it was made, in Unix seconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Made<'a> {
-    pub(crate) session: Option<&'a str>,
-    pub(crate) user: Option<&'a str>,
-    pub(crate) organization: Option<&'a str>,
-    pub(crate) at: u64,
+#[derive(Clone, Copy)]
+struct CutOff {
+    at: u64,
+    reach: Reach,
 }
 
-/// What the cut-offs say of a token, from nothing to the worst.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Hit {
-    Nothing,
-    /// What it stands for changed in the second in which it was made; which came first is not known.
-    ChangedMeanwhile,
-    /// What it stands for has changed since.
-    ChangedSince,
-    /// What it stands for has ended.
-    Ended,
-}
-
-impl<'a> Made<'a> {
-    /// Whatever it could be hit by.
-    fn subjects(self) -> impl Iterator<Item = Subject<&'a str>> {
-        let membership = self.user.zip(self.organization);
-        [
-            self.session.map(Subject::Session),
-            self.user.map(Subject::User),
-            membership.map(|(user, organization)| Subject::Membership { user, organization }),
-        ]
-        .into_iter()
-        .flatten()
-    }
+/// Everything whose revocation can hit the token.
+fn subjects(identity: TokenIdentity<'_>) -> impl Iterator<Item = Subject<&str>> {
+    let TokenIdentity { subject: user, session, organization, .. } = identity;
+    let membership = user.zip(organization);
+    [
+        session.map(Subject::Session),
+        user.map(Subject::User),
+        membership.map(|(user, organization)| Subject::Membership { user, organization }),
+        organization.map(Subject::Organization),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl CutOffs {
@@ -79,7 +88,7 @@ impl CutOffs {
         Self {
             newest: AtomicU64::new(0),
             floor: AtomicU64::new(0),
-            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            buckets: (0..BUCKETS).map(|_| Bucket::default()).collect(),
             hasher: RandomState::new(),
             table: Mutex::default(),
             limit,
@@ -88,47 +97,90 @@ impl CutOffs {
 
     /// Remembers a revocation, unless every token that it could hit has expired at `now`.
     pub(crate) fn add(&self, revocation: &Revocation, now: u64) {
-        let Revocation { subject, at } = revocation;
         let mut table = self.table();
-        if at.saturating_add(KEPT) > now {
-            table.add(subject, *at);
-            self.bucket(&subject.borrowed()).fetch_max(*at, Ordering::Release);
+        if revocation.at.saturating_add(KEPT) > now {
+            let bucket = self.bucket(&revocation.subject.borrowed());
+            match revocation.reach {
+                Reach::Every if table.add(revocation) == Added::Newly => {
+                    bucket.ended.fetch_add(1, Ordering::Release);
+                }
+                Reach::Every => {}
+                Reach::Earlier => {
+                    table.add(revocation);
+                    bucket.changed.fetch_max(revocation.at, Ordering::Release);
+                }
+            }
         }
-        table.forget_old(now);
-        if let Some(floor) = table.shrink(self.limit) {
+        while let Some((subject, cut_off)) = table.forget_old(now) {
+            self.forgotten(&subject, cut_off);
+        }
+        let mut is_full = false;
+        while let Some((subject, cut_off)) = table.forget_one_over(self.limit) {
+            is_full = true;
+            self.floor.fetch_max(cut_off.first_unhit(), Ordering::Release);
+            self.forgotten(&subject, cut_off);
+        }
+        if is_full {
             tracing::warn!(
                 "more revocations than are remembered: sessions as old as the oldest are refreshed instead"
             );
-            self.floor.fetch_max(floor.saturating_add(1), Ordering::Release);
         }
         // Readers look here first, so this comes last.
-        self.newest.fetch_max(*at, Ordering::Release);
+        let below_floor = self.floor.load(Ordering::Acquire).saturating_sub(1);
+        let newest = if table.ended > 0 { u64::MAX } else { table.changed.max(below_floor) };
+        self.newest.store(newest, Ordering::Release);
     }
 
-    /// What is known of a token.
-    pub(crate) fn hit(&self, made: Made<'_>) -> Hit {
-        if made.at > self.newest.load(Ordering::Acquire) {
-            return Hit::Nothing;
+    /// What the cut-offs say of a token.
+    pub(crate) fn effect_on(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
+        let at = identity.issued_at;
+        if at > self.newest.load(Ordering::Acquire) {
+            return CutOffEffect::None;
         }
-        let is_below = made.at < self.floor.load(Ordering::Acquire);
-        let floor = if is_below { Hit::ChangedSince } else { Hit::Nothing };
-        made.subjects().map(|subject| self.hit_of(&subject, made.at)).fold(floor, Hit::max)
+        let known = subjects(identity).map(|subject| self.effect_of(&subject, at)).max();
+        // Read last: what was forgotten meanwhile raised it first.
+        let is_below = at < self.floor.load(Ordering::Acquire);
+        let floor = if is_below { CutOffEffect::Changed } else { CutOffEffect::None };
+        known.map_or(floor, |known| known.max(floor))
     }
 
-    fn hit_of(&self, subject: &Subject<&str>, at: u64) -> Hit {
-        if at > self.bucket(subject).load(Ordering::Acquire) {
-            return Hit::Nothing;
+    /// What the cut-off of one subject says of a token issued at `at`.
+    fn effect_of(&self, subject: &Subject<&str>, at: u64) -> CutOffEffect {
+        let Bucket { ended, changed } = self.bucket(subject);
+        if ended.load(Ordering::Acquire) == 0 && at > changed.load(Ordering::Acquire) {
+            return CutOffEffect::None;
         }
-        match (self.table().cut_offs.get(&subject.to_owned()), subject) {
-            (Some(cut_off), _) if at > *cut_off => Hit::Nothing,
-            (Some(_), Subject::Session(_) | Subject::User(_)) => Hit::Ended,
-            (Some(cut_off), Subject::Membership { .. }) if at == *cut_off => Hit::ChangedMeanwhile,
-            (Some(_), Subject::Membership { .. }) => Hit::ChangedSince,
-            (None, _) => Hit::Nothing,
+        let Some(cut_off) = self.table().cut_offs.get(&subject.to_owned()).copied() else {
+            return CutOffEffect::None;
+        };
+        match (cut_off.reach, at.cmp(&cut_off.at), subject) {
+            (Reach::Every, _, _) => CutOffEffect::Ended,
+            (Reach::Earlier, cmp::Ordering::Greater, _) => CutOffEffect::None,
+            (Reach::Earlier, _, Subject::Session(_) | Subject::User(_)) => CutOffEffect::Ended,
+            (
+                Reach::Earlier,
+                cmp::Ordering::Equal,
+                Subject::Membership { .. } | Subject::Organization(_),
+            ) => CutOffEffect::MayHaveChanged,
+            (
+                Reach::Earlier,
+                cmp::Ordering::Less,
+                Subject::Membership { .. } | Subject::Organization(_),
+            ) => CutOffEffect::Changed,
         }
     }
 
-    fn bucket(&self, subject: &Subject<&str>) -> &AtomicU64 {
+    /// A cut-off has left the table.
+    fn forgotten(&self, subject: &Subject, cut_off: CutOff) {
+        match cut_off.reach {
+            Reach::Every => {
+                self.bucket(&subject.borrowed()).ended.fetch_sub(1, Ordering::Release);
+            }
+            Reach::Earlier => {}
+        }
+    }
+
+    fn bucket(&self, subject: &Subject<&str>) -> &Bucket {
         let hash = self.hasher.hash_one(subject);
         &self.buckets[hash as usize % BUCKETS]
     }
@@ -139,36 +191,68 @@ impl CutOffs {
     }
 }
 
+/// Whether a subject refuses every token that did not before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Added {
+    Newly,
+    Again,
+}
+
 impl Table {
-    fn add(&mut self, subject: &Arc<Subject>, at: u64) {
-        let known = self.cut_offs.entry(Arc::clone(subject)).or_insert(0);
-        if *known >= at {
-            return;
+    /// Adds a cut-off, or joins it to the one of its subject: the later time counts, and the wider reach.
+    fn add(&mut self, revocation: &Revocation) -> Added {
+        let Revocation { subject, reach, at } = revocation;
+        let before = self.cut_offs.get(subject).copied();
+        let reach = before.map_or(*reach, |before| before.reach.max(*reach));
+        let at = before.map_or(*at, |before| before.at.max(*at));
+        if let Some(before) = before {
+            self.order.remove(&(before.at, Arc::clone(subject)));
         }
-        self.order.remove(&(*known, Arc::clone(subject)));
-        *known = at;
         self.order.insert((at, Arc::clone(subject)));
-    }
-
-    fn forget_old(&mut self, now: u64) {
-        while self.order.first().is_some_and(|(at, _)| at.saturating_add(KEPT) <= now) {
-            self.forget_oldest();
+        self.cut_offs.insert(Arc::clone(subject), CutOff { at, reach });
+        match (before.map(|before| before.reach), reach) {
+            (None | Some(Reach::Earlier), Reach::Every) => {
+                self.ended += 1;
+                Added::Newly
+            }
+            (_, Reach::Earlier) => {
+                self.changed = self.changed.max(at);
+                Added::Again
+            }
+            (Some(Reach::Every), Reach::Every) => Added::Again,
         }
     }
 
-    /// Forgets the oldest until the rest fits; says the cut-off of the last of them.
-    fn shrink(&mut self, limit: usize) -> Option<u64> {
-        let mut forgotten = None;
-        while self.order.len() > limit {
-            forgotten = self.forget_oldest();
-        }
-        forgotten
+    /// Forgets the oldest if every token that it hits has expired.
+    fn forget_old(&mut self, now: u64) -> Option<(Arc<Subject>, CutOff)> {
+        let (at, _) = self.order.first()?;
+        if at.saturating_add(KEPT) > now { None } else { self.forget_oldest() }
     }
 
-    fn forget_oldest(&mut self) -> Option<u64> {
-        let (at, subject) = self.order.pop_first()?;
-        self.cut_offs.remove(&subject);
-        Some(at)
+    /// Forgets the oldest if there are more than `limit`.
+    fn forget_one_over(&mut self, limit: usize) -> Option<(Arc<Subject>, CutOff)> {
+        if self.order.len() > limit { self.forget_oldest() } else { None }
+    }
+
+    fn forget_oldest(&mut self) -> Option<(Arc<Subject>, CutOff)> {
+        let (_, subject) = self.order.pop_first()?;
+        let cut_off = self.cut_offs.remove(&subject)?;
+        match cut_off.reach {
+            Reach::Every => self.ended -= 1,
+            Reach::Earlier => {}
+        }
+        Some((subject, cut_off))
+    }
+}
+
+impl CutOff {
+    /// The first second in which a token was made that it surely does not hit.
+    fn first_unhit(self) -> u64 {
+        let margin = match self.reach {
+            Reach::Every => LATEST_TOKEN,
+            Reach::Earlier => 0,
+        };
+        self.at.saturating_add(margin + 1)
     }
 }
 
@@ -180,10 +264,13 @@ impl fmt::Debug for CutOffs {
 
 /// How long after its time a cut-off can hit a token, in seconds: 24 hours of lifetime and a minute of leeway.
 pub(crate) const KEPT: u64 = 24 * 60 * 60 + 60;
+/// How many seconds after a session's end its last token may have been made, by clocks that are apart.
+const LATEST_TOKEN: u64 = 60;
 /// How many are remembered, at about 200 bytes each.
 const LIMIT: usize = 100_000;
-/// 64 KiB: with 1,000 cut-offs younger than a token, one request in eight locks the table for nothing.
-const BUCKETS: usize = 8 * 1024;
+/// 256 KiB: with 1,000 ended sessions, or as many changes younger than a token, one request in five locks the table for
+/// nothing.
+const BUCKETS: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -197,52 +284,100 @@ mod tests {
         UNIX_EPOCH + Duration::from_millis(second * 1_000 + 999)
     }
 
-    fn made(session: &str, user: &str, organization: Option<&'static str>, at: u64) -> Hit {
+    #[test]
+    fn f9_what_ended_refuses_every_token_and_what_changed_is_compared_by_time() {
         let cut_offs = CutOffs::new();
         for revocation in [
-            Revocation::session("session_ended", self::at(NOW)),
-            Revocation::user("user_deleted", self::at(NOW)),
-            Revocation::membership("user_member", "org_acme", self::at(NOW)),
+            Revocation::session("session_ended", at(NOW)),
+            Revocation::user("user_signed_out", at(NOW)),
+            Revocation::deleted_user("user_deleted", at(NOW)),
+            Revocation::membership("user_member", "org_acme", at(NOW)),
+            Revocation::organization("org_gone", at(NOW)),
         ] {
             cut_offs.add(&revocation, NOW);
         }
-        cut_offs.hit(Made { session: Some(session), user: Some(user), organization, at })
-    }
-
-    #[test]
-    fn a_cut_off_hits_the_tokens_of_its_subject_made_at_or_before_its_second() {
-        let acme = Some("org_acme");
+        // What each says of tokens made before its second, in it, and after it.
+        let never = [CutOffEffect::None; 3];
+        let always = [CutOffEffect::Ended; 3];
+        let until_then = [CutOffEffect::Ended, CutOffEffect::Ended, CutOffEffect::None];
+        let changed = [CutOffEffect::Changed, CutOffEffect::MayHaveChanged, CutOffEffect::None];
+        let (acme, gone) = (Some("org_acme"), Some("org_gone"));
         let cases = [
-            ("another session", made("session_1", "user_1", None, NOW - 1), Hit::Nothing),
-            ("an ended session", made("session_ended", "user_1", None, NOW - 1), Hit::Ended),
-            ("in its second", made("session_ended", "user_1", None, NOW), Hit::Ended),
-            ("after it", made("session_ended", "user_1", None, NOW + 1), Hit::Nothing),
-            ("no time of its own", made("session_ended", "user_1", None, 0), Hit::Ended),
-            ("a deleted user", made("session_1", "user_deleted", acme, NOW), Hit::Ended),
-            ("the user's id as a session's", made("user_deleted", "user_1", None, 0), Hit::Nothing),
-            ("a member", made("session_1", "user_member", acme, NOW - 1), Hit::ChangedSince),
-            ("in that second", made("session_1", "user_member", acme, NOW), Hit::ChangedMeanwhile),
-            ("a member since", made("session_1", "user_member", acme, NOW + 1), Hit::Nothing),
-            ("elsewhere", made("session_1", "user_member", Some("org_b"), NOW - 1), Hit::Nothing),
-            ("in no organization", made("session_1", "user_member", None, NOW - 1), Hit::Nothing),
-            ("the worst counts", made("session_ended", "user_member", acme, NOW - 1), Hit::Ended),
+            ("another session", ("session_1", "user_1", acme), never),
+            ("an ended session", ("session_ended", "user_1", None), always),
+            ("a deleted user", ("session_1", "user_deleted", acme), always),
+            (
+                "a user who signed out everywhere",
+                ("session_1", "user_signed_out", None),
+                until_then,
+            ),
+            ("the user's id as a session's", ("user_deleted", "user_1", None), never),
+            ("the session's id as a user's", ("session_1", "session_ended", None), never),
+            ("a member", ("session_1", "user_member", acme), changed),
+            ("a member elsewhere", ("session_1", "user_member", Some("org_b")), never),
+            ("a member in no organization", ("session_1", "user_member", None), never),
+            ("an organization", ("session_1", "user_1", gone), changed),
+            ("the organization's id as a user's", ("session_1", "org_gone", None), never),
+            ("the worst counts", ("session_ended", "user_member", acme), always),
+            (
+                "the worst of a user and an organization",
+                ("session_1", "user_signed_out", gone),
+                until_then,
+            ),
         ];
-        for (name, hit, expected) in cases {
+        for (name, (session, user, organization), expected) in cases {
+            let hit = [NOW - 1, NOW, NOW + 1].map(|at| {
+                cut_offs.effect_on(TokenIdentity {
+                    session: Some(session),
+                    subject: Some(user),
+                    organization,
+                    issued_at: at,
+                })
+            });
             assert_eq!(hit, expected, "{name}");
+        }
+        for at in [0, NOW + KEPT] {
+            let made = TokenIdentity {
+                session: Some("session_ended"),
+                subject: None,
+                organization: None,
+                issued_at: at,
+            };
+            assert_eq!(cut_offs.effect_on(made), CutOffEffect::Ended, "made at {at}");
         }
     }
 
     #[test]
-    fn the_later_of_two_cut_offs_counts_in_whichever_order_they_come() {
-        let made = |at| Made { session: Some("session_1"), user: None, organization: None, at };
-        for order in [[5, 9], [9, 5]] {
+    fn the_later_time_and_the_wider_reach_count_in_whichever_order_they_come() {
+        let made = |at| TokenIdentity {
+            session: None,
+            subject: Some("user_1"),
+            organization: None,
+            issued_at: at,
+        };
+        let revocations = [
+            Revocation::user("user_1", at(NOW + 5)),
+            Revocation::user("user_1", at(NOW + 9)),
+            Revocation::deleted_user("user_1", at(NOW + 7)),
+        ];
+        for order in [[0, 1], [1, 0]] {
             let cut_offs = CutOffs::new();
-            for second in order {
-                cut_offs.add(&Revocation::session("session_1", at(NOW + second)), NOW);
+            for n in order {
+                cut_offs.add(&revocations[n], NOW);
             }
-            assert_eq!(cut_offs.hit(made(NOW + 9)), Hit::Ended, "{order:?}");
-            assert_eq!(cut_offs.hit(made(NOW + 10)), Hit::Nothing, "{order:?}");
+            assert_eq!(cut_offs.effect_on(made(NOW + 9)), CutOffEffect::Ended, "{order:?}");
+            assert_eq!(cut_offs.effect_on(made(NOW + 10)), CutOffEffect::None, "{order:?}");
             assert_eq!(cut_offs.table().order.len(), 1, "{order:?}");
+        }
+        for order in [[1, 2, 2], [2, 1, 2], [2, 2, 1]] {
+            let cut_offs = CutOffs::new();
+            for n in order {
+                cut_offs.add(&revocations[n], NOW);
+            }
+            assert_eq!(cut_offs.effect_on(made(NOW + 10)), CutOffEffect::Ended, "{order:?}");
+            let table = cut_offs.table();
+            assert_eq!((table.order.len(), table.ended), (1, 1), "{order:?}");
+            assert_eq!(table.order.first().map(|(at, _)| *at), Some(NOW + 9), "{order:?}");
         }
     }
 
@@ -260,22 +395,59 @@ mod tests {
         cut_offs.add(&ended("session_4", NOW - 1), NOW + KEPT);
         assert_eq!(cut_offs.table().order.len(), 2, "one that comes too late is not kept");
         assert_eq!(cut_offs.table().cut_offs.len(), 2);
+        assert_eq!(cut_offs.newest.load(Ordering::Acquire), u64::MAX);
+
+        let changed = Revocation::organization("org_1", at(NOW + 9));
+        cut_offs.add(&changed, NOW + 2 + KEPT);
+        assert_eq!(cut_offs.table().ended, 0);
+        let ended: u32 =
+            cut_offs.buckets.iter().map(|bucket| bucket.ended.load(Ordering::Acquire)).sum();
+        assert_eq!(ended, 0, "nothing looks for what is forgotten");
+        assert_eq!(cut_offs.newest.load(Ordering::Acquire), NOW + 9);
     }
 
     #[test]
     fn what_finds_no_room_is_refreshed_rather_than_forgotten() {
-        let cut_offs = CutOffs::holding(3);
-        for n in 1..=5 {
-            cut_offs.add(&Revocation::session(format!("session_{n}"), at(NOW + n)), NOW);
-        }
-        let hit = |session, at| {
-            cut_offs.hit(Made { session: Some(session), user: None, organization: None, at })
+        let fill = |revocation: fn(&str, std::time::SystemTime) -> Revocation| {
+            let cut_offs = CutOffs::holding(3);
+            for n in 1..=5 {
+                cut_offs.add(&revocation(&format!("{n}"), at(NOW + n)), NOW);
+            }
+            assert_eq!(cut_offs.table().order.len(), 3);
+            cut_offs
         };
+        let (late, none) = (NOW + 2 + LATEST_TOKEN, NOW + 3 + LATEST_TOKEN);
+        let ends = fill(|id, at| Revocation::session(id, at));
+        let changes = fill(|id, at| Revocation::organization(id, at));
+        let cases = [
+            ("an end that fell out", &ends, "1", NOW, CutOffEffect::Changed),
+            ("one that is in", &ends, "5", NOW, CutOffEffect::Ended),
+            ("another as old, by a clock that is ahead", &ends, "6", late, CutOffEffect::Changed),
+            ("a younger one", &ends, "6", none, CutOffEffect::None),
+            ("a change that fell out", &changes, "1", NOW, CutOffEffect::Changed),
+            ("one that is in", &changes, "5", NOW, CutOffEffect::Changed),
+            ("another as old", &changes, "6", NOW + 2, CutOffEffect::Changed),
+            ("a younger one", &changes, "6", NOW + 3, CutOffEffect::None),
+        ];
+        for (name, cut_offs, id, at, expected) in cases {
+            let made = TokenIdentity {
+                session: Some(id),
+                subject: None,
+                organization: Some(id),
+                issued_at: at,
+            };
+            assert_eq!(cut_offs.effect_on(made), expected, "{name}");
+        }
 
-        assert_eq!(cut_offs.table().order.len(), 3);
-        assert_eq!(hit("session_1", NOW), Hit::ChangedSince, "fell out");
-        assert_eq!(hit("session_5", NOW), Hit::Ended, "is in");
-        assert_eq!(hit("another", NOW + 2), Hit::ChangedSince, "as old as what fell out");
-        assert_eq!(hit("another", NOW + 3), Hit::Nothing, "younger");
+        // What fell out is asked about when nothing else is remembered, too.
+        let ended = CutOffs::holding(0);
+        ended.add(&Revocation::session("1", at(NOW)), NOW);
+        let made = TokenIdentity {
+            session: Some("1"),
+            subject: None,
+            organization: None,
+            issued_at: NOW + 1,
+        };
+        assert_eq!(ended.effect_on(made), CutOffEffect::Changed);
     }
 }

@@ -2,45 +2,128 @@
 //! nothing.
 
 use std::{
+    collections::HashMap,
+    fmt,
+    ops::Not,
     sync::{Arc, Weak},
     time::{Duration, UNIX_EPOCH},
 };
 
 use aws_lc_rs::digest;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
-    authenticator::Authenticator,
-    core::Core,
+    config::settings::Settings,
     end::{
-        cut_offs::KEPT,
-        revocation::{Delivery, Inbox, NotPublished, Notice, Receiver, Revocation, Subject},
+        cut_offs::{CutOffs, KEPT},
+        revocation::{
+            Delivery, Inbox, NotPublished, Notice, Reach, Receiver, Revocation, Revocations,
+            Subject,
+        },
     },
-    seal::Purpose,
+    seal::{Purpose, Sealer},
 };
 
-impl Authenticator {
-    /// Puts a revocation into effect here, at once, and on the other replicas, where [`Config::with_revocations`]
-    /// says how to reach them.
+/// Seals revocations for the other replicas, and opens theirs.
+pub(crate) struct RevocationPublisher {
+    settings: Arc<Settings>,
+    sealer: Arc<Sealer>,
+    cut_offs: Arc<CutOffs>,
+    /// The way to the other replicas.
+    revocations: Option<Arc<dyn Revocations>>,
+}
+
+impl RevocationPublisher {
+    /// Begins to listen to the other replicas, where there is a way to them.
+    pub(crate) fn subscribed(
+        settings: Arc<Settings>,
+        sealer: Arc<Sealer>,
+        cut_offs: Arc<CutOffs>,
+        revocations: Option<Arc<dyn Revocations>>,
+    ) -> Arc<Self> {
+        let publisher = Arc::new(Self { settings, sealer, cut_offs, revocations });
+        if let Some(revocations) = &publisher.revocations {
+            revocations.subscribe(publisher.inbox());
+        }
+        publisher
+    }
+
+    pub(crate) fn cut_offs(&self) -> &Arc<CutOffs> {
+        &self.cut_offs
+    }
+
+    /// Puts a revocation into effect here, at once, and then on the other replicas.
     ///
     /// # Errors
     ///
-    /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
-    ///
-    /// [`Config::with_revocations`]: crate::Config::with_revocations
-    pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
-        let subject = self.core.log_word(revocation.subject.id());
+    /// [`NotPublished`] where the other replicas may not have heard of it.
+    pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), NotPublished> {
+        let subject = self.settings.log_ids.of(revocation.subject.id());
         tracing::info!(?revocation, subject, "revoked");
-        self.core.cut_off(&revocation);
-        self.core.publish(&revocation).await
+        self.apply(revocation);
+        self.publish(revocation).await
+    }
+
+    /// Tells the other replicas that a session was signed out here, without waiting until WorkOS does.
+    ///
+    /// A session's end refuses every token of it, so this hits what another replica may be obtaining now, too.
+    pub(crate) async fn publish_sign_out(&self, session_id: &str) {
+        let at = self.settings.clock().wall();
+        if self.publish(&Revocation::session(session_id, at)).await.is_err() {
+            tracing::warn!(
+                session = self.settings.log_ids.of(session_id),
+                "other replicas may not have heard of a sign-out"
+            );
+        }
+    }
+
+    /// Where the other replicas' notices are delivered to.
+    fn inbox(self: &Arc<Self>) -> Inbox {
+        let receiver: Weak<Self> = Arc::downgrade(self);
+        Inbox::new(self.group(), receiver)
+    }
+
+    fn apply(&self, revocation: &Revocation) {
+        self.cut_offs.add(revocation, self.settings.clock().unix());
+    }
+
+    async fn publish(&self, revocation: &Revocation) -> Result<(), NotPublished> {
+        let Some(revocations) = &self.revocations else { return Ok(()) };
+        let notice = self.seal(revocation).ok_or(NotPublished)?;
+        revocations.publish(notice).await
+    }
+
+    /// Seals a revocation. `None` without randomness, or for a time beyond every clock.
+    fn seal(&self, revocation: &Revocation) -> Option<Notice> {
+        let content = serde_json::to_vec(&NoticeContent::of(revocation)).ok()?;
+        let sealed = self.sealer.seal_for(Purpose::Replica, NOTICE, &content).ok()?;
+        let until =
+            UNIX_EPOCH.checked_add(Duration::from_secs(revocation.at.saturating_add(KEPT)))?;
+        Some(Notice { group: self.group(), sealed, until })
+    }
+
+    /// Opens what a replica has sealed.
+    fn open(&self, sealed: &str) -> Option<Received> {
+        let content = self.sealer.open_for(Purpose::Replica, NOTICE, sealed)?;
+        NoticeContent::read(&content)
+    }
+
+    /// A name for everything with our client id, to keep services apart that share a store.
+    fn group(&self) -> Box<str> {
+        let digest = digest::digest(&digest::SHA256, &self.sealer.context(NOTICE));
+        digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
     }
 }
 
-impl Receiver for Core {
+impl Receiver for RevocationPublisher {
     fn receive(&self, sealed: &str) -> Delivery {
-        match self.read_notice(sealed) {
-            Some(revocation) => {
-                self.cut_off(&revocation);
+        match self.open(sealed) {
+            Some(Received::Revocation(revocation)) => {
+                self.apply(&revocation);
+                Delivery::Taken
+            }
+            Some(Received::Unknown) => {
+                tracing::debug!("a newer replica published a revocation of an unknown kind");
                 Delivery::Taken
             }
             None => Delivery::Unreadable,
@@ -48,68 +131,66 @@ impl Receiver for Core {
     }
 }
 
-impl Core {
-    /// Where other replicas' notices are delivered to.
-    pub(crate) fn inbox(self: &Arc<Self>) -> Inbox {
-        let core: Weak<Self> = Arc::downgrade(self);
-        Inbox::new(self.group(), core)
-    }
-
-    /// Puts a revocation into effect in this process.
-    pub(crate) fn cut_off(&self, revocation: &Revocation) {
-        self.cut_offs.add(revocation, self.settings.clock().unix());
-    }
-
-    async fn publish(&self, revocation: &Revocation) -> Result<(), NotPublished> {
-        let Some(revocations) = &self.revocations else { return Ok(()) };
-        let notice = self.notice(revocation).ok_or(NotPublished)?;
-        revocations.publish(notice).await
-    }
-
-    /// Tells the other replicas that a session was signed out here, without waiting until WorkOS does.
-    ///
-    /// The cut-off lies ahead, so that it hits what another replica may be obtaining now: a session's id is used once.
-    pub(crate) async fn publish_sign_out(&self, session_id: &str) {
-        let at = self.settings.clock().wall() + Duration::from_secs(60);
-        if self.publish(&Revocation::session(session_id, at)).await.is_err() {
-            tracing::warn!(
-                session = self.log_word(session_id),
-                "other replicas may not have heard of a sign-out"
-            );
-        }
-    }
-
-    /// Seals a revocation. `None` without randomness, or for a time beyond every clock.
-    fn notice(&self, revocation: &Revocation) -> Option<Notice> {
-        let stated = Stated { subject: (*revocation.subject).clone(), at: revocation.at };
-        let stated = serde_json::to_vec(&stated).ok()?;
-        let sealed =
-            self.ring.load().seal_for(Purpose::Replica, &self.context(NOTICE), &stated).ok()?;
-        let until =
-            UNIX_EPOCH.checked_add(Duration::from_secs(revocation.at.saturating_add(KEPT)))?;
-        Some(Notice { group: self.group(), sealed, until })
-    }
-
-    /// Opens what a replica has sealed.
-    fn read_notice(&self, sealed: &str) -> Option<Revocation> {
-        let stated = self.ring.load().open_for(Purpose::Replica, &self.context(NOTICE), sealed)?;
-        let Stated { subject, at } = serde_json::from_slice(&stated).ok()?;
-        Some(Revocation { subject: Arc::new(subject), at })
-    }
-
-    /// A name for everything with our client id, to keep services apart that share a store.
-    fn group(&self) -> Box<str> {
-        let digest = digest::digest(&digest::SHA256, &self.context(NOTICE));
-        digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+impl fmt::Debug for RevocationPublisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationPublisher")
+            .field("revocations", &self.revocations)
+            .finish_non_exhaustive()
     }
 }
 
-/// What a notice says.
+/// What a notice between replicas says, as JSON.
+///
+/// | revocation | notice |
+/// |---|---|
+/// | `session` | `{"session":"session_1","at":1800000000}` |
+/// | `user` | `{"user":"user_1","at":1800000000}` |
+/// | `deleted_user` | `{"user":"user_1","deleted":true,"at":1800000000}` |
+/// | `membership` | `{"membership":{"user":"user_1","organization":"org_1"},"at":1800000000}` |
+/// | `organization` | `{"organization":"org_1","at":1800000000}` |
+///
+/// While a deploy rolls, replicas of two versions read each other's notices, so the format only grows. A replica
+/// ignores a field that it does not know: one that knows nothing of `deleted` compares the times. A notice of a kind
+/// that it does not know is [taken](Delivery::Taken) and has no effect; the oldest replicas call one
+/// [unreadable](Delivery::Unreadable), which has none either. What such a notice changes, they see at the next refresh.
 #[derive(Deserialize, Serialize)]
-struct Stated {
+struct NoticeContent {
     #[serde(flatten)]
     subject: Subject,
+    #[serde(default, rename = "deleted", skip_serializing_if = "Not::not")]
+    is_deleted: bool,
     at: u64,
+}
+
+/// What a replica has read.
+enum Received {
+    Revocation(Revocation),
+    /// Something that only a newer version knows.
+    Unknown,
+}
+
+impl NoticeContent {
+    fn of(Revocation { subject, reach, at }: &Revocation) -> Self {
+        let is_deleted = match **subject {
+            Subject::User(_) => *reach == Reach::Every,
+            Subject::Session(_) | Subject::Membership { .. } | Subject::Organization(_) => false,
+        };
+        Self { subject: (**subject).clone(), is_deleted, at: *at }
+    }
+
+    /// `None` for what is no notice.
+    fn read(notice: &[u8]) -> Option<Received> {
+        if let Ok(Self { subject, is_deleted, at }) = serde_json::from_slice(notice) {
+            let reach = if is_deleted { Reach::Every } else { subject.least_reach() };
+            return Some(Received::Revocation(Revocation {
+                subject: Arc::new(subject),
+                reach,
+                at,
+            }));
+        }
+        let fields: HashMap<String, IgnoredAny> = serde_json::from_slice(notice).ok()?;
+        fields.contains_key("at").then_some(Received::Unknown)
+    }
 }
 
 /// What notices are bound to, beside our client id.
@@ -123,10 +204,10 @@ mod tests {
     use crate::{
         config::Config,
         cookie_password::CookiePassword,
-        end::{
-            cut_offs::{Hit, Made},
-            revocation::{Publishing, Revocations},
-        },
+        decide::CutOffEffect,
+        end::revocation::{Publishing, Revocations},
+        testing::OwnerParts,
+        token::TokenIdentity,
     };
 
     const OLD: &str = "an-old-cookie-password-of-32-bytes-or-more";
@@ -153,22 +234,25 @@ mod tests {
         }
     }
 
-    fn authenticator(
+    fn publisher(
         client_id: &str,
         passwords: [&str; 2],
         loopback: &Arc<Loopback>,
-    ) -> Authenticator {
+    ) -> Arc<RevocationPublisher> {
         let [current, other] = passwords.map(|password| CookiePassword::new(password).unwrap());
         let config = Config::new(client_id, "sk_1", "https://app.example.com/callback", current)
             .with_other_passwords([other])
             .with_revocations(Arc::clone(loopback) as Arc<dyn Revocations>);
-        Authenticator::new(config).unwrap()
+        OwnerParts::new(|_| config).publisher()
     }
 
-    fn hit(authenticator: &Authenticator, at: u64) -> Hit {
-        let made =
-            Made { session: Some("session_1"), user: Some("user_1"), organization: None, at };
-        authenticator.core.cut_offs.hit(made)
+    fn effect(publisher: &RevocationPublisher, at: u64) -> CutOffEffect {
+        publisher.cut_offs().effect_on(TokenIdentity {
+            session: Some("session_1"),
+            subject: Some("user_1"),
+            organization: None,
+            issued_at: at,
+        })
     }
 
     fn now() -> SystemTime {
@@ -182,15 +266,15 @@ mod tests {
     #[tokio::test]
     async fn replicas_of_one_service_hear_of_it_whichever_password_seals() {
         let loopback = Arc::new(Loopback::default());
-        let here = authenticator("client_1", [NEW, OLD], &loopback);
-        let there = authenticator("client_1", [OLD, NEW], &loopback);
-        let stranger = authenticator("client_2", [NEW, OLD], &loopback);
+        let here = publisher("client_1", [NEW, OLD], &loopback);
+        let there = publisher("client_1", [OLD, NEW], &loopback);
+        let stranger = publisher("client_2", [NEW, OLD], &loopback);
 
-        here.revoke(Revocation::session("session_1", now())).await.unwrap();
+        here.revoke(&Revocation::session("session_1", now())).await.unwrap();
 
-        assert_eq!(hit(&here, unix() - 1), Hit::Ended);
-        assert_eq!(hit(&there, unix() - 1), Hit::Ended);
-        assert_eq!(hit(&stranger, unix() - 1), Hit::Nothing, "another service at WorkOS");
+        assert_eq!(effect(&here, unix() - 1), CutOffEffect::Ended);
+        assert_eq!(effect(&there, unix() - 1), CutOffEffect::Ended);
+        assert_eq!(effect(&stranger, unix() - 1), CutOffEffect::None, "another service at WorkOS");
         let inboxes = loopback.inboxes.lock().unwrap();
         assert_eq!(inboxes[0].group(), inboxes[1].group());
         assert_ne!(inboxes[0].group(), inboxes[2].group());
@@ -199,11 +283,12 @@ mod tests {
     #[tokio::test]
     async fn a_notice_tells_a_stranger_nothing_and_cannot_be_changed() {
         let loopback = Arc::new(Loopback::default());
-        let here = authenticator("client_1", [NEW, OLD], &loopback);
-        here.revoke(Revocation::session("session_other", now())).await.unwrap();
-        let inbox = here.core.inbox();
+        let here = publisher("client_1", [NEW, OLD], &loopback);
+        here.revoke(&Revocation::session("session_other", now())).await.unwrap();
+        let inbox = here.inbox();
         let notice = loopback.published.lock().unwrap()[0].clone();
-        let not_a_notice = here.seal_for(Purpose::Replica, b"something else", b"{}").unwrap();
+        let not_a_notice =
+            here.sealer.seal_for(Purpose::Replica, b"something else", b"{}").unwrap();
 
         assert_eq!(notice.until(), now() + Duration::from_secs(KEPT));
         assert!(!notice.sealed().contains("session_other"));
@@ -228,6 +313,38 @@ mod tests {
         drop(here);
         assert!(inbox.is_closed());
         assert_eq!(inbox.deliver(notice.sealed()), Delivery::Closed);
+    }
+
+    #[test]
+    fn a_notice_says_what_every_version_reads() {
+        let at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let cases = [
+            (Revocation::session("s", at), r#"{"session":"s","at":1800000000}"#),
+            (Revocation::user("u", at), r#"{"user":"u","at":1800000000}"#),
+            (Revocation::deleted_user("u", at), r#"{"user":"u","deleted":true,"at":1800000000}"#),
+            (
+                Revocation::membership("u", "o", at),
+                r#"{"membership":{"user":"u","organization":"o"},"at":1800000000}"#,
+            ),
+            (Revocation::organization("o", at), r#"{"organization":"o","at":1800000000}"#),
+        ];
+        for (revocation, expected) in cases {
+            let stated = serde_json::to_string(&NoticeContent::of(&revocation)).unwrap();
+            assert_eq!(stated, expected);
+            for stated in [stated.clone(), stated.replace("{\"", "{\"since_version_9\":[1],\"")] {
+                let Some(Received::Revocation(read)) = NoticeContent::read(stated.as_bytes())
+                else {
+                    panic!("{stated}");
+                };
+                let parts = |r: &Revocation| (r.subject.clone(), r.reach, r.at);
+                assert_eq!(parts(&read), parts(&revocation), "{stated}");
+            }
+        }
+        let unknown = r#"{"environment":"e","at":1800000000}"#;
+        assert!(matches!(NoticeContent::read(unknown.as_bytes()), Some(Received::Unknown)));
+        for no_notice in ["", "[]", "{}", "7", r#"{"session":"s"}"#] {
+            assert!(NoticeContent::read(no_notice.as_bytes()).is_none(), "{no_notice}");
+        }
     }
 
     #[test]

@@ -10,10 +10,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A session or user that ended, or a membership that changed, and when.
+/// A session or user that ended, or a membership or organization that changed, and when.
 ///
-/// It hits the access tokens made at or before that whole second, by WorkOS's clock: those of a session or a user are
-/// refused from then on, those of a member are refreshed before they are accepted again.
+/// | revocation | hits | what becomes of the tokens |
+/// |---|---|---|
+/// | [`session`](Self::session), [`deleted_user`](Self::deleted_user) | every token: what ended does not come back | refused |
+/// | [`user`](Self::user) | tokens made at or before the second | refused |
+/// | [`membership`](Self::membership), [`organization`](Self::organization) | tokens made at or before the second | refreshed before the next request is let in |
+///
+/// The times are those of WorkOS's clock, by which it makes tokens.
 ///
 /// # Examples
 ///
@@ -29,6 +34,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone)]
 pub struct Revocation {
     pub(crate) subject: Arc<Subject>,
+    pub(crate) reach: Reach,
     /// Unix seconds.
     pub(crate) at: u64,
 }
@@ -40,17 +46,33 @@ pub(crate) enum Subject<S = Box<str>> {
     Session(S),
     User(S),
     Membership { user: S, organization: S },
+    Organization(S),
+}
+
+/// Which tokens of its subject a revocation hits.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Reach {
+    /// Those made at or before its second.
+    Earlier,
+    /// All of them, whatever time they name.
+    Every,
 }
 
 impl Revocation {
-    /// A session that has ended. Its tokens are refused.
+    /// A session that has ended. All its tokens are refused.
     pub fn session(id: impl Into<Box<str>>, at: SystemTime) -> Self {
         Self::of(Subject::Session(id.into()), at)
     }
 
-    /// A user all of whose sessions have ended. Their tokens are refused.
+    /// A user whose sessions have all ended, as after "sign out everywhere". Their tokens are refused; a session that
+    /// the user begins after that second is let in.
     pub fn user(id: impl Into<Box<str>>, at: SystemTime) -> Self {
         Self::of(Subject::User(id.into()), at)
+    }
+
+    /// A user who was deleted at WorkOS. All the user's tokens are refused.
+    pub fn deleted_user(id: impl Into<Box<str>>, at: SystemTime) -> Self {
+        Self { reach: Reach::Every, ..Self::user(id, at) }
     }
 
     /// A member of an organization who has another role now, or is none any more. Their tokens for that organization
@@ -66,9 +88,15 @@ impl Revocation {
         )
     }
 
+    /// An organization that was deleted, or whose roles mean something else now. All tokens for it are refreshed;
+    /// WorkOS then says what their users may still do.
+    pub fn organization(id: impl Into<Box<str>>, at: SystemTime) -> Self {
+        Self::of(Subject::Organization(id.into()), at)
+    }
+
     fn of(subject: Subject, at: SystemTime) -> Self {
         let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { subject: Arc::new(subject), at }
+        Self { reach: subject.least_reach(), subject: Arc::new(subject), at }
     }
 }
 
@@ -79,9 +107,11 @@ impl fmt::Debug for Revocation {
             Subject::Session(_) => "session",
             Subject::User(_) => "user",
             Subject::Membership { .. } => "membership",
+            Subject::Organization(_) => "organization",
         };
         f.debug_struct("Revocation")
             .field("of", &kind)
+            .field("hits", &self.reach)
             .field("at", &self.at)
             .finish_non_exhaustive()
     }
@@ -95,15 +125,27 @@ impl Subject<&str> {
             Self::Membership { user, organization } => {
                 Subject::Membership { user: user.into(), organization: organization.into() }
             }
+            Self::Organization(id) => Subject::Organization(id.into()),
         }
     }
 }
 
 impl Subject {
-    /// The session or the user.
+    /// The session, the user or the organization.
     pub(crate) fn id(&self) -> &str {
         match self {
-            Self::Session(id) | Self::User(id) | Self::Membership { user: id, .. } => id,
+            Self::Session(id)
+            | Self::User(id)
+            | Self::Membership { user: id, .. }
+            | Self::Organization(id) => id,
+        }
+    }
+
+    /// A session's id is never used again; what is said of the others may be over.
+    pub(crate) fn least_reach(&self) -> Reach {
+        match self {
+            Self::Session(_) => Reach::Every,
+            Self::User(_) | Self::Membership { .. } | Self::Organization(_) => Reach::Earlier,
         }
     }
 
@@ -112,6 +154,7 @@ impl Subject {
             Self::Session(id) => Subject::Session(id),
             Self::User(id) => Subject::User(id),
             Self::Membership { user, organization } => Subject::Membership { user, organization },
+            Self::Organization(id) => Subject::Organization(id),
         }
     }
 }
@@ -121,14 +164,17 @@ impl Subject {
 /// What it moves are sealed [`Notice`]s: it can withhold them, but neither read nor forge one. An implementation never
 /// blocks; each process checks requests against its own memory, into which [`Inbox::deliver`] puts what arrived.
 ///
-/// `authkit-redis` has one. Without any, a revocation holds in the process that learnt of it.
+/// `authkit-redis` has one. Without any, a revocation holds in the process that learnt of it. The functions of the
+/// module `conformance` (feature `conformance`) check an implementation.
 pub trait Revocations: fmt::Debug + Send + Sync + 'static {
     /// Begins to deliver to `inbox` what any replica publishes, and what was published before and is not over yet.
     ///
     /// Called once for each [`Authenticator`](crate::Authenticator) that is made with it.
     fn subscribe(&self, inbox: Inbox);
 
-    /// Passes a notice on to the other replicas. It may come back to this one.
+    /// Passes a notice on to the other replicas. It may come back to this one. The same notice may be published again.
+    ///
+    /// Where the store is slow or gone, it fails within 2 seconds.
     fn publish(&self, notice: Notice) -> Publishing<'_>;
 }
 

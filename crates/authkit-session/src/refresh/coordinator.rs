@@ -10,11 +10,14 @@ use bytes::Bytes;
 /// answers the same exchange alike for 30 seconds, so two at once do no harm. Without one
 /// ([`InProcess`], the default), each process refreshes for itself.
 ///
-/// What it keeps is opaque to it: `exchange` names an exchange without telling whose it is, and an outcome is sealed.
-/// Somebody who can write to its store can delay a refresh, but neither read nor forge a session.
+/// What it keeps is opaque to it: `exchange` names an exchange without telling whose it is, in the characters of
+/// URL-safe base64, and an outcome is sealed, 384 KiB at most. Somebody who can write to its store can delay a refresh,
+/// but neither read nor forge a session.
 ///
 /// It cannot fail. An implementation whose store is slow or gone says [`Claim::Alone`] and drops what it was to
 /// publish; a call is given up after 2 seconds, a [`look`](Self::look) after 500 ms.
+///
+/// The functions of the module `conformance` (feature `conformance`) check an implementation.
 pub trait RefreshCoordinator: fmt::Debug + Send + Sync + 'static {
     /// This process is about to make an exchange. May it, or has another one?
     ///

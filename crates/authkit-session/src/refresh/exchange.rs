@@ -1,283 +1,417 @@
-//! The exchange of one refresh token, from the first attempt to the last.
+//! The exchange of one refresh token, from the first attempt to what is made of the answer.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::StatusCode;
-use tokio::{sync::watch, time};
 use zeroize::Zeroizing;
 
 use crate::{
-    candidate::Sealed,
-    core::Core,
-    error::{Error, ErrorKind},
-    payload::Answer,
-    refresh::replicas::{Claimed, News, SharedExchange},
-    refresh_state::{
-        Landing,
-        lineage::{RefusedFor, RefusedSince},
+    candidate::{OpenedSession, jwks::FetchFor},
+    cookie::{received::ReceivedCookies, set_cookie::SessionLifetime},
+    decide::{
+        Verdict,
+        refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
     },
-    seal::Seal,
+    payload::{Answer, Payload},
+    refresh::{
+        Refresher,
+        attempts::Attempts,
+        hook::{RefreshedSession, Ruling},
+        replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
+    },
+    refresh_state::{
+        lineage::{Contest, CookieFit, LineageState},
+        successor::{ExchangeResult, ExchangeSender, Successor},
+    },
+    seal::{Form, Seal},
+    session::VerifiedSession,
     tasks::Task,
-    token::{RefreshToken, TokenHash},
+    token::{PairId, RefreshToken, TokenHash, jwt::Unverified},
+    upstream::{
+        budget::CallPermit,
+        error_answer::{UpstreamError, UpstreamFailure},
+    },
 };
 
 /// The exchange of one refresh token. It is over when this is dropped, even by a panic.
-pub(super) struct Flight {
+pub(super) struct Exchange {
+    refresher: Arc<Refresher>,
     token: RefreshToken,
-    pub(super) hash: TokenHash,
-    /// Whose session it is, as far as the cookie says.
-    pub(super) subject: Option<String>,
+    hash: TokenHash,
+    /// The user's id, as far as the cookie says.
+    subject: Option<String>,
     /// The organization to stay in, or to switch to.
-    pub(super) organization: Option<String>,
-    errand: Errand,
-    pub(super) plaintext: Zeroizing<Vec<u8>>,
-    pub(super) seal: Seal,
-    landing: watch::Sender<Option<Landing>>,
-    pub(super) settled: Settled,
-    pub(super) task: Task,
+    organization: Option<String>,
+    purpose: ExchangePurpose,
+    plaintext: Zeroizing<Vec<u8>>,
+    seal: Seal,
+    sender: ExchangeSender,
+    recorded: Recorded,
+    _task: Task,
+    _permit: CallPermit,
 }
 
-/// What an exchange is for.
+/// What a refresh token is exchanged for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Errand {
+pub(super) enum ExchangePurpose {
     /// The same session, with a new token.
-    Renew,
+    Refresh,
     /// The same session, in this organization.
     Switch(String),
 }
 
-/// Whether the table knows how the exchange ended.
+/// Whether the lineage knows what came of the exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Settled {
+enum Recorded {
     No,
     Yes,
-}
-
-impl Flight {
-    pub(super) fn new(
-        core: &Arc<Core>,
-        token: RefreshToken,
-        hash: TokenHash,
-        sealed: &Sealed,
-        errand: Errand,
-        landing: watch::Sender<Option<Landing>>,
-    ) -> Self {
-        let organization = match &errand {
-            Errand::Renew => sealed.says().org_id.clone(),
-            Errand::Switch(organization) => Some(organization.clone()),
-        };
-        Self {
-            token,
-            hash,
-            subject: sealed.subject(),
-            organization,
-            errand,
-            plaintext: sealed.opened.plaintext.clone(),
-            seal: sealed.opened.seal,
-            landing,
-            settled: Settled::No,
-            task: Task::begin(core),
-        }
-    }
-
-    pub(super) async fn run(mut self) {
-        let core = Arc::clone(self.task.core());
-        let shared = SharedExchange::new(&core, self.hash, self.organization.as_deref());
-        let (landing, news) = match shared.claim(&core).await {
-            Claimed::Told(news) if self.may_take(&news) => (self.take(&news).await, None),
-            Claimed::Alone => self.exchange(&shared, Others::None).await,
-            Claimed::Contested | Claimed::Told(_) => self.exchange(&shared, Others::AtIt).await,
-        };
-        let publishing = news.map(|news| (Task::begin(&core), news));
-        self.land(landing);
-        if let Some((_task, news)) = publishing {
-            shared.publish(&core, &news).await;
-        }
-    }
-
-    /// Makes the exchange. What came of it is news for the others, unless it may come from what they did.
-    async fn exchange(
-        &mut self,
-        shared: &SharedExchange,
-        others: Others,
-    ) -> (Landing, Option<News>) {
-        let refused = match self.ask_workos().await {
-            Ok(body) => return self.tell(News::Renewed(body)).await,
-            Err(error) => match (refusal(&error), &self.errand) {
-                (Ok(why), Errand::Switch(_)) if why.is_about_organization() => {
-                    // The session goes on where it is, so nothing is remembered of its token.
-                    let sign_in_at = error.authkit_redirect_url().map(Into::into);
-                    let since = RefusedSince::JustNow;
-                    return (Landing::Refused { why, since, sign_in_at }, None);
-                }
-                (Ok(why), Errand::Renew | Errand::Switch(_)) => why,
-                (Err(landing), _) => return (landing, None),
-            },
-        };
-        let news = News::Refused(refused);
-        if refused != RefusedFor::Grant {
-            return self.tell(news).await;
-        }
-        match (shared.look(self.task.core()).await, others) {
-            (Claimed::Told(told), _) if self.may_take(&told) => (self.take(&told).await, None),
-            (Claimed::Alone, Others::None) => self.tell(news).await,
-            (Claimed::Told(_) | Claimed::Contested, _) | (Claimed::Alone, Others::AtIt) => {
-                tracing::info!("a refresh was refused that another process was at");
-                (Landing::Transient { retry_after: Some(NEWER_COOKIE_SOON) }, None)
-            }
-        }
-    }
-
-    /// Asks WorkOS until it answers something that lasts, within the time in which it answers a repetition alike.
-    async fn ask_workos(&self) -> Result<Bytes, Error> {
-        let core = self.task.core();
-        let now = || core.settings.clock().monotonic();
-        let told = core.table().breaker.told(now());
-        time::sleep(told).await;
-        let began = now();
-        let left = || REPLAYABLE.saturating_sub(now().saturating_sub(began));
-        let mut pauses = Pauses::of(self.hash);
-        loop {
-            let organization = self.organization.as_deref();
-            let result = core.client.refresh(&self.token, organization, ATTEMPT.min(left())).await;
-            let error = match result {
-                Ok(body) if Answer::parse(&body).is_ok() => {
-                    core.table().breaker.answered();
-                    return Ok(body);
-                }
-                Ok(_) => Error::new(ErrorKind::Transient),
-                Err(error) => error,
-            };
-            if !error.is_transient() {
-                core.table().breaker.answered();
-                return Err(error);
-            }
-            let asked = error.retry_after();
-            {
-                let breaker = &mut core.table().breaker;
-                if error.status() != Some(StatusCode::TOO_MANY_REQUESTS) {
-                    breaker.failed(now());
-                }
-                if let Some(asked) = asked {
-                    breaker.leave_alone(asked, now());
-                }
-            }
-            let mut at_least = asked.unwrap_or_default();
-            let mut pause = pauses.next().max(at_least);
-            loop {
-                let at_most = left().saturating_sub(LAST);
-                if at_most.is_zero() || at_least > at_most {
-                    return Err(error);
-                }
-                time::sleep(pause.min(at_most)).await;
-                let attempt = core.table().breaker.attempt(now());
-                match attempt {
-                    Ok(()) => break,
-                    Err(early) => (at_least, pause) = (early, early + pauses.up_to(SPREAD)),
-                }
-            }
-        }
-    }
-
-    /// Lets the waiters go.
-    fn land(mut self, landing: Landing) {
-        self.settle();
-        self.landing.send_replace(Some(landing));
-    }
-
-    /// Whatever the table has not been told by now is lost.
-    fn settle(&mut self) {
-        if self.settled == Settled::No {
-            let core = self.task.core();
-            let now = core.settings.clock().monotonic();
-            core.table().lineages.lost(self.hash, now);
-            self.settled = Settled::Yes;
-        }
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.settle();
-        self.task.core().table().breaker.finish();
-    }
 }
 
 /// Whether another process may be exchanging the same token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Others {
     None,
-    AtIt,
+    Exchanging,
 }
 
-/// What WorkOS refused, if the same exchange would be refused again; else how the exchange has ended.
-fn refusal(error: &Error) -> Result<RefusedFor, Landing> {
-    match error.kind() {
-        ErrorKind::Refused => Ok(RefusedFor::Grant),
-        ErrorKind::OrganizationGone => Ok(RefusedFor::OrganizationGone),
-        ErrorKind::InteractionNeeded => Ok(RefusedFor::InteractionNeeded),
-        ErrorKind::Misconfigured => {
-            tracing::error!(%error, "WorkOS refused our API key, client id or request");
-            Err(Landing::Misconfigured)
+impl Exchange {
+    pub(super) fn new(
+        refresher: &Arc<Refresher>,
+        token: RefreshToken,
+        hash: TokenHash,
+        session: &OpenedSession,
+        purpose: ExchangePurpose,
+        sender: ExchangeSender,
+        permit: CallPermit,
+    ) -> Self {
+        let organization = match &purpose {
+            ExchangePurpose::Refresh => session.unverified().org_id.clone(),
+            ExchangePurpose::Switch(organization) => Some(organization.clone()),
+        };
+        Self {
+            _task: refresher.tasks.start(),
+            _permit: permit,
+            refresher: Arc::clone(refresher),
+            token,
+            hash,
+            subject: session.subject(),
+            organization,
+            purpose,
+            plaintext: session.unsealed.plaintext.clone(),
+            seal: session.unsealed.seal,
+            sender,
+            recorded: Recorded::No,
         }
-        ErrorKind::Rejected => {
-            tracing::error!(%error, "WorkOS rejected a refresh");
-            Err(Landing::Rejected)
+    }
+
+    pub(super) async fn run(mut self) {
+        let Refresher { coordinator, sealer, tasks, settings, .. } = &*self.refresher;
+        let tasks = tasks.clone();
+        let organization = self.organization.as_deref();
+        let shared =
+            SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
+        let (result, outcome) = match shared.claim().await {
+            ClaimStatus::Published(outcome) if self.is_acceptable(&outcome) => {
+                (self.record(&outcome).await, None)
+            }
+            ClaimStatus::Alone => self.exchange(&shared, Others::None).await,
+            ClaimStatus::Contested | ClaimStatus::Published(_) => {
+                self.exchange(&shared, Others::Exchanging).await
+            }
+        };
+        let publishing = outcome.map(|outcome| (tasks.start(), outcome));
+        self.finish(result);
+        if let Some((_task, outcome)) = publishing {
+            shared.publish(&outcome).await;
         }
-        ErrorKind::Transient
-        | ErrorKind::Unverified
-        | ErrorKind::Clock
-        | ErrorKind::Claims
-        | ErrorKind::Seal
-        | ErrorKind::TooLarge
-        | ErrorKind::NoSession
-        | ErrorKind::SignedOut
-        | ErrorKind::TooSoon
-        | ErrorKind::Denied
-        | ErrorKind::Undecided
-        | ErrorKind::HeadSent => Err(Landing::Transient { retry_after: error.retry_after() }),
+    }
+
+    /// Makes the exchange. The outcome is for the other processes too, unless it may come from what they did.
+    async fn exchange(
+        &mut self,
+        shared: &SharedExchange,
+        others: Others,
+    ) -> (ExchangeResult, Option<PublishedOutcome>) {
+        let error = match self.ask_workos().await {
+            Ok(body) => return self.record_for_all(PublishedOutcome::Renewed(body)).await,
+            Err(error) => error,
+        };
+        let refusal = match error.failure {
+            UpstreamFailure::Refused(refusal) => refusal,
+            UpstreamFailure::Transient => {
+                let retry_after = error.details.retry_after;
+                return (Err(RefreshFailure::Transient { retry_after }), None);
+            }
+        };
+        log_refusal(refusal, &error);
+        let failure = RefreshFailure::Refused {
+            refusal,
+            age: RefusalAge::JustNow,
+            sign_in_url: error.details.authkit_redirect_url.as_deref().map(Into::into),
+        };
+        let outcome = PublishedOutcome::Refused(refusal);
+        match (refusal, &self.purpose) {
+            (ApiRefusal::InvalidGrant, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {}
+            // It is about the organization that was asked for: the session goes on where it is.
+            (
+                ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Request
+                | ApiRefusal::Rejected,
+                ExchangePurpose::Switch(_),
+            )
+            // It is about all users, and over as soon as the operator has mended it.
+            | (
+                ApiRefusal::Credentials,
+                ExchangePurpose::Refresh | ExchangePurpose::Switch(_),
+            ) => return (Err(failure), None),
+            // Another process may send another request: another version of this crate, other settings.
+            (ApiRefusal::Request, ExchangePurpose::Refresh) => {
+                return (self.record(&outcome).await, None);
+            }
+            (
+                ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Rejected,
+                ExchangePurpose::Refresh,
+            ) => return self.record_for_all(outcome).await,
+        }
+        match (shared.look().await, others) {
+            (ClaimStatus::Published(published), _) if self.is_acceptable(&published) => {
+                (self.record(&published).await, None)
+            }
+            (ClaimStatus::Alone, Others::None) => self.record_for_all(outcome).await,
+            (ClaimStatus::Published(_) | ClaimStatus::Contested, _)
+            | (ClaimStatus::Alone, Others::Exchanging) => match self.contest() {
+                Contest::First => {
+                    tracing::info!("a refresh was refused that another process was making");
+                    let retry_after = Some(NEWER_COOKIE_SOON);
+                    (Err(RefreshFailure::Transient { retry_after }), None)
+                }
+                // Whoever holds the store's marker does not hold it for ever.
+                Contest::Again => (self.record(&outcome).await, None),
+            },
+        }
+    }
+
+    /// Whether another process's exchange has delayed a refusal of this token before.
+    fn contest(&self) -> Contest {
+        let Refresher { state, settings, .. } = &*self.refresher;
+        state.lock().lineages.contest(self.hash, settings.clock().monotonic())
+    }
+
+    async fn ask_workos(&self) -> Result<bytes::Bytes, UpstreamError> {
+        let attempts = Attempts {
+            client: &self.refresher.client,
+            clock: self.refresher.settings.clock(),
+            token: &self.token,
+            hash: self.hash,
+            organization: self.organization.as_deref(),
+        };
+        attempts.run().await
+    }
+
+    /// Whether an outcome that another process published is of this session: what it sealed for us is still not ours to
+    /// believe.
+    fn is_acceptable(&self, outcome: &PublishedOutcome) -> bool {
+        match outcome {
+            PublishedOutcome::Refused(_) => true,
+            PublishedOutcome::Renewed(body) => {
+                Answer::parse(body).is_ok_and(|answer| self.is_ours(&answer))
+            }
+        }
+    }
+
+    fn is_ours(&self, answer: &Answer<'_>) -> bool {
+        let claims = Unverified::of(&answer.access_token);
+        let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
+        same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
+    }
+
+    /// Records what WorkOS answered here, and says what of it the other processes are to know.
+    async fn record_for_all(
+        &mut self,
+        outcome: PublishedOutcome,
+    ) -> (ExchangeResult, Option<PublishedOutcome>) {
+        let result = self.record(&outcome).await;
+        let is_for_others = match &result {
+            Ok(_) | Err(RefreshFailure::HookUndecided { .. } | RefreshFailure::Refused { .. }) => {
+                true
+            }
+            Err(
+                RefreshFailure::Unverified
+                | RefreshFailure::Foreign
+                | RefreshFailure::SignedOut
+                | RefreshFailure::HookRefused
+                | RefreshFailure::OtherOrganization
+                | RefreshFailure::Transient { .. }
+                | RefreshFailure::TimedOut
+                | RefreshFailure::Busy
+                | RefreshFailure::CircuitOpen,
+            ) => false,
+        };
+        (result, is_for_others.then_some(outcome))
+    }
+
+    /// Records an outcome in the lineage of the token.
+    async fn record(&mut self, outcome: &PublishedOutcome) -> ExchangeResult {
+        match outcome {
+            PublishedOutcome::Renewed(body) => self.record_successor(body).await,
+            PublishedOutcome::Refused(refusal) => {
+                let Refresher { state, settings, .. } = &*self.refresher;
+                let now = settings.clock().monotonic();
+                let age = state.lock().lineages.refused(self.hash, *refusal, now);
+                self.recorded = Recorded::Yes;
+                Err(age.map_or(RefreshFailure::SignedOut, |age| RefreshFailure::Refused {
+                    refusal: *refusal,
+                    age,
+                    sign_in_url: None,
+                }))
+            }
+        }
+    }
+
+    /// Seals the new session and records it, unless the application refuses it: the old token is spent.
+    async fn record_successor(&mut self, body: &[u8]) -> ExchangeResult {
+        let refresher = Arc::clone(&self.refresher);
+        let transient = RefreshFailure::Transient { retry_after: None };
+        let Ok(answer) = Answer::parse(body) else { return Err(transient) };
+        if !self.is_ours(&answer) {
+            tracing::error!(
+                "WorkOS answered a refresh with another user's or another organization's session"
+            );
+            return Err(RefreshFailure::Foreign);
+        }
+        let keys = refresher.reader.keys();
+        if keys.lacks_key_of(&answer.access_token) {
+            // Whoever verifies the new token waits for them.
+            let _ = keys.fetch(FetchFor::OwnAnswer);
+        }
+        let Some(successor) = self.seal(&answer) else { return Err(transient) };
+        // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
+        let decision = self.ask_hook(&successor).await;
+        let state = match decision {
+            Ruling::Keep | Ruling::Undecided => LineageState::Live,
+            Ruling::Refuse => LineageState::Ended,
+        };
+        let now = refresher.settings.clock().monotonic();
+        let state =
+            refresher.state.lock().lineages.renewed(self.hash, Arc::clone(&successor), state, now);
+        self.recorded = Recorded::Yes;
+        match (decision, state) {
+            (Ruling::Keep, LineageState::Live) => Ok(successor),
+            (Ruling::Undecided, LineageState::Live) => {
+                Err(RefreshFailure::HookUndecided { retry_after: None })
+            }
+            (Ruling::Refuse, _) => {
+                if let Some(id) = &successor.session_id {
+                    let session = refresher.settings.log_ids.of(id);
+                    tracing::info!(session, "the application refused a session");
+                    refresher.ender.end_elsewhere(id);
+                }
+                Err(RefreshFailure::HookRefused)
+            }
+            (Ruling::Keep | Ruling::Undecided, LineageState::Ended) => {
+                Err(RefreshFailure::SignedOut)
+            }
+        }
+    }
+
+    fn seal(&self, answer: &Answer<'_>) -> Option<Arc<Successor>> {
+        let Refresher { sealer, settings, .. } = &*self.refresher;
+        let ring = sealer.ring();
+        let target = ring.target(Some(self.seal));
+        if let Form::Replaced(format) = target.form {
+            tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
+        }
+        let plaintext = Payload::renewed(&self.plaintext, answer, target.key_style()).ok()?;
+        let sealed = sealer.seal(&plaintext, &target).ok()?;
+        let fit = if settings.cookies.fits(&sealed) {
+            CookieFit::Fits
+        } else {
+            tracing::error!(
+                bytes = sealed.len(),
+                "a refreshed session is too large for cookies: only this process knows it"
+            );
+            CookieFit::TooLarge
+        };
+        let claims = Unverified::of(&answer.access_token);
+        Some(Arc::new(Successor {
+            sealed,
+            lifetime: SessionLifetime::of(&claims),
+            fit,
+            id: PairId {
+                token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
+                made: claims.iat.unwrap_or(0),
+            },
+            session_id: claims.sid.map(Into::into),
+            organization: self.organization.as_deref().map(Into::into),
+        }))
+    }
+
+    /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
+    /// nobody lets in before.
+    async fn ask_hook(&self, successor: &Successor) -> Ruling {
+        let Refresher { hooks, settings, .. } = &*self.refresher;
+        let Some(hook) = &hooks.refresh else { return Ruling::Keep };
+        let session_id = successor.session_id.as_deref().unwrap_or_default();
+        let remember = |decision| {
+            let now = settings.clock().monotonic();
+            hooks.remember(session_id, successor.id.made, decision, now);
+        };
+        let candidate =
+            self.refresher.open(successor, Duration::ZERO, ReceivedCookies::default()).await;
+        if let (Verdict::Good | Verdict::Expiring, Some(session)) =
+            (candidate.verdict, candidate.session)
+        {
+            let decision = hook.ask(RefreshedSession { session, previous: self.previous() }).await;
+            remember(decision);
+            decision
+        } else {
+            remember(Ruling::Undecided);
+            Ruling::Keep
+        }
+    }
+
+    /// The session before the exchange, where it still verifies.
+    fn previous(&self) -> Option<Arc<VerifiedSession>> {
+        let mut payload = Payload::parse(&self.plaintext).ok()?;
+        self.refresher.reader.verify(&mut payload).1.map(Arc::new)
+    }
+
+    /// Lets those go who wait.
+    fn finish(mut self, result: ExchangeResult) {
+        self.record_lost();
+        self.sender.send_replace(Some(result));
+    }
+
+    /// An exchange that the lineage knows no outcome of by now is lost.
+    fn record_lost(&mut self) {
+        if self.recorded == Recorded::No {
+            let Refresher { state, settings, .. } = &*self.refresher;
+            state.lock().lineages.lost(self.hash, settings.clock().monotonic());
+            self.recorded = Recorded::Yes;
+        }
     }
 }
 
-/// The pauses between the attempts of an exchange. How they differ from those of others is drawn from the token's hash,
-/// as good as random where nobody gains from guessing it, so that what a test went through can be repeated.
-struct Pauses {
-    hash: TokenHash,
-    drawn: usize,
-    attempts: u32,
-}
-
-impl Pauses {
-    fn of(hash: TokenHash) -> Self {
-        Self { hash, drawn: 0, attempts: 0 }
-    }
-
-    /// 200 ms, doubled each time up to 4 s, give or take a half.
-    fn next(&mut self) -> Duration {
-        let base = Duration::from_millis(200) * 2_u32.pow(self.attempts.min(5));
-        let base = base.min(Duration::from_secs(4));
-        self.attempts += 1;
-        base / 2 + self.up_to(base)
-    }
-
-    /// Any time up to `most`.
-    fn up_to(&mut self, most: Duration) -> Duration {
-        let hash = self.hash.as_bytes();
-        let at = 2 * self.drawn % hash.len();
-        self.drawn += 1;
-        let share = u16::from_le_bytes([hash[at], hash[at + 1]]);
-        most.mul_f64(f64::from(share) / f64::from(u16::MAX))
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.record_lost();
     }
 }
 
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(5);
-/// How long the last one may take: were it cut off sooner, it might spend the token for nobody.
-const LAST: Duration = Duration::from_secs(3);
-/// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.
-const REPLAYABLE: Duration = Duration::from_secs(25);
-/// How far apart exchanges that waited for the same moment go on.
-const SPREAD: Duration = Duration::from_millis(250);
+/// Tells the operator of a refusal that is not about the user.
+fn log_refusal(refusal: ApiRefusal, error: &UpstreamError) {
+    match refusal {
+        ApiRefusal::InvalidGrant | ApiRefusal::OrganizationGone | ApiRefusal::InteractionNeeded => {
+        }
+        ApiRefusal::Credentials => {
+            tracing::error!(%error, "WorkOS refused our API key or client id");
+        }
+        ApiRefusal::Request => tracing::error!(%error, "WorkOS refused our request"),
+        ApiRefusal::Rejected => tracing::error!(%error, "WorkOS rejected a refresh"),
+    }
+}
+
 /// When the browser is to come again after a refusal that another process's success may have caused.
 const NEWER_COOKIE_SOON: Duration = Duration::from_secs(1);

@@ -85,42 +85,47 @@ pub(crate) async fn within_patience(
 
 /// The hook, and the sessions about which it could not say anything yet.
 #[derive(Debug)]
-pub(crate) struct Hooks {
+pub(crate) struct RefreshHooks {
     pub(crate) refresh: Option<RefreshHook>,
     undecided: Mutex<Undecided>,
 }
 
-/// What is known of a session's token.
+/// What the hook has said of a session's token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ruled {
-    /// Nothing is to be asked.
-    Already,
-    /// It has to be refreshed, so that the hook is asked again.
-    NotYet,
-    /// The same, but not before this time has passed: the hook was asked just now.
-    Later(Duration),
+pub(crate) enum HookStatus {
+    /// It goes on; or there is no hook.
+    Decided,
+    /// The hook could not say. The session has to be refreshed, so that the hook is asked again.
+    Undecided,
+    /// The same, but the hook was asked just now, and is asked again after this time.
+    AskAgainIn(Duration),
 }
 
-impl Hooks {
+impl RefreshHooks {
     pub(crate) fn new(refresh: Option<RefreshHook>) -> Self {
         Self { refresh, undecided: Mutex::default() }
     }
 
-    /// What is known of a token of this session, made at `made`.
-    pub(crate) fn ruled(&self, session_id: &str, made: u64, now: Duration) -> Ruled {
+    /// What the hook has said of a token of this session that was issued at `made`.
+    pub(crate) fn status(&self, session_id: &str, made: u64, now: Duration) -> HookStatus {
+        if self.refresh.is_none() {
+            return HookStatus::Decided;
+        }
         let undecided = self.undecided();
         match undecided.sessions.get(session_id) {
             Some(entry) if entry.first <= made => match (entry.asked + PAUSE).saturating_sub(now) {
-                Duration::ZERO => Ruled::NotYet,
-                left => Ruled::Later(left),
+                Duration::ZERO => HookStatus::Undecided,
+                left => HookStatus::AskAgainIn(left),
             },
             // It may be one that was forgotten.
-            _ if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => Ruled::NotYet,
-            Some(_) | None => Ruled::Already,
+            _ if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => {
+                HookStatus::Undecided
+            }
+            Some(_) | None => HookStatus::Decided,
         }
     }
 
-    /// Remembers whether the session's tokens made from `made` on wait for a ruling.
+    /// Remembers whether the session's tokens issued from `made` on wait for a decision.
     pub(crate) fn remember(&self, session_id: &str, made: u64, ruling: Ruling, now: Duration) {
         let mut undecided = self.undecided();
         match ruling {
@@ -191,8 +196,8 @@ const LIMIT: usize = 100_000;
 mod tests {
     use super::*;
 
-    fn hooks() -> Hooks {
-        Hooks::new(Some(RefreshHook::new(async |_| Ruling::Undecided)))
+    fn hooks() -> RefreshHooks {
+        RefreshHooks::new(Some(RefreshHook::new(async |_| Ruling::Undecided)))
     }
 
     const NOW: Duration = Duration::from_secs(1_000);
@@ -204,15 +209,15 @@ mod tests {
             hooks.remember(&format!("session_{n}"), 100 + n, Ruling::Undecided, NOW);
         }
         let later = NOW + PAUSE;
-        assert_eq!(hooks.ruled("session_0", 100, later), Ruled::NotYet, "forgotten");
-        assert_eq!(hooks.ruled("another", 99, later), Ruled::NotYet, "as old as that one");
-        assert_eq!(hooks.ruled("another", 101, later), Ruled::Already, "younger");
-        assert_eq!(hooks.ruled("session_1", 101, later), Ruled::NotYet, "remembered");
+        assert_eq!(hooks.status("session_0", 100, later), HookStatus::Undecided, "forgotten");
+        assert_eq!(hooks.status("another", 99, later), HookStatus::Undecided, "as old as that one");
+        assert_eq!(hooks.status("another", 101, later), HookStatus::Decided, "younger");
+        assert_eq!(hooks.status("session_1", 101, later), HookStatus::Undecided, "remembered");
         assert_eq!(hooks.undecided().order.len(), LIMIT);
         hooks.remember("session_0", 200, Ruling::Undecided, NOW);
         assert_eq!(
-            hooks.ruled("session_0", 100, later),
-            Ruled::NotYet,
+            hooks.status("session_0", 100, later),
+            HookStatus::Undecided,
             "the old one, asked about anew"
         );
     }
@@ -226,8 +231,8 @@ mod tests {
             hooks.remember(&id, 100, Ruling::Undecided, NOW);
             hooks.remember(&id, 100, Ruling::Keep, NOW);
         }
-        assert_eq!(hooks.ruled("session_first", 50, NOW), Ruled::Later(PAUSE));
-        assert_eq!(hooks.ruled("session_0", 100, NOW), Ruled::Already);
+        assert_eq!(hooks.status("session_first", 50, NOW), HookStatus::AskAgainIn(PAUSE));
+        assert_eq!(hooks.status("session_0", 100, NOW), HookStatus::Decided);
         let undecided = hooks.undecided();
         assert_eq!((undecided.sessions.len(), undecided.order.len()), (1, 1));
     }

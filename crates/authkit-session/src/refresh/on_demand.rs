@@ -3,181 +3,174 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    candidate::Presented,
-    core::Core,
-    decide::{Verdict, refresh_outcome::Outcome},
-    error::{Answered, Error, ErrorKind},
-    refresh::{Enough, Errand, Flight, examine},
-    refresh_state::{
-        Join, Landing, Pair, Table,
-        breaker::Held,
-        channel, landed,
-        lineage::{Ask, RefusedFor, Successor},
+    candidate::SessionCandidate,
+    decide::{Verdict, refresh_outcome::RefreshFailure},
+    error::{Error, ErrorKind},
+    refresh::{
+        Acceptance, Refresher, Unacceptable,
+        exchange::{Exchange, ExchangePurpose},
     },
+    refresh_state::{
+        RefreshTables,
+        lineage::ExchangeStatus,
+        successor::{ExchangeWaiter, Successor},
+    },
+    upstream::budget::Throttled,
 };
 
 /// What the newest token of a session is exchanged for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted<'a> {
-    /// One like it, made from now on.
-    New,
-    /// One in this organization. Where the session is there by now, no other is needed.
-    In(&'a str),
+pub(crate) enum OnDemand<'a> {
+    /// A token like it, issued from now on.
+    NewToken,
+    /// A token of this organization. Where the session is there by now, no other is needed.
+    Organization(&'a str),
 }
 
-/// Exchanges the newest token of the session that `presented` is of. An exchange under way is waited for first.
+/// Exchanges the newest token of the candidate's session. An exchange under way is waited for first.
 pub(crate) async fn exchange(
-    core: &Arc<Core>,
-    mut presented: Presented,
-    wanted: Wanted<'_>,
-    judge: impl Fn(&mut Presented) -> Enough,
-) -> Result<Presented, Error> {
-    let seen = presented.seen;
+    refresher: &Arc<Refresher>,
+    mut candidate: SessionCandidate,
+    demand: OnDemand<'_>,
+    accept: impl Fn(&mut SessionCandidate) -> Acceptance,
+) -> Result<SessionCandidate, Error> {
+    let received = candidate.received;
     for _ in 0..ROUNDS {
-        let (pair, age, is_wanted) = match step(core, &presented, wanted)? {
-            Step::There => return Ok(presented),
-            Step::Newer(pair, age) => {
-                let is_wanted = wanted.is_met_by(&pair);
-                (pair, age, is_wanted)
+        let (successor, age, is_wanted) = match next_step(refresher, &candidate, demand)? {
+            Step::Done => return Ok(candidate),
+            Step::Newer(successor, age) => {
+                let is_wanted = demand.is_met_by(&successor);
+                (successor, age, is_wanted)
             }
-            Step::UnderWay(join) => {
-                let is_ours = wanted.is_asked_by(&join);
-                match landed(join).await {
-                    Landing::Renewed(pair) => {
-                        let is_wanted = wanted.is_met_by(&pair);
-                        (pair, Duration::ZERO, is_wanted)
+            Step::UnderWay(exchange) => {
+                let is_ours = demand.is_asked_by(&exchange);
+                match exchange.result().await {
+                    Ok(successor) => {
+                        let is_wanted = demand.is_met_by(&successor);
+                        (successor, Duration::ZERO, is_wanted)
                     }
-                    landing if is_ours => return Err(failure(&landing)),
-                    _ => continue,
+                    Err(failure) if is_ours => return Err(failure.into()),
+                    Err(_) => continue,
                 }
             }
-            Step::Ours(join) => match landed(join).await {
-                Landing::Renewed(pair) => (pair, Duration::ZERO, true),
-                landing => return Err(failure(&landing)),
-            },
+            Step::Started(exchange) => (exchange.result().await?, Duration::ZERO, true),
         };
-        let mut renewed = examine(core, &pair, age, seen).await;
+        let mut renewed = refresher.open(&successor, age, received).await;
         if is_wanted {
-            match judge(&mut renewed) {
-                Enough::Yes | Enough::NotYet(Outcome::Renewed) => return Ok(renewed),
-                Enough::NotYet(_) => {}
-                Enough::No(Outcome::SignedOut) => return Err(ErrorKind::SignedOut.into()),
-                Enough::No(Outcome::Undecided) => return Err(ErrorKind::Undecided.into()),
-                Enough::No(_) => return Err(ErrorKind::Unverified.into()),
+            match accept(&mut renewed) {
+                Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {
+                    return Ok(renewed);
+                }
+                Acceptance::RefreshAgain { otherwise: Err(_) } => {}
+                Acceptance::Reject(
+                    why @ (Unacceptable::SignedOut
+                    | Unacceptable::Unverified
+                    | Unacceptable::HookUndecided),
+                ) => return Err(RefreshFailure::from(why).into()),
             }
         }
-        presented = renewed;
+        candidate = renewed;
     }
     Err(ErrorKind::Transient.into())
 }
 
-impl Wanted<'_> {
-    /// Whether a pair that is there already is what is wanted.
-    fn is_met_by(self, pair: &Pair) -> bool {
+impl OnDemand<'_> {
+    /// Whether a session that is there already is what is wanted.
+    fn is_met_by(self, successor: &Successor) -> bool {
         match self {
-            Self::New => false,
-            Self::In(organization) => pair.organization() == Some(organization),
+            Self::NewToken => false,
+            Self::Organization(organization) => {
+                successor.organization.as_deref() == Some(organization)
+            }
         }
     }
 
-    fn is_asked_by(self, join: &Join) -> bool {
+    fn is_asked_by(self, exchange: &ExchangeWaiter) -> bool {
         match self {
-            Self::New => false,
-            Self::In(organization) => join.is_for(Some(organization)),
+            Self::NewToken => false,
+            Self::Organization(organization) => exchange.is_for(Some(organization)),
         }
     }
 }
 
-/// How it goes on from a session that was presented, or found to be newer.
+/// What comes next for a session that a request brought, or that was found to be newer.
 enum Step {
-    /// It is where it should be.
-    There,
+    /// It is what is wanted.
+    Done,
     /// There is a newer one, obtained so long ago.
-    Newer(Arc<Pair>, Duration),
-    /// Its token is being exchanged.
-    UnderWay(Join),
+    Newer(Arc<Successor>, Duration),
+    /// Another request has started an exchange of its token.
+    UnderWay(ExchangeWaiter),
     /// Its token is being exchanged for what is wanted, from now on.
-    Ours(Join),
+    Started(ExchangeWaiter),
 }
 
-fn step(core: &Arc<Core>, presented: &Presented, wanted: Wanted<'_>) -> Result<Step, Error> {
-    let sealed = presented.opened.as_ref().ok_or(ErrorKind::NoSession)?;
-    let token = sealed.payload.refresh_token.as_ref().ok_or(ErrorKind::NoSession)?;
-    let id = sealed.pair().ok_or(ErrorKind::NoSession)?;
-    let session_id = sealed.says().sid.as_deref().unwrap_or_default();
-    let now = core.settings.clock().monotonic();
+fn next_step(
+    refresher: &Arc<Refresher>,
+    candidate: &SessionCandidate,
+    demand: OnDemand<'_>,
+) -> Result<Step, Error> {
+    let session = candidate.opened.as_ref().ok_or(ErrorKind::NoSession)?;
+    let token = session.payload.refresh_token.as_ref().ok_or(ErrorKind::NoSession)?;
+    let pair = session.pair().ok_or(ErrorKind::NoSession)?;
+    let session_id = session.unverified().sid.as_deref().unwrap_or_default();
+    let now = refresher.settings.clock().monotonic();
 
-    let mut table = core.table();
-    let Table { lineages, breaker, pace } = &mut *table;
-    if let Some((pair, age)) = lineages.newer(id, now) {
-        return Ok(Step::Newer(pair, age));
+    let mut tables = refresher.state.lock();
+    let RefreshTables { lineages, pace } = &mut *tables;
+    if let Some((successor, age)) = lineages.newer(pair, now) {
+        return Ok(Step::Newer(successor, age));
     }
-    let (organization, errand) = match wanted {
-        Wanted::New => (sealed.says().org_id.as_deref(), Errand::Renew),
-        Wanted::In(organization) => (Some(organization), Errand::Switch(organization.to_owned())),
+    let (organization, purpose) = match demand {
+        OnDemand::NewToken => (session.unverified().org_id.as_deref(), ExchangePurpose::Refresh),
+        OnDemand::Organization(organization) => {
+            (Some(organization), ExchangePurpose::Switch(organization.to_owned()))
+        }
     };
-    if let (Wanted::In(_), Verdict::Good | Verdict::Expiring, Some(session)) =
-        (wanted, presented.verdict, &presented.session)
+    if let (OnDemand::Organization(_), Verdict::Good | Verdict::Expiring, Some(session)) =
+        (demand, candidate.verdict, &candidate.session)
         && session.organization_id() == organization
     {
-        return Ok(Step::There);
+        return Ok(Step::Done);
     }
     let too_soon = pace.wait(session_id, now);
-    if too_soon.is_none() && matches!(wanted, Wanted::In(_)) {
-        lineages.forgive(id);
+    if too_soon.is_none() && matches!(demand, OnDemand::Organization(_)) {
+        lineages.forgive(pair);
     }
-    let mut start = None;
-    let ask = lineages.ask(id, organization, now, || {
+    let mut started = None;
+    let status = lineages.exchange(pair, organization, now, || {
         if too_soon.is_some() {
-            return Err(Held::Busy);
+            return Err(Throttled::Busy);
         }
-        breaker.start(now)?;
+        let permit = refresher.client.budget().start_refresh(session.owner(), now)?;
         pace.begun(session_id, now);
-        let (landing, join) = channel(organization);
-        start = Some(landing);
-        Ok(join)
+        let (sender, waiter) = ExchangeWaiter::channel(organization);
+        started = Some((sender, permit));
+        Ok(waiter)
     });
-    drop(table);
+    drop(tables);
 
-    if let Some(landing) = start {
-        let flight = Flight::new(core, token.clone(), id.token, sealed, errand, landing);
-        tokio::spawn(flight.run());
+    if let Some((sender, permit)) = started {
+        let exchange =
+            Exchange::new(refresher, token.clone(), pair.token, session, purpose, sender, permit);
+        tokio::spawn(exchange.run());
     }
-    match ask {
-        Ask::Start(join) => Ok(Step::Ours(join)),
-        Ask::Join(join) => Ok(Step::UnderWay(join)),
-        Ask::Successor(pair, age) => Ok(Step::Newer(pair, age)),
-        Ask::Refused(why, _) => Err(refused(why, None)),
-        Ask::Ended => Err(ErrorKind::SignedOut.into()),
-        Ask::OtherOrganization => Err(ErrorKind::Transient.into()),
-        Ask::Held(_) if too_soon.is_some() => Err(Error::after(ErrorKind::TooSoon, too_soon)),
-        Ask::Held(held) => Err(Error::after(ErrorKind::Transient, Some(held.wait()))),
+    match status {
+        ExchangeStatus::Start(exchange) => Ok(Step::Started(exchange)),
+        ExchangeStatus::UnderWay(exchange) => Ok(Step::UnderWay(exchange)),
+        ExchangeStatus::Successor(successor, age) => Ok(Step::Newer(successor, age)),
+        ExchangeStatus::Refused(refusal, age) => {
+            Err(RefreshFailure::Refused { refusal, age, sign_in_url: None }.into())
+        }
+        ExchangeStatus::Ended => Err(RefreshFailure::SignedOut.into()),
+        ExchangeStatus::OtherOrganization => Err(RefreshFailure::OtherOrganization.into()),
+        ExchangeStatus::Throttled(_) if too_soon.is_some() => {
+            Err(Error::after(ErrorKind::TooSoon, too_soon))
+        }
+        ExchangeStatus::Throttled(throttled) => {
+            Err(Error::after(ErrorKind::Transient, Some(throttled.wait())))
+        }
     }
-}
-
-/// What a handler is told of an exchange that brought nothing.
-fn failure(landing: &Landing) -> Error {
-    match landing {
-        Landing::Refused { why, sign_in_at, .. } => refused(*why, sign_in_at.as_deref()),
-        Landing::SignedOut => ErrorKind::SignedOut.into(),
-        Landing::Denied => ErrorKind::Denied.into(),
-        Landing::Undecided => ErrorKind::Undecided.into(),
-        Landing::Foreign => ErrorKind::Unverified.into(),
-        Landing::Misconfigured => ErrorKind::Misconfigured.into(),
-        Landing::Rejected => ErrorKind::Rejected.into(),
-        Landing::Transient { retry_after } => Error::after(ErrorKind::Transient, *retry_after),
-        Landing::Renewed(_) => ErrorKind::Transient.into(),
-    }
-}
-
-fn refused(why: RefusedFor, sign_in_at: Option<&str>) -> Error {
-    let kind = match why {
-        RefusedFor::Grant => ErrorKind::Refused,
-        RefusedFor::OrganizationGone => ErrorKind::OrganizationGone,
-        RefusedFor::InteractionNeeded => ErrorKind::InteractionNeeded,
-    };
-    let authkit_redirect_url = sign_in_at.map(str::to_owned);
-    Error::answered(kind, Answered { authkit_redirect_url, ..Answered::default() })
 }
 
 /// A session cannot change more often than this while one request waits, but by a mistake.

@@ -1,6 +1,6 @@
 //! What replicas tell each other of an exchange: sealed for that alone, and bound to the token that was spent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -8,116 +8,157 @@ use bytes::Bytes;
 use tokio::time;
 
 use crate::{
-    core::Core,
-    refresh::coordinator::{Claim, Coordinating},
-    refresh_state::lineage::RefusedFor,
-    seal::Purpose,
+    clock::Clock,
+    decide::refresh_outcome::ApiRefusal,
+    refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
+    seal::{Purpose, Sealer},
     token::TokenHash,
 };
 
 /// An exchange that other replicas may be making too.
-pub(crate) struct SharedExchange {
+pub(super) struct SharedExchange {
+    coordinator: Arc<dyn RefreshCoordinator>,
+    sealer: Arc<Sealer>,
+    clock: Clock,
     name: String,
     context: Vec<u8>,
 }
 
-/// What is known of it.
-pub(crate) enum Claimed {
+/// What is known of an exchange among the replicas.
+pub(super) enum ClaimStatus {
     Alone,
     Contested,
-    Told(News),
+    Published(PublishedOutcome),
 }
 
-/// What came of it.
+/// What a replica publishes of its exchange.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum News {
+pub(super) enum PublishedOutcome {
     /// WorkOS's answer.
     Renewed(Bytes),
-    Refused(RefusedFor),
+    Refused(ApiRefusal),
 }
 
 impl SharedExchange {
     /// The exchange of this token for this organization.
-    pub(crate) fn new(core: &Core, token: TokenHash, organization: Option<&str>) -> Self {
+    pub(super) fn new(
+        coordinator: &Arc<dyn RefreshCoordinator>,
+        sealer: &Arc<Sealer>,
+        clock: &Clock,
+        token: TokenHash,
+        organization: Option<&str>,
+    ) -> Self {
         let mut context = Vec::from(*token.as_bytes());
         if let Some(organization) = organization {
             context.push(b'@');
             context.extend_from_slice(organization.as_bytes());
         }
         // The same on every replica, whatever passwords it has, and no way back to the token.
-        let name = digest::digest(&digest::SHA256, &core.context(token.as_bytes()));
-        Self { name: URL_SAFE_NO_PAD.encode(name), context: core.context(&context) }
+        let name = digest::digest(&digest::SHA256, &sealer.context(token.as_bytes()));
+        Self {
+            coordinator: Arc::clone(coordinator),
+            sealer: Arc::clone(sealer),
+            clock: clock.clone(),
+            name: URL_SAFE_NO_PAD.encode(name),
+            context,
+        }
     }
 
-    pub(crate) async fn claim(&self, core: &Core) -> Claimed {
-        self.read(core, core.coordinator.claim(&self.name), CLAIM).await
+    pub(super) async fn claim(&self) -> ClaimStatus {
+        self.read(self.coordinator.claim(&self.name), CLAIM).await
     }
 
-    pub(crate) async fn look(&self, core: &Core) -> Claimed {
-        self.read(core, core.coordinator.look(&self.name), LOOK).await
+    pub(super) async fn look(&self) -> ClaimStatus {
+        self.read(self.coordinator.look(&self.name), LOOK).await
     }
 
-    pub(crate) async fn publish(&self, core: &Core, news: &News) {
-        let sealed = core.ring.load().seal_for(Purpose::Replica, &self.context, &news.to_bytes());
+    pub(super) async fn publish(&self, outcome: &PublishedOutcome) {
+        let mut bytes = self.clock.unix().to_be_bytes().to_vec();
+        bytes.extend_from_slice(&outcome.to_bytes());
+        let sealed = self.sealer.seal_for(Purpose::Replica, &self.context, &bytes);
         // Without randomness nothing can be sealed; then the others make the exchange themselves.
         let Ok(sealed) = sealed else { return };
-        let published = core.coordinator.publish(&self.name, Bytes::from(sealed));
+        let published = self.coordinator.publish(&self.name, Bytes::from(sealed));
         if time::timeout(PUBLISH, published).await.is_err() {
             tracing::debug!("the refresh coordinator took too long to publish");
         }
     }
 
-    async fn read(
-        &self,
-        core: &Core,
-        asked: Coordinating<'_, Claim>,
-        at_most: Duration,
-    ) -> Claimed {
-        match time::timeout(at_most, asked).await {
-            Ok(Claim::Alone) => Claimed::Alone,
-            Ok(Claim::Contested) => Claimed::Contested,
-            Ok(Claim::Published(sealed)) => self.open(core, &sealed).unwrap_or_else(|| {
-                tracing::warn!("another process published a refresh that cannot be opened here");
-                Claimed::Contested
-            }),
+    async fn read(&self, answer: Coordinating<'_, Claim>, at_most: Duration) -> ClaimStatus {
+        match time::timeout(at_most, answer).await {
+            Ok(Claim::Alone) => ClaimStatus::Alone,
+            Ok(Claim::Contested) => ClaimStatus::Contested,
+            Ok(Claim::Published(sealed)) => match self.open(&sealed) {
+                Some((age, outcome)) if age <= OUTCOME_LASTS => ClaimStatus::Published(outcome),
+                Some(_) => {
+                    tracing::warn!("the refresh coordinator handed out an outcome of long ago");
+                    ClaimStatus::Alone
+                }
+                None => {
+                    tracing::warn!(
+                        "another process published a refresh that cannot be opened here"
+                    );
+                    ClaimStatus::Contested
+                }
+            },
             Err(_) => {
                 tracing::debug!("the refresh coordinator took too long to answer");
-                Claimed::Alone
+                ClaimStatus::Alone
             }
         }
     }
 
-    fn open(&self, core: &Core, sealed: &[u8]) -> Option<Claimed> {
+    /// An outcome, and how many seconds old it is; one from the future is as old as it is early.
+    fn open(&self, sealed: &[u8]) -> Option<(u64, PublishedOutcome)> {
+        if sealed.len() > MAX_SEALED {
+            return None;
+        }
         let sealed = std::str::from_utf8(sealed).ok()?;
-        let opened = core.ring.load().open_for(Purpose::Replica, &self.context, sealed)?;
-        Some(Claimed::Told(News::of(&opened)?))
+        let opened = self.sealer.open_for(Purpose::Replica, &self.context, sealed)?;
+        let (at, outcome) = opened.split_first_chunk()?;
+        let age = self.clock.unix().abs_diff(u64::from_be_bytes(*at));
+        Some((age, PublishedOutcome::from_bytes(outcome)?))
     }
 }
 
-impl News {
+impl PublishedOutcome {
     fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Renewed(body) => [RENEWED, body].concat(),
-            Self::Refused(RefusedFor::Grant) => GRANT_REFUSED.to_vec(),
-            Self::Refused(RefusedFor::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
-            Self::Refused(RefusedFor::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
+            Self::Refused(ApiRefusal::InvalidGrant) => INVALID_GRANT.to_vec(),
+            Self::Refused(ApiRefusal::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
+            Self::Refused(ApiRefusal::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
+            Self::Refused(ApiRefusal::Credentials) => CREDENTIALS.to_vec(),
+            Self::Refused(ApiRefusal::Request) => REQUEST.to_vec(),
+            Self::Refused(ApiRefusal::Rejected) => REJECTED.to_vec(),
         }
     }
 
-    fn of(bytes: &[u8]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match bytes {
-            GRANT_REFUSED => Some(Self::Refused(RefusedFor::Grant)),
-            ORGANIZATION_GONE => Some(Self::Refused(RefusedFor::OrganizationGone)),
-            INTERACTION_NEEDED => Some(Self::Refused(RefusedFor::InteractionNeeded)),
-            _ => Some(Self::Renewed(Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?))),
+            INVALID_GRANT => Some(Self::Refused(ApiRefusal::InvalidGrant)),
+            ORGANIZATION_GONE => Some(Self::Refused(ApiRefusal::OrganizationGone)),
+            INTERACTION_NEEDED => Some(Self::Refused(ApiRefusal::InteractionNeeded)),
+            CREDENTIALS => Some(Self::Refused(ApiRefusal::Credentials)),
+            REQUEST => Some(Self::Refused(ApiRefusal::Request)),
+            REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
+            bytes => Some(Self::Renewed(Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?))),
         }
     }
 }
 
 const RENEWED: &[u8] = b"renewed ";
-const GRANT_REFUSED: &[u8] = b"refused grant";
+const INVALID_GRANT: &[u8] = b"refused grant";
 const ORGANIZATION_GONE: &[u8] = b"refused organization";
 const INTERACTION_NEEDED: &[u8] = b"refused interaction";
+const CREDENTIALS: &[u8] = b"refused credentials";
+const REQUEST: &[u8] = b"refused request";
+const REJECTED: &[u8] = b"refused otherwise";
+/// How old an outcome may be, in seconds: as long as a coordinator keeps it, so that who can write to its store cannot
+/// bring an old one back.
+const OUTCOME_LASTS: u64 = 60;
+/// The longest sealed outcome that is opened: WorkOS's longest answer, sealed.
+const MAX_SEALED: usize = 512 * 1024;
 /// How long a coordinator may take; longer than the 1.5 seconds that it may wait itself.
 const CLAIM: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);

@@ -1,6 +1,7 @@
 mod concurrency;
 mod cut_off;
 mod limits;
+mod owner;
 mod refresh;
 mod replicas;
 mod soak;

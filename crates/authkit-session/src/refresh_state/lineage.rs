@@ -1,369 +1,397 @@
-//! What is remembered of refreshes: which token became which, what was sent to the browser, what has ended.
+//! Lineages: which refresh token became which, which cookie the browser has, and what has ended.
 //!
-//! A plain table without clock, lock or I/O: time is passed in, and each event is one method.
+//! A plain table without clock, lock or I/O: the time is passed in, and each event is one method. The rules:
+//!
+//! 1. A chain of refreshes is one lineage. Its newest token pair is what every older cookie of it stands for.
+//! 2. A refresh token is exchanged by one task at a time; whoever asks meanwhile waits for that exchange.
+//! 3. A response head carries the newest pair until the browser has sent that pair back, and nothing from then on: a
+//!    slow response cannot put an old cookie over a newer one.
+//! 4. A refusal is remembered, and WorkOS is not asked again about the token for a minute. A second refusal after that
+//!    is final.
+//! 5. A lineage that has ended stays ended, whatever an exchange brings that was under way.
+//! 6. A pair that no head has carried is kept for a day, since its old cookie is the browser's current one. A pair that
+//!    a head has carried is kept for ten minutes from the last such head, since the response may have been lost on its
+//!    way. A pair that the browser has sent back is kept for a minute, for requests that were on their way.
+//! 7. Everything is bounded. What would be forgotten first goes first.
 
 mod ended;
-mod newest;
+mod index;
 mod pair;
 mod refused;
 #[cfg(test)]
 mod tests;
-mod upkeep;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use self::{
+    ended::EndedSessions,
+    index::{IN_STEP, LineageIndex, Newest},
+    refused::RememberedRefusal,
 };
-
-use self::{ended::EndedSessions, refused::Refused};
 pub(crate) use self::{
-    pair::{Carriage, PairId, Successor},
-    refused::{RefusedFor, RefusedSince},
+    index::Limits,
+    pair::{CookieFit, TokenPair},
 };
-use crate::{refresh_state::breaker::Held, token::TokenHash};
+use crate::{
+    decide::refresh_outcome::{ApiRefusal, RefusalAge},
+    token::{PairId, TokenHash},
+    upstream::budget::Throttled,
+};
 
-/// The table. `J` joins an exchange that is under way, `P` is a new pair.
+/// The table. `J` waits for an exchange that is under way, `P` is a token pair that a refresh brought.
 #[derive(Clone, Debug)]
 pub(crate) struct Lineages<J, P> {
-    lineages: HashMap<LineageId, Lineage<P>>,
-    tokens: HashMap<TokenHash, Token<J>>,
+    index: LineageIndex<J, P>,
     ended_sessions: EndedSessions,
-    /// What is forgotten next. A lineage with an exchange under way is not in it.
-    expiries: BTreeSet<(Duration, LineageId)>,
-    next: u64,
-    bytes: usize,
     limits: Limits,
-}
-
-/// How much is remembered at most, beside exchanges under way. What would be forgotten first goes first.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Refresh tokens; and as many ids of ended sessions.
-    pub(crate) tokens: usize,
-    /// Bytes of new pairs.
-    pub(crate) bytes: usize,
-}
-
-impl Default for Limits {
-    /// 200,000 tokens, and 64 MiB of new pairs.
-    fn default() -> Self {
-        Self { tokens: 200_000, bytes: 64 << 20 }
-    }
-}
-
-/// The tokens that came from one another by refreshing, by number.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-struct LineageId(u64);
-
-#[derive(Clone, Debug)]
-struct Lineage<P> {
-    members: Vec<TokenHash>,
-    newest: Option<Newest<P>>,
-    life: Life,
-    /// How many exchanges of its tokens are under way: until they are over, it is not forgotten.
-    exchanges: usize,
-    forget_at: Duration,
 }
 
 /// Whether a lineage goes on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Life {
+pub(crate) enum LineageState {
     Live,
-    /// Signed out, or replaced by another session.
+    /// Signed out, revoked, refused by the application, or replaced by another session.
     Ended,
 }
 
-#[derive(Clone, Debug)]
-struct Newest<P> {
-    pair: Arc<P>,
-    obtained: Duration,
-    place: Place,
-}
-
-/// How far a pair has got.
+/// How far a token pair has got.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum Place {
+enum CookieState {
     /// No response head has carried it.
-    Here,
-    /// One has.
+    Unsent,
+    /// A response head has carried it.
     Sent,
     /// The browser has sent it back.
-    Presented,
+    Returned,
 }
 
-#[derive(Clone, Debug)]
-struct Token<J> {
-    lineage: LineageId,
-    exchange: Option<J>,
-    refused: Option<Refused>,
-    /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
-    forget_at: Option<Duration>,
-}
-
-/// What a request that needs a refresh finds.
+/// What a request finds that needs its refresh token exchanged.
 #[derive(Debug)]
-pub(crate) enum Ask<J, P> {
-    /// It is the first: exchange the token.
+pub(crate) enum ExchangeStatus<J, P> {
+    /// Nobody exchanges the token: this request starts the exchange.
     Start(J),
-    /// The token is being exchanged.
-    Join(J),
-    /// The token was exchanged before; this is what came of it, so long ago.
+    /// Another request has started the exchange.
+    UnderWay(J),
+    /// The token was exchanged before, so long ago, for this pair.
     Successor(Arc<P>, Duration),
-    /// What came of it belongs to another organization.
+    /// The token was exchanged before, for a pair of another organization.
     OtherOrganization,
-    /// WorkOS answered so less than a minute ago, or twice.
-    Refused(RefusedFor, RefusedSince),
-    /// The lineage ended.
+    /// WorkOS refused the token less than a minute ago, or twice.
+    Refused(ApiRefusal, RefusalAge),
+    /// The lineage has ended.
     Ended,
-    /// It would be the first, but WorkOS is not to be asked now.
-    Held(Held),
+    /// Nobody exchanges the token, and WorkOS is not to be asked now.
+    Throttled(Throttled),
 }
 
-/// What is known of a token that a request presented.
+/// What is known of the lineage of a token pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Standing {
+pub(crate) enum LineageStatus {
     Unknown,
     Ended,
-    /// Its lineage is remembered; how long ago it was obtained here, if it is the newest pair.
+    /// The lineage is remembered. For its newest pair: how long ago this process obtained it.
     Known(Option<Duration>),
 }
 
-impl<J: Clone, P: Successor> Lineages<J, P> {
+impl<J: Clone, P: TokenPair> Lineages<J, P> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            lineages: HashMap::new(),
-            tokens: HashMap::new(),
-            ended_sessions: EndedSessions::default(),
-            expiries: BTreeSet::new(),
-            next: 0,
-            bytes: 0,
-            limits,
-        }
+        Self { index: LineageIndex::new(), ended_sessions: EndedSessions::default(), limits }
     }
 
     /// Whether nothing is remembered, so that no request has to be looked up.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lineages.is_empty() && self.ended_sessions.is_empty()
+        self.index.is_empty() && self.ended_sessions.is_empty()
     }
 
     /// How many tokens, lineages and ended sessions are remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.tokens.len() + self.lineages.len() + self.ended_sessions.len()
+        let sizes = self.index.sizes();
+        sizes.tokens + sizes.lineages + self.ended_sessions.len()
     }
 
-    /// How many bytes of new pairs are.
+    /// How many bytes the remembered pairs take.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.index.bytes()
     }
 
-    /// A request presented this pair, of this session: the browser has it.
-    pub(crate) fn presented(
+    /// A request brought this pair, of this session: the browser has it.
+    pub(crate) fn returned(
         &mut self,
         pair: Option<PairId>,
         session_id: Option<&str>,
         now: Duration,
-    ) -> Standing {
+    ) -> LineageStatus {
         self.forget_old(now);
         if self.ended_sessions.contains(session_id) {
-            return Standing::Ended;
+            return LineageStatus::Ended;
         }
-        let known = pair.and_then(|pair| Some((pair, self.of(pair.token)?)));
-        let Some((pair, id)) = known else { return Standing::Unknown };
-        let lineage = self.lineage(id);
-        match lineage.life {
-            Life::Ended => return Standing::Ended,
-            Life::Live => {}
+        let known = pair.and_then(|pair| Some((pair, self.index.find(pair.token)?)));
+        let Some((pair, id)) = known else { return LineageStatus::Unknown };
+        let lineage = self.index.lineage_mut(id);
+        match lineage.state {
+            LineageState::Ended => return LineageStatus::Ended,
+            LineageState::Live => {}
         }
         let newest = lineage.newest.as_mut().filter(|newest| newest.is(pair));
         let age = newest.map(|newest| {
-            newest.place = Place::Presented;
+            newest.cookie = CookieState::Returned;
             now.saturating_sub(newest.obtained)
         });
         if age.is_some() {
-            self.arrived(id, now);
+            self.index.keep_at_most_until(id, now + KEPT_RETURNED);
         }
-        Standing::Known(age)
+        LineageStatus::Known(age)
     }
 
-    /// A request with this pair, for this organization, needs a refresh. `begin` makes the way to join a new exchange,
-    /// if one may start now.
-    pub(crate) fn ask(
+    /// A request with this pair, for this organization, needs its token exchanged. `start` makes the way to wait for a
+    /// new exchange, if one may start now.
+    pub(crate) fn exchange(
         &mut self,
         pair: PairId,
         organization: Option<&str>,
         now: Duration,
-        begin: impl FnOnce() -> Result<J, Held>,
-    ) -> Ask<J, P> {
+        start: impl FnOnce() -> Result<J, Throttled>,
+    ) -> ExchangeStatus<J, P> {
         self.forget_old(now);
-        let id = self.of(pair.token).unwrap_or_else(|| self.found(pair.token));
-        let lineage = self.lineages.get(&id).expect(IN_STEP);
-        match lineage.life {
-            Life::Ended => return Ask::Ended,
-            Life::Live => {}
+        let id = self.index.find_or_create(pair.token);
+        let lineage = self.index.lineage(id);
+        match lineage.state {
+            LineageState::Ended => return ExchangeStatus::Ended,
+            LineageState::Live => {}
         }
         if let Some(newest) = lineage.newest.as_ref().filter(|newest| !newest.is(pair)) {
             return if self.ended_sessions.contains(newest.pair.session_id()) {
-                Ask::Ended
+                ExchangeStatus::Ended
             } else if newest.pair.organization() == organization {
-                Ask::Successor(Arc::clone(&newest.pair), now.saturating_sub(newest.obtained))
+                let age = now.saturating_sub(newest.obtained);
+                ExchangeStatus::Successor(Arc::clone(&newest.pair), age)
             } else {
-                Ask::OtherOrganization
+                ExchangeStatus::OtherOrganization
             };
         }
-        let token = self.tokens.get_mut(&pair.token).expect(IN_STEP);
+        let token = self.index.token(pair.token).expect(IN_STEP);
         if let Some(exchange) = &token.exchange {
-            return Ask::Join(exchange.clone());
+            return ExchangeStatus::UnderWay(exchange.clone());
         }
-        if let Some((why, since)) = token.refused.and_then(|refused| refused.holds(now)) {
-            return Ask::Refused(why, since);
+        if let Some((refusal, age)) = token.refusal.and_then(|refusal| refusal.holds(now)) {
+            return ExchangeStatus::Refused(refusal, age);
         }
-        let exchange = match begin() {
-            Ok(exchange) => exchange,
-            Err(held) => return Ask::Held(held),
-        };
-        token.exchange = Some(exchange.clone());
-        let lineage = self.lineage(id);
-        lineage.exchanges += 1;
-        let at = lineage.forget_at;
-        self.expiries.remove(&(at, id));
-        Ask::Start(exchange)
+        match start() {
+            Ok(exchange) => {
+                self.index.start_exchange(pair.token, exchange.clone());
+                ExchangeStatus::Start(exchange)
+            }
+            Err(throttled) => ExchangeStatus::Throttled(throttled),
+        }
     }
 
-    /// The exchange of `token` brought a new pair. Says whether the session goes on with it.
-    pub(crate) fn renewed(&mut self, token: TokenHash, pair: Arc<P>, now: Duration) -> Life {
-        let id = self.finished(token);
-        self.tokens.get_mut(&token).expect(IN_STEP).refused = None;
-        let PairId { token: new, .. } = pair.id();
-        let id = match self.of(new) {
-            // Another replica exchanged the token too, and the browser has brought here what it got.
-            Some(other) if other != id => self.unite(id, other),
-            _ => id,
+    /// The exchange of `token` brought a new pair, which does not go on where `state` says so: the application refused
+    /// it. Says whether the session goes on with it.
+    pub(crate) fn renewed(
+        &mut self,
+        token: TokenHash,
+        pair: Arc<P>,
+        state: LineageState,
+        now: Duration,
+    ) -> LineageState {
+        let id = self.index.finish_exchange(token);
+        let renewed = self.index.token_mut(token).expect(IN_STEP);
+        (renewed.refusal, renewed.contested) = (None, None);
+        let new = pair.id().token;
+        let id = match self.index.find(new) {
+            // Another replica exchanged the token too, and the browser has brought here what that replica got.
+            Some(other) if other != id => self.index.unite(id, other),
+            Some(_) | None => id,
         };
-        self.prune(id, now);
-        let ended = self.ended_sessions.contains(pair.session_id());
-        let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
-        if ended {
-            lineage.life = Life::Ended;
+        self.index.prune(id, now);
+        let session_ended = self.ended_sessions.contains(pair.session_id());
+        let lineage = self.index.lineage_mut(id);
+        if session_ended || state == LineageState::Ended {
+            lineage.state = LineageState::Ended;
         }
-        let life = lineage.life;
-        // A newest pair of a lineage that it was united with came from this one.
-        let overtaken = lineage.newest.is_some() && lineage.members.contains(&new) && new != token;
-        if !lineage.members.contains(&new) {
-            lineage.members.push(new);
-            let token = Token { lineage: id, exchange: None, refused: None, forget_at: None };
-            self.tokens.insert(new, token);
-        }
-        match life {
-            Life::Ended => {
+        let state = lineage.state;
+        // The newest pair of a lineage that this one was united with came from this one.
+        let is_overtaken =
+            lineage.newest.is_some() && lineage.members.contains(&new) && new != token;
+        self.index.add_member(id, new);
+        match state {
+            LineageState::Ended => {
                 self.ended_sessions.add(pair.session_id(), now);
-                self.clear_newest(id);
-                self.keep(id, now + KEPT_ENDED);
+                self.index.clear_newest(id);
+                self.index.keep_until(id, now + KEPT_ENDED);
             }
-            Life::Live if overtaken => {}
-            Life::Live => {
-                self.clear_newest(id);
-                self.bytes += pair.bytes();
-                self.lineage(id).newest = Some(Newest { pair, obtained: now, place: Place::Here });
-                self.keep(id, now + KEPT_UNSENT);
+            LineageState::Live if is_overtaken => {}
+            LineageState::Live => {
+                self.index
+                    .set_newest(id, Newest { pair, obtained: now, cookie: CookieState::Unsent });
+                self.index.keep_until(id, now + KEPT_UNSENT);
             }
         }
         self.shrink();
-        life
+        state
     }
 
     /// WorkOS refused the exchange of `token`. `None` where the lineage has ended anyway.
     pub(crate) fn refused(
         &mut self,
         token: TokenHash,
-        why: RefusedFor,
+        refusal: ApiRefusal,
         now: Duration,
-    ) -> Option<RefusedSince> {
-        let id = self.finished(token);
-        let life = self.lineage(id).life;
-        let token = self.tokens.get_mut(&token).expect(IN_STEP);
-        let refused = Refused::again(token.refused, why, now);
-        token.refused = Some(refused);
-        self.keep_at_least(id, refused.forget_at());
+    ) -> Option<RefusalAge> {
+        let id = self.index.finish_exchange(token);
+        let state = self.index.lineage(id).state;
+        let token = self.index.token_mut(token).expect(IN_STEP);
+        let remembered = RememberedRefusal::after(token.refusal, refusal, now);
+        token.refusal = Some(remembered);
+        self.index.keep_at_least_until(id, remembered.forget_at());
         self.shrink();
-        match life {
-            Life::Live => Some(refused.since(now)),
-            Life::Ended => None,
+        match state {
+            LineageState::Live => Some(remembered.age(now)),
+            LineageState::Ended => None,
         }
+    }
+
+    /// WorkOS refused the exchange of `token`, which another process may have been making too.
+    pub(crate) fn contest(&mut self, token: TokenHash, now: Duration) -> Contest {
+        let id = self.index.find_or_create(token);
+        let known = self.index.token_mut(token).expect(IN_STEP);
+        let contest = match known.contested {
+            Some(at) if now.saturating_sub(at) < KEPT_CONTESTED => Contest::Again,
+            Some(_) | None => Contest::First,
+        };
+        known.contested.get_or_insert(now);
+        self.index.keep_at_least_until(id, now + KEPT_CONTESTED);
+        contest
     }
 
     /// The exchange of `token` brought no answer that says anything about the token.
     pub(crate) fn lost(&mut self, token: TokenHash, now: Duration) {
-        let id = self.finished(token);
-        let refused = self.tokens[&token].refused.map(Refused::forget_at);
-        let lineage = self.lineage(id);
-        let keep = match (lineage.life, &lineage.newest) {
-            (Life::Ended, _) => now + KEPT_ENDED,
-            (Life::Live, Some(newest)) => match newest.place {
-                Place::Here => now + KEPT_UNSENT,
-                Place::Sent | Place::Presented => now + KEPT_SENT,
+        let id = self.index.finish_exchange(token);
+        let refusal = self.index.token(token).expect(IN_STEP).refusal;
+        let lineage = self.index.lineage(id);
+        let until = match (lineage.state, &lineage.newest) {
+            (LineageState::Ended, _) => now + KEPT_ENDED,
+            (LineageState::Live, Some(newest)) => match newest.cookie {
+                CookieState::Unsent => now + KEPT_UNSENT,
+                CookieState::Sent => now + KEPT_SENT,
+                CookieState::Returned => now + KEPT_RETURNED,
             },
-            (Life::Live, None) => now,
+            (LineageState::Live, None) => now,
         };
-        self.keep_at_least(id, refused.map_or(keep, |refused| keep.max(refused)));
+        let until = refusal.map_or(until, |refusal| until.max(refusal.forget_at()));
+        self.index.keep_at_least_until(id, until);
         self.forget_old(now);
         self.shrink();
     }
 
-    /// A response head is about to leave for a request that brought `token`: what it is to carry.
-    pub(crate) fn head(&mut self, token: TokenHash, now: Duration) -> Option<Arc<P>> {
+    /// A response head is about to leave for a request that brought `token`: the pair that the head is to carry.
+    pub(crate) fn pair_to_send(&mut self, token: TokenHash, now: Duration) -> Option<Arc<P>> {
         self.forget_old(now);
-        let id = self.of(token)?;
-        let lineage = self.lineages.get_mut(&id).filter(|lineage| lineage.life == Life::Live)?;
+        let id = self.index.find(token)?;
+        let lineage = self.index.lineage_mut(id);
+        if lineage.state == LineageState::Ended {
+            return None;
+        }
         let newest = lineage.newest.as_mut().filter(|newest| {
-            newest.place < Place::Presented
-                && newest.pair.carriage() == Carriage::ByCookie
+            newest.cookie < CookieState::Returned
+                && newest.pair.fit() == CookieFit::Fits
                 && !self.ended_sessions.contains(newest.pair.session_id())
         })?;
-        newest.place = Place::Sent;
+        newest.cookie = CookieState::Sent;
         let pair = Arc::clone(&newest.pair);
-        self.arrived(id, now);
+        self.index.keep_sent_until(id, now + KEPT_SENT);
         Some(pair)
     }
 
-    /// The session was signed out, or replaced by another one.
+    /// The session was signed out, or replaced by another one. Says whether this process did not know that before.
     pub(crate) fn end(
         &mut self,
         token: Option<TokenHash>,
         session_id: Option<&str>,
         now: Duration,
-    ) {
+    ) -> Ended {
         self.forget_old(now);
+        let mut ended = if self.ended_sessions.contains(session_id) || session_id.is_none() {
+            Ended::Before
+        } else {
+            Ended::Now
+        };
         self.ended_sessions.add(session_id, now);
         if let Some(token) = token {
-            let id = self.of(token).unwrap_or_else(|| self.found(token));
-            self.lineage(id).life = Life::Ended;
-            if let Some(newest) = self.clear_newest(id) {
+            let id = self.index.find_or_create(token);
+            let lineage = self.index.lineage_mut(id);
+            if lineage.state == LineageState::Live {
+                ended = Ended::Now;
+            }
+            lineage.state = LineageState::Ended;
+            if let Some(newest) = self.index.clear_newest(id) {
                 self.ended_sessions.add(newest.session_id(), now);
             }
-            self.keep(id, now + KEPT_ENDED);
+            self.index.keep_until(id, now + KEPT_ENDED);
         }
         self.shrink();
+        ended
+    }
+
+    /// The newest pair of this one's lineage and how long ago it was obtained, unless it is this one or has ended. A
+    /// handler that exchanges the session's newest token goes on from there, whichever organization the pair is for.
+    pub(crate) fn newer(&self, pair: PairId, now: Duration) -> Option<(Arc<P>, Duration)> {
+        let lineage = self.index.lineage(self.index.find(pair.token)?);
+        let newest = lineage.newest.as_ref().filter(|newest| !newest.is(pair))?;
+        let goes_on = lineage.state == LineageState::Live
+            && !self.ended_sessions.contains(newest.pair.session_id());
+        goes_on.then(|| (Arc::clone(&newest.pair), now.saturating_sub(newest.obtained)))
+    }
+
+    /// Forgets that WorkOS refused this token for the organization of its session: it is exchanged for another one.
+    pub(crate) fn forgive(&mut self, pair: PairId) {
+        if let Some(token) = self.index.token_mut(pair.token) {
+            token.refusal =
+                token.refusal.filter(|refusal| !refusal.refusal().is_about_organization());
+        }
+    }
+
+    /// Whether it is remembered that WorkOS refused this token.
+    pub(crate) fn is_refused(&self, token: TokenHash) -> bool {
+        self.index.token(token).is_some_and(|token| token.refusal.is_some())
+    }
+
+    fn forget_old(&mut self, now: Duration) {
+        self.index.forget_old(now);
+        self.ended_sessions.forget_old(now);
+    }
+
+    /// Forgets what would be forgotten next until the limits hold.
+    fn shrink(&mut self) {
+        self.index.shrink(self.limits);
+        self.ended_sessions.shrink(self.limits.tokens);
     }
 }
 
-impl<P: Successor> Newest<P> {
-    /// Whether a cookie with this pair holds this one, or what another replica made of the same refresh token later.
-    fn is(&self, pair: PairId) -> bool {
-        let newest = self.pair.id();
-        newest.token == pair.token && newest.made <= pair.made
-    }
+/// Whether another process's exchange has delayed the refusal of a token before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Contest {
+    First,
+    Again,
 }
 
-/// Why tokens and lineages are found in each other.
-const IN_STEP: &str = "a token is remembered as long as its lineage, and the other way round";
-/// A pair younger than this is not exchanged again.
-pub(crate) const JUST_NOW: Duration = Duration::from_secs(10);
-/// How long a pair is kept that a head has carried.
-const KEPT_SENT: Duration = Duration::from_secs(60);
+/// Whether a session ended just now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ended {
+    Now,
+    /// It had ended before, or was not known well enough to tell.
+    Before,
+}
+
+/// How long a pair is kept that a head has carried, from the last such head: a proxy may have lost the response.
+const KEPT_SENT: Duration = Duration::from_secs(10 * 60);
+/// How long a pair is kept that the browser has sent back.
+const KEPT_RETURNED: Duration = Duration::from_secs(60);
 /// How long a pair is kept that no head has carried: for its client, the old cookie still is the current one.
 const KEPT_UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long is remembered that a refusal was delayed.
+const KEPT_CONTESTED: Duration = Duration::from_secs(10 * 60);
 /// How long the end of a session is kept.
 const KEPT_ENDED: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,9 +3,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    candidate::cookies::Seen,
-    core::Core,
+    cookie::received::ReceivedCookies,
     decide::reason::{CookieFate, Reason, RefusalKind},
+    refresh::Refresher,
     session::VerifiedSession,
     token::TokenHash,
 };
@@ -14,12 +14,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Admission {
     session: Arc<VerifiedSession>,
-    head: Head,
+    cookies: ResponseCookies,
 }
 
 impl Admission {
-    pub(crate) fn new(session: Arc<VerifiedSession>, head: Head) -> Self {
-        Self { session, head }
+    pub(crate) fn new(session: Arc<VerifiedSession>, cookies: ResponseCookies) -> Self {
+        Self { session, cookies }
     }
 
     /// The session.
@@ -29,15 +29,15 @@ impl Admission {
 
     /// Whether it is remembered that WorkOS refused to refresh the session, so that it will not last.
     pub fn is_refresh_refused(&self) -> bool {
-        let is_refused = |token| self.head.core.table().lineages.is_refused(token);
-        self.head.lineage.is_some_and(is_refused)
+        let ResponseCookies { refresher, token, .. } = &self.cookies;
+        token.is_some_and(|token| refresher.is_refused(token))
     }
 
     /// The `Set-Cookie` values for the response head that leaves now; usually none.
     ///
     /// To be asked at the last moment: what a slow response would have set may be older than what the browser has.
     pub fn head_cookies(&self) -> Vec<HeaderValue> {
-        self.head.cookies()
+        self.cookies.to_send()
     }
 }
 
@@ -48,7 +48,7 @@ pub struct Refusal {
     organization: Option<Box<str>>,
     retry_after: Duration,
     /// `None` for a request whose cookies were not looked at.
-    head: Option<Head>,
+    cookies: Option<ResponseCookies>,
 }
 
 /// The request whose answer leaves.
@@ -62,14 +62,14 @@ pub enum Asker {
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: Reason, head: Head) -> Self {
-        Self { head: Some(head), ..Self::without_cookies(reason) }
+    pub(crate) fn new(reason: Reason, cookies: ResponseCookies) -> Self {
+        Self { cookies: Some(cookies), ..Self::without_cookies(reason) }
     }
 
     /// Of a request whose cookies were not looked at, so that none are set or deleted either.
     pub(crate) fn without_cookies(reason: Reason) -> Self {
         let retry_after = Duration::from_secs(reason.retry_after());
-        Self { reason, organization: None, retry_after, head: None }
+        Self { reason, organization: None, retry_after, cookies: None }
     }
 
     /// The organization to sign in at.
@@ -107,44 +107,44 @@ impl Refusal {
 
     /// The `Set-Cookie` values for the answer that leaves now.
     pub fn head_cookies(&self, asker: Asker) -> Vec<HeaderValue> {
-        let Some(head) = &self.head else { return Vec::new() };
+        let Some(cookies) = &self.cookies else { return Vec::new() };
         match (self.reason.cookie(), asker) {
-            (CookieFate::DeletedByDocument, Asker::Document) => {
-                head.core.settings.cookies.delete_session(head.seen)
+            (CookieFate::DeletedByDocument, Asker::Document) => cookies.to_delete(),
+            (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => {
+                cookies.to_send()
             }
-            (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => head.cookies(),
         }
     }
 }
 
-/// What is needed to choose the cookies of a response head when it leaves.
+/// What it takes to choose the cookies of a response head when it leaves.
 #[derive(Clone)]
-pub(crate) struct Head {
-    pub(crate) core: Arc<Core>,
+pub(crate) struct ResponseCookies {
+    pub(crate) refresher: Arc<Refresher>,
     /// The refresh token that the request brought: whatever comes of it before the head leaves belongs to the browser.
-    pub(crate) lineage: Option<TokenHash>,
-    pub(crate) seen: Seen,
+    pub(crate) token: Option<TokenHash>,
+    pub(crate) received: ReceivedCookies,
 }
 
-impl Head {
+impl ResponseCookies {
     /// The newest cookie of the request's lineage, unless the browser has it.
-    fn cookies(&self) -> Vec<HeaderValue> {
-        let Some(lineage) = self.lineage else { return Vec::new() };
-        let Some(mut table) = self.core.table_if_any() else { return Vec::new() };
-        let now = self.core.settings.clock().monotonic();
-        let Some(pair) = table.lineages.head(lineage, now) else { return Vec::new() };
-        drop(table);
-        // One that is too large is not handed out.
-        let cookies = &self.core.settings.cookies;
-        cookies.session(&pair.sealed, pair.lifetime, self.seen).unwrap_or_default()
+    fn to_send(&self) -> Vec<HeaderValue> {
+        self.token
+            .map(|token| self.refresher.cookies_to_send(token, self.received))
+            .unwrap_or_default()
+    }
+
+    /// The deletion of the session cookie, in all its parts.
+    fn to_delete(&self) -> Vec<HeaderValue> {
+        self.refresher.cookies_to_delete(self.received)
     }
 }
 
-impl fmt::Debug for Head {
+impl fmt::Debug for ResponseCookies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Head")
-            .field("lineage", &self.lineage)
-            .field("seen", &self.seen)
+        f.debug_struct("ResponseCookies")
+            .field("token", &self.token)
+            .field("received", &self.received)
             .finish_non_exhaustive()
     }
 }

@@ -1,72 +1,231 @@
-//! What a request gets for the session that it presented, as the table of [`decide`] has it.
+//! What a request gets for the session that it brought: the two tables of [`decide`](crate::decide), carried out.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderMap, header};
+use tokio::time::{self, Instant};
 
 use crate::{
-    candidate::{Presented, jwks::FetchFor},
-    core::Core,
+    candidate::{OpenedSession, SessionCandidate, jwks::FetchFor, reader::SessionReader},
+    config::settings::Settings,
     decide::{
-        Action, Circumstances, Fallback, KeyFetch, Verdict, decide, reason::Reason,
-        refresh_outcome::Outcome,
+        Action, Circumstances, CutOffEffect, Fallback, KeyFetch, MissingKeys, decide,
+        reason::Reason,
+        refresh_outcome::{RefreshFailure, RefreshOutcome, Settlement, settle},
     },
-    refresh::{Enough, hook::Ruled},
+    end::SessionEnder,
+    error::{Error, ErrorKind},
+    refresh::{
+        Acceptance, Refresher, Unacceptable,
+        hook::HookStatus,
+        on_demand::{self, OnDemand},
+    },
     request::{
-        admission::{Admission, Head, Refusal},
+        admission::{Admission, Refusal, ResponseCookies},
         policy::Policy,
+        waiting::{Decision, PATIENCE, Waiting},
     },
+    session::VerifiedSession,
 };
 
-impl Core {
-    pub(crate) fn act(&self, presented: &Presented, policy: Policy) -> Action {
-        let keys = match presented.verdict {
-            Verdict::NoKeys | Verdict::UnknownKey => self.jwks.may_fetch(why(presented.verdict)),
-            _ => KeyFetch::Allowed,
-        };
+/// Decides about requests by their session cookie.
+pub(crate) struct RequestAuthenticator {
+    settings: Arc<Settings>,
+    reader: Arc<SessionReader>,
+    refresher: Arc<Refresher>,
+    ender: Arc<SessionEnder>,
+}
+
+impl RequestAuthenticator {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        reader: Arc<SessionReader>,
+        refresher: Arc<Refresher>,
+        ender: Arc<SessionEnder>,
+    ) -> Self {
+        Self { settings, reader, refresher, ender }
+    }
+
+    /// Decides about a request, or says what it waits for. Waits for nobody itself.
+    pub(crate) fn authenticate(self: &Arc<Self>, headers: &HeaderMap, policy: Policy) -> Decision {
+        let candidate = self.checked(self.reader.read(headers));
+        match self.action(&candidate, policy) {
+            Action::Admit => Decision::of(self.admit(candidate)),
+            Action::Refuse(reason) => Decision::Refuse(self.refuse(reason, &candidate)),
+            Action::Refresh { .. } | Action::FetchKeys => {
+                let mut cookies = HeaderMap::new();
+                for field in headers.get_all(header::COOKIE) {
+                    cookies.append(header::COOKIE, field.clone());
+                }
+                Decision::Wait(Waiting::new(Arc::clone(self).wait(cookies, policy)))
+            }
+        }
+    }
+
+    /// Exchanges the newest token of the session in `headers`, which has to be of the user of `session`.
+    pub(crate) async fn exchange(
+        &self,
+        headers: &HeaderMap,
+        session: &VerifiedSession,
+        demand: OnDemand<'_>,
+    ) -> Result<Admission, Error> {
+        let candidate = self.checked(self.reader.read_opened(headers));
+        let is_meant = |it: &OpenedSession| it.subject().as_deref() == Some(session.user_id());
+        if !candidate.opened.as_deref().is_some_and(is_meant) {
+            return Err(ErrorKind::NoSession.into());
+        }
+        let cookies = self.response_cookies(&candidate);
+        let accept = |renewed: &mut SessionCandidate| self.accept(renewed, Policy::default());
+        let exchange = on_demand::exchange(&self.refresher, candidate, demand, accept);
+        let renewed = time::timeout(PATIENCE, exchange)
+            .await
+            .unwrap_or_else(|_| Err(RefreshFailure::TimedOut.into()))?;
+        let session = renewed.session.ok_or(ErrorKind::Unverified)?;
+        let log_id = self.settings.log_ids.of(session.session_id());
+        tracing::debug!(session = log_id, "session refreshed on demand");
+        Ok(Admission::new(session, cookies))
+    }
+
+    /// A candidate, held against all that is known of its session.
+    fn checked(&self, mut candidate: SessionCandidate) -> SessionCandidate {
+        self.refresher.recall(&mut candidate);
+        self.ender.check(&mut candidate);
+        match self.refresher.hook_status(&candidate) {
+            HookStatus::Decided => {}
+            HookStatus::Undecided | HookStatus::AskAgainIn(_) => {
+                candidate.cut_off = candidate.cut_off.max(CutOffEffect::Changed);
+            }
+        }
+        candidate
+    }
+
+    /// The first table's answer.
+    fn action(&self, candidate: &SessionCandidate, policy: Policy) -> Action {
+        let missing = candidate.verdict.missing_keys().map(fetch_for);
+        let keys = missing.map_or(KeyFetch::Allowed, |why| self.reader.keys().may_fetch(why));
         let circumstances = Circumstances {
-            refresh: policy.refreshing(presented),
+            refresh: policy.refreshing(candidate),
             demand: policy.demand(
-                presented.hit,
-                presented.session.as_ref().map(|session| session.claims.iat),
+                candidate.cut_off,
+                candidate.session.as_ref().map(|session| session.claims.iat),
                 self.settings.clock(),
             ),
             keys,
-            age: presented.age,
+            age: candidate.age,
         };
-        decide(presented.verdict, circumstances)
+        decide(candidate.verdict, circumstances)
+    }
+
+    /// Reads the cookies again, now that waiting is possible: what the request waits for may have come meanwhile.
+    async fn wait(
+        self: Arc<Self>,
+        cookies: HeaderMap,
+        policy: Policy,
+    ) -> Result<Admission, Refusal> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut fetched = false;
+        loop {
+            let candidate = self.checked(self.reader.read_opened(&cookies));
+            match self.action(&candidate, policy) {
+                Action::Admit => return self.admit(candidate),
+                Action::Refuse(reason) => return Err(self.refuse(reason, &candidate)),
+                Action::Refresh { or } => {
+                    return self.refresh(candidate, policy, or, deadline).await;
+                }
+                Action::FetchKeys => {
+                    let missing = candidate.verdict.missing_keys().unwrap_or(MissingKeys::All);
+                    if fetched {
+                        return Err(self.refuse(missing.into(), &candidate));
+                    }
+                    fetched = true;
+                    if let Some(keys) = self.reader.keys().fetch(fetch_for(missing)) {
+                        // Keys that come too late are looked for once more, and found missing.
+                        let _ = time::timeout_at(deadline, keys.over()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the session's refresh, as long as a request may, and carries out the second table's answer.
+    async fn refresh(
+        &self,
+        candidate: SessionCandidate,
+        policy: Policy,
+        or: Fallback,
+        deadline: Instant,
+    ) -> Result<Admission, Refusal> {
+        let deadline = match or {
+            Fallback::Current => deadline.min(Instant::now() + PATIENCE_IF_GOOD),
+            Fallback::Nothing => deadline,
+        };
+        let outcome: RefreshOutcome<SessionCandidate> =
+            match (&candidate.opened, self.refresher.hook_status(&candidate)) {
+                (Some(_), HookStatus::AskAgainIn(wait)) => {
+                    Err(RefreshFailure::HookUndecided { retry_after: Some(wait) })
+                }
+                (Some(opened), HookStatus::Decided | HookStatus::Undecided) => {
+                    let accept = |renewed: &mut SessionCandidate| self.accept(renewed, policy);
+                    let refresh = self.refresher.refresh(opened, candidate.received, accept);
+                    let timed_out = |_| Err(RefreshFailure::TimedOut);
+                    time::timeout_at(deadline, refresh).await.unwrap_or_else(timed_out)
+                }
+                (None, _) => return Err(self.refuse(Reason::NotASession, &candidate)),
+            };
+        self.log_refresh(&outcome, &candidate);
+        let retry_after = outcome.as_ref().err().and_then(RefreshFailure::retry_after);
+        let session = match settle(outcome, or) {
+            Settlement::AdmitRenewed(renewed) => renewed.session,
+            Settlement::AdmitCurrent => candidate.session.clone(),
+            Settlement::Refuse(reason) => {
+                return Err(self.refuse(reason, &candidate).retry_after_at_least(retry_after));
+            }
+        };
+        match session {
+            Some(session) => Ok(Admission::new(session, self.response_cookies(&candidate))),
+            None => Err(self.refuse(Reason::Unverified, &candidate)),
+        }
     }
 
     /// Whether a session that a refresh brought is one that `policy` admits.
-    pub(crate) fn enough(&self, renewed: &mut Presented, policy: Policy) -> Enough {
-        self.check_cut_offs(renewed);
-        let unruled = match self.ruled(renewed) {
-            Ruled::Already => None,
-            Ruled::NotYet => Some(Enough::NotYet(Outcome::Undecided)),
-            Ruled::Later(_) => Some(Enough::No(Outcome::Undecided)),
+    fn accept(&self, renewed: &mut SessionCandidate, policy: Policy) -> Acceptance {
+        self.ender.check(renewed);
+        let undecided = match self.refresher.hook_status(renewed) {
+            HookStatus::Decided => None,
+            HookStatus::Undecided => {
+                Some(Acceptance::RefreshAgain { otherwise: Err(Unacceptable::HookUndecided) })
+            }
+            HookStatus::AskAgainIn(_) => Some(Acceptance::Reject(Unacceptable::HookUndecided)),
         };
-        match (self.act(renewed, policy), unruled) {
-            (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Enough::Yes,
-            (Action::Refresh { or: Fallback::Nothing }, None) => match renewed.verdict {
+        match (self.action(renewed, policy), undecided) {
+            (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Acceptance::Accept,
+            (Action::Refresh { or: Fallback::Nothing }, None) => Acceptance::RefreshAgain {
                 // It was demanded to be newer. As new as WorkOS makes them, whatever its clocks say, is enough.
-                Verdict::Good | Verdict::Expiring => Enough::NotYet(Outcome::Renewed),
-                _ => Enough::NotYet(Outcome::Unverified),
+                otherwise: if renewed.verdict.is_verified() {
+                    Ok(())
+                } else {
+                    Err(Unacceptable::Unverified)
+                },
             },
-            (Action::Admit | Action::Refresh { .. }, Some(unruled)) => unruled,
-            (Action::Refuse(Reason::Revoked), _) => Enough::No(Outcome::SignedOut),
-            (Action::FetchKeys | Action::Refuse(_), _) => Enough::No(Outcome::Unverified),
+            (Action::Admit | Action::Refresh { .. }, Some(undecided)) => undecided,
+            (Action::Refuse(Reason::Revoked), _) => Acceptance::Reject(Unacceptable::SignedOut),
+            (Action::FetchKeys | Action::Refuse(_), _) => {
+                Acceptance::Reject(Unacceptable::Unverified)
+            }
         }
     }
 
-    pub(crate) fn admit(self: &Arc<Self>, presented: Presented) -> Result<Admission, Refusal> {
-        let head = self.head(&presented);
-        match presented.session {
-            Some(session) => Ok(Admission::new(session, head)),
+    fn admit(&self, candidate: SessionCandidate) -> Result<Admission, Refusal> {
+        let cookies = self.response_cookies(&candidate);
+        match candidate.session {
+            Some(session) => Ok(Admission::new(session, cookies)),
             // The verdicts that admit come with a session; without one, nobody is let in.
-            None => Err(Refusal::new(Reason::NotASession, head)),
+            None => Err(Refusal::new(Reason::NotASession, cookies)),
         }
     }
 
-    pub(crate) fn refuse(self: &Arc<Self>, reason: Reason, presented: &Presented) -> Refusal {
-        let session = presented.session_id().map(|id| self.log_word(id)).unwrap_or_default();
+    fn refuse(&self, reason: Reason, candidate: &SessionCandidate) -> Refusal {
+        let session = self.settings.log_ids.of_any(candidate.session_id());
         if reason.is_for_the_operator() {
             tracing::error!(%reason, session, "session refused");
         } else if reason == Reason::NoCookie {
@@ -74,39 +233,52 @@ impl Core {
         } else {
             tracing::info!(%reason, session, "session refused");
         }
-        let organization = match reason {
-            Reason::InteractionNeeded => {
-                presented.opened.as_ref().and_then(|sealed| sealed.says().org_id.as_deref())
-            }
-            _ => None,
+        let organization = if reason == Reason::InteractionNeeded {
+            candidate.opened.as_ref().and_then(|it| it.unverified().org_id.as_deref())
+        } else {
+            None
         };
-        Refusal::new(reason, self.head(presented)).at_organization(organization)
+        Refusal::new(reason, self.response_cookies(candidate)).at_organization(organization)
     }
 
-    pub(crate) fn head(self: &Arc<Self>, presented: &Presented) -> Head {
-        let lineage = presented.pair.map(|pair| pair.token);
-        Head { core: Arc::clone(self), lineage, seen: presented.seen }
+    fn response_cookies(&self, candidate: &SessionCandidate) -> ResponseCookies {
+        ResponseCookies {
+            refresher: Arc::clone(&self.refresher),
+            token: candidate.pair.map(|pair| pair.token),
+            received: candidate.received,
+        }
     }
 
-    pub(crate) fn log_refresh(&self, outcome: Outcome, presented: &Presented) {
-        let session = presented.session_id().map(|id| self.log_word(id)).unwrap_or_default();
+    fn log_refresh(
+        &self,
+        outcome: &RefreshOutcome<SessionCandidate>,
+        candidate: &SessionCandidate,
+    ) {
+        let session = self.settings.log_ids.of_any(candidate.session_id());
         match outcome {
-            Outcome::Renewed => tracing::debug!(session, "session refreshed"),
-            outcome => tracing::warn!(?outcome, session, "session not refreshed"),
+            Ok(_) => tracing::debug!(session, "session refreshed"),
+            Err(failure) => {
+                tracing::warn!(outcome = %Reason::from(failure), session, "session not refreshed");
+            }
         }
     }
 }
 
-pub(crate) fn why(verdict: Verdict) -> FetchFor {
-    match verdict {
-        Verdict::UnknownKey => FetchFor::UnknownKey,
-        _ => FetchFor::None,
+impl fmt::Debug for RequestAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestAuthenticator")
+            .field("refresher", &self.refresher)
+            .finish_non_exhaustive()
     }
 }
 
-pub(crate) fn missing(verdict: Verdict) -> Reason {
-    match verdict {
-        Verdict::UnknownKey => Reason::UnknownKey,
-        _ => Reason::NoKeys,
+/// Why keys are fetched for a cookie, which we sealed ourselves.
+fn fetch_for(missing: MissingKeys) -> FetchFor {
+    match missing {
+        MissingKeys::All => FetchFor::None,
+        MissingKeys::OfToken => FetchFor::UnknownKey,
     }
 }
+
+/// How long a request waits for a refresh that it could do without.
+const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);

@@ -1,24 +1,22 @@
 //! Access tokens that come alone (RFC 6750): judged by the rules for a cookie's token, never refreshed.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::time::{self, Instant};
 
 use crate::{
-    authenticator::{Authenticator, Decision},
-    candidate::{jwks::FetchFor, verify::verify_bearer},
+    candidate::{jwks::FetchFor, reader::SessionReader},
+    config::{setting::Setting, settings::Settings},
     config_error::{ConfigError, ConfigProblem},
-    core::Core,
     decide::{
-        Action, Circumstances, KeyFetch, PairAge, Refreshing, Verdict, decide, reason::Reason,
+        Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing, Verdict,
+        decide, reason::Reason,
     },
-    end::cut_offs::{Hit, Made},
-    refresh_state::lineage::Standing,
+    end::SessionEnder,
     request::{
         admission::Refusal,
-        authenticate::missing,
         policy::Policy,
-        waiting::{PATIENCE, Waiting},
+        waiting::{Decision, PATIENCE, Waiting},
     },
     token::{AccessToken, verified::VerifiedToken},
 };
@@ -26,39 +24,47 @@ use crate::{
 /// Judges access tokens that clients send by themselves, as `Authorization: Bearer`.
 ///
 /// There is one only where the configuration lists issuers: nothing else about such a token says whom it is meant for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BearerTokens {
-    core: Arc<Core>,
+    owners: Arc<Owners>,
 }
 
-/// A bearer token, as far as it got.
-struct Examined {
+/// What deciding about a bearer token takes.
+struct Owners {
+    settings: Arc<Settings>,
+    reader: Arc<SessionReader>,
+    ender: Arc<SessionEnder>,
+}
+
+/// A bearer token, and what checking it has shown.
+struct BearerCandidate {
     verdict: Verdict,
     token: Option<VerifiedToken>,
-    hit: Hit,
+    cut_off: CutOffEffect,
 }
 
-impl Authenticator {
-    /// The judge of bearer tokens.
-    ///
+impl BearerTokens {
     /// # Errors
     ///
     /// [`ConfigError`] where [`Config::with_issuers`](crate::Config::with_issuers) names no issuer.
-    pub fn bearer_tokens(&self) -> Result<BearerTokens, ConfigError> {
-        match &self.core.settings.rules.issuers {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        reader: Arc<SessionReader>,
+        ender: Arc<SessionEnder>,
+    ) -> Result<Self, ConfigError> {
+        match &settings.rules.issuers {
             Some(issuers) if !issuers.is_empty() => {
-                Ok(BearerTokens { core: Arc::clone(&self.core) })
+                Ok(Self { owners: Arc::new(Owners { settings, reader, ender }) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
-                "WORKOS_ISSUER",
-                "the issuer of your access tokens where bearer tokens are accepted",
+                Setting::Issuers,
+                "names no issuer, which bearer tokens need",
+                "write the `iss` claim of your access tokens",
             )
             .into()),
         }
     }
-}
 
-impl BearerTokens {
     /// Decides about a request by its bearer token alone. Synchronous, like [`Authenticator::authenticate`]; nothing is
     /// ever refreshed, and the refusal sets no cookie.
     ///
@@ -80,121 +86,117 @@ impl BearerTokens {
     /// # Ok::<(), authkit_session::ConfigError>(())
     /// ```
     pub fn authenticate(&self, token: &str, policy: &Policy) -> Decision<Arc<VerifiedToken>> {
-        let examined = self.core.examine_bearer(token);
-        match self.core.act_on_bearer(&examined, *policy) {
+        let candidate = self.owners.read(token);
+        match self.owners.action(&candidate, *policy) {
             Action::FetchKeys => {
-                let token = AccessToken::new(token);
-                Decision::Wait(Waiting::new(wait(Arc::clone(&self.core), token, *policy)))
+                let owners = Arc::clone(&self.owners);
+                Decision::Wait(Waiting::new(owners.wait(AccessToken::new(token), *policy)))
             }
-            action => Decision::settled(self.core.settle_bearer(examined, action)),
+            action @ (Action::Admit | Action::Refresh { .. } | Action::Refuse(_)) => {
+                Decision::of(self.owners.carry_out(candidate, action))
+            }
         }
     }
 }
 
-/// Waits for signing keys, and looks again.
-async fn wait(
-    core: Arc<Core>,
-    token: AccessToken,
-    policy: Policy,
-) -> Result<Arc<VerifiedToken>, Refusal> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut fetched = false;
-    loop {
-        let examined = core.examine_bearer(token.expose());
-        match core.act_on_bearer(&examined, policy) {
-            Action::FetchKeys if !fetched => {
-                fetched = true;
-                if let Some(keys) = core.jwks.fetch(why(examined.verdict)) {
-                    // Keys that come too late are looked for once more, and found missing.
-                    let _ = time::timeout_at(deadline, keys.over()).await;
-                }
-            }
-            action => return core.settle_bearer(examined, action),
-        }
-    }
-}
-
-impl Core {
-    fn examine_bearer(&self, token: &str) -> Examined {
+impl Owners {
+    fn read(&self, token: &str) -> BearerCandidate {
         if token.len() > MAX_LEN {
-            return Examined { verdict: Verdict::BadSignature, token: None, hit: Hit::Nothing };
+            let cut_off = CutOffEffect::None;
+            return BearerCandidate { verdict: Verdict::BadSignature, token: None, cut_off };
         }
-        let now = self.settings.clock().unix();
-        let (verdict, token) = verify_bearer(
-            AccessToken::new(token),
-            self.jwks.current().as_deref(),
-            &self.settings.rules,
-            now,
-        );
-        let Some(verified) = token else { return Examined { verdict, token, hit: Hit::Nothing } };
-        let hit = self.cut_offs.hit(Made {
-            session: Some(verified.session_id()),
-            user: Some(verified.user_id()),
-            organization: verified.organization_id(),
-            at: verified.claims.iat,
-        });
-        let verdict = if self.has_ended(verified.session_id()) {
+        let (verdict, token) = self.reader.verify_bearer(token);
+        let Some(token) = token else {
+            return BearerCandidate { verdict, token, cut_off: CutOffEffect::None };
+        };
+        let cut_off = self.ender.cut_off(token.identity());
+        let verdict = if self.ender.has_ended(token.session_id()) {
             Verdict::SignedOut
-        } else if hit == Hit::Ended {
+        } else if cut_off == CutOffEffect::Ended {
             Verdict::Revoked
         } else {
             verdict
         };
-        Examined { verdict, token: Some(verified), hit }
+        BearerCandidate { verdict, token: Some(token), cut_off }
     }
 
-    /// Whether the session was signed out here.
-    fn has_ended(&self, session_id: &str) -> bool {
-        let Some(mut table) = self.table_if_any() else { return false };
-        let now = self.settings.clock().monotonic();
-        match table.lineages.presented(None, Some(session_id), now) {
-            Standing::Ended => true,
-            Standing::Known(_) | Standing::Unknown => false,
-        }
-    }
-
-    fn act_on_bearer(&self, examined: &Examined, policy: Policy) -> Action {
-        let keys = match examined.verdict {
-            Verdict::NoKeys | Verdict::UnknownKey => self.jwks.may_fetch(why(examined.verdict)),
-            _ => KeyFetch::Allowed,
-        };
-        let made = examined.token.as_ref().map(|token| token.claims.iat);
+    fn action(&self, candidate: &BearerCandidate, policy: Policy) -> Action {
+        let missing = candidate.verdict.missing_keys().map(fetch_for);
+        let keys = missing.map_or(KeyFetch::Allowed, |why| self.reader.keys().may_fetch(why));
+        let issued_at = candidate.token.as_ref().map(|token| token.claims.iat);
         let circumstances = Circumstances {
             refresh: Refreshing::Impossible,
-            demand: policy.demand(examined.hit, made, self.settings.clock()),
+            demand: policy.demand(candidate.cut_off, issued_at, self.settings.clock()),
             keys,
             age: PairAge::Older,
         };
-        decide(examined.verdict, circumstances)
+        decide(candidate.verdict, circumstances)
     }
 
-    /// Carries out what needs no waiting any more.
-    fn settle_bearer(
+    /// Waits for signing keys, and reads the token again.
+    async fn wait(
+        self: Arc<Self>,
+        token: AccessToken,
+        policy: Policy,
+    ) -> Result<Arc<VerifiedToken>, Refusal> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut fetched = false;
+        loop {
+            let candidate = self.read(token.expose());
+            match self.action(&candidate, policy) {
+                Action::FetchKeys if !fetched => {
+                    fetched = true;
+                    let missing = candidate.verdict.missing_keys().unwrap_or(MissingKeys::All);
+                    if let Some(keys) = self.reader.keys().fetch(fetch_for(missing)) {
+                        // Keys that come too late are looked for once more, and found missing.
+                        let _ = time::timeout_at(deadline, keys.over()).await;
+                    }
+                }
+                action @ (Action::Admit
+                | Action::Refresh { .. }
+                | Action::FetchKeys
+                | Action::Refuse(_)) => return self.carry_out(candidate, action),
+            }
+        }
+    }
+
+    /// Carries out an action that waits for nothing any more.
+    fn carry_out(
         &self,
-        examined: Examined,
+        candidate: BearerCandidate,
         action: Action,
     ) -> Result<Arc<VerifiedToken>, Refusal> {
         let reason = match action {
-            Action::Admit => match examined.token {
+            Action::Admit => match candidate.token {
                 Some(token) => return Ok(Arc::new(token)),
                 // The verdicts that admit come with a token; without one, nobody is let in.
                 None => Reason::BadSignature,
             },
             Action::Refuse(reason) => reason,
-            Action::FetchKeys => missing(examined.verdict),
+            Action::FetchKeys => {
+                candidate.verdict.missing_keys().unwrap_or(MissingKeys::All).into()
+            }
             // There is nothing to refresh with.
             Action::Refresh { .. } => Reason::Expired,
         };
-        let session = examined.token.map(|token| self.log_word(token.session_id()));
-        tracing::info!(%reason, session = session.unwrap_or_default(), "bearer token refused");
+        let session_id = candidate.token.as_ref().map(|token| token.session_id());
+        let session = self.settings.log_ids.of_any(session_id);
+        tracing::info!(%reason, session, "bearer token refused");
         Err(Refusal::without_cookies(reason))
     }
 }
 
-fn why(verdict: Verdict) -> FetchFor {
-    match verdict {
-        Verdict::UnknownKey => FetchFor::UnknownBearerKey,
-        _ => FetchFor::None,
+impl fmt::Debug for BearerTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerTokens").finish_non_exhaustive()
+    }
+}
+
+/// Why keys are fetched for a token that anybody may have made up.
+fn fetch_for(missing: MissingKeys) -> FetchFor {
+    match missing {
+        MissingKeys::All => FetchFor::None,
+        MissingKeys::OfToken => FetchFor::UnknownBearerKey,
     }
 }
 

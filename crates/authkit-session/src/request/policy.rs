@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use crate::{
-    candidate::Presented,
+    candidate::SessionCandidate,
     clock::Clock,
-    decide::{Demand, Refreshing},
-    end::cut_offs::Hit,
+    decide::{CutOffEffect, Demand, Refreshing},
 };
 
 /// What one layer wants of sessions. The default: any session that verifies, refreshed where it is due.
@@ -29,22 +28,22 @@ impl Policy {
         self
     }
 
-    /// What is asked of a token made at `made`, if it verified.
-    pub(crate) fn demand(self, hit: Hit, made: Option<u64>, clock: &Clock) -> Demand {
+    /// What is asked of a token that was issued at `made`, if it verified.
+    pub(crate) fn demand(self, cut_off: CutOffEffect, made: Option<u64>, clock: &Clock) -> Demand {
         let too_old = match (self.max_token_age, made) {
             (Some(age), Some(made)) => clock.unix().saturating_sub(made) >= age.as_secs(),
             (None, _) | (_, None) => false,
         };
-        match hit {
-            Hit::ChangedSince => Demand::NewerPair,
-            Hit::ChangedMeanwhile => Demand::NewPair,
-            Hit::Nothing | Hit::Ended if too_old => Demand::NewPair,
-            Hit::Nothing | Hit::Ended => Demand::Nothing,
+        match cut_off {
+            CutOffEffect::Changed => Demand::NewerPair,
+            CutOffEffect::MayHaveChanged => Demand::NewPair,
+            CutOffEffect::None | CutOffEffect::Ended if too_old => Demand::NewPair,
+            CutOffEffect::None | CutOffEffect::Ended => Demand::Nothing,
         }
     }
 
-    pub(crate) fn refreshing(self, presented: &Presented) -> Refreshing {
-        if presented.pair.is_some() && !self.unrefreshable {
+    pub(crate) fn refreshing(self, candidate: &SessionCandidate) -> Refreshing {
+        if candidate.pair.is_some() && !self.unrefreshable {
             Refreshing::Possible
         } else {
             Refreshing::Impossible

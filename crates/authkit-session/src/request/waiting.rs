@@ -1,29 +1,31 @@
 use std::{
     fmt,
+    future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::HeaderMap;
-use tokio::time::{self, Instant};
+use crate::request::admission::{Admission, Refusal};
 
-use crate::{
-    candidate::Presented,
-    core::Core,
-    decide::{
-        Action, Fallback,
-        reason::Reason,
-        refresh_outcome::{Outcome, Settlement, settle},
-    },
-    refresh::{self, Refreshed, hook::Ruled},
-    request::{
-        admission::{Admission, Refusal},
-        authenticate::{missing, why},
-        policy::Policy,
-    },
-};
+/// What a request gets: `A` is an [`Admission`], or what a bearer token is worth.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a new decision has to break every match on it")]
+pub enum Decision<A = Admission> {
+    /// It goes on.
+    Admit(A),
+    /// It depends on WorkOS: on signing keys, or on a refresh.
+    Wait(Waiting<A>),
+    /// It is answered without the inner service.
+    Refuse(Refusal),
+}
+
+impl<A> Decision<A> {
+    /// The decision about a request that does not wait.
+    pub(crate) fn of(result: Result<A, Refusal>) -> Self {
+        result.map_or_else(Self::Refuse, Self::Admit)
+    }
+}
 
 /// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].
 ///
@@ -52,78 +54,5 @@ impl<A> fmt::Debug for Waiting<A> {
     }
 }
 
-/// Looks again, now that waiting is possible: what the request waits for may have come meanwhile.
-pub(crate) async fn wait(
-    core: Arc<Core>,
-    cookies: HeaderMap,
-    policy: Policy,
-) -> Result<Admission, Refusal> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut fetched = false;
-    loop {
-        let presented = core.present_opened(&cookies);
-        match core.act(&presented, policy) {
-            Action::Admit => return core.admit(presented),
-            Action::Refuse(reason) => return Err(core.refuse(reason, &presented)),
-            Action::Refresh { or } => return renew(&core, presented, policy, or, deadline).await,
-            Action::FetchKeys if fetched => {
-                return Err(core.refuse(missing(presented.verdict), &presented));
-            }
-            Action::FetchKeys => {
-                fetched = true;
-                if let Some(keys) = core.jwks.fetch(why(presented.verdict)) {
-                    // Keys that come too late are looked for once more, and found missing.
-                    let _ = time::timeout_at(deadline, keys.over()).await;
-                }
-            }
-        }
-    }
-}
-
-/// Waits for the session's refresh, as long as a request may.
-async fn renew(
-    core: &Arc<Core>,
-    presented: Presented,
-    policy: Policy,
-    or: Fallback,
-    deadline: Instant,
-) -> Result<Admission, Refusal> {
-    let deadline = match or {
-        Fallback::Current => deadline.min(Instant::now() + PATIENCE_IF_GOOD),
-        Fallback::Nothing => deadline,
-    };
-    let refreshed = match (&presented.opened, core.ruled(&presented)) {
-        (Some(_), Ruled::Later(wait)) => {
-            let retry_after = Some(wait);
-            Ok(Refreshed { retry_after, ..Refreshed::without(Outcome::Undecided) })
-        }
-        (Some(sealed), Ruled::Already | Ruled::NotYet) => {
-            let judge = |renewed: &mut Presented| core.enough(renewed, policy);
-            let refresh = refresh::refresh(core, sealed, presented.seen, judge);
-            time::timeout_at(deadline, refresh).await
-        }
-        (None, _) => return Err(core.refuse(Reason::NotASession, &presented)),
-    };
-    let refreshed = refreshed.unwrap_or_else(|_| Refreshed::without(Outcome::TimedOut));
-    core.log_refresh(refreshed.outcome, &presented);
-    match settle(refreshed.outcome, or) {
-        Settlement::AdmitRenewed => {
-            let renewed = refreshed.presented.and_then(|renewed| renewed.session);
-            renewed.map(|session| Admission::new(session, core.head(&presented)))
-        }
-        Settlement::AdmitCurrent => {
-            presented.session.clone().map(|session| Admission::new(session, core.head(&presented)))
-        }
-        Settlement::Refuse(reason) => {
-            return Err(core
-                .refuse(reason, &presented)
-                .retry_after_at_least(refreshed.retry_after));
-        }
-    }
-    .ok_or_else(|| core.refuse(Reason::Unverified, &presented))
-}
-
 /// How long a request waits for keys and a refresh together.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a request waits for a refresh that it could do without.
-const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);

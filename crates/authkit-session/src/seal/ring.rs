@@ -27,7 +27,7 @@ pub(crate) struct KeyRing {
 }
 
 /// The inside of a value.
-pub(crate) struct Opened {
+pub(crate) struct Unsealed {
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
     pub(crate) seal: Seal,
     pub(crate) reuse: Reuse,
@@ -41,22 +41,39 @@ pub(crate) enum Reuse {
     Never,
 }
 
-impl Opened {
+impl Unsealed {
     fn new(plaintext: Zeroizing<Vec<u8>>, wire: Wire, keys: &Keys) -> Self {
         Self { plaintext, seal: Seal { wire, password: keys.id }, reuse: Reuse::Allowed }
     }
 }
 
-/// How many times a request may still try a password on a value.
+/// How many times a password may still be tried on a value.
 #[derive(Debug)]
 pub(crate) struct Attempts(u8);
 
 impl Attempts {
-    /// What one request is worth.
-    pub(crate) const PER_REQUEST: u8 = 8;
+    /// What one request is worth, whatever it brings.
+    pub(crate) const PER_REQUEST: u8 = 32;
 
+    /// Those of a request with one value.
     pub(crate) fn new() -> Self {
         Self(Self::PER_REQUEST)
+    }
+
+    /// The share of a value that has `others` after it. What it leaves is theirs, so that garbage in front of a good value
+    /// cannot spend the good one's.
+    fn share(&self, others: usize) -> Self {
+        let values = u8::try_from(others).unwrap_or(u8::MAX).saturating_add(1);
+        Self(self.0 / values)
+    }
+
+    /// Opens the next of several values with its share.
+    pub(crate) fn with_share<T>(&mut self, others: usize, open: impl FnOnce(&mut Self) -> T) -> T {
+        let mut share = self.share(others);
+        self.0 -= share.0;
+        let opened = open(&mut share);
+        self.0 += share.0;
+        opened
     }
 
     fn take(&mut self) -> Result<(), SealError> {
@@ -129,7 +146,7 @@ impl KeyRing {
         value: &[u8],
         now: u64,
         attempts: &mut Attempts,
-    ) -> Result<Opened, SealError> {
+    ) -> Result<Unsealed, SealError> {
         let plain = armor::unescaped(value);
         let is_iron = plain.starts_with(iron::PREFIX);
         let mut opened = if is_iron {
@@ -189,7 +206,7 @@ impl KeyRing {
     }
 
     /// Formats that are nothing but base64: told apart by their first byte at most, so every key has to be tried.
-    fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
+    fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut sealed = armor::decode(&codec::STANDARD, value)?;
         if !go::is_shaped(&sealed) {
             return Err(SealError::Malformed);
@@ -207,7 +224,7 @@ impl KeyRing {
                     go::open(key, b"", &mut sealed)
                 };
                 if opened.is_ok() {
-                    return Ok(Opened::new(sealed, wire, keys));
+                    return Ok(Unsealed::new(sealed, wire, keys));
                 }
             }
         }
@@ -216,20 +233,20 @@ impl KeyRing {
             let Some(key) = &keys.php else { continue };
             attempts.take()?;
             if php::open(key, &mut sealed).is_ok() {
-                return Ok(Opened::new(sealed, Wire::Php, keys));
+                return Ok(Unsealed::new(sealed, Wire::Php, keys));
             }
         }
         Err(SealError::Tampered)
     }
 
-    fn open_python(&self, value: &[u8], attempts: &mut Attempts) -> Result<Opened, SealError> {
+    fn open_python(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut token = python::decode(value)?;
         let mut error = SealError::UnsuitablePasswords;
         for keys in self.passwords() {
             let Some(key) = &keys.python else { continue };
             attempts.take()?;
             match python::open(key, &mut token) {
-                Ok(()) => return Ok(Opened::new(token, Wire::Python, keys)),
+                Ok(()) => return Ok(Unsealed::new(token, Wire::Python, keys)),
                 Err(refused) => error = refused,
             }
         }
@@ -241,7 +258,7 @@ impl KeyRing {
         value: &[u8],
         now: u64,
         attempts: &mut Attempts,
-    ) -> Result<Opened, SealError> {
+    ) -> Result<Unsealed, SealError> {
         let parts = iron::Parts::parse(value)?;
         let mut error = SealError::UnsuitablePasswords;
         for keys in self.passwords() {
@@ -251,7 +268,7 @@ impl KeyRing {
                 let wire = Wire::Iron(parts.suffix, parts.number);
                 let reuse = if parts.expires() { Reuse::Never } else { Reuse::Allowed };
                 let plaintext = parts.open(password, now)?;
-                return Ok(Opened { reuse, ..Opened::new(plaintext, wire, keys) });
+                return Ok(Unsealed { reuse, ..Unsealed::new(plaintext, wire, keys) });
             }
             error = SealError::Tampered;
         }

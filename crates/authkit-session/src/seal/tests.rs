@@ -74,7 +74,7 @@ fn ring(format: SealFormat, current: &str, others: &[&str], neighbours: Neighbou
     KeyRing::new(format, &password(current), &others, neighbours).unwrap()
 }
 
-fn open(ring: &KeyRing, value: &[u8]) -> Result<Opened, SealError> {
+fn open(ring: &KeyRing, value: &[u8]) -> Result<Unsealed, SealError> {
     ring.open(value, NOW, &mut Attempts::new())
 }
 
@@ -391,8 +391,8 @@ fn a_format_that_the_current_password_cannot_serve_is_replaced() {
 }
 
 #[test]
-fn a_request_is_worth_eight_attempts() {
-    let passwords: Vec<_> = (0..10).map(|n| format!("{n}{PW32}")).collect();
+fn a_request_is_worth_32_attempts() {
+    let passwords: Vec<_> = (0..40).map(|n| format!("{n}{PW32}")).collect();
     let others: Vec<_> = passwords[1..].iter().map(String::as_str).collect();
     let many = ring(SealFormat::Node, &passwords[0], &others, Neighbours::Unpinned);
     let sealed_by = |at: usize| {
@@ -400,31 +400,53 @@ fn a_request_is_worth_eight_attempts() {
         ring.target(None).seal(b"{}", NOW).unwrap()
     };
 
-    assert!(open(&many, sealed_by(7).as_bytes()).is_ok(), "the eighth password");
-    assert_eq!(
-        open(&many, sealed_by(8).as_bytes()).err(),
-        Some(SealError::TooManyAttempts),
-        "the ninth"
-    );
+    assert!(open(&many, sealed_by(31).as_bytes()).is_ok(), "the 32nd password");
+    let next = open(&many, sealed_by(32).as_bytes()).err();
+    assert_eq!(next, Some(SealError::TooManyAttempts), "the 33rd");
 
     let mut attempts = Attempts::new();
-    assert!(many.open(sealed_by(3).as_bytes(), NOW, &mut attempts).is_ok());
-    assert!(many.open(sealed_by(3).as_bytes(), NOW, &mut attempts).is_ok());
-    let third = many.open(sealed_by(0).as_bytes(), NOW, &mut attempts);
-    assert_eq!(
-        third.err(),
-        Some(SealError::TooManyAttempts),
-        "the candidates of a request share them"
-    );
+    assert!(many.open(sealed_by(15).as_bytes(), NOW, &mut attempts).is_ok());
+    assert!(many.open(sealed_by(15).as_bytes(), NOW, &mut attempts).is_ok());
+    let third = many.open(sealed_by(0).as_bytes(), NOW, &mut attempts).err();
+    assert_eq!(third, Some(SealError::TooManyAttempts), "the values of a request share them");
 
     let mut none = Attempts::new();
     for garbage in ["", "garbage!", "Fe26.2*1*2", "gAAAAshort", "AQID"] {
         assert_eq!(many.open(garbage.as_bytes(), NOW, &mut none).err(), Some(SealError::Malformed));
     }
-    assert!(
-        many.open(sealed_by(7).as_bytes(), NOW, &mut none).is_ok(),
-        "what has no shape costs none"
-    );
+    let opened = many.open(sealed_by(31).as_bytes(), NOW, &mut none);
+    assert!(opened.is_ok(), "what has no shape costs none");
+}
+
+/// C4 of the field's list: garbage under the session cookie's name, in front of the good value.
+#[test]
+fn c4_garbage_in_front_of_a_good_value_leaves_it_its_share() {
+    let passwords: Vec<_> = (0..4).map(|n| format!("{n}{PW32}")).collect();
+    let others: Vec<_> = passwords[1..].iter().map(String::as_str).collect();
+    for format in [SealFormat::Ruby, SealFormat::Node, SealFormat::Go] {
+        let many = ring(format, &passwords[0], &others, Neighbours::Unpinned);
+        // Rightly shaped, but sealed by somebody else.
+        let stranger = ring(format, &format!("x{PW32}"), &[], Neighbours::Unpinned);
+        let garbage = stranger.target(None).seal(b"{}", NOW).unwrap();
+        for password in &passwords {
+            let ring = ring(format, password, &[], Neighbours::Unpinned);
+            let good = ring.target(None).seal(b"{}", NOW).unwrap();
+            for before in 0..4_usize {
+                let mut attempts = Attempts::new();
+                let values = vec![&garbage; before].into_iter().chain([&good]);
+                let opened: Vec<_> = values
+                    .enumerate()
+                    .map(|(n, value)| {
+                        attempts.with_share(before - n, |attempts| {
+                            many.open(value.as_bytes(), NOW, attempts).is_ok()
+                        })
+                    })
+                    .collect();
+                assert_eq!(opened.last(), Some(&true), "{format} behind {before}");
+                assert_eq!(opened.iter().filter(|opened| **opened).count(), 1);
+            }
+        }
+    }
 }
 
 #[test]
@@ -540,7 +562,8 @@ fn formats_have_words() {
     let refused = "Ruby".parse::<SealFormat>().unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "WORKOS_SEAL_FORMAT has to be one of ruby, ruby6, go, rust, python, node"
+        "WORKOS_SEAL_FORMAT (Config::with_seal_format) is `Ruby`, which is no format: \
+         write one of ruby, ruby6, go, rust, python, node"
     );
 }
 

@@ -69,9 +69,9 @@ impl Service {
 
     /// The browser of somebody whose cookie holds this.
     pub(crate) fn browser_with(&self, payload: &Value) -> Browser {
-        let ring = self.authenticator.core.ring.load();
-        let sealed =
-            self.authenticator.core.seal(payload.to_string().as_bytes(), &ring.target(None));
+        let sealer = self.authenticator.sealer();
+        let ring = sealer.ring();
+        let sealed = sealer.seal(payload.to_string().as_bytes(), &ring.target(None));
         Browser::holding(&sealed.unwrap())
     }
 

@@ -6,7 +6,12 @@ use base64::Engine as _;
 use memchr::memchr_iter;
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{codec::BARE_URL_SAFE, json, strictness::FromJson as _, token::claims::NumericDate};
+use crate::{
+    codec::BARE_URL_SAFE,
+    json,
+    strictness::FromJson as _,
+    token::{TokenIdentity, claims::NumericDate},
+};
 
 /// A token taken apart; nothing in it is to be trusted yet.
 pub(crate) struct Jwt<'a> {
@@ -101,6 +106,16 @@ impl Unverified {
             }
         })?;
         Some(says)
+    }
+
+    /// Who the token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: self.sub.as_deref(),
+            session: self.sid.as_deref(),
+            organization: self.org_id.as_deref(),
+            issued_at: self.iat.unwrap_or(0),
+        }
     }
 
     /// How long the token lives; nothing where it does not say.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, ErrorKind},
-    token::{AccessToken, claims::Claims, jwt, keys::KeyId},
+    token::{AccessToken, TokenIdentity, claims::Claims, jwt, keys::KeyId},
     user::Impersonator,
 };
 
@@ -91,6 +91,16 @@ impl VerifiedToken {
     /// The access token, to call another service in the user's name.
     pub fn access_token(&self) -> &AccessToken {
         &self.access_token
+    }
+
+    /// Who the token belongs to, and when it was issued.
+    pub(crate) fn identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: Some(self.user_id()),
+            session: Some(self.session_id()),
+            organization: self.organization_id(),
+            issued_at: self.claims.iat,
+        }
     }
 
     /// Reads the token's claims into a type of your own, as those that a JWT template adds.

@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde::Serialize;
@@ -7,11 +8,13 @@ use url::Url;
 
 use crate::{
     clock::Clock,
-    error::{Error, ErrorKind},
+    error::Error,
     secret::Secret,
     token::RefreshToken,
     upstream::{
         authorize::AuthorizationRequest,
+        budget::{Budget, CallClass, CallPermit},
+        error_answer::{self, UpstreamError},
         pkce::PkceVerifier,
         transport::{Transport, TransportError},
     },
@@ -21,12 +24,14 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     client_id: Arc<str>,
-    api_key: Secret,
+    /// Clones share it, so that all of them learn of another one.
+    api_key: Arc<ArcSwap<ApiKey>>,
     redirect_uri: Arc<str>,
     base: Url,
     browser_base: Url,
     clock: Clock,
     transport: Arc<dyn Transport>,
+    budget: Budget,
 }
 
 impl Client {
@@ -37,16 +42,28 @@ impl Client {
         (base, browser_base): (Url, Url),
         clock: Clock,
         transport: Arc<dyn Transport>,
+        budget: Budget,
     ) -> Self {
         Self {
             client_id: client_id.into(),
-            api_key,
+            api_key: Arc::new(ArcSwap::from_pointee(ApiKey::new(api_key))),
             redirect_uri: redirect_uri.into(),
             base,
             browser_base,
             clock,
             transport,
+            budget,
         }
+    }
+
+    /// What all calls are counted in.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Sends later calls with another key, which was checked; calls under way go on with the one that they have.
+    pub(crate) fn replace_api_key(&self, api_key: Secret) {
+        self.api_key.store(Arc::new(ApiKey::new(api_key)));
     }
 
     /// Where to send the browser to sign in.
@@ -72,15 +89,24 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of a call to WorkOS; [`ErrorKind::Rejected`] for a session that it does not know.
+    /// Those of a call to WorkOS; [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) for a session that it does not
+    /// know.
     pub async fn revoke(&self, session_id: &str) -> Result<(), Error> {
+        Ok(self.send_revoke(session_id).await?)
+    }
+
+    /// The same, with WorkOS's answer as it was understood.
+    pub(crate) async fn send_revoke(&self, session_id: &str) -> Result<(), UpstreamError> {
         #[derive(Serialize)]
         struct Revoke<'a> {
             session_id: &'a str,
         }
-        self.post(&["user_management", "sessions", "revoke"], &Revoke { session_id }, CALL_DEADLINE)
-            .await
-            .map(drop)
+        let _permit = self.permit(CallClass::SignOut, SIGN_OUT_PATIENCE).await?;
+        let path = ["user_management", "sessions", "revoke"];
+        let api_key = self.api_key.load_full();
+        let body = Revoke { session_id };
+        self.post(&path, &body, &api_key, Connection::Pooled, CALL_DEADLINE).await?;
+        Ok(())
     }
 
     /// Exchanges the code of the callback (`grant_type=authorization_code`).
@@ -88,13 +114,17 @@ impl Client {
         &self,
         code: &str,
         verifier: &PkceVerifier,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
+        let _permit = self.permit(CallClass::SignIn, SIGN_IN_PATIENCE).await?;
+        let api_key = self.api_key.load_full();
         self.authenticate(
             &Authenticate {
                 code: Some(code),
                 code_verifier: Some(verifier.expose()),
-                ..Authenticate::of(self, "authorization_code")
+                ..Authenticate::of(self, &api_key, "authorization_code")
             },
+            &api_key,
+            Connection::Pooled,
             CALL_DEADLINE,
         )
         .await
@@ -105,72 +135,100 @@ impl Client {
         &self,
         token: &RefreshToken,
         organization: Option<&str>,
+        connection: Connection,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
+        let api_key = self.api_key.load_full();
         self.authenticate(
             &Authenticate {
                 refresh_token: Some(token.expose()),
                 organization_id: organization,
-                ..Authenticate::of(self, "refresh_token")
+                ..Authenticate::of(self, &api_key, "refresh_token")
             },
+            &api_key,
+            connection,
             deadline,
         )
         .await
     }
 
     /// Fetches the JWK set of our client id. Carries no credentials.
-    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, Error> {
+    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, UpstreamError> {
         let url = endpoint(&self.base, &["sso", "jwks", &self.client_id]);
         let request = Request::builder()
             .method(Method::GET)
             .uri(url.as_str())
             .header(header::ACCEPT, "application/json");
-        self.send(request.body(Bytes::new()), deadline).await
+        self.send(request.body(Bytes::new()), Connection::Pooled, deadline).await
+    }
+
+    /// Waits until a call of this class may go out.
+    async fn permit(
+        &self,
+        class: CallClass,
+        patience: Duration,
+    ) -> Result<CallPermit, UpstreamError> {
+        self.budget
+            .permit(class, &self.clock, patience)
+            .await
+            .map_err(|throttled| UpstreamError::transient_for(throttled.wait()))
     }
 
     async fn authenticate(
         &self,
         body: &Authenticate<'_>,
+        api_key: &ApiKey,
+        connection: Connection,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
-        self.post(&["user_management", "authenticate"], body, deadline).await
+    ) -> Result<Bytes, UpstreamError> {
+        self.post(&["user_management", "authenticate"], body, api_key, connection, deadline).await
     }
 
     async fn post(
         &self,
         path: &[&str],
         body: &impl Serialize,
+        api_key: &ApiKey,
+        connection: Connection,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Bytes, UpstreamError> {
         let body = serde_json::to_vec(body).expect("these bodies have string keys only");
-        let mut key = HeaderValue::try_from(format!("Bearer {}", self.api_key.expose()))
-            .expect("the key was checked to be visible ASCII");
-        key.set_sensitive(true);
         let request = Request::builder()
             .method(Method::POST)
             .uri(endpoint(&self.base, path).as_str())
-            .header(header::AUTHORIZATION, key)
+            .header(header::AUTHORIZATION, &api_key.authorization)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
-        self.send(request.body(Bytes::from(body)), deadline).await
+        let answer = self.send(request.body(Bytes::from(body)), connection, deadline).await;
+        if let Err(error) = &answer
+            && let Some(wait) = error.details.retry_after
+        {
+            self.budget.honour_retry_after(wait, self.clock.monotonic());
+        }
+        answer
     }
 
     /// The body of a 200; every other answer is an error.
     async fn send(
         &self,
         request: http::Result<Request<Bytes>>,
+        connection: Connection,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
-        let request = request.map_err(|_| Error::new(ErrorKind::Misconfigured))?;
-        match self.transport.send(request, deadline).await {
+    ) -> Result<Bytes, UpstreamError> {
+        let request = request.map_err(|_| UpstreamError::misconfigured())?;
+        let answer = match connection {
+            Connection::Pooled => self.transport.send(request, deadline).await,
+            Connection::New => self.transport.send_on_new_connection(request, deadline).await,
+        };
+        match answer {
             Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
-            Ok(answer) => Err(crate::upstream::error_answer::read(&answer, self.clock.wall())),
+            Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
             Err(
                 TransportError::NotSent
                 | TransportError::Lost
                 | TransportError::TimedOut
                 | TransportError::TooLarge,
-            ) => Err(Error::new(ErrorKind::Transient)),
+            ) => Err(UpstreamError::transient()),
         }
     }
 }
@@ -181,6 +239,30 @@ impl fmt::Debug for Client {
             .field("client_id", &self.client_id)
             .field("base", &self.base.as_str())
             .finish_non_exhaustive()
+    }
+}
+
+/// Which connection a call takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Connection {
+    /// One that is there already, if any.
+    Pooled,
+    /// One that no other call has used.
+    New,
+}
+
+/// An API key, and the header that carries it.
+struct ApiKey {
+    secret: Secret,
+    authorization: HeaderValue,
+}
+
+impl ApiKey {
+    fn new(secret: Secret) -> Self {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+            .expect("the key was checked to be visible ASCII");
+        authorization.set_sensitive(true);
+        Self { secret, authorization }
     }
 }
 
@@ -201,10 +283,10 @@ struct Authenticate<'a> {
 }
 
 impl<'a> Authenticate<'a> {
-    fn of(client: &'a Client, grant_type: &'static str) -> Self {
+    fn of(client: &'a Client, api_key: &'a ApiKey, grant_type: &'static str) -> Self {
         Self {
             client_id: &client.client_id,
-            client_secret: client.api_key.expose(),
+            client_secret: api_key.secret.expose(),
             grant_type,
             code: None,
             code_verifier: None,
@@ -224,5 +306,8 @@ fn endpoint(base: &Url, segments: &[&str]) -> Url {
     url
 }
 
+/// How long a sign-in waits for its turn, and a revocation, for which nobody waits.
+const SIGN_IN_PATIENCE: Duration = Duration::from_millis(1_500);
+const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one call that is not a refresh may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);

@@ -1,84 +1,258 @@
 //! Reads what WorkOS answers when it does not do what it was asked.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
-use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
 
-use crate::error::{Answered, Error, ErrorKind};
+use crate::decide::refresh_outcome::ApiRefusal;
 
-/// Reads an error answer: the word first, then the status, since one word comes with several.
-pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> Error {
+/// A call to WorkOS that brought no answer, or another one than a 200.
+#[derive(Debug)]
+pub(crate) struct UpstreamError {
+    pub(crate) failure: UpstreamFailure,
+    pub(crate) details: Answered,
+}
+
+/// What a failed call means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UpstreamFailure {
+    /// WorkOS would answer the same call alike.
+    Refused(ApiRefusal),
+    /// The same call may work later.
+    Transient,
+}
+
+/// What a WorkOS error answer said.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) code: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) authkit_redirect_url: Option<String>,
+}
+
+impl UpstreamError {
+    /// No answer, or an unreadable one.
+    pub(crate) fn transient() -> Self {
+        Self { failure: UpstreamFailure::Transient, details: Answered::default() }
+    }
+
+    /// A call that may go out after `wait`.
+    pub(crate) fn transient_for(wait: Duration) -> Self {
+        let details = Answered { retry_after: Some(wait), ..Answered::default() };
+        Self { failure: UpstreamFailure::Transient, details }
+    }
+
+    /// A request of ours that cannot be sent.
+    pub(crate) fn misconfigured() -> Self {
+        let failure = UpstreamFailure::Refused(ApiRefusal::Request);
+        Self { failure, details: Answered::default() }
+    }
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.failure)?;
+        self.details.fmt(f)
+    }
+}
+
+/// What may be logged of an answer, in parentheses; nothing where there was none.
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(status) = self.status else { return Ok(()) };
+        write!(f, " (status {}", status.as_u16())?;
+        if let Some(code) = &self.code {
+            write!(f, ", {code}")?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, ", request {id}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Reads an error answer.
+///
+/// 1. A 4xx that says where to send the browser (`authkit_redirect_url`) wants the user to do something there.
+/// 2. The member `code` or `error` that is a word known here says what the answer means, whatever the other one is; one
+///    word comes with several statuses.
+/// 3. The one documented answer that has no word is known by its message.
+/// 4. Any other answer is understood by its status: an unknown word at 403 is about the user, none at 403 about us.
+/// 5. 408, 429 and 5xx are transient, unless they say that the grant is spent.
+pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     let status = answer.status();
-    let body: Body = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let code = body.code.or(body.error).filter(|code| is_word(code));
-    let kind = match code.as_deref() {
-        Some("invalid_grant" | "invalid_code" | "invalid_code_verifier") => ErrorKind::Refused,
-        Some(
-            "organization_not_found"
-            | "organization_membership_not_found"
-            | "invalid_organization_id",
-        ) => ErrorKind::OrganizationGone,
-        Some(
-            "sso_required"
-            | "mfa_enrollment"
-            | "mfa_challenge"
-            | "mfa_verification"
-            | "organization_selection_required"
-            | "organization_authentication_methods_required"
-            | "email_verification_required"
-            | "authentication_method_not_allowed"
-            | "passkey_progressive_enrollment"
-            | "radar_challenge"
-            | "radar_email_challenge"
-            | "radar_sms_challenge"
-            | "radar_sign_up_challenge"
-            | "radar_sms_sign_in_challenge"
-            | "application_consent_required",
-        ) => ErrorKind::InteractionNeeded,
-        Some(
-            "invalid_client"
-            | "unauthorized_client"
-            | "invalid_request"
-            | "invalid_request_parameters",
-        ) => ErrorKind::Misconfigured,
-        _ => by_status(status),
-    };
+    let body = Body::parse(answer.body());
     let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    Error::answered(
-        kind,
-        Answered {
+    UpstreamError {
+        failure: failure(status, &body),
+        details: Answered {
             status: Some(status),
-            code,
+            code: body.word,
             retry_after: retry_after(answer.headers(), now),
             request_id: header("x-request-id").filter(|id| is_word(id)).map(str::to_owned),
             authkit_redirect_url: body.authkit_redirect_url,
         },
-    )
+    }
 }
 
-/// The word is in `code` or in `error`.
-#[derive(Default, Deserialize)]
+/// What is read of an error answer's body. Members of other types than they should have are left out.
+#[derive(Default)]
 struct Body {
-    code: Option<String>,
-    error: Option<String>,
+    /// The machine-readable word.
+    word: Option<String>,
+    /// What the word means, if it is known here.
+    meaning: Option<UpstreamFailure>,
+    message: Option<String>,
     authkit_redirect_url: Option<String>,
+}
+
+impl Body {
+    fn parse(body: &[u8]) -> Self {
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
+            return Self::default();
+        };
+        let words: Vec<_> = [text(members.remove("code")), text(members.remove("error"))]
+            .into_iter()
+            .flatten()
+            .filter(|it| is_word(it))
+            .collect();
+        let known = words.iter().find_map(|word| Some((word.clone(), meaning(word)?)));
+        let (word, meaning) = match known {
+            Some((word, meaning)) => (Some(word), Some(meaning)),
+            None => (words.into_iter().next(), None),
+        };
+        // A list of what is wrong with the request's parameters.
+        let is_list = matches!(members.get("errors"), Some(Value::Array(_)));
+        let of_list = is_list.then_some(UpstreamFailure::Refused(ApiRefusal::Request));
+        Self {
+            word,
+            meaning: meaning.or(of_list),
+            message: text(members.remove("message")),
+            authkit_redirect_url: text(members.remove("authkit_redirect_url")).filter(|url| {
+                Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+            }),
+        }
+    }
+}
+
+fn text(value: Option<Value>) -> Option<String> {
+    match value {
+        Some(Value::String(text)) => Some(text),
+        Some(
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
+        )
+        | None => None,
+    }
+}
+
+/// What an answer means.
+fn failure(status: StatusCode, body: &Body) -> UpstreamFailure {
+    let is_refusal = status.is_client_error()
+        && status != StatusCode::REQUEST_TIMEOUT
+        && status != StatusCode::TOO_MANY_REQUESTS;
+    let says_where_to_sign_in = body.authkit_redirect_url.is_some();
+    match body.meaning {
+        Some(meaning @ UpstreamFailure::Refused(ApiRefusal::InvalidGrant))
+            if !is_refusal || !says_where_to_sign_in =>
+        {
+            return meaning;
+        }
+        Some(_) | None if !is_refusal => return UpstreamFailure::Transient,
+        Some(UpstreamFailure::Transient) => return UpstreamFailure::Transient,
+        Some(UpstreamFailure::Refused(_)) | None => {}
+    }
+    UpstreamFailure::Refused(match (body.meaning, status.as_u16()) {
+        (Some(UpstreamFailure::Refused(ApiRefusal::Credentials)), _) | (None, 401) => {
+            ApiRefusal::Credentials
+        }
+        _ if says_where_to_sign_in => ApiRefusal::InteractionNeeded,
+        (Some(UpstreamFailure::Refused(refusal)), _) => refusal,
+        _ if body.message.as_deref() == Some(MUST_USE_SSO) => ApiRefusal::InteractionNeeded,
+        (_, 403) if body.word.as_deref().is_some_and(is_code) => ApiRefusal::InteractionNeeded,
+        (_, 403) => ApiRefusal::Credentials,
+        (_, 404 | 422) => ApiRefusal::Request,
+        (_, _) => ApiRefusal::Rejected,
+    })
+}
+
+/// What a word means that WorkOS documents, or that one of its SDKs knows; `None` for any other.
+///
+/// Source: the API's OpenAPI description, and the error codes in WorkOS's documentation and SDKs.
+fn meaning(word: &str) -> Option<UpstreamFailure> {
+    let refusal = match word {
+        "invalid_grant"
+        | "invalid_code"
+        | "invalid_code_verifier"
+        | "expired_token"
+        | "invalid_link_authorization_code"
+        | "invalid_pending_authentication_token"
+        | "user_mismatch"
+        | "code_challenge_not_found" => ApiRefusal::InvalidGrant,
+        "organization_not_found"
+        | "organization_membership_not_found"
+        | "invalid_organization_id" => ApiRefusal::OrganizationGone,
+        "sso_required"
+        | "mfa_enrollment"
+        | "mfa_challenge"
+        | "mfa_verification"
+        | "organization_selection_required"
+        | "organization_authentication_methods_required"
+        | "email_verification_required"
+        | "authentication_method_not_allowed"
+        | "email_password_auth_disabled"
+        | "passkey_progressive_enrollment"
+        | "radar_challenge"
+        | "radar_email_challenge"
+        | "radar_sms_challenge"
+        | "radar_sign_up_challenge"
+        | "radar_sms_sign_in_challenge"
+        | "application_consent_required"
+        | "invalid_connection"
+        | "invalid_profile"
+        | "sign_up_not_allowed"
+        | "invitation_invalid"
+        | "invitation_cannot_be_used_for_email"
+        | "extra_attributes_required"
+        | "access_denied"
+        | "invalid_credentials"
+        | "invalid_one_time_code"
+        | "one_time_code_expired"
+        | "one_time_code_previously_used"
+        | "one_time_code_too_many_attempts" => ApiRefusal::InteractionNeeded,
+        "invalid_client" | "unauthorized_client" | "unauthorized" => ApiRefusal::Credentials,
+        "invalid_request"
+        | "invalid_request_parameters"
+        | "invalid_request_body"
+        | "unprocessable_entity"
+        | "unsupported_grant_type"
+        | "token_too_big"
+        | "pkce_not_supported"
+        | "phone_number_required"
+        | "verification_id_required" => ApiRefusal::Request,
+        "authorization_pending" | "slow_down" | "too_many_requests" | "daily_quota_exceeded" => {
+            return Some(UpstreamFailure::Transient);
+        }
+        _ => return None,
+    };
+    Some(UpstreamFailure::Refused(refusal))
+}
+
+/// Whether a word is spelt as WorkOS's codes are. The name of a status (`Forbidden`) is not.
+fn is_code(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Whether it may be logged: short, and nothing that a terminal or a log would take for more than text.
 fn is_word(text: &str) -> bool {
-    text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// What an answer whose word says nothing means. A redirect or another 2xx is not WorkOS's answer at all.
-fn by_status(status: StatusCode) -> ErrorKind {
-    match status.as_u16() {
-        401 | 403 | 404 | 422 => ErrorKind::Misconfigured,
-        408 | 429 => ErrorKind::Transient,
-        400..=499 => ErrorKind::Rejected,
-        _ => ErrorKind::Transient,
-    }
+    !text.is_empty() && text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// RFC 9110 section 10.2.3: seconds, or a date.
@@ -92,83 +266,10 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
+/// The only documented answer that is told by its message: a constant of the API's description.
+const MUST_USE_SSO: &str = "Must use SSO for selected organization";
 /// Longer words than this are not WorkOS's.
 const MAX_WORD: usize = 128;
 
 #[cfg(test)]
-mod tests {
-    use std::time::UNIX_EPOCH;
-
-    use super::*;
-
-    fn answered(status: u16, body: &str, fields: &[(&'static str, &'static str)]) -> Error {
-        let mut answer = Response::new(Bytes::from(body.to_owned()));
-        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
-        for (name, value) in fields {
-            answer.headers_mut().insert(*name, value.parse().unwrap());
-        }
-        read(&answer, UNIX_EPOCH + Duration::from_secs(784_111_777))
-    }
-
-    #[test]
-    fn the_word_counts_before_the_status() {
-        use ErrorKind::*;
-
-        let cases = [
-            (400, r#"{"error":"invalid_grant","error_description":"spent"}"#, Refused),
-            (401, r#"{"code":"invalid_grant","message":"spent"}"#, Refused),
-            (500, r#"{"error":"invalid_grant"}"#, Refused),
-            (400, r#"{"code":"invalid_code"}"#, Refused),
-            (404, r#"{"code":"organization_not_found"}"#, OrganizationGone),
-            (403, r#"{"code":"sso_required"}"#, InteractionNeeded),
-            (403, r#"{"code":"mfa_enrollment","error":"invalid_grant"}"#, InteractionNeeded),
-            (400, r#"{"error":"invalid_client"}"#, Misconfigured),
-            (401, r#"{"message":"Unauthorized"}"#, Misconfigured),
-            (404, "", Misconfigured),
-            (422, r#"{"code":"something_new"}"#, Misconfigured),
-            (409, r#"{"code":"something_new"}"#, Rejected),
-            (408, "", Transient),
-            (429, r#"{"message":"Too Many Requests"}"#, Transient),
-            (503, "<h1>Service Unavailable</h1>", Transient),
-            (302, "", Transient),
-            (204, "", Transient),
-        ];
-        for (status, body, kind) in cases {
-            assert_eq!(answered(status, body, &[]).kind(), kind, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn only_words_are_kept() {
-        let long = format!(r#"{{"code":"{}"}}"#, "x".repeat(MAX_WORD + 1));
-        let cases = [
-            (r#"{"code":"something_new"}"#, Some("something_new")),
-            (r#"{"code":"two words"}"#, None),
-            (r#"{"code":"line\nfeed"}"#, None),
-            (r#"{"code":"\u001b[31mred"}"#, None),
-            (r#"{"code":"größer"}"#, None),
-            (r#"{"code":7}"#, None),
-            (&long, None),
-        ];
-        for (body, code) in cases {
-            assert_eq!(answered(400, body, &[]).code(), code, "{body}");
-        }
-        assert_eq!(answered(400, "", &[("x-request-id", "req_1")]).request_id(), Some("req_1"));
-        assert_eq!(answered(400, "", &[("x-request-id", "req 1")]).request_id(), None);
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let cases = [
-            ("7", Some(7)),
-            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
-            ("-1", None),
-            ("soon", None),
-        ];
-        for (value, seconds) in cases {
-            let error = answered(429, "", &[("retry-after", value)]);
-            assert_eq!(error.retry_after(), seconds.map(Duration::from_secs), "{value}");
-        }
-    }
-}
+pub(crate) mod tests;

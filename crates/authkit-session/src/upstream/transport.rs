@@ -1,7 +1,21 @@
-use std::{error, fmt, future::Future, pin::Pin, time::Duration};
+use std::{
+    env, error, fmt,
+    future::Future,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
+use reqwest::{Client, ClientBuilder};
+use url::{Host, Url};
+
+use crate::{
+    config::{finding::Finding, setting::Setting, urls::is_loopback},
+    config_error::ConfigProblem,
+};
 
 /// Sends one HTTP request to WorkOS and reads the whole answer.
 ///
@@ -10,6 +24,14 @@ use http::{Request, Response};
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends `request`; the answer's body is whole and no longer than [`MAX_ANSWER`] bytes.
     fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_>;
+
+    /// Sends `request` on a connection that no other request has used: an earlier attempt at it is out, and nothing has
+    /// come back on the connection that it took. That attempt goes on meanwhile.
+    ///
+    /// The default is [`send`](Self::send), for transports without a connection pool.
+    fn send_on_new_connection(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+        self.send(request, deadline)
+    }
 }
 
 /// What [`Transport::send`] returns.
@@ -46,30 +68,120 @@ impl fmt::Display for TransportError {
 
 impl error::Error for TransportError {}
 
-/// The default transport.
+/// The default transport: HTTP/1.1 by reqwest.
+///
+/// 1. It behaves alike whatever features of reqwest other crates turn on.
+/// 2. A connection on which an answer did not come in time is not used again, nor is one that was idle then: what broke
+///    it (a NAT that forgot, a load balancer that went) mostly broke the others too. With HTTP/1.1 a request has its
+///    connection to itself, and dropping the request closes it.
+/// 3. Calls to a loopback address never go through a proxy, and plain http needs no certificates.
 #[derive(Debug)]
 pub(crate) struct Https {
-    client: reqwest::Client,
+    pooled: Client,
+    /// Opens a connection for each request, and closes it.
+    unpooled: Client,
+    /// Until when the pool may hold connections that are dead.
+    distrusted_until: Mutex<Option<Instant>>,
 }
 
 impl Https {
+    /// Makes a transport for calls to `base`.
+    ///
     /// # Errors
     ///
-    /// Where the TLS backend cannot be set up.
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(Duration::from_secs(3))
-            .user_agent(concat!("authkit-session/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client })
+    /// Where there are no certificates to check WorkOS's with, or TLS cannot be set up.
+    pub(crate) fn new(base: &Url) -> Result<Self, ConfigProblem> {
+        let builder = || match base.scheme() {
+            "http" => builder(base).tls_certs_only([]),
+            _ => builder(base),
+        };
+        Self::of(builder).map_err(|_| {
+            // The one part of the set-up that depends on the system.
+            let without_certificates = builder().tls_certs_only([]).build();
+            without_certificates.map_or(ConfigProblem::Transport, |_| no_certificates())
+        })
     }
 
-    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    fn of(builder: impl Fn() -> ClientBuilder) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            pooled: builder().pool_idle_timeout(MAX_IDLE).build()?,
+            unpooled: builder().pool_max_idle_per_host(0).build()?,
+            distrusted_until: Mutex::new(None),
+        })
+    }
+
+    /// Lets no request have a connection that is idle now.
+    fn distrust_pool(&self) {
+        let until = Instant::now() + MAX_IDLE;
+        *self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    fn trusts_pool(&self) -> bool {
+        let until = *self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_none_or(|until| until <= Instant::now())
+    }
+}
+
+impl Transport for Https {
+    fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+        Box::pin(async move {
+            if !self.trusts_pool() {
+                return exchange(&self.unpooled, request, deadline).await;
+            }
+            let outcome = exchange(&self.pooled, request, deadline).await;
+            if matches!(outcome, Err(TransportError::TimedOut)) {
+                self.distrust_pool();
+            }
+            outcome
+        })
+    }
+
+    fn send_on_new_connection(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+        Box::pin(async move {
+            self.distrust_pool();
+            exchange(&self.unpooled, request, deadline).await
+        })
+    }
+}
+
+/// What both clients have in common.
+fn builder(base: &Url) -> ClientBuilder {
+    let builder = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(Duration::from_secs(3))
+        .user_agent(concat!("authkit-session/", env!("CARGO_PKG_VERSION")))
+        // What follows is the default, unless a feature of reqwest changes it.
+        .http1_only()
+        .tls_backend_rustls()
+        .no_hickory_dns()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate();
+    if !is_loopback(base) {
+        return builder;
+    }
+    let builder = builder.no_proxy();
+    match base.host() {
+        // Whatever the system's resolver makes of the name, plain http stays on this machine.
+        Some(Host::Domain(name)) => builder.resolve_to_addrs(
+            name,
+            &[(Ipv4Addr::LOCALHOST, 0).into(), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))],
+        ),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => builder,
+    }
+}
+
+async fn exchange(
+    client: &Client,
+    request: Request<Bytes>,
+    deadline: Duration,
+) -> Result<Response<Bytes>, TransportError> {
+    let exchange = async {
         let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
-        let mut response = self.client.execute(request).await.map_err(|error| classify(&error))?;
+        let mut response = client.execute(request).await.map_err(|error| classify(&error))?;
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -81,17 +193,23 @@ impl Https {
         *answer.status_mut() = response.status();
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         Ok(answer)
-    }
+    };
+    tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(TransportError::TimedOut))
 }
 
-impl Transport for Https {
-    fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
-        Box::pin(async move {
-            tokio::time::timeout(deadline, self.exchange(request))
-                .await
-                .unwrap_or(Err(TransportError::TimedOut))
-        })
-    }
+fn no_certificates() -> ConfigProblem {
+    let found = match env::var_os("SSL_CERT_FILE") {
+        Some(path) => format!(
+            "is `{}`, where no CA certificates can be read",
+            path.to_string_lossy().escape_debug()
+        ),
+        None => "is not set, and the system has no CA certificates".to_owned(),
+    };
+    ConfigProblem::NoCertificates(Finding::new(
+        Setting::Certificates,
+        found,
+        "install the package `ca-certificates`, or let SSL_CERT_FILE name a PEM file of CA certificates",
+    ))
 }
 
 fn classify(error: &reqwest::Error) -> TransportError {
@@ -103,3 +221,9 @@ fn classify(error: &reqwest::Error) -> TransportError {
         TransportError::Lost
     }
 }
+
+/// How long a connection may be idle before it is closed.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

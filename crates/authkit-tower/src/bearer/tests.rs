@@ -1,4 +1,4 @@
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn handle() -> (AuthKit, Arc<Workos>) {
     authkit_of(|config| config.with_issuers([ISSUER]))
 }
 
-fn taking(authkit: &AuthKit) -> AuthKitLayer {
+fn accepting(authkit: &AuthKit) -> AuthKitLayer {
     AuthKitLayer::new(authkit).with_bearer().unwrap()
 }
 
@@ -77,7 +77,7 @@ const NOT_ENOUGH: (u16, &str, &str) =
 #[tokio::test]
 async fn rd_10_a_token_counts_alone_and_by_every_rule() {
     let (authkit, workos) = handle();
-    let layer = taking(&authkit);
+    let layer = accepting(&authkit);
     let cookie = cookie_of(&workos, &authkit).await;
     let now = workos.clock().unix();
     let good = bearer_of(&workos, &json!({}));
@@ -130,7 +130,7 @@ async fn rd_10_a_token_counts_alone_and_by_every_rule() {
 #[tokio::test]
 async fn rd_10_a_challenge_names_no_error_where_nothing_was_brought() {
     let (authkit, workos) = handle();
-    let layer = taking(&authkit);
+    let layer = accepting(&authkit);
     let cookie = cookie_of(&workos, &authkit).await;
     for fields in [
         &[][..],
@@ -179,7 +179,7 @@ async fn without_issuers_there_is_no_such_layer() {
 #[tokio::test]
 async fn nothing_is_refreshed_and_an_old_token_is_asked_to_be_replaced() {
     let (authkit, workos) = handle();
-    let layer = taking(&authkit).with_max_token_age(Duration::from_secs(30));
+    let layer = accepting(&authkit).with_max_token_age(Duration::from_secs(30));
     let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
     assert_eq!(seen(&send(&layer, get(&[("authorization", &field)])).await).0, 200);
 
@@ -197,7 +197,7 @@ async fn nothing_is_refreshed_and_an_old_token_is_asked_to_be_replaced() {
 #[tokio::test]
 async fn a_session_that_has_ended_here_ends_its_tokens_too() {
     let (authkit, workos) = handle();
-    let layer = taking(&authkit);
+    let layer = accepting(&authkit);
     let of = |sid: &str, sub: &str| bearer_of(&workos, &json!({ "sid": sid, "sub": sub }));
     let (signed_out, revoked, other) =
         (of("session_cookie", "user_1"), of("session_2", "user_2"), of("session_3", "user_3"));
@@ -218,7 +218,7 @@ async fn a_session_that_has_ended_here_ends_its_tokens_too() {
 #[tokio::test]
 async fn made_up_keys_cost_one_fetch_and_no_cookie_its_own() {
     let (authkit, workos) = handle();
-    let layer = taking(&authkit);
+    let layer = accepting(&authkit);
     let known = bearer_of(&workos, &json!({}));
     assert_eq!(seen(&send(&layer, get(&[("authorization", &known)])).await).0, 200);
     assert_eq!(workos.key_fetches(), 1);
@@ -256,7 +256,7 @@ async fn made_up_keys_cost_one_fetch_and_no_cookie_its_own() {
 async fn garbage_is_nothing_to_fetch_keys_for() {
     let (authkit, workos) = handle();
     assert_eq!(
-        seen(&send(&taking(&authkit), get(&[("authorization", "Bearer x")])).await),
+        seen(&send(&accepting(&authkit), get(&[("authorization", "Bearer x")])).await),
         INVALID
     );
     assert_eq!(workos.key_fetches(), 0);
@@ -268,7 +268,7 @@ async fn no_other_site_can_send_a_token() {
     let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
     let cross = [("sec-fetch-site", "cross-site"), ("cookie", cookie.as_str())];
     let fields = [cross[0], cross[1], ("authorization", field.as_str())];
-    let layer = taking(&authkit);
+    let layer = accepting(&authkit);
     assert_eq!(seen(&send(&layer, request("POST", "/a", &fields)).await).1, "session_token");
     let response = send(&layer, request("POST", "/a", &cross)).await;
     assert_eq!(response.extensions().get::<Denial>().unwrap().kind(), DenialKind::CrossOrigin);
@@ -291,7 +291,7 @@ async fn an_optional_layer_lets_nobody_in_by_a_bad_token() {
 #[tokio::test]
 async fn of_nested_layers_each_takes_tokens_for_itself() {
     let (authkit, workos) = handle();
-    let (plain, taking) = (AuthKitLayer::new(&authkit), taking(&authkit));
+    let (plain, taking) = (AuthKitLayer::new(&authkit), accepting(&authkit));
     let optional = AuthKitLayer::optional(&authkit);
     let optional_taking = optional.clone().with_bearer().unwrap();
     let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
@@ -369,7 +369,7 @@ async fn rd_10_guards_judge_what_a_token_says() {
     ];
     workos.clock().advance(Duration::from_secs(30));
     for (name, require, expected) in cases {
-        let layers = tower::layer::util::Stack::new(require, taking(&authkit));
+        let layers = tower::layer::util::Stack::new(require, accepting(&authkit));
         let response = send(&layers, get(&[("authorization", &field)])).await;
         assert_eq!(seen(&response), expected, "{name}");
     }
@@ -401,6 +401,7 @@ async fn a_bearer_knows_when_it_ends_and_tells_no_secret() {
             Ok::<_, Infallible>(Response::new(()))
         }
     });
-    let response = taking(&authkit).layer(looks).oneshot(get(&[("authorization", &field)])).await;
+    let response =
+        accepting(&authkit).layer(looks).oneshot(get(&[("authorization", &field)])).await;
     assert_eq!(response.unwrap().status(), 200);
 }

@@ -5,20 +5,22 @@ use http::{
 };
 use serde::Serialize;
 
-use super::{Action, Caller, Cause, ClientKind, Denial, DenialKind, Link, Page};
+use super::{
+    Caller, Cause, ClientKind, Denial, DenialKind, Denied, Mistake, Page, PageAction, PageLink,
+};
 use crate::uri::{ReturnPath, Site};
 
-/// How a layer wants to be told who asks, as its challenges say.
+/// How a client may authenticate, as `WWW-Authenticate` says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scheme {
     Cookie,
-    /// By a bearer token, of which there was none.
+    /// With a bearer token; the request had none.
     Bearer,
-    /// By another bearer token than the one that there was.
+    /// With another bearer token than the request's.
     AnotherBearer,
 }
 
-/// Answers `caller` in its own protocol. Outside every layer there is no site to name.
+/// Builds the denial for `caller`, in its own protocol. `site` is `None` where no layer ran, so that none is known.
 pub(crate) fn answer(
     cause: &Cause,
     caller: Caller<'_>,
@@ -62,7 +64,7 @@ pub(crate) fn answer(
         insert(headers, WWW_AUTHENTICATE, &challenge);
     }
     if let Some(after) = denial.retry_after.filter(|_| denial.client != ClientKind::Grpc) {
-        // Rounded up: who asks again too early is refused again.
+        // Rounded up: a client that comes back too early is refused again.
         headers.insert(
             RETRY_AFTER,
             HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
@@ -74,7 +76,12 @@ pub(crate) fn answer(
     (denial, response)
 }
 
-/// Where to sign in: with a return path where the answer itself leads there, bare where a program reads it.
+/// Builds the denial for a request that no layer has handled.
+pub(crate) fn answer_without_layer(mistake: Mistake, caller: Caller<'_>) -> Denied {
+    Box::new(answer(&Cause::Misconfigured(mistake), caller, None, Scheme::Cookie).1)
+}
+
+/// Where to sign in. Has a return path if the answer sends the browser there, and none if a program reads the address.
 fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
     let (organization, max_age) = match cause {
         Cause::Challenge { organization, .. } => (organization.as_deref(), None),
@@ -114,7 +121,7 @@ fn status(kind: DenialKind) -> StatusCode {
     }
 }
 
-/// What a person is told.
+/// Title and text, for people.
 fn words(cause: &Cause) -> (&'static str, &'static str) {
     match cause {
         Cause::Challenge { .. } => ("Please sign in", "You need to be signed in to see this."),
@@ -135,30 +142,26 @@ fn words(cause: &Cause) -> (&'static str, &'static str) {
     }
 }
 
-/// gRPC's shortest answer: headers that are trailers (gRPC over HTTP/2, `Trailers-Only`).
+/// A gRPC answer without a message: its status is in the header fields (gRPC over HTTP/2, `Trailers-Only`).
 fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
-    let (status, message) = match cause {
-        Cause::Challenge { .. } => ("16", "not signed in"),
-        Cause::SignInAgain { .. } => ("16", "signed in too long ago"),
-        Cause::Forbidden => ("7", "permission denied"),
-        Cause::NotByBearer => ("7", "an access token is not enough"),
-        Cause::CrossOrigin(_) => ("7", "cross-origin request refused"),
-        Cause::Unavailable { .. } => ("14", "the session cannot be checked now"),
-        // All of it is visible ASCII without `%`, which would have to be encoded.
-        Cause::Misconfigured(mistake) => ("13", mistake.text()),
+    let status = match cause {
+        Cause::Challenge { .. } | Cause::SignInAgain { .. } => "16",
+        Cause::Forbidden | Cause::NotByBearer | Cause::CrossOrigin(_) => "7",
+        Cause::Unavailable { .. } => "14",
+        Cause::Misconfigured(_) => "13",
     };
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
-    // gRPC-Web clients read only what has their own content type.
+    // gRPC-Web clients read only answers of their own content type.
     let content_type = request.get(CONTENT_TYPE).cloned();
     headers
         .insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/grpc")));
     headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
-    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(cause.message()));
     response
 }
 
-/// The way to the sign-in page, or a page.
+/// A redirect to the sign-in page, or a page of ours.
 fn document(
     denial: &Denial,
     caller: Caller<'_>,
@@ -172,21 +175,21 @@ fn document(
         insert(response.headers_mut(), LOCATION, url);
         return response;
     }
-    let home = || Action::Link(Link { to: "/", label: "Go home" });
+    let home = || PageAction::Link(PageLink { to: "/", label: "Go home" });
     let another_account = site.map(|site| another_account(caller, site));
     let (action, other) = match denial.kind {
-        DenialKind::Unavailable if *caller.method == Method::GET => (Action::Reload, None),
+        DenialKind::Unavailable if *caller.method == Method::GET => (PageAction::Reload, None),
         DenialKind::Forbidden => (home(), another_account.as_deref()),
         DenialKind::CrossOrigin => (home(), None),
         DenialKind::Unavailable | DenialKind::Unauthenticated | DenialKind::Misconfigured => {
-            (Action::None, None)
+            (PageAction::None, None)
         }
     };
-    let other = other.map(|to| Link { to, label: "Use another account" });
+    let other = other.map(|to| PageLink { to, label: "Use another account" });
     Page { status: status(denial.kind), title, text, action, other }.into_response()
 }
 
-/// Where somebody signs in who is signed in already, to come back to what they may not see.
+/// Where a user signs in with another account, to come back to a page that the present account may not see.
 fn another_account(caller: Caller<'_>, site: &Site) -> String {
     let return_path = caller.return_path(site);
     site.login_url(&[("prompt", "login"), ("return_to", return_path.as_str())])
@@ -198,7 +201,7 @@ fn empty(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-/// Problem details (RFC 9457). `title` is the status's own phrase, as `about:blank` wants it.
+/// Problem details (RFC 9457). `about:blank` requires that `title` is the phrase of the status.
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'static str,
@@ -227,10 +230,11 @@ fn problem(denial: &Denial, detail: &str) -> Response<Bytes> {
     response
 }
 
-/// How to be let in: of a 401, which has to say it (RFC 9110 section 11.6.1), and of a 403 to a token that is not enough.
+/// The `WWW-Authenticate` field of a 401, which must have one (RFC 9110 section 11.6.1), and of a 403 for a token that is
+/// not enough.
 ///
-/// RFC 6750 section 3 wants at least one parameter, and no `error` where there was no token; the words for "signed in too
-/// long ago" are of RFC 9470 section 3.
+/// RFC 6750 section 3 requires at least one parameter, and no `error` if the request had no token. The error for "signed
+/// in too long ago" is that of RFC 9470 section 3.
 fn challenge(cause: &Cause, status: StatusCode, scheme: Scheme, site: &Site) -> Option<String> {
     if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return None;

@@ -7,47 +7,47 @@ use http::{
     },
 };
 
-/// A page of ours: words of ours, one thing to do, and at most one other way on.
+/// A page with our own text, one thing to do, and at most one other link.
 ///
-/// Nothing of the request gets onto it but an encoded path that was checked before.
+/// It shows nothing of the request except a path that was checked and encoded.
 pub(crate) struct Page<'a> {
     pub(crate) status: StatusCode,
     pub(crate) title: &'static str,
     pub(crate) text: &'a str,
-    pub(crate) action: Action<'a>,
-    pub(crate) other: Option<Link<'a>>,
+    pub(crate) action: PageAction<'a>,
+    pub(crate) other: Option<PageLink<'a>>,
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Link<'a> {
+pub(crate) struct PageLink<'a> {
     pub(crate) to: &'a str,
     pub(crate) label: &'static str,
 }
 
-pub(crate) enum Action<'a> {
+pub(crate) enum PageAction<'a> {
     None,
-    /// Asks for the same page again.
+    /// Loads the same page again.
     Reload,
-    Link(Link<'a>),
-    Post(Link<'a>),
+    Link(PageLink<'a>),
+    Post(PageLink<'a>),
 }
 
 impl Page<'_> {
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let button = match &self.action {
-            Action::None => String::new(),
-            Action::Reload => r#"<p><a class="button" href="">Try again</a></p>"#.to_owned(),
-            Action::Link(Link { to, label }) => {
+            PageAction::None => String::new(),
+            PageAction::Reload => r#"<p><a class="button" href="">Try again</a></p>"#.to_owned(),
+            PageAction::Link(PageLink { to, label }) => {
                 format!(r#"<p><a class="button" href="{}">{label}</a></p>"#, escape(to))
             }
-            Action::Post(Link { to, label }) => {
+            PageAction::Post(PageLink { to, label }) => {
                 format!(
                     r#"<form method="post" action="{}"><button class="button">{label}</button></form>"#,
                     escape(to)
                 )
             }
         };
-        let other = self.other.map_or_else(String::new, |Link { to, label }| {
+        let other = self.other.map_or_else(String::new, |PageLink { to, label }| {
             format!("<p class=\"other\"><a href=\"{}\">{label}</a></p>\n", escape(to))
         });
         let (title, text) = (self.title, prose(self.text));
@@ -61,9 +61,9 @@ impl Page<'_> {
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status;
         let policy = match self.action {
-            // Browsers apply `form-action` to the redirects that follow, and WorkOS chooses where sign-out ends.
-            Action::Post(_) => CSP_FORM,
-            Action::None | Action::Reload | Action::Link(_) => CSP,
+            // Browsers apply `form-action` to the redirects that follow too, and a sign-out is redirected to WorkOS.
+            PageAction::Post(_) => CSP_FORM,
+            PageAction::None | PageAction::Reload | PageAction::Link(_) => CSP,
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -76,7 +76,7 @@ impl Page<'_> {
     }
 }
 
-/// Text as HTML, where what is between backticks is code.
+/// Escapes `text` for HTML. Text between backticks becomes code.
 fn prose(text: &str) -> String {
     let mut is_code = true;
     let pieces = text.split('`').map(|piece| {
@@ -87,7 +87,7 @@ fn prose(text: &str) -> String {
     pieces.collect()
 }
 
-/// For text and for quoted attribute values.
+/// Escapes for text and for quoted attribute values.
 fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
         match character {
@@ -104,7 +104,7 @@ fn escape(text: &str) -> String {
 
 macro_rules! csp {
     ($form:literal) => {
-        // The hash is that of STYLE: nothing else on the page can have an effect.
+        // The hash is that of STYLE: the browser applies no other style and no script.
         concat!(
             "default-src 'none'; style-src 'sha256-6LgW06ARUe8MrRtcOdUug1TOADPo5ZR1stFvj20EfcA='; ",
             $form,
@@ -145,8 +145,8 @@ mod tests {
 
     const HOSTILE: &str = "/login?return_to=%2F&x=\"'><script>";
 
-    fn page(action: Action<'_>) -> Response<Bytes> {
-        let other = Some(Link { to: HOSTILE, label: "Elsewhere" });
+    fn page(action: PageAction<'_>) -> Response<Bytes> {
+        let other = Some(PageLink { to: HOSTILE, label: "Elsewhere" });
         Page { status: StatusCode::FORBIDDEN, title: "Title", text: "Text.", action, other }
             .into_response()
     }
@@ -164,10 +164,10 @@ mod tests {
     #[test]
     fn every_page_has_the_strict_headers() {
         for action in [
-            Action::None,
-            Action::Reload,
-            Action::Link(Link { to: "/", label: "Go" }),
-            Action::Post(Link { to: "/", label: "Go" }),
+            PageAction::None,
+            PageAction::Reload,
+            PageAction::Link(PageLink { to: "/", label: "Go" }),
+            PageAction::Post(PageLink { to: "/", label: "Go" }),
         ] {
             let response = page(action);
             assert_eq!(response.status(), 403);
@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn what_is_shown_is_escaped_and_code_is_code() {
         assert_eq!(prose("Put `a(&<b>)` first"), "Put <code>a(&amp;&lt;b&gt;)</code> first");
-        let link = Link { to: HOSTILE, label: "Go" };
-        for action in [Action::Link(link), Action::Post(link)] {
+        let link = PageLink { to: HOSTILE, label: "Go" };
+        for action in [PageAction::Link(link), PageAction::Post(link)] {
             let body = page(action).into_body();
             let body = std::str::from_utf8(&body).unwrap();
             let escaped = "\"/login?return_to=%2F&amp;x=&quot;&#39;&gt;&lt;script&gt;\"";

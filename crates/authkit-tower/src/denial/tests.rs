@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::tests::{Fields, body, header, request};
+use crate::uri::Site;
 
 fn site() -> Site {
     Site {
@@ -41,7 +42,7 @@ fn everybody_is_answered_in_their_own_protocol() {
     const PROBLEM: &str = "application/problem+json";
     const PAGE: &str = "text/html; charset=utf-8";
     let causes = [
-        Cause::NOBODY,
+        Cause::NOT_SIGNED_IN,
         Cause::Forbidden,
         Cause::CrossOrigin(CrossOrigin::OtherSite),
         Cause::Unavailable { retry_after: Duration::from_millis(1_500), reason: Reason::Upstream },
@@ -122,7 +123,7 @@ fn everybody_is_answered_in_their_own_protocol() {
 
 #[test]
 fn a_problem_says_what_a_program_needs() {
-    let response = run(&Cause::NOBODY, "GET", "/a?b=c", FETCH);
+    let response = run(&Cause::NOT_SIGNED_IN, "GET", "/a?b=c", FETCH);
     let problem: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(
         problem,
@@ -150,7 +151,7 @@ fn the_way_to_sign_in_knows_the_way_back() {
     let cases: [(&str, &Cause, &str, &str, Fields<'_>, &str); 9] = [
         (
             "document",
-            &Cause::NOBODY,
+            &Cause::NOT_SIGNED_IN,
             "GET",
             "/dash?tab=1&x=a%20b",
             DOCUMENT,
@@ -158,7 +159,7 @@ fn the_way_to_sign_in_knows_the_way_back() {
         ),
         (
             "document POST",
-            &Cause::NOBODY,
+            &Cause::NOT_SIGNED_IN,
             "POST",
             "/dash",
             form,
@@ -166,14 +167,21 @@ fn the_way_to_sign_in_knows_the_way_back() {
         ),
         (
             "document, hostile path",
-            &Cause::NOBODY,
+            &Cause::NOT_SIGNED_IN,
             "GET",
             "//evil.example/x",
             DOCUMENT,
             "/login?return_to=%2F",
         ),
-        ("htmx", &Cause::NOBODY, "GET", "/rows", HTMX, "/login?return_to=%2Flist%3Fpage%3D2"),
-        ("fetch", &Cause::NOBODY, "GET", "/api", FETCH, "/login"),
+        (
+            "htmx",
+            &Cause::NOT_SIGNED_IN,
+            "GET",
+            "/rows",
+            HTMX,
+            "/login?return_to=%2Flist%3Fpage%3D2",
+        ),
+        ("fetch", &Cause::NOT_SIGNED_IN, "GET", "/api", FETCH, "/login"),
         (
             "organization",
             &at_organization,
@@ -265,12 +273,9 @@ fn outside_every_layer_there_is_still_an_answer() {
 
 #[test]
 fn mistakes_are_told_to_grpc_as_they_are() {
-    for mistake in [
-        #[cfg(feature = "axum")]
-        Mistake::SessionOutsideLayer,
-        Mistake::GuardOutsideLayer,
-        Mistake::LayerOverEndpoints,
-    ] {
+    for mistake in
+        [Mistake::SessionOutsideLayer, Mistake::GuardOutsideLayer, Mistake::LayerOverEndpoints]
+    {
         // gRPC over HTTP/2, `Percent-Encoded`: everything else would have to be encoded.
         let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'%';
         assert!(mistake.text().bytes().all(is_plain), "{}", mistake.text());

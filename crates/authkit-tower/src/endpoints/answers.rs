@@ -1,10 +1,28 @@
+//! Building blocks of the endpoints' responses.
+
+use std::{future::Future, pin::Pin};
+
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY},
 };
 
-/// Sends the browser on, and tells nobody where it came from.
+/// The response of an endpoint, or a future of it.
+pub(super) enum Reply {
+    Now(Box<Response<Bytes>>),
+    Later(BoxFuture<Response<Bytes>>),
+}
+
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Reply {
+    pub(super) fn now(response: Response<Bytes>) -> Self {
+        Self::Now(Box::new(response))
+    }
+}
+
+/// Redirects the browser, without a `Referer` for the target.
 pub(super) fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
     let mut response = empty(status);
     let to = HeaderValue::from_str(to).expect("checked paths and serialised URLs are header text");
@@ -12,7 +30,7 @@ pub(super) fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
     response
 }
 
-/// Has htmx send the browser on.
+/// Has htmx redirect the browser.
 pub(super) fn hx_redirect(response: &mut Response<Bytes>, to: &str) {
     let to =
         HeaderValue::from_str(to).expect("a request's URI and serialised URLs are header text");
@@ -35,7 +53,7 @@ pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-/// Adds cookies to an answer.
+/// Adds `Set-Cookie` fields to a response.
 pub(super) fn with_cookies(
     mut response: Response<Bytes>,
     cookies: impl IntoIterator<Item = HeaderValue>,

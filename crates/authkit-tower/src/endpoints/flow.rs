@@ -1,8 +1,13 @@
-//! A sign-in under way: what the browser takes to WorkOS, and what it keeps in a cookie until it is back.
+//! A sign-in flow: the state that travels to WorkOS and back, and the cookie that the browser keeps meanwhile.
 //!
-//! The state that travels is sealed (a random nonce, how often we had to start again, an authentication tag), so that
-//! only states of ours come back. The cookie is named after the state and holds it, with the PKCE
-//! verifier and the return path, sealed for its own name and redirect URI: a state opens nothing in another browser.
+//! 1. The state is sealed: a random nonce, the number of restarts, an authentication tag. A state that does not open is
+//!    not ours.
+//! 2. The cookie is named after the state. It holds the state, the PKCE verifier, the return path and the application's
+//!    value, sealed with its own name and the redirect URI as context. A state is worth nothing in a browser that does
+//!    not have its cookie.
+//! 3. A flow lives ten minutes, as WorkOS's codes do, and counts once: every response of the callback deletes its cookie.
+//! 4. A browser keeps at most five flows and 3 KiB of their cookies. The oldest go first.
+//! 5. Each request opens at most sixteen flow cookies.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -15,37 +20,38 @@ use serde_json::value::RawValue;
 use super::{
     SignInFailure,
     answers::{redirect, with_cookies},
-    bounces,
+    redirect_loop,
 };
 use crate::{authkit::AuthKit, cookie, uri::ReturnPath};
 
-/// What a sign-in starts with.
-pub(super) struct Start {
+/// What a flow starts with.
+pub(super) struct FlowStart {
     pub(super) return_path: ReturnPath,
-    /// How often it had to start again.
+    /// How often the sign-in has started again.
     pub(super) restarts: u8,
     /// The application's own value, as JSON.
     pub(super) state: Option<String>,
 }
 
-/// Starts a sign-in: sends the browser to AuthKit, with a cookie that remembers what for.
+/// Starts a flow: redirects the browser to AuthKit and sets the flow's cookie. `hints` adds parameters to the
+/// authorization request.
 pub(super) fn begin(
     authkit: &AuthKit,
     headers: &HeaderMap,
-    start: Start,
-    wishes: impl FnOnce(AuthorizationRequest) -> AuthorizationRequest,
+    start: FlowStart,
+    hints: impl FnOnce(AuthorizationRequest) -> AuthorizationRequest,
 ) -> Response<Bytes> {
     let Ok((flow, name, sealed)) = seal(authkit, start) else {
         return SignInFailure::Unavailable.page(authkit, None);
     };
     let surplus = surplus(authkit, headers, name.len() + sealed.len());
     let cookie = authkit.settings().cookies().short_lived(&name, &sealed, LIFETIME);
-    let request = wishes(AuthorizationRequest::new(flow.state, flow.verifier.challenge()));
+    let request = hints(AuthorizationRequest::new(flow.state, flow.verifier.challenge()));
     let to = authkit.client().authorization_url(&request);
     with_cookies(redirect(StatusCode::FOUND, &to), surplus.into_iter().chain(cookie))
 }
 
-fn seal(authkit: &AuthKit, start: Start) -> Result<(Flow, String, String), SealError> {
+fn seal(authkit: &AuthKit, start: FlowStart) -> Result<(Flow, String, String), SealError> {
     let mut flow = Flow::new(authkit, start)?;
     let (name, mut sealed) = (flow.name(authkit), flow.seal(authkit)?);
     if name.len() + sealed.len() > MAX_BYTES {
@@ -55,7 +61,7 @@ fn seal(authkit: &AuthKit, start: Start) -> Result<(Flow, String, String), SealE
     Ok((flow, name, sealed))
 }
 
-/// What the browser keeps while it is away.
+/// A sign-in that is under way.
 pub(super) struct Flow {
     state: String,
     pub(super) verifier: PkceVerifier,
@@ -65,9 +71,9 @@ pub(super) struct Flow {
     started: u64,
 }
 
-/// What of a [`Flow`] is in its cookie.
+/// The content of a flow's cookie.
 #[derive(Deserialize, Serialize)]
-struct Kept {
+struct FlowCookie {
     state: String,
     verifier: String,
     return_to: String,
@@ -77,8 +83,8 @@ struct Kept {
 }
 
 impl Flow {
-    fn new(authkit: &AuthKit, start: Start) -> Result<Self, SealError> {
-        let Start { return_path, restarts, state: custom } = start;
+    fn new(authkit: &AuthKit, start: FlowStart) -> Result<Self, SealError> {
+        let FlowStart { return_path, restarts, state: custom } = start;
         let context = redirect_uri(authkit).as_bytes();
         let state = authkit.authenticator().seal_for(Purpose::State, context, &[restarts])?;
         let started = authkit.clock().unix();
@@ -88,7 +94,7 @@ impl Flow {
     /// The flow that belongs to `state`, if this browser started it.
     pub(super) fn find(authkit: &AuthKit, headers: &HeaderMap, state: &str) -> Option<Self> {
         let name = name(authkit, state);
-        // Both sides are authenticated by now, so the comparison has nothing to betray.
+        // Both states are authentic at this point, so the comparison need not take constant time.
         cookie::pairs(headers).filter(|(found, _)| *found == name.as_bytes()).find_map(
             |(_, sealed)| Self::open(authkit, &name, sealed).filter(|flow| flow.state == state),
         )
@@ -103,14 +109,15 @@ impl Flow {
     }
 
     fn seal(&self, authkit: &AuthKit) -> Result<String, SealError> {
-        let kept = Kept {
+        let content = FlowCookie {
             state: self.state.clone(),
             verifier: self.verifier.expose().to_owned(),
             return_to: self.return_path.as_str().to_owned(),
             custom: self.custom.clone().and_then(|json| RawValue::from_string(json).ok()),
             started: self.started,
         };
-        let content = serde_json::to_vec(&kept).expect("a struct of strings and a number is JSON");
+        let content =
+            serde_json::to_vec(&content).expect("a struct of strings and a number is JSON");
         authkit.authenticator().seal_for(
             Purpose::SignIn,
             &context(authkit, &self.name(authkit)),
@@ -122,19 +129,19 @@ impl Flow {
         let sealed = std::str::from_utf8(sealed).ok()?;
         let content =
             authkit.authenticator().open_for(Purpose::SignIn, &context(authkit, name), sealed)?;
-        let kept: Kept = serde_json::from_slice(&content).ok()?;
+        let stored: FlowCookie = serde_json::from_slice(&content).ok()?;
         Some(Self {
-            state: kept.state,
-            verifier: PkceVerifier::from_secret(Secret::new(kept.verifier)),
-            return_path: ReturnPath::parse(&kept.return_to, authkit.site())
+            state: stored.state,
+            verifier: PkceVerifier::from_secret(Secret::new(stored.verifier)),
+            return_path: ReturnPath::parse(&stored.return_to, authkit.site())
                 .unwrap_or_else(ReturnPath::root),
-            custom: kept.custom.map(|json| json.get().to_owned()),
-            started: kept.started,
+            custom: stored.custom.map(|json| json.get().to_owned()),
+            started: stored.started,
         })
     }
 }
 
-/// How often the sign-in that this state belongs to was started again; `None` for a state that is not ours.
+/// How often the sign-in of this state has started again; `None` if the state is not ours.
 pub(super) fn restarts(authkit: &AuthKit, state: &str) -> Option<u8> {
     let content = authkit.authenticator().open_for(
         Purpose::State,
@@ -144,11 +151,11 @@ pub(super) fn restarts(authkit: &AuthKit, state: &str) -> Option<u8> {
     content.first().copied()
 }
 
-/// How many sign-ins of this browser started again just now, and have not come back.
+/// How many sign-ins of this browser have started again in the last ten seconds and have not come back.
 pub(super) fn recent_restarts(authkit: &AuthKit, headers: &HeaderMap) -> usize {
-    let lately = authkit.clock().unix().saturating_sub(LATELY.as_secs());
-    let flows = alive(authkit, headers).into_iter().filter_map(|alive| alive.flow);
-    let recent = flows.filter(|flow| flow.started >= lately);
+    let from = authkit.clock().unix().saturating_sub(RESTART_WINDOW.as_secs());
+    let flows = read_cookies(authkit, headers).into_iter().filter_map(|found| found.flow);
+    let recent = flows.filter(|flow| flow.started >= from);
     recent.filter(|flow| restarts(authkit, &flow.state).is_some_and(|count| count > 0)).count()
 }
 
@@ -159,18 +166,19 @@ pub(super) fn delete(authkit: &AuthKit, headers: &HeaderMap, state: &str) -> Opt
     is_there.then(|| authkit.settings().cookies().delete_short_lived(&name)).flatten()
 }
 
-/// Deletes the cookies of all flows, and what counts them.
+/// Deletes the cookies of all flows and of the redirect loop guard.
 pub(super) fn delete_all(authkit: &AuthKit, headers: &HeaderMap) -> Vec<HeaderValue> {
-    alive(authkit, headers)
+    read_cookies(authkit, headers)
         .iter()
         .filter_map(|flow| authkit.settings().cookies().delete_short_lived(&flow.name))
-        .chain(bounces::delete(authkit, headers))
+        .chain(redirect_loop::delete(authkit, headers))
         .collect()
 }
 
-/// Deletes what does not fit beside a new flow of this size: the oldest first, and what is over or unreadable.
+/// Deletes the flow cookies for which a new one of this size leaves no room, oldest first, and those that are expired or
+/// cannot be opened.
 fn surplus(authkit: &AuthKit, headers: &HeaderMap, size: usize) -> Vec<HeaderValue> {
-    let mut flows = alive(authkit, headers);
+    let mut flows = read_cookies(authkit, headers);
     flows.sort_by_key(|flow| Reverse(flow.started()));
     let oldest = authkit.clock().unix().saturating_sub(LIFETIME.as_secs());
     let (mut count, mut bytes) = (1, size);
@@ -187,37 +195,37 @@ fn surplus(authkit: &AuthKit, headers: &HeaderMap, size: usize) -> Vec<HeaderVal
 }
 
 /// A flow cookie of the request.
-struct Alive {
+struct FoundFlow {
     name: String,
     size: usize,
-    /// `None` where it cannot be read.
+    /// `None` if the cookie cannot be opened.
     flow: Option<Flow>,
 }
 
-impl Alive {
+impl FoundFlow {
     fn started(&self) -> Option<u64> {
         self.flow.as_ref().map(|flow| flow.started)
     }
 }
 
-fn alive(authkit: &AuthKit, headers: &HeaderMap) -> Vec<Alive> {
-    let mut flows: Vec<Alive> = Vec::new();
+fn read_cookies(authkit: &AuthKit, headers: &HeaderMap) -> Vec<FoundFlow> {
+    let mut flows: Vec<FoundFlow> = Vec::new();
     for (found, sealed) in cookie::pairs(headers) {
         let Some(name) = std::str::from_utf8(found).ok().filter(|name| is_name(authkit, name))
         else {
             continue;
         };
-        if flows.len() < MAX_LOOKED_AT && flows.iter().all(|flow| flow.name != name) {
+        if flows.len() < MAX_OPENED && flows.iter().all(|flow| flow.name != name) {
             let flow = Flow::open(authkit, name, sealed);
-            flows.push(Alive { name: name.to_owned(), size: found.len() + sealed.len(), flow });
+            flows.push(FoundFlow { name: name.to_owned(), size: found.len() + sealed.len(), flow });
         }
     }
     flows
 }
 
-/// A name for each state, so that tabs do not overwrite one another's flows.
+/// The cookie's name. Each state has its own, so that tabs do not overwrite one another's flows.
 fn name(authkit: &AuthKit, state: &str) -> String {
-    // FNV-1a: it only has to tell a handful of states apart.
+    // FNV-1a is enough: it has to tell a handful of states apart.
     let hash = state
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -231,7 +239,7 @@ fn is_name(authkit: &AuthKit, name: &str) -> bool {
     })
 }
 
-/// `__Host-` keeps sibling hosts from planting flows; browsers take it on https only.
+/// `__Host-` keeps sibling hosts from planting flows. Browsers accept it on https only.
 fn prefix(authkit: &AuthKit) -> &'static str {
     if authkit.settings().cookies().is_secure() { "__Host-wos_auth_" } else { "wos_auth_" }
 }
@@ -241,19 +249,19 @@ fn context(authkit: &AuthKit, name: &str) -> Vec<u8> {
 }
 
 fn redirect_uri(authkit: &AuthKit) -> &str {
-    authkit.settings().redirect_uri().as_str()
+    authkit.settings().redirect_uri()
 }
 
-/// As long as WorkOS's codes live.
+/// The lifetime of WorkOS's codes.
 const LIFETIME: Duration = Duration::from_secs(600);
-/// How long a sign-in that started again counts as one of a loop.
-const LATELY: Duration = Duration::from_secs(10);
-/// With more sign-ins at once, the oldest has to start again.
+/// How long a sign-in that started again counts as part of a loop.
+const RESTART_WINDOW: Duration = Duration::from_secs(10);
+/// The most flows of one browser. With more, the oldest has to start again.
 const MAX_FLOWS: usize = 5;
-/// Of all names and values: servers read 8 KiB of header, and the session wants most of it.
+/// The most bytes of all names and values: many servers read 8 KiB of header, and the session needs most of it.
 const MAX_BYTES: usize = 3 * 1024;
-/// Opening a cookie costs time, and nobody honest has more.
-const MAX_LOOKED_AT: usize = 16;
+/// The most flow cookies that are opened for one request, which bounds its cost. A browser has at most five.
+const MAX_OPENED: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+//! `GET /login`.
+
 use std::time::Duration;
 
 use authkit_session::{Admission, AuthorizationRequest, Decision, Policy};
@@ -6,62 +8,68 @@ use http::{Method, Response, StatusCode};
 use url::form_urlencoded;
 
 use super::{
-    Endpoints, SignInOutcome,
+    SignInOutcome,
     answers::{hx_redirect, method_not_allowed, redirect, with_cookies},
-    bounces::{self, Bounces},
-    flow::{self, Start},
+    customization::SignInCustomization,
+    flow::{self, FlowStart},
+    redirect_loop::{self, RedirectLoopGuard},
 };
 use crate::{
     authkit::AuthKit,
-    client::{ClientKind, text},
+    client_kind::{ClientKind, text},
     denial::{self, Caller, Cause, Scheme},
     uri::{self, ReturnPath},
 };
 
-/// Starts a sign-in for a browser that navigates here; whoever else asks gets 401 and no cookie.
-pub(super) fn answer(endpoints: &Endpoints, caller: Caller<'_>) -> Response<Bytes> {
-    let authkit = &endpoints.authkit;
+/// Starts a sign-in for a browser that navigates here. Every other client gets 401 and no cookie.
+pub(super) fn answer(
+    authkit: &AuthKit,
+    customization: &SignInCustomization,
+    caller: Caller<'_>,
+) -> Response<Bytes> {
     if !matches!(*caller.method, Method::GET | Method::HEAD) {
         return method_not_allowed("GET, HEAD");
     }
     let navigates = text(caller.headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
     if !navigates || matches!(caller.client, ClientKind::Prefetch | ClientKind::Htmx) {
         let (_, mut response) =
-            denial::answer(&Cause::NOBODY, caller, Some(authkit.site()), Scheme::Cookie);
+            denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie);
         if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
-            hx_redirect(&mut response, &uri::encode(here.as_str())); // by the browser itself
+            // htmx has the browser itself navigate here.
+            hx_redirect(&mut response, &uri::encode(here.as_str()));
         }
         return response;
     }
 
     let query = caller.uri.query().unwrap_or_default();
     let return_path = ReturnPath::of_query(query, authkit.site()).unwrap_or_else(ReturnPath::root);
-    let bounces = Bounces::count(authkit, caller.headers);
-    if let Some(bounces) = bounces.filter(|bounces| bounces.is_too_many()) {
-        let failure = bounces.cause(authkit, caller);
+    let guard = RedirectLoopGuard::count_login(authkit, caller.headers);
+    if let Some(guard) = guard.filter(|guard| guard.is_looping()) {
+        let failure = guard.cause(authkit, caller);
         let page = failure.page(authkit, Some(&return_path));
-        let page = with_cookies(page, bounces::delete(authkit, caller.headers));
-        return endpoints.conclude(SignInOutcome::Failed(failure), page);
+        let page = with_cookies(page, redirect_loop::delete(authkit, caller.headers));
+        return customization.finish(SignInOutcome::Failed(failure), page);
     }
-    let may_go_back = bounces.is_none_or(Bounces::may_be_chance);
-    if let (true, Some(admission)) = (may_go_back, already_signed_in(authkit, caller, query)) {
-        let marker = Bounces::back(authkit, bounces, 0).write(authkit);
+    let may_redirect_back = guard.is_none_or(RedirectLoopGuard::may_redirect_back);
+    if let (true, Some(admission)) = (may_redirect_back, already_signed_in(authkit, caller, query))
+    {
+        let guard = RedirectLoopGuard::back_to_service(authkit, guard, 0).write(authkit);
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
-        return with_cookies(response, admission.head_cookies().into_iter().chain(marker));
+        return with_cookies(response, admission.head_cookies().into_iter().chain(guard));
     }
-    let state = endpoints.application.state(caller);
-    let start = Start { return_path, restarts: 0, state };
-    let response = flow::begin(authkit, caller.headers, start, |request| passed_on(query, request));
-    with_cookies(response, bounces.and_then(|bounces| bounces.write(authkit)))
+    let start = FlowStart { return_path, restarts: 0, state: customization.state(caller) };
+    let response =
+        flow::begin(authkit, caller.headers, start, |request| with_hints(query, request));
+    with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
 }
 
-/// The session of a browser that only wants to get back to where it was.
+/// The session of a signed-in browser whose request has no other parameter than `return_to`.
 ///
-/// One that WorkOS refused to refresh does not count: the page that sent the browser here may not take it.
+/// A session that WorkOS refused to refresh does not count: the page that sent the browser here may have denied it.
 fn already_signed_in(authkit: &AuthKit, caller: Caller<'_>, query: &str) -> Option<Admission> {
     let mut parameters = form_urlencoded::parse(query.as_bytes());
-    let wants_back = parameters.next().is_some_and(|(name, _)| name == "return_to");
-    if !wants_back || parameters.next().is_some() {
+    let has_return_to = parameters.next().is_some_and(|(name, _)| name == "return_to");
+    if !has_return_to || parameters.next().is_some() {
         return None;
     }
     match authkit.authenticator().authenticate(caller.headers, &Policy::default()) {
@@ -70,8 +78,8 @@ fn already_signed_in(authkit: &AuthKit, caller: Caller<'_>, query: &str) -> Opti
     }
 }
 
-/// Passes on what may be asked of a sign-in; the rest of the query is nobody's business.
-fn passed_on(query: &str, request: AuthorizationRequest) -> AuthorizationRequest {
+/// Passes the known parameters of a sign-in on to WorkOS, and ignores all others.
+fn with_hints(query: &str, request: AuthorizationRequest) -> AuthorizationRequest {
     form_urlencoded::parse(query.as_bytes())
         .filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE)
         .fold(request, |request, (name, value)| match (name.as_ref(), value.as_ref()) {
@@ -88,7 +96,7 @@ fn passed_on(query: &str, request: AuthorizationRequest) -> AuthorizationRequest
         })
 }
 
-/// The longest value that is passed on, in bytes.
+/// The longest value that is passed on to WorkOS, in bytes.
 const MAX_VALUE: usize = 2048;
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
+//! `/logout`.
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::{
     answers::{empty, hx_redirect, method_not_allowed, redirect, with_cookies},
@@ -10,19 +12,24 @@ use super::{
 };
 use crate::{
     authkit::AuthKit,
-    client::{ClientKind, text},
-    denial::{self, Action, Caller, Cause, Link, Page, Scheme},
-    origin,
+    client_kind::{ClientKind, text},
+    denial::{self, Caller, Cause, Page, PageAction, PageLink, Scheme},
+    origin::{self, TrustedOrigins},
     uri::ReturnPath,
 };
 
-/// Signs out whoever means it, and asks everybody else.
+/// Signs the user out, or asks first if the request may not be what the user intended.
 pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     let return_path =
         caller.uri.query().and_then(|query| ReturnPath::of_query(query, authkit.site()));
     match *caller.method {
         Method::POST => {
-            match origin::check(caller.method, caller.headers, &authkit.site().origin, &[]) {
+            match origin::check(
+                caller.method,
+                caller.headers,
+                &authkit.site().origin,
+                &TrustedOrigins::default(),
+            ) {
                 Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
                 Err(from) => {
                     let cause = Cause::CrossOrigin(from);
@@ -36,8 +43,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     }
 }
 
-/// A link on one of our own pages that the user clicked; not a prefetch, an image or another site's link. Browsers
-/// that do not say so are asked.
+/// Whether the user clicked a link on one of our own pages. A prefetch, an image and a link on another site are not
+/// deliberate, nor is a request without these headers.
 fn is_deliberate(caller: Caller<'_>) -> bool {
     let says = |name, value| text(caller.headers, name) == Some(value);
     says("sec-fetch-site", "same-origin")
@@ -51,7 +58,8 @@ fn sign_out(
     caller: Caller<'_>,
     return_path: Option<&ReturnPath>,
 ) -> Response<Bytes> {
-    let (to, deletions) = end(authkit, caller.headers, return_path);
+    let (session_id, deletions) = end(authkit, caller.headers);
+    let to = logout_url(authkit, session_id.as_deref(), return_path);
     let response = if caller.client == ClientKind::Htmx {
         let mut response = empty(StatusCode::NO_CONTENT);
         hx_redirect(&mut response, &to);
@@ -62,29 +70,36 @@ fn sign_out(
     with_cookies(response, deletions)
 }
 
-/// Ends the session of a request; returns where to send the browser, and what deletes its cookies.
-pub(crate) fn end(
-    authkit: &AuthKit,
-    headers: &HeaderMap,
-    return_path: Option<&ReturnPath>,
-) -> (String, Vec<HeaderValue>) {
+/// Ends the session of a request. Returns its id, if a cookie could be opened, and the fields that delete its cookies.
+pub(crate) fn end(authkit: &AuthKit, headers: &HeaderMap) -> (Option<String>, Vec<HeaderValue>) {
     let signed_out = authkit.authenticator().sign_out(headers);
-    let after = return_path.map_or(authkit.settings().after_logout(), ReturnPath::as_str);
-    let target = authkit.settings().redirect_uri().join(after);
-    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
-    let to = match &signed_out.session_id {
-        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
-        None => target,
-    };
     let mut deletions = signed_out.set_cookies;
     deletions.extend(flow::delete_all(authkit, headers));
-    deletions.extend(mark(authkit));
-    (to, deletions)
+    deletions.extend(back_button_cookie(authkit));
+    (signed_out.session_id, deletions)
 }
 
-/// Chromium keeps pages in memory for its back button although they say `no-store`, and gives them up as soon as an
-/// `HttpOnly` cookie is set. That one is deleted is not enough (Chromium 156), so there has to be another.
-fn mark(authkit: &AuthKit) -> Option<HeaderValue> {
+/// Where to send the browser after its session has ended: to WorkOS, which signs it out there and redirects it to
+/// `return_path`, or directly to `return_path` if the session is not known.
+pub(crate) fn logout_url(
+    authkit: &AuthKit,
+    session_id: Option<&str>,
+    return_path: Option<&ReturnPath>,
+) -> String {
+    let settings = authkit.settings();
+    let after = return_path.map_or(settings.after_logout(), ReturnPath::as_str);
+    let target = Url::parse(settings.redirect_uri()).and_then(|base| base.join(after));
+    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
+    match session_id {
+        Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
+        None => target,
+    }
+}
+
+/// Makes Chromium drop the pages that it keeps in memory for its back button even if they are `no-store`.
+///
+/// It drops them as soon as an `HttpOnly` cookie is set. Deleting one is not enough (Chromium 156), so this sets another.
+fn back_button_cookie(authkit: &AuthKit) -> Option<HeaderValue> {
     let cookies = authkit.settings().cookies();
     let name = if cookies.is_secure() { "__Host-wos_signed_out" } else { "wos_signed_out" };
     cookies.short_lived(name, "1", Duration::from_secs(1))
@@ -105,8 +120,8 @@ fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
         status: StatusCode::OK,
         title: "Sign out?",
         text: "You will be signed out of this site on this device.",
-        action: Action::Post(Link { to: &to, label: "Sign out" }),
-        other: Some(Link { to: "/", label: "Stay signed in" }),
+        action: PageAction::Post(PageLink { to: &to, label: "Sign out" }),
+        other: Some(PageLink { to: "/", label: "Stay signed in" }),
     }
     .into_response()
 }

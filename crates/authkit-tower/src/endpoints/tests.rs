@@ -1,9 +1,10 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
-use http::{Method, header::SET_COOKIE};
+use bytes::Bytes;
+use http::{Method, Request, Response, header::SET_COOKIE};
 use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
-use tower::{ServiceExt, limit::GlobalConcurrencyLimitLayer};
+use tower::{Layer, Service, ServiceExt, limit::GlobalConcurrencyLimitLayer};
 use url::Url;
 
 use super::*;

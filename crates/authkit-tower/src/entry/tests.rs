@@ -4,7 +4,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, StatusCode, header::SET_COOKIE};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::SET_COOKIE};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tower::{Layer, Service, ServiceExt, util::ServiceFn};
@@ -28,11 +29,11 @@ type Inner = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>
 /// A service that says in `x-saw` what the layers showed it, with the status that the request wishes.
 fn inner() -> Inner {
     tower::service_fn(|request| {
-        let saw = match Found::by(request.extensions()) {
-            Found::Session(session) => session.session_id().to_owned(),
-            Found::Bearer(bearer) => format!("bearer {}", bearer.session_id()),
-            Found::Nobody(absence) => format!("{:?}", absence.cause()),
-            Found::Nothing => "nothing".to_owned(),
+        let saw = match PrincipalLookup::of(request.extensions()) {
+            PrincipalLookup::Session(session) => session.session_id().to_owned(),
+            PrincipalLookup::Bearer(bearer) => format!("bearer {}", bearer.session_id()),
+            PrincipalLookup::NoPrincipal(none) => format!("{:?}", none.cause()),
+            PrincipalLookup::NoLayer => "nothing".to_owned(),
         };
         let mut response = Response::new(());
         response.headers_mut().insert("x-saw", saw.parse().unwrap());
@@ -300,7 +301,8 @@ async fn another_sites_request_is_refused_before_the_cookie_is_opened() {
     }
     assert!(workos.calls().is_empty(), "nothing was refreshed");
 
-    let trusting = AuthKitLayer::new(&authkit).with_trusted_origins(["https://evil.example"]);
+    let trusting =
+        AuthKitLayer::new(&authkit).with_trusted_origins(["https://evil.example"]).unwrap();
     assert_eq!(header(&send(trusting.layer(inner()), post(&good)).await, "x-saw"), "session_good");
     let response = send(AuthKitLayer::new(&authkit).layer(inner()), post("theme=dark")).await;
     assert_eq!(
@@ -327,7 +329,7 @@ async fn preflights_go_in_only_on_request_and_without_a_session() {
     let preflight = || request("OPTIONS", "/a", &fields[..2]);
     let layer = AuthKitLayer::new(&authkit);
     assert_eq!(send(layer.layer(inner()), preflight()).await.status(), 401);
-    let layer = layer.with_preflight_to_inner();
+    let layer = layer.with_insecure_preflight_passthrough();
     assert!(
         header(&send(layer.layer(inner()), preflight()).await, "x-saw").starts_with("Challenge")
     );
@@ -367,7 +369,7 @@ async fn native_grpc_is_not_refreshed() {
 #[tokio::test]
 async fn an_answer_can_be_edited() {
     let (authkit, ..) = sessions().await;
-    let layer = AuthKitLayer::new(&authkit).with_denial(|denial, response| {
+    let layer = AuthKitLayer::new(&authkit).edit_denials(|denial, response| {
         let kind = format!("{:?}", denial.kind());
         response.headers_mut().insert("x-kind", kind.parse().unwrap());
         *response.body_mut() = Bytes::from("edited");
@@ -385,7 +387,7 @@ async fn shared_caching_is_an_opt_out() {
         header(&send(layer.layer(inner()), get(&good)).await, "cache-control"),
         "private, no-store"
     );
-    let layer = layer.with_shared_caching();
+    let layer = layer.with_insecure_shared_caching();
     assert_eq!(header(&send(layer.layer(inner()), get(&good)).await, "cache-control"), "");
     assert_eq!(
         header(&send(layer.layer(inner()), get(&old)).await, "cache-control"),

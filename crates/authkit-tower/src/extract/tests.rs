@@ -7,7 +7,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    AuthKit, AuthKitLayer, DenialKind, Require,
+    AuthKit, AuthKitLayer, Denial, DenialKind, Require,
     tests::{Reply, Workos, authkit, authkit_of, header, request},
 };
 
@@ -178,6 +178,7 @@ async fn a_rejection_says_why() {
                 let rejection = session.unwrap_err();
                 assert_eq!(rejection.denial().unwrap().kind(), DenialKind::Unauthenticated);
                 assert!(format!("{rejection:?}").contains("Unauthenticated"));
+                assert_eq!(rejection.to_string(), "not signed in");
                 rejection
             }),
         )

@@ -1,24 +1,21 @@
-//! A guard as a layer and a service.
+//! Layer and service of a guard.
 
 use std::{
-    cmp::Reverse,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Judgement, Require};
+use super::Require;
 use crate::{
     body::ResponseBody,
-    denial::{Caller, Cause, Mistake, Scheme, answer},
-    found::Found,
-    service::give_back,
+    denial::{Caller, Denied},
+    readiness::give_back,
 };
 
 impl<S> Layer<S> for Require {
@@ -29,11 +26,28 @@ impl<S> Layer<S> for Require {
     }
 }
 
-/// Service that [`Require`] makes: judges the request's session, then calls the service inside.
+/// Service that [`Require`] makes: judges the request's session, then calls the inner service.
 #[derive(Clone, Debug)]
 pub struct RequireService<S> {
     inner: S,
     require: Require,
+}
+
+impl<S> RequireService<S> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S>
@@ -49,44 +63,15 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let state = match self.require.check(&request) {
-            Ok(()) => State::Calling { response: self.inner.call(request) },
-            Err(denied) => {
+        let state = match self.require.admit(|| Caller::of(&request), request.extensions()) {
+            Ok(()) => RequireState::Calling { response: self.inner.call(request) },
+            Err(rejection) => {
                 give_back(&mut self.inner);
-                State::Denied { response: Some(denied) }
+                RequireState::Denied { response: Some(rejection.into_denied()) }
             }
         };
         RequireFuture { state }
     }
-}
-
-impl Require {
-    /// Lets a request pass, or answers it.
-    fn check<B>(&self, request: &Request<B>) -> Result<(), Box<Response<Bytes>>> {
-        let caller = || Caller::of(request);
-        let (judgement, slot) = match Found::by(request.extensions()) {
-            Found::Session(session) => {
-                (self.judge(session, Some(session), session.slot().now()), session.slot())
-            }
-            Found::Bearer(bearer) => (self.judge(bearer, None, bearer.slot().now()), bearer.slot()),
-            Found::Nobody(absence) => return Err(absence.deny(caller())),
-            Found::Nothing => {
-                return Err(answer_without_layer(Mistake::GuardOutsideLayer, caller()));
-            }
-        };
-        match judgement {
-            Judgement::Pass => Ok(()),
-            Judgement::SignInAgain(Reverse(max_age)) => {
-                Err(slot.deny(&Cause::SignInAgain { max_age }, caller()))
-            }
-            Judgement::Forbidden => Err(slot.deny(&Cause::Forbidden, caller())),
-        }
-    }
-}
-
-/// Answers where there is no layer to ask.
-pub(crate) fn answer_without_layer(mistake: Mistake, caller: Caller<'_>) -> Box<Response<Bytes>> {
-    Box::new(answer(&Cause::Misconfigured(mistake), caller, None, Scheme::Cookie).1)
 }
 
 pin_project! {
@@ -94,16 +79,16 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequireFuture<F> {
         #[pin]
-        state: State<F>,
+        state: RequireState<F>,
     }
 }
 
 pin_project! {
-    #[project = StateProj]
+    #[project = RequireStateProj]
     #[derive(Debug)]
-    enum State<F> {
+    enum RequireState<F> {
         Calling { #[pin] response: F },
-        Denied { response: Option<Box<Response<Bytes>>> },
+        Denied { response: Option<Denied> },
     }
 }
 
@@ -115,8 +100,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(Ok(match self.project().state.project() {
-            StateProj::Calling { response } => ready!(response.poll(cx))?.map(ResponseBody::inner),
-            StateProj::Denied { response } => response
+            RequireStateProj::Calling { response } => {
+                ready!(response.poll(cx))?.map(ResponseBody::inner)
+            }
+            RequireStateProj::Denied { response } => response
                 .take()
                 .expect("a future is not polled after it is done")
                 .map(ResponseBody::ours),

@@ -203,7 +203,7 @@ async fn a_guard_lets_nobody_through_without_a_layer() {
         ServiceBuilder::new().layer(admin()).layer(AuthKitLayer::new(&authkit)).service_fn(ok);
     assert_eq!(wrong.oneshot(get(&cookie)).await.unwrap().status(), 500);
 
-    let optional = AuthKitLayer::optional(&authkit).with_denial(|_, response| {
+    let optional = AuthKitLayer::optional(&authkit).edit_denials(|_, response| {
         response.headers_mut().insert("x-edited", "yes".parse().unwrap());
     });
     let service = || ServiceBuilder::new().layer(optional.clone()).layer(admin()).service_fn(ok);

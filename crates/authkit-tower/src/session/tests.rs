@@ -44,12 +44,12 @@ where
     T: Send + 'static,
 {
     let made = Arc::new(Mutex::new(None));
-    let slot = Arc::clone(&made);
+    let cell = Arc::clone(&made);
     let response = handled(authkit, cookie, move |session| {
-        let (work, slot) = (work.clone(), Arc::clone(&slot));
+        let (work, cell) = (work.clone(), Arc::clone(&cell));
         async move {
             let value = work(session).await;
-            *slot.lock().await = Some(value);
+            *cell.lock().await = Some(value);
         }
     })
     .await;
@@ -364,9 +364,13 @@ async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
     })
     .await;
     assert_eq!(
-        goodbye,
+        goodbye.as_str(),
         "https://api.workos.com/user_management/sessions/logout?session_id=session_1&return_to=https%3A%2F%2Fapp.example.com%2F"
     );
+    let elsewhere = goodbye.with_return_to("/goodbye");
+    assert!(elsewhere.as_str().ends_with("&return_to=https%3A%2F%2Fapp.example.com%2Fgoodbye"));
+    let hostile = elsewhere.with_return_to("//evil.example");
+    assert!(hostile.as_str().ends_with("&return_to=https%3A%2F%2Fapp.example.com%2F"));
     assert_eq!(
         set_cookies(&response),
         ["wos_session=", "__Host-wos_auth_0badf00d=", "__Host-wos_signed_out=1"]

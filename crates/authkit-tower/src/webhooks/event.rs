@@ -1,27 +1,35 @@
 //! What a delivery says.
+//!
+//! Strict where it decides: the name of the event, and whom it concerns. Lenient where it does not: an id that is
+//! missing or no text is no id, and an event without a readable time has that of its arrival.
+
+use std::time::{Duration, SystemTime};
 
 use authkit_session::Revocation;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
 
-use super::timestamp;
+use super::{signature::TOLERANCE, timestamp};
 
 /// An event of WorkOS.
-pub(super) struct Event {
-    pub(super) id: String,
-    pub(super) tidings: Tidings,
+pub(super) struct WebhookEvent {
+    pub(super) id: Option<String>,
+    pub(super) effect: Effect,
 }
 
-/// What it means here.
-pub(super) enum Tidings {
-    Revoked(Revocation),
-    OfNoConcern,
+/// What it changes here.
+pub(super) enum Effect {
+    Revokes(Revocation),
+    None,
 }
 
 #[derive(Deserialize)]
 struct Envelope {
-    id: String,
     event: String,
-    created_at: String,
+    #[serde(default, deserialize_with = "text")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    created_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -29,42 +37,85 @@ struct With<T> {
     data: T,
 }
 
-/// A session or a user.
+/// A session, a user or an organization.
 #[derive(Deserialize)]
 struct Named {
-    id: String,
+    id: Id,
 }
 
 #[derive(Deserialize)]
-struct Membership {
-    user_id: String,
-    organization_id: String,
+struct OfMember {
+    user_id: Id,
+    organization_id: Id,
 }
 
-impl Event {
-    /// `None` for what is no event, or a known one without what counts.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        let Envelope { id, event, created_at } = serde_json::from_slice(body).ok()?;
-        let at = || timestamp::parse(&created_at);
-        let tidings = match event.as_str() {
+#[derive(Deserialize)]
+struct OfOrganization {
+    organization_id: Id,
+}
+
+impl WebhookEvent {
+    /// Reads an event that arrives at `now`. `None` for what is no event, and for one that has an effect but does not
+    /// say on whom.
+    pub(super) fn parse(body: &[u8], now: SystemTime) -> Option<Self> {
+        let Envelope { event, id, created_at } = serde_json::from_slice(body).ok()?;
+        let at = created_at.and_then(|time| timestamp::parse(&time)).unwrap_or(now);
+        // WorkOS signed it just now, so it happened before that. A time far ahead would hit all tokens to come.
+        let at = at.min(now + Duration::from_secs(TOLERANCE));
+        let revocation = match event.as_str() {
             "session.revoked" => {
                 let session: Named = data(body)?;
-                Tidings::Revoked(Revocation::session(session.id, at()?))
+                Some(Revocation::session(session.id.0, at))
             }
             "user.deleted" => {
                 let user: Named = data(body)?;
-                Tidings::Revoked(Revocation::user(user.id, at()?))
+                Some(Revocation::deleted_user(user.id.0, at))
             }
             "organization_membership.updated" | "organization_membership.deleted" => {
-                let Membership { user_id, organization_id } = data(body)?;
-                Tidings::Revoked(Revocation::membership(user_id, organization_id, at()?))
+                let OfMember { user_id, organization_id } = data(body)?;
+                Some(Revocation::membership(user_id.0, organization_id.0, at))
             }
-            _ => Tidings::OfNoConcern,
+            "organization.deleted" => {
+                let organization: Named = data(body)?;
+                Some(Revocation::organization(organization.id.0, at))
+            }
+            "organization_role.updated" | "organization_role.deleted" => {
+                let OfOrganization { organization_id } = data(body)?;
+                Some(Revocation::organization(organization_id.0, at))
+            }
+            // WorkOS has some 90 events, and more to come.
+            _ => None,
         };
-        Some(Self { id, tidings })
+        Some(Self { id, effect: revocation.map_or(Effect::None, Effect::Revokes) })
     }
 }
 
 fn data<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice::<With<T>>(body).ok().map(|with| with.data)
+}
+
+/// An id of WorkOS. Nothing has an empty one.
+#[derive(Deserialize)]
+#[serde(try_from = "Box<str>")]
+struct Id(Box<str>);
+
+impl TryFrom<Box<str>> for Id {
+    type Error = &'static str;
+
+    fn try_from(id: Box<str>) -> Result<Self, &'static str> {
+        if id.is_empty() { Err("an empty id") } else { Ok(Self(id)) }
+    }
+}
+
+/// A text; whatever else stands there is none.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) if !text.is_empty() => Some(text),
+        Value::String(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_) => None,
+    })
 }

@@ -7,64 +7,99 @@
 //! As in the SDKs: `common/crypto/signature-provider.ts` of workos-node, `webhook_verification.go` of workos-go. The
 //! emulator of the npm package `workos` writes seconds.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use authkit_session::Secret;
+use authkit_session::{ConfigError, ConfigProblem, Secret, Setting};
 use aws_lc_rs::{constant_time, hmac};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The key that an endpoint's webhooks are signed with.
-pub(super) struct SigningKey(hmac::Key);
+use super::Webhooks;
+
+/// The secrets that an endpoint's webhooks may be signed with: one, and more while it is rolled.
+#[derive(Clone)]
+pub(super) struct WebhookSecrets(Arc<[hmac::Key]>);
 
 /// Why a delivery is not taken for WorkOS's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Unsigned {
     /// No signature, or not of the form above.
     Malformed,
+    /// It names a time too long ago, or ahead of our clock.
+    Stale,
     /// Another secret, another body, another time.
     Wrong,
-    /// Made by WorkOS, but too long ago, or ahead of our clock.
-    Stale,
 }
 
-impl SigningKey {
-    pub(super) fn new(secret: &Secret) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
+impl WebhookSecrets {
+    pub(super) fn new(secret: &Secret) -> Result<Self, ConfigError> {
+        Ok(Self([key(secret)?].into()))
     }
 
-    /// Checks the signature first, in constant time, then its age at `now`, counted from 1970.
-    pub(super) fn verify(
-        &self,
-        header: Option<&HeaderValue>,
-        body: &[u8],
-        now: Duration,
-    ) -> Result<(), Unsigned> {
-        let Signature { time, tag } =
-            header.and_then(Signature::parse).ok_or(Unsigned::Malformed)?;
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in [time.as_bytes(), b".", body] {
-            context.update(part);
-        }
-        constant_time::verify_slices_are_equal(context.sign().as_ref(), &tag)
-            .map_err(|_| Unsigned::Wrong)?;
-        let made = match time.parse().map_err(|_| Unsigned::Malformed)? {
-            seconds @ ..FIRST_MILLIS => Duration::from_secs(seconds),
-            millis => Duration::from_millis(millis),
+    pub(super) fn and(&self, others: &[Secret]) -> Result<Self, ConfigError> {
+        let Self(known) = self;
+        let keys = known.iter().cloned().map(Ok).chain(others.iter().map(key));
+        Ok(Self(keys.collect::<Result<_, _>>()?))
+    }
+
+    /// Begins to check the body that a signature is said to be of.
+    pub(super) fn check(&self, signature: &WebhookSignature<'_>) -> SignatureCheck {
+        let Self(keys) = self;
+        let mut check = SignatureCheck {
+            tag: signature.tag,
+            contexts: keys.iter().map(hmac::Context::with_key).collect(),
         };
-        if made.abs_diff(now) > TOLERANCE {
-            return Err(Unsigned::Stale);
-        }
-        Ok(())
+        check.update(signature.time.as_bytes());
+        check.update(b".");
+        check
     }
 }
 
-struct Signature<'a> {
+fn key(secret: &Secret) -> Result<hmac::Key, ConfigError> {
+    let secret = secret.expose();
+    let is_wrapped = |end: char| end.is_whitespace() || matches!(end, '"' | '\'' | '`');
+    if secret.len() < Webhooks::MIN_SECRET_LEN
+        || secret.starts_with(is_wrapped)
+        || secret.ends_with(is_wrapped)
+    {
+        let found = if secret.is_empty() {
+            "is empty"
+        } else if secret.len() < Webhooks::MIN_SECRET_LEN {
+            "has fewer than 16 bytes"
+        } else {
+            "has white space or quotes around it"
+        };
+        let wants = "write the signing secret that the WorkOS dashboard shows for the endpoint";
+        return Err(ConfigProblem::invalid(Setting::WebhookSecret, found, wants).into());
+    }
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
+}
+
+/// What the head of a delivery says of its signature.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct WebhookSignature<'a> {
     /// As it stands, since that is what was signed.
     time: &'a str,
     tag: [u8; 32],
 }
 
-impl<'a> Signature<'a> {
+impl<'a> WebhookSignature<'a> {
+    /// Judges what needs no body: the form, and the age at `now`, which counts from 1970.
+    pub(super) fn read(headers: &'a HeaderMap, now: Duration) -> Result<Self, Unsigned> {
+        let mut fields = headers.get_all(SIGNATURE).into_iter();
+        let (Some(field), None) = (fields.next(), fields.next()) else {
+            return Err(Unsigned::Malformed);
+        };
+        let signature = Self::parse(field).ok_or(Unsigned::Malformed)?;
+        let made = match signature.time.parse().map_err(|_| Unsigned::Malformed)? {
+            seconds @ ..FIRST_MILLIS => Duration::from_secs(seconds),
+            millis => Duration::from_millis(millis),
+        };
+        if made.abs_diff(now) > Duration::from_secs(TOLERANCE) {
+            return Err(Unsigned::Stale);
+        }
+        Ok(signature)
+    }
+
     fn parse(header: &'a HeaderValue) -> Option<Self> {
         let (mut time, mut tag) = (None, None);
         for part in header.to_str().ok()?.split(',') {
@@ -84,6 +119,29 @@ impl<'a> Signature<'a> {
     }
 }
 
+/// A signature whose body comes piece by piece.
+pub(super) struct SignatureCheck {
+    tag: [u8; 32],
+    contexts: Vec<hmac::Context>,
+}
+
+impl SignatureCheck {
+    pub(super) fn update(&mut self, part: &[u8]) {
+        for context in &mut self.contexts {
+            context.update(part);
+        }
+    }
+
+    /// Says whether one of the secrets signed the parts, comparing in constant time.
+    pub(super) fn finish(self) -> Result<(), Unsigned> {
+        let Self { tag, contexts } = self;
+        let signed = |context: hmac::Context| {
+            constant_time::verify_slices_are_equal(context.sign().as_ref(), &tag).is_ok()
+        };
+        if contexts.into_iter().any(signed) { Ok(()) } else { Err(Unsigned::Wrong) }
+    }
+}
+
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 2 * bytes.len() {
@@ -96,18 +154,45 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("workos-signature");
+const SIGNATURE: HeaderName = HeaderName::from_static("workos-signature");
 /// The least number that counts milliseconds: some day in 1973, which in seconds would be one in 5138.
 const FIRST_MILLIS: u64 = 100_000_000_000;
-/// As the SDKs have it.
-const TOLERANCE: Duration = Duration::from_secs(180);
+/// How many seconds a signature's time may be from ours: as many as the SDKs have it.
+pub(super) const TOLERANCE: u64 = 180;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `printf '%s' '1800000000000.{"event":"x"}' | openssl dgst -sha256 -hmac whsec_1`
-    const TAG: &str = "e3a13add4560f15ca76e9d00e41d619022e4ce82869554bd445f41050f886b86";
+    /// `printf '%s' '1800000000000.{"event":"x"}' | openssl dgst -sha256 -hmac whsec_0123456789`
+    const TAG: &str = "ad1d955fa563c6b152ce6e21861db95fe9e07cbd0a4a6f80e7d87d1f42ea3908";
+    const SECRET: &str = "whsec_0123456789";
+    const OTHER: &str = "whsec_9876543210";
+
+    fn secrets(secret: &str, others: &[&str]) -> WebhookSecrets {
+        let others: Vec<_> = others.iter().map(|other| Secret::new(*other)).collect();
+        WebhookSecrets::new(&Secret::new(secret)).unwrap().and(&others).unwrap()
+    }
+
+    fn verify(
+        secrets: &WebhookSecrets,
+        header: &str,
+        body: &[u8],
+        now: Duration,
+    ) -> Result<(), Unsigned> {
+        let mut headers = HeaderMap::new();
+        headers.insert(SIGNATURE, HeaderValue::from_str(header).unwrap());
+        let mut check = secrets.check(&WebhookSignature::read(&headers, now)?);
+        body.chunks(3).for_each(|part| check.update(part));
+        check.finish()
+    }
+
+    fn sign(time: &str, body: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+        let tag = hmac::sign(&key, format!("{time}.{body}").as_bytes());
+        let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("t={time}, v1={tag}")
+    }
 
     /// Name, header, body, time, verdict.
     type Case<'a> = (&'a str, &'a str, &'a [u8], Duration, Result<(), Unsigned>);
@@ -115,63 +200,85 @@ mod tests {
     #[test]
     fn only_what_workos_signed_of_late_is_taken() {
         let good = format!("t=1800000000000, v1={TAG}");
-        let now = Duration::from_secs(1_800_000_000);
+        let (now, tolerance) = (Duration::from_secs(1_800_000_000), Duration::from_secs(TOLERANCE));
         let body = br#"{"event":"x"}"#;
-        let cases: [Case<'_>; 18] = [
+        let (malformed, stale) = (Err(Unsigned::Malformed), Err(Unsigned::Stale));
+        let cases: [Case<'_>; 19] = [
             ("as it was sent", &good, body, now, Ok(())),
             ("no space", &good.replace(' ', ""), body, now, Ok(())),
             ("capitals", &good.replace(TAG, &TAG.to_uppercase()), body, now, Ok(())),
             ("the other way round", &format!("v1={TAG},t=1800000000000"), body, now, Ok(())),
             ("another scheme beside it", &format!("{good}, v2=00"), body, now, Ok(())),
-            ("as late as it may be", &good, body, now + TOLERANCE, Ok(())),
-            ("late", &good, body, now + TOLERANCE + MS, Err(Unsigned::Stale)),
-            ("as early as it may be", &good, body, now - TOLERANCE, Ok(())),
-            ("early", &good, body, now - TOLERANCE - MS, Err(Unsigned::Stale)),
+            ("as late as it may be", &good, body, now + tolerance, Ok(())),
+            ("late", &good, body, now + tolerance + MS, stale),
+            ("as early as it may be", &good, body, now - tolerance, Ok(())),
+            ("early", &good, body, now - tolerance - MS, stale),
             ("another body", &good, b"{}", now, Err(Unsigned::Wrong)),
-            ("another time", &good.replace("t=1", "t=2"), body, now, Err(Unsigned::Wrong)),
+            ("another time", &good.replace("000,", "001,"), body, now, Err(Unsigned::Wrong)),
+            ("a time of old", &good.replace("t=1", "t=0"), body, now, stale),
             ("another tag", &good.replace(&TAG[..2], "00"), body, now, Err(Unsigned::Wrong)),
-            ("a short tag", &good[..good.len() - 2], body, now, Err(Unsigned::Malformed)),
-            ("no tag", "t=1800000000000", body, now, Err(Unsigned::Malformed)),
-            ("no time", &format!("v1={TAG}"), body, now, Err(Unsigned::Malformed)),
-            ("two tags", &format!("{good}, v1={TAG}"), body, now, Err(Unsigned::Malformed)),
-            ("a time of letters", &good.replace("t=1", "t=x"), body, now, Err(Unsigned::Malformed)),
-            ("nothing", "", body, now, Err(Unsigned::Malformed)),
+            ("a short tag", &good[..good.len() - 2], body, now, malformed),
+            ("no tag", "t=1800000000000", body, now, malformed),
+            ("no time", &format!("v1={TAG}"), body, now, malformed),
+            ("two tags", &format!("{good}, v1={TAG}"), body, now, malformed),
+            ("a time of letters", &good.replace("t=1", "t=x"), body, now, malformed),
+            ("nothing", "", body, now, malformed),
         ];
-        let key = SigningKey::new(&Secret::new("whsec_1"));
         for (name, header, body, now, expected) in cases {
-            let header = HeaderValue::from_str(header).unwrap();
-            assert_eq!(key.verify(Some(&header), body, now), expected, "{name}");
+            assert_eq!(verify(&secrets(SECRET, &[]), header, body, now), expected, "{name}");
         }
-        assert_eq!(key.verify(None, body, now), Err(Unsigned::Malformed), "no header");
-        let other = SigningKey::new(&Secret::new("whsec_2"));
-        let header = HeaderValue::from_str(&good).unwrap();
-        assert_eq!(other.verify(Some(&header), body, now), Err(Unsigned::Wrong), "another secret");
+        let wrong = Err(Unsigned::Wrong);
+        assert_eq!(verify(&secrets(OTHER, &[]), &good, body, now), wrong, "another secret");
+    }
+
+    #[test]
+    fn f10_the_head_needs_one_signature() {
+        let good = HeaderValue::from_str(&format!("t=1800000000000, v1={TAG}")).unwrap();
+        let now = Duration::from_secs(1_800_000_000);
+        for (fields, is_read) in [(0, false), (1, true), (2, false)] {
+            let mut headers = HeaderMap::new();
+            for _ in 0..fields {
+                headers.append(SIGNATURE, good.clone());
+            }
+            assert_eq!(WebhookSignature::read(&headers, now).is_ok(), is_read, "{fields}");
+        }
+    }
+
+    #[test]
+    fn d8_while_a_secret_is_rolled_either_one_signs() {
+        let now = Duration::from_secs(1_800_000_000);
+        let cases = [
+            ("the only one", secrets(SECRET, &[]), Ok(())),
+            ("the first", secrets(SECRET, &[OTHER]), Ok(())),
+            ("the other", secrets(OTHER, &[SECRET]), Ok(())),
+            ("one of many", secrets(OTHER, &["whsec_abcdefghij", SECRET, OTHER]), Ok(())),
+            ("none", secrets(OTHER, &["whsec_abcdefghij"]), Err(Unsigned::Wrong)),
+        ];
+        for (name, secrets, expected) in cases {
+            let header = sign("1800000000000", "body");
+            assert_eq!(verify(&secrets, &header, b"body", now), expected, "{name}");
+        }
     }
 
     #[test]
     fn a_time_in_seconds_is_told_from_one_in_milliseconds() {
-        let key = SigningKey::new(&Secret::new("whsec_1"));
         let now = Duration::from_secs(1_800_000_000);
         for (time, expected) in [
             ("1800000000", Ok(())),
             ("1800000181", Err(Unsigned::Stale)),
             ("1799999819999", Err(Unsigned::Stale)),
         ] {
-            let tag = hmac::sign(&key.0, format!("{time}.body").as_bytes());
-            let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            let header = HeaderValue::from_str(&format!("t={time},v1={tag}")).unwrap();
-            assert_eq!(key.verify(Some(&header), b"body", now), expected, "{time}");
+            let header = sign(time, "body");
+            assert_eq!(verify(&secrets(SECRET, &[]), &header, b"body", now), expected, "{time}");
         }
     }
 
     #[test]
     fn a_time_beyond_every_clock_is_stale_or_malformed_but_no_panic() {
-        let key = SigningKey::new(&Secret::new("whsec_1"));
         for time in ["99999999999999999999999", "18446744073709551615", ""] {
-            let tag = hmac::sign(&key.0, format!("{time}.body").as_bytes());
-            let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            let header = HeaderValue::from_str(&format!("t={time}, v1={tag}")).unwrap();
-            assert!(key.verify(Some(&header), b"body", Duration::ZERO).is_err(), "{time}");
+            let verdict =
+                verify(&secrets(SECRET, &[]), &sign(time, "body"), b"body", Duration::ZERO);
+            assert!(verdict.is_err(), "{time}");
         }
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::Response;
 
 fn layer(authkit: &AuthKit) -> AuthKitLayer {
-    AuthKitLayer::new(authkit).with_denial(|_, _| Response::new(Bytes::from("please sign in")))
+    AuthKitLayer::new(authkit).edit_denials(|_, _| Response::new(Bytes::from("please sign in")))
 }
 
 fn main() {}

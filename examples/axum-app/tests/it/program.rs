@@ -94,15 +94,60 @@ fn one_workos_variable_demands_them_all() {
         ("WORKOS_COOKIE_PASSWORD", "short"),
     ]);
 
-    for problem in
-        ["WORKOS_API_KEY is not set", "WORKOS_REDIRECT_URI is not set", "fewer than 32 bytes"]
-    {
+    for problem in [
+        "WORKOS_API_KEY (Config::new) is not set",
+        "WORKOS_REDIRECT_URI (Config::new) is not set",
+        "fewer than 32 bytes",
+    ] {
         assert!(
             error.lines().any(|line| line.starts_with("  - ") && line.contains(problem)),
             "{problem}: {error}"
         );
     }
     assert!(!error.contains("short"), "{error}");
+}
+
+#[test]
+fn e9_without_certificates_it_says_what_to_install() {
+    let error = refusal(&[
+        ("PORT", "0"),
+        ("WORKOS_CLIENT_ID", "client_123"),
+        ("WORKOS_API_KEY", "sk_test_123"),
+        ("WORKOS_REDIRECT_URI", "http://localhost:3000/callback"),
+        ("WORKOS_COOKIE_PASSWORD", PASSWORD),
+        ("SSL_CERT_FILE", "/nonexistent/certificates.pem"),
+    ]);
+
+    let problems: Vec<_> = error.lines().filter(|line| line.starts_with("  - ")).collect();
+    let [problem] = problems[..] else { panic!("{error}") };
+    for hint in ["SSL_CERT_FILE", "/nonexistent/certificates.pem", "`ca-certificates`"] {
+        assert!(problem.contains(hint), "{hint}: {error}");
+    }
+    assert!(!problem.contains("WORKOS_"), "{error}");
+}
+
+/// It starts, since there may be a reason for it.
+#[test]
+fn e10_what_is_hardly_meant_is_warned_of() {
+    let mut running = program(&[
+        ("PORT", "0"),
+        ("WORKOS_CLIENT_ID", "client_123"),
+        ("WORKOS_API_KEY", "sk_test_123"),
+        ("WORKOS_REDIRECT_URI", "http://app.example.com/callback"),
+        ("WORKOS_COOKIE_PASSWORD", PASSWORD),
+        ("WORKOS_BASE_URL", "http://127.0.0.1:1"),
+    ]);
+    let child = running.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = Running(child);
+    let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    for words in [
+        ["INFO", "sessions are configured", "client_123"],
+        ["WARN", "WORKOS_REDIRECT_URI", "write the `https://` URL"],
+        ["WARN", "WORKOS_COOKIE_PASSWORD", "openssl rand -base64 32"],
+    ] {
+        let line = lines.next().unwrap();
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {line}");
+    }
 }
 
 #[test]

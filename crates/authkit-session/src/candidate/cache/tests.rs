@@ -7,7 +7,7 @@ use tokio::time;
 use super::*;
 use crate::{
     Asker, CookiePassword, Decision, Policy, Reason, Revocation, SealFormat,
-    candidate::Presented,
+    candidate::SessionCandidate,
     decide::Verdict,
     testing::{Browser, Endpoint, Service},
 };
@@ -15,8 +15,8 @@ use crate::{
 const OTHER_PASSWORD: &str = "another password of no less than 32 bytes";
 
 impl Service {
-    fn present(&self, browser: &Browser) -> Presented {
-        self.authenticator.core.present(&browser.headers())
+    fn present(&self, browser: &Browser) -> SessionCandidate {
+        self.authenticator.reader().read(&browser.headers())
     }
 
     /// Whether a request of this browser is known by its cookie.
@@ -42,9 +42,9 @@ impl Browser {
 }
 
 /// What a session is remembered with that verified just now.
-fn remembered(service: &Service, browser: &Browser) -> Remembered {
+fn remembered(service: &Service, browser: &Browser) -> CachedSession {
     let value = browser.value();
-    service.authenticator.core.cache.get(Candidate::of(&[value.as_bytes()])).unwrap()
+    service.authenticator.reader().cache().get(CookieValue::of(&[value.as_bytes()])).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,19 +105,19 @@ async fn jw_08_it_does_not_outlive_its_token_by_either_clock() {
     let service = Service::new();
     let browser = service.seen("user_a").await;
     let value = browser.value();
-    let cache = &service.authenticator.core.cache;
+    let cache = &service.authenticator.reader().cache();
     let known = remembered(&service, &browser);
     let now = service.clock.monotonic();
 
     assert!(known.until > now + Duration::from_secs(290));
-    cache.insert(value.as_bytes(), Remembered { until: now, ..known.clone() });
+    cache.insert(value.as_bytes(), CachedSession { until: now, ..known.clone() });
     assert!(!service.knows(&browser), "over by the monotonic clock");
 
     time::sleep(Duration::from_secs(280)).await;
     assert!(service.knows(&browser), "expiring, but good");
     time::sleep(Duration::from_secs(30)).await;
     let until = service.clock.monotonic() + Duration::from_secs(1_000);
-    cache.insert(value.as_bytes(), Remembered { until, ..known });
+    cache.insert(value.as_bytes(), CachedSession { until, ..known });
     let presented = service.present(&browser);
     assert_eq!(presented.verdict, Verdict::Expired, "over by the wall clock");
     assert!(presented.opened.is_some());
@@ -226,7 +226,7 @@ async fn two_users_are_told_apart() {
         let value = HeaderValue::from_str(&format!("wos_session={}", browser.value())).unwrap();
         both.append(header::COOKIE, value);
     }
-    assert_eq!(service.authenticator.core.present(&both).verdict, Verdict::Ambiguous);
+    assert_eq!(service.authenticator.reader().read(&both).verdict, Verdict::Ambiguous);
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +253,7 @@ async fn values_with_one_hash_are_compared_whole() {
         ("nothing", &[], false),
     ];
     for (name, pieces, expected) in cases {
-        assert_eq!(cache.get(Candidate::of(pieces)).is_some(), expected, "{name}");
+        assert_eq!(cache.get(CookieValue::of(pieces)).is_some(), expected, "{name}");
     }
 }
 
@@ -269,7 +269,7 @@ async fn it_stays_within_its_bytes() {
         for n in 0..5_000_u32 {
             let value = format!("{value}{n:05}");
             cache.insert(value.as_bytes(), known.clone());
-            hits += u32::from(cache.get(Candidate::of(&[value.as_bytes()])).is_some());
+            hits += u32::from(cache.get(CookieValue::of(&[value.as_bytes()])).is_some());
             assert!(cache.bytes() <= limit as u64, "{} bytes of {limit}", cache.bytes());
         }
         assert_eq!(hits, 5_000, "the newest is there");
@@ -278,5 +278,5 @@ async fn it_stays_within_its_bytes() {
     let large = vec![b'a'; 16 << 10];
     let small = SessionCache::new(8 << 10);
     small.insert(&large, known);
-    assert!(small.get(Candidate::of(&[&large])).is_none(), "what is too large is left out");
+    assert!(small.get(CookieValue::of(&[&large])).is_none(), "what is too large is left out");
 }

@@ -60,8 +60,52 @@ async fn an_ended_session_is_refused_without_a_call_and_only_a_document_deletes_
     }
 }
 
+/// WorkOS's clock and the one that stamps an event are not one: the token may name the later second.
 #[tokio::test(start_paused = true)]
-async fn who_signs_in_after_the_cut_off_is_let_in() {
+async fn f9_what_ended_for_ever_is_refused_though_its_token_looks_younger() {
+    for of_user in [false, true] {
+        let service = Service::new();
+        let mut browser = service.sign_in("user_1").await;
+        let session = service.get(&mut browser).await.session();
+        let before = now(&service) - MINUTE;
+        let revocation = if of_user {
+            Revocation::deleted_user(session.user_id(), before)
+        } else {
+            Revocation::session(session.session_id(), before)
+        };
+        revoke(&service, revocation).await;
+        assert_eq!(service.fetch(&mut browser).await.refusal().0, Reason::Revoked);
+        assert_eq!(service.workos.calls(Endpoint::Authenticate), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f11_an_organization_that_changed_has_its_sessions_refreshed_and_no_others() {
+    let service = Service::new();
+    let mut browser = admin(&service).await;
+    let mut other = service.sign_in_with("user_2", json!({ "org_id": "org_2" })).await;
+    let id = service.get(&mut browser).await.session().session_id().to_owned();
+    service.get(&mut other).await.session();
+
+    advance(&service, MINUTE);
+    service.workos.claim(&id, "role", json!("member"));
+    revoke(&service, Revocation::organization("org_1", now(&service))).await;
+    advance(&service, Duration::from_secs(1));
+    assert_eq!(service.fetch(&mut browser).await.session().role(), Some("member"));
+    assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
+    service.get(&mut other).await.session();
+    assert_eq!(service.workos.calls(Endpoint::Authenticate), 1, "another organization's");
+
+    advance(&service, MINUTE);
+    revoke(&service, Revocation::organization("org_1", now(&service))).await;
+    let gone = r#"{"error":"organization_not_found","error_description":""}"#;
+    service.workos.will(Endpoint::Authenticate, Reply::Instead(400, Vec::new(), gone.to_owned()));
+    let refusal = service.get(&mut browser).await.refusal();
+    assert_eq!(refusal, (Reason::OrganizationGone, RefusalKind::Challenge));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_signs_in_after_signing_out_everywhere_is_let_in() {
     let service = Service::new();
     revoke(&service, Revocation::user("user_1", now(&service))).await;
     advance(&service, Duration::from_secs(1));

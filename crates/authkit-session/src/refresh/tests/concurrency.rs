@@ -62,7 +62,8 @@ async fn cc_01_on_several_threads_too() {
 
 #[tokio::test(start_paused = true)]
 async fn cc_02_a_straggler_is_given_the_successor_without_a_call() {
-    for late in [ms(100), s(3), s(29), s(31), s(59)] {
+    // The browser has not shown yet that the answer reached it.
+    for late in [ms(100), s(3), s(29), s(31), s(59), s(250)] {
         let (service, mut browser) = expired().await;
         let mut straggler = browser.clone();
         let session = service.get(&mut browser).await.session();
@@ -74,10 +75,15 @@ async fn cc_02_a_straggler_is_given_the_successor_without_a_call() {
     let (service, mut browser) = expired().await;
     let mut straggler = browser.clone();
     service.get(&mut browser).await.session();
+    service.get(&mut browser).await.session();
     time::sleep(s(61)).await;
     let refused = service.get(&mut straggler).await.refusal();
     assert_eq!(refused, (Reason::RefusedJustNow, ChallengeDocuments));
-    assert_eq!(service.refreshes(), 2, "after a minute it is WorkOS's to say");
+    assert_eq!(
+        service.refreshes(),
+        2,
+        "a minute after the browser has shown the new cookie it is WorkOS's to say"
+    );
     service.get(&mut browser).await.session();
 }
 
@@ -146,8 +152,8 @@ async fn cc_04_a_client_that_leaves_at_any_point_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn cc_05_a_slow_exchange_holds_a_request_for_five_seconds_and_is_not_made_twice() {
     let (service, browser) = expired().await;
-    // Each attempt takes 5 seconds; the third is answered.
-    for _ in 0..2 {
+    // Each attempt takes 5 seconds, and a second one goes out after 2.5; the fifth is answered.
+    for _ in 0..4 {
         service.workos.will(Endpoint::Authenticate, Reply::Hangs);
     }
     let asked = time::Instant::now();
@@ -156,11 +162,11 @@ async fn cc_05_a_slow_exchange_holds_a_request_for_five_seconds_and_is_not_made_
     assert_eq!(asked.elapsed(), s(5));
     assert_eq!(first, browser);
     let answers = storm(&service, &browser, 10).await;
-    assert!(service.workos.most_under_way() == 1, "one attempt at a time");
+    assert_eq!(service.workos.most_under_way(), 2, "one exchange, in two attempts at a time");
     assert!(answers.iter().all(|(answer, _)| matches!(answer, Answer::Refused(_))));
     time::sleep(s(5)).await;
     service.get(&mut first).await.session();
-    assert_eq!(service.refreshes(), 3);
+    assert_eq!(service.refreshes(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,7 +264,7 @@ async fn signing_out_ends_every_session_that_the_browser_sends() {
         assert_eq!(signed_out.session_id.as_deref(), Some(session.session_id()), "the latest");
     }
     assert!(service.authenticator.drain(s(1)).await);
-    assert_eq!(service.workos.calls(Endpoint::Revoke), 4);
+    assert_eq!(service.workos.calls(Endpoint::Revoke), 2, "each session once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,7 +328,7 @@ async fn mr_01_the_replica_that_loses_a_race_signs_nobody_out() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_waits_for_what_is_under_way() {
     let (service, mut browser) = expired().await;
-    service.workos.usually(Endpoint::Authenticate, Reply::Usual(s(3)));
+    service.workos.usually(Endpoint::Authenticate, Reply::Usual(s(2)));
     let waiting = tokio::spawn({
         let (service, browser) = (service.clone(), browser.clone());
         async move { service.open(&browser).await.map(drop) }

@@ -40,8 +40,8 @@ async fn dl_01_garbage_calls_nobody() {
     for endpoint in [Endpoint::Authenticate, Endpoint::Jwks, Endpoint::Revoke] {
         assert_eq!(service.workos.calls(endpoint), 0);
     }
-    assert!(service.authenticator.core.table().lineages.is_empty());
-    assert_eq!(service.authenticator.core.cache.bytes(), 0);
+    assert!(service.authenticator.refresh_state().lock().lineages.is_empty());
+    assert_eq!(service.authenticator.reader().cache().bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,11 +61,12 @@ async fn dl_01_a_sealed_value_without_a_session_calls_nobody() {
 async fn dl_03_five_thousand_sessions_that_expire_at_once_do_not_flood_workos() {
     let service = Service::new();
     let now = service.clock.unix();
-    let claims = json!({ "sub": "user_a", "sid": "session_x", "iat": now - 310, "exp": now - 10 });
-    let token = key(0).token(&claims);
     let browsers: Vec<_> = (0..5_000)
-        .map(|_| {
-            let refresh_token = service.workos.begin("user_a", json!({}));
+        .map(|n| {
+            let (user, session) = (format!("user_{n}"), format!("session_{n}"));
+            let claims = json!({ "sub": user, "sid": session, "iat": now - 310, "exp": now - 10 });
+            let token = key(0).token(&claims);
+            let refresh_token = service.workos.begin(&user, json!({}));
             service.browser_with(&json!({ "access_token": token, "refresh_token": refresh_token }))
         })
         .collect();

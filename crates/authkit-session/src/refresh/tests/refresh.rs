@@ -3,9 +3,13 @@ use tokio::time;
 
 use super::{expired, ms, s};
 use crate::{
-    Policy, Reason, RefusalKind,
-    decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+    ErrorKind, Policy, Reason, RefusalKind,
+    decide::{
+        reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+        refresh_outcome::ApiRefusal,
+    },
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos},
+    upstream::error_answer::{UpstreamFailure, tests::DOCUMENTED},
 };
 
 fn refused_with(status: u16, body: &serde_json::Value) -> Reply {
@@ -147,14 +151,15 @@ async fn rf_05_a_refusal_ends_a_session_only_when_it_is_repeated_and_for_a_docum
 
 #[tokio::test(start_paused = true)]
 async fn rf_06_our_own_mistakes_sign_nobody_out() {
-    for (status, body) in [
-        (401, json!({ "message": "Unauthorized" })),
-        (403, json!({ "message": "Forbidden" })),
-        (400, json!({ "error": "invalid_client" })),
-        (400, json!({ "error": "unauthorized_client" })),
-        (400, json!({ "error": "invalid_request" })),
-        (404, json!({ "message": "Not Found" })),
-        (422, json!({ "code": "invalid_request_parameters", "message": "no" })),
+    // Credentials are refused for everybody, and good again as soon as they are mended; a request is this user's.
+    for (status, body, remembered) in [
+        (401, json!({ "message": "Unauthorized" }), s(0)),
+        (403, json!({ "message": "Forbidden" }), s(0)),
+        (400, json!({ "error": "invalid_client" }), s(0)),
+        (400, json!({ "error": "unauthorized_client" }), s(0)),
+        (400, json!({ "error": "invalid_request" }), s(60)),
+        (404, json!({ "message": "Not Found" }), s(60)),
+        (422, json!({ "code": "invalid_request_parameters", "message": "no" }), s(60)),
     ] {
         let (service, mut browser) = expired().await;
         let old = browser.clone();
@@ -162,6 +167,7 @@ async fn rf_06_our_own_mistakes_sign_nobody_out() {
         let refusal = service.get(&mut browser).await.refusal();
         assert_eq!(refusal, (Reason::Misconfigured, Unavailable), "{status} {body}");
         assert_eq!(browser, old);
+        time::sleep(remembered).await;
         service.get(&mut browser).await.session();
     }
 }
@@ -170,12 +176,13 @@ async fn rf_06_our_own_mistakes_sign_nobody_out() {
 async fn any_other_4xx_is_a_challenge_that_keeps_the_cookie() {
     let (service, mut browser) = expired().await;
     for (status, body) in [
-        (400, json!({ "message": "Must use SSO for selected organization" })),
+        (400, json!({ "message": "Something else" })),
         (400, json!({ "error": "a_word_of_the_future" })),
         (409, json!({})),
     ] {
         service.workos.will(Endpoint::Authenticate, refused_with(status, &body));
         assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Rejected, Challenge));
+        time::sleep(s(60)).await;
     }
     service.get(&mut browser).await.session();
 }
@@ -412,4 +419,99 @@ async fn a_clock_that_is_far_ahead_makes_no_loop() {
     assert_eq!(service.get(&mut browser).await.refusal().1, Unavailable);
     assert_eq!(service.refreshes(), 2, "once in ten seconds");
     assert!(browser.is_signed_in());
+}
+
+/// B2 of the field's list, for every answer that WorkOS documents and some that it does not.
+#[tokio::test(start_paused = true)]
+async fn b2_every_definite_refusal_is_asked_about_once_a_minute() {
+    for (row, status, body, failure) in DOCUMENTED {
+        let (reason, kind, calls) = match failure {
+            UpstreamFailure::Refused(ApiRefusal::InvalidGrant) => {
+                (Reason::RefusedJustNow, RefusalKind::ChallengeDocuments, 1)
+            }
+            UpstreamFailure::Refused(ApiRefusal::OrganizationGone) => {
+                (Reason::OrganizationGone, Challenge, 1)
+            }
+            UpstreamFailure::Refused(ApiRefusal::InteractionNeeded) => {
+                (Reason::InteractionNeeded, Challenge, 1)
+            }
+            UpstreamFailure::Refused(ApiRefusal::Rejected) => (Reason::Rejected, Challenge, 1),
+            UpstreamFailure::Refused(ApiRefusal::Request) => {
+                (Reason::Misconfigured, Unavailable, 1)
+            }
+            // Bounded by the budget, not by what is remembered of a token: it is about everybody's.
+            UpstreamFailure::Refused(ApiRefusal::Credentials) => {
+                (Reason::Misconfigured, Unavailable, 4)
+            }
+            UpstreamFailure::Transient => continue,
+        };
+        let (service, mut browser) = expired().await;
+        let reply = Reply::Instead(*status, Vec::new(), (*body).to_owned());
+        service.workos.usually(Endpoint::Authenticate, reply);
+        let cookie = browser.clone();
+        for _ in 0..4 {
+            assert_eq!(service.get(&mut browser).await.refusal(), (reason, kind), "row {row}");
+        }
+        assert_eq!(service.refreshes(), calls, "row {row}");
+        assert_eq!(browser, cookie, "row {row}");
+    }
+}
+
+/// B1, and its kind: what a switch of the organization is told.
+#[tokio::test(start_paused = true)]
+async fn b1_a_switch_says_what_the_user_has_to_do_and_leaves_the_session_as_it_is() {
+    for (row, status, body, failure) in DOCUMENTED {
+        let kind = match failure {
+            UpstreamFailure::Refused(ApiRefusal::InvalidGrant) => ErrorKind::Refused,
+            UpstreamFailure::Refused(ApiRefusal::OrganizationGone) => ErrorKind::OrganizationGone,
+            UpstreamFailure::Refused(ApiRefusal::InteractionNeeded) => ErrorKind::InteractionNeeded,
+            UpstreamFailure::Refused(ApiRefusal::Rejected) => ErrorKind::Rejected,
+            UpstreamFailure::Refused(ApiRefusal::Request | ApiRefusal::Credentials) => {
+                ErrorKind::Misconfigured
+            }
+            UpstreamFailure::Transient => ErrorKind::Transient,
+        };
+        let service = Service::new();
+        let mut browser = service.sign_in("user_a").await;
+        let session = service.get(&mut browser).await.session();
+        let reply = Reply::Instead(*status, Vec::new(), (*body).to_owned());
+        service.workos.usually(Endpoint::Authenticate, reply);
+        let headers = browser.headers();
+        let switch = service.authenticator.switch_organization(&headers, &session, "org_b");
+        assert_eq!(switch.await.unwrap_err().kind(), kind, "row {row}");
+        service.get(&mut browser).await.session();
+    }
+}
+
+/// B5 of the field's list: the first attempt is swallowed, and new connections work.
+#[tokio::test(start_paused = true)]
+async fn b5_a_second_attempt_is_answered_while_the_request_still_waits() {
+    let (service, mut browser) = expired().await;
+    service.workos.will(Endpoint::Authenticate, Reply::Hangs);
+    let asked = time::Instant::now();
+    service.get(&mut browser).await.session();
+    assert_eq!(asked.elapsed(), ms(2_500));
+    assert_eq!(service.refreshes(), 2);
+}
+
+/// The second attempt is refused, and the first one, which is still out, is not: it was late.
+#[tokio::test(start_paused = true)]
+async fn b5_a_refusal_counts_only_when_no_attempt_is_out() {
+    let body = r#"{"error":"invalid_grant"}"#.to_owned();
+    let refused = || Reply::Instead(400, Vec::new(), body.clone());
+    let (service, mut browser) = expired().await;
+    service.workos.will(Endpoint::Authenticate, Reply::Late(s(4)));
+    service.workos.will(Endpoint::Authenticate, refused());
+    let asked = time::Instant::now();
+    service.get(&mut browser).await.session();
+    assert_eq!(asked.elapsed(), s(4));
+
+    let (service, mut browser) = expired().await;
+    service.workos.will(Endpoint::Authenticate, Reply::Hangs);
+    service.workos.will(Endpoint::Authenticate, refused());
+    assert_eq!(service.get(&mut browser).await.refusal().0, Reason::TimedOut);
+    time::sleep(s(1)).await;
+    let refused = service.get(&mut browser).await.refusal();
+    assert_eq!(refused, (Reason::RefusedJustNow, ChallengeDocuments));
+    assert_eq!(service.refreshes(), 2);
 }

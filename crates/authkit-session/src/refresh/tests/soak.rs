@@ -13,7 +13,6 @@ use tokio::{task::JoinSet, time};
 use super::s;
 use crate::{
     Admission, Asker, Reason, Refusal, RefusalKind,
-    core::Core,
     seal::Attempts,
     testing::{Browser, Endpoint, Reply, Service},
 };
@@ -84,15 +83,20 @@ struct Memory {
 }
 
 impl Memory {
-    fn of(core: &Core) -> Self {
+    fn of(authenticator: &crate::Authenticator) -> Self {
         let (entries, pairs) = {
-            let table = core.table();
+            let table = authenticator.refresh_state().lock();
             (table.lineages.len(), table.lineages.bytes())
         };
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = resident.and_then(|kib| kib.split_whitespace().next()?.parse().ok());
-        Self { entries, pairs, cached: core.cache.bytes(), resident: resident.unwrap_or_default() }
+        Self {
+            entries,
+            pairs,
+            cached: authenticator.reader().cache().bytes(),
+            resident: resident.unwrap_or_default(),
+        }
     }
 
     fn most(self, other: Self) -> Self {
@@ -260,9 +264,9 @@ impl Client {
     /// The organization of the browser's cookie.
     fn organization(&self) -> Option<String> {
         let (_, sealed) = self.browser.cookie()?;
-        let core = &self.service.authenticator.core;
-        let presented = core.examine(sealed.as_bytes(), Default::default(), &mut Attempts::new());
-        presented.opened?.says().org_id.clone()
+        let reader = self.service.authenticator.reader();
+        let candidate = reader.open(sealed.as_bytes(), Default::default(), &mut Attempts::new());
+        candidate.opened?.unverified().org_id.clone()
     }
 
     async fn switch(&mut self) {
@@ -391,7 +395,7 @@ async fn soak(refreshes: usize, seed: u64) -> (Tally, Memories) {
         let (service, memories) = (service.clone(), Arc::clone(&memories));
         async move {
             loop {
-                let memory = Memory::of(&service.authenticator.core);
+                let memory = Memory::of(&service.authenticator);
                 memories.lock().unwrap().add(service.refreshes(), refreshes, memory);
                 time::sleep(s(600)).await;
             }
@@ -409,7 +413,7 @@ async fn soak(refreshes: usize, seed: u64) -> (Tally, Memories) {
     time::sleep(s(25 * 60 * 60)).await;
     let stranger = service.sign_in("stranger").await;
     service.open(&stranger).await.unwrap();
-    assert_eq!(service.authenticator.core.table().lineages.len(), 0);
+    assert_eq!(service.authenticator.refresh_state().lock().lineages.len(), 0);
     drop(service);
     let tally = Arc::into_inner(tally).unwrap().into_inner().unwrap();
     (tally, Arc::into_inner(memories).unwrap().into_inner().unwrap())

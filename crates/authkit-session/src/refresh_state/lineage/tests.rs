@@ -8,11 +8,12 @@ use std::{
 };
 
 use super::{
-    Ask, Carriage, Life, Limits, Lineages, PairId, RefusedFor, RefusedSince, Standing, Successor,
+    ApiRefusal, CookieFit, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, PairId,
+    RefusalAge, TokenPair, index::Sizes,
 };
 use crate::{
-    refresh_state::breaker::Held,
     token::{RefreshToken, TokenHash},
+    upstream::budget::Throttled,
 };
 
 /// A pair in tests: the `n`th of a user's session.
@@ -66,27 +67,27 @@ impl Sids {
 }
 
 #[derive(Clone, Debug)]
-struct Pair {
+struct Successor {
     cookie: Cookie,
     id: PairId,
     session_id: &'static str,
     organization: Option<&'static str>,
-    carriage: Carriage,
+    fit: CookieFit,
 }
 
-impl Pair {
+impl Successor {
     fn new(cookie: Cookie, sids: Sids) -> Self {
         Self {
             cookie,
             id: cookie.id(),
             session_id: sids.name(cookie),
             organization: None,
-            carriage: Carriage::ByCookie,
+            fit: CookieFit::Fits,
         }
     }
 }
 
-impl Successor for Pair {
+impl TokenPair for Successor {
     fn id(&self) -> PairId {
         self.id
     }
@@ -99,8 +100,8 @@ impl Successor for Pair {
         self.organization
     }
 
-    fn carriage(&self) -> Carriage {
-        self.carriage
+    fn fit(&self) -> CookieFit {
+        self.fit
     }
 
     fn bytes(&self) -> usize {
@@ -108,7 +109,7 @@ impl Successor for Pair {
     }
 }
 
-type Table = Lineages<(), Pair>;
+type Table = Lineages<(), Successor>;
 
 const OLD: Cookie = Cookie { user: 0, n: 0 };
 const NEW: Cookie = Cookie { user: 0, n: 1 };
@@ -123,13 +124,18 @@ fn table() -> Table {
     Table::new(Limits::default())
 }
 
-fn ask(table: &mut Table, cookie: Cookie, now: Duration) -> Ask<(), Pair> {
-    table.ask(cookie.id(), None, now, || Ok(()))
+fn ask(table: &mut Table, cookie: Cookie, now: Duration) -> ExchangeStatus<(), Successor> {
+    table.exchange(cookie.id(), None, now, || Ok(()))
 }
 
-fn renew(table: &mut Table, cookie: Cookie, now: Duration) -> Life {
-    assert!(matches!(ask(table, cookie, now), Ask::Start(())));
-    table.renewed(cookie.token(), Arc::new(Pair::new(cookie.next(), Sids::Kept)), now)
+fn renew(table: &mut Table, cookie: Cookie, now: Duration) -> LineageState {
+    assert!(matches!(ask(table, cookie, now), ExchangeStatus::Start(())));
+    table.renewed(
+        cookie.token(),
+        Arc::new(Successor::new(cookie.next(), Sids::Kept)),
+        LineageState::Live,
+        now,
+    )
 }
 
 #[test]
@@ -137,55 +143,63 @@ fn a_refresh_token_that_stays_the_same_has_successors_too() {
     let mut table = table();
     let old = OLD.id();
     let new = PairId { made: old.made + 300, ..old };
-    assert!(matches!(table.ask(old, None, s(0), || Ok(())), Ask::Start(())));
-    table.renewed(old.token, Arc::new(Pair { id: new, ..Pair::new(OLD, Sids::Kept) }), s(0));
+    assert!(matches!(table.exchange(old, None, s(0), || Ok(())), ExchangeStatus::Start(())));
+    table.renewed(
+        old.token,
+        Arc::new(Successor { id: new, ..Successor::new(OLD, Sids::Kept) }),
+        LineageState::Live,
+        s(0),
+    );
 
-    assert_eq!(table.presented(Some(old), None, s(1)), Standing::Known(None));
-    assert!(matches!(table.ask(old, None, s(1), || Ok(())), Ask::Successor(..)));
-    assert!(table.head(old.token, s(1)).is_some());
-    assert_eq!(table.presented(Some(new), None, s(2)), Standing::Known(Some(s(2))));
-    assert!(table.head(old.token, s(2)).is_none());
-    assert!(matches!(table.ask(new, None, s(3), || Ok(())), Ask::Start(())));
+    assert_eq!(table.returned(Some(old), None, s(1)), LineageStatus::Known(None));
+    assert!(matches!(table.exchange(old, None, s(1), || Ok(())), ExchangeStatus::Successor(..)));
+    assert!(table.pair_to_send(old.token, s(1)).is_some());
+    assert_eq!(table.returned(Some(new), None, s(2)), LineageStatus::Known(Some(s(2))));
+    assert!(table.pair_to_send(old.token, s(2)).is_none());
+    assert!(matches!(table.exchange(new, None, s(3), || Ok(())), ExchangeStatus::Start(())));
 }
 
 #[test]
 fn a_successor_is_handed_to_its_own_organization_only() {
     let mut table = table();
-    assert!(matches!(table.ask(OLD.id(), Some("org_a"), s(0), || Ok(())), Ask::Start(())));
-    let pair = Pair { organization: Some("org_a"), ..Pair::new(NEW, Sids::Kept) };
-    table.renewed(OLD.token(), Arc::new(pair), s(0));
+    assert!(matches!(
+        table.exchange(OLD.id(), Some("org_a"), s(0), || Ok(())),
+        ExchangeStatus::Start(())
+    ));
+    let pair = Successor { organization: Some("org_a"), ..Successor::new(NEW, Sids::Kept) };
+    table.renewed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
 
-    let mut ask = |organization| table.ask(OLD.id(), organization, s(1), || Ok(()));
-    assert!(matches!(ask(Some("org_a")), Ask::Successor(..)));
-    assert!(matches!(ask(Some("org_b")), Ask::OtherOrganization));
-    assert!(matches!(ask(None), Ask::OtherOrganization));
+    let mut ask = |organization| table.exchange(OLD.id(), organization, s(1), || Ok(()));
+    assert!(matches!(ask(Some("org_a")), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(Some("org_b")), ExchangeStatus::OtherOrganization));
+    assert!(matches!(ask(None), ExchangeStatus::OtherOrganization));
 }
 
 #[test]
 fn a_pair_that_no_cookie_can_hold_stays_behind_the_old_cookie() {
     let mut table = table();
-    assert!(matches!(ask(&mut table, OLD, s(0)), Ask::Start(())));
-    let pair = Pair { carriage: Carriage::None, ..Pair::new(NEW, Sids::Kept) };
-    table.renewed(OLD.token(), Arc::new(pair), s(0));
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    let pair = Successor { fit: CookieFit::TooLarge, ..Successor::new(NEW, Sids::Kept) };
+    table.renewed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
 
-    assert!(table.head(OLD.token(), s(1)).is_none());
-    assert!(matches!(ask(&mut table, OLD, 24 * HOUR - s(1)), Ask::Successor(..)));
+    assert!(table.pair_to_send(OLD.token(), s(1)).is_none());
+    assert!(matches!(ask(&mut table, OLD, 24 * HOUR - s(1)), ExchangeStatus::Successor(..)));
 }
 
 #[test]
 fn only_the_refusal_of_a_grant_makes_a_second_one_final() {
     for (first, second, expected) in [
-        (RefusedFor::Grant, RefusedFor::Grant, RefusedSince::Twice),
-        (RefusedFor::InteractionNeeded, RefusedFor::Grant, RefusedSince::JustNow),
-        (RefusedFor::Grant, RefusedFor::OrganizationGone, RefusedSince::JustNow),
-        (RefusedFor::InteractionNeeded, RefusedFor::InteractionNeeded, RefusedSince::JustNow),
+        (ApiRefusal::InvalidGrant, ApiRefusal::InvalidGrant, RefusalAge::Repeated),
+        (ApiRefusal::InteractionNeeded, ApiRefusal::InvalidGrant, RefusalAge::JustNow),
+        (ApiRefusal::InvalidGrant, ApiRefusal::OrganizationGone, RefusalAge::JustNow),
+        (ApiRefusal::InteractionNeeded, ApiRefusal::InteractionNeeded, RefusalAge::JustNow),
     ] {
         let mut table = table();
-        assert!(matches!(ask(&mut table, OLD, s(0)), Ask::Start(())));
-        assert_eq!(table.refused(OLD.token(), first, s(0)), Some(RefusedSince::JustNow));
+        assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+        assert_eq!(table.refused(OLD.token(), first, s(0)), Some(RefusalAge::JustNow));
         let held = ask(&mut table, OLD, s(59));
-        assert!(matches!(held, Ask::Refused(why, RefusedSince::AWhile) if why == first));
-        assert!(matches!(ask(&mut table, OLD, s(60)), Ask::Start(())));
+        assert!(matches!(held, ExchangeStatus::Refused(why, RefusalAge::Recent) if why == first));
+        assert!(matches!(ask(&mut table, OLD, s(60)), ExchangeStatus::Start(())));
         let since = table.refused(OLD.token(), second, s(60));
         assert_eq!(since, Some(expected), "{first:?}, {second:?}");
     }
@@ -196,8 +210,8 @@ fn a_held_exchange_leaves_nothing_behind() {
     let mut table = table();
     for n in 0..100 {
         let pair = PairId { token: RefreshToken::new(format!("{n}")).hash(), made: 0 };
-        let ask = table.ask(pair, None, s(0), || Err(Held::Busy));
-        assert!(matches!(ask, Ask::Held(Held::Busy)));
+        let ask = table.exchange(pair, None, s(0), || Err(Throttled::Busy));
+        assert!(matches!(ask, ExchangeStatus::Throttled(Throttled::Busy)));
     }
     table.forget_old(s(0));
     assert!(table.is_empty());
@@ -212,36 +226,47 @@ fn dl_02_every_map_stays_within_its_limits() {
         let now = Duration::from_millis(u64::from(n));
         let old = PairId { token: token(2 * n), made: 0 };
         let new = PairId { token: token(2 * n + 1), made: 1 };
-        let pair = Pair { id: new, ..Pair::new(Cookie { user: 1, n: 0 }, Sids::Kept) };
+        let pair = Successor { id: new, ..Successor::new(Cookie { user: 1, n: 0 }, Sids::Kept) };
         match n % 4 {
-            0 => table.end(Some(old.token), Some(&format!("ended_{n}")), now),
+            0 => {
+                table.end(Some(old.token), Some(&format!("ended_{n}")), now);
+            }
             1 => {
-                assert!(matches!(table.ask(old, None, now, || Ok(())), Ask::Start(())));
-                table.refused(old.token, RefusedFor::Grant, now);
+                assert!(matches!(
+                    table.exchange(old, None, now, || Ok(())),
+                    ExchangeStatus::Start(())
+                ));
+                table.refused(old.token, ApiRefusal::InvalidGrant, now);
             }
             2 => {
-                assert!(matches!(table.ask(old, None, now, || Ok(())), Ask::Start(())));
+                assert!(matches!(
+                    table.exchange(old, None, now, || Ok(())),
+                    ExchangeStatus::Start(())
+                ));
                 table.lost(old.token, now);
             }
             _ => {
-                assert!(matches!(table.ask(old, None, now, || Ok(())), Ask::Start(())));
-                table.renewed(old.token, Arc::new(pair), now);
-                let handed = table.ask(old, None, now, || Ok(()));
+                assert!(matches!(
+                    table.exchange(old, None, now, || Ok(())),
+                    ExchangeStatus::Start(())
+                ));
+                table.renewed(old.token, Arc::new(pair), LineageState::Live, now);
+                let handed = table.exchange(old, None, now, || Ok(()));
                 assert!(
-                    matches!(handed, Ask::Successor(..)),
+                    matches!(handed, ExchangeStatus::Successor(..)),
                     "the latest is not what is forgotten"
                 );
             }
         }
-        assert!(table.tokens.len() <= limits.tokens);
-        assert!(table.lineages.len() <= limits.tokens);
-        assert!(table.expiries.len() <= limits.tokens);
+        assert!(table.index.sizes().tokens <= limits.tokens);
+        assert!(table.index.sizes().lineages <= limits.tokens);
+        assert!(table.index.sizes().expiries <= limits.tokens);
         assert!(table.ended_sessions.len() <= limits.tokens);
-        assert!(table.bytes <= limits.bytes);
+        assert!(table.bytes() <= limits.bytes);
     }
     table.forget_old(25 * HOUR);
-    assert!(table.is_empty() && table.tokens.is_empty() && table.expiries.is_empty());
-    assert_eq!(table.bytes, 0);
+    assert!(table.is_empty() && table.index.sizes() == Sizes::default());
+    assert_eq!(table.bytes(), 0);
 }
 
 #[test]
@@ -251,14 +276,16 @@ fn a_session_that_is_refreshed_all_the_time_stays_small() {
     for n in 0..10_000 {
         let now = s(2 * n);
         let old = PairId { token: token(n), made: n };
-        let pair =
-            Pair { id: PairId { token: token(n + 1), made: n + 1 }, ..Pair::new(NEW, Sids::Kept) };
-        table.presented(Some(old), None, now);
-        assert!(matches!(table.ask(old, None, now, || Ok(())), Ask::Start(())));
-        table.renewed(old.token, Arc::new(pair), now);
-        assert!(table.head(old.token, now).is_some());
+        let pair = Successor {
+            id: PairId { token: token(n + 1), made: n + 1 },
+            ..Successor::new(NEW, Sids::Kept)
+        };
+        table.returned(Some(old), None, now);
+        assert!(matches!(table.exchange(old, None, now, || Ok(())), ExchangeStatus::Start(())));
+        table.renewed(old.token, Arc::new(pair), LineageState::Live, now);
+        assert!(table.pair_to_send(old.token, now).is_some());
     }
-    assert!(table.tokens.len() < 40, "{}", table.tokens.len());
+    assert!(table.index.sizes().tokens < 40, "{}", table.index.sizes().tokens);
 }
 
 #[test]
@@ -267,47 +294,61 @@ fn dl_02_a_session_whose_new_cookies_never_leave_stays_small() {
     let pair = |n: u64| PairId { token: RefreshToken::new(format!("token {n}")).hash(), made: n };
     for n in 0..10_000 {
         let now = s(300 * n);
-        assert!(matches!(table.ask(pair(n), None, now, || Ok(())), Ask::Start(())));
-        let new = Pair { id: pair(n + 1), ..Pair::new(NEW, Sids::Kept) };
-        table.renewed(pair(n).token, Arc::new(new), now);
+        assert!(matches!(table.exchange(pair(n), None, now, || Ok(())), ExchangeStatus::Start(())));
+        let new = Successor { id: pair(n + 1), ..Successor::new(NEW, Sids::Kept) };
+        table.renewed(pair(n).token, Arc::new(new), LineageState::Live, now);
         for known in [0, n.saturating_sub(20)] {
-            let found = table.ask(pair(known), None, now, || Ok(()));
-            assert!(matches!(found, Ask::Successor(newest, _) if newest.id == pair(n + 1)));
+            let found = table.exchange(pair(known), None, now, || Ok(()));
+            assert!(
+                matches!(found, ExchangeStatus::Successor(newest, _) if newest.id == pair(n + 1))
+            );
         }
     }
-    assert!(table.tokens.len() < 40, "{}", table.tokens.len());
+    assert!(table.index.sizes().tokens < 40, "{}", table.index.sizes().tokens);
 }
 
 #[test]
 fn what_another_replica_made_of_a_token_joins_its_lineage() {
     // The browser brought the other replica's cookie while the same exchange was under way here.
     let mut table = table();
-    assert!(matches!(ask(&mut table, OLD, s(0)), Ask::Start(())));
-    assert!(matches!(ask(&mut table, NEW, s(1)), Ask::Start(())));
-    let pair = Arc::new(Pair::new(NEW, Sids::Kept));
-    assert_eq!(table.renewed(OLD.token(), pair, s(2)), Life::Live);
-    assert!(matches!(ask(&mut table, NEW, s(2)), Ask::Join(())), "one exchange per token");
-    table.renewed(NEW.token(), Arc::new(Pair::new(NEWER, Sids::Kept)), s(3));
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    assert!(matches!(ask(&mut table, NEW, s(1)), ExchangeStatus::Start(())));
+    let pair = Arc::new(Successor::new(NEW, Sids::Kept));
+    assert_eq!(table.renewed(OLD.token(), pair, LineageState::Live, s(2)), LineageState::Live);
+    assert!(
+        matches!(ask(&mut table, NEW, s(2)), ExchangeStatus::UnderWay(())),
+        "one exchange per token"
+    );
+    table.renewed(
+        NEW.token(),
+        Arc::new(Successor::new(NEWER, Sids::Kept)),
+        LineageState::Live,
+        s(3),
+    );
     for old in [OLD, NEW] {
         assert!(
-            matches!(ask(&mut table, old, s(4)), Ask::Successor(pair, _) if pair.cookie == NEWER)
+            matches!(ask(&mut table, old, s(4)), ExchangeStatus::Successor(pair, _) if pair.cookie == NEWER)
         );
-        assert_eq!(table.head(old.token(), s(4)).unwrap().cookie, NEWER);
+        assert_eq!(table.pair_to_send(old.token(), s(4)).unwrap().cookie, NEWER);
     }
-    table.forget_old(s(65));
-    assert!(table.is_empty() && table.tokens.is_empty());
+    table.forget_old(s(605));
+    assert!(table.is_empty() && table.index.sizes() == Sizes::default());
 }
 
 #[test]
 fn a_sign_out_counts_for_what_another_replica_made_of_the_token() {
     for sids in [Sids::Kept, Sids::Changing] {
         let mut table = table();
-        assert!(matches!(ask(&mut table, OLD, s(0)), Ask::Start(())));
+        assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
         table.end(Some(NEW.token()), Some(sids.name(NEW)), s(1));
-        let pair = Arc::new(Pair::new(NEW, sids));
-        assert_eq!(table.renewed(OLD.token(), pair, s(2)), Life::Ended, "{sids:?}");
-        assert!(table.head(OLD.token(), s(3)).is_none());
-        assert!(matches!(ask(&mut table, OLD, s(3)), Ask::Ended));
+        let pair = Arc::new(Successor::new(NEW, sids));
+        assert_eq!(
+            table.renewed(OLD.token(), pair, LineageState::Live, s(2)),
+            LineageState::Ended,
+            "{sids:?}"
+        );
+        assert!(table.pair_to_send(OLD.token(), s(3)).is_none());
+        assert!(matches!(ask(&mut table, OLD, s(3)), ExchangeStatus::Ended));
     }
 }
 
@@ -315,10 +356,53 @@ fn a_sign_out_counts_for_what_another_replica_made_of_the_token() {
 fn a_refusal_is_remembered_although_the_pair_before_it_reached_the_browser() {
     let mut table = table();
     renew(&mut table, OLD, s(0));
-    assert!(matches!(ask(&mut table, NEW, s(20)), Ask::Start(())));
-    table.refused(NEW.token(), RefusedFor::Grant, s(20));
-    table.head(OLD.token(), s(21));
-    assert!(matches!(ask(&mut table, NEW, s(90)), Ask::Start(())));
-    let since = table.refused(NEW.token(), RefusedFor::Grant, s(90));
-    assert_eq!(since, Some(RefusedSince::Twice));
+    assert!(matches!(ask(&mut table, NEW, s(20)), ExchangeStatus::Start(())));
+    table.refused(NEW.token(), ApiRefusal::InvalidGrant, s(20));
+    table.pair_to_send(OLD.token(), s(21));
+    assert!(matches!(ask(&mut table, NEW, s(90)), ExchangeStatus::Start(())));
+    let since = table.refused(NEW.token(), ApiRefusal::InvalidGrant, s(90));
+    assert_eq!(since, Some(RefusalAge::Repeated));
+}
+
+/// D3 of the field's list: the application's refusal is part of the event that brings the pair.
+#[test]
+fn d3_a_pair_that_the_application_refused_is_never_handed_out() {
+    let mut table = table();
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    let pair = Arc::new(Successor::new(NEW, Sids::Kept));
+    let state = table.renewed(OLD.token(), pair, LineageState::Ended, s(1));
+    assert_eq!(state, LineageState::Ended);
+    for cookie in [OLD, NEW] {
+        assert!(matches!(ask(&mut table, cookie, s(2)), ExchangeStatus::Ended), "{cookie:?}");
+        assert!(table.pair_to_send(cookie.token(), s(2)).is_none(), "{cookie:?}");
+        assert!(table.newer(cookie.id(), s(2)).is_none(), "{cookie:?}");
+        let status = table.returned(Some(cookie.id()), Some(Sids::Kept.name(cookie)), s(2));
+        assert_eq!(status, LineageStatus::Ended, "{cookie:?}");
+    }
+}
+
+/// E7 of the field's list: what a proxy makes a 502 of never reaches the browser, which keeps the old cookie.
+#[test]
+fn e7_a_successor_is_kept_while_the_browser_brings_the_old_cookie() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    // Each response is lost, and the browser comes every nine minutes.
+    for n in 0..20 {
+        let now = s(n * 540);
+        assert!(matches!(ask(&mut table, OLD, now), ExchangeStatus::Successor(..)), "{now:?}");
+        assert!(table.pair_to_send(OLD.token(), now).is_some(), "{now:?}");
+    }
+    let last = s(19 * 540);
+    assert!(matches!(ask(&mut table, OLD, last + s(599)), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(&mut table, OLD, last + s(600)), ExchangeStatus::Start(())));
+}
+
+#[test]
+fn once_the_browser_has_the_successor_the_old_cookie_is_known_for_a_minute() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    assert!(table.pair_to_send(OLD.token(), s(0)).is_some());
+    table.returned(Some(NEW.id()), None, s(10));
+    assert!(matches!(ask(&mut table, OLD, s(69)), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(&mut table, OLD, s(70)), ExchangeStatus::Start(())));
 }

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::*;
 use crate::{
-    AuthKit,
+    AuthKit, Endpoints,
     endpoints::tests::{Browser, NAVIGATION, authorization},
     tests::{Reply, authkit, body, header},
 };
@@ -402,7 +402,7 @@ async fn rd_12_a_scheme_under_which_no_cookie_is_kept_is_named() {
 fn ruled(authkit: &AuthKit, ruling: Ruling) -> Browser {
     Browser::of(Endpoints::new(authkit).with_sign_in_hook(move |new: NewSession| async move {
         assert_eq!((new.session().user_id(), new.return_to()), ("user_1", "/x"));
-        assert_eq!(new.state::<String>(), None, "nobody asked for any");
+        assert_eq!(new.state::<String>(), Ok(None), "nobody asked for any");
         ruling
     }))
 }
@@ -435,7 +435,8 @@ async fn the_application_may_refuse_a_session_before_the_browser_has_it() {
         let goes_on = matches!(decision, Decision::Admit(_));
         assert_eq!(goes_on, ruling != Ruling::Keep, "{ruling:?}: the old session");
         authkit.drain(Duration::from_secs(5)).await;
-        let revoked: &[&str] = if ruling == Ruling::Keep { &[] } else { &["session_1"] };
+        // The session that the new one replaces, or the new one that was not kept.
+        let revoked = if ruling == Ruling::Keep { ["session_old"] } else { ["session_1"] };
         assert_eq!(workos.revoked(), revoked, "{ruling:?}");
     }
 }
@@ -479,7 +480,9 @@ async fn the_application_s_own_value_makes_the_round_trip() {
         .with_sign_in_hook({
             let seen = std::sync::Arc::clone(&seen);
             move |new: NewSession| {
-                seen.lock().unwrap().push((new.return_to().to_owned(), new.state::<Campaign>()));
+                let state = new.state::<Campaign>().unwrap();
+                assert_eq!(new.state::<Vec<u8>>().is_err(), state.is_some(), "another type");
+                seen.lock().unwrap().push((new.return_to().to_owned(), state));
                 std::future::ready(Ruling::Keep)
             }
         });
@@ -523,13 +526,16 @@ async fn the_application_s_own_value_makes_the_round_trip() {
 #[tokio::test]
 async fn an_answer_is_edited_and_stays_complete() {
     let (authkit, _) = authkit();
-    let mut browser = Browser::of(Endpoints::new(&authkit).with_outcome(|outcome, response| {
-        let word = match outcome {
-            SignInOutcome::SignedIn(session) => session.user_id().to_owned(),
-            other => format!("{other:?}"),
-        };
-        response.headers_mut().insert("x-outcome", word.parse().unwrap());
-    }));
+    let mut browser =
+        Browser::of(Endpoints::new(&authkit).edit_sign_in_responses(|outcome, response| {
+            let word = match outcome {
+                SignInOutcome::SignedIn(session) => session.user_id().to_owned(),
+                SignInOutcome::AlreadySignedIn
+                | SignInOutcome::Restarted
+                | SignInOutcome::Failed(_) => format!("{outcome:?}"),
+            };
+            response.headers_mut().insert("x-outcome", word.parse().unwrap());
+        }));
     let response = browser.sign_in("/login").await;
     assert_eq!((response.status().as_u16(), header(&response, "x-outcome")), (303, "user_1"));
     assert!(browser.is_signed_in());

@@ -106,16 +106,16 @@ async fn cb_03_a_flow_of_the_same_name_but_another_state_does_not_count() {
     let state = browser.start("/login").await["state"].clone();
     let name = name(&authkit, &state);
     for (sealed_state, counts) in [(state.as_str(), true), ("of the same name", false)] {
-        let kept = Kept {
+        let stored = FlowCookie {
             state: sealed_state.to_owned(),
             verifier: "v".to_owned(),
             return_to: "/".to_owned(),
             custom: None,
             started: workos.clock().unix(),
         };
-        let kept = serde_json::to_vec(&kept).unwrap();
+        let stored = serde_json::to_vec(&stored).unwrap();
         let context = context(&authkit, &name);
-        let sealed = authkit.authenticator().seal_for(Purpose::SignIn, &context, &kept).unwrap();
+        let sealed = authkit.authenticator().seal_for(Purpose::SignIn, &context, &stored).unwrap();
         let headers = headers(&[("cookie", &format!("{name}={sealed}"))]);
         assert_eq!(Flow::find(&authkit, &headers, &state).is_some(), counts, "{sealed_state}");
     }

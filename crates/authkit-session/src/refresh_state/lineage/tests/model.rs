@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Cookie, HOUR, Sids};
-use crate::refresh_state::lineage::{RefusedSince, Standing};
+use crate::refresh_state::lineage::{LineageStatus, RefusalAge};
 
 #[derive(Clone, Default)]
 pub(super) struct Model {
@@ -23,7 +23,7 @@ enum What {
     Refused,
     Lost,
     Sent,
-    Presented,
+    Returned,
     SignedOut,
 }
 
@@ -31,9 +31,9 @@ enum What {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     Start,
-    Join,
+    UnderWay,
     Successor(Cookie, Duration),
-    Refused(RefusedSince),
+    Refused(RefusalAge),
     Ended,
 }
 
@@ -54,14 +54,14 @@ impl Model {
         sids: Sids,
         known: bool,
         now: Duration,
-    ) -> Standing {
+    ) -> LineageStatus {
         if self.is_ended(cookie) || self.has_ended(sids.of(cookie), now) {
-            Standing::Ended
+            LineageStatus::Ended
         } else if !known {
-            Standing::Unknown
+            LineageStatus::Unknown
         } else {
             let obtained = self.newest(cookie).filter(|newest| *newest == cookie);
-            Standing::Known(obtained.map(|newest| now - self.obtained(newest)))
+            LineageStatus::Known(obtained.map(|newest| now - self.obtained(newest)))
         }
     }
 
@@ -77,15 +77,15 @@ impl Model {
             };
         }
         if self.is_exchanging(cookie) {
-            return Answer::Join;
+            return Answer::UnderWay;
         }
         match (self.count(cookie, What::Refused), self.last(cookie, What::Refused)) {
-            (2.., _) => Answer::Refused(RefusedSince::Twice),
+            (2.., _) => Answer::Refused(RefusalAge::Repeated),
             (1, Some(at)) if now - at < Duration::from_secs(10) => {
-                Answer::Refused(RefusedSince::JustNow)
+                Answer::Refused(RefusalAge::JustNow)
             }
             (1, Some(at)) if now - at < Duration::from_secs(60) => {
-                Answer::Refused(RefusedSince::AWhile)
+                Answer::Refused(RefusalAge::Recent)
             }
             _ => Answer::Start,
         }
@@ -94,13 +94,13 @@ impl Model {
     /// The cookie that a head carries which leaves for a request with `cookie`.
     pub(super) fn head(&self, cookie: Cookie, sids: Sids, now: Duration) -> Option<Cookie> {
         let newest = self.newest(cookie).filter(|_| !self.is_ended(cookie))?;
-        let at_browser = self.count(newest, What::Presented) > 0;
+        let at_browser = self.count(newest, What::Returned) > 0;
         (!at_browser && !self.has_ended(sids.of(newest), now)).then_some(newest)
     }
 
     pub(super) fn presented(&mut self, cookie: Cookie, now: Duration) {
         if self.newest(cookie) == Some(cookie) {
-            self.facts.push((cookie, What::Presented, now));
+            self.facts.push((cookie, What::Returned, now));
         }
     }
 
@@ -120,10 +120,10 @@ impl Model {
         !ended
     }
 
-    pub(super) fn refused(&mut self, cookie: Cookie, now: Duration) -> Option<RefusedSince> {
+    pub(super) fn refused(&mut self, cookie: Cookie, now: Duration) -> Option<RefusalAge> {
         self.facts.push((cookie, What::Refused, now));
         let times = self.count(cookie, What::Refused);
-        let since = if times > 1 { RefusedSince::Twice } else { RefusedSince::JustNow };
+        let since = if times > 1 { RefusalAge::Repeated } else { RefusalAge::JustNow };
         (!self.is_ended(cookie)).then_some(since)
     }
 
@@ -151,10 +151,13 @@ impl Model {
         let wanted = match self.newest(cookie) {
             None => false,
             Some(newest) => {
-                let later = self.family(cookie).filter(|it| *it > cookie || *it == newest);
-                match later.filter_map(|later| self.arrived(later)).min() {
-                    None => within(Some(self.obtained(newest)), 24 * HOUR),
-                    arrived => within(arrived, Duration::from_secs(60)),
+                let later = || self.family(cookie).filter(|it| *it > cookie || *it == newest);
+                let returned = later().filter_map(|it| self.first(it, What::Returned)).min();
+                let sent = later().filter_map(|it| self.last(it, What::Sent)).max();
+                match (returned, sent) {
+                    (Some(_), _) => within(returned, Duration::from_secs(60)),
+                    (None, Some(_)) => within(sent, Duration::from_secs(600)),
+                    (None, None) => within(Some(self.obtained(newest)), 24 * HOUR),
                 }
             }
         };
@@ -219,13 +222,9 @@ impl Model {
         self.last(before, What::Renewed).expect("newest() found it")
     }
 
-    /// When the browser got a cookie at the earliest.
-    fn arrived(&self, cookie: Cookie) -> Option<Duration> {
-        let arrivals = self
-            .facts
-            .iter()
-            .filter(|(it, what, _)| *it == cookie && matches!(what, What::Sent | What::Presented));
-        arrivals.map(|(.., at)| *at).min()
+    fn first(&self, cookie: Cookie, what: What) -> Option<Duration> {
+        let times = self.facts.iter().filter(|(it, this, _)| (*it, *this) == (cookie, what));
+        times.map(|(.., at)| *at).min()
     }
 
     fn is_ended(&self, cookie: Cookie) -> bool {

@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    Ask, Cookie, HOUR, Life, Pair, RefusedFor, Sids, Table,
+    ApiRefusal, Cookie, ExchangeStatus, HOUR, LineageState, Sids, Successor, Table,
     model::{Answer, Model},
     table,
 };
-use crate::refresh_state::lineage::Standing;
+use crate::refresh_state::lineage::LineageStatus;
 
 /// What can happen next.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ enum Event {
     /// The browser sends a request with this cookie.
     Request(Cookie),
     /// The request needs a refresh: an exchange begins, or it waits for one.
-    Ask(Cookie),
+    Refresh(Cookie),
     Succeeds(Cookie),
     IsRefused(Cookie),
     IsLost(Cookie),
@@ -78,7 +78,7 @@ impl World {
             }
         }
         for &cookie in &self.requests {
-            events.extend([Event::Ask(cookie), Event::Dropped(cookie), Event::Head(cookie)]);
+            events.extend([Event::Refresh(cookie), Event::Dropped(cookie), Event::Head(cookie)]);
         }
         for user in [0, 1] {
             for n in 0..LAST {
@@ -101,19 +101,19 @@ impl World {
         let (now, sids) = (self.now, self.sids);
         match event {
             Event::Request(cookie) => {
-                if self.present(cookie) != Standing::Ended {
+                if self.present(cookie) != LineageStatus::Ended {
                     self.requests.insert(cookie);
                 }
             }
-            Event::Ask(cookie) => self.ask(cookie),
+            Event::Refresh(cookie) => self.ask(cookie),
             Event::Succeeds(cookie) => {
-                let pair = Arc::new(Pair::new(cookie.next(), sids));
-                let life = self.table.renewed(cookie.token(), pair, now);
+                let pair = Arc::new(Successor::new(cookie.next(), sids));
+                let life = self.table.renewed(cookie.token(), pair, LineageState::Live, now);
                 let goes_on = self.model.renewed(cookie, sids, now);
-                assert_eq!(life, if goes_on { Life::Live } else { Life::Ended });
+                assert_eq!(life, if goes_on { LineageState::Live } else { LineageState::Ended });
             }
             Event::IsRefused(cookie) => {
-                let since = self.table.refused(cookie.token(), RefusedFor::Grant, now);
+                let since = self.table.refused(cookie.token(), ApiRefusal::InvalidGrant, now);
                 assert_eq!(since, self.model.refused(cookie, now));
             }
             Event::IsLost(cookie) => {
@@ -137,13 +137,13 @@ impl World {
         self.compare_memories();
     }
 
-    fn present(&mut self, cookie: Cookie) -> Standing {
-        let known = self.table.of(cookie.token()).is_some();
+    fn present(&mut self, cookie: Cookie) -> LineageStatus {
+        let known = self.table.index.find(cookie.token()).is_some();
         let expected = self.model.standing(cookie, self.sids, known, self.now);
         let name = self.sids.name(cookie);
-        let standing = self.table.presented(Some(cookie.id()), Some(name), self.now);
+        let standing = self.table.returned(Some(cookie.id()), Some(name), self.now);
         assert_eq!(standing, expected);
-        if let Standing::Known(Some(_)) = standing {
+        if let LineageStatus::Known(Some(_)) = standing {
             self.model.presented(cookie, self.now);
             let newest = self.newest.entry(cookie.user).or_insert(cookie);
             *newest = cookie.max(*newest);
@@ -153,24 +153,24 @@ impl World {
 
     fn ask(&mut self, cookie: Cookie) {
         // As a request that waits does, it is looked at again first.
-        if self.present(cookie) == Standing::Ended {
+        if self.present(cookie) == LineageStatus::Ended {
             self.requests.remove(&cookie);
             return;
         }
         let expected = self.model.ask(cookie, self.sids, self.now);
-        let answer = match self.table.ask(cookie.id(), None, self.now, || Ok(())) {
-            Ask::Start(()) => {
+        let answer = match self.table.exchange(cookie.id(), None, self.now, || Ok(())) {
+            ExchangeStatus::Start(()) => {
                 assert!(!self.model.is_exchanging(cookie), "one exchange per token at once");
                 self.model.began(cookie, self.now);
                 Answer::Start
             }
-            Ask::Join(()) => Answer::Join,
-            Ask::Successor(pair, age) => {
+            ExchangeStatus::UnderWay(()) => Answer::UnderWay,
+            ExchangeStatus::Successor(pair, age) => {
                 assert_eq!(pair.cookie.user, cookie.user, "another user's pair");
                 Answer::Successor(pair.cookie, age)
             }
-            Ask::Refused(RefusedFor::Grant, since) => Answer::Refused(since),
-            Ask::Ended => Answer::Ended,
+            ExchangeStatus::Refused(ApiRefusal::InvalidGrant, since) => Answer::Refused(since),
+            ExchangeStatus::Ended => Answer::Ended,
             other => panic!("nothing here leads to {other:?}"),
         };
         assert_eq!(answer, expected);
@@ -179,7 +179,7 @@ impl World {
     fn head(&mut self, cookie: Cookie) {
         self.requests.remove(&cookie);
         let expected = self.model.head(cookie, self.sids, self.now);
-        let carried = self.table.head(cookie.token(), self.now).map(|pair| pair.cookie);
+        let carried = self.table.pair_to_send(cookie.token(), self.now).map(|pair| pair.cookie);
         assert_eq!(carried, expected);
         let Some(carried) = carried else { return };
         assert_eq!(carried.user, cookie.user, "another user's pair");
@@ -200,7 +200,7 @@ impl World {
         self.table.forget_old(self.now);
         let mut forgotten = Vec::new();
         for cookie in all_cookies() {
-            match (self.table.tokens.contains_key(&cookie.token()), self.model.knows(cookie)) {
+            match (self.table.index.token(cookie.token()).is_some(), self.model.knows(cookie)) {
                 (true, known) => assert!(known, "{cookie:?} is remembered without a reason"),
                 (false, true) => {
                     assert!(self.model.may_forget(cookie, self.now), "{cookie:?} is forgotten");
@@ -225,16 +225,12 @@ impl World {
             (user, self.now - *at).hash(&mut hasher);
         }
         for cookie in all_cookies() {
-            let Some(token) = self.table.tokens.get(&cookie.token()) else { continue };
-            let lineage = &self.table.lineages[&token.lineage];
-            let newest = lineage.newest.as_ref();
-            cookie.hash(&mut hasher);
-            token.exchange.hash(&mut hasher);
-            token.refused.hash(&mut hasher);
-            token.forget_at.map(|at| at.saturating_sub(self.now)).hash(&mut hasher);
-            (lineage.members.len(), lineage.life, lineage.exchanges).hash(&mut hasher);
-            lineage.forget_at.saturating_sub(self.now).hash(&mut hasher);
-            newest.map(|it| (it.pair.cookie, self.now - it.obtained, it.place)).hash(&mut hasher);
+            self.table.index.fingerprint(cookie.token(), self.now, &mut hasher);
+            let newest = self.table.index.find(cookie.token()).and_then(|id| {
+                let newest = self.table.index.lineage(id).newest.as_ref()?;
+                Some((newest.pair.cookie, self.now - newest.obtained, newest.cookie))
+            });
+            newest.hash(&mut hasher);
         }
         hasher.finish()
     }

@@ -11,11 +11,11 @@ use shuttle::{
     thread,
 };
 
-use super::{Ask, Cookie, Life, Pair, RefusedFor, Sids, Table, table};
-use crate::refresh_state::lineage::Standing;
+use super::{ApiRefusal, Cookie, ExchangeStatus, LineageState, Sids, Successor, Table, table};
+use crate::refresh_state::lineage::LineageStatus;
 
 /// What is behind the lock, and what was seen of it.
-struct Seen {
+struct Observed {
     table: Table,
     now: Duration,
     exchanging: BTreeSet<Cookie>,
@@ -23,7 +23,7 @@ struct Seen {
     presented: BTreeMap<u8, Cookie>,
 }
 
-type Shared = Arc<Mutex<Seen>>;
+type Shared = Arc<Mutex<Observed>>;
 
 /// A browser's request with `cookie`: it is refreshed if need be, and its head leaves. Returns the cookie that the
 /// browser has then.
@@ -34,7 +34,7 @@ fn request(shared: &Shared, cookie: Cookie) -> Cookie {
     thread::yield_now();
     let mut seen = shared.lock().unwrap();
     let now = seen.now;
-    let Some(carried) = seen.table.head(cookie.token(), now).map(|pair| pair.cookie) else {
+    let Some(carried) = seen.table.pair_to_send(cookie.token(), now).map(|pair| pair.cookie) else {
         return cookie;
     };
     assert_eq!(carried.user, cookie.user, "another user's pair");
@@ -51,16 +51,16 @@ fn wait_for_refresh(shared: &Shared, cookie: Cookie) -> bool {
         seen.now += Duration::from_millis(1);
         let now = seen.now;
         let name = Sids::Kept.name(cookie);
-        match seen.table.presented(Some(cookie.id()), Some(name), now) {
-            Standing::Ended => return false,
-            Standing::Known(Some(_)) => {
+        match seen.table.returned(Some(cookie.id()), Some(name), now) {
+            LineageStatus::Ended => return false,
+            LineageStatus::Known(Some(_)) => {
                 let newest = seen.presented.entry(cookie.user).or_insert(cookie);
                 *newest = cookie.max(*newest);
             }
-            Standing::Unknown | Standing::Known(None) => {}
+            LineageStatus::Unknown | LineageStatus::Known(None) => {}
         }
-        match seen.table.ask(cookie.id(), None, now, || Ok(())) {
-            Ask::Start(()) => {
+        match seen.table.exchange(cookie.id(), None, now, || Ok(())) {
+            ExchangeStatus::Start(()) => {
                 assert!(seen.exchanging.insert(cookie), "two exchanges of one token at once");
                 drop(seen);
                 thread::spawn({
@@ -68,13 +68,15 @@ fn wait_for_refresh(shared: &Shared, cookie: Cookie) -> bool {
                     move || exchange(&shared, cookie)
                 });
             }
-            Ask::Join(()) => drop(seen),
-            Ask::Successor(pair, _) => {
+            ExchangeStatus::UnderWay(()) => drop(seen),
+            ExchangeStatus::Successor(pair, _) => {
                 assert_eq!(pair.cookie.user, cookie.user, "another user's pair");
                 return true;
             }
-            Ask::Refused(..) | Ask::Ended => return false,
-            Ask::OtherOrganization | Ask::Held(_) => panic!("nothing here leads to this"),
+            ExchangeStatus::Refused(..) | ExchangeStatus::Ended => return false,
+            ExchangeStatus::OtherOrganization | ExchangeStatus::Throttled(_) => {
+                panic!("nothing here leads to this")
+            }
         }
         thread::yield_now();
         if thread_rng().gen_bool(0.1) {
@@ -93,13 +95,13 @@ fn exchange(shared: &Shared, cookie: Cookie) {
     match fate {
         0 => seen.table.lost(cookie.token(), now),
         1 => {
-            seen.table.refused(cookie.token(), RefusedFor::Grant, now);
+            seen.table.refused(cookie.token(), ApiRefusal::InvalidGrant, now);
         }
         _ => {
-            let pair = std::sync::Arc::new(Pair::new(cookie.next(), Sids::Kept));
-            let life = seen.table.renewed(cookie.token(), pair, now);
+            let pair = std::sync::Arc::new(Successor::new(cookie.next(), Sids::Kept));
+            let life = seen.table.renewed(cookie.token(), pair, LineageState::Live, now);
             let ended = seen.signed_out.contains(&cookie.user);
-            assert_eq!(life, if ended { Life::Ended } else { Life::Live });
+            assert_eq!(life, if ended { LineageState::Ended } else { LineageState::Live });
         }
     }
 }
@@ -114,7 +116,7 @@ fn sign_out(shared: &Shared, cookie: Cookie) {
 #[test]
 fn cc_03_threads_of_two_users_get_their_own_sessions_in_every_order() {
     let run = || {
-        let shared = Arc::new(Mutex::new(Seen {
+        let shared = Arc::new(Mutex::new(Observed {
             table: table(),
             now: Duration::ZERO,
             exchanging: BTreeSet::new(),

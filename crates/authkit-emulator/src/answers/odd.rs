@@ -1,0 +1,125 @@
+//! Bodies of `authenticate` that nobody documents: one odd member must not spoil what the others say.
+
+use super::{Answer, Content, R, RC};
+
+pub(super) const ROWS: &[Answer] = &[
+    Answer::json(
+        "odd-code-number",
+        RC,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","code":400}"#,
+    ),
+    Answer::json(
+        "odd-code-list",
+        RC,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","code":["invalid_grant"]}"#,
+    ),
+    Answer::json(
+        "odd-code-object",
+        RC,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","code":{"id":7}}"#,
+    ),
+    Answer::json(
+        "odd-code-text",
+        RC,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","code":"Bad Request"}"#,
+    ),
+    Answer::json(
+        "odd-code-null",
+        RC,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","code":null}"#,
+    ),
+    Answer::json(
+        "odd-error-text",
+        RC,
+        400,
+        r#"{"error":"Bad Request","message":"Invalid refresh token.","code":"invalid_grant"}"#,
+    ),
+    Answer::json(
+        "odd-error-object",
+        RC,
+        400,
+        r#"{"error":{"type":"x"},"message":"Invalid refresh token.","code":"invalid_grant"}"#,
+    ),
+    Answer::json(
+        "odd-list-alone",
+        R,
+        400,
+        r#"{"code":["invalid_grant"],"message":"Invalid refresh token."}"#,
+    ),
+    Answer::json(
+        "odd-401",
+        R,
+        401,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token."}"#,
+    ),
+    Answer::json(
+        "odd-403",
+        R,
+        403,
+        r#"{"code":"invalid_grant","message":"Invalid refresh token."}"#,
+    ),
+    Answer::json(
+        "odd-two",
+        R,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","code":"sso_required","message":"Sign in again."}"#,
+    ),
+    Answer::json(
+        "odd-two-swapped",
+        R,
+        400,
+        r#"{"error":"sso_required","error_description":"Sign in again.","code":"invalid_grant","message":"Invalid refresh token."}"#,
+    ),
+    Answer::json(
+        "odd-redirect-number",
+        R,
+        400,
+        r#"{"error":"sso_required","error_description":"Sign in again.","connection_ids":[],"authkit_redirect_url":7}"#,
+    ),
+    Answer::json(
+        "odd-members",
+        R,
+        400,
+        r#"{"error":"sso_required","error_description":7,"connection_ids":{"a":1},"email":null,"pending_authentication_token":[],"new":{"deep":[1,null]}}"#,
+    ),
+    Answer::json(
+        "odd-members-403",
+        R,
+        403,
+        r#"{"code":"organization_selection_required","message":null,"organizations":{"id":1},"user":"u","pending_authentication_token":5}"#,
+    ),
+    Answer::json(
+        "odd-more",
+        R,
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token.","trace_id":"x","details":{"a":[1]}}"#,
+    ),
+    Answer::json("odd-message-400", R, 400, r#"{"message":"Something is wrong."}"#),
+    Answer::json("odd-message-403", R, 403, r#"{"message":"Something is wrong."}"#),
+    Answer::json("odd-message-404", R, 404, r#"{"message":"Something is wrong."}"#),
+    Answer::json("odd-message-409", R, 409, r#"{"message":"Something is wrong."}"#),
+    Answer::json("odd-message-422", R, 422, r#"{"message":"Something is wrong."}"#),
+    Answer::json("odd-list", R, 400, r#"[{"error":"invalid_grant"}]"#),
+    Answer::json("odd-text", R, 400, r#""invalid_grant""#),
+    Answer::json("odd-null", R, 400, "null"),
+    Answer::json("odd-empty-object", R, 400, "{}"),
+    Answer::new("odd-empty", R, Content::Text(400, "text/plain", "")),
+    Answer::new("odd-half", R, Content::Text(400, "application/json", r#"{"error":"invalid_gr"#)),
+    Answer::new(
+        "odd-page",
+        R,
+        Content::Text(403, "text/html", "<html><h1>Access denied by the firewall</h1></html>"),
+    ),
+    Answer::json(
+        "odd-200-error",
+        R,
+        200,
+        r#"{"error":"invalid_grant","error_description":"Invalid refresh token."}"#,
+    ),
+    Answer::json("odd-200-types", R, 200, r#"{"access_token":7,"refresh_token":["x"],"user":"u"}"#),
+];

@@ -1,0 +1,123 @@
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
+
+use crate::endpoint::Endpoint;
+
+/// How many calls an emulator takes in a stretch of time, as WorkOS limits each environment.
+///
+/// Writes are exchanges and revocations, reads are key sets and lists of sessions; each kind is counted apart.
+/// What a browser asks for, the sign-in page and the sign-out, is not limited. A call too many is answered 429
+/// with WorkOS's body (`too_many_requests`) and a `Retry-After` in whole seconds, and neither counts against the
+/// limit nor uses up a [`Fault`](crate::Fault). The time is the emulator's.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_emulator::{Emulator, RateLimit};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let emulator = Emulator::builder().rate_limit(RateLimit::WORKOS).start().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RateLimit {
+    pub(crate) writes: u32,
+    pub(crate) reads: u32,
+    pub(crate) window: Duration,
+}
+
+impl RateLimit {
+    /// What WorkOS documents for `/user_management/*`: 500 writes and 1,000 reads in 10 seconds.
+    pub const WORKOS: Self = Self::new(500, 1_000, Duration::from_secs(10));
+
+    /// So many writes and so many reads in any stretch of `window`.
+    pub const fn new(writes: u32, reads: u32, window: Duration) -> Self {
+        Self { writes, reads, window }
+    }
+}
+
+/// Counts calls, where they are limited.
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    limit: Option<RateLimit>,
+    writes: VecDeque<SystemTime>,
+    reads: VecDeque<SystemTime>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    pub(crate) fn limit(&self) -> Option<RateLimit> {
+        self.limit
+    }
+
+    /// Sets another limit, which counts from now on.
+    pub(crate) fn set(&mut self, limit: Option<RateLimit>) {
+        *self = Self::new(limit);
+    }
+
+    /// Counts a call, or says how long there will be none to have.
+    pub(crate) fn take(&mut self, endpoint: Endpoint, now: SystemTime) -> Result<(), Duration> {
+        let Some(RateLimit { writes, reads, window }) = self.limit else { return Ok(()) };
+        let (taken, most) = match endpoint {
+            Endpoint::Authenticate | Endpoint::Revoke => (&mut self.writes, writes),
+            Endpoint::Jwks | Endpoint::Sessions => (&mut self.reads, reads),
+            Endpoint::Authorize | Endpoint::Logout => return Ok(()),
+        };
+        let age = |at: &SystemTime| now.duration_since(*at).unwrap_or_default();
+        while taken.front().is_some_and(|at| age(at) >= window) {
+            taken.pop_front();
+        }
+        if taken.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+            taken.push_back(now);
+            return Ok(());
+        }
+        Err(window.saturating_sub(taken.front().map(age).unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn any_stretch_of_the_window_holds_so_many_and_each_kind_its_own() {
+        let mut limiter = Limiter::new(Some(RateLimit::new(2, 1, Duration::from_secs(10))));
+        let mut take = |endpoint, seconds| {
+            let taken = limiter.take(endpoint, UNIX_EPOCH + Duration::from_secs(seconds));
+            taken.map_err(|wait| wait.as_secs())
+        };
+        for (endpoint, at, expected) in [
+            (Endpoint::Authenticate, 100, Ok(())),
+            (Endpoint::Revoke, 104, Ok(())),
+            (Endpoint::Authenticate, 104, Err(6)),
+            (Endpoint::Jwks, 104, Ok(())),
+            (Endpoint::Sessions, 105, Err(9)),
+            (Endpoint::Authorize, 105, Ok(())),
+            (Endpoint::Logout, 105, Ok(())),
+            (Endpoint::Authenticate, 109, Err(1)),
+            (Endpoint::Authenticate, 110, Ok(())),
+            (Endpoint::Authenticate, 113, Err(1)),
+            (Endpoint::Authenticate, 114, Ok(())),
+            (Endpoint::Jwks, 114, Ok(())),
+        ] {
+            assert_eq!(take(endpoint, at), expected, "{endpoint:?} at {at}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_limited_by_default_and_everything_by_zero() {
+        let mut limiter = Limiter::default();
+        assert_eq!(limiter.take(Endpoint::Authenticate, UNIX_EPOCH), Ok(()));
+        let window = Duration::from_secs(3);
+        limiter.set(Some(RateLimit::new(0, 0, window)));
+        assert_eq!(limiter.take(Endpoint::Authenticate, UNIX_EPOCH), Err(window));
+    }
+}

@@ -1,0 +1,76 @@
+//! What the emulator remembers. One struct behind one lock: every request is one transition.
+
+mod codes;
+mod directory;
+pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod pairs;
+mod sessions;
+mod token;
+mod user;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+pub(crate) use self::{
+    codes::{CodeOutcome, Codes, StepUp},
+    directory::{Directory, Membership, Organization},
+    sessions::{ClientKind, NewSession, Replay, Session, Sessions, TokenState},
+    user::{Impersonator, User},
+};
+use crate::{
+    clock::EmulatorClock,
+    config::{Config, Rotation},
+    connections::Connections,
+    counts::Counts,
+    fault::Faults,
+    keys::KeyRing,
+    rate_limit::Limiter,
+    webhooks::WebhookEndpoints,
+};
+
+// No `Debug` here or below: codes and refresh tokens are keys of these maps.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) clock: EmulatorClock,
+    pub(crate) token_ttl: Duration,
+    pub(crate) rotation: Rotation,
+    pub(crate) directory: Directory,
+    pub(crate) sessions: Sessions,
+    pub(crate) codes: Codes,
+    pub(crate) keys: KeyRing,
+    pub(crate) faults: Faults,
+    pub(crate) limiter: Limiter,
+    pub(crate) connections: Connections,
+    pub(crate) counts: Counts,
+    pub(crate) webhooks: WebhookEndpoints,
+}
+
+impl State {
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+}
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+impl Shared {
+    pub(crate) fn new(state: State) -> Self {
+        Self { state: Mutex::new(state) }
+    }
+
+    /// A panic elsewhere (in a test's own thread, say) must not take the emulator down with it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

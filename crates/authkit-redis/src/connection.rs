@@ -1,0 +1,220 @@
+//! The connection that commands go over.
+//!
+//! 1. Nobody waits for a connection that is known to be gone: a command then fails at once.
+//! 2. A request waits for the first attempt to connect, and for each answer, as long as the response timeout.
+//! 3. Whoever finds out that Redis is gone ends the connection for all.
+//! 4. A command that Redis refuses says nothing about the connection.
+//! 5. Each new kind of trouble is logged once, and a reminder now and then.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{FromRedisValue, Pipeline, RedisResult, aio::MultiplexedConnection};
+use tokio::{
+    sync::watch,
+    time::{self, Instant},
+};
+
+use crate::{
+    bounded::ReplyBound,
+    dialer::{Dialed, Dialer, Driver},
+    fault::{About, CommandFailure, ConnectionFault},
+    reminders::Reminders,
+};
+
+/// The connection that a process's commands go over.
+pub(crate) struct CommandConnection {
+    dialer: Dialer,
+    response_timeout: Duration,
+    state: watch::Sender<ConnectionState>,
+    numbers: AtomicU64,
+    outage: Mutex<Outage>,
+}
+
+#[derive(Clone)]
+enum ConnectionState {
+    /// The first attempt is not over.
+    Connecting,
+    Up(Established),
+    Down,
+}
+
+/// A connection, numbered so that its failure is not taken for that of the next one.
+#[derive(Clone)]
+struct Established {
+    number: u64,
+    connection: MultiplexedConnection,
+    bound: ReplyBound,
+}
+
+/// What the log knows of an outage.
+struct Outage {
+    reminders: Reminders,
+    is_logged: bool,
+}
+
+impl CommandConnection {
+    pub(crate) fn new(dialer: Dialer, response_timeout: Duration) -> Self {
+        Self {
+            dialer,
+            response_timeout,
+            state: watch::Sender::new(ConnectionState::Connecting),
+            numbers: AtomicU64::new(0),
+            outage: Mutex::new(Outage { reminders: Reminders::growing(), is_logged: false }),
+        }
+    }
+
+    /// Runs commands.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<T, CommandFailure> {
+        let Some(Established { number, mut connection, bound }) = self.established().await else {
+            return Err(CommandFailure::Gone);
+        };
+        match self.in_time(commands.query_async(&mut connection)).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => match About::error(error, commands) {
+                About::Command(reply) => Err(CommandFailure::Refused(reply)),
+                About::Connection(fault) => Err(self.lose(Some(number), &bound.explain(fault))),
+            },
+            None => Err(self.lose(Some(number), &ConnectionFault::Silent)),
+        }
+    }
+
+    /// Connects; `probe` shows that Redis takes writes. A probe that is refused says nothing about the connection.
+    pub(crate) async fn connect(
+        &self,
+        probe: &Pipeline,
+    ) -> Result<(Driver, Result<(), CommandFailure>), ConnectionFault> {
+        // This connection subscribes to nothing.
+        let Dialed { mut connection, driver, bound } = self.dialer.dial(|_| {}).await?;
+        let probed = self.in_time(probe.query_async::<()>(&mut connection)).await;
+        let probed = match probed.ok_or(ConnectionFault::Silent)? {
+            Ok(()) => Ok(()),
+            Err(error) => match About::error(error, probe) {
+                About::Command(reply) => Err(CommandFailure::Refused(reply)),
+                About::Connection(fault) => return Err(fault),
+            },
+        };
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        self.state.send_replace(ConnectionState::Up(Established { number, connection, bound }));
+        let mut outage = self.outage();
+        if std::mem::take(&mut outage.is_logged) {
+            tracing::info!("Redis is back");
+        } else {
+            tracing::debug!("connected to Redis");
+        }
+        Ok((driver, probed))
+    }
+
+    /// The connection cannot be made.
+    pub(crate) fn failed(&self, fault: &ConnectionFault) {
+        self.state.send_replace(ConnectionState::Down);
+        self.log(fault);
+    }
+
+    /// The connection has ended.
+    pub(crate) fn closed(&self) {
+        let bound = match &*self.state.borrow() {
+            ConnectionState::Up(established) => Some(established.bound.clone()),
+            ConnectionState::Connecting | ConnectionState::Down => None,
+        };
+        self.lose(None, &bound.unwrap_or_default().explain(ConnectionFault::Closed));
+    }
+
+    /// The connection has been well for some time: the next trouble is news.
+    pub(crate) fn forget_outages(&self) {
+        self.outage().reminders.forget();
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), ConnectionState::Up(_))
+    }
+
+    /// Returns when there is a connection.
+    pub(crate) async fn up(&self) {
+        let mut state = self.state.subscribe();
+        // Fails only if the sender is gone, and that is us.
+        let _ = state.wait_for(|state| matches!(state, ConnectionState::Up(_))).await;
+    }
+
+    /// Returns when the connection is lost, or was.
+    pub(crate) async fn lost(&self) {
+        let mut state = self.state.subscribe();
+        // Fails only if the sender is gone, and that is us.
+        let _ = state.wait_for(|state| matches!(state, ConnectionState::Down)).await;
+    }
+
+    /// The way to Redis, for a second connection.
+    pub(crate) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// Waits for an answer as long as it may take.
+    pub(crate) async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> Option<RedisResult<T>> {
+        time::timeout(self.response_timeout, answer).await.ok()
+    }
+
+    async fn established(&self) -> Option<Established> {
+        let mut state = self.state.subscribe();
+        let decided = state.wait_for(|state| !matches!(state, ConnectionState::Connecting));
+        match &*time::timeout(self.response_timeout, decided).await.ok()?.ok()? {
+            ConnectionState::Up(established) => Some(established.clone()),
+            ConnectionState::Connecting | ConnectionState::Down => None,
+        }
+    }
+
+    /// The connection of this number is over, or whichever there is.
+    fn lose(&self, number: Option<u64>, fault: &ConnectionFault) -> CommandFailure {
+        let is_news = self.state.send_if_modified(|state| match state {
+            ConnectionState::Up(established)
+                if number.is_none_or(|number| number == established.number) =>
+            {
+                *state = ConnectionState::Down;
+                true
+            }
+            ConnectionState::Up(_) | ConnectionState::Connecting | ConnectionState::Down => false,
+        });
+        if is_news {
+            self.log(fault);
+        }
+        CommandFailure::Gone
+    }
+
+    fn log(&self, fault: &ConnectionFault) {
+        let mut outage = self.outage();
+        if let Some(times) = outage.reminders.due(&fault.kind(), Instant::now()) {
+            outage.is_logged = true;
+            tracing::warn!(
+                %fault,
+                times,
+                "Redis cannot be used: refreshing goes on in each process alone"
+            );
+        }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CommandConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self.state.borrow() {
+            ConnectionState::Connecting => "Connecting",
+            ConnectionState::Up(_) => "Up",
+            ConnectionState::Down => "Down",
+        })
+    }
+}

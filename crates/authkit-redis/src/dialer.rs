@@ -1,0 +1,179 @@
+//! Makes connections to Redis.
+//!
+//! 1. All addresses of a host are tried at once; the first that answers counts.
+//! 2. The credentials are asked for at each connection, so that they may change.
+//! 3. Each connection speaks RESP3, and what its server sends is bounded.
+
+use std::{io, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo,
+    aio::MultiplexedConnection,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+    time,
+};
+
+#[cfg(feature = "tls")]
+use crate::tls::TlsWrapper;
+use crate::{
+    bounded::{BoundedReplies, ReplyBound},
+    credentials::{CredentialsSource, RedisCredentials},
+    fault::ConnectionFault,
+    url::{RedisAddress, RedisUrl},
+};
+
+/// Where Redis is, and how to enter.
+pub(crate) struct Dialer {
+    pub(crate) url: RedisUrl,
+    pub(crate) credentials: Option<CredentialsSource>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsWrapper>,
+}
+
+/// A connection, and the task that reads and writes it.
+pub(crate) struct Dialed {
+    pub(crate) connection: MultiplexedConnection,
+    pub(crate) driver: Driver,
+    pub(crate) bound: ReplyBound,
+}
+
+/// The task of a connection; without it, the connection ends.
+pub(crate) struct Driver {
+    task: AbortHandle,
+    /// Its sender goes with the task.
+    alive: watch::Receiver<()>,
+}
+
+/// A connection's bytes.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Dialer {
+    /// Connects. What the server sends of its own accord goes to `push`.
+    pub(crate) async fn dial(
+        &self,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Dialed, ConnectionFault> {
+        let credentials = self.credentials().await?;
+        let dialing = time::timeout(CONNECTING, self.connect(credentials, push));
+        dialing.await.unwrap_or(Err(ConnectionFault::Silent))
+    }
+
+    async fn credentials(&self) -> Result<Option<RedisCredentials>, ConnectionFault> {
+        let Some(source) = &self.credentials else {
+            let of_url = self.url.password.clone();
+            let user = self.url.user.clone();
+            return Ok(of_url.map(|password| RedisCredentials { user, password }));
+        };
+        match time::timeout(PROVIDING, source.credentials()).await {
+            Ok(Ok(credentials)) => Ok(Some(credentials)),
+            Ok(Err(error)) => Err(ConnectionFault::NoCredentials(error.to_string())),
+            Err(_) => Err(ConnectionFault::NoCredentials("the provider took too long".into())),
+        }
+    }
+
+    async fn connect(
+        &self,
+        credentials: Option<RedisCredentials>,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Dialed, ConnectionFault> {
+        let stream = self.open().await.map_err(ConnectionFault::Unreachable)?;
+        let stream = BoundedReplies::new(stream);
+        let bound = stream.bound();
+        // `CLIENT SETINFO`, which tells the library's name, is one command more that a user would need.
+        let mut info = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_db(self.url.database.into())
+            .set_skip_set_lib_name();
+        if let Some(RedisCredentials { user, password }) = credentials {
+            info = info.set_password(password.expose());
+            if let Some(user) = user {
+                info = info.set_username(user);
+            }
+        }
+        // Whoever waits for an answer knows how long.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_push_sender(move |info| {
+                push(info);
+                Ok::<_, ()>(())
+            });
+        let entering = MultiplexedConnection::new_with_config(&info, stream, config);
+        let entered = entering.await;
+        let (connection, driver) =
+            entered.map_err(|error| bound.explain(ConnectionFault::of_command(error, "HELLO")))?;
+        Ok(Dialed { connection, driver: Driver::spawn(driver), bound })
+    }
+
+    async fn open(&self) -> io::Result<Box<dyn Stream>> {
+        match &self.url.address {
+            RedisAddress::Tcp { host, port } => Ok(Box::new(open_tcp(host, *port).await?)),
+            #[cfg(feature = "tls")]
+            RedisAddress::Tls { host, port } => {
+                let tls = self.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+                Ok(Box::new(tls.wrap(host, open_tcp(host, *port).await?).await?))
+            }
+            #[cfg(not(feature = "tls"))]
+            RedisAddress::Tls { .. } => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(unix)]
+            RedisAddress::Socket(path) => {
+                Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+            }
+            #[cfg(not(unix))]
+            RedisAddress::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl Driver {
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (sender, alive) = watch::channel(());
+        let task = tokio::spawn(async move {
+            driver.await;
+            drop(sender);
+        });
+        Self { task: task.abort_handle(), alive }
+    }
+
+    /// Returns when the connection has ended.
+    pub(crate) async fn ended(&mut self) {
+        // Nothing is ever sent: what comes is the error that the sender is gone.
+        let _ = self.alive.changed().await;
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn open_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for address in tokio::net::lookup_host((host, port)).await? {
+        attempts.spawn(TcpStream::connect(address));
+    }
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.map_err(io::Error::other).and_then(|attempt| attempt) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// How long an attempt to connect may take.
+const CONNECTING: Duration = Duration::from_secs(1);
+/// How long the application may take to give credentials.
+const PROVIDING: Duration = Duration::from_secs(5);

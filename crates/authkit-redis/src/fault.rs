@@ -1,0 +1,256 @@
+//! What can go wrong with Redis, and what it means.
+//!
+//! 1. No answer, a broken connection and an answer that is not Redis's: Redis is gone.
+//! 2. An error reply that says the server cannot serve now (a failover, no memory, loading): Redis is gone.
+//! 3. Every other error reply is about the command: Redis is there, and refuses that command.
+//! 4. An error reply may repeat what it was sent. Only its words before the first quotation mark are logged.
+
+use std::{borrow::Cow, fmt, io};
+
+use redis::{ErrorKind, Pipeline, RedisError, ServerError};
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum ConnectionFault {
+    /// Redis cannot be reached.
+    Unreachable(io::Error),
+    /// The application gave no credentials.
+    NoCredentials(String),
+    /// Redis refuses the connection, or cannot serve now.
+    Refused(ErrorReply),
+    /// No answer in time.
+    Silent,
+    Closed,
+    /// The answer is not one that Redis gives.
+    Garbled(String),
+}
+
+/// Why commands did nothing, or nobody knows.
+#[derive(Debug)]
+pub(crate) enum CommandFailure {
+    /// Redis is gone; the connection has told.
+    Gone,
+    /// Redis refuses a command.
+    Refused(ErrorReply),
+    /// Redis refused such a command a moment ago.
+    SwitchedOff,
+}
+
+/// An error reply, without what it repeats.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ErrorReply {
+    /// The command that was refused, as far as is known.
+    pub(crate) command: String,
+    /// The reply's first word.
+    pub(crate) code: String,
+    text: String,
+}
+
+/// What an error is about.
+pub(crate) enum About {
+    Connection(ConnectionFault),
+    Command(ErrorReply),
+}
+
+impl About {
+    /// Tells what came of running `commands`.
+    pub(crate) fn error(error: RedisError, commands: &Pipeline) -> Self {
+        let fault = ConnectionFault::of(error, |index| {
+            let name = commands.cmd_iter().nth(index).and_then(|command| {
+                let redis::Arg::Simple(name) = command.args_iter().next()? else { return None };
+                Some(String::from_utf8_lossy(name).into_owned())
+            });
+            name.unwrap_or_default()
+        });
+        match fault {
+            ConnectionFault::Refused(reply) if !reply.is_about_the_server() => Self::Command(reply),
+            fault => Self::Connection(fault),
+        }
+    }
+}
+
+impl ConnectionFault {
+    /// What came of a command that makes or keeps a connection.
+    pub(crate) fn of_command(error: RedisError, command: &str) -> Self {
+        Self::of(error, |_| command.to_owned())
+    }
+
+    fn of(error: RedisError, command: impl FnOnce(usize) -> String) -> Self {
+        let text = printable(&error.to_string());
+        if error.is_timeout() {
+            return Self::Silent;
+        }
+        if error.is_connection_dropped() {
+            return Self::Closed;
+        }
+        if error.is_io_error() {
+            return Self::Unreachable(io::Error::other(text));
+        }
+        let kind = error.kind();
+        if let Some((index, error)) =
+            error.into_server_errors().as_deref().and_then(|all| all.first())
+        {
+            return Self::Refused(ErrorReply::new(command(*index), error));
+        }
+        match kind {
+            // `redis` words some refusals of its own, without the reply.
+            ErrorKind::Server(_)
+            | ErrorKind::AuthenticationFailed
+            | ErrorKind::RESP3NotSupported => {
+                Self::Refused(ErrorReply { command: command(0), code: "ERR".into(), text })
+            }
+            _ => Self::Garbled(text),
+        }
+    }
+
+    /// What makes it news: another kind than those before is logged at once.
+    pub(crate) fn kind(&self) -> Cow<'_, str> {
+        match self {
+            // A server that goes closes its connections and refuses new ones: that is one piece of news.
+            Self::Closed => GONE.into(),
+            Self::Unreachable(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof => GONE.into(),
+                kind => kind.to_string().into(),
+            },
+            Self::NoCredentials(_) => "no credentials".into(),
+            Self::Refused(reply) => Cow::Borrowed(&reply.code),
+            Self::Silent => "silent".into(),
+            Self::Garbled(_) => "garbled".into(),
+        }
+    }
+}
+
+impl ErrorReply {
+    fn new(command: String, error: &ServerError) -> Self {
+        let text = error.details().map(printable).unwrap_or_default();
+        Self { command, code: printable(error.code()), text }
+    }
+
+    /// Whether the server cannot serve now, whatever it is asked.
+    fn is_about_the_server(&self) -> bool {
+        ABOUT_THE_SERVER.contains(&self.code.as_str())
+    }
+
+    /// What an operator may not know about such a reply.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self.code.as_str() {
+            "MOVED" | "ASK" | "CROSSSLOT" => Some(
+                "this is one node of a cluster, which serves a part of the keys: a proxy that routes serves all",
+            ),
+            "NOPERM" => {
+                Some("the documentation of authkit-redis lists the commands, keys and channels")
+            }
+            "WRONGTYPE" => Some("something else has written to this key"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ConnectionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => error.fmt(f),
+            Self::NoCredentials(error) => write!(f, "no credentials: {error}"),
+            Self::Refused(reply) => reply.fmt(f),
+            Self::Silent => f.write_str("no answer in time"),
+            Self::Closed => f.write_str("the connection was closed"),
+            Self::Garbled(text) => write!(f, "not an answer of Redis: {text}"),
+        }
+    }
+}
+
+impl fmt::Display for ErrorReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
+/// The beginning of a text from outside, without what it quotes.
+fn printable(text: &str) -> String {
+    let words = text.split(['\'', '"', '`']).next().unwrap_or_default();
+    let printable = words.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(160);
+    printable.collect::<String>().trim_end().to_owned()
+}
+
+const GONE: &str = "gone";
+const ABOUT_THE_SERVER: &[&str] = &[
+    "READONLY",
+    "LOADING",
+    "OOM",
+    "MISCONF",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "CLUSTERDOWN",
+    "BUSY",
+    // Another password is wanted: the next connection asks for it.
+    "NOAUTH",
+    "WRONGPASS",
+];
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+
+    fn about(reply: &str) -> About {
+        let mut commands = redis::pipe();
+        commands.cmd("GET").arg("key").cmd("ZADD").arg("key").arg("secret");
+        let error = redis::parse_redis_value(format!("-{reply}\r\n").as_bytes()).unwrap();
+        let Value::ServerError(error) = error else { panic!("{error:?}") };
+        About::error(error.into(), &commands)
+    }
+
+    #[test]
+    fn f2_a_reply_is_about_the_server_or_about_the_command() {
+        let cases = [
+            ("READONLY You can't write against a read only replica.", true),
+            ("LOADING Redis is loading the dataset in memory", true),
+            ("OOM command not allowed when used memory > 'maxmemory'.", true),
+            ("MISCONF Redis is configured to save RDB snapshots", true),
+            ("MASTERDOWN Link with MASTER is down", true),
+            ("NOREPLICAS Not enough good replicas to write.", true),
+            ("CLUSTERDOWN The cluster is down", true),
+            ("BUSY Redis is busy running a script.", true),
+            ("NOAUTH Authentication required.", true),
+            ("NOPERM this user has no permissions to run the 'zadd' command", false),
+            ("MOVED 3999 127.0.0.1:6381", false),
+            ("ASK 3999 127.0.0.1:6381", false),
+            ("CROSSSLOT Keys in request don't hash to the same slot", false),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", false),
+            ("ERR unknown command 'ZADD', with args beginning with: 'key' 'secret'", false),
+            ("ANYTHING else", false),
+        ];
+        for (reply, is_about_the_server) in cases {
+            let shown = match about(reply) {
+                About::Connection(fault) if is_about_the_server => fault.to_string(),
+                About::Command(reply) if !is_about_the_server => {
+                    assert_eq!(reply.command, "GET");
+                    reply.to_string()
+                }
+                _ => panic!("{reply}"),
+            };
+            assert!(shown.starts_with(reply.split(' ').next().unwrap()), "{shown}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_a_reply_repeats_and_what_a_terminal_obeys_is_left_out() {
+        let cases = [
+            ("unknown command 'HELLO', with args beginning with: '3' 'AUTH'", "unknown command"),
+            ("unknown command `HELLO`, with args", "unknown command"),
+            ("said \"hunter2\"", "said"),
+            ("\u{1b}[31mred\nnew line", "[31mrednew line"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(printable(text), expected);
+        }
+        assert_eq!(printable(&"x".repeat(1_000)).len(), 160);
+    }
+}

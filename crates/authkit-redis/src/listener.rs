@@ -1,0 +1,226 @@
+//! Hears of revocations at once, on a connection of its own.
+//!
+//! 1. The list in Redis counts, and is looked at once a second: the channel makes it faster. So whatever goes wrong here
+//!    costs a second, and neither the exchange nor the list.
+//! 2. Where Redis refuses the channel, or throws us off it again and again, the next attempts come after longer pauses.
+//! 3. At most 1,024 messages wait to be read, and 10,000 a second are read: what is more, the list tells. Who sends more
+//!    than that is not listened to for a while.
+//! 4. The connection shows once a second that it is alive.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{PushInfo, PushKind, from_redis_value};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant, MissedTickBehavior},
+};
+
+use crate::{
+    backoff::Backoff,
+    command_group::CommandGroup,
+    connection::CommandConnection,
+    dialer::Dialed,
+    fault::{About, ConnectionFault},
+    list::LONGEST_NOTICE,
+    reminders::Reminders,
+    revocations::RevocationStore,
+};
+
+/// Hears of revocations at once.
+pub(crate) struct Listener {
+    connection: Arc<CommandConnection>,
+    channel: Arc<CommandGroup>,
+    revocations: Arc<RevocationStore>,
+}
+
+/// A message of a channel.
+struct Message {
+    channel: String,
+    text: String,
+}
+
+/// Why listening has ended.
+enum ListeningEnd {
+    Fault(ConnectionFault),
+    /// Redis refuses the channel, which is logged.
+    Refused,
+    /// There were too many messages.
+    Flooded,
+}
+
+impl Listener {
+    pub(crate) fn new(
+        connection: Arc<CommandConnection>,
+        channel: Arc<CommandGroup>,
+        revocations: Arc<RevocationStore>,
+    ) -> Self {
+        Self { connection, channel, revocations }
+    }
+
+    /// Listens for as long as it is polled.
+    pub(crate) async fn run(&self) {
+        let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE, HEALTHY);
+        let mut reminders = Reminders::growing();
+        let mut wanted = self.revocations.wanted();
+        loop {
+            // Without a service there is nothing to hear, and without a connection for commands none for this.
+            wanted.borrow_and_update();
+            if self.revocations.channels().is_empty() {
+                let _ = wanted.changed().await;
+                continue;
+            }
+            self.connection.up().await;
+            let began = Instant::now();
+            let ended = self.listen().await;
+            self.revocations.listens(false);
+            if backoff.worked_for(began.elapsed()) {
+                reminders.forget();
+            }
+            let pause = backoff.failed();
+            self.log(&mut reminders, &ended, backoff.failures());
+            time::sleep(pause).await;
+            while !self.channel.is_on() {
+                time::sleep(BEAT).await;
+            }
+        }
+    }
+
+    async fn listen(&self) -> ListeningEnd {
+        let (sender, mut messages) = mpsc::channel(WAITING);
+        let overflow = Arc::new(AtomicBool::new(false));
+        let overflowed = Arc::clone(&overflow);
+        let push = move |push: PushInfo| {
+            if let Some(message) = Message::of(push)
+                && sender.try_send(message).is_err()
+            {
+                overflowed.store(true, Ordering::Relaxed);
+            }
+        };
+        let mut dialed = match self.connection.dialer().dial(push).await {
+            Ok(dialed) => dialed,
+            Err(fault) => return ListeningEnd::Fault(fault),
+        };
+        let mut wanted = self.revocations.wanted();
+        if let Err(ended) = self.subscribe(&mut dialed).await {
+            return ended;
+        }
+        self.revocations.listens(true);
+        let mut channels = self.revocations.channels().len();
+        let mut beat = time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = 0;
+        loop {
+            tokio::select! {
+                () = dialed.driver.ended() => {
+                    return ListeningEnd::Fault(dialed.bound.explain(ConnectionFault::Closed));
+                }
+                Some(Message { channel, text }) = messages.recv() => {
+                    heard += 1;
+                    if heard > HEARD {
+                        return ListeningEnd::Flooded;
+                    }
+                    self.revocations.hear(&channel, &text);
+                }
+                _ = wanted.changed() => {
+                    let now = self.revocations.channels().len();
+                    if now > channels {
+                        channels = now;
+                        if let Err(ended) = self.subscribe(&mut dialed).await {
+                            return ended;
+                        }
+                        self.revocations.want_whole();
+                    }
+                }
+                // A connection that says nothing may be dead: messages would be missed without a sign. Whoever is
+                // subscribed may subscribe again, and is answered.
+                _ = beat.tick() => {
+                    heard = 0;
+                    if overflow.swap(false, Ordering::Relaxed) {
+                        self.revocations.want_whole();
+                    }
+                    if let Err(ended) = self.subscribe(&mut dialed).await {
+                        return ended;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn subscribe(&self, dialed: &mut Dialed) -> Result<(), ListeningEnd> {
+        let channels = self.revocations.channels();
+        let mut asked = redis::pipe();
+        asked.cmd("SUBSCRIBE").arg(&channels);
+        match self.connection.in_time(dialed.connection.subscribe(channels)).await {
+            Some(Ok(())) => {
+                self.channel.taken(|refused| refused == "SUBSCRIBE");
+                Ok(())
+            }
+            Some(Err(error)) => match About::error(error, &asked) {
+                About::Command(reply) => {
+                    self.channel.refused(&reply);
+                    Err(ListeningEnd::Refused)
+                }
+                About::Connection(fault) => Err(ListeningEnd::Fault(fault)),
+            },
+            None => Err(ListeningEnd::Fault(ConnectionFault::Silent)),
+        }
+    }
+
+    fn log(&self, reminders: &mut Reminders, ended: &ListeningEnd, failures: u32) {
+        let (kind, reason) = match ended {
+            // Redis may be gone, which the other connection will notice and tell. Not so if that goes on.
+            ListeningEnd::Fault(_) if failures < 3 || !self.connection.is_up() => return,
+            ListeningEnd::Fault(fault) => (fault.kind(), fault.to_string()),
+            ListeningEnd::Flooded => ("flooded".into(), "there are too many messages".to_owned()),
+            ListeningEnd::Refused => return,
+        };
+        if let Some(times) = reminders.due(&kind, Instant::now()) {
+            tracing::warn!(
+                reason,
+                times,
+                "no channel of Redis tells of revocations: {}",
+                WITHOUT_CHANNEL
+            );
+        }
+    }
+}
+
+impl Message {
+    /// A message of a fair length.
+    fn of(push: PushInfo) -> Option<Self> {
+        if push.kind != PushKind::Message {
+            return None;
+        }
+        let mut data = push.data.into_iter();
+        let (channel, text) = (data.next()?, data.next()?);
+        let is_fair = |value: &redis::Value| match value {
+            redis::Value::BulkString(bytes) => bytes.len() <= LONGEST_NOTICE + TIME,
+            _ => true,
+        };
+        if !is_fair(&channel) || !is_fair(&text) {
+            return None;
+        }
+        Some(Self { channel: from_redis_value(channel).ok()?, text: from_redis_value(text).ok()? })
+    }
+}
+
+/// What becomes of revocations without a channel.
+pub(crate) const WITHOUT_CHANNEL: &str =
+    "this process hears of revocations by their list, once a second";
+/// How many messages may wait.
+const WAITING: usize = 1_024;
+/// How many messages are read in a second.
+const HEARD: u32 = 10_000;
+/// How long the number is that stands before a notice.
+const TIME: usize = 24;
+const BEAT: Duration = Duration::from_secs(1);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A connection that has lasted so long was well.
+const HEALTHY: Duration = Duration::from_secs(10);

@@ -1,0 +1,189 @@
+use std::fmt;
+
+/// A setting, by the names that an operator and a programmer know it by.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// The client id of the WorkOS dashboard.
+    ClientId,
+    /// The API key of the WorkOS dashboard.
+    ApiKey,
+    /// Where WorkOS sends browsers back to.
+    RedirectUri,
+    /// The password that seals cookies.
+    CookiePassword,
+    /// The passwords that open cookies and seal none.
+    OtherPasswords,
+    /// Whether a cookie is sealed again with the password that opened it.
+    PinnedNeighbours,
+    /// The format of new cookies.
+    SealFormat,
+    /// The name of the session cookie.
+    CookieName,
+    /// The domain of the session cookie.
+    CookieDomain,
+    /// How long browsers keep the session cookie.
+    CookieMaxAge,
+    /// The `SameSite` attribute of the session cookie.
+    SameSite,
+    /// The `__Host-` prefix of the session cookie.
+    HostPrefix,
+    /// Where calls to WorkOS go.
+    BaseUrl,
+    /// The host of [`BaseUrl`](Self::BaseUrl), as the JavaScript libraries have it.
+    ApiHostname,
+    /// Whether [`BaseUrl`](Self::BaseUrl) is https, as the JavaScript libraries have it.
+    ApiHttps,
+    /// The port of [`BaseUrl`](Self::BaseUrl), as the JavaScript libraries have it.
+    ApiPort,
+    /// Where browsers go to sign in.
+    AuthorizeBaseUrl,
+    /// The accepted issuers of access tokens.
+    Issuers,
+    /// The accepted audiences of access tokens.
+    Audiences,
+    /// How far two clocks may be apart.
+    Leeway,
+    /// The path of the sign-in endpoint.
+    LoginPath,
+    /// The path of the sign-out endpoint.
+    LogoutPath,
+    /// Where browsers end up after signing out.
+    AfterLogout,
+    /// The certificates that https calls to WorkOS are checked with.
+    Certificates,
+    /// The other origins from which a layer of `authkit-tower` accepts requests that change something.
+    TrustedOrigins,
+    /// The signing secret of webhooks, for the `Webhooks` of `authkit-tower`.
+    WebhookSecret,
+}
+
+impl Setting {
+    /// The environment variable of [`Config::from_env`](crate::Config::from_env), if the setting has one.
+    pub fn variable(self) -> Option<&'static str> {
+        self.names().0
+    }
+
+    /// Whether the value is a secret: no message shows it, and the variable with `_FILE` appended may name a file that
+    /// holds it.
+    pub fn is_secret(self) -> bool {
+        matches!(
+            self,
+            Self::ApiKey | Self::CookiePassword | Self::OtherPasswords | Self::WebhookSecret
+        )
+    }
+
+    /// The method that takes the setting, such as `with_cookie_name`: of [`Config`](crate::Config), or of the `AuthKitLayer`
+    /// or the `Webhooks` of `authkit-tower` for [`TrustedOrigins`](Self::TrustedOrigins) and
+    /// [`WebhookSecret`](Self::WebhookSecret).
+    pub fn method(self) -> &'static str {
+        self.names().1
+    }
+
+    /// The type whose method takes the setting.
+    fn owner(self) -> &'static str {
+        if self == Self::TrustedOrigins {
+            "AuthKitLayer"
+        } else if self == Self::WebhookSecret {
+            "Webhooks"
+        } else {
+            "Config"
+        }
+    }
+
+    fn names(self) -> (Option<&'static str>, &'static str) {
+        match self {
+            Self::ClientId => (Some("WORKOS_CLIENT_ID"), "new"),
+            Self::ApiKey => (Some("WORKOS_API_KEY"), "new"),
+            Self::RedirectUri => (Some("WORKOS_REDIRECT_URI"), "new"),
+            Self::CookiePassword => (Some("WORKOS_COOKIE_PASSWORD"), "new"),
+            Self::OtherPasswords => (Some("WORKOS_COOKIE_PASSWORD_OTHERS"), "with_other_passwords"),
+            Self::PinnedNeighbours => {
+                (Some("WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS"), "with_pinned_neighbours")
+            }
+            Self::SealFormat => (Some("WORKOS_SEAL_FORMAT"), "with_seal_format"),
+            Self::CookieName => (Some("WORKOS_COOKIE_NAME"), "with_cookie_name"),
+            Self::CookieDomain => (Some("WORKOS_COOKIE_DOMAIN"), "with_cookie_domain"),
+            Self::CookieMaxAge => (Some("WORKOS_COOKIE_MAX_AGE"), "with_cookie_max_age"),
+            Self::SameSite => (Some("WORKOS_COOKIE_SAMESITE"), "with_same_site"),
+            Self::HostPrefix => (None, "with_host_prefix"),
+            Self::BaseUrl => (Some("WORKOS_BASE_URL"), "with_base_url"),
+            Self::ApiHostname => (Some("WORKOS_API_HOSTNAME"), "with_base_url"),
+            Self::ApiHttps => (Some("WORKOS_API_HTTPS"), "with_base_url"),
+            Self::ApiPort => (Some("WORKOS_API_PORT"), "with_base_url"),
+            Self::AuthorizeBaseUrl => {
+                (Some("WORKOS_AUTHORIZE_BASE_URL"), "with_authorize_base_url")
+            }
+            Self::Issuers => (Some("WORKOS_ISSUER"), "with_issuers"),
+            Self::Audiences => (None, "with_audiences"),
+            Self::Leeway => (None, "with_leeway"),
+            Self::LoginPath => (None, "with_login_path"),
+            Self::LogoutPath => (None, "with_logout_path"),
+            Self::AfterLogout => (None, "with_after_logout"),
+            Self::Certificates => (Some("SSL_CERT_FILE"), "with_transport"),
+            Self::TrustedOrigins => (None, "with_trusted_origins"),
+            Self::WebhookSecret => (None, "new"),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 24] = [
+        Self::ClientId,
+        Self::ApiKey,
+        Self::RedirectUri,
+        Self::CookiePassword,
+        Self::OtherPasswords,
+        Self::PinnedNeighbours,
+        Self::SealFormat,
+        Self::CookieName,
+        Self::CookieDomain,
+        Self::CookieMaxAge,
+        Self::SameSite,
+        Self::HostPrefix,
+        Self::BaseUrl,
+        Self::ApiHostname,
+        Self::ApiHttps,
+        Self::ApiPort,
+        Self::AuthorizeBaseUrl,
+        Self::Issuers,
+        Self::Audiences,
+        Self::Leeway,
+        Self::LoginPath,
+        Self::LogoutPath,
+        Self::AfterLogout,
+        Self::Certificates,
+    ];
+}
+
+/// Both names: `WORKOS_COOKIE_NAME (Config::with_cookie_name)`.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.owner();
+        match self.names() {
+            (Some(variable), method) => write!(f, "{variable} ({owner}::{method})"),
+            (None, method) => write!(f, "{owner}::{method}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_called_as_the_code_and_the_table_of_variables_call_it() {
+        let (builder, table) = (include_str!("../config.rs"), include_str!("env.rs"));
+        for setting in Setting::ALL {
+            assert!(builder.contains(&format!("pub fn {}(", setting.method())), "{setting}");
+            let variable = setting.variable().map(str::to_owned);
+            let file = variable.as_ref().filter(|_| setting.is_secret());
+            for variable in file.map(|variable| format!("{variable}_FILE")).iter().chain(&variable)
+            {
+                let is_documented = table
+                    .lines()
+                    .any(|line| line.contains("///") && line.contains(&format!("`{variable}`")));
+                assert!(is_documented, "{variable}");
+            }
+        }
+    }
+}

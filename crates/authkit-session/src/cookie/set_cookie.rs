@@ -1,0 +1,385 @@
+//! Writes cookies. Every attribute of every cookie comes from [`CookieRules::cookie`].
+
+use std::time::Duration;
+
+use cookie::{Cookie, Expiration};
+use http::HeaderValue;
+
+use crate::{
+    cookie::received::{MAX_PARTS, ReceivedCookies},
+    token::jwt::Unverified,
+};
+
+/// How the cookies of a service are written: `Path=/; HttpOnly; SameSite=Lax`, `Secure` where the service is on https.
+#[derive(Debug)]
+pub struct CookieRules {
+    name: Box<str>,
+    domain: Option<Box<str>>,
+    lifetime: CookieLifetime,
+    same_site: cookie::SameSite,
+    secure: bool,
+}
+
+/// Which hosts a cookie goes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scope {
+    /// This host alone.
+    Host,
+    /// As the session cookie is configured.
+    Session,
+}
+
+/// A session that no browser would keep: larger than [`MAX_TOTAL`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TooLarge;
+
+impl CookieRules {
+    pub(crate) fn new(
+        name: &str,
+        domain: Option<&str>,
+        lifetime: CookieLifetime,
+        same_site: SameSite,
+        prefix: CookiePrefix,
+        secure: bool,
+    ) -> Self {
+        Self {
+            name: match prefix {
+                CookiePrefix::Plain => name.into(),
+                CookiePrefix::Host => format!("__Host-{name}").into(),
+            },
+            domain: domain.map(|domain| domain.trim_start_matches('.').into()),
+            lifetime,
+            same_site: match same_site {
+                SameSite::Lax => cookie::SameSite::Lax,
+                SameSite::None => cookie::SameSite::None,
+            },
+            secure,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether cookies are written for https only, so that `__Host-` names work.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// A cookie of this host alone that ends after `age`, such as the one of a sign-in under way.
+    ///
+    /// `None` where name or value have bytes that a header cannot carry.
+    pub fn short_lived(&self, name: &str, value: &str, age: Duration) -> Option<HeaderValue> {
+        self.cookie(name, value, CookieLifetime::MaxAge(age), Scope::Host)
+    }
+
+    /// Deletes a cookie that [`short_lived`](Self::short_lived) wrote.
+    pub fn delete_short_lived(&self, name: &str) -> Option<HeaderValue> {
+        self.cookie(name, "", GONE, Scope::Host)
+    }
+
+    /// The session cookie, in parts where one is too large, and the deletion of those that it replaces.
+    pub(crate) fn session(
+        &self,
+        sealed: &str,
+        lifetime: SessionLifetime,
+        received: ReceivedCookies,
+    ) -> Result<Vec<HeaderValue>, TooLarge> {
+        let lifetime = match lifetime {
+            SessionLifetime::Configured => self.lifetime,
+            SessionLifetime::Browser => CookieLifetime::Browser,
+        };
+        let write = |name: &str, value: &str| {
+            self.cookie(name, value, lifetime, Scope::Session).ok_or(TooLarge)
+        };
+        if self.fits_one(sealed) {
+            let mut cookies = vec![write(&self.name, sealed)?];
+            cookies.extend(
+                (0..MAX_PARTS)
+                    .filter(|n| received.part(*n))
+                    .filter_map(|n| self.delete(&self.part(n))),
+            );
+            return Ok(cookies);
+        }
+        if !self.fits(sealed) {
+            return Err(TooLarge);
+        }
+        let count = sealed.len().div_ceil(MAX_PART);
+        let mut cookies = Vec::with_capacity(count);
+        for (n, part) in sealed.as_bytes().chunks(MAX_PART).enumerate() {
+            let part = std::str::from_utf8(part).map_err(|_| TooLarge)?;
+            let part = if n == 0 { format!("{count}.{part}") } else { part.to_owned() };
+            cookies.push(write(&self.part(n), &part)?);
+        }
+        cookies.extend(
+            (count..MAX_PARTS)
+                .filter(|n| received.part(*n))
+                .filter_map(|n| self.delete(&self.part(n))),
+        );
+        cookies.extend(received.whole().then(|| self.delete(&self.name)).flatten());
+        Ok(cookies)
+    }
+
+    /// Whether a browser keeps this value, in parts if need be.
+    pub(crate) fn fits(&self, sealed: &str) -> bool {
+        sealed.len() <= MAX_TOTAL
+    }
+
+    /// Whether a browser keeps this value in one cookie.
+    pub(crate) fn fits_one(&self, sealed: &str) -> bool {
+        self.name.len() + sealed.len() <= MAX_COOKIE
+    }
+
+    /// Deletes the session cookie and the parts that the browser holds.
+    pub(crate) fn delete_session(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
+        let parts = (0..MAX_PARTS).filter(|n| received.part(*n)).map(|n| self.part(n));
+        let names = parts.chain(received.whole().then(|| self.name.to_string()));
+        names.filter_map(|name| self.delete(&name)).collect()
+    }
+
+    /// Deletes the same cookies where they were set for this host alone, beside a configured `Domain`.
+    ///
+    /// Browsers keep both and send both; sign-in and sign-out leave one or none.
+    pub(crate) fn delete_other_scope(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
+        if self.domain.is_none() {
+            return Vec::new();
+        }
+        let parts = (0..MAX_PARTS).filter(|n| received.part(*n)).map(|n| self.part(n));
+        let names = parts.chain(received.whole().then(|| self.name.to_string()));
+        names.filter_map(|name| self.cookie(&name, "", GONE, Scope::Host)).collect()
+    }
+
+    /// Deletes a cookie of another name, in both scopes where there are two.
+    pub(crate) fn delete_named(&self, name: &str) -> impl Iterator<Item = HeaderValue> {
+        let for_host = self.domain.is_some().then(|| self.cookie(name, "", GONE, Scope::Host));
+        self.delete(name).into_iter().chain(for_host.flatten())
+    }
+
+    fn delete(&self, name: &str) -> Option<HeaderValue> {
+        self.cookie(name, "", GONE, Scope::Session)
+    }
+
+    fn part(&self, n: usize) -> String {
+        format!("{}.{n}", self.name)
+    }
+
+    /// The one place where attributes are written; a deletion repeats them (RFC 6265bis section 5.7).
+    fn cookie(
+        &self,
+        name: &str,
+        value: &str,
+        lifetime: CookieLifetime,
+        scope: Scope,
+    ) -> Option<HeaderValue> {
+        let mut cookie = Cookie::build((name, value)).path("/").http_only(true).secure(self.secure);
+        cookie = match lifetime {
+            CookieLifetime::MaxAge(age) => cookie.max_age(age.try_into().ok()?),
+            CookieLifetime::Browser => cookie.expires(Expiration::Session),
+        };
+        cookie = match scope {
+            Scope::Session => cookie.same_site(self.same_site),
+            Scope::Host => cookie.same_site(cookie::SameSite::Lax),
+        };
+        if let (Scope::Session, Some(domain)) = (scope, &self.domain) {
+            cookie = cookie.domain(domain.as_ref());
+        }
+        let mut field = HeaderValue::from_str(&cookie.build().to_string()).ok()?;
+        // Out of `Debug` texts, and out of HPACK's and QPACK's tables (RFC 7541 section 7.1.3).
+        field.set_sensitive(true);
+        Some(field)
+    }
+}
+
+/// Which requests of other sites the browser sends the session cookie with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// With links from other sites, but not with their forms, frames or scripts.
+    Lax,
+    /// With every request. Needs https.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookieLifetime {
+    MaxAge(Duration),
+    Browser,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CookiePrefix {
+    Plain,
+    Host,
+}
+
+/// How long the browser keeps a session's cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SessionLifetime {
+    /// As configured.
+    Configured,
+    /// Until it closes: an impersonated session.
+    Browser,
+}
+
+impl SessionLifetime {
+    pub(crate) fn of(token: &Unverified) -> Self {
+        if token.act.is_some() { Self::Browser } else { Self::Configured }
+    }
+}
+
+/// 400 days: RFC 6265bis section 5.5.
+pub(crate) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// A `Max-Age` of zero deletes.
+const GONE: CookieLifetime = CookieLifetime::MaxAge(Duration::ZERO);
+/// Browsers drop a cookie whose name and value are longer (RFC 6265bis section 5.6).
+const MAX_COOKIE: usize = 4096;
+/// The longest part's value, with room for its name, its count and a proxy's limits.
+const MAX_PART: usize = 3_790;
+/// The longest session in all: nginx reads 8 KiB in one header line, and other cookies want room.
+const MAX_TOTAL: usize = 7 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, header};
+
+    use super::*;
+    use crate::cookie::received;
+
+    fn rules(domain: Option<&str>, prefix: CookiePrefix, secure: bool) -> CookieRules {
+        CookieRules::new(
+            "wos_session",
+            domain,
+            CookieLifetime::MaxAge(Duration::from_secs(34_560_000)),
+            SameSite::Lax,
+            prefix,
+            secure,
+        )
+    }
+
+    fn plain() -> CookieRules {
+        rules(None, CookiePrefix::Plain, true)
+    }
+
+    fn text(cookies: &[HeaderValue]) -> Vec<&str> {
+        cookies.iter().map(|cookie| cookie.to_str().unwrap()).collect()
+    }
+
+    /// What a browser that keeps cookies by name sends after these.
+    fn sent_back(jar: &mut Vec<(String, String)>, cookies: &[HeaderValue]) -> HeaderMap {
+        for cookie in text(cookies) {
+            let (pair, attributes) = cookie.split_once("; ").unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            assert!(
+                pair.len() - 1 <= 4096,
+                "browsers drop a name and value of {} bytes",
+                pair.len() - 1
+            );
+            jar.retain(|(known, _)| known != name);
+            if !attributes.contains("Max-Age=0") {
+                jar.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let field = jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_str(&field).unwrap());
+        headers
+    }
+
+    #[test]
+    fn every_attribute_is_written_and_repeated_by_the_deletion() {
+        let cases = [
+            (
+                "https",
+                plain(),
+                "wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
+            ),
+            (
+                "http",
+                rules(None, CookiePrefix::Plain, false),
+                "wos_session=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000",
+            ),
+            (
+                "a domain",
+                rules(Some(".example.com"), CookiePrefix::Plain, true),
+                "wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com; Max-Age=34560000",
+            ),
+            (
+                "a prefix",
+                rules(None, CookiePrefix::Host, true),
+                "__Host-wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
+            ),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, rules, expected) in cases {
+            let written = rules
+                .session("v", SessionLifetime::Configured, ReceivedCookies::default())
+                .unwrap();
+            assert_eq!(text(&written), [expected], "{name}");
+
+            headers.insert(
+                header::COOKIE,
+                HeaderValue::from_str(&format!("{}=v", rules.name())).unwrap(),
+            );
+            let deleted =
+                rules.delete_session(received::session_cookies(&headers, rules.name()).received);
+            let deletion = expected.replace("=v;", "=;").replace("Max-Age=34560000", "Max-Age=0");
+            assert_eq!(text(&deleted), [deletion], "{name}, deleted");
+        }
+    }
+
+    #[test]
+    fn an_impersonated_session_ends_with_the_browser() {
+        let written =
+            plain().session("v", SessionLifetime::Browser, ReceivedCookies::default()).unwrap();
+        assert_eq!(text(&written), ["wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/"]);
+    }
+
+    #[test]
+    fn a_session_is_split_joined_shrunk_and_grown() {
+        let rules = plain();
+        let mut jar = Vec::new();
+        let mut received = ReceivedCookies::default();
+        for len in [1_000, 6_000, 4_086, 7_000, 100, 5_000, 4_085] {
+            let sealed: String = ('a'..='z').cycle().take(len).collect();
+            let cookies = rules.session(&sealed, SessionLifetime::Configured, received).unwrap();
+            let headers = sent_back(&mut jar, &cookies);
+            let found = received::session_cookies(&headers, rules.name());
+            let values: Vec<_> = found.values().map(|value| value.whole()).collect();
+            assert_eq!(values, [sealed.as_bytes()], "{len} bytes");
+            received = found.received;
+        }
+        assert_eq!(jar.len(), 1, "no part is left over");
+    }
+
+    #[test]
+    fn a_session_that_no_browser_would_keep_is_an_error() {
+        assert_eq!(
+            plain().session(
+                &"a".repeat(20_000),
+                SessionLifetime::Configured,
+                ReceivedCookies::default()
+            ),
+            Err(TooLarge)
+        );
+    }
+
+    #[test]
+    fn the_other_scope_is_deleted_beside_a_domain_only() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("wos_session=a; wos_session.1=b"));
+        let received = received::session_cookies(&headers, "wos_session").received;
+        assert!(plain().delete_other_scope(received).is_empty());
+        let rules = rules(Some("example.com"), CookiePrefix::Plain, true);
+        assert_eq!(
+            text(&rules.delete_other_scope(received)),
+            [
+                "wos_session.1=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",
+                "wos_session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",
+            ]
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Revokes an ended session at WorkOS, and tries again until WorkOS has taken it.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time;
+
+use crate::{
+    decide::refresh_outcome::ApiRefusal,
+    tasks::Task,
+    upstream::{
+        client::Client,
+        error_answer::{UpstreamError, UpstreamFailure},
+    },
+};
+
+/// The revocation of one session.
+pub(super) struct Revoke {
+    pub(super) session_id: String,
+    pub(super) log_id: String,
+    pub(super) client: Client,
+    pub(super) unrevoked: Arc<Unrevoked>,
+    pub(super) _task: Task,
+}
+
+impl Revoke {
+    /// Calls WorkOS until it has answered, at most [`ATTEMPTS`] times in about two minutes.
+    pub(super) async fn run(self) {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            let error = match self.client.send_revoke(&self.session_id).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            match after(&error) {
+                Next::Done => return,
+                Next::TryAgain => {}
+            }
+            let wait = error.details.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
+            time::sleep(pause.max(wait)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        if let Err(error) = self.client.send_revoke(&self.session_id).await
+            && after(&error) == Next::TryAgain
+        {
+            let session = self.log_id.as_str();
+            tracing::warn!(%error, session, "a session has ended here, but WorkOS did not take its revocation");
+            self.unrevoked.add(self.session_id);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    /// WorkOS has answered: a session that it does not know, or not any more, has ended.
+    Done,
+    TryAgain,
+}
+
+fn after(error: &UpstreamError) -> Next {
+    match error.failure {
+        UpstreamFailure::Transient | UpstreamFailure::Refused(ApiRefusal::Credentials) => {
+            Next::TryAgain
+        }
+        UpstreamFailure::Refused(
+            ApiRefusal::InvalidGrant
+            | ApiRefusal::OrganizationGone
+            | ApiRefusal::InteractionNeeded
+            | ApiRefusal::Request
+            | ApiRefusal::Rejected,
+        ) => Next::Done,
+    }
+}
+
+/// The sessions that have ended here, but not at WorkOS: the latest [`LIMIT`].
+#[derive(Debug, Default)]
+pub(super) struct Unrevoked(Mutex<Ids>);
+
+#[derive(Debug, Default)]
+struct Ids {
+    ids: HashSet<Arc<str>>,
+    order: VecDeque<Arc<str>>,
+}
+
+impl Unrevoked {
+    fn add(&self, session_id: String) {
+        let mut all = self.lock();
+        let id: Arc<str> = session_id.into();
+        if all.ids.insert(Arc::clone(&id)) {
+            all.order.push_back(id);
+        }
+        while all.order.len() > LIMIT {
+            if let Some(oldest) = all.order.pop_front() {
+                all.ids.remove(&oldest);
+            }
+        }
+    }
+
+    /// Whether the session is one of them; it is not any more.
+    pub(super) fn take(&self, session_id: &str) -> bool {
+        let mut all = self.lock();
+        let is_there = all.ids.remove(session_id);
+        if is_there {
+            all.order.retain(|id| **id != *session_id);
+        }
+        is_there
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ids> {
+        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often WorkOS is called for one session.
+const ATTEMPTS: usize = 9;
+/// The pause after the first attempt; doubled each time, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How many sessions are remembered whose revocation was given up.
+const LIMIT: usize = 10_000;

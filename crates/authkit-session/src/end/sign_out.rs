@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    candidate::{OpenedSession, reader::SessionReader},
+    config::settings::Settings,
+    end::SessionEnder,
+    refresh_state::lineage::Ended,
+};
+
+/// Signs out whoever a request's cookies name.
+#[derive(Debug)]
+pub(crate) struct SignOut {
+    settings: Arc<Settings>,
+    reader: Arc<SessionReader>,
+    ender: Arc<SessionEnder>,
+}
+
+/// A session that has ended here.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SignedOut {
+    /// Its id, where the request's cookie could be opened: for [`Client::logout_url`](crate::Client::logout_url).
+    pub session_id: Option<String>,
+    /// The `Set-Cookie` values of the response.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+impl SignOut {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        reader: Arc<SessionReader>,
+        ender: Arc<SessionEnder>,
+    ) -> Self {
+        Self { settings, reader, ender }
+    }
+
+    /// Ends every session among a request's cookies, expired or not.
+    pub(crate) fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
+        let cookies = &self.settings.cookies;
+        let (sessions, received) = self.reader.open_all(cookies.name(), headers);
+        for opened in &sessions {
+            let id = opened.unverified().sid.as_deref();
+            if self.ender.end(opened.token(), id) == Ended::Now {
+                tracing::info!(session = self.settings.log_ids.of_any(id), "signed out");
+            }
+        }
+        let claims = sessions.iter().map(OpenedSession::unverified);
+        let issued = claims.filter_map(|claims| Some((claims.iat, claims.sid.as_deref()?)));
+        // Requests were admitted by the session that was issued last.
+        let session_id = issued.max().map(|(_, id)| id.to_owned());
+        let mut set_cookies = cookies.delete_session(received);
+        set_cookies.extend(cookies.delete_other_scope(received));
+        if cookies.name() != LEFT_OVER && !self.reader.open_all(LEFT_OVER, headers).0.is_empty() {
+            set_cookies.extend(cookies.delete_named(LEFT_OVER));
+        }
+        SignedOut { session_id, set_cookies }
+    }
+}
+
+/// What WorkOS's JavaScript SDKs call the cookie: one of ours is left over where a service was moved from one of them.
+/// A neighbour's, which our passwords do not open, stays.
+const LEFT_OVER: &str = "wos-session";

@@ -1,0 +1,6 @@
+//! What only a crate needs that puts this one behind a web framework.
+//!
+//! Applications do not: `authkit-tower` uses these seams, and has what handlers want. They are closed enums and pure
+//! functions, so that a framework crate answers every case.
+
+pub use crate::{decide::reason::SignInCause, error::ErrorClass};

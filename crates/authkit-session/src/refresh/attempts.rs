@@ -1,0 +1,166 @@
+//! Asks WorkOS to exchange a refresh token until it answers something that lasts.
+
+use std::{future, pin::pin, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time;
+
+use crate::{
+    clock::Clock,
+    payload::Answer,
+    token::{RefreshToken, TokenHash},
+    upstream::{
+        client::{Client, Connection},
+        error_answer::{UpstreamError, UpstreamFailure},
+    },
+};
+
+/// The attempts of one exchange.
+pub(super) struct Attempts<'a> {
+    pub(super) client: &'a Client,
+    pub(super) clock: &'a Clock,
+    pub(super) token: &'a RefreshToken,
+    pub(super) hash: TokenHash,
+    pub(super) organization: Option<&'a str>,
+}
+
+impl Attempts<'_> {
+    /// Asks until WorkOS answers with tokens or a definite refusal, within the time in which it answers a repetition of
+    /// the same exchange alike. Between two attempts there is a pause, and WorkOS's own `Retry-After` is waited out.
+    pub(super) async fn run(&self) -> Result<Bytes, UpstreamError> {
+        let now = || self.clock.monotonic();
+        let retry_after = self.client.budget().retry_after(now());
+        time::sleep(retry_after).await;
+        let began = now();
+        let left = || REPLAYABLE.saturating_sub(now().saturating_sub(began));
+        let mut pauses = Pauses::of(self.hash);
+        loop {
+            let error = match self.attempt(&left).await {
+                Ok(body) => {
+                    self.client.budget().answered();
+                    return Ok(body);
+                }
+                Err(error) => error,
+            };
+            match error.failure {
+                UpstreamFailure::Refused(_) => {
+                    self.client.budget().answered();
+                    return Err(error);
+                }
+                UpstreamFailure::Transient => self.record_failure(&error, now()),
+            }
+            let mut at_least = error.details.retry_after.unwrap_or_default();
+            let mut pause = pauses.next().max(at_least);
+            // Waits until the budget lets an attempt out, as long as one would still be of use.
+            loop {
+                let at_most = left().saturating_sub(LAST);
+                if at_most.is_zero() || at_least > at_most {
+                    return Err(error);
+                }
+                time::sleep(pause.min(at_most)).await;
+                let attempt = self.client.budget().attempt(now());
+                match attempt {
+                    Ok(()) => break,
+                    Err(early) => (at_least, pause) = (early, early + pauses.up_to(SPREAD)),
+                }
+            }
+        }
+    }
+
+    /// One attempt, and another one on a new connection where the first takes long: its connection may be dead. The
+    /// first stays out. The first good answer counts, and a refusal only when no attempt is out any more.
+    async fn attempt(&self, left: impl Fn() -> Duration) -> Result<Bytes, UpstreamError> {
+        let mut first = pin!(self.send(Connection::Pooled, ATTEMPT.min(left())));
+        if let Ok(result) = time::timeout(SECOND_ATTEMPT, &mut first).await {
+            return result;
+        }
+        let mut second = pin!(self.send(Connection::New, ATTEMPT.min(left())));
+        let either = future::poll_fn(|cx| match first.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready((Attempt::First, result)),
+            Poll::Pending => second.as_mut().poll(cx).map(|result| (Attempt::Second, result)),
+        });
+        let (which, result) = either.await;
+        let error = match result {
+            Ok(body) => return Ok(body),
+            Err(error) => error,
+        };
+        let other = match which {
+            Attempt::First => second.await,
+            Attempt::Second => first.await,
+        };
+        match (error.failure, other) {
+            (_, Ok(body)) => Ok(body),
+            (UpstreamFailure::Refused(_), Err(_)) => Err(error),
+            (UpstreamFailure::Transient, Err(other)) => Err(other),
+        }
+    }
+
+    async fn send(
+        &self,
+        connection: Connection,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        let body = self.client.refresh(self.token, self.organization, connection, deadline).await?;
+        Answer::parse(&body).map_err(|_| UpstreamError::transient())?;
+        Ok(body)
+    }
+
+    fn record_failure(&self, error: &UpstreamError, now: Duration) {
+        let budget = self.client.budget();
+        if error.details.status != Some(StatusCode::TOO_MANY_REQUESTS) {
+            budget.failed(now);
+        }
+        if let Some(wait) = error.details.retry_after {
+            budget.honour_retry_after(wait, now);
+        }
+    }
+}
+
+/// Of two attempts, the one that was answered first.
+enum Attempt {
+    First,
+    Second,
+}
+
+/// The pauses between the attempts of an exchange. How they differ from those of others is drawn from the token's hash,
+/// as good as random where nobody gains from guessing it, so that what a test went through can be repeated.
+struct Pauses {
+    hash: TokenHash,
+    drawn: usize,
+    attempts: u32,
+}
+
+impl Pauses {
+    fn of(hash: TokenHash) -> Self {
+        Self { hash, drawn: 0, attempts: 0 }
+    }
+
+    /// 200 ms, doubled each time up to 4 s, give or take a half.
+    fn next(&mut self) -> Duration {
+        let base = Duration::from_millis(200) * 2_u32.pow(self.attempts.min(5));
+        let base = base.min(Duration::from_secs(4));
+        self.attempts += 1;
+        base / 2 + self.up_to(base)
+    }
+
+    /// Any time up to `most`.
+    fn up_to(&mut self, most: Duration) -> Duration {
+        let hash = self.hash.as_bytes();
+        let at = 2 * self.drawn % hash.len();
+        self.drawn += 1;
+        let share = u16::from_le_bytes([hash[at], hash[at + 1]]);
+        most.mul_f64(f64::from(share) / f64::from(u16::MAX))
+    }
+}
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// After how long a second attempt goes out: a request that waits has as long for that one's answer.
+const SECOND_ATTEMPT: Duration = Duration::from_millis(2_500);
+/// How long the last one may take: were it cut off sooner, it might spend the token for nobody.
+const LAST: Duration = Duration::from_secs(3);
+/// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.
+const REPLAYABLE: Duration = Duration::from_secs(25);
+/// How far apart exchanges that waited for the same moment go on.
+const SPREAD: Duration = Duration::from_millis(250);

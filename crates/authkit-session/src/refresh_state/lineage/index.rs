@@ -1,0 +1,360 @@
+//! The lineages and their tokens, found in each other, and when each lineage is forgotten.
+
+#[cfg(test)]
+use std::hash::{Hash, Hasher};
+use std::{
+    collections::{BTreeSet, HashMap},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    refresh_state::lineage::{CookieState, LineageState, TokenPair, refused::RememberedRefusal},
+    token::{PairId, TokenHash},
+};
+
+/// Lineages by number, and their tokens by hash.
+#[derive(Clone, Debug)]
+pub(super) struct LineageIndex<J, P> {
+    lineages: HashMap<LineageId, Lineage<P>>,
+    tokens: HashMap<TokenHash, Token<J>>,
+    /// What is forgotten next. A lineage with an exchange under way is not in it.
+    expiries: BTreeSet<(Duration, LineageId)>,
+    next: u64,
+    bytes: usize,
+}
+
+/// How much is remembered at most, beside exchanges under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Refresh tokens; and as many ids of ended sessions.
+    pub(crate) tokens: usize,
+    /// Bytes of token pairs.
+    pub(crate) bytes: usize,
+}
+
+impl Default for Limits {
+    /// 200,000 tokens, and 64 MiB of token pairs.
+    fn default() -> Self {
+        Self { tokens: 200_000, bytes: 64 << 20 }
+    }
+}
+
+/// The number of a lineage.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) struct LineageId(u64);
+
+/// The tokens that came from one another by refreshing.
+#[derive(Clone, Debug)]
+pub(super) struct Lineage<P> {
+    pub(super) members: Vec<TokenHash>,
+    pub(super) newest: Option<Newest<P>>,
+    pub(super) state: LineageState,
+    /// How many exchanges of its tokens are under way: until they are over, it is not forgotten.
+    exchanges: usize,
+    forget_at: Duration,
+}
+
+/// The pair that the last refresh brought.
+#[derive(Clone, Debug)]
+pub(super) struct Newest<P> {
+    pub(super) pair: Arc<P>,
+    pub(super) obtained: Duration,
+    pub(super) cookie: CookieState,
+}
+
+/// A refresh token of a lineage.
+#[derive(Clone, Debug)]
+pub(super) struct Token<J> {
+    lineage: LineageId,
+    pub(super) exchange: Option<J>,
+    pub(super) refusal: Option<RememberedRefusal>,
+    /// When another process's exchange delayed a refusal of it.
+    pub(super) contested: Option<Duration>,
+    /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
+    forget_at: Option<Duration>,
+}
+
+impl<P: TokenPair> Newest<P> {
+    /// Whether a cookie with this pair holds this one, or what another replica made of the same refresh token later.
+    pub(super) fn is(&self, pair: PairId) -> bool {
+        let newest = self.pair.id();
+        newest.token == pair.token && newest.made <= pair.made
+    }
+}
+
+impl<J, P: TokenPair> LineageIndex<J, P> {
+    pub(super) fn new() -> Self {
+        Self {
+            lineages: HashMap::new(),
+            tokens: HashMap::new(),
+            expiries: BTreeSet::new(),
+            next: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lineages.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes {
+            tokens: self.tokens.len(),
+            lineages: self.lineages.len(),
+            expiries: self.expiries.len(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn find(&self, token: TokenHash) -> Option<LineageId> {
+        self.tokens.get(&token).map(|token| token.lineage)
+    }
+
+    /// The lineage of this token. A new one is forgotten at once if nothing comes of it.
+    pub(super) fn find_or_create(&mut self, token: TokenHash) -> LineageId {
+        if let Some(id) = self.find(token) {
+            return id;
+        }
+        let id = LineageId(self.next);
+        self.next += 1;
+        self.tokens.insert(token, Token::of(id));
+        let lineage = Lineage {
+            members: vec![token],
+            newest: None,
+            state: LineageState::Live,
+            exchanges: 0,
+            forget_at: Duration::ZERO,
+        };
+        self.lineages.insert(id, lineage);
+        self.expiries.insert((Duration::ZERO, id));
+        id
+    }
+
+    pub(super) fn lineage(&self, id: LineageId) -> &Lineage<P> {
+        self.lineages.get(&id).expect(IN_STEP)
+    }
+
+    pub(super) fn lineage_mut(&mut self, id: LineageId) -> &mut Lineage<P> {
+        self.lineages.get_mut(&id).expect(IN_STEP)
+    }
+
+    pub(super) fn token(&self, token: TokenHash) -> Option<&Token<J>> {
+        self.tokens.get(&token)
+    }
+
+    pub(super) fn token_mut(&mut self, token: TokenHash) -> Option<&mut Token<J>> {
+        self.tokens.get_mut(&token)
+    }
+
+    /// The exchange of a token begins.
+    pub(super) fn start_exchange(&mut self, token: TokenHash, exchange: J) {
+        let token = self.tokens.get_mut(&token).expect(IN_STEP);
+        token.exchange = Some(exchange);
+        let id = token.lineage;
+        let lineage = self.lineage_mut(id);
+        lineage.exchanges += 1;
+        let at = lineage.forget_at;
+        self.expiries.remove(&(at, id));
+    }
+
+    /// The exchange of a token is over.
+    pub(super) fn finish_exchange(&mut self, token: TokenHash) -> LineageId {
+        let id = self.find_or_create(token);
+        let over = self.tokens.get_mut(&token).and_then(|token| token.exchange.take());
+        if over.is_some() {
+            let lineage = self.lineage_mut(id);
+            lineage.exchanges -= 1;
+            let (at, left) = (lineage.forget_at, lineage.exchanges);
+            if left == 0 {
+                self.expiries.insert((at, id));
+            }
+        }
+        id
+    }
+
+    /// Adds a token to a lineage, unless it is a member.
+    pub(super) fn add_member(&mut self, id: LineageId, token: TokenHash) {
+        let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
+        if !lineage.members.contains(&token) {
+            lineage.members.push(token);
+            self.tokens.insert(token, Token::of(id));
+        }
+    }
+
+    pub(super) fn set_newest(&mut self, id: LineageId, newest: Newest<P>) {
+        self.clear_newest(id);
+        self.bytes += newest.pair.bytes();
+        self.lineage_mut(id).newest = Some(newest);
+    }
+
+    pub(super) fn clear_newest(&mut self, id: LineageId) -> Option<Arc<P>> {
+        let newest = self.lineage_mut(id).newest.take()?;
+        self.bytes -= newest.pair.bytes();
+        Some(newest.pair)
+    }
+
+    /// Makes one lineage of two: `earlier` led to a token of `later`.
+    pub(super) fn unite(&mut self, earlier: LineageId, later: LineageId) -> LineageId {
+        self.clear_newest(earlier);
+        let Lineage { members, state, exchanges, forget_at, .. } =
+            self.lineages.remove(&earlier).expect(IN_STEP);
+        self.expiries.remove(&(forget_at, earlier));
+        for member in &members {
+            self.tokens.get_mut(member).expect(IN_STEP).lineage = later;
+        }
+        let lineage = self.lineage_mut(later);
+        lineage.members.splice(0..0, members);
+        if state == LineageState::Ended {
+            lineage.state = state;
+        }
+        let at = lineage.forget_at.max(forget_at);
+        self.keep_until(later, at);
+        let lineage = self.lineage_mut(later);
+        lineage.exchanges += exchanges;
+        if exchanges > 0 {
+            self.expiries.remove(&(at, later));
+        }
+        later
+    }
+
+    /// Keeps a lineage until this time, unless a refusal is remembered for longer, and its tokens but the newest pair's
+    /// as long.
+    pub(super) fn keep_sent_until(&mut self, id: LineageId, until: Duration) {
+        let until = self.for_older_tokens(id, until, |_| until);
+        self.keep_until(id, until);
+    }
+
+    /// The same, but nothing that is forgotten earlier is kept longer.
+    pub(super) fn keep_at_most_until(&mut self, id: LineageId, at_most: Duration) {
+        let until =
+            self.for_older_tokens(id, at_most, |at| at.map_or(at_most, |at| at.min(at_most)));
+        if until < self.lineage(id).forget_at {
+            self.keep_until(id, until);
+        }
+    }
+
+    /// Says anew when the tokens but the newest pair's are forgotten. Returns `until`, or the end of the refusal that is
+    /// remembered longest.
+    fn for_older_tokens(
+        &mut self,
+        id: LineageId,
+        mut until: Duration,
+        forget_at: impl Fn(Option<Duration>) -> Duration,
+    ) -> Duration {
+        let lineage = self.lineages.get(&id).expect(IN_STEP);
+        let newest = lineage.newest.as_ref().map(|newest| newest.pair.id().token);
+        for member in &lineage.members {
+            let token = self.tokens.get_mut(member).expect(IN_STEP);
+            if Some(*member) != newest {
+                token.forget_at = Some(forget_at(token.forget_at));
+            }
+            until = token.refusal.map_or(until, |refusal| until.max(refusal.forget_at()));
+        }
+        until
+    }
+
+    /// Forgets a lineage at this time, or once its exchanges are over.
+    pub(super) fn keep_until(&mut self, id: LineageId, until: Duration) {
+        let lineage = self.lineage_mut(id);
+        let before = mem::replace(&mut lineage.forget_at, until);
+        if lineage.exchanges == 0 {
+            self.expiries.remove(&(before, id));
+            self.expiries.insert((until, id));
+        }
+    }
+
+    pub(super) fn keep_at_least_until(&mut self, id: LineageId, until: Duration) {
+        if self.lineage(id).forget_at < until {
+            self.keep_until(id, until);
+        }
+    }
+
+    /// Forgets the tokens of a lineage that need not be known any longer, so that an old lineage stays small.
+    pub(super) fn prune(&mut self, id: LineageId, now: Duration) {
+        let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
+        lineage.members.retain(|member| {
+            let token = &self.tokens[member];
+            let keep = token.exchange.is_some() || token.forget_at.is_none_or(|at| now < at);
+            if !keep {
+                self.tokens.remove(member);
+            }
+            keep
+        });
+        // What the browser has is the first, where it was never sent a successor, or one of the last.
+        let mut surplus = lineage.members.len().saturating_sub(MEMBERS);
+        let first = lineage.members.first().copied();
+        lineage.members.retain(|member| {
+            let keep =
+                surplus == 0 || Some(*member) == first || self.tokens[member].exchange.is_some();
+            if !keep {
+                surplus -= 1;
+                self.tokens.remove(member);
+            }
+            keep
+        });
+    }
+
+    pub(super) fn forget_old(&mut self, now: Duration) {
+        while let Some(&(_, id)) = self.expiries.first().filter(|(at, _)| *at <= now) {
+            self.forget(id);
+        }
+    }
+
+    /// Forgets what would be forgotten next until the limits hold.
+    pub(super) fn shrink(&mut self, limits: Limits) {
+        while self.tokens.len() > limits.tokens || self.bytes > limits.bytes {
+            let Some(&(_, id)) = self.expiries.first() else { break };
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: LineageId) {
+        self.clear_newest(id);
+        let Some(lineage) = self.lineages.remove(&id) else { return };
+        for member in &lineage.members {
+            self.tokens.remove(member);
+        }
+        self.expiries.remove(&(lineage.forget_at, id));
+    }
+}
+
+#[cfg(test)]
+impl<J: Hash, P: TokenPair> LineageIndex<J, P> {
+    /// Hashes all that is known of a token and its lineage, by its age at `now`.
+    pub(super) fn fingerprint(&self, token: TokenHash, now: Duration, hasher: &mut impl Hasher) {
+        let Some(token) = self.tokens.get(&token) else { return };
+        let lineage = self.lineage(token.lineage);
+        (&token.exchange, token.refusal).hash(hasher);
+        token.forget_at.map(|at| at.saturating_sub(now)).hash(hasher);
+        (lineage.members.len(), lineage.state, lineage.exchanges).hash(hasher);
+        lineage.forget_at.saturating_sub(now).hash(hasher);
+    }
+}
+
+/// How many entries the tables have.
+#[cfg(test)]
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Sizes {
+    pub(super) tokens: usize,
+    pub(super) lineages: usize,
+    pub(super) expiries: usize,
+}
+
+impl<J> Token<J> {
+    fn of(lineage: LineageId) -> Self {
+        Self { lineage, exchange: None, refusal: None, contested: None, forget_at: None }
+    }
+}
+
+/// Why tokens and lineages are found in each other.
+pub(super) const IN_STEP: &str =
+    "a token is remembered as long as its lineage, and the other way round";
+/// How many tokens of one lineage are remembered, so that a client that never takes its new cookie fills no table.
+const MEMBERS: usize = 32;

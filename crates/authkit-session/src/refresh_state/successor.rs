@@ -1,0 +1,82 @@
+//! The session that an exchange brought, and the way to wait for it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::{
+    cookie::set_cookie::SessionLifetime,
+    decide::refresh_outcome::{RefreshFailure, RefreshOutcome},
+    refresh_state::lineage::{CookieFit, TokenPair},
+    token::PairId,
+};
+
+/// The session that a refresh brought, as its cookie will have it.
+#[derive(Debug)]
+pub(crate) struct Successor {
+    pub(crate) sealed: String,
+    pub(crate) lifetime: SessionLifetime,
+    pub(crate) fit: CookieFit,
+    pub(crate) id: PairId,
+    pub(crate) session_id: Option<Box<str>>,
+    pub(crate) organization: Option<Box<str>>,
+}
+
+impl TokenPair for Successor {
+    fn id(&self) -> PairId {
+        self.id
+    }
+
+    fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
+    fn fit(&self) -> CookieFit {
+        self.fit
+    }
+
+    fn bytes(&self) -> usize {
+        self.sealed.len() + 512
+    }
+}
+
+/// What an exchange ends with, for those who wait for it.
+pub(crate) type ExchangeResult = RefreshOutcome<Arc<Successor>>;
+
+/// The way to wait for an exchange. Clones wait for the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct ExchangeWaiter {
+    result: watch::Receiver<Option<ExchangeResult>>,
+    /// The organization that the exchange asks for.
+    organization: Option<Arc<str>>,
+}
+
+/// Where the task of an exchange leaves its result.
+pub(crate) type ExchangeSender = watch::Sender<Option<ExchangeResult>>;
+
+impl ExchangeWaiter {
+    /// The two ends of an exchange for `organization`.
+    pub(crate) fn channel(organization: Option<&str>) -> (ExchangeSender, Self) {
+        let (sender, result) = watch::channel(None);
+        (sender, Self { result, organization: organization.map(Into::into) })
+    }
+
+    pub(crate) fn is_for(&self, organization: Option<&str>) -> bool {
+        self.organization.as_deref() == organization
+    }
+
+    /// Waits for the end of the exchange. A task that vanished counts as a transient failure.
+    pub(crate) async fn result(mut self) -> ExchangeResult {
+        let vanished = Err(RefreshFailure::Transient { retry_after: None });
+        self.result
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|it| it.clone())
+            .unwrap_or(vanished)
+    }
+}

@@ -1,0 +1,110 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use zeroize::Zeroizing;
+
+use crate::{
+    config::settings::Settings,
+    config_error::ConfigError,
+    cookie_password::CookiePassword,
+    payload::Payload,
+    seal::{Attempts, KeyRing, PasswordId, Purpose, SealError, Target, Unsealed},
+};
+
+/// Opens and seals with the passwords in use, which can be replaced while the service runs.
+#[derive(Debug)]
+pub(crate) struct Sealer {
+    settings: Arc<Settings>,
+    ring: ArcSwap<KeyRing>,
+    /// How often the ring was replaced; counted after the new one is in place.
+    generation: AtomicU64,
+}
+
+impl Sealer {
+    pub(crate) fn new(settings: Arc<Settings>, ring: KeyRing) -> Self {
+        Self { settings, ring: ArcSwap::from_pointee(ring), generation: AtomicU64::new(0) }
+    }
+
+    /// The passwords in use.
+    pub(crate) fn ring(&self) -> Guard<Arc<KeyRing>> {
+        self.ring.load()
+    }
+
+    /// While this number stays the same, so do the passwords.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a password is still in use.
+    pub(crate) fn has(&self, password: PasswordId) -> bool {
+        self.ring.load().has(password)
+    }
+
+    /// Replaces the passwords: `current` seals, `others` open as well.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where `current` cannot seal the configured format; the passwords in use stay.
+    pub(crate) fn reload(
+        &self,
+        current: &CookiePassword,
+        others: &[CookiePassword],
+    ) -> Result<(), ConfigError> {
+        let ring = self.ring.load().reloaded(current, others)?;
+        self.ring.store(Arc::new(ring));
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Opens the value of a session cookie.
+    pub(crate) fn open(
+        &self,
+        value: &[u8],
+        attempts: &mut Attempts,
+    ) -> Result<Unsealed, SealError> {
+        self.ring.load().open(value, self.settings.clock().unix_millis(), attempts)
+    }
+
+    /// Seals a session; leaves out what no SDK reads back where it would not fit into one cookie.
+    pub(crate) fn seal(&self, plaintext: &[u8], target: &Target<'_>) -> Result<String, SealError> {
+        let now = self.settings.clock().unix_millis();
+        let sealed = target.seal(plaintext, now)?;
+        if self.settings.cookies.fits_one(&sealed) {
+            return Ok(sealed);
+        }
+        Payload::slimmed(plaintext).map_or(Ok(sealed), |slim| target.seal(&slim, now))
+    }
+
+    /// Seals a value that is no session, for `purpose` and `context`.
+    pub(crate) fn seal_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        plaintext: &[u8],
+    ) -> Result<String, SealError> {
+        self.ring.load().seal_for(purpose, &self.context(context), plaintext)
+    }
+
+    /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context.
+    pub(crate) fn open_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        sealed: &str,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        self.ring.load().open_for(purpose, &self.context(context), sealed)
+    }
+
+    /// What sealed values are bound to: our client id, and what the caller names.
+    pub(crate) fn context(&self, context: &[u8]) -> Vec<u8> {
+        let client_id = self.settings.client_id().as_bytes();
+        let mut bound = Vec::with_capacity(8 + client_id.len() + context.len());
+        bound.extend_from_slice(&(client_id.len() as u64).to_be_bytes());
+        bound.extend_from_slice(client_id);
+        bound.extend_from_slice(context);
+        bound
+    }
+}

@@ -1,0 +1,330 @@
+//! The one budget of all calls to WorkOS.
+//!
+//! 1. Each purpose is a class with a share of its own of the calls at once and a second, so that neither a stranger at
+//!    the callback nor a flood of sign-outs takes what refreshes need. All classes together stay below WorkOS's limit of
+//!    500 writes in 10 seconds.
+//! 2. Within the refreshes, each session and each user has a share.
+//! 3. A `Retry-After` is honoured by every class of writes. Signing keys come from another endpoint that is not counted
+//!    with them, and without them nobody could be verified.
+//! 4. After five transient failures of refreshes in a row, one try goes out every two seconds until one succeeds.
+
+mod shares;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time;
+
+use self::shares::{Owners, Shares};
+use crate::{clock::Clock, decide::refresh_outcome::RefreshFailure};
+
+/// What a call to WorkOS is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CallClass {
+    /// An exchange of a refresh token.
+    Refresh,
+    /// An exchange of a code.
+    SignIn,
+    /// A revocation.
+    SignOut,
+}
+
+/// How many refreshes there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefreshLimits {
+    pub(crate) at_once: usize,
+    pub(crate) per_second: usize,
+}
+
+impl Default for RefreshLimits {
+    /// 32 at once, 40 a second: WorkOS allows 500 writes in 10 seconds.
+    fn default() -> Self {
+        Self { at_once: 32, per_second: 40 }
+    }
+}
+
+/// Who a refresh is for: the ids of the session and of the user, as far as they are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefreshOwner<'a> {
+    pub(crate) session: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
+}
+
+/// Why a call may not start now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Throttled {
+    /// Too many calls are under way, or were started within the last second, by all or by this session or user.
+    Busy,
+    /// WorkOS failed several times in a row.
+    CircuitOpen,
+    /// WorkOS asked not to be called for this long (`Retry-After`), which is longer than a request waits.
+    RetryAfter(Duration),
+}
+
+impl Throttled {
+    /// When it may be worth trying again.
+    pub(crate) fn wait(self) -> Duration {
+        match self {
+            Self::Busy => SECOND,
+            Self::CircuitOpen => PROBE_EVERY,
+            Self::RetryAfter(wait) => wait,
+        }
+    }
+}
+
+impl From<Throttled> for RefreshFailure {
+    fn from(throttled: Throttled) -> Self {
+        match throttled {
+            Throttled::Busy => Self::Busy,
+            Throttled::CircuitOpen => Self::CircuitOpen,
+            Throttled::RetryAfter(wait) => Self::Transient { retry_after: Some(wait) },
+        }
+    }
+}
+
+/// Counts the calls to WorkOS, and says whether another one may start. Clones share the count.
+#[derive(Clone)]
+pub(crate) struct Budget(Arc<Mutex<Calls>>);
+
+/// A call that was let out. It is over when this is dropped.
+pub(crate) struct CallPermit {
+    budget: Budget,
+    class: CallClass,
+    /// Whose share it counts in.
+    owners: Owners,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: RefreshLimits) -> Self {
+        Self(Arc::new(Mutex::new(Calls::new(limits))))
+    }
+
+    /// Starts a refresh, or says why not. Its first attempt may go out after [`retry_after`](Self::retry_after).
+    pub(crate) fn start_refresh(
+        &self,
+        owner: RefreshOwner<'_>,
+        now: Duration,
+    ) -> Result<CallPermit, Throttled> {
+        let owners = self.calls().start_refresh(owner, now)?;
+        Ok(CallPermit { budget: self.clone(), class: CallClass::Refresh, owners })
+    }
+
+    /// Waits until a call of this class may start, `patience` at most.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not start even then.
+    pub(crate) async fn permit(
+        &self,
+        class: CallClass,
+        clock: &Clock,
+        patience: Duration,
+    ) -> Result<CallPermit, Throttled> {
+        let until = clock.monotonic() + patience;
+        loop {
+            let now = clock.monotonic();
+            let started = self.calls().start(class, now);
+            match started {
+                Ok(()) => {
+                    let owners = Owners::default();
+                    return Ok(CallPermit { budget: self.clone(), class, owners });
+                }
+                Err(throttled) if now >= until => return Err(throttled),
+                Err(Throttled::RetryAfter(wait)) if now + wait > until => {
+                    return Err(Throttled::RetryAfter(wait));
+                }
+                Err(_) => time::sleep(LOOK_AGAIN.min(until.saturating_sub(now))).await,
+            }
+        }
+    }
+
+    /// For how long WorkOS still asked not to be called.
+    pub(crate) fn retry_after(&self, now: Duration) -> Duration {
+        self.calls().retry_after(now)
+    }
+
+    /// Lets another attempt of a refresh that was started go out, or says how long that is too early.
+    pub(crate) fn attempt(&self, now: Duration) -> Result<(), Duration> {
+        self.calls().attempt(now)
+    }
+
+    /// WorkOS answered a refresh, whatever it said.
+    pub(crate) fn answered(&self) {
+        self.calls().failures = 0;
+    }
+
+    /// WorkOS failed to answer a refresh.
+    pub(crate) fn failed(&self, now: Duration) {
+        self.calls().failed(now);
+    }
+
+    /// WorkOS asked not to be called for `wait` (`Retry-After`); a minute of it is honoured.
+    pub(crate) fn honour_retry_after(&self, wait: Duration, now: Duration) {
+        let mut calls = self.calls();
+        calls.retry_at = calls.retry_at.max(now + wait.min(LONGEST_PAUSE));
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for CallPermit {
+    fn drop(&mut self) {
+        let mut calls = self.budget.calls();
+        let class = calls.class(self.class);
+        class.under_way = class.under_way.saturating_sub(1);
+        calls.shares.finish(self.owners);
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.calls().fmt(f)
+    }
+}
+
+/// The counts. Plain data: the time is passed in.
+#[derive(Debug)]
+struct Calls {
+    refresh: ClassCalls,
+    sign_in: ClassCalls,
+    sign_out: ClassCalls,
+    shares: Shares,
+    failures: u32,
+    next_probe: Duration,
+    /// Until when WorkOS asked not to be called.
+    retry_at: Duration,
+}
+
+/// The calls of one class.
+#[derive(Debug)]
+struct ClassCalls {
+    limits: RefreshLimits,
+    under_way: usize,
+    /// When those of the last second were started.
+    starts: VecDeque<Duration>,
+}
+
+impl ClassCalls {
+    fn new(at_once: usize, per_second: usize) -> Self {
+        let limits = RefreshLimits { at_once, per_second };
+        Self { limits, under_way: 0, starts: VecDeque::new() }
+    }
+
+    fn has_room(&mut self, now: Duration) -> bool {
+        while self.starts.front().is_some_and(|start| *start + SECOND <= now) {
+            self.starts.pop_front();
+        }
+        self.under_way < self.limits.at_once && self.starts.len() < self.limits.per_second
+    }
+
+    fn start(&mut self, now: Duration) {
+        self.under_way += 1;
+        self.starts.push_back(now);
+    }
+}
+
+impl Calls {
+    fn new(limits: RefreshLimits) -> Self {
+        Self {
+            refresh: ClassCalls::new(limits.at_once, limits.per_second),
+            sign_in: ClassCalls::new(SIGN_INS.at_once, SIGN_INS.per_second),
+            sign_out: ClassCalls::new(SIGN_OUTS.at_once, SIGN_OUTS.per_second),
+            shares: Shares::default(),
+            failures: 0,
+            next_probe: Duration::ZERO,
+            retry_at: Duration::ZERO,
+        }
+    }
+
+    fn class(&mut self, class: CallClass) -> &mut ClassCalls {
+        match class {
+            CallClass::Refresh => &mut self.refresh,
+            CallClass::SignIn => &mut self.sign_in,
+            CallClass::SignOut => &mut self.sign_out,
+        }
+    }
+
+    fn start(&mut self, class: CallClass, now: Duration) -> Result<(), Throttled> {
+        match self.retry_after(now) {
+            Duration::ZERO => {}
+            wait => return Err(Throttled::RetryAfter(wait)),
+        }
+        let calls = self.class(class);
+        if !calls.has_room(now) {
+            return Err(Throttled::Busy);
+        }
+        calls.start(now);
+        Ok(())
+    }
+
+    fn start_refresh(
+        &mut self,
+        owner: RefreshOwner<'_>,
+        now: Duration,
+    ) -> Result<Owners, Throttled> {
+        let retry_after = self.retry_after(now);
+        if retry_after > WORTH_WAITING {
+            return Err(Throttled::RetryAfter(retry_after));
+        }
+        if !self.refresh.has_room(now) {
+            return Err(Throttled::Busy);
+        }
+        self.probe(now).map_err(|_| Throttled::CircuitOpen)?;
+        let owners = self.shares.start(owner, now).ok_or(Throttled::Busy)?;
+        self.refresh.start(now);
+        Ok(owners)
+    }
+
+    fn retry_after(&self, now: Duration) -> Duration {
+        self.retry_at.saturating_sub(now)
+    }
+
+    fn attempt(&mut self, now: Duration) -> Result<(), Duration> {
+        match self.retry_after(now) {
+            Duration::ZERO => self.probe(now),
+            wait => Err(wait),
+        }
+    }
+
+    fn probe(&mut self, now: Duration) -> Result<(), Duration> {
+        if self.failures >= FAILURES {
+            if now < self.next_probe {
+                return Err(self.next_probe - now);
+            }
+            self.next_probe = now + PROBE_EVERY;
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, now: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == FAILURES {
+            self.next_probe = now + PROBE_EVERY;
+        }
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What sign-ins may take: with the sign-outs' share, 30 of WorkOS's 50 writes a second are left for refreshes.
+const SIGN_INS: RefreshLimits = RefreshLimits { at_once: 16, per_second: 15 };
+/// What revocations may take.
+const SIGN_OUTS: RefreshLimits = RefreshLimits { at_once: 4, per_second: 5 };
+/// How many failures in a row open the circuit.
+const FAILURES: u32 = 5;
+/// How often WorkOS is tried while it is open.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How long an exchange waits in line for WorkOS to be asked again: less than a request waits for the exchange.
+const WORTH_WAITING: Duration = Duration::from_secs(3);
+/// The longest time for which a `Retry-After` is believed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often a call that waits for room looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);

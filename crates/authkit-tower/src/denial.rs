@@ -1,0 +1,206 @@
+//! Denials: answers that are sent instead of calling the inner service.
+//!
+//! 1. The cause, a [`Cause`], says why; the [`ClientKind`] says in which protocol. Status, headers and body follow from
+//!    these two alone.
+//! 2. Only a client that shows pages is redirected, with 302 or 303, so that no form is sent twice. Every other client
+//!    gets a status that its programs can read.
+//! 3. A denial is `private, no-store` and varies by cookie. A 401 says how to authenticate (`WWW-Authenticate`), a 503
+//!    when to try again (`Retry-After`).
+//! 4. A page or a problem shows nothing of the request except its own path, checked and encoded.
+//! 5. The layer's editor may change the complete answer. The [`Denial`] stays in the response's extensions.
+
+mod answer;
+mod caller;
+mod pages;
+
+use std::time::Duration;
+
+use authkit_session::{Reason, Refusal, RefusalKind};
+use bytes::Bytes;
+use http::Response;
+use tracing::{error, info, warn};
+
+pub(crate) use self::{
+    answer::{Scheme, answer, answer_without_layer},
+    caller::Caller,
+    pages::{Page, PageAction, PageLink},
+};
+use crate::{client_kind::ClientKind, origin::CrossOrigin};
+
+/// A denial as it is sent.
+pub(crate) type Denied = Box<Response<Bytes>>;
+
+/// Why a request was answered before it reached the service.
+///
+/// The extensions of every such response hold one, for layers outside that count or log. To change the answer itself, use
+/// [`AuthKitLayer::edit_denials`](crate::AuthKitLayer::edit_denials).
+///
+/// # Examples
+///
+/// ```
+/// use authkit_tower::{Denial, DenialKind};
+///
+/// fn is_outage<B>(response: &http::Response<B>) -> bool {
+///     response.extensions().get::<Denial>().is_some_and(|denial| denial.kind() == DenialKind::Unavailable)
+/// }
+/// # assert!(!is_outage(&http::Response::new(())));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Denial {
+    kind: DenialKind,
+    client: ClientKind,
+    reason: Option<Reason>,
+    login_url: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Denial {
+    /// The kind of the denial.
+    pub fn kind(&self) -> DenialKind {
+        self.kind
+    }
+
+    /// The kind of client, which decides the protocol of the answer.
+    pub fn client(&self) -> ClientKind {
+        self.client
+    }
+
+    /// Why the session was refused, if the layer looked for one. Meant for logs, not for the client.
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Where to sign in, if that helps: a path of this service.
+    pub fn login_url(&self) -> Option<&str> {
+        self.login_url.as_deref()
+    }
+
+    /// How long the client should wait before it tries again, if that helps.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+/// The kinds of [`Denial`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum DenialKind {
+    /// Nobody is signed in, or not recently enough: 401, or a redirect to the sign-in page.
+    Unauthenticated,
+    /// The user is signed in, but may not do this: 403.
+    Forbidden,
+    /// The session cannot be checked right now, and is kept: 503.
+    Unavailable,
+    /// Another site had the browser send the request: 403.
+    CrossOrigin,
+    /// Layers, guards or endpoints are in the wrong place: 500.
+    Misconfigured,
+}
+
+/// Why a request is denied, whatever its client is.
+#[derive(Clone, Debug)]
+pub(crate) enum Cause {
+    Challenge {
+        organization: Option<Box<str>>,
+        reason: Reason,
+    },
+    /// The user signed in longer ago than this.
+    SignInAgain {
+        max_age: Duration,
+    },
+    Forbidden,
+    /// The handler needs a session, and the request authenticated with a bearer token.
+    NotByBearer,
+    Unavailable {
+        retry_after: Duration,
+        reason: Reason,
+    },
+    CrossOrigin(CrossOrigin),
+    Misconfigured(Mistake),
+}
+
+impl Cause {
+    /// For requests whose cookies were not read.
+    pub(crate) const NOT_SIGNED_IN: Self =
+        Self::Challenge { organization: None, reason: Reason::NoCookie };
+
+    /// Logs why the request is denied. The core has logged it already where it refused a session.
+    fn report(&self, client: ClientKind) {
+        match self {
+            Self::Challenge { .. } | Self::Unavailable { .. } => {}
+            Self::SignInAgain { max_age } => {
+                info!(?client, ?max_age, "denied: the user signed in too long ago")
+            }
+            Self::Forbidden => {
+                info!(?client, "denied: the session does not meet a guard's condition")
+            }
+            Self::NotByBearer => warn!(
+                ?client,
+                "denied: the handler takes a Session, and the request has a bearer token instead; take a Principal"
+            ),
+            Self::CrossOrigin(from) => {
+                warn!(?client, ?from, "denied: another site sent the request")
+            }
+            Self::Misconfigured(mistake) => error!(?client, "denied: {}", mistake.text()),
+        }
+    }
+
+    /// The cause in a few words: visible ASCII without `%`, which gRPC need not encode.
+    pub(crate) fn message(&self) -> &'static str {
+        match self {
+            Self::Challenge { .. } => "not signed in",
+            Self::SignInAgain { .. } => "signed in too long ago",
+            Self::Forbidden => "permission denied",
+            Self::NotByBearer => "an access token is not enough",
+            Self::CrossOrigin(_) => "cross-origin request refused",
+            Self::Unavailable { .. } => "the session cannot be checked now",
+            Self::Misconfigured(mistake) => mistake.text(),
+        }
+    }
+
+    pub(crate) fn of(refusal: &Refusal, client: ClientKind) -> Self {
+        let reason = refusal.reason();
+        let challenge =
+            || Self::Challenge { organization: refusal.organization().map(Into::into), reason };
+        let unavailable = || Self::Unavailable { retry_after: refusal.retry_after(), reason };
+        match refusal.kind() {
+            RefusalKind::Challenge => challenge(),
+            RefusalKind::ChallengeDocuments if client == ClientKind::Document => challenge(),
+            RefusalKind::ChallengeDocuments | RefusalKind::Unavailable => unavailable(),
+        }
+    }
+}
+
+/// A layer, guard or extractor in the wrong place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mistake {
+    SessionOutsideLayer,
+    GuardOutsideLayer,
+    LayerOverEndpoints,
+}
+
+impl Mistake {
+    /// What to change in the program.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::SessionOutsideLayer => {
+                "No AuthKitLayer ran before this handler asked for a Session. axum: put \
+                 `.route_layer(AuthKitLayer::new(&authkit))` after the handler's `.route(..)`, on the same router. \
+                 ServiceBuilder and tonic: put `.layer(AuthKitLayer::new(&authkit))` before the service."
+            }
+            Self::GuardOutsideLayer => {
+                "No AuthKitLayer ran before this Require. The layer goes outside the guard. axum: \
+                 `.route_layer(Require::..)` first, `.route_layer(AuthKitLayer::new(&authkit))` after it. ServiceBuilder \
+                 and tonic: `.layer(AuthKitLayer::new(&authkit))` first, `.layer(Require::..)` after it."
+            }
+            Self::LayerOverEndpoints => {
+                "AuthKitLayer::new covers the sign-in endpoints too, so nobody could sign in. Merge `Endpoints` after \
+                 the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or use \
+                 `AuthKitLayer::optional`."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Sign-in, callback and sign-out.
+
+mod answers;
+mod callback;
+mod customization;
+mod flow;
+mod login;
+mod logout;
+mod redirect_loop;
+mod service;
+mod sign_in_outcome;
+
+use std::{future::Future, sync::Arc};
+
+use authkit_session::Ruling;
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::Serialize;
+
+pub(crate) use self::logout::{end as sign_out, logout_url};
+use self::{answers::Reply, customization::SignInCustomization};
+pub use self::{
+    customization::{LoginRequest, NewSession, StateTypeError},
+    service::{EndpointsFuture, EndpointsService},
+    sign_in_outcome::{SignInFailure, SignInOutcome},
+};
+use crate::{authkit::AuthKit, denial::Caller, uri::Endpoint};
+
+/// The endpoints that sign users in and out: `/login`, the callback (the redirect URI's path) and `/logout`.
+///
+/// The paths are those that the browser sees, also where axum's `nest` shortens them; the configuration renames them.
+/// A value of this type is three things: a layer that answers these paths and passes everything else on, a service that
+/// answers everything else with 404, and (feature `axum`) a router to merge.
+///
+/// - **`GET /login`** redirects the browser to AuthKit, with PKCE (S256) and a state that only this browser can bring
+///   back. `return_to`, a path of this service, is where the user ends up. `screen_hint`, `organization_id`,
+///   `login_hint`, `invitation_token`, `max_age` and `prompt` are passed on. A browser that is signed in already, and
+///   whose request has no other parameter than `return_to`, is redirected there at once. A browser that comes back three
+///   times within ten seconds of a sign-in gets a page that names the cause: cookies that the browser does not keep, a
+///   session that is too large, a wrong scheme.
+/// - **The callback** exchanges the code, sets the session cookie and redirects to where the user was. It is also the
+///   sign-in endpoint of the WorkOS dashboard: impersonations and invitations start there and bring no state. Their code
+///   is not exchanged; the sign-in starts again here.
+/// - **`POST /logout`** ends the session here and at WorkOS. A `GET` does so only if the user clicked a link on one of
+///   our own pages; any other `GET`, such as a link on another site, gets a page that asks. `return_to` may name a path
+///   of this service that is registered as a sign-out redirect.
+///
+/// # Examples
+///
+/// ```
+/// # use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+/// use axum::{Router, routing::get};
+///
+/// # fn app(authkit: &AuthKit) -> Router {
+/// Router::new()
+///     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().display_name())))
+///     .route_layer(AuthKitLayer::new(authkit))
+///     .merge(Endpoints::new(authkit))
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Endpoints {
+    authkit: AuthKit,
+    customization: Arc<SignInCustomization>,
+}
+
+impl Endpoints {
+    /// Makes the endpoints, at the paths of the configuration.
+    pub fn new(authkit: &AuthKit) -> Self {
+        Self { authkit: authkit.clone(), customization: Arc::default() }
+    }
+
+    /// Carries a value from `/login` to the sign-in hook, such as a plan that was chosen or where a visitor came from
+    /// (default: nothing).
+    ///
+    /// It travels as JSON in the sealed cookie of the sign-in, so that nobody can read or change it. Its JSON may have
+    /// 1 KiB; a longer value is left out, with an event at level error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Endpoints};
+    /// use authkit_tower::{NewSession, Ruling};
+    ///
+    /// # async fn subscribe(_: &str, _: Option<String>) {}
+    /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
+    /// // A link to /login?plan=team&return_to=/welcome
+    /// Endpoints::new(authkit)
+    ///     .with_state(|request| request.query("plan"))
+    ///     .with_sign_in_hook(async |new: NewSession| {
+    ///         let Ok(plan) = new.state() else { return Ruling::Undecided };
+    ///         subscribe(new.session().user_id(), plan).await;
+    ///         Ruling::Keep
+    ///     })
+    /// # }
+    /// ```
+    pub fn with_state<T: Serialize>(
+        self,
+        make: impl Fn(&LoginRequest<'_>) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|customization| customization.set_state(make))
+    }
+
+    /// Asks the application about every session that begins here, before the browser gets it (default: keep it).
+    ///
+    /// With [`Ruling::Refuse`] the user gets a page that says so, and the session is revoked at WorkOS. With
+    /// [`Ruling::Undecided`], a panic, or no answer within 3 seconds, the user gets a page that asks to try again. In both
+    /// cases the browser keeps the session that it had before, if any. For sessions that are refreshed there is
+    /// [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Endpoints};
+    /// use authkit_tower::{NewSession, Ruling};
+    ///
+    /// # async fn create_or_update(_: &authkit_tower::User) -> Result<(), ()> { Ok(()) }
+    /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
+    /// Endpoints::new(authkit).with_sign_in_hook(async |new: NewSession| {
+    ///     let user = new.session().user();
+    ///     if !user.email.as_ref().is_some_and(|email| email.ends_with("@example.com")) {
+    ///         return Ruling::Refuse;
+    ///     }
+    ///     match create_or_update(user).await {
+    ///         Ok(()) => Ruling::Keep,
+    ///         Err(_) => Ruling::Undecided,
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn with_sign_in_hook<F, R>(self, hook: F) -> Self
+    where
+        F: Fn(NewSession) -> R + Send + Sync + 'static,
+        R: Future<Output = Ruling> + Send + 'static,
+    {
+        self.with(|customization| customization.set_hook(hook))
+    }
+
+    /// Edits the responses that end a sign-in (default: a redirect to where the user was, or a page that says what went
+    /// wrong).
+    ///
+    /// `edit` gets the complete response, status and cookies included. If it writes a body in another format, it has to
+    /// set the `Content-Type` too; a page with styles or scripts needs its own `Content-Security-Policy`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Endpoints};
+    /// use authkit_tower::{SignInFailure, SignInOutcome};
+    /// use http::{HeaderValue, StatusCode, header::LOCATION};
+    ///
+    /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
+    /// Endpoints::new(authkit).edit_sign_in_responses(|outcome, response| {
+    ///     if let SignInOutcome::Failed(SignInFailure::Refused) = outcome {
+    ///         *response.status_mut() = StatusCode::SEE_OTHER;
+    ///         response.headers_mut().insert(LOCATION, HeaderValue::from_static("/not-invited"));
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn edit_sign_in_responses(
+        self,
+        edit: impl Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|customization| customization.set_editor(edit))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut SignInCustomization)) -> Self {
+        set(Arc::make_mut(&mut self.customization));
+        self
+    }
+
+    /// The paths that it answers, as the browser sees them: those of login, callback and logout. For routers that mount a
+    /// service at each path.
+    pub fn paths(&self) -> [&str; 3] {
+        let site = self.authkit.site();
+        [&site.login, &site.callback, &site.logout]
+    }
+
+    /// Answers a request for one of our paths; `None` for any other path.
+    fn reply<B>(&self, request: &Request<B>) -> Option<Reply> {
+        let caller = Caller::of(request);
+        let (authkit, customization) = (&self.authkit, &self.customization);
+        Some(match authkit.site().endpoint(caller.uri.path())? {
+            Endpoint::Login => Reply::now(login::answer(authkit, customization, caller)),
+            Endpoint::Callback => callback::answer(authkit, customization, caller),
+            Endpoint::Logout => Reply::now(logout::answer(authkit, caller)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

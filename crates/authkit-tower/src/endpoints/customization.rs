@@ -1,0 +1,194 @@
+//! How an application customizes the sign-in: a value that it carries along, a hook, an editor of responses.
+
+use std::{borrow::Cow, fmt, future::Future, sync::Arc};
+
+use authkit_session::{Ruling, VerifiedSession};
+use bytes::Bytes;
+use http::{HeaderMap, Response, Uri};
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::error;
+use url::form_urlencoded;
+
+use super::{SignInOutcome, answers::BoxFuture};
+use crate::denial::Caller;
+
+/// The application's closures.
+#[derive(Clone, Default)]
+pub(super) struct SignInCustomization {
+    make_state: Option<Arc<MakeState>>,
+    hook: Option<Arc<SignInHook>>,
+    edit: Option<Arc<EditResponse>>,
+}
+
+type MakeState = dyn Fn(&LoginRequest<'_>) -> Option<String> + Send + Sync;
+type SignInHook = dyn Fn(NewSession) -> BoxFuture<Ruling> + Send + Sync;
+type EditResponse = dyn Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync;
+
+impl SignInCustomization {
+    pub(super) fn set_state<T: Serialize>(
+        &mut self,
+        make: impl Fn(&LoginRequest<'_>) -> T + Send + Sync + 'static,
+    ) {
+        let make = move |request: &LoginRequest<'_>| match serde_json::to_string(&make(request)) {
+            Ok(state) if state.len() <= MAX_STATE => Some(state),
+            Ok(state) => {
+                error!(
+                    bytes = state.len(),
+                    "the state of a sign-in was left out: it has more than {MAX_STATE} bytes"
+                );
+                None
+            }
+            Err(error) => {
+                error!(%error, "the state of a sign-in was left out: it cannot be written as JSON");
+                None
+            }
+        };
+        self.make_state = Some(Arc::new(make));
+    }
+
+    pub(super) fn set_hook<F, R>(&mut self, hook: F)
+    where
+        F: Fn(NewSession) -> R + Send + Sync + 'static,
+        R: Future<Output = Ruling> + Send + 'static,
+    {
+        self.hook = Some(Arc::new(move |new| Box::pin(hook(new))));
+    }
+
+    pub(super) fn set_editor(
+        &mut self,
+        edit: impl Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync + 'static,
+    ) {
+        self.edit = Some(Arc::new(edit));
+    }
+
+    /// The application's value for the sign-in that this request begins, as JSON.
+    pub(super) fn state(&self, caller: Caller<'_>) -> Option<String> {
+        let request = LoginRequest { uri: caller.uri, headers: caller.headers };
+        self.make_state.as_ref().and_then(|make| make(&request))
+    }
+
+    /// Asks the hook about a new session. Without a hook the session is kept.
+    pub(super) fn ask_hook(&self, new: NewSession) -> BoxFuture<Ruling> {
+        match &self.hook {
+            // The hook is called inside the future, because its caller catches panics of that.
+            Some(hook) => {
+                let hook = Arc::clone(hook);
+                Box::pin(async move { hook(new).await })
+            }
+            None => Box::pin(std::future::ready(Ruling::Keep)),
+        }
+    }
+
+    /// Logs the outcome, lets the editor change the response, and puts the outcome into its extensions.
+    pub(super) fn finish(
+        &self,
+        outcome: SignInOutcome,
+        mut response: Response<Bytes>,
+    ) -> Response<Bytes> {
+        outcome.log();
+        if let Some(edit) = &self.edit {
+            edit(&outcome, &mut response);
+        }
+        response.extensions_mut().insert(outcome);
+        response
+    }
+}
+
+impl fmt::Debug for SignInCustomization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignInCustomization")
+            .field("make_state", &self.make_state.is_some())
+            .field("hook", &self.hook.is_some())
+            .field("edit", &self.edit.is_some())
+            .finish()
+    }
+}
+
+/// A request to `/login` that begins a sign-in.
+#[derive(Clone, Copy)]
+pub struct LoginRequest<'a> {
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> LoginRequest<'a> {
+    /// The first value of a query parameter, decoded.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let mut parameters =
+            form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
+        parameters.find(|(found, _)| found == name).map(|(_, value)| Cow::into_owned(value))
+    }
+
+    /// The URI, as the browser sees it.
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+}
+
+impl fmt::Debug for LoginRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginRequest").field("path", &self.uri.path()).finish_non_exhaustive()
+    }
+}
+
+/// A session that has just begun, and that the browser does not have yet.
+///
+/// See [`Endpoints::with_sign_in_hook`](crate::Endpoints::with_sign_in_hook).
+#[derive(Clone)]
+pub struct NewSession {
+    pub(super) session: Arc<VerifiedSession>,
+    pub(super) return_to: String,
+    pub(super) state: Option<String>,
+}
+
+impl NewSession {
+    /// The session.
+    pub fn session(&self) -> &Arc<VerifiedSession> {
+        &self.session
+    }
+
+    /// Where the user ends up: a path of this service.
+    pub fn return_to(&self) -> &str {
+        &self.return_to
+    }
+
+    /// The value of [`Endpoints::with_state`](crate::Endpoints::with_state).
+    ///
+    /// `None` if there is none: the value was `None`, or too long, or the sign-in did not begin at `/login`, as with
+    /// impersonations and invitations.
+    ///
+    /// # Errors
+    ///
+    /// [`StateTypeError`] if the value cannot be read as a `T`: `with_state` made another type, in this version of the
+    /// application or in the one that began the sign-in.
+    pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, StateTypeError> {
+        let json = self.state.as_deref().unwrap_or("null");
+        serde_json::from_str(json).map_err(|_| StateTypeError(()))
+    }
+}
+
+impl fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// The value that a sign-in carries is not of the type that was asked for. See [`NewSession::state`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StateTypeError(());
+
+impl fmt::Display for StateTypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the state of the sign-in is not of the type that was asked for")
+    }
+}
+
+impl std::error::Error for StateTypeError {}
+
+/// The longest state of a sign-in, in bytes of JSON. The cookie has to hold the return path too.
+pub(super) const MAX_STATE: usize = 1024;

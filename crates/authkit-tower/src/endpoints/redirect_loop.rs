@@ -1,0 +1,157 @@
+//! Detects a browser that is sent to sign in again as soon as it has signed in.
+//!
+//! A cookie that lives ten seconds after a sign-in counts how often the browser comes back to `/login`. Several requests
+//! to `/login` before the next sign-in, as of several tabs, count once.
+
+use std::time::Duration;
+
+use authkit_session::{Decision, Policy, SignInCause};
+use http::{HeaderMap, HeaderValue, header::REFERER};
+
+use super::SignInFailure;
+use crate::{authkit::AuthKit, client_kind::text, cookie, denial::Caller};
+
+/// What the cookie says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct RedirectLoopGuard {
+    count: u8,
+    last_redirect: LastRedirect,
+    /// When the first of these sign-ins ended, in Unix seconds.
+    since: u64,
+    /// The size of the last session's cookies, in bytes.
+    session_size: usize,
+}
+
+/// Where the browser was sent last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LastRedirect {
+    /// To AuthKit, to sign in.
+    SignIn,
+    /// Back into the service.
+    Service,
+}
+
+impl RedirectLoopGuard {
+    /// Reads the cookie of a browser that requests `/login`, and counts the request.
+    pub(super) fn count_login(authkit: &AuthKit, headers: &HeaderMap) -> Option<Self> {
+        let guard = Self::read(authkit, headers)?;
+        Some(match guard.last_redirect {
+            LastRedirect::Service => {
+                Self { count: guard.count + 1, last_redirect: LastRedirect::SignIn, ..guard }
+            }
+            LastRedirect::SignIn => guard,
+        })
+    }
+
+    /// For a browser that is sent back into the service. `previous` is what its cookie said before, `session_size` the
+    /// size of the session cookies that it gets.
+    pub(super) fn back_to_service(
+        authkit: &AuthKit,
+        previous: Option<Self>,
+        session_size: usize,
+    ) -> Self {
+        let (count, since) = previous
+            .map_or((0, authkit.clock().unix()), |previous| (previous.count, previous.since));
+        Self { count, last_redirect: LastRedirect::Service, since, session_size }
+    }
+
+    /// Whether the session may still be a reason to send the browser back into the service. A user who has just signed
+    /// in may well follow a link to `/login` once, or have it open in a tab.
+    pub(super) fn may_redirect_back(self) -> bool {
+        self.count <= CHANCE
+    }
+
+    pub(super) fn is_looping(self) -> bool {
+        self.count >= MAX_BOUNCES
+    }
+
+    /// Finds out why the service does not accept the session of this browser.
+    pub(super) fn cause(self, authkit: &AuthKit, caller: Caller<'_>) -> SignInFailure {
+        let name = &authkit.site().cookie_name;
+        let has_session =
+            cookie::pairs(caller.headers).any(|(found, _)| cookie::is_session(found, name));
+        if !has_session {
+            return if self.session_size > ONE_COOKIE {
+                SignInFailure::TooLarge
+            } else {
+                without_cookies(authkit, caller)
+            };
+        }
+        match authkit.authenticator().authenticate(caller.headers, &Policy::default()) {
+            Decision::Refuse(refusal) => match refusal.reason().sign_in_cause() {
+                SignInCause::UnreadableSession => SignInFailure::UnreadableSession,
+                SignInCause::Clock => SignInFailure::Clock,
+                SignInCause::Other => SignInFailure::Looping,
+            },
+            Decision::Wait(_) | Decision::Admit(_) => SignInFailure::Looping,
+        }
+    }
+
+    pub(super) fn write(self, authkit: &AuthKit) -> Option<HeaderValue> {
+        let last_redirect = match self.last_redirect {
+            LastRedirect::SignIn => "s",
+            LastRedirect::Service => "b",
+        };
+        let value = format!("{}.{last_redirect}.{}.{}", self.count, self.since, self.session_size);
+        authkit.settings().cookies().short_lived(name(authkit), &value, LIFETIME)
+    }
+
+    /// Reads the cookie. It is not sealed: a browser that forges it only stops its own sign-in.
+    pub(super) fn read(authkit: &AuthKit, headers: &HeaderMap) -> Option<Self> {
+        let (_, value) =
+            cookie::pairs(headers).find(|(found, _)| *found == name(authkit).as_bytes())?;
+        let mut parts = std::str::from_utf8(value).ok()?.split('.');
+        let count = parts.next()?.parse::<u8>().ok()?.min(MAX_BOUNCES);
+        let last_redirect = match parts.next()? {
+            "s" => LastRedirect::SignIn,
+            "b" => LastRedirect::Service,
+            _ => return None,
+        };
+        let guard = Self {
+            count,
+            last_redirect,
+            since: parts.next()?.parse().ok()?,
+            session_size: parts.next()?.parse().ok()?,
+        };
+        let age = authkit.clock().unix().checked_sub(guard.since)?;
+        (age <= LIFETIME.as_secs()).then_some(guard)
+    }
+}
+
+/// Deletes the cookie, if the browser has one.
+pub(super) fn delete(authkit: &AuthKit, headers: &HeaderMap) -> Option<HeaderValue> {
+    let name = name(authkit);
+    let is_there = cookie::pairs(headers).any(|(found, _)| found == name.as_bytes());
+    is_there.then(|| authkit.settings().cookies().delete_short_lived(name)).flatten()
+}
+
+/// Why a browser sends none of our cookies back.
+pub(super) fn without_cookies(authkit: &AuthKit, caller: Caller<'_>) -> SignInFailure {
+    let authority = authkit.site().origin.strip_prefix("https://");
+    // Anybody can forge these headers, but they only choose the text of a page.
+    let says_http = text(caller.headers, "x-forwarded-proto")
+        .is_some_and(|scheme| scheme.split(',').next() == Some("http"));
+    let came_by_http = |authority: &str| {
+        let referer = text(caller.headers, REFERER.as_str()).unwrap_or_default();
+        let ours = referer.strip_prefix("http://").and_then(|rest| rest.strip_prefix(authority));
+        ours.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if authority.is_some_and(|authority| says_http || came_by_http(authority)) {
+        SignInFailure::WrongScheme
+    } else {
+        SignInFailure::NoCookies
+    }
+}
+
+fn name(authkit: &AuthKit) -> &'static str {
+    if authkit.settings().cookies().is_secure() { "__Host-wos_bounces" } else { "wos_bounces" }
+}
+
+/// How long after a sign-in the browser's requests to `/login` are counted.
+const LIFETIME: Duration = Duration::from_secs(10);
+/// How often a browser may come back to `/login` and still be sent back because it has a session.
+const CHANCE: u8 = 1;
+/// How often a browser may come back to `/login` before it gets a page instead of a redirect.
+const MAX_BOUNCES: u8 = 3;
+/// A session of this size or less is in one cookie, which every browser keeps.
+const ONE_COOKIE: usize = 4096;

@@ -1,0 +1,154 @@
+//! [`Endpoints`] as a layer and a service.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Future, Ready},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    Endpoints,
+    answers::{BoxFuture, Reply, empty},
+};
+use crate::{
+    body::{NoBody, ResponseBody},
+    readiness::give_back,
+};
+
+impl<S> Layer<S> for Endpoints {
+    type Service = EndpointsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        EndpointsService { inner, endpoints: self.clone() }
+    }
+}
+
+/// Answers every other path with 404.
+impl<ReqBody> Service<Request<ReqBody>> for Endpoints {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = EndpointsFuture<Ready<Result<Response<NoBody>, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let not_found = || Reply::now(empty(StatusCode::NOT_FOUND));
+        self.reply(&request).unwrap_or_else(not_found).into()
+    }
+}
+
+/// Service that [`Endpoints`] makes as a layer: answers the paths of the endpoints, passes everything else on.
+#[derive(Clone, Debug)]
+pub struct EndpointsService<S> {
+    inner: S,
+    endpoints: Endpoints,
+}
+
+impl<S> EndpointsService<S> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for EndpointsService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = EndpointsFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        match self.endpoints.reply(&request) {
+            Some(reply) => {
+                give_back(&mut self.inner);
+                reply.into()
+            }
+            None => {
+                let response = self.inner.call(request);
+                EndpointsFuture { state: EndpointsState::Calling { response } }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// Response future of [`Endpoints`] and [`EndpointsService`].
+    pub struct EndpointsFuture<F> {
+        #[pin]
+        state: EndpointsState<F>,
+    }
+}
+
+pin_project! {
+    #[project = EndpointsStateProj]
+    enum EndpointsState<F> {
+        Calling { #[pin] response: F },
+        Answered { response: Option<Box<Response<Bytes>>> },
+        Exchanging { response: BoxFuture<Response<Bytes>> },
+    }
+}
+
+impl<F> From<Reply> for EndpointsFuture<F> {
+    fn from(reply: Reply) -> Self {
+        Self {
+            state: match reply {
+                Reply::Now(response) => EndpointsState::Answered { response: Some(response) },
+                Reply::Later(response) => EndpointsState::Exchanging { response },
+            },
+        }
+    }
+}
+
+impl<F, ResBody, E> Future for EndpointsFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(match self.project().state.project() {
+            EndpointsStateProj::Calling { response } => {
+                ready!(response.poll(cx))?.map(ResponseBody::inner)
+            }
+            EndpointsStateProj::Answered { response } => response
+                .take()
+                .expect("a future is not polled after it is done")
+                .map(ResponseBody::ours),
+            EndpointsStateProj::Exchanging { response } => {
+                ready!(response.as_mut().poll(cx)).map(ResponseBody::ours)
+            }
+        }))
+    }
+}
+
+impl<F> fmt::Debug for EndpointsFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointsFuture").finish_non_exhaustive()
+    }
+}

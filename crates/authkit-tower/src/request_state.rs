@@ -1,0 +1,165 @@
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use authkit_session::{Admission, Asker, Error, ErrorKind, Refusal};
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    Clock,
+    authkit::AuthKit,
+    cookie::CookieFields,
+    denial::{Caller, Cause, Denied},
+    head::{self, Caching},
+    settings::LayerSettings,
+};
+
+/// What a layer knows of a request until the head of the response has left.
+pub(crate) struct RequestState {
+    settings: Arc<LayerSettings>,
+    /// The session cookie in them is opened again when its refresh token is needed.
+    request_cookies: CookieFields,
+    head_cookies: Mutex<HeadCookies>,
+    head_sent: AtomicBool,
+}
+
+/// Where the `Set-Cookie` fields of the response come from.
+pub(crate) enum HeadCookies {
+    Admitted(Admission),
+    Refused {
+        refusal: Refusal,
+        asker: Asker,
+    },
+    /// A bearer token admitted the request, so the response sets no cookie.
+    Bearer,
+    /// The handler signed the user out: these fields delete the session's cookies.
+    SignedOut(Vec<HeaderValue>),
+    /// The layer did not read the request's cookies.
+    NotRead,
+}
+
+impl RequestState {
+    pub(crate) fn new(
+        settings: Arc<LayerSettings>,
+        head_cookies: HeadCookies,
+        request: &HeaderMap,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            request_cookies: CookieFields::of(request),
+            head_cookies: Mutex::new(head_cookies),
+            head_sent: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn authkit(&self) -> &AuthKit {
+        self.settings.authkit()
+    }
+
+    /// The `Cookie` fields of the request.
+    pub(crate) fn request_cookies(&self) -> HeaderMap {
+        self.request_cookies.to_headers()
+    }
+
+    pub(crate) fn is_head_sent(&self) -> bool {
+        self.head_sent.load(Ordering::Acquire)
+    }
+
+    /// Builds the denial that the owning layer would send.
+    pub(crate) fn deny(&self, cause: &Cause, caller: Caller<'_>) -> Denied {
+        self.settings.deny(cause, caller)
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        self.settings.authkit().clock()
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock().wall()
+    }
+
+    /// Whether a layer of `authkit` made this state, for a request that is still being handled.
+    pub(crate) fn belongs_to(&self, authkit: &AuthKit) -> bool {
+        self.authkit().is(authkit) && !self.is_head_sent()
+    }
+
+    /// Replaces the cookies of the response by those of a newer session, which an inner layer or the handler obtained.
+    ///
+    /// A refusal by an inner layer changes nothing, and after a sign-out no newer session counts.
+    pub(crate) fn renew(&self, newer: HeadCookies) {
+        let mut cookies = self.head_cookies();
+        match (&*cookies, &newer) {
+            (HeadCookies::SignedOut(_), _) | (_, HeadCookies::Refused { .. }) => {}
+            (_, HeadCookies::Admitted(_)) => *cookies = newer,
+            (_, HeadCookies::Bearer | HeadCookies::SignedOut(_) | HeadCookies::NotRead) => {}
+        }
+    }
+
+    /// Runs `sign_out`, which returns a value and the fields that delete the session's cookies, and keeps those fields
+    /// for the head of the response.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HeadSent`], without running it, once the head has left.
+    pub(crate) fn sign_out<T>(
+        &self,
+        sign_out: impl FnOnce() -> (T, Vec<HeaderValue>),
+    ) -> Result<T, Error> {
+        let mut cookies = self.head_cookies();
+        if self.is_head_sent() {
+            return Err(ErrorKind::HeadSent.into());
+        }
+        let (value, deletions) = sign_out();
+        *cookies = HeadCookies::SignedOut(deletions);
+        Ok(value)
+    }
+
+    /// Writes cookies and cache headers onto the head of the response.
+    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+        self.head_sent.store(true, Ordering::Release);
+        let (cookies, caching) = match &*self.head_cookies() {
+            HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
+            HeadCookies::Refused { refusal, asker } => {
+                (refusal.head_cookies(*asker), Caching::ByCookie)
+            }
+            HeadCookies::Bearer => (Vec::new(), Caching::Private),
+            HeadCookies::SignedOut(deletions) => (deletions.clone(), Caching::Private),
+            HeadCookies::NotRead => (Vec::new(), Caching::ByCookie),
+        };
+        head::write(
+            headers,
+            cookies,
+            &self.settings.authkit().site().cookie_name,
+            self.settings.caching(caching),
+            self.settings.varies(),
+        );
+    }
+
+    fn head_cookies(&self) -> MutexGuard<'_, HeadCookies> {
+        // Each write replaces the whole value, so a panic of another thread cannot leave it half-written.
+        self.head_cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a layer writes onto the head of the response: by the state of the request, or nothing if a layer outside writes it.
+pub(crate) struct Outgoing(Option<Arc<RequestState>>);
+
+impl Outgoing {
+    pub(crate) fn of(state: Arc<RequestState>) -> Self {
+        Self(Some(state))
+    }
+
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+        if let Some(state) = &self.0 {
+            state.write_head(headers);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a layer was built with.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use authkit_session::BearerTokens;
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+
+use crate::{
+    authkit::AuthKit,
+    authorization,
+    client_kind::ClientKind,
+    denial::{Caller, Cause, Denial, Denied, Scheme, answer},
+    head::{self, Caching, Varies},
+    origin::TrustedOrigins,
+};
+
+/// The settings of one layer.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerSettings {
+    authkit: AuthKit,
+    pub(crate) presence: Presence,
+    pub(crate) max_token_age: Option<Duration>,
+    /// Judges bearer tokens; `None` in a layer that ignores them.
+    pub(crate) bearer: Option<BearerTokens>,
+    pub(crate) trusted_origins: TrustedOrigins,
+    pub(crate) preflight: Preflight,
+    pub(crate) shared_caching: SharedCaching,
+    pub(crate) denial_editor: Option<DenialEditor>,
+}
+
+/// Whether a request without a session reaches the inner service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Presence {
+    Required,
+    Optional,
+}
+
+/// Who answers CORS preflights.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Preflight {
+    /// A layer outside this one; this layer refuses the preflights that reach it, like any other request.
+    Outside,
+    /// The inner service.
+    Inside,
+}
+
+/// Whether shared caches may store responses to authenticated requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SharedCaching {
+    /// Only if the inner service sets cache headers that allow it.
+    OnlyOnRequest,
+    /// Unless the inner service sets cache headers that forbid it.
+    LeftToTheService,
+}
+
+/// Edits denials; see [`AuthKitLayer::edit_denials`](crate::AuthKitLayer::edit_denials).
+#[derive(Clone)]
+pub(crate) struct DenialEditor(pub(crate) Arc<EditDenial>);
+
+type EditDenial = dyn Fn(&Denial, &mut Response<Bytes>) + Send + Sync;
+
+impl fmt::Debug for DenialEditor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DenialEditor(..)")
+    }
+}
+
+impl LayerSettings {
+    pub(crate) fn new(authkit: AuthKit, presence: Presence) -> Self {
+        Self {
+            authkit,
+            presence,
+            max_token_age: None,
+            bearer: None,
+            trusted_origins: TrustedOrigins::default(),
+            preflight: Preflight::Outside,
+            shared_caching: SharedCaching::OnlyOnRequest,
+            denial_editor: None,
+        }
+    }
+
+    /// Builds the denial for `caller` and lets the layer's editor change it.
+    pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Denied {
+        let scheme = match (&self.bearer, authorization::token(caller.headers)) {
+            (None, _) => Scheme::Cookie,
+            (Some(_), None) => Scheme::Bearer,
+            (Some(_), Some(_)) => {
+                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page.
+                if caller.client == ClientKind::Document {
+                    caller.client = ClientKind::Fetch;
+                }
+                Scheme::AnotherBearer
+            }
+        };
+        let (denial, mut response) = answer(cause, caller, Some(self.authkit.site()), scheme);
+        head::vary(response.headers_mut(), self.varies());
+        if let Some(DenialEditor(edit)) = &self.denial_editor {
+            edit(&denial, &mut response);
+        }
+        Box::new(response)
+    }
+
+    /// The access token in `headers` and the judge for it; `None` if there is no token or the layer ignores them.
+    pub(crate) fn bearer_token<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Option<(&BearerTokens, &'a str)> {
+        let bearer = self.bearer.as_ref()?;
+        Some((bearer, authorization::token(headers)?))
+    }
+
+    pub(crate) fn caching(&self, usual: Caching) -> Caching {
+        match self.shared_caching {
+            SharedCaching::OnlyOnRequest => usual,
+            SharedCaching::LeftToTheService => Caching::AsTheServiceSays,
+        }
+    }
+
+    pub(crate) fn varies(&self) -> Varies {
+        match self.bearer {
+            None => Varies::ByCookie,
+            Some(_) => Varies::ByCookieAndAuthorization,
+        }
+    }
+
+    pub(crate) fn authkit(&self) -> &AuthKit {
+        &self.authkit
+    }
+}

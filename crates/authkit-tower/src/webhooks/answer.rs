@@ -1,0 +1,82 @@
+//! How a delivery is answered.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, RETRY_AFTER},
+};
+
+use super::signature::Unsigned;
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum WebhookAnswer {
+    Taken,
+    WrongMethod,
+    /// Signed, but larger than what is kept. Answered as if it was taken, or WorkOS sends it for 3 days.
+    TooLarge,
+    TooSlow,
+    /// The connection broke in the middle of the body.
+    Cut,
+    Unsigned(Unsigned),
+    NotUnderstood,
+    NotPublished,
+}
+
+impl WebhookAnswer {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Taken | Self::TooLarge => StatusCode::OK,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Cut | Self::Unsigned(Unsigned::Malformed) => StatusCode::BAD_REQUEST,
+            Self::Unsigned(Unsigned::Wrong | Unsigned::Stale) => StatusCode::UNAUTHORIZED,
+            Self::NotUnderstood => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotPublished => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(super) fn response(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self {
+            Self::WrongMethod => headers.insert(ALLOW, HeaderValue::from_static("POST")),
+            Self::NotPublished => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            Self::Taken
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::Cut
+            | Self::Unsigned(_)
+            | Self::NotUnderstood => None,
+        };
+        response
+    }
+
+    /// Logs a refusal that `count` deliveries met with, of which this is the latest.
+    pub(super) fn log(self, count: u64) {
+        match self {
+            Self::Taken | Self::WrongMethod => {}
+            Self::Unsigned(unsigned) => {
+                tracing::warn!(?unsigned, count, "webhooks were refused: WorkOS did not sign them");
+            }
+            Self::TooSlow | Self::Cut => {
+                tracing::warn!(reason = ?self, count, "webhooks did not arrive whole");
+            }
+            Self::TooLarge => {
+                tracing::warn!(count, "webhooks signed by WorkOS are larger than 1 MiB: not read");
+            }
+            Self::NotUnderstood => {
+                tracing::error!(count, "webhooks signed by WorkOS were not understood");
+            }
+            Self::NotPublished => {
+                tracing::warn!(
+                    count,
+                    "revocations hold here, but other replicas may not have heard of them: \
+                     WorkOS is asked to send them again"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Judges deliveries, and puts into effect what they say.
+//!
+//! 1. The head decides first: a method other than `POST`, and a signature that is missing, malformed or of another time,
+//!    are refused without reading a body.
+//! 2. The body is read in bounded time and kept in bounded memory. Its signature is checked while it comes, so a body
+//!    that is too large to be kept is still told from one of a stranger.
+//! 3. What has an effect has it here first, then on the other replicas. The event counts as taken once they know.
+
+use std::{
+    error::Error,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use authkit_session::{BoundedMap, ConfigError, Secret};
+use bytes::Buf;
+use http::{Method, Request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time;
+
+use super::{
+    answer::WebhookAnswer,
+    event::{Effect, WebhookEvent},
+    log_limit::LogLimit,
+    signature::{SignatureCheck, WebhookSecrets, WebhookSignature},
+};
+use crate::authkit::AuthKit;
+
+/// What all clones of an endpoint share.
+#[derive(Clone)]
+pub(super) struct WebhookReceiver {
+    authkit: AuthKit,
+    secrets: WebhookSecrets,
+    memory: Arc<Mutex<WebhookMemory>>,
+}
+
+struct WebhookMemory {
+    /// The ids of the events that had an effect. An event is harmless the second time; this only saves the work.
+    taken: BoundedMap,
+    log_limit: LogLimit<WebhookAnswer>,
+}
+
+impl WebhookReceiver {
+    pub(super) fn new(authkit: &AuthKit, secrets: WebhookSecrets) -> Self {
+        let memory = WebhookMemory {
+            taken: BoundedMap::new(MAX_TAKEN, REPEATED),
+            log_limit: LogLimit::default(),
+        };
+        Self { authkit: authkit.clone(), secrets, memory: Arc::new(Mutex::new(memory)) }
+    }
+
+    pub(super) fn with_other_secrets(self, others: &[Secret]) -> Result<Self, ConfigError> {
+        let secrets = self.secrets.and(others)?;
+        Ok(Self { secrets, ..self })
+    }
+
+    pub(super) async fn receive<B>(&self, request: Request<B>) -> WebhookAnswer
+    where
+        B: Body,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let answer = self.judge(request).await;
+        if answer != WebhookAnswer::Taken {
+            let now = self.authkit.clock().monotonic();
+            let due = self.memory().log_limit.count(answer, now);
+            if let Some(count) = due {
+                answer.log(count);
+            }
+        }
+        answer
+    }
+
+    async fn judge<B>(&self, request: Request<B>) -> WebhookAnswer
+    where
+        B: Body,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if request.method() != Method::POST {
+            return WebhookAnswer::WrongMethod;
+        }
+        let (parts, body) = request.into_parts();
+        let now = self.authkit.clock().wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let check = match WebhookSignature::read(&parts.headers, now) {
+            Ok(signature) => self.secrets.check(&signature),
+            Err(unsigned) => return WebhookAnswer::Unsigned(unsigned),
+        };
+        match time::timeout(READING, read(body, check)).await {
+            Ok(Ok(body)) => self.take(&body).await,
+            Ok(Err(answer)) => answer,
+            Err(_) => WebhookAnswer::TooSlow,
+        }
+    }
+
+    /// Puts a signed event into effect.
+    async fn take(&self, body: &[u8]) -> WebhookAnswer {
+        let Some(event) = WebhookEvent::parse(body, self.authkit.clock().wall()) else {
+            return WebhookAnswer::NotUnderstood;
+        };
+        let revocation = match event.effect {
+            Effect::Revokes(revocation) => revocation,
+            Effect::None => return WebhookAnswer::Taken,
+        };
+        if event.id.as_deref().is_some_and(|id| self.memory().taken.contains(id)) {
+            return WebhookAnswer::Taken;
+        }
+        match time::timeout(PUBLISHING, self.authkit.revoke(revocation)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return WebhookAnswer::NotPublished,
+        }
+        // Not before it is in effect everywhere: what was not is sent again.
+        if let Some(id) = event.id {
+            let now = self.authkit.clock().monotonic();
+            let mut memory = self.memory();
+            memory.taken.forget_expired(now);
+            memory.taken.add(&id, (), now);
+        }
+        WebhookAnswer::Taken
+    }
+
+    fn memory(&self) -> MutexGuard<'_, WebhookMemory> {
+        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a body to its end, and keeps it if it is not too large.
+async fn read<B>(body: B, mut check: SignatureCheck) -> Result<Vec<u8>, WebhookAnswer>
+where
+    B: Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut body = pin!(body);
+    let mut kept = Vec::new();
+    let mut is_whole = true;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| WebhookAnswer::Cut)?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            let read = chunk.len();
+            check.update(chunk);
+            is_whole = is_whole && kept.len() + read <= MAX_BODY;
+            if is_whole {
+                kept.extend_from_slice(chunk);
+            } else {
+                kept = Vec::new();
+            }
+            data.advance(read);
+        }
+    }
+    check.finish().map_err(WebhookAnswer::Unsigned)?;
+    if is_whole { Ok(kept) } else { Err(WebhookAnswer::TooLarge) }
+}
+
+/// The longest body that is kept: 1 MiB. WorkOS's are a few KiB, and grow with what a customer's metadata holds.
+pub(super) const MAX_BODY: usize = 1024 * 1024;
+/// How long a body may take.
+const READING: Duration = Duration::from_secs(10);
+/// How long telling the other replicas may take.
+const PUBLISHING: Duration = Duration::from_secs(3);
+/// How many events are known to have been taken: about 1 MB.
+const MAX_TAKEN: usize = 10_000;
+/// For how long WorkOS sends an event again.
+const REPEATED: Duration = Duration::from_secs(3 * 24 * 60 * 60);

@@ -1,0 +1,189 @@
+//! Redis in the wrong hands: it can withhold and delay, and no more.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use authkit_redis::RedisReplicas;
+use authkit_session::{
+    Claim, RefreshCoordinator, Revocations,
+    conformance::{TestReceiver, notice},
+};
+use bytes::Bytes;
+use support::{Events, RedisServer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+
+use crate::replicas_redis::until;
+
+const GROUP: &str = "0123456789abcdef";
+const LIST: &str = "authkit:revocations:0123456789abcdef";
+
+fn in_an_hour() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(3_600)
+}
+
+async fn connected(redis: &RedisServer) -> RedisReplicas {
+    let replicas = RedisReplicas::connect(&redis.url()).unwrap();
+    until(&replicas, "Up").await;
+    replicas
+}
+
+/// Sends a command whose arguments are long or are no text.
+async fn send(redis: &RedisServer, arguments: &[&[u8]]) {
+    let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).await.unwrap();
+    let mut command = format!("*{}\r\n", arguments.len()).into_bytes();
+    for argument in arguments {
+        command.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        command.extend_from_slice(argument);
+        command.extend_from_slice(b"\r\n");
+    }
+    stream.write_all(&command).await.unwrap();
+    let mut answer = [0; 1];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_ne!(answer, *b"-");
+}
+
+#[tokio::test]
+async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
+    let redis = RedisServer::start().await;
+    let [here, there] = [connected(&redis).await, connected(&redis).await];
+    let other = "?0123456789abcdef0123456789abcdef";
+    let long = "x".repeat(385 * 1024);
+    let cases: [(&str, String, &[u8]); 7] = [
+        ("a mark that never goes", other.into(), b""),
+        ("a mark that stays for an hour", other.into(), b"3600000"),
+        ("an outcome that never goes", "=outcome".into(), b""),
+        ("an outcome that stays for an hour", "=outcome".into(), b"3600000"),
+        ("no value of ours", "anything".into(), b"60000"),
+        ("nothing at all", String::new(), b"60000"),
+        ("an outcome that is too long", format!("={long}"), b"60000"),
+    ];
+    for (case, value, lasts) in cases {
+        redis.ask("FLUSHALL").await;
+        let mut set: Vec<&[u8]> = vec![b"SET", b"authkit:exchange:x", value.as_bytes()];
+        if !lasts.is_empty() {
+            set.extend([&b"PX"[..], lasts]);
+        }
+        send(&redis, &set).await;
+        let began = Instant::now();
+        assert_eq!(here.look("x").await, Claim::Alone, "{case}");
+        assert_eq!(here.claim("x").await, Claim::Alone, "{case}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{case}: {:?}", began.elapsed());
+        // It is an exchange like any other now.
+        assert_eq!(there.look("x").await, Claim::Contested, "{case}");
+        RefreshCoordinator::publish(&here, "x", Bytes::from_static(b"true")).await;
+        assert_eq!(there.claim("x").await, Claim::Published(Bytes::from_static(b"true")), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn d5_a_value_beyond_measure_is_not_read() {
+    let redis = RedisServer::start().await;
+    let replicas = connected(&redis).await;
+    send(&redis, &[b"SET", b"authkit:exchange:x", &vec![b'='; 64 * 1024 * 1024]]).await;
+    let events = Events::listen();
+    let late = connected(&redis).await;
+    for replicas in [&replicas, &late] {
+        let began = Instant::now();
+        assert_ne!(replicas.claim("x").await, Claim::Published(Bytes::new()));
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        until(replicas, "Up").await;
+    }
+    let told = events.take();
+    assert!(told.iter().any(|line| line.contains("too large")), "{told:?}");
+}
+
+#[tokio::test]
+async fn d5_a_list_of_anything_is_read_as_far_as_it_can_be() {
+    let redis = RedisServer::start().await;
+    let replicas = connected(&redis).await;
+    Revocations::publish(&replicas, notice(GROUP, "true", in_an_hour())).await.unwrap();
+    for (score, member) in [
+        (&b"+inf"[..], &b"infinite"[..]),
+        (b"-inf", b"long ago"),
+        (b"1e300", b"\xff\xfe\x00"),
+        (b"9999999999", &vec![b'x'; 100_000]),
+        (b"0.5", b""),
+    ] {
+        send(&redis, &[b"ZADD", LIST.as_bytes(), score, member]).await;
+    }
+    let late = connected(&redis).await;
+    let receiver = TestReceiver::new(GROUP);
+    late.subscribe(receiver.inbox());
+    receiver.until_received("true").await;
+    assert!(receiver.received().iter().all(|text| text.len() < 20));
+    sleep(Duration::from_secs(2)).await;
+    assert!(format!("{late:?}").contains("Up"));
+    assert_eq!(late.claim("exchange").await, Claim::Alone);
+}
+
+#[tokio::test]
+async fn d5_a_flood_of_messages_is_bounded_and_costs_no_revocation() {
+    let redis = RedisServer::start().await;
+    let [here, there] = [connected(&redis).await, connected(&redis).await];
+    let receiver = TestReceiver::new(GROUP);
+    there.subscribe(receiver.inbox());
+    receiver.answer("forged", authkit_session::Delivery::Unreadable);
+    sleep(Duration::from_millis(200)).await;
+    let events = Events::listen();
+
+    let flood = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).await.unwrap();
+        let messages = format!("PUBLISH {LIST} \"99 forged\"\r\n").repeat(1_000);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(4) {
+            stream.write_all(messages.as_bytes()).await.unwrap();
+            let mut answers = 0;
+            let mut buffer = [0; 4_096];
+            while answers < 1_000 {
+                let read = stream.read(&mut buffer).await.unwrap();
+                answers += buffer[..read].iter().filter(|byte| **byte == b'\n').count();
+            }
+        }
+    };
+    let meanwhile = async {
+        for number in 0..6 {
+            sleep(Duration::from_millis(500)).await;
+            let text = format!("true{number}");
+            Revocations::publish(&here, notice(GROUP, &text, in_an_hour())).await.unwrap();
+            receiver.until_received(&text).await;
+            assert_eq!(there.claim(&format!("exchange{number}")).await, Claim::Alone);
+        }
+    };
+    tokio::join!(flood, meanwhile);
+    assert!(format!("{there:?}").contains("Up"), "its commands go on");
+    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 6, "it shares exchanges meanwhile");
+    drop(events);
+}
+
+#[tokio::test]
+async fn d5_a_server_that_is_none_is_no_danger() {
+    let answers: [&[u8]; 6] = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"$1048577\r\n",
+        b"*1\r\n*1\r\n*1\r\n",
+        b"-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'app' 'hunter2'\r\n",
+        b"\xff\xff\xff\xff\r\n",
+        b"",
+    ];
+    for answer in answers {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://app:hunter2@{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(answer).await;
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let events = Events::listen();
+        let replicas = RedisReplicas::connect(&url).unwrap();
+        until(&replicas, "Down").await;
+        assert_eq!(replicas.claim("exchange").await, Claim::Alone);
+        let told = events.take();
+        let case = String::from_utf8_lossy(answer).into_owned();
+        assert!(told.len() == 1 && told[0].starts_with("WARN"), "{case:?}: {told:?}");
+        assert!(!told[0].contains("hunter2"), "{case:?}: {told:?}");
+    }
+}
