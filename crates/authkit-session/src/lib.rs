@@ -32,6 +32,7 @@ mod request;
 mod seal;
 mod secret;
 mod session;
+mod siblings;
 mod strictness;
 mod tasks;
 #[cfg(test)]

@@ -56,6 +56,11 @@ impl Client {
         }
     }
 
+    /// Where calls go.
+    pub(crate) fn base_url(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// What all calls are counted in.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
