@@ -8,6 +8,7 @@
 
 mod authenticator;
 mod bounded_map;
+mod boxed_future;
 mod candidate;
 mod clock;
 mod codec;
@@ -43,6 +44,7 @@ mod user;
 
 pub use crate::{
     authenticator::Authenticator,
+    boxed_future::BoxFuture,
     clock::Clock,
     config::{
         Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,

@@ -3,14 +3,13 @@
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time;
 
-use crate::{bounded_map::BoundedMap, session::VerifiedSession};
+use crate::{bounded_map::BoundedMap, boxed_future::BoxFuture, session::VerifiedSession};
 
 /// What an application says of a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -35,11 +34,11 @@ pub struct RefreshedSession {
     pub previous: Option<Arc<VerifiedSession>>,
 }
 
-type HookFuture = Pin<Box<dyn Future<Output = Ruling> + Send>>;
-
 /// See [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
 #[derive(Clone)]
-pub(crate) struct RefreshHook(Arc<dyn Fn(RefreshedSession) -> HookFuture + Send + Sync>);
+pub(crate) struct RefreshHook(
+    Arc<dyn Fn(RefreshedSession) -> BoxFuture<'static, Ruling> + Send + Sync>,
+);
 
 impl RefreshHook {
     pub(crate) fn new<F, A>(hook: F) -> Self
