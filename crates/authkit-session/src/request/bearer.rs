@@ -65,7 +65,8 @@ impl BearerTokens {
         }
     }
 
-    /// Decides about a request by its bearer token alone. Synchronous, like [`Authenticator::authenticate`]; nothing is
+    /// Decides about a request by its bearer token alone. Synchronous, like
+    /// [`Authenticator::authenticate`](crate::Authenticator::authenticate); nothing is
     /// ever refreshed, and the refusal sets no cookie.
     ///
     /// # Examples
