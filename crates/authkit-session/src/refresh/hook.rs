@@ -106,9 +106,6 @@ impl RefreshHooks {
 
     /// What the hook has said of a token of this session that was issued at `made`.
     pub(crate) fn status(&self, session_id: &str, made: u64, now: Duration) -> HookStatus {
-        if self.refresh.is_none() {
-            return HookStatus::Decided;
-        }
         let undecided = self.undecided();
         match undecided.sessions.get(session_id) {
             Some(entry) if entry.first <= made => match (entry.asked + PAUSE).saturating_sub(now) {
