@@ -16,6 +16,7 @@ mod cross_origin;
 mod debug_texts;
 mod faults;
 mod first_run;
+mod floods;
 mod guards;
 mod heads;
 mod large_sessions;
