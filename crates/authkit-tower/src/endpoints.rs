@@ -11,6 +11,7 @@ mod logout;
 mod redirect_loop;
 mod service;
 mod sign_in_outcome;
+mod state;
 
 use std::{future::Future, sync::Arc};
 

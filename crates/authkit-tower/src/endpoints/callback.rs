@@ -12,10 +12,11 @@ use super::{
     NewSession, SignInFailure, SignInOutcome,
     answers::{Reply, method_not_allowed, redirect, with_cookies},
     customization::SignInCustomization,
-    flow::{self, Flow, FlowStart, State},
+    flow::{self, Flow, FlowStart},
     initiator::Initiator,
     login::refuse_other_origins,
     redirect_loop::{self, RedirectLoopGuard},
+    state::{State, state_id},
 };
 use crate::{
     authkit::AuthKit,
@@ -225,7 +226,7 @@ fn decide(
         (None, None) => CallbackDecision::Fail(SignInFailure::Unreadable, Some(flow.return_path)),
         (None, Some(code)) => {
             let (states, now) = (authkit.redeemed_states(), authkit.clock().monotonic());
-            if states.redeem(flow::state_id(&state), now) {
+            if states.redeem(state_id(&state), now) {
                 CallbackDecision::Exchange { code, flow }
             } else if is_signed_in(authkit, caller) {
                 CallbackDecision::RedirectHome

@@ -1,8 +1,6 @@
 //! A sign-in flow: the state that travels to WorkOS and back, and the cookie that the browser keeps meanwhile.
 //!
-//! 1. The state is sealed: the number of restarts and the return path, if that is short. A state that does not open is
-//!    not ours. It says where a sign-in leads whose cookie the browser does not send back, as when it began on another
-//!    host of the service.
+//! 1. The [`State`] is sealed. One that does not open is not ours.
 //! 2. The cookie is named after the application and the state. It holds the state's id, the PKCE verifier, the return
 //!    path, who began the sign-in and the application's value, sealed with its own name and the redirect URI as context. A
 //!    state is worth nothing in a browser that does not have its cookie.
@@ -25,6 +23,7 @@ use super::{
     helper_cookie,
     initiator::Initiator,
     redirect_loop,
+    state::{State, state_id},
 };
 use crate::{authkit::AuthKit, cookie, uri::ReturnPath};
 
@@ -75,46 +74,6 @@ fn seal(authkit: &AuthKit, start: FlowStart) -> Result<SealedFlow, SealError> {
         sealed = flow.seal(authkit, &name)?;
     }
     Ok(SealedFlow { flow, state, name, sealed })
-}
-
-/// What a state says, in whatever browser.
-pub(super) struct State {
-    /// How often the sign-in has started again.
-    pub(super) restarts: u8,
-    /// Where the sign-in leads, unless that is `/` or too long for a state.
-    pub(super) return_path: Option<ReturnPath>,
-}
-
-impl State {
-    fn seal(
-        authkit: &AuthKit,
-        restarts: u8,
-        return_path: &ReturnPath,
-    ) -> Result<String, SealError> {
-        let path = return_path.as_str();
-        let path = if path == "/" || path.len() > MAX_STATE_PATH { "" } else { path };
-        let content = [&[restarts], path.as_bytes()].concat();
-        let context = redirect_uri(authkit).as_bytes();
-        authkit.authenticator().seal_for(Purpose::State, context, &content)
-    }
-
-    /// Reads a state. `None` if it is not ours.
-    pub(super) fn open(authkit: &AuthKit, state: &str) -> Option<Self> {
-        if state.len() > MAX_STATE {
-            return None;
-        }
-        let context = redirect_uri(authkit).as_bytes();
-        let content = authkit.authenticator().open_for(Purpose::State, context, state)?;
-        let (restarts, path) = content.split_first()?;
-        let path = std::str::from_utf8(path).ok()?;
-        let return_path = ReturnPath::parse(path, authkit.site());
-        Some(Self { restarts: *restarts, return_path })
-    }
-}
-
-/// What tells a state from all others: the beginning of it, which is random.
-pub(super) fn state_id(state: &str) -> &str {
-    state.get(..STATE_ID).unwrap_or(state)
 }
 
 /// A sign-in that is under way.
@@ -313,12 +272,6 @@ const MAX_FLOWS: usize = 5;
 const MAX_BYTES: usize = 3 * 1024;
 /// The most flow cookies that are opened for one request, which bounds its cost. A browser has at most five.
 const MAX_OPENED: usize = 16;
-/// The longest return path that a state carries, in bytes: states are part of URLs.
-const MAX_STATE_PATH: usize = 256;
-/// The longest state that is opened, in bytes: longer than any of ours.
-const MAX_STATE: usize = 512;
-/// The characters of a state that tell it from all others: 96 random bits and more.
-const STATE_ID: usize = 22;
 
 #[cfg(test)]
 mod tests;

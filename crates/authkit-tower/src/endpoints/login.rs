@@ -66,13 +66,12 @@ pub(super) fn answer(
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
         return with_cookies(response, admission.head_cookies().into_iter().chain(guard));
     }
-    let initiator = match Initiator::of(caller, authkit.site()) {
-        // Only the page that asks posts here, so that another site began the sign-in.
-        Initiator::User if has_agreed => Initiator::AnotherSite,
-        initiator => initiator,
-    };
-    if initiator == Initiator::AnotherSite && !has_agreed && needs_a_click(query) {
-        return ask();
+    // Only the page that asks posts here, so that another site began the sign-in.
+    let initiator =
+        if has_agreed { Initiator::AnotherSite } else { Initiator::of(caller, authkit.site()) };
+    match initiator {
+        Initiator::AnotherSite if !has_agreed && needs_a_click(query) => return ask(),
+        Initiator::AnotherSite | Initiator::User => {}
     }
     let state = customization.state(caller);
     let start = FlowStart { return_path, restarts: 0, initiator, state };

@@ -689,8 +689,12 @@ const FORM: [(&str, &str); 3] = [
     ("sec-fetch-dest", "document"),
 ];
 
-/// How a sign-in begins, by the request and its fields.
-const BEGINNINGS: [(&str, &str, &str, [(&str, &str); 3], bool); 6] = [
+/// A name, method, URI and header fields, and whether another site began the sign-in.
+type Beginning =
+    (&'static str, &'static str, &'static str, [(&'static str, &'static str); 3], bool);
+
+/// How sign-ins begin.
+const BEGINNINGS: [Beginning; 6] = [
     ("another site", "GET", "/login?return_to=%2Fx", ELSEWHERE, true),
     ("another site, agreed on", "POST", "/login?organization_id=org_1&return_to=%2Fx", FORM, true),
     ("another site, at the callback", "GET", "/callback?code=evil", ELSEWHERE, true),

@@ -3,7 +3,10 @@ use authkit_session::{Decision, Policy, Reason};
 use super::*;
 use crate::{
     AuthKitLayer, Clock, Config, CookiePassword,
-    endpoints::tests::Browser,
+    endpoints::{
+        state::{MAX_STATE, MAX_STATE_PATH},
+        tests::Browser,
+    },
     tests::{authkit, headers, request},
 };
 
