@@ -290,7 +290,7 @@ async fn rd_11_behind_a_proxy_the_configured_origin_counts() {
     }
     let out =
         send(&browser, "POST", &running.url("/logout"), &post("https://app.example.com")).await;
-    let logout = url::Url::parse(out.header("location")).unwrap();
+    let logout = url::Url::parse(out.json()["logout_url"].as_str().unwrap()).unwrap();
     let return_to = logout.query_pairs().find(|(name, _)| name == "return_to").unwrap().1;
     assert_eq!(return_to, "https://app.example.com/");
 }

@@ -18,7 +18,8 @@ fn app(authkit: &AuthKit) -> Router {
 }
 
 async fn sign_out(browser: &Browser, app: &Router, origin: &str) -> Answer {
-    let headers = [("origin", origin), ("sec-fetch-site", "same-origin"), ("accept", "text/html")];
+    let headers =
+        [("origin", origin), ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate")];
     browser.send_to(app, Method::POST, &format!("{origin}/logout"), headers).await
 }
 

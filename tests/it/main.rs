@@ -5,6 +5,7 @@
 
 mod browser_flow;
 mod browser_pages;
+mod browser_strangers;
 mod browser_tabs;
 mod caching;
 mod challenge;

@@ -132,6 +132,7 @@ async fn lo_04_a_session_signed_out_of_one_process_is_refused_by_the_others() {
         .unwrap()
         .post(cluster.replicas[1].url("/logout"))
         .header("origin", "http://localhost")
+        .header("accept", "text/html")
         .header("cookie", format!("wos_session={cookie}"))
         .send();
     assert!(signed_out.await.unwrap().status().is_redirection());

@@ -137,8 +137,12 @@ async fn rd_01_signing_out_ends_here() {
             assert_eq!((asked.status, asked.header("location")), (StatusCode::OK, ""), "{wish:?}");
             check_form(&wish, &asked);
 
-            let same_site = [("sec-fetch-site", "same-origin"), ("origin", ORIGIN)];
-            let done = browser.send_to(&site.app, Method::POST, &url, same_site).await;
+            let form = [
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-mode", "navigate"),
+                ("origin", ORIGIN),
+            ];
+            let done = browser.send_to(&site.app, Method::POST, &url, form).await;
             assert_eq!(done.status, StatusCode::SEE_OTHER, "{wish:?}");
             let to = Url::parse(done.header("location")).unwrap();
             let after = if to.as_str().starts_with(site.emulator().url()) {

@@ -218,3 +218,81 @@ async fn rd_12_a_clock_that_is_ten_minutes_off_is_named() {
     assert!(page.text().contains("A clock is wrong"), "{}", page.text());
     assert!(browser.cookie_names().is_empty());
 }
+
+/// A service at two hosts: the sign-in begins at one, and the redirect URI is the other's.
+#[tokio::test]
+async fn e13_a_sign_in_begun_on_a_sibling_host_ends_where_it_was_going() {
+    let running = running().await;
+    let sibling = Browser::new();
+    let back = up_to_the_callback(&sibling, &running.url("/page/7")).await;
+    // The host of the redirect URI has no cookie of the other one.
+    let browser = running.browser();
+
+    let page = browser.open(back.as_str()).await;
+
+    assert_eq!((page.url.path(), page.text()), ("/page/7", "7 alice@acme.test".to_owned()));
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
+}
+
+#[tokio::test]
+async fn c1_one_state_brings_one_call_to_workos_however_often_it_is_brought() {
+    let running = running().await;
+    let browser = running.browser();
+    let back = up_to_the_callback(&browser, &running.url("/page/1")).await;
+    let [flow] = &browser.cookie_names()[..] else { panic!("{:?}", browser.cookie_names()) };
+    let kept = browser.cookie(flow).unwrap();
+    let state = back.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+
+    for n in 0..300 {
+        browser.keep(&running.url("/"), flow, &kept);
+        let url = running.url(&format!("/callback?code=junk{n}&state={state}"));
+        let answer = browser.navigate(&url).await;
+        assert_eq!(answer.status.is_redirection(), n > 0, "{n}: {}", answer.text());
+    }
+
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
+}
+
+/// What a browser says of a link on another site.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("sec-fetch-site", "cross-site"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+
+/// Follows a link on another site to `url` and all redirects from there: they all say that another site began them.
+async fn linked_from_elsewhere(browser: &Browser, url: &str) -> Answer {
+    let mut url = url.to_owned();
+    loop {
+        let answer = browser.send(Method::GET, &url, ELSEWHERE, "".into()).await;
+        if !answer.status.is_redirection() {
+            return answer;
+        }
+        url = browser.target(&answer).into();
+    }
+}
+
+#[tokio::test]
+async fn e1_another_site_does_not_make_somebody_else_of_a_user_without_a_click() {
+    let running = running().await;
+    let browser = running.signed_in("bob@acme.test");
+    let evil = running.url("/login?organization_id=org_evil&return_to=%2Fpage%2F1");
+
+    let page = linked_from_elsewhere(&browser, &evil).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/login"));
+    assert!(page.text().contains("Go on only if you expected that"), "{}", page.text());
+    assert!(!page.text().contains("org_evil"), "{}", page.text());
+
+    // Without an organization there is nothing to agree to before it is known who signed in: Alice.
+    let url = running.url("/login?prompt=login&return_to=%2Fpage%2F1");
+    let page = linked_from_elsewhere(&browser, &url).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/callback"));
+    let mine = browser.navigate(&running.url("/page/1")).await;
+    assert_eq!(mine.text(), "1 bob@acme.test", "nothing has changed yet");
+
+    let agreed = browser.press(&page, "Sign in as somebody else").await;
+    let page = browser.open(browser.target(&agreed).as_str()).await;
+    assert_eq!((page.url.path(), page.text()), ("/page/1", "1 alice@acme.test".to_owned()));
+    let again = linked_from_elsewhere(&browser, &url).await;
+    assert_eq!(again.text(), "1 alice@acme.test", "the same user is not asked");
+}

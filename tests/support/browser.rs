@@ -99,7 +99,11 @@ impl Browser {
     /// The names of all cookies that are kept, but for two of seconds: one counts sign-ins, one marks a sign-out.
     pub fn cookie_names(&self) -> Vec<String> {
         let mut names = self.jar.names();
-        names.retain(|name| !["wos_bounces", "wos_signed_out"].iter().any(|it| name.ends_with(it)));
+        let passing = ["wos_bounces_", "wos_signed_out_"];
+        names.retain(|name| {
+            let name = name.strip_prefix("__Host-").unwrap_or(name);
+            !passing.iter().any(|kind| name.starts_with(kind))
+        });
         names
     }
 

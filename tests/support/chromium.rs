@@ -135,6 +135,12 @@ impl Chromium {
         self.find(&named).await.click().await.unwrap_or_else(|error| panic!("{label}: {error}"));
     }
 
+    /// What a script of the page returns, once its promise is kept.
+    pub async fn run(&self, script: &str) -> Value {
+        let returned = self.driver.execute(script, Vec::new()).await;
+        returned.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
+    }
+
     /// Writes into the field of this name.
     pub async fn write(&self, name: &str, text: &str) {
         let field = self.find(&format!("//*[@name='{name}']")).await;
@@ -323,7 +329,7 @@ fn target() -> PathBuf {
     test.ancestors().nth(3).map(Path::to_owned).expect("it is in target/<profile>/deps")
 }
 
-const ARGUMENTS: [&str; 8] = [
+const ARGUMENTS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -332,6 +338,8 @@ const ARGUMENTS: [&str; 8] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // Names of which browsers do not know that they are this machine: plain http is not secure there.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 
 /// A name, a size, and a colour scheme.

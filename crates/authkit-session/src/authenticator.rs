@@ -26,7 +26,7 @@ use crate::{
         authenticate::RequestAuthenticator,
         bearer::BearerTokens,
         policy::Policy,
-        sign_in::{SignIn, SignedIn},
+        sign_in::{Replacing, SignIn, SignedIn},
         waiting::Decision,
     },
     seal::{Purpose, SealError, Sealer},
@@ -121,23 +121,27 @@ impl Authenticator {
     /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
     /// `decide` refuses it: then the new session is revoked at WorkOS, and the one in `headers` goes on.
     ///
-    /// The code is sent once: what became of it after a lost answer cannot be known. `decide` has 3 seconds.
+    /// The code is sent once: what became of it after a lost answer cannot be known. `decide` has 3 seconds. `replacing`
+    /// says whose session in `headers` the new one may take the place of.
     ///
     /// # Errors
     ///
     /// Those of a call to WorkOS and of [`start_session`](Self::start_session),
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Undecided`](crate::ErrorKind::Undecided).
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Undecided`](crate::ErrorKind::Undecided), and
+    /// [`ErrorKind::AnotherUser`](crate::ErrorKind::AnotherUser): the session in `headers` goes on then, and the new one
+    /// stays at WorkOS, where no browser has it.
     pub async fn exchange_code<R>(
         &self,
         code: &str,
         verifier: &PkceVerifier,
         headers: &HeaderMap,
+        replacing: Replacing,
         decide: impl FnOnce(Arc<VerifiedSession>) -> R,
     ) -> Result<SignedIn, Error>
     where
         R: Future<Output = Ruling> + Send + 'static,
     {
-        self.owners.sign_in.exchange_code(code, verifier, headers, decide).await
+        self.owners.sign_in.exchange_code(code, verifier, headers, replacing, decide).await
     }
 
     /// Begins the session of an answer of WorkOS, in place of the one in `headers`, if any.

@@ -55,6 +55,8 @@ pub enum ErrorKind {
     Undecided,
     /// The head of the response has left, so that no cookie can be set any more.
     HeadSent,
+    /// The new session is of another user than the one that it would take the place of.
+    AnotherUser,
 }
 
 /// What an [`Error`] means for a sign-in. Closed: a framework crate answers each class in its own way.
@@ -71,6 +73,8 @@ pub enum ErrorClass {
     Denied,
     /// WorkOS does not take the code or the token, or the user has to do something on its pages first.
     Refused,
+    /// The session would take the place of another user's, and nobody has asked the user about that yet.
+    AnotherUser,
 }
 
 impl Error {
@@ -85,6 +89,7 @@ impl Error {
             ErrorKind::Clock => ErrorClass::Clock,
             ErrorKind::TooLarge => ErrorClass::TooLarge,
             ErrorKind::Denied => ErrorClass::Denied,
+            ErrorKind::AnotherUser => ErrorClass::AnotherUser,
             ErrorKind::Refused
             | ErrorKind::OrganizationGone
             | ErrorKind::InteractionNeeded
@@ -223,6 +228,7 @@ impl fmt::Display for Error {
             ErrorKind::Denied => "the application refused the session",
             ErrorKind::Undecided => "the application could not say whether the session may go on",
             ErrorKind::HeadSent => "the head of the response has left",
+            ErrorKind::AnotherUser => "the new session is of another user than the one before",
         })?;
         self.detail.as_deref().map_or(Ok(()), |detail| detail.fmt(f))
     }

@@ -67,7 +67,7 @@ pub use crate::{
         admission::{Admission, Asker, Refusal},
         bearer::BearerTokens,
         policy::Policy,
-        sign_in::SignedIn,
+        sign_in::{Replacing, SignedIn},
         waiting::{Decision, Waiting},
     },
     seal::{Purpose, SealError, SealFormat},

@@ -6,7 +6,7 @@ use authkit_session::{
 };
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 
-use crate::uri::Site;
+use crate::{redeemed_states::RedeemedStates, uri::Site};
 
 /// The handle that layers and endpoints are made from. Cloning it is cheap.
 ///
@@ -32,6 +32,7 @@ pub struct AuthKit {
 struct AuthKitInner {
     authenticator: Authenticator,
     site: Site,
+    redeemed_states: RedeemedStates,
 }
 
 impl AuthKit {
@@ -43,7 +44,8 @@ impl AuthKit {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let authenticator = Authenticator::new(config)?;
         let site = Site::of(authenticator.settings());
-        Ok(Self { inner: Arc::new(AuthKitInner { authenticator, site }) })
+        let redeemed_states = RedeemedStates::new();
+        Ok(Self { inner: Arc::new(AuthKitInner { authenticator, site, redeemed_states }) })
     }
 
     /// Makes a handle from the `WORKOS_*` environment variables; [`Config::from_env`] lists them.
@@ -171,6 +173,10 @@ impl AuthKit {
 
     pub(crate) fn site(&self) -> &Site {
         &self.inner.site
+    }
+
+    pub(crate) fn redeemed_states(&self) -> &RedeemedStates {
+        &self.inner.redeemed_states
     }
 
     /// Whether both are clones of one handle.

@@ -4,11 +4,14 @@ mod answers;
 mod callback;
 mod customization;
 mod flow;
+mod helper_cookie;
+mod initiator;
 mod login;
 mod logout;
 mod redirect_loop;
 mod service;
 mod sign_in_outcome;
+mod state;
 
 use std::{future::Future, sync::Arc};
 
@@ -37,13 +40,16 @@ use crate::{authkit::AuthKit, denial::Caller, uri::Endpoint};
 ///   `login_hint`, `invitation_token`, `max_age` and `prompt` are passed on. A browser that is signed in already, and
 ///   whose request has no other parameter than `return_to`, is redirected there at once. A browser that comes back three
 ///   times within ten seconds of a sign-in gets a page that names the cause: cookies that the browser does not keep, a
-///   session that is too large, a wrong scheme.
+///   session that is too large, a wrong scheme. If another site sent the browser here, an organization and an invitation
+///   are passed on only after the user has agreed on a page, whose button sends a `POST`.
 /// - **The callback** exchanges the code, sets the session cookie and redirects to where the user was. It is also the
 ///   sign-in endpoint of the WorkOS dashboard: impersonations and invitations start there and bring no state. Their code
-///   is not exchanged; the sign-in starts again here.
+///   is not exchanged; the sign-in starts again here. A sign-in that another site began does not put another user in the
+///   place of one who is signed in: a page asks first, and its button begins the sign-in anew by a `POST`.
 /// - **`POST /logout`** ends the session here and at WorkOS. A `GET` does so only if the user clicked a link on one of
 ///   our own pages; any other `GET`, such as a link on another site, gets a page that asks. `return_to` may name a path
-///   of this service that is registered as a sign-out redirect.
+///   of this service that is registered as a sign-out redirect. A page is redirected to WorkOS; a script gets JSON with
+///   the address as `logout_url`.
 ///
 /// # Examples
 ///

@@ -65,6 +65,13 @@ pub(crate) fn write(
     }
 }
 
+/// Has the browser drop the pages of this site that it loaded in advance while the user was signed in.
+pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
+    headers
+        .entry(HeaderName::from_static("clear-site-data"))
+        .or_insert(HeaderValue::from_static(r#""prefetchCache", "prerenderCache""#));
+}
+
 /// Adds to `Vary` what the response depends on.
 pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
     vary_by(headers, "Cookie");

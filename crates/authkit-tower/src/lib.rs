@@ -162,6 +162,7 @@ mod lookup;
 mod origin;
 mod principal;
 mod readiness;
+mod redeemed_states;
 mod request_state;
 mod require;
 mod service;

@@ -127,7 +127,10 @@ impl RequestState {
                 (refusal.head_cookies(*asker), Caching::ByCookie)
             }
             HeadCookies::Bearer => (Vec::new(), Caching::Private),
-            HeadCookies::SignedOut(deletions) => (deletions.clone(), Caching::Private),
+            HeadCookies::SignedOut(deletions) => {
+                head::clear_site_data(headers);
+                (deletions.clone(), Caching::Private)
+            }
             HeadCookies::NotRead => (Vec::new(), Caching::ByCookie),
         };
         head::write(

@@ -106,7 +106,8 @@ async fn a_session_opens_everything() {
     assert_eq!((&me["email"], &me["role"]), (&ALICE.into(), &"admin".into()));
     assert_eq!(with(site.get("/nothing"), &session).send().await.unwrap().status(), 404);
 
-    let signed_out = with(site.post("/logout"), &session).send().await.unwrap();
+    let signed_out =
+        with(site.post("/logout"), &session).header("accept", "text/html").send().await.unwrap();
     assert_eq!(signed_out.status(), 303);
     assert!(header(&signed_out, "set-cookie").starts_with("wos_session=;"));
     assert_eq!(with(site.get("/api/me"), &session).send().await.unwrap().status(), 401);

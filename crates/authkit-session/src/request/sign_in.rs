@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
-    candidate::{jwks::FetchFor, reader::SessionReader},
+    candidate::{OpenedSession, jwks::FetchFor, reader::SessionReader},
     config::settings::Settings,
     cookie::{
         received::ReceivedCookies,
@@ -42,6 +42,16 @@ pub struct SignedIn {
     pub set_cookies: Vec<HeaderValue>,
 }
 
+/// Whose session a new one may take the place of.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Replacing {
+    /// Anybody's: the user began the sign-in.
+    AnyUser,
+    /// Only the same user's: somebody else may have begun the sign-in.
+    SameUser,
+}
+
 /// A session that WorkOS has begun, and that no browser has yet.
 struct VerifiedAnswer {
     session: Arc<VerifiedSession>,
@@ -66,6 +76,7 @@ impl SignIn {
         code: &str,
         verifier: &PkceVerifier,
         headers: &HeaderMap,
+        replacing: Replacing,
         decide: impl FnOnce(Arc<VerifiedSession>) -> R,
     ) -> Result<SignedIn, Error>
     where
@@ -73,6 +84,14 @@ impl SignIn {
     {
         let answer = self.client.exchange_code(code, verifier).await?;
         let new = self.verified(&answer).await?;
+        match replacing {
+            Replacing::AnyUser => {}
+            // It is not revoked: AuthKit signs the user in by it again after the user has agreed.
+            Replacing::SameUser if self.is_of_another_user(&new.session, headers) => {
+                return Err(ErrorKind::AnotherUser.into());
+            }
+            Replacing::SameUser => {}
+        }
         let refused = match hook::within_patience(decide(Arc::clone(&new.session))).await {
             Ruling::Keep => return self.install(new, headers),
             Ruling::Refuse => ErrorKind::Denied,
@@ -80,6 +99,15 @@ impl SignIn {
         };
         self.ender.end_elsewhere(new.session.session_id());
         Err(refused.into())
+    }
+
+    /// Whether `headers` bring a session of another user than `new`, expired or not, that has not ended here.
+    fn is_of_another_user(&self, new: &VerifiedSession, headers: &HeaderMap) -> bool {
+        let (present, _) = self.reader.open_all(self.settings.cookies.name(), headers);
+        present.iter().map(OpenedSession::unverified).any(|old| {
+            let has_ended = old.sid.as_deref().is_some_and(|id| self.ender.has_ended(id));
+            !has_ended && old.sub.as_deref().is_some_and(|user| user != new.user_id())
+        })
     }
 
     /// Begins the session of an answer of WorkOS.

@@ -15,6 +15,8 @@ pub enum Purpose {
     State,
     /// What replicas tell each other.
     Replica,
+    /// What a browser keeps for a sign-in endpoint beside its flows, such as a count of redirects.
+    Helper,
 }
 
 /// The purposes' keys of one password.
@@ -22,6 +24,7 @@ pub(super) struct PurposeKeys {
     sign_in: GcmKey,
     state: GcmKey,
     replica: GcmKey,
+    helper: GcmKey,
 }
 
 impl PurposeKeys {
@@ -30,11 +33,12 @@ impl PurposeKeys {
             sign_in: GcmKey::new(&derive(root, b"sign-in")),
             state: GcmKey::new(&derive(root, b"state")),
             replica: GcmKey::new(&derive(root, b"replica")),
+            helper: GcmKey::new(&derive(root, b"helper")),
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &GcmKey> {
-        [&self.sign_in, &self.state, &self.replica].into_iter()
+        [&self.sign_in, &self.state, &self.replica, &self.helper].into_iter()
     }
 
     pub(super) fn get(&self, purpose: Purpose) -> &GcmKey {
@@ -42,6 +46,7 @@ impl PurposeKeys {
             Purpose::SignIn => &self.sign_in,
             Purpose::State => &self.state,
             Purpose::Replica => &self.replica,
+            Purpose::Helper => &self.helper,
         }
     }
 }

@@ -461,7 +461,7 @@ fn a_format_whose_rule_no_password_meets_is_not_tried() {
 
 #[test]
 fn purposes_open_as_nothing_else() {
-    let purposes = [Purpose::SignIn, Purpose::State, Purpose::Replica];
+    let purposes = [Purpose::SignIn, Purpose::State, Purpose::Replica, Purpose::Helper];
     let ours = ring(SealFormat::Ruby, PWHEX, &[PW32, PW64], Neighbours::Unpinned);
     for purpose in purposes {
         let sealed = ours.seal_for(purpose, b"client_1", b"secret").unwrap();

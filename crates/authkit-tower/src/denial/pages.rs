@@ -30,6 +30,10 @@ pub(crate) enum PageAction<'a> {
     Reload,
     Link(PageLink<'a>),
     Post(PageLink<'a>),
+    /// Posts to the address that the page was requested at, which the page does not show.
+    PostHere {
+        label: &'static str,
+    },
 }
 
 impl Page<'_> {
@@ -46,6 +50,9 @@ impl Page<'_> {
                     escape(to)
                 )
             }
+            PageAction::PostHere { label } => {
+                format!(r#"<form method="post"><button class="button">{label}</button></form>"#)
+            }
         };
         let other = self.other.map_or_else(String::new, |PageLink { to, label }| {
             format!("<p class=\"other\"><a href=\"{}\">{label}</a></p>\n", escape(to))
@@ -60,16 +67,17 @@ impl Page<'_> {
 
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status;
-        let policy = match self.action {
-            // Browsers apply `form-action` to the redirects that follow too, and a sign-out is redirected to WorkOS.
-            PageAction::Post(_) => CSP_FORM,
-            PageAction::None | PageAction::Reload | PageAction::Link(_) => CSP,
+        let (policy, referrer) = match self.action {
+            // Browsers apply `form-action` to the redirects that follow too, and a sign-out is redirected to WorkOS. With
+            // `no-referrer` they would send `Origin: null`, which tells our form from nobody's.
+            PageAction::Post(_) | PageAction::PostHere { .. } => (CSP_FORM, "same-origin"),
+            PageAction::None | PageAction::Reload | PageAction::Link(_) => (CSP, "no-referrer"),
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         headers.insert(VARY, HeaderValue::from_static("Cookie"));
         response
@@ -163,18 +171,21 @@ mod tests {
 
     #[test]
     fn every_page_has_the_strict_headers() {
-        for action in [
-            PageAction::None,
-            PageAction::Reload,
-            PageAction::Link(PageLink { to: "/", label: "Go" }),
-            PageAction::Post(PageLink { to: "/", label: "Go" }),
+        let link = PageLink { to: "/", label: "Go" };
+        // e2: browsers send `Origin: null` with a form of a page that has `no-referrer`.
+        for (action, referrer) in [
+            (PageAction::None, "no-referrer"),
+            (PageAction::Reload, "no-referrer"),
+            (PageAction::Link(link), "no-referrer"),
+            (PageAction::Post(link), "same-origin"),
+            (PageAction::PostHere { label: "Go" }, "same-origin"),
         ] {
             let response = page(action);
             assert_eq!(response.status(), 403);
             for (name, expected) in [
                 ("content-type", "text/html; charset=utf-8"),
                 ("x-content-type-options", "nosniff"),
-                ("referrer-policy", "no-referrer"),
+                ("referrer-policy", referrer),
                 ("cache-control", "private, no-store"),
                 ("vary", "Cookie"),
             ] {

@@ -5,8 +5,9 @@ use std::{future::Future, pin::Pin};
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY},
 };
+use serde::Serialize;
 
 /// The response of an endpoint, or a future of it.
 pub(super) enum Reply {
@@ -50,6 +51,14 @@ pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(VARY, HeaderValue::from_static("Cookie"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// A JSON body, for programs.
+pub(super) fn json(body: &impl Serialize) -> Response<Bytes> {
+    let body = serde_json::to_vec(body).expect("a struct of strings is JSON");
+    let mut response = empty(StatusCode::OK).map(|_| Bytes::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -1,8 +1,8 @@
-//! The callback: `GET` of the redirect URI.
+//! The callback: `GET` of the redirect URI, and `POST` of the page that it asks with.
 
 use std::sync::Arc;
 
-use authkit_session::{Decision, Policy};
+use authkit_session::{Decision, Policy, Replacing};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tracing::warn;
@@ -13,20 +13,30 @@ use super::{
     answers::{Reply, method_not_allowed, redirect, with_cookies},
     customization::SignInCustomization,
     flow::{self, Flow, FlowStart},
+    initiator::Initiator,
+    login::refuse_other_origins,
     redirect_loop::{self, RedirectLoopGuard},
+    state::{State, state_id},
 };
-use crate::{authkit::AuthKit, denial::Caller, uri::ReturnPath};
+use crate::{
+    authkit::AuthKit,
+    denial::{Caller, Page, PageAction, PageLink},
+    uri::ReturnPath,
+};
 
 /// Ends a sign-in: exchanges the code that WorkOS sent with the browser.
 ///
-/// Every response deletes the flow's cookie: a state counts once.
+/// Every response deletes the flow's cookie, and a state is redeemed once: it counts once.
 pub(super) fn answer(
     authkit: &AuthKit,
     customization: &Arc<SignInCustomization>,
     caller: Caller<'_>,
 ) -> Reply {
+    if *caller.method == Method::POST {
+        return Reply::now(begin_after_asking(authkit, caller));
+    }
     if *caller.method != Method::GET {
-        return Reply::now(method_not_allowed("GET"));
+        return Reply::now(method_not_allowed("GET, POST"));
     }
     let returned = AuthorizationResponse::parse(caller.uri.query().unwrap_or_default());
     let state = returned.state.clone().unwrap_or_default();
@@ -36,9 +46,10 @@ pub(super) fn answer(
             let home = ReturnPath::root();
             (SignInOutcome::AlreadySignedIn, redirect(StatusCode::SEE_OTHER, home.as_str()))
         }
-        CallbackDecision::Restart { restarts } => {
-            let start = FlowStart { return_path: ReturnPath::root(), restarts, state: None };
-            let response = flow::begin(authkit, caller.headers, start, |request| request);
+        CallbackDecision::Restart { restarts, return_path, initiator } => {
+            let start = FlowStart { return_path, restarts, initiator, state: None };
+            let found = StatusCode::FOUND;
+            let response = flow::begin(authkit, caller.headers, found, start, |request| request);
             (SignInOutcome::Restarted, response)
         }
         CallbackDecision::Fail(failure, return_path) => {
@@ -64,12 +75,16 @@ async fn exchange(
     code: &str,
     flow: Flow,
 ) -> (SignInOutcome, Response<Bytes>) {
-    let Flow { verifier, return_path, custom, .. } = flow;
+    let Flow { verifier, return_path, custom, initiator, .. } = flow;
+    let replacing = match initiator {
+        Initiator::User => Replacing::AnyUser,
+        Initiator::AnotherSite => Replacing::SameUser,
+    };
     let rule = |session| {
         let return_to = return_path.as_str().to_owned();
         customization.ask_hook(NewSession { session, return_to, state: custom })
     };
-    match authkit.authenticator().exchange_code(code, &verifier, headers, rule).await {
+    match authkit.authenticator().exchange_code(code, &verifier, headers, replacing, rule).await {
         Ok(signed_in) => {
             let size = signed_in.set_cookies.iter().map(HeaderValue::len).sum();
             let previous = RedirectLoopGuard::read(authkit, headers);
@@ -79,11 +94,41 @@ async fn exchange(
             (SignInOutcome::SignedIn(signed_in.session), with_cookies(response, cookies))
         }
         Err(error) => {
+            let Some(failure) = SignInFailure::of_exchange(&error) else {
+                return (SignInOutcome::Asked, ask(authkit, &return_path));
+            };
             warn!(%error, "a sign-in failed: its code was not exchanged for a session");
-            let failure = SignInFailure::of_exchange(&error);
             (SignInOutcome::Failed(failure), failure.page(authkit, Some(&return_path)))
         }
     }
+}
+
+/// Asks whether another user may take the place of the one who is signed in.
+fn ask(authkit: &AuthKit, return_path: &ReturnPath) -> Response<Bytes> {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("return_to", return_path.as_str())
+        .finish();
+    let to = format!("{}?{query}", authkit.site().callback);
+    Page {
+        status: StatusCode::OK,
+        title: "Sign in as somebody else?",
+        text: "You are signed in here already. Another site started this sign-in, and it would replace your session by \
+               another user's.",
+        action: PageAction::Post(PageLink { to: &to, label: "Sign in as somebody else" }),
+        other: Some(PageLink { to: "/", label: "Stay signed in" }),
+    }
+    .into_response()
+}
+
+/// Begins the sign-in anew that the user has agreed to. AuthKit knows who signed in.
+fn begin_after_asking(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
+    if let Err(refused) = refuse_other_origins(authkit, caller) {
+        return *refused;
+    }
+    let query = caller.uri.query().unwrap_or_default();
+    let return_path = ReturnPath::of_query(query, authkit.site()).unwrap_or_else(ReturnPath::root);
+    let start = FlowStart { return_path, restarts: 0, initiator: Initiator::User, state: None };
+    flow::begin(authkit, caller.headers, StatusCode::SEE_OTHER, start, |request| request)
 }
 
 /// The parameters that WorkOS sends the browser back with (RFC 6749 section 4.1.2), unchecked.
@@ -121,6 +166,8 @@ enum CallbackDecision {
     RedirectHome,
     Restart {
         restarts: u8,
+        return_path: ReturnPath,
+        initiator: Initiator,
     },
     /// Ends the sign-in on a page. The path is where a new sign-in leads.
     Fail(SignInFailure, Option<ReturnPath>),
@@ -144,19 +191,31 @@ fn decide(
             None if flow::recent_restarts(authkit, caller.headers) >= MAX_RESTARTS.into() => {
                 CallbackDecision::Fail(SignInFailure::Unreadable, None)
             }
-            None => CallbackDecision::Restart { restarts: 1 },
+            None => CallbackDecision::Restart {
+                restarts: 1,
+                return_path: ReturnPath::root(),
+                initiator: Initiator::AnotherSite,
+            },
         };
     };
-    let Some(restarts) = flow::restarts(authkit, &state) else {
+    let Some(State { restarts, return_path }) = State::open(authkit, &state) else {
         return CallbackDecision::Fail(SignInFailure::ForeignState, None);
     };
     let Some(flow) = Flow::find(authkit, caller.headers, &state) else {
         return match error {
-            Some(failure) => CallbackDecision::Fail(failure, None),
+            Some(failure) => CallbackDecision::Fail(failure, return_path),
             // The user has loaded the page twice, or the browser keeps no cookies.
             None if is_signed_in(authkit, caller) => CallbackDecision::RedirectHome,
-            None if restarts < MAX_RESTARTS => CallbackDecision::Restart { restarts: restarts + 1 },
-            None => CallbackDecision::Fail(redirect_loop::without_cookies(authkit, caller), None),
+            // Anybody may have sent the browser here with a state of their own, which names a harmless path at worst.
+            None if restarts < MAX_RESTARTS => CallbackDecision::Restart {
+                restarts: restarts + 1,
+                return_path: return_path.unwrap_or_else(ReturnPath::root),
+                initiator: Initiator::AnotherSite,
+            },
+            None => {
+                let cause = redirect_loop::without_cookies(authkit, caller);
+                CallbackDecision::Fail(cause, return_path)
+            }
         };
     };
     if flow.is_expired(authkit) {
@@ -165,7 +224,19 @@ fn decide(
     match (error, returned.code.filter(|code| !code.is_empty())) {
         (Some(failure), _) => CallbackDecision::Fail(failure, Some(flow.return_path)),
         (None, None) => CallbackDecision::Fail(SignInFailure::Unreadable, Some(flow.return_path)),
-        (None, Some(code)) => CallbackDecision::Exchange { code, flow },
+        (None, Some(code)) => {
+            let (states, now) = (authkit.redeemed_states(), authkit.clock().monotonic());
+            if states.redeem(state_id(&state), now) {
+                CallbackDecision::Exchange { code, flow }
+            } else if is_signed_in(authkit, caller) {
+                CallbackDecision::RedirectHome
+            } else if restarts < MAX_RESTARTS {
+                let Flow { return_path, initiator, .. } = flow;
+                CallbackDecision::Restart { restarts: restarts + 1, return_path, initiator }
+            } else {
+                CallbackDecision::Fail(SignInFailure::CodeRefused, Some(flow.return_path))
+            }
+        }
     }
 }
 

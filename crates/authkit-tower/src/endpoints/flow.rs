@@ -1,13 +1,13 @@
 //! A sign-in flow: the state that travels to WorkOS and back, and the cookie that the browser keeps meanwhile.
 //!
-//! 1. The state is sealed: a random nonce, the number of restarts, an authentication tag. A state that does not open is
-//!    not ours.
-//! 2. The cookie is named after the state. It holds the state, the PKCE verifier, the return path and the application's
-//!    value, sealed with its own name and the redirect URI as context. A state is worth nothing in a browser that does
-//!    not have its cookie.
-//! 3. A flow lives ten minutes, as WorkOS's codes do, and counts once: every response of the callback deletes its cookie.
+//! 1. The [`State`] is sealed. One that does not open is not ours.
+//! 2. The cookie is named after the application and the state. It holds the state's id, the PKCE verifier, the return
+//!    path, who began the sign-in and the application's value, sealed with its own name and the redirect URI as context. A
+//!    state is worth nothing in a browser that does not have its cookie.
+//! 3. A flow lives ten minutes, as WorkOS's codes do, and counts once: every response of the callback deletes its cookie,
+//!    and a state is redeemed once in a process.
 //! 4. A browser keeps at most five flows and 3 KiB of their cookies. The oldest go first.
-//! 5. Each request opens at most sixteen flow cookies.
+//! 5. Each request opens at most sixteen flow cookies, and none that is longer than ours are.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -20,7 +20,10 @@ use serde_json::value::RawValue;
 use super::{
     SignInFailure,
     answers::{redirect, with_cookies},
+    helper_cookie,
+    initiator::Initiator,
     redirect_loop,
+    state::{State, state_id},
 };
 use crate::{authkit::AuthKit, cookie, uri::ReturnPath};
 
@@ -29,41 +32,55 @@ pub(super) struct FlowStart {
     pub(super) return_path: ReturnPath,
     /// How often the sign-in has started again.
     pub(super) restarts: u8,
+    pub(super) initiator: Initiator,
     /// The application's own value, as JSON.
     pub(super) state: Option<String>,
 }
 
 /// Starts a flow: redirects the browser to AuthKit and sets the flow's cookie. `hints` adds parameters to the
-/// authorization request.
+/// authorization request, `status` is that of the redirect.
 pub(super) fn begin(
     authkit: &AuthKit,
     headers: &HeaderMap,
+    status: StatusCode,
     start: FlowStart,
     hints: impl FnOnce(AuthorizationRequest) -> AuthorizationRequest,
 ) -> Response<Bytes> {
-    let Ok((flow, name, sealed)) = seal(authkit, start) else {
+    let Ok(SealedFlow { flow, state, name, sealed }) = seal(authkit, start) else {
         return SignInFailure::Unavailable.page(authkit, None);
     };
     let surplus = surplus(authkit, headers, name.len() + sealed.len());
     let cookie = authkit.settings().cookies().short_lived(&name, &sealed, LIFETIME);
-    let request = hints(AuthorizationRequest::new(flow.state, flow.verifier.challenge()));
+    let request = hints(AuthorizationRequest::new(state, flow.verifier.challenge()));
     let to = authkit.client().authorization_url(&request);
-    with_cookies(redirect(StatusCode::FOUND, &to), surplus.into_iter().chain(cookie))
+    with_cookies(redirect(status, &to), surplus.into_iter().chain(cookie))
 }
 
-fn seal(authkit: &AuthKit, start: FlowStart) -> Result<(Flow, String, String), SealError> {
-    let mut flow = Flow::new(authkit, start)?;
-    let (name, mut sealed) = (flow.name(authkit), flow.seal(authkit)?);
+/// A flow that has just begun, its state, and its cookie.
+struct SealedFlow {
+    flow: Flow,
+    state: String,
+    name: String,
+    sealed: String,
+}
+
+fn seal(authkit: &AuthKit, start: FlowStart) -> Result<SealedFlow, SealError> {
+    let state = State::seal(authkit, start.restarts, &start.return_path)?;
+    let mut flow = Flow::new(authkit, &state, start);
+    let name = name(authkit, &state);
+    let mut sealed = flow.seal(authkit, &name)?;
     if name.len() + sealed.len() > MAX_BYTES {
         flow.return_path = ReturnPath::root();
-        sealed = flow.seal(authkit)?;
+        sealed = flow.seal(authkit, &name)?;
     }
-    Ok((flow, name, sealed))
+    Ok(SealedFlow { flow, state, name, sealed })
 }
 
 /// A sign-in that is under way.
 pub(super) struct Flow {
-    state: String,
+    state_id: String,
+    restarts: u8,
+    pub(super) initiator: Initiator,
     pub(super) verifier: PkceVerifier,
     pub(super) return_path: ReturnPath,
     /// The application's own value, as JSON.
@@ -74,7 +91,9 @@ pub(super) struct Flow {
 /// The content of a flow's cookie.
 #[derive(Deserialize, Serialize)]
 struct FlowCookie {
-    state: String,
+    state_id: String,
+    restarts: u8,
+    initiator: Initiator,
     verifier: String,
     return_to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,46 +102,47 @@ struct FlowCookie {
 }
 
 impl Flow {
-    fn new(authkit: &AuthKit, start: FlowStart) -> Result<Self, SealError> {
-        let FlowStart { return_path, restarts, state: custom } = start;
-        let context = redirect_uri(authkit).as_bytes();
-        let state = authkit.authenticator().seal_for(Purpose::State, context, &[restarts])?;
-        let started = authkit.clock().unix();
-        Ok(Self { state, verifier: PkceVerifier::generate(), return_path, custom, started })
+    fn new(authkit: &AuthKit, state: &str, start: FlowStart) -> Self {
+        let FlowStart { return_path, restarts, initiator, state: custom } = start;
+        Self {
+            state_id: state_id(state).to_owned(),
+            restarts,
+            initiator,
+            verifier: PkceVerifier::generate(),
+            return_path,
+            custom,
+            started: authkit.clock().unix(),
+        }
     }
 
     /// The flow that belongs to `state`, if this browser started it.
     pub(super) fn find(authkit: &AuthKit, headers: &HeaderMap, state: &str) -> Option<Self> {
         let name = name(authkit, state);
         // Both states are authentic at this point, so the comparison need not take constant time.
-        cookie::pairs(headers).filter(|(found, _)| *found == name.as_bytes()).find_map(
-            |(_, sealed)| Self::open(authkit, &name, sealed).filter(|flow| flow.state == state),
-        )
-    }
-
-    fn name(&self, authkit: &AuthKit) -> String {
-        name(authkit, &self.state)
+        cookie::pairs(headers)
+            .filter(|(found, sealed)| *found == name.as_bytes() && sealed.len() <= MAX_BYTES)
+            .take(MAX_OPENED)
+            .filter_map(|(_, sealed)| Self::open(authkit, &name, sealed))
+            .find(|flow| flow.state_id == state_id(state))
     }
 
     pub(super) fn is_expired(&self, authkit: &AuthKit) -> bool {
         authkit.clock().unix().saturating_sub(self.started) > LIFETIME.as_secs()
     }
 
-    fn seal(&self, authkit: &AuthKit) -> Result<String, SealError> {
+    fn seal(&self, authkit: &AuthKit, name: &str) -> Result<String, SealError> {
         let content = FlowCookie {
-            state: self.state.clone(),
+            state_id: self.state_id.clone(),
+            restarts: self.restarts,
+            initiator: self.initiator,
             verifier: self.verifier.expose().to_owned(),
             return_to: self.return_path.as_str().to_owned(),
             custom: self.custom.clone().and_then(|json| RawValue::from_string(json).ok()),
             started: self.started,
         };
         let content =
-            serde_json::to_vec(&content).expect("a struct of strings and a number is JSON");
-        authkit.authenticator().seal_for(
-            Purpose::SignIn,
-            &context(authkit, &self.name(authkit)),
-            &content,
-        )
+            serde_json::to_vec(&content).expect("a struct of strings and numbers is JSON");
+        authkit.authenticator().seal_for(Purpose::SignIn, &context(authkit, name), &content)
     }
 
     fn open(authkit: &AuthKit, name: &str, sealed: &[u8]) -> Option<Self> {
@@ -131,7 +151,9 @@ impl Flow {
             authkit.authenticator().open_for(Purpose::SignIn, &context(authkit, name), sealed)?;
         let stored: FlowCookie = serde_json::from_slice(&content).ok()?;
         Some(Self {
-            state: stored.state,
+            state_id: stored.state_id,
+            restarts: stored.restarts,
+            initiator: stored.initiator,
             verifier: PkceVerifier::from_secret(Secret::new(stored.verifier)),
             return_path: ReturnPath::parse(&stored.return_to, authkit.site())
                 .unwrap_or_else(ReturnPath::root),
@@ -141,22 +163,11 @@ impl Flow {
     }
 }
 
-/// How often the sign-in of this state has started again; `None` if the state is not ours.
-pub(super) fn restarts(authkit: &AuthKit, state: &str) -> Option<u8> {
-    let content = authkit.authenticator().open_for(
-        Purpose::State,
-        redirect_uri(authkit).as_bytes(),
-        state,
-    )?;
-    content.first().copied()
-}
-
 /// How many sign-ins of this browser have started again in the last ten seconds and have not come back.
 pub(super) fn recent_restarts(authkit: &AuthKit, headers: &HeaderMap) -> usize {
     let from = authkit.clock().unix().saturating_sub(RESTART_WINDOW.as_secs());
     let flows = read_cookies(authkit, headers).into_iter().filter_map(|found| found.flow);
-    let recent = flows.filter(|flow| flow.started >= from);
-    recent.filter(|flow| restarts(authkit, &flow.state).is_some_and(|count| count > 0)).count()
+    flows.filter(|flow| flow.started >= from && flow.restarts > 0).count()
 }
 
 /// Deletes the cookie of the flow that `state` names, if the browser has one.
@@ -209,15 +220,20 @@ impl FoundFlow {
 }
 
 fn read_cookies(authkit: &AuthKit, headers: &HeaderMap) -> Vec<FoundFlow> {
+    let prefix = helper_cookie::name(authkit, FLOW);
     let mut flows: Vec<FoundFlow> = Vec::new();
     for (found, sealed) in cookie::pairs(headers) {
-        let Some(name) = std::str::from_utf8(found).ok().filter(|name| is_name(authkit, name))
+        if flows.len() == MAX_OPENED {
+            break;
+        }
+        let Some(name) = std::str::from_utf8(found).ok().filter(|name| is_name(&prefix, name))
         else {
             continue;
         };
-        if flows.len() < MAX_OPENED && flows.iter().all(|flow| flow.name != name) {
-            let flow = Flow::open(authkit, name, sealed);
-            flows.push(FoundFlow { name: name.to_owned(), size: found.len() + sealed.len(), flow });
+        if flows.iter().all(|flow| flow.name != name) {
+            let flow = (sealed.len() <= MAX_BYTES).then(|| Flow::open(authkit, name, sealed));
+            let size = found.len() + sealed.len();
+            flows.push(FoundFlow { name: name.to_owned(), size, flow: flow.flatten() });
         }
     }
     flows
@@ -225,23 +241,15 @@ fn read_cookies(authkit: &AuthKit, headers: &HeaderMap) -> Vec<FoundFlow> {
 
 /// The cookie's name. Each state has its own, so that tabs do not overwrite one another's flows.
 fn name(authkit: &AuthKit, state: &str) -> String {
-    // FNV-1a is enough: it has to tell a handful of states apart.
-    let hash = state
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{}{hash:08x}", prefix(authkit))
+    let hash = helper_cookie::hash(state.as_bytes());
+    format!("{}_{hash:08x}", helper_cookie::name(authkit, FLOW))
 }
 
-fn is_name(authkit: &AuthKit, name: &str) -> bool {
-    let hash = name.strip_prefix(prefix(authkit));
+fn is_name(prefix: &str, name: &str) -> bool {
+    let hash = name.strip_prefix(prefix).and_then(|hash| hash.strip_prefix('_'));
     hash.is_some_and(|hash| {
         hash.len() == 8 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
-}
-
-/// `__Host-` keeps sibling hosts from planting flows. Browsers accept it on https only.
-fn prefix(authkit: &AuthKit) -> &'static str {
-    if authkit.settings().cookies().is_secure() { "__Host-wos_auth_" } else { "wos_auth_" }
 }
 
 fn context(authkit: &AuthKit, name: &str) -> Vec<u8> {
@@ -252,6 +260,8 @@ fn redirect_uri(authkit: &AuthKit) -> &str {
     authkit.settings().redirect_uri()
 }
 
+/// The kind of a flow's cookie, in its name.
+const FLOW: &str = "auth";
 /// The lifetime of WorkOS's codes.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// How long a sign-in that started again counts as part of a loop.

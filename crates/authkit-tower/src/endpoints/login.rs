@@ -1,4 +1,4 @@
-//! `GET /login`.
+//! `GET /login`, and `POST` of the page that it asks with.
 
 use std::time::Duration;
 
@@ -12,23 +12,32 @@ use super::{
     answers::{hx_redirect, method_not_allowed, redirect, with_cookies},
     customization::SignInCustomization,
     flow::{self, FlowStart},
+    initiator::Initiator,
     redirect_loop::{self, RedirectLoopGuard},
 };
 use crate::{
     authkit::AuthKit,
     client_kind::{ClientKind, text},
-    denial::{self, Caller, Cause, Scheme},
+    denial::{self, Caller, Cause, Denied, Page, PageAction, PageLink, Scheme},
+    origin::{self, TrustedOrigins},
     uri::{self, ReturnPath},
 };
 
 /// Starts a sign-in for a browser that navigates here. Every other client gets 401 and no cookie.
+///
+/// If another site sent the browser here, an organization or an invitation is passed on only after a click on a page of
+/// ours, whose form sends a `POST` to the same address.
 pub(super) fn answer(
     authkit: &AuthKit,
     customization: &SignInCustomization,
     caller: Caller<'_>,
 ) -> Response<Bytes> {
-    if !matches!(*caller.method, Method::GET | Method::HEAD) {
-        return method_not_allowed("GET, HEAD");
+    let has_agreed = *caller.method == Method::POST;
+    if !has_agreed && !matches!(*caller.method, Method::GET | Method::HEAD) {
+        return method_not_allowed("GET, HEAD, POST");
+    }
+    if let Err(refused) = refuse_other_origins(authkit, caller) {
+        return *refused;
     }
     let navigates = text(caller.headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
     if !navigates || matches!(caller.client, ClientKind::Prefetch | ClientKind::Htmx) {
@@ -57,10 +66,49 @@ pub(super) fn answer(
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
         return with_cookies(response, admission.head_cookies().into_iter().chain(guard));
     }
-    let start = FlowStart { return_path, restarts: 0, state: customization.state(caller) };
+    // Only the page that asks posts here, so that another site began the sign-in.
+    let initiator =
+        if has_agreed { Initiator::AnotherSite } else { Initiator::of(caller, authkit.site()) };
+    match initiator {
+        Initiator::AnotherSite if !has_agreed && needs_a_click(query) => return ask(),
+        Initiator::AnotherSite | Initiator::User => {}
+    }
+    let state = customization.state(caller);
+    let start = FlowStart { return_path, restarts: 0, initiator, state };
+    let status = if has_agreed { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
     let response =
-        flow::begin(authkit, caller.headers, start, |request| with_hints(query, request));
+        flow::begin(authkit, caller.headers, status, start, |request| with_hints(query, request));
     with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
+}
+
+/// Refuses what another site posts.
+pub(super) fn refuse_other_origins(authkit: &AuthKit, caller: Caller<'_>) -> Result<(), Denied> {
+    let own = &authkit.site().origin;
+    let checked = origin::check(caller.method, caller.headers, own, &TrustedOrigins::default());
+    checked.map_err(|from| {
+        let cause = Cause::CrossOrigin(from);
+        Box::new(denial::answer(&cause, caller, Some(authkit.site()), Scheme::Cookie).1)
+    })
+}
+
+/// Whether a query asks for what another site may not have: an organization to sign in to, an invitation to accept.
+fn needs_a_click(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, value)| {
+        matches!(name.as_ref(), "organization_id" | "invitation_token") && !value.is_empty()
+    })
+}
+
+/// Asks whether a sign-in that another site began may go on. The page shows nothing of the request.
+fn ask() -> Response<Bytes> {
+    Page {
+        status: StatusCode::OK,
+        title: "Sign in?",
+        text: "Another site sent you here to sign in to an organization or to accept an invitation. Go on only if you \
+               expected that.",
+        action: PageAction::PostHere { label: "Go on" },
+        other: Some(PageLink { to: "/", label: "Go home" }),
+    }
+    .into_response()
 }
 
 /// The session of a signed-in browser whose request has no other parameter than `return_to`.

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
 use url::{Url, form_urlencoded};
 
 use super::{
-    answers::{empty, hx_redirect, method_not_allowed, redirect, with_cookies},
-    flow,
+    answers::{empty, hx_redirect, json, method_not_allowed, redirect, with_cookies},
+    flow, helper_cookie,
+    login::refuse_other_origins,
 };
 use crate::{
     authkit::AuthKit,
     client_kind::{ClientKind, text},
-    denial::{self, Caller, Cause, Page, PageAction, PageLink, Scheme},
-    origin::{self, TrustedOrigins},
+    denial::{Caller, Page, PageAction, PageLink},
+    head,
     uri::ReturnPath,
 };
 
@@ -22,24 +24,16 @@ use crate::{
 pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     let return_path =
         caller.uri.query().and_then(|query| ReturnPath::of_query(query, authkit.site()));
-    match *caller.method {
-        Method::POST => {
-            match origin::check(
-                caller.method,
-                caller.headers,
-                &authkit.site().origin,
-                &TrustedOrigins::default(),
-            ) {
-                Ok(()) => sign_out(authkit, caller, return_path.as_ref()),
-                Err(from) => {
-                    let cause = Cause::CrossOrigin(from);
-                    denial::answer(&cause, caller, Some(authkit.site()), Scheme::Cookie).1
-                }
-            }
-        }
-        Method::GET if is_deliberate(caller) => sign_out(authkit, caller, return_path.as_ref()),
-        Method::GET | Method::HEAD => ask(authkit, return_path.as_ref()),
-        _ => method_not_allowed("GET, HEAD, POST"),
+    if !matches!(*caller.method, Method::GET | Method::HEAD | Method::POST) {
+        return method_not_allowed("GET, HEAD, POST");
+    }
+    if let Err(refused) = refuse_other_origins(authkit, caller) {
+        return *refused;
+    }
+    if *caller.method == Method::POST || is_deliberate(caller) {
+        sign_out(authkit, caller, return_path.as_ref())
+    } else {
+        ask(authkit, return_path.as_ref())
     }
 }
 
@@ -47,7 +41,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
 /// deliberate, nor is a request without these headers.
 fn is_deliberate(caller: Caller<'_>) -> bool {
     let says = |name, value| text(caller.headers, name) == Some(value);
-    says("sec-fetch-site", "same-origin")
+    *caller.method == Method::GET
+        && says("sec-fetch-site", "same-origin")
         && says("sec-fetch-mode", "navigate")
         && says("sec-fetch-dest", "document")
         && caller.client == ClientKind::Document
@@ -60,14 +55,30 @@ fn sign_out(
 ) -> Response<Bytes> {
     let (session_id, deletions) = end(authkit, caller.headers);
     let to = logout_url(authkit, session_id.as_deref(), return_path);
-    let response = if caller.client == ClientKind::Htmx {
-        let mut response = empty(StatusCode::NO_CONTENT);
-        hx_redirect(&mut response, &to);
-        response
-    } else {
-        redirect(StatusCode::SEE_OTHER, &to)
+    let mut response = match caller.client {
+        ClientKind::Document => redirect(StatusCode::SEE_OTHER, &to),
+        ClientKind::Htmx => {
+            let mut response = empty(StatusCode::NO_CONTENT);
+            hx_redirect(&mut response, &to);
+            response
+        }
+        // A program cannot follow a redirect to another origin.
+        ClientKind::Fetch
+        | ClientKind::Grpc
+        | ClientKind::Preflight
+        | ClientKind::WebSocket
+        | ClientKind::EventStream
+        | ClientKind::Prefetch => json(&SignedOutBody { logout_url: &to }),
     };
+    head::clear_site_data(response.headers_mut());
     with_cookies(response, deletions)
+}
+
+/// What a program that signs its user out is answered.
+#[derive(Serialize)]
+struct SignedOutBody<'a> {
+    /// Where to send the browser, so that WorkOS signs it out too.
+    logout_url: &'a str,
 }
 
 /// Ends the session of a request. Returns its id, if a cookie could be opened, and the fields that delete its cookies.
@@ -101,8 +112,8 @@ pub(crate) fn logout_url(
 /// It drops them as soon as an `HttpOnly` cookie is set. Deleting one is not enough (Chromium 156), so this sets another.
 fn back_button_cookie(authkit: &AuthKit) -> Option<HeaderValue> {
     let cookies = authkit.settings().cookies();
-    let name = if cookies.is_secure() { "__Host-wos_signed_out" } else { "wos_signed_out" };
-    cookies.short_lived(name, "1", Duration::from_secs(1))
+    let name = helper_cookie::name(authkit, "signed_out");
+    cookies.short_lived(&name, "1", Duration::from_secs(1))
 }
 
 fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {

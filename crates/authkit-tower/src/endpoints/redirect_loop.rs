@@ -1,14 +1,15 @@
 //! Detects a browser that is sent to sign in again as soon as it has signed in.
 //!
 //! A cookie that lives ten seconds after a sign-in counts how often the browser comes back to `/login`. Several requests
-//! to `/login` before the next sign-in, as of several tabs, count once.
+//! to `/login` before the next sign-in, as of several tabs, count once. The cookie is sealed: only a browser that signed in
+//! here, and was sent back, is told why its session does not count.
 
 use std::time::Duration;
 
 use authkit_session::{Decision, Policy, SignInCause};
 use http::{HeaderMap, HeaderValue, header::REFERER};
 
-use super::SignInFailure;
+use super::{SignInFailure, helper_cookie};
 use crate::{authkit::AuthKit, client_kind::text, cookie, denial::Caller};
 
 /// What the cookie says.
@@ -29,6 +30,19 @@ enum LastRedirect {
     SignIn,
     /// Back into the service.
     Service,
+}
+
+impl LastRedirect {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "s",
+            Self::Service => "b",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::SignIn, Self::Service].into_iter().find(|redirect| redirect.as_str() == text)
+    }
 }
 
 impl RedirectLoopGuard {
@@ -88,25 +102,23 @@ impl RedirectLoopGuard {
     }
 
     pub(super) fn write(self, authkit: &AuthKit) -> Option<HeaderValue> {
-        let last_redirect = match self.last_redirect {
-            LastRedirect::SignIn => "s",
-            LastRedirect::Service => "b",
-        };
-        let value = format!("{}.{last_redirect}.{}.{}", self.count, self.since, self.session_size);
-        authkit.settings().cookies().short_lived(name(authkit), &value, LIFETIME)
+        let Self { count, last_redirect, since, session_size } = self;
+        let value = format!("{count}.{}.{since}.{session_size}", last_redirect.as_str());
+        let name = name(authkit);
+        let sealed = helper_cookie::seal(authkit, &name, &value)?;
+        authkit.settings().cookies().short_lived(&name, &sealed, LIFETIME)
     }
 
-    /// Reads the cookie. It is not sealed: a browser that forges it only stops its own sign-in.
+    /// Reads the cookie. A value that we did not seal is nobody's.
     pub(super) fn read(authkit: &AuthKit, headers: &HeaderMap) -> Option<Self> {
-        let (_, value) =
-            cookie::pairs(headers).find(|(found, _)| *found == name(authkit).as_bytes())?;
-        let mut parts = std::str::from_utf8(value).ok()?.split('.');
+        let name = name(authkit);
+        let value = cookie::pairs(headers)
+            .filter(|(found, _)| *found == name.as_bytes())
+            .take(MAX_OPENED)
+            .find_map(|(_, sealed)| helper_cookie::open(authkit, &name, sealed))?;
+        let mut parts = value.split('.');
         let count = parts.next()?.parse::<u8>().ok()?.min(MAX_BOUNCES);
-        let last_redirect = match parts.next()? {
-            "s" => LastRedirect::SignIn,
-            "b" => LastRedirect::Service,
-            _ => return None,
-        };
+        let last_redirect = LastRedirect::parse(parts.next()?)?;
         let guard = Self {
             count,
             last_redirect,
@@ -122,7 +134,7 @@ impl RedirectLoopGuard {
 pub(super) fn delete(authkit: &AuthKit, headers: &HeaderMap) -> Option<HeaderValue> {
     let name = name(authkit);
     let is_there = cookie::pairs(headers).any(|(found, _)| found == name.as_bytes());
-    is_there.then(|| authkit.settings().cookies().delete_short_lived(name)).flatten()
+    is_there.then(|| authkit.settings().cookies().delete_short_lived(&name)).flatten()
 }
 
 /// Why a browser sends none of our cookies back.
@@ -143,8 +155,8 @@ pub(super) fn without_cookies(authkit: &AuthKit, caller: Caller<'_>) -> SignInFa
     }
 }
 
-fn name(authkit: &AuthKit) -> &'static str {
-    if authkit.settings().cookies().is_secure() { "__Host-wos_bounces" } else { "wos_bounces" }
+fn name(authkit: &AuthKit) -> String {
+    helper_cookie::name(authkit, "bounces")
 }
 
 /// How long after a sign-in the browser's requests to `/login` are counted.
@@ -155,3 +167,5 @@ const CHANCE: u8 = 1;
 const MAX_BOUNCES: u8 = 3;
 /// A session of this size or less is in one cookie, which every browser keeps.
 const ONE_COOKIE: usize = 4096;
+/// The most cookies of this name that are opened for one request.
+const MAX_OPENED: usize = 4;

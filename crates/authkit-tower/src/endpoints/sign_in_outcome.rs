@@ -24,6 +24,8 @@ pub enum SignInOutcome {
     AlreadySignedIn,
     /// The sign-in did not begin here, or the browser lost its flow cookie: it starts again.
     Restarted,
+    /// Another site began the sign-in of another user than the one who is signed in: a page asks first.
+    Asked,
     /// The user gets a page that says why.
     Failed(SignInFailure),
 }
@@ -70,6 +72,7 @@ impl SignInOutcome {
             Self::SignedIn(_) => {}
             Self::AlreadySignedIn => info!("a signed-in user loaded the callback again"),
             Self::Restarted => info!("a sign-in started again"),
+            Self::Asked => info!("a sign-in of another user, begun by another site, asks first"),
             Self::Failed(failure) => info!(?failure, "a sign-in failed"),
         }
     }
@@ -78,20 +81,19 @@ impl SignInOutcome {
 impl SignInFailure {
     /// Reads the `error` of an authorization response (RFC 6749 section 4.1.2.1, and WorkOS's list of error codes).
     pub(super) fn of_error(error: &str) -> Self {
-        match error {
-            "access_denied" => Self::Cancelled,
-            "server_error" | "temporarily_unavailable" => Self::Unavailable,
-            _ => Self::Failed,
-        }
+        let known = KNOWN_ERRORS.iter().find(|(name, _)| *name == error);
+        known.map_or(Self::Failed, |(_, failure)| *failure)
     }
 
-    pub(super) fn of_exchange(error: &Error) -> Self {
+    /// `None` if the user has to be asked first.
+    pub(super) fn of_exchange(error: &Error) -> Option<Self> {
         match error.class() {
-            ErrorClass::Unavailable => Self::Unavailable,
-            ErrorClass::Clock => Self::Clock,
-            ErrorClass::TooLarge => Self::TooLarge,
-            ErrorClass::Denied => Self::Refused,
-            ErrorClass::Refused => Self::CodeRefused,
+            ErrorClass::Unavailable => Some(Self::Unavailable),
+            ErrorClass::Clock => Some(Self::Clock),
+            ErrorClass::TooLarge => Some(Self::TooLarge),
+            ErrorClass::Denied => Some(Self::Refused),
+            ErrorClass::Refused => Some(Self::CodeRefused),
+            ErrorClass::AnotherUser => None,
         }
     }
 
@@ -216,3 +218,10 @@ impl SignInFailure {
         }
     }
 }
+
+/// The errors of an authorization response that mean something else than [`SignInFailure::Failed`].
+const KNOWN_ERRORS: [(&str, SignInFailure); 3] = [
+    ("access_denied", SignInFailure::Cancelled),
+    ("server_error", SignInFailure::Unavailable),
+    ("temporarily_unavailable", SignInFailure::Unavailable),
+];

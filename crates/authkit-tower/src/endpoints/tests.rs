@@ -92,7 +92,7 @@ impl Browser {
 
     /// Whether no cookie is kept but the one that marks a sign-out.
     pub(super) fn has_nothing(&self) -> bool {
-        self.cookies.keys().all(|name| name == "__Host-wos_signed_out")
+        self.cookies.keys().all(|name| name.starts_with("__Host-wos_signed_out_"))
     }
 
     pub(super) fn is_signed_in(&self) -> bool {
@@ -125,7 +125,7 @@ async fn as_a_service_everything_else_is_not_found() {
 async fn every_endpoint_knows_its_methods() {
     let (mut browser, ..) = Browser::with_workos();
     for (path, allowed) in
-        [("/login", "GET, HEAD"), ("/callback", "GET"), ("/logout", "GET, HEAD, POST")]
+        [("/login", "GET, HEAD, POST"), ("/callback", "GET, POST"), ("/logout", "GET, HEAD, POST")]
     {
         for method in
             [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS]

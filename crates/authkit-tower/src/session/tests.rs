@@ -356,7 +356,7 @@ async fn once_the_head_has_left_nothing_can_be_done() {
 async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
     let (authkit, workos) = authkit();
     let session = workos.cookie(&authkit, json!({})).await;
-    let cookie = format!("{session}; __Host-wos_auth_0badf00d=flow; theme=dark");
+    let cookie = format!("{session}; __Host-wos_auth_e12752c0_0badf00d=flow; theme=dark");
     let (goodbye, response) = result(&authkit, &cookie, async |session: Session| {
         let goodbye = session.sign_out().unwrap();
         assert_eq!(session.refresh().await.unwrap_err().kind(), ErrorKind::SignedOut);
@@ -373,9 +373,10 @@ async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
     assert!(hostile.as_str().ends_with("&return_to=https%3A%2F%2Fapp.example.com%2F"));
     assert_eq!(
         set_cookies(&response),
-        ["wos_session=", "__Host-wos_auth_0badf00d=", "__Host-wos_signed_out=1"]
+        ["wos_session=", "__Host-wos_auth_e12752c0_0badf00d=", "__Host-wos_signed_out_e12752c0=1"]
     );
     assert_eq!(header(&response, "cache-control"), "private, no-store");
+    assert_eq!(header(&response, "clear-site-data"), r#""prefetchCache", "prerenderCache""#, "d7");
     assert_eq!(handled(&authkit, &session, async |_| ()).await.status(), 401);
     assert!(workos.calls().is_empty());
 }

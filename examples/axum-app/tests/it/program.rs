@@ -218,7 +218,8 @@ async fn ctrl_c_waits_for_what_is_under_way_at_workos() {
     let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
     let sign_out = client.post(format!("{}/logout", lines.last().unwrap()));
     let cookie = format!("wos_session={}", session.cookie(PASSWORD));
-    let signed_out = sign_out.header("cookie", cookie).send().await.unwrap();
+    let signed_out =
+        sign_out.header("cookie", cookie).header("accept", "text/html").send().await.unwrap();
     assert_eq!(signed_out.status(), 303);
     assert!(emulator.is_active(session.session_id()), "WorkOS takes its time");
     drop(client);

@@ -26,9 +26,10 @@ fn outcome(response: &Response<Bytes>) -> &SignInOutcome {
 fn failure(response: &Response<Bytes>) -> Option<SignInFailure> {
     match outcome(response) {
         SignInOutcome::Failed(failure) => Some(*failure),
-        SignInOutcome::SignedIn(_) | SignInOutcome::AlreadySignedIn | SignInOutcome::Restarted => {
-            None
-        }
+        SignInOutcome::SignedIn(_)
+        | SignInOutcome::AlreadySignedIn
+        | SignInOutcome::Restarted
+        | SignInOutcome::Asked => None,
     }
 }
 
@@ -532,6 +533,7 @@ async fn an_answer_is_edited_and_stays_complete() {
                 SignInOutcome::SignedIn(session) => session.user_id().to_owned(),
                 SignInOutcome::AlreadySignedIn
                 | SignInOutcome::Restarted
+                | SignInOutcome::Asked
                 | SignInOutcome::Failed(_) => format!("{outcome:?}"),
             };
             response.headers_mut().insert("x-outcome", word.parse().unwrap());
@@ -544,4 +546,250 @@ async fn an_answer_is_edited_and_stays_complete() {
         (response.status().as_u16(), header(&response, "x-outcome")),
         (403, "Failed(Cancelled)")
     );
+}
+
+/// One browser brings its flow's cookie again and again, although every response deletes it.
+#[tokio::test]
+async fn c1_a_state_is_redeemed_once_whatever_the_browser_brings() {
+    let (mut browser, authkit, workos) = Browser::with_workos();
+    let state = browser.start("/login?return_to=%2Fx").await["state"].clone();
+    let kept = browser.cookies.clone();
+    workos.will(Reply::Error(400, json!({ "error": "invalid_grant" })));
+    let first = browser.go(&callback(&[("code", "junk"), ("state", &state)])).await;
+    assert_eq!(failure(&first), Some(SignInFailure::CodeRefused));
+    for n in 0..300 {
+        browser.cookies = kept.clone();
+        let response =
+            browser.go(&callback(&[("code", &format!("junk{n}")), ("state", &state)])).await;
+        assert!(matches!(outcome(&response), SignInOutcome::Restarted), "{n}");
+        assert_eq!(browser.flows().len(), 1, "{n}: the redeemed flow's cookie is gone");
+    }
+    assert_eq!(workos.calls().len(), 1);
+
+    // The restart leads where the sign-in was going.
+    let response = browser.go(&callback(&[("code", "again"), ("state", &state)])).await;
+    let restarted = authorization(&response)["state"].clone();
+    let response = browser.go(&callback(&[("code", "code_1"), ("state", &restarted)])).await;
+    assert_eq!((response.status().as_u16(), header(&response, "location")), (303, "/x"));
+
+    // Somebody who is signed in has loaded the callback again.
+    browser.cookies.extend(kept);
+    let response = browser.go(&callback(&[("code", "again"), ("state", &state)])).await;
+    assert!(matches!(outcome(&response), SignInOutcome::AlreadySignedIn));
+    assert_eq!(workos.calls().len(), 2);
+
+    // Other endpoints of the same handle know it too, and two requests at once redeem it once.
+    let mut other = Browser::new(&authkit);
+    let state = other.start("/login").await["state"].clone();
+    let uri = callback(&[("code", "code_1"), ("state", &state)]);
+    let mut twin = Browser::new(&authkit);
+    twin.cookies = other.cookies.clone();
+    workos.hold();
+    let release = async {
+        while workos.calls().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        workos.release();
+    };
+    let (one, two, ()) = tokio::join!(other.go(&uri), twin.go(&uri), release);
+    assert_eq!((one.status().as_u16(), two.status().as_u16()), (303, 302));
+    assert_eq!(workos.calls().len(), 3);
+}
+
+/// A state that was redeemed is no way around the limit of restarts.
+#[tokio::test]
+async fn c1_a_redeemed_state_that_restarted_before_ends_on_a_page() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    let mut state = browser.start("/login?return_to=%2Fx").await["state"].clone();
+    for _ in 0..MAX_RESTARTS {
+        browser.cookies.clear();
+        let response = browser.go(&callback(&[("code", "c"), ("state", &state)])).await;
+        state = authorization(&response)["state"].clone();
+    }
+    let kept = browser.cookies.clone();
+    workos.will(Reply::Error(503, json!({})));
+    let response = browser.go(&callback(&[("code", "c"), ("state", &state)])).await;
+    assert_eq!(failure(&response), Some(SignInFailure::Unavailable));
+    browser.cookies = kept;
+    let response = browser.go(&callback(&[("code", "c"), ("state", &state)])).await;
+    assert_eq!(failure(&response), Some(SignInFailure::CodeRefused));
+    assert_eq!(login_link(&response), Some("/login?return_to=%2Fx"));
+    assert_eq!(workos.calls().len(), 1);
+}
+
+/// More sign-ins than their share of the calls to WorkOS.
+#[tokio::test(start_paused = true)]
+async fn c1_a_sign_in_beyond_the_share_may_try_again() {
+    let (authkit, workos) = authkit();
+    let mut uris = Vec::new();
+    for _ in 0..40 {
+        let mut browser = Browser::new(&authkit);
+        let state = browser.start("/login?return_to=%2Fx").await["state"].clone();
+        uris.push((browser, callback(&[("code", "code_1"), ("state", &state)])));
+    }
+    workos.hold();
+    let mut tasks = tokio::task::JoinSet::new();
+    for (mut browser, uri) in uris {
+        tasks.spawn(async move { browser.go(&uri).await });
+    }
+    let mut refused = 0;
+    while let Some(response) = tasks.join_next().await {
+        let response = response.unwrap();
+        assert_eq!((response.status().as_u16(), header(&response, "retry-after")), (503, "5"));
+        assert_eq!(login_link(&response), Some("/login?return_to=%2Fx"));
+        refused += 1;
+    }
+    assert_eq!(refused, 40);
+    assert!(workos.calls().len() < 40, "{}", workos.calls().len());
+}
+
+/// As when it began on another host of the service, which does not share its flow's cookie.
+#[tokio::test]
+async fn e13_a_sign_in_that_restarts_ends_where_it_was_going() {
+    for (path, expected) in [
+        ("/dash?tab=1".to_owned(), "/dash?tab=1".to_owned()),
+        ("//evil.example".to_owned(), "/".to_owned()),
+        ("/logout".to_owned(), "/".to_owned()),
+        (format!("/{}", "a".repeat(2_000)), "/".to_owned()),
+    ] {
+        let (mut browser, ..) = Browser::with_workos();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", &path)
+            .finish();
+        let mut state = browser.start(&format!("/login?{query}")).await["state"].clone();
+        for _ in 0..MAX_RESTARTS {
+            browser.cookies.clear();
+            let response = browser.go(&callback(&[("code", "c"), ("state", &state)])).await;
+            assert_eq!(response.status(), 302);
+            state = authorization(&response)["state"].clone();
+        }
+        let response = browser.go(&callback(&[("code", "code_1"), ("state", &state)])).await;
+        assert_eq!((response.status().as_u16(), header(&response, "location")), (303, &*expected));
+    }
+
+    // Without a restart left, the pages lead there too.
+    let (mut browser, ..) = Browser::with_workos();
+    let state = browser.start("/login?return_to=%2Fx").await["state"].clone();
+    browser.cookies.clear();
+    let parameters = [("error", "access_denied"), ("state", state.as_str())];
+    assert_eq!(
+        login_link(&browser.go(&callback(&parameters)).await),
+        Some("/login?return_to=%2Fx")
+    );
+}
+
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("sec-fetch-site", "cross-site"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+const FORM: [(&str, &str); 3] = [
+    ("sec-fetch-site", "same-origin"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+
+/// A name, method, URI and header fields, and whether another site began the sign-in.
+type Beginning =
+    (&'static str, &'static str, &'static str, [(&'static str, &'static str); 3], bool);
+
+/// How sign-ins begin.
+const BEGINNINGS: [Beginning; 6] = [
+    ("another site", "GET", "/login?return_to=%2Fx", ELSEWHERE, true),
+    ("another site, agreed on", "POST", "/login?organization_id=org_1&return_to=%2Fx", FORM, true),
+    ("another site, at the callback", "GET", "/callback?code=evil", ELSEWHERE, true),
+    ("by hand", "GET", "/login?prompt=login&return_to=%2Fx", NAVIGATION, false),
+    ("our own page", "GET", "/login?organization_id=org_1&return_to=%2Fx", FORM, false),
+    ("the page that asks", "POST", "/callback?return_to=%2Fx", FORM, false),
+];
+
+#[tokio::test]
+async fn e1_a_sign_in_that_another_site_began_asks_before_another_user_replaces_one() {
+    let alice = json!({ "sub": "user_alice", "sid": "session_alice" });
+    let bob = json!({ "sub": "user_bob", "sid": "session_bob" });
+    for (name, method, uri, fields, is_elsewhere) in BEGINNINGS {
+        for (held, age, new, asks) in [
+            (Some(&alice), 0, &bob, is_elsewhere),
+            // The browser still is Alice's: her session is refreshed with the next request.
+            (Some(&alice), 3_000, &bob, is_elsewhere),
+            (Some(&alice), 0, &alice, false),
+            (None, 0, &bob, false),
+        ] {
+            let (mut browser, authkit, workos) = Browser::with_workos();
+            let asked_hook = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            browser.endpoints = Endpoints::new(&authkit).with_sign_in_hook({
+                let asked_hook = std::sync::Arc::clone(&asked_hook);
+                move |_| {
+                    asked_hook.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    std::future::ready(Ruling::Keep)
+                }
+            });
+            if let Some(claims) = held {
+                let cookie = workos.cookie(&authkit, claims.clone()).await;
+                let (name, value) = cookie.split_once('=').unwrap();
+                browser.cookies.insert(name.to_owned(), value.to_owned());
+            }
+            workos.clock().advance(Duration::from_secs(age));
+            let before = browser.cookies.get("wos_session").cloned();
+            // `already signed in` needs a session that is admitted at once, and only a way back.
+            let uri =
+                if uri == "/login?return_to=%2Fx" { "/login?return_to=%2Fx&prompt=" } else { uri };
+            let begun = browser.send(method, uri, &fields).await;
+            let state = authorization(&begun)["state"].clone();
+            workos.will(Reply::Session(new.clone()));
+            let back = callback(&[("code", "code_1"), ("state", &state)]);
+            let response = browser.send("GET", &back, &ELSEWHERE).await;
+            let name = format!("{name}, {held:?} of {age} s, {new}");
+            let kept = browser.cookies.get("wos_session") == before.as_ref();
+            assert_eq!(kept, asks, "{name}");
+            assert_eq!(matches!(outcome(&response), SignInOutcome::Asked), asks, "{name}");
+            let hooks = asked_hook.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(
+                hooks,
+                usize::from(!asks),
+                "{name}: nobody is asked about what is not begun"
+            );
+            assert!(browser.flows().is_empty(), "{name}");
+            if !asks {
+                assert_eq!(response.status(), 303, "{name}");
+                continue;
+            }
+            assert_eq!(response.status(), 200, "{name}");
+            assert_eq!(header(&response, "referrer-policy"), "same-origin", "{name}");
+            let page = body(&response);
+            assert_eq!(page.matches("<form").count(), 1, "{name}: {page}");
+            assert!(!page.contains("code_1") && !page.contains(&state), "{name}: {page}");
+            let path = if uri.contains("return_to") { "%2Fx" } else { "%2F" };
+            let action = format!("/callback?return_to={path}");
+            assert!(page.contains(&format!("action=\"{action}\"")), "{name}: {page}");
+
+            let refused = browser.send("POST", &action, &ELSEWHERE).await;
+            assert_eq!((refused.status().as_u16(), browser.flows().len()), (403, 0), "{name}");
+            let agreed = browser.send("POST", &action, &FORM).await;
+            assert_eq!(agreed.status(), 303, "{name}");
+            let state = authorization(&agreed)["state"].clone();
+            workos.will(Reply::Session(new.clone()));
+            let back = callback(&[("code", "code_2"), ("state", &state)]);
+            let response = browser.send("GET", &back, &ELSEWHERE).await;
+            assert!(
+                matches!(outcome(&response), SignInOutcome::SignedIn(session) if session.user_id() == "user_bob"),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// What has ended is nobody's session any more.
+#[tokio::test]
+async fn e1_a_session_that_was_signed_out_is_replaced_without_a_question() {
+    let (mut browser, authkit, workos) = Browser::with_workos();
+    let cookie = workos.cookie(&authkit, json!({ "sub": "user_alice" })).await;
+    let value = cookie.strip_prefix("wos_session=").unwrap().to_owned();
+    authkit.authenticator().sign_out(&crate::tests::headers(&[("cookie", &cookie)]));
+    browser.cookies.insert("wos_session".to_owned(), value);
+    let begun = browser.send("GET", "/login?return_to=%2Fx", &ELSEWHERE).await;
+    let state = authorization(&begun)["state"].clone();
+    workos.will(Reply::Session(json!({ "sub": "user_bob", "sid": "session_bob" })));
+    let response = browser.go(&callback(&[("code", "code_1"), ("state", &state)])).await;
+    assert!(matches!(outcome(&response), SignInOutcome::SignedIn(_)));
 }

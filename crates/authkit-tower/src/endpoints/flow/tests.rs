@@ -3,7 +3,10 @@ use authkit_session::{Decision, Policy, Reason};
 use super::*;
 use crate::{
     AuthKitLayer, Clock, Config, CookiePassword,
-    endpoints::tests::Browser,
+    endpoints::{
+        state::{MAX_STATE, MAX_STATE_PATH},
+        tests::Browser,
+    },
     tests::{authkit, headers, request},
 };
 
@@ -51,15 +54,15 @@ async fn cb_05_at_most_five_flows_and_3_kib_are_alive_and_the_oldest_go_first() 
 async fn what_is_over_or_unreadable_is_cleared_away() {
     let (mut browser, _, workos) = Browser::with_workos();
     browser.start("/login").await;
-    browser.cookies.insert("__Host-wos_auth_0badf00d".to_owned(), "garbage".to_owned());
-    browser.cookies.insert("__Host-wos_auth_verifier".to_owned(), "not ours".to_owned());
+    browser.cookies.insert("__Host-wos_auth_e12752c0_0badf00d".to_owned(), "garbage".to_owned());
+    browser.cookies.insert("__Host-wos_auth_e12752c0_verifier".to_owned(), "not ours".to_owned());
     workos.clock().advance(Duration::from_secs(601));
     browser.start("/login").await;
     let mut left = browser.flows();
-    left.retain(|name| *name != "__Host-wos_auth_verifier");
+    left.retain(|name| *name != "__Host-wos_auth_e12752c0_verifier");
     assert_eq!(left.len(), 1, "{left:?}");
-    assert!(browser.cookies.contains_key("__Host-wos_auth_verifier"), "not one of ours");
-    assert!(!browser.cookies.contains_key("__Host-wos_auth_0badf00d"));
+    assert!(browser.cookies.contains_key("__Host-wos_auth_e12752c0_verifier"), "not one of ours");
+    assert!(!browser.cookies.contains_key("__Host-wos_auth_e12752c0_0badf00d"));
 }
 
 #[tokio::test]
@@ -94,9 +97,10 @@ async fn cb_03_a_flow_counts_for_its_state_its_name_and_its_client_only() {
         ("redirect URI", of("client_1", "https://app.example.com/callback2")),
     ] {
         assert_eq!(found(&other, &headers, &one["state"]), None, "another {name}");
-        assert_eq!(restarts(&other, &one["state"]), None, "another {name}");
+        assert!(State::open(&other, &one["state"]).is_none(), "another {name}");
     }
-    assert_eq!(restarts(&authkit, &one["state"]), Some(0));
+    let state = State::open(&authkit, &one["state"]).unwrap();
+    assert_eq!((state.restarts, state.return_path.unwrap().as_str()), (0, "/one"));
 }
 
 /// Two states may have one name, which is 32 bits of them.
@@ -107,7 +111,9 @@ async fn cb_03_a_flow_of_the_same_name_but_another_state_does_not_count() {
     let name = name(&authkit, &state);
     for (sealed_state, counts) in [(state.as_str(), true), ("of the same name", false)] {
         let stored = FlowCookie {
-            state: sealed_state.to_owned(),
+            state_id: state_id(sealed_state).to_owned(),
+            restarts: 0,
+            initiator: Initiator::User,
             verifier: "v".to_owned(),
             return_to: "/".to_owned(),
             custom: None,
@@ -139,10 +145,10 @@ async fn se_06_a_flow_is_no_session_and_a_session_no_flow() {
     }
     let session = workos.cookie(&authkit, serde_json::json!({})).await;
     let session = session.strip_prefix("wos_session=").unwrap();
-    assert_eq!(restarts(&authkit, session), None);
+    assert!(State::open(&authkit, session).is_none());
     let cookie = format!("{}={session}", name(&authkit, &started["state"]));
     assert!(Flow::find(&authkit, &headers(&[("cookie", &cookie)]), &started["state"]).is_none());
-    assert_eq!(restarts(&authkit, &flow), None, "nor is a flow a state");
+    assert!(State::open(&authkit, &flow).is_none(), "nor is a flow a state");
 }
 
 #[test]
@@ -153,6 +159,54 @@ fn on_plain_http_the_names_have_no_prefix() {
     assert!(name(&local, "state").starts_with("wos_auth_"));
     let (https, _) = authkit();
     assert!(name(&https, "state").starts_with("__Host-wos_auth_"));
-    assert!(is_name(&https, &name(&https, "state")) && !is_name(&https, &name(&local, "state")));
+    let prefix = helper_cookie::name(&https, FLOW);
+    assert!(is_name(&prefix, &name(&https, "state")) && !is_name(&prefix, &name(&local, "state")));
     let _ = (AuthKitLayer::new(&https), request("GET", "/", &[]));
+}
+
+#[tokio::test]
+async fn c5_thousands_of_flow_cookies_cost_no_more_than_sixteen() {
+    let (mut browser, authkit, _) = Browser::with_workos();
+    let state = browser.start("/login?return_to=%2Fx").await["state"].clone();
+    let (name, sealed) = browser.cookies.pop_first().unwrap();
+    let header = |count: usize, junk: &str| {
+        let junk = format!("{name}={junk}; ").repeat(count);
+        headers(&[("cookie", &format!("{junk}{name}={sealed}"))])
+    };
+    let junk = "j".repeat(sealed.len());
+    for (count, junk, is_found) in [
+        (0, junk.as_str(), true),
+        (MAX_OPENED - 1, &junk, true),
+        (MAX_OPENED, &junk, false),
+        (4_500, &junk, false),
+        // What is longer than any flow of ours is not opened, and does not count.
+        (4_500, &"j".repeat(MAX_BYTES + 1), true),
+    ] {
+        let flow = Flow::find(&authkit, &header(count, junk), &state);
+        assert_eq!(flow.is_some(), is_found, "{count} of {} bytes", junk.len());
+    }
+    let names: String = (0..4_500).map(|n| format!("{}_{n:08x}=x; ", &name[..24])).collect();
+    assert_eq!(read_cookies(&authkit, &headers(&[("cookie", &names)])).len(), MAX_OPENED);
+    assert!(State::open(&authkit, &"s".repeat(100_000)).is_none());
+}
+
+/// Paths that fit travel in the state, sealed; longer ones lead home after a restart.
+#[tokio::test]
+async fn e13_a_state_says_where_its_sign_in_leads() {
+    let (mut browser, authkit, _) = Browser::with_workos();
+    for (path, expected) in [
+        ("/reports?year=2026&q=a%20b".to_owned(), true),
+        ("/".to_owned(), false),
+        (format!("/{}", "a".repeat(MAX_STATE_PATH - 1)), true),
+        (format!("/{}", "a".repeat(MAX_STATE_PATH)), false),
+    ] {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", &path)
+            .finish();
+        let state = browser.start(&format!("/login?{query}")).await["state"].clone();
+        assert!(state.len() <= MAX_STATE && !state.contains("report"), "{state}");
+        let read = State::open(&authkit, &state).unwrap().return_path;
+        let read = read.as_ref().map(ReturnPath::as_str);
+        assert_eq!(read, expected.then_some(path.as_str()));
+    }
 }

@@ -103,7 +103,7 @@ async fn whatever_bytes_a_uri_has_there_is_an_answer() {
         );
         assert_eq!(
             browser.send("POST", &format!("/logout?{query}"), &[]).await.status(),
-            303,
+            200,
             "{query}"
         );
     }
@@ -304,5 +304,127 @@ async fn rd_12_slow_sign_ins_and_tabs_are_no_bounces() {
     }
     for _ in 0..5 {
         browser.start("/login?prompt=login").await;
+    }
+}
+
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("sec-fetch-site", "cross-site"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+const FORM: [(&str, &str); 3] = [
+    ("sec-fetch-site", "same-origin"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+
+#[tokio::test]
+async fn e1_another_site_chooses_neither_organization_nor_invitation_without_a_click() {
+    let sibling = [("sec-fetch-site", "same-site"), ELSEWHERE[1], ELSEWHERE[2]];
+    let unheard_of = [("sec-fetch-site", "Same-Origin"), ELSEWHERE[1], ELSEWHERE[2]];
+    let old = [("referer", "https://evil.example/"), ("accept", "text/html")];
+    let lookalike = [("referer", "https://app.example.com.evil/"), ("accept", "text/html")];
+    let own = [("referer", "https://app.example.com/teams"), ("accept", "text/html")];
+    let (organization, invitation) = ("organization_id=org_evil", "invitation_token=t");
+    let cases: &[(&str, Fields<'_>, &str, bool)] = &[
+        ("another site, an organization", &ELSEWHERE, organization, true),
+        ("another site, an invitation", &ELSEWHERE, invitation, true),
+        ("another site, spelt in another way", &ELSEWHERE, "organization%5Fid=org_evil", true),
+        (
+            "another site, a second one",
+            &ELSEWHERE,
+            "organization_id=&organization_id=org_evil",
+            true,
+        ),
+        ("a sibling", &sibling, organization, true),
+        ("a word unheard of", &unheard_of, organization, true),
+        ("an old browser", &old, organization, true),
+        ("an old browser, a lookalike", &lookalike, organization, true),
+        ("another site, nothing of both", &ELSEWHERE, "prompt=login", false),
+        ("another site, an empty one", &ELSEWHERE, "organization_id=", false),
+        ("our own page", &FORM, organization, false),
+        ("our own page, old browser", &own, organization, false),
+        ("by hand", &NAVIGATION, organization, false),
+        ("an old browser without a word", &[("accept", "text/html")], organization, false),
+    ];
+    for (name, fields, query, asks) in cases {
+        let (mut browser, ..) = Browser::with_workos();
+        let uri = format!("/login?return_to=%2Fx&{query}");
+        let response = browser.send("GET", &uri, fields).await;
+        assert_eq!(response.status(), if *asks { 200 } else { 302 }, "{name}");
+        assert_eq!(browser.flows().len(), usize::from(!asks), "{name}");
+        if !asks {
+            let asked = crate::endpoints::tests::authorization(&response);
+            let passed_on = asked.contains_key("organization_id");
+            assert_eq!(passed_on, query == &organization, "{name}: {asked:?}");
+            continue;
+        }
+        let page = body(&response);
+        assert!(page.contains("<form method=\"post\"><button"), "{name}: {page}");
+        assert!(!page.contains("org_evil") && !page.contains("return_to"), "{name}: {page}");
+        assert_eq!(header(&response, "referrer-policy"), "same-origin", "{name}");
+
+        // The form posts to the same address.
+        let refused = browser.send("POST", &uri, &ELSEWHERE).await;
+        assert_eq!((refused.status().as_u16(), browser.flows().len()), (403, 0), "{name}");
+        let agreed = browser.send("POST", &uri, &FORM).await;
+        assert_eq!(agreed.status(), 303, "{name}");
+        let asked = crate::endpoints::tests::authorization(&agreed);
+        let hint = if *query == invitation { "invitation_token" } else { "organization_id" };
+        assert!(asked.contains_key(hint), "{name}: {asked:?}");
+    }
+}
+
+/// Applications on one host, each with a session cookie of its own name.
+#[tokio::test]
+async fn e5_applications_on_one_host_do_not_count_one_anothers_redirects() {
+    let (_, workos) = crate::tests::authkit();
+    let mut cookies = std::collections::BTreeMap::new();
+    for (n, name) in ["one", "two", "three", "four", "five"].into_iter().enumerate() {
+        let app = workos.authkit_of(|config| config.with_cookie_name(name));
+        let mut browser = Browser::new(&app);
+        browser.cookies = cookies;
+        let tab = browser.start("/login?return_to=%2Ftab&prompt=login").await;
+        assert_eq!(browser.sign_in("/login?return_to=%2Fx").await.status(), 303, "{name}");
+        assert_eq!(browser.flows().len(), n + 1, "{name}: the flows of the others stay");
+        assert!(browser.cookies.contains_key(name) && tab.contains_key("state"), "{name}");
+        workos.clock().advance(Duration::from_secs(1));
+        cookies = browser.cookies;
+    }
+    // Signing out of one deletes nothing of the others.
+    let app = workos.authkit_of(|config| config.with_cookie_name("three"));
+    let mut browser = Browser::new(&app);
+    browser.cookies = cookies;
+    let before = browser.cookies.len();
+    assert_eq!(browser.send("POST", "/logout", &FORM).await.status(), 303);
+    // Gone are its session, its flow and its count; the mark of the sign-out is new.
+    assert_eq!(browser.cookies.len(), before - 3 + 1);
+}
+
+/// Whoever has not signed in here is not told why a cookie does not count, whatever else it sends.
+#[tokio::test]
+async fn e14_the_cause_is_named_only_to_a_browser_that_was_sent_back_here() {
+    let (mut signed_in, authkit, workos) = Browser::with_workos();
+    assert_eq!(signed_in.sign_in("/login").await.status(), 303);
+    let counted = |name: &&String| name.starts_with("__Host-wos_bounces_");
+    let name = signed_in.cookies.keys().find(counted).unwrap().clone();
+    let now = workos.clock().unix();
+    let another = crate::tests::authkit_of(|config| config.with_cookie_name("another")).0;
+    let foreign = crate::endpoints::helper_cookie::seal(&another, &name, "3.b.1.1").unwrap();
+    let other_name = crate::endpoints::helper_cookie::seal(&authkit, "x", &format!("3.b.{now}.9"));
+    for forged in [
+        format!("3.b.{now}.9"),
+        format!("9.b.{now}.9999"),
+        String::new(),
+        "x".repeat(5_000),
+        other_name.unwrap(),
+        foreign,
+    ] {
+        let mut stranger = Browser::new(&authkit);
+        stranger.cookies.insert(name.clone(), forged.clone());
+        stranger.cookies.insert("__Host-wos_bounces".to_owned(), format!("3.b.{now}.9"));
+        stranger.cookies.insert("wos_session".to_owned(), "garbage".to_owned());
+        let response = stranger.go("/login?return_to=%2Fx").await;
+        assert_eq!(response.status(), 302, "{forged:.20}: {}", body(&response));
     }
 }

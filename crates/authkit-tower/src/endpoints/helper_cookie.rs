@@ -1,0 +1,46 @@
+//! Cookies that the endpoints keep in the browser beside the session.
+//!
+//! Their names have a hash of the client id and of the session cookie's name in them, so that several applications on one
+//! host neither read nor delete each other's. A value that decides something is sealed.
+
+use authkit_session::Purpose;
+
+use crate::authkit::AuthKit;
+
+/// The name of this application's cookie of a kind, such as `bounces`.
+///
+/// `__Host-` keeps sibling hosts from planting one. Browsers accept it on https only.
+pub(super) fn name(authkit: &AuthKit, kind: &str) -> String {
+    let prefix = if authkit.settings().cookies().is_secure() { "__Host-" } else { "" };
+    format!("{prefix}wos_{kind}_{:08x}", application(authkit))
+}
+
+/// Seals the value of the cookie `name`.
+pub(super) fn seal(authkit: &AuthKit, name: &str, value: &str) -> Option<String> {
+    let sealed =
+        authkit.authenticator().seal_for(Purpose::Helper, name.as_bytes(), value.as_bytes());
+    sealed.ok()
+}
+
+/// Opens the value of the cookie `name`.
+pub(super) fn open(authkit: &AuthKit, name: &str, sealed: &[u8]) -> Option<String> {
+    let sealed = std::str::from_utf8(sealed).ok().filter(|sealed| sealed.len() <= MAX_VALUE)?;
+    let value = authkit.authenticator().open_for(Purpose::Helper, name.as_bytes(), sealed)?;
+    String::from_utf8(value).ok()
+}
+
+/// A number that tells this application's cookies from those of others on the same host.
+fn application(authkit: &AuthKit) -> u32 {
+    let (client_id, session) = (authkit.settings().client_id(), &authkit.site().cookie_name);
+    hash([client_id.as_bytes(), b"\n", session.as_bytes()].concat().as_slice())
+}
+
+/// FNV-1a, which is enough to tell a handful of names apart.
+pub(super) fn hash(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The longest sealed value that is opened, in bytes.
+const MAX_VALUE: usize = 512;
