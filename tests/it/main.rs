@@ -46,6 +46,7 @@ mod sign_in;
 mod sign_out;
 mod stacks;
 mod start_session;
+mod streams;
 mod tampering;
 mod webhooks;
 

@@ -17,6 +17,7 @@ use crate::{
         notice::RevocationPublisher,
         revocation::{NotPublished, Revocation},
         sign_out::{SignOut, SignedOut},
+        watch::SessionWatch,
     },
     error::Error,
     refresh::{Refresher, RefresherParts, hook::Ruling, on_demand::OnDemand},
@@ -33,6 +34,7 @@ use crate::{
     secret::Secret,
     session::VerifiedSession,
     tasks::Tasks,
+    token::verified::VerifiedToken,
     upstream::{client::Client, pkce::PkceVerifier},
 };
 
@@ -220,6 +222,11 @@ impl Authenticator {
     /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
         self.owners.publisher.revoke(&revocation).await
+    }
+
+    /// Watches the session of an admitted token, for a connection that outlives the request.
+    pub fn watch(&self, token: &VerifiedToken) -> SessionWatch {
+        SessionWatch::new(Arc::clone(&self.owners.ender), token)
     }
 
     /// Replaces the passwords without a restart: `current` seals, `others` open as well.
