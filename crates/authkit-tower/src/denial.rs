@@ -6,6 +6,7 @@
 //!    gets a status that its programs can read.
 //! 3. A denial is `private, no-store` and varies by cookie. A 401 says how to authenticate (`WWW-Authenticate`), a 503
 //!    when to try again (`Retry-After`).
+//!    An `EventSource` would never try again after a 503: it gets an empty stream that says when to.
 //! 4. A page or a problem shows nothing of the request except its own path, checked and encoded.
 //! 5. The layer's editor may change the complete answer. The [`Denial`] stays in the response's extensions.
 
@@ -89,7 +90,8 @@ pub enum DenialKind {
     Unauthenticated,
     /// The user is signed in, but may not do this: 403.
     Forbidden,
-    /// The session cannot be checked right now, and is kept: 503.
+    /// The session cannot be checked right now, and is kept: 503; an event stream that only says when to come back, for
+    /// an `EventSource`.
     Unavailable,
     /// Another site had the browser send the request: 403.
     CrossOrigin,

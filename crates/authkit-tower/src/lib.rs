@@ -107,7 +107,8 @@
 //! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` and `HEAD` | 403 page | 503 page |
 //! | `fetch`, JSON, anything else | 401 problem details with `login_url` | 403 problem | 503 problem |
 //! | htmx | 401 and `HX-Redirect` | 403 problem | 503 problem |
-//! | WebSocket, server-sent events | 401 problem | 403 problem | 503 problem |
+//! | WebSocket | 401 problem | 403 problem | 503 problem |
+//! | server-sent events | 401 problem | 403 problem | 200, an empty stream with `retry:`, as any other status closes an `EventSource` for good; 503 problem for other methods than `GET` |
 //! | gRPC | status 16 | status 7 | status 14; 16 for an expired session of a native client, which keeps no cookies and is not refreshed |
 //! | prefetch | 401, empty | 403 | 503 |
 //! | CORS preflight | 401 problem: put the CORS layer outside | | |

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
@@ -53,17 +55,18 @@ pub(crate) fn answer(
             }
             response
         }
-        ClientKind::Preflight
-        | ClientKind::WebSocket
-        | ClientKind::EventStream
-        | ClientKind::Fetch => problem(&denial, text),
+        ClientKind::EventStream => match denial.retry_after {
+            Some(after) if *caller.method == Method::GET => come_back(after),
+            Some(_) | None => problem(&denial, text),
+        },
+        ClientKind::Preflight | ClientKind::WebSocket | ClientKind::Fetch => problem(&denial, text),
     };
-    let challenge = site.and_then(|site| challenge(cause, response.status(), scheme, site));
+    let status = response.status();
     let headers = response.headers_mut();
-    if let Some(challenge) = challenge {
+    if let Some(challenge) = site.and_then(|site| challenge(cause, status, scheme, site)) {
         insert(headers, WWW_AUTHENTICATE, &challenge);
     }
-    if let Some(after) = denial.retry_after.filter(|_| denial.client != ClientKind::Grpc) {
+    if let Some(after) = denial.retry_after.filter(|_| status != StatusCode::OK) {
         // Rounded up: a client that comes back too early is refused again.
         headers.insert(
             RETRY_AFTER,
@@ -158,6 +161,14 @@ fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
         .insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/grpc")));
     headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(cause.message()));
+    response
+}
+
+/// An event stream without an event, which has an `EventSource` connect again after this time. Any other status than 200
+/// closes it for good (HTML standard, section 9.2.3).
+fn come_back(after: Duration) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(format!("retry: {}\n\n", after.as_millis())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response
 }
 
