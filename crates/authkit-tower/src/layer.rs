@@ -10,7 +10,7 @@ use crate::{
     denial::Denial,
     origin::TrustedOrigins,
     service::AuthKitService,
-    settings::{DenialEditor, LayerSettings, Preflight, Presence, SharedCaching},
+    settings::{DefaultCaching, DenialEditor, LayerSettings, Preflight, Presence},
 };
 
 /// Layer that protects a service with AuthKit sessions.
@@ -152,7 +152,35 @@ impl AuthKitLayer {
     /// Only for services whose responses are the same for every user: a shared cache may give one user's response to
     /// another. Responses that set a session cookie stay private.
     pub fn with_insecure_shared_caching(self) -> Self {
-        self.with(|settings| settings.shared_caching = SharedCaching::LeftToTheService)
+        self.with(|settings| settings.default_caching = DefaultCaching::LeftToTheService)
+    }
+
+    /// Lets the user's browser keep responses that it can revalidate (default: `Cache-Control: private, no-store`).
+    ///
+    /// A response with an `ETag` or a `Last-Modified`, and a `304`, gets `Cache-Control: private, no-cache` if the service
+    /// sets no cache headers, and `Vary: Cookie` as ever: the browser stores it and asks before each use. It is meant for
+    /// static files behind the layer. Responses without a validator and responses that set a session cookie keep
+    /// `no-store`.
+    ///
+    /// What a browser stores stays on the user's disk after the sign-out, and the browser may show it again on "back". Do
+    /// not use it for routes whose responses are about the user and have an `ETag`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer};
+    /// # use axum::{Router, routing::get};
+    /// # async fn report() {}
+    /// # fn app(authkit: &AuthKit, files: Router) -> Router {
+    /// let protected_files = files.layer(AuthKitLayer::new(authkit).with_revalidation());
+    /// Router::new()
+    ///     .route("/report", get(report))
+    ///     .route_layer(AuthKitLayer::new(authkit))
+    ///     .nest("/files", protected_files)
+    /// # }
+    /// ```
+    pub fn with_revalidation(self) -> Self {
+        self.with(|settings| settings.default_caching = DefaultCaching::Revalidation)
     }
 
     fn with_presence(authkit: &AuthKit, presence: Presence) -> Self {

@@ -7,14 +7,14 @@ use std::{
 };
 
 use authkit_session::{Admission, Asker, Error, ErrorKind, Refusal};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Response};
 
 use crate::{
     Clock,
     authkit::AuthKit,
     cookie::CookieFields,
     denial::{Caller, Cause, Denied},
-    head::{self, Caching},
+    head::{self, Caching, Validation},
     settings::LayerSettings,
 };
 
@@ -119,8 +119,9 @@ impl RequestState {
     }
 
     /// Writes cookies and cache headers onto the head of the response.
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
+        let validation = Validation::of(response.status(), response.headers());
         let (cookies, caching) = match &*self.head_cookies() {
             HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
             HeadCookies::Refused { refusal, asker } => {
@@ -131,10 +132,10 @@ impl RequestState {
             HeadCookies::NotRead => (Vec::new(), Caching::ByCookie),
         };
         head::write(
-            headers,
+            response.headers_mut(),
             cookies,
             &self.settings.authkit().site().cookie_name,
-            self.settings.caching(caching),
+            self.settings.caching(caching, validation),
             self.settings.varies(),
         );
     }
@@ -157,9 +158,9 @@ impl Outgoing {
         Self(None)
     }
 
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         if let Some(state) = &self.0 {
-            state.write_head(headers);
+            state.write_head(response);
         }
     }
 }

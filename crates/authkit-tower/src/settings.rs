@@ -11,7 +11,7 @@ use crate::{
     authorization,
     client_kind::ClientKind,
     denial::{Caller, Cause, Denial, Denied, Scheme, answer},
-    head::{self, Caching, Varies},
+    head::{self, Caching, Validation, Varies},
     origin::TrustedOrigins,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct LayerSettings {
     pub(crate) bearer: Option<BearerTokens>,
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) preflight: Preflight,
-    pub(crate) shared_caching: SharedCaching,
+    pub(crate) default_caching: DefaultCaching,
     pub(crate) denial_editor: Option<DenialEditor>,
 }
 
@@ -45,12 +45,14 @@ pub(crate) enum Preflight {
     Inside,
 }
 
-/// Whether shared caches may store responses to authenticated requests.
+/// Which caches may store responses to authenticated requests for which the inner service sets no cache headers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum SharedCaching {
-    /// Only if the inner service sets cache headers that allow it.
-    OnlyOnRequest,
-    /// Unless the inner service sets cache headers that forbid it.
+pub(crate) enum DefaultCaching {
+    /// None.
+    NoStore,
+    /// The user's browser those that it can revalidate, and it has to ask before it shows one again.
+    Revalidation,
+    /// Any, shared ones too.
     LeftToTheService,
 }
 
@@ -75,7 +77,7 @@ impl LayerSettings {
             bearer: None,
             trusted_origins: TrustedOrigins::default(),
             preflight: Preflight::Outside,
-            shared_caching: SharedCaching::OnlyOnRequest,
+            default_caching: DefaultCaching::NoStore,
             denial_editor: None,
         }
     }
@@ -86,8 +88,9 @@ impl LayerSettings {
             (None, _) => Scheme::Cookie,
             (Some(_), None) => Scheme::Bearer,
             (Some(_), Some(_)) => {
-                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page.
-                if caller.client == ClientKind::Document {
+                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page;
+                // no `EventSource` sends one.
+                if matches!(caller.client, ClientKind::Document | ClientKind::EventStream) {
                     caller.client = ClientKind::Fetch;
                 }
                 Scheme::AnotherBearer
@@ -110,10 +113,13 @@ impl LayerSettings {
         Some((bearer, authorization::token(headers)?))
     }
 
-    pub(crate) fn caching(&self, usual: Caching) -> Caching {
-        match self.shared_caching {
-            SharedCaching::OnlyOnRequest => usual,
-            SharedCaching::LeftToTheService => Caching::AsTheServiceSays,
+    pub(crate) fn caching(&self, usual: Caching, validation: Validation) -> Caching {
+        match (self.default_caching, usual, validation) {
+            (DefaultCaching::Revalidation, Caching::Private, Validation::Possible) => {
+                Caching::Revalidated
+            }
+            (DefaultCaching::NoStore | DefaultCaching::Revalidation, usual, _) => usual,
+            (DefaultCaching::LeftToTheService, _, _) => Caching::AsTheServiceSays,
         }
     }
 
