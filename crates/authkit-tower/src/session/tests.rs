@@ -405,7 +405,7 @@ async fn d4_what_lives_on_a_session_ends_within_a_second_of_it() {
                 let principal = Principal::Session(session.clone());
                 let waits = (session.expired(), principal.expired(), session.deadline());
                 if out {
-                    session.sign_out().unwrap();
+                    let _ = session.sign_out().unwrap();
                 }
                 waits
             })
