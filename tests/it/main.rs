@@ -19,6 +19,7 @@ mod first_run;
 mod guards;
 mod heads;
 mod large_sessions;
+mod log_volume;
 mod matrix;
 mod odd_values;
 mod official_emulator;

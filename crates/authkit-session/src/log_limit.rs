@@ -7,10 +7,22 @@ use std::{
 
 /// Lets one log line per key through in each period.
 ///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use authkit_session::integration::LogLimiter;
+///
+/// let limiter = LogLimiter::new(Duration::from_secs(10));
+/// let at = |seconds| limiter.admit("cross-origin", Duration::from_secs(seconds));
+/// assert_eq!([at(0), at(1), at(9), at(10)], [Some(0), None, None, Some(2)]);
+/// ```
+///
 /// Keys are words of the program, never of a request, so that there are only so many. The time is passed in: any clock
 /// will do, as long as it is the same one each time.
 #[derive(Debug)]
-pub(crate) struct LogLimiter {
+pub struct LogLimiter {
     period: Duration,
     lines: Mutex<Vec<Line>>,
 }
@@ -24,13 +36,14 @@ struct Line {
 }
 
 impl LogLimiter {
-    pub(crate) const fn new(period: Duration) -> Self {
+    /// Admits a line per key in each `period`.
+    pub const fn new(period: Duration) -> Self {
         Self { period, lines: Mutex::new(Vec::new()) }
     }
 
     /// Whether the line of `key` is to be written at `now`: `None` if it is left out, else how many were left out since
     /// the last one.
-    pub(crate) fn admit(&self, key: &'static str, now: Duration) -> Option<u64> {
+    pub fn admit(&self, key: &'static str, now: Duration) -> Option<u64> {
         // Nothing in here panics half-way.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(line) = lines.iter_mut().find(|line| line.key == key) else {

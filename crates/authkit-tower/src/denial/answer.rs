@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -8,9 +8,13 @@ use http::{
 use serde::Serialize;
 
 use super::{
-    Caller, Cause, ClientKind, Denial, DenialKind, Denied, Mistake, Page, PageAction, PageLink,
+    Caller, Cause, ClientKind, Denial, DenialKind, DenialLog, Denied, Mistake, Page, PageAction,
+    PageLink,
 };
-use crate::uri::{ReturnPath, Site};
+use crate::{
+    Clock,
+    uri::{ReturnPath, Site},
+};
 
 /// How a client may authenticate, as `WWW-Authenticate` says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +33,10 @@ pub(crate) fn answer(
     site: Option<&Site>,
     scheme: Scheme,
 ) -> (Denial, Response<Bytes>) {
-    cause.report(caller.client);
+    match site {
+        Some(site) => site.denial_log.report(cause, caller, Some(&site.origin)),
+        None => WITHOUT_LAYER.report(cause, caller, None),
+    }
     let (kind, reason, retry_after) = match cause {
         Cause::Challenge { reason, .. } => (DenialKind::Unauthenticated, Some(*reason), None),
         Cause::SignInAgain { .. } => (DenialKind::Unauthenticated, None, None),
@@ -42,6 +49,11 @@ pub(crate) fn answer(
     };
     let login_url = site.and_then(|site| login_url(cause, caller, site));
     let denial = Denial { kind, client: caller.client, reason, login_url, retry_after };
+    if let (Some(site), Some(_), ClientKind::Document | ClientKind::Htmx) =
+        (site, &denial.login_url, denial.client)
+    {
+        site.denial_log.redirected_to(&site.login);
+    }
     let (title, text) = words(cause);
 
     let mut response = match denial.client {
@@ -282,6 +294,9 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
         .expect("paths of the configuration and encoded text are header text");
     headers.insert(name, value);
 }
+
+/// Where no layer ran, no `AuthKit` is known.
+static WITHOUT_LAYER: LazyLock<DenialLog> = LazyLock::new(|| DenialLog::new(Clock::system()));
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
