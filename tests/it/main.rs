@@ -14,6 +14,7 @@ mod cookie_writing;
 mod cost_model;
 mod cross_origin;
 mod debug_texts;
+mod exceptions;
 mod faults;
 mod first_run;
 mod guards;

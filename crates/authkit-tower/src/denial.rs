@@ -178,8 +178,8 @@ impl Mistake {
             }
             Self::LayerOverEndpoints => {
                 "AuthKitLayer::new covers the sign-in endpoints too, so nobody could sign in. Merge `Endpoints` after \
-                 the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or use \
-                 `AuthKitLayer::optional`."
+                 the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or name what needs no \
+                 session by `AuthKitLayer::except`, which lets the endpoints through."
             }
         }
     }

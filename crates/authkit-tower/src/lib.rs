@@ -6,6 +6,26 @@
 //!
 //! # Quick start
 //!
+//! A layer around the whole application protects every route but those that are named, so that a route that is added later
+//! and forgotten is protected:
+//!
+//! ```no_run
+//! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+//! use axum::{Router, routing::get};
+//!
+//! # fn main() -> Result<(), authkit_tower::ConfigError> {
+//! let authkit = AuthKit::from_env()?; // WORKOS_* variables, every problem reported at once
+//! let app: Router = Router::new()
+//!     .route("/", get("Welcome"))
+//!     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().display_name())))
+//!     .layer(AuthKitLayer::new(&authkit).except(["/", "/assets/*"])?) // all but these need a session
+//!     .merge(Endpoints::new(&authkit)); // /login, /callback, /logout
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The other way round, a layer around some routes protects these:
+//!
 //! ```no_run
 //! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 //! use axum::{Router, routing::get};
@@ -153,6 +173,7 @@ mod deadline;
 mod denial;
 mod endpoints;
 mod entry;
+mod exceptions;
 #[cfg(feature = "axum")]
 mod extract;
 mod from_parts;

@@ -4,13 +4,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::BearerTokens;
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 
 use crate::{
     authkit::AuthKit,
     authorization,
     client_kind::ClientKind,
     denial::{Caller, Cause, Denial, Denied, Scheme, answer},
+    exceptions::Exceptions,
     head::{self, Caching, Validation, Varies},
     origin::TrustedOrigins,
 };
@@ -19,7 +20,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct LayerSettings {
     authkit: AuthKit,
-    pub(crate) presence: Presence,
+    presence: Presence,
+    /// The paths for which the layer is an optional one; `None` if it was told of none.
+    pub(crate) exceptions: Option<Exceptions>,
     pub(crate) max_token_age: Option<Duration>,
     /// Judges bearer tokens; `None` in a layer that ignores them.
     pub(crate) bearer: Option<BearerTokens>,
@@ -73,6 +76,7 @@ impl LayerSettings {
         Self {
             authkit,
             presence,
+            exceptions: None,
             max_token_age: None,
             bearer: None,
             trusted_origins: TrustedOrigins::default(),
@@ -80,6 +84,23 @@ impl LayerSettings {
             default_caching: DefaultCaching::NoStore,
             denial_editor: None,
         }
+    }
+
+    /// Whether this request has to have a session.
+    pub(crate) fn presence<B>(&self, request: &Request<B>) -> Presence {
+        let is_excepted =
+            |exceptions: &Exceptions| exceptions.contain(request.uri(), request.extensions());
+        if self.exceptions.as_ref().is_some_and(is_excepted) {
+            Presence::Optional
+        } else {
+            self.presence
+        }
+    }
+
+    /// Whether requests for the sign-in endpoints pass: a required layer that was told of no exceptions is in the wrong
+    /// place, and says so.
+    pub(crate) fn lets_endpoints_through(&self) -> bool {
+        self.presence == Presence::Optional || self.exceptions.is_some()
     }
 
     /// Builds the denial for `caller` and lets the layer's editor change it.
