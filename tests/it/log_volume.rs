@@ -12,19 +12,26 @@ use http::Method;
 use support::{Browser, Events, Harness, Running};
 
 const BOB: &str = "bob@acme.test";
+const ISSUER: &str = "https://issuer.of.this.test";
 
 fn app(authkit: &AuthKit) -> Router {
     let whose = async |session: Session| session.user_id().to_owned();
     let guard = Require::role("auditor").or(Require::permission("audit:none"));
+    let api = AuthKitLayer::new(authkit).with_bearer().unwrap();
+    let api = Router::new().route("/api", get(async || "")).route_layer(api);
     Router::new()
         .route("/guarded", get(whose).route_layer(guard))
         .route("/page", any(whose))
         .route_layer(AuthKitLayer::new(authkit))
-        .route("/guard-alone", get(async || "").route_layer(Require::role("admin")))
+        .merge(api)
+}
+
+async fn harness() -> Harness {
+    Harness::with(|emulator| emulator.issuer(ISSUER), |config| config.with_issuers([ISSUER])).await
 }
 
 async fn running() -> Running {
-    let harness = Harness::start().await;
+    let harness = harness().await;
     let app = app(&harness.authkit).merge(Endpoints::new(&harness.authkit));
     harness.serve(app)
 }
@@ -38,9 +45,16 @@ async fn send(browser: &Browser, method: Method, url: &str, headers: &[(&str, &s
 async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
     let elsewhere = [("origin", "https://evil.example/x"), ("sec-fetch-site", "cross-site")];
     let unnamed = [("origin", "null"), ("sec-fetch-site", "cross-site")];
-    let cases: [(&str, Method, &str, &[(&str, &str)], &[&str]); 5] = [
+    let cases: [(&str, Method, &str, &[(&str, &str)], &[&str]); 6] = [
         ("two users' cookies", Method::GET, "/page", &[], &["ERROR ", "reason=ambiguous"]),
         ("garbage", Method::GET, "/page", &[], &["INFO ", "reason=unreadable_cookie"]),
+        (
+            "a made-up token",
+            Method::GET,
+            "/api",
+            &[("authorization", "Bearer x.y.z")],
+            &["INFO ", "bearer token refused"],
+        ),
         (
             "another site",
             Method::POST,
@@ -112,7 +126,7 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
 #[tokio::test]
 async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
     for forgotten in [true, false] {
-        let harness = Harness::start().await;
+        let harness = harness().await;
         let app = app(&harness.authkit);
         let app = if forgotten { app } else { app.merge(Endpoints::new(&harness.authkit)) };
         let running = harness.serve(app);

@@ -36,6 +36,9 @@ struct Line {
 }
 
 impl LogLimiter {
+    /// The period of a line that single requests cause.
+    pub const PAUSE: Duration = Duration::from_secs(10);
+
     /// Admits a line per key in each `period`.
     pub const fn new(period: Duration) -> Self {
         Self { period, lines: Mutex::new(Vec::new()) }

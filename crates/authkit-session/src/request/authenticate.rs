@@ -47,7 +47,8 @@ impl RequestAuthenticator {
         refresher: Arc<Refresher>,
         ender: Arc<SessionEnder>,
     ) -> Self {
-        let (refused, unrefreshed) = (LogLimiter::new(LOG_PAUSE), LogLimiter::new(LOG_PAUSE));
+        let limiter = || LogLimiter::new(LogLimiter::PAUSE);
+        let (refused, unrefreshed) = (limiter(), limiter());
         Self { settings, reader, refresher, ender, refused, unrefreshed }
     }
 
@@ -307,7 +308,5 @@ fn fetch_for(missing: MissingKeys) -> FetchFor {
     }
 }
 
-/// How long a kind of line pauses after one.
-const LOG_PAUSE: Duration = Duration::from_secs(10);
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);

@@ -26,7 +26,7 @@ impl DenialLog {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
-            lines: LogLimiter::new(Duration::from_secs(10)),
+            lines: LogLimiter::new(LogLimiter::PAUSE),
             reminders: LogLimiter::new(Duration::from_secs(3_600)),
             has_endpoints: AtomicBool::new(false),
         }
