@@ -5,7 +5,7 @@ use http::{
     header::{CACHE_CONTROL, ETAG, LAST_MODIFIED, SET_COOKIE, VARY},
 };
 
-use crate::cookie;
+use crate::{cookie, denial::DenialLog};
 
 /// Which caches may store a response on which the layer sets no cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,6 +87,28 @@ pub(crate) fn write(
     }
     vary(headers, varies);
 }
+
+/// Warns of a head that sets cookies and that nginx does not take by default.
+pub(crate) fn warn_if_large(headers: &HeaderMap, log: &DenialLog) {
+    if headers.contains_key(SET_COOKIE) {
+        let bytes = size(headers);
+        if bytes > SMALL {
+            log.head_is_large(bytes);
+        }
+    }
+}
+
+/// The bytes that a head of HTTP/1.1 has with these fields, but for a few.
+fn size(headers: &HeaderMap) -> usize {
+    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + ": ".len() + value.len() + "\r\n".len()
+    };
+    STATUS_LINE + headers.iter().map(field).sum::<usize>()
+}
+
+/// The largest head that nginx takes from a service by default (`proxy_buffer_size`, a page of memory).
+const SMALL: usize = 4096;
 
 /// Adds to `Vary` what the response depends on.
 pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {

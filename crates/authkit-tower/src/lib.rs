@@ -133,7 +133,8 @@
 //! | prefetch | 401, empty | 403 | 503 |
 //! | CORS preflight | 401 problem: put the CORS layer outside | | |
 //!
-//! The response's extensions hold the [`Denial`]; [`AuthKitLayer::edit_denials`] edits the response.
+//! The response's extensions hold the [`Denial`]; [`AuthKitLayer::edit_denials`] edits the response. The extensions of other
+//! responses hold who was [`Admitted`].
 //!
 //! # Other frameworks
 //!
@@ -162,6 +163,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod admitted;
 mod authkit;
 mod authorization;
 mod bearer;
@@ -369,6 +371,7 @@ pub use authkit_session::{
 #[cfg(feature = "webhooks")]
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
+    admitted::Admitted,
     authkit::{AuthKit, StartedSession},
     bearer::Bearer,
     body::{NoBody, ResponseBody},

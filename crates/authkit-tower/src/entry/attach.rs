@@ -37,7 +37,7 @@ fn conclude_bearer<B>(
         |cookies, headers: &HeaderMap| RequestState::new(Arc::clone(settings), cookies, headers);
     match outcome {
         Ok(token) => {
-            let state = state_with(HeadCookies::Bearer, request.headers());
+            let state = state_with(HeadCookies::Bearer(Arc::clone(&token)), request.headers());
             lookup::attach(request.extensions_mut(), Bearer::new(token, Arc::clone(&state)));
             Ok(Outgoing::of(state))
         }
