@@ -7,6 +7,9 @@ use std::{
 
 /// Lets one log line per key through in each period.
 ///
+/// Keys are words of the program, never of a request, so that there are only so many. The time is passed in: any clock
+/// will do, as long as it is the same one each time.
+///
 /// # Examples
 ///
 /// ```
@@ -19,17 +22,15 @@ use std::{
 /// assert_eq!([at(0), at(1), at(9), at(10)], [Some(0), None, None, Some(2)]);
 /// ```
 ///
-/// Keys are words of the program, never of a request, so that there are only so many. The time is passed in: any clock
-/// will do, as long as it is the same one each time.
 #[derive(Debug)]
 pub struct LogLimiter {
     period: Duration,
-    lines: Mutex<Vec<Line>>,
+    lines: Mutex<Vec<LimitedLine>>,
 }
 
 /// A line that was written, and how many like it were not.
 #[derive(Debug)]
-struct Line {
+struct LimitedLine {
     key: &'static str,
     at: Duration,
     left_out: u64,
@@ -39,7 +40,7 @@ impl LogLimiter {
     /// The period of a line that single requests cause.
     pub const PAUSE: Duration = Duration::from_secs(10);
 
-    /// Admits a line per key in each `period`.
+    /// Lets a line of each key through in each `period`.
     pub const fn new(period: Duration) -> Self {
         Self { period, lines: Mutex::new(Vec::new()) }
     }
@@ -50,7 +51,7 @@ impl LogLimiter {
         // Nothing in here panics half-way.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(line) = lines.iter_mut().find(|line| line.key == key) else {
-            lines.push(Line { key, at: now, left_out: 0 });
+            lines.push(LimitedLine { key, at: now, left_out: 0 });
             return Some(0);
         };
         // A clock that was set back starts a new period: it would silence the line for as long as it was ahead.

@@ -125,8 +125,8 @@ impl Refresher {
 
     /// Marks a candidate by what is remembered of its lineage, and remembers that the browser has it.
     pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
-        let Some(identity) = candidate.identity() else { return };
         let Some(mut tables) = self.state.lock_if_any() else { return };
+        let Some(identity) = candidate.identity() else { return };
         let now = self.settings.clock().monotonic();
         match tables.lineages.returned(candidate.pair, identity.session, now) {
             LineageStatus::Unknown => {}
@@ -146,6 +146,9 @@ impl Refresher {
 
     /// What the application's hook has said of a candidate's session.
     pub(crate) fn hook_status(&self, candidate: &SessionCandidate) -> HookStatus {
+        if self.hooks.refresh.is_none() {
+            return HookStatus::Decided;
+        }
         match candidate.identity() {
             Some(TokenIdentity { session: Some(id), issued_at, .. }) => {
                 self.hooks.status(id, issued_at, self.settings.clock().monotonic())

@@ -49,20 +49,20 @@ impl SessionReader {
 
     /// The session among a request's cookies. One that was verified before is not opened again.
     pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
-        self.best(headers, |value, received, attempts| match self.cached(value) {
+        self.best(headers, |value, received, others, attempts| match self.cached(value) {
             Some((verdict, CachedSession { session, pair, .. })) => SessionCandidate {
                 session: Some(session),
                 pair,
                 ..SessionCandidate::without_session(verdict, received)
             },
-            None => self.open_and_remember(value, received, attempts),
+            None => self.open_and_remember(value, received, others, attempts),
         })
     }
 
     /// The same, but the cookie is opened in any case, as a refresh needs it.
     pub(crate) fn read_opened(&self, headers: &HeaderMap) -> SessionCandidate {
-        self.best(headers, |value, received, attempts| {
-            self.open_and_remember(value, received, attempts)
+        self.best(headers, |value, received, others, attempts| {
+            self.open_and_remember(value, received, others, attempts)
         })
     }
 
@@ -122,25 +122,26 @@ impl SessionReader {
         verify_bearer(token, self.keys.current().as_deref(), &self.settings.rules, now)
     }
 
-    /// Looks at each session that a request brought, and chooses the one that counts.
+    /// Looks at each session that a request brought, and chooses the one that counts. `look` is told how many values
+    /// are still to come.
     fn best(
         &self,
         headers: &HeaderMap,
-        look: impl Fn(CookieValue<'_>, ReceivedCookies, &mut Attempts) -> SessionCandidate,
+        look: impl Fn(CookieValue<'_>, ReceivedCookies, usize, &mut Attempts) -> SessionCandidate,
     ) -> SessionCandidate {
         let cookies = received::session_cookies(headers, self.settings.cookie_name());
         let mut attempts = Attempts::new();
-        let mut others = cookies.count();
-        let mut look = |value| {
-            others -= 1;
-            attempts.with_share(others, |attempts| look(value, cookies.received, attempts))
-        };
         let mut values = cookies.values();
-        let first = match values.next() {
-            Some(value) => look(value),
-            None => SessionCandidate::without_session(Verdict::Absent, cookies.received),
+        let Some(first) = values.next() else {
+            return SessionCandidate::without_session(Verdict::Absent, cookies.received);
         };
-        values.fold(first, |best, value| best.or_better(look(value)))
+        let mut others = cookies.count() - 1;
+        let mut best = look(first, cookies.received, others, &mut attempts);
+        for value in values {
+            others -= 1;
+            best = best.or_better(look(value, cookies.received, others, &mut attempts));
+        }
+        best
     }
 
     /// What sessions are opened and verified with at `now`.
@@ -148,15 +149,18 @@ impl SessionReader {
         KeyGenerations { passwords: self.sealer.generation(), keys: self.keys.fetched_at(now) }
     }
 
+    /// Opens a value that has `others` after it, with its share of the attempts.
     fn open_and_remember(
         &self,
         value: CookieValue<'_>,
         received: ReceivedCookies,
+        others: usize,
         attempts: &mut Attempts,
     ) -> SessionCandidate {
         let value = value.whole();
         let generations = self.generations(self.settings.clock().monotonic());
-        let candidate = self.open(&value, received, attempts);
+        let candidate =
+            attempts.with_share(others, |attempts| self.open(&value, received, attempts));
         self.remember(&value, &candidate, generations);
         candidate
     }

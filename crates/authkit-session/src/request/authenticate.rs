@@ -54,7 +54,8 @@ impl RequestAuthenticator {
 
     /// Decides about a request, or says what it waits for. Waits for nobody itself.
     pub(crate) fn authenticate(self: &Arc<Self>, headers: &HeaderMap, policy: Policy) -> Decision {
-        let candidate = self.checked(self.reader.read(headers));
+        let mut candidate = self.reader.read(headers);
+        self.check(&mut candidate);
         match self.action(&candidate, policy) {
             Action::Admit => Decision::of(self.admit(candidate)),
             Action::Refuse(reason) => Decision::Refuse(self.refuse(reason, &candidate)),
@@ -75,7 +76,8 @@ impl RequestAuthenticator {
         session: &VerifiedSession,
         demand: OnDemand<'_>,
     ) -> Result<Admission, Error> {
-        let candidate = self.checked(self.reader.read_opened(headers));
+        let mut candidate = self.reader.read_opened(headers);
+        self.check(&mut candidate);
         let is_meant = |it: &OpenedSession| it.subject().as_deref() == Some(session.user_id());
         if !candidate.opened.as_deref().is_some_and(is_meant) {
             return Err(ErrorKind::NoSession.into());
@@ -92,17 +94,16 @@ impl RequestAuthenticator {
         Ok(Admission::new(session, cookies))
     }
 
-    /// A candidate, held against all that is known of its session.
-    fn checked(&self, mut candidate: SessionCandidate) -> SessionCandidate {
-        self.refresher.recall(&mut candidate);
-        self.ender.check(&mut candidate);
-        match self.refresher.hook_status(&candidate) {
+    /// Holds a candidate against all that is known of its session.
+    fn check(&self, candidate: &mut SessionCandidate) {
+        self.refresher.recall(candidate);
+        self.ender.check(candidate);
+        match self.refresher.hook_status(candidate) {
             HookStatus::Decided => {}
             HookStatus::Undecided | HookStatus::AskAgainIn(_) => {
                 candidate.cut_off = candidate.cut_off.max(CutOffEffect::Changed);
             }
         }
-        candidate
     }
 
     /// The first table's answer.
@@ -131,7 +132,8 @@ impl RequestAuthenticator {
         let deadline = Instant::now() + PATIENCE;
         let mut fetched = false;
         loop {
-            let candidate = self.checked(self.reader.read_opened(&cookies));
+            let mut candidate = self.reader.read_opened(&cookies);
+            self.check(&mut candidate);
             match self.action(&candidate, policy) {
                 Action::Admit => return self.admit(candidate),
                 Action::Refuse(reason) => return Err(self.refuse(reason, &candidate)),

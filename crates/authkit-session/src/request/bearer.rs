@@ -27,11 +27,11 @@ use crate::{
 /// There is one only where the configuration lists issuers: nothing else about such a token says whom it is meant for.
 #[derive(Clone)]
 pub struct BearerTokens {
-    owners: Arc<Owners>,
+    owners: Arc<BearerOwners>,
 }
 
 /// What deciding about a bearer token takes.
-struct Owners {
+struct BearerOwners {
     settings: Arc<Settings>,
     reader: Arc<SessionReader>,
     ender: Arc<SessionEnder>,
@@ -58,7 +58,7 @@ impl BearerTokens {
         match &settings.rules.issuers {
             Some(issuers) if !issuers.is_empty() => {
                 let refused = LogLimiter::new(LogLimiter::PAUSE);
-                Ok(Self { owners: Arc::new(Owners { settings, reader, ender, refused }) })
+                Ok(Self { owners: Arc::new(BearerOwners { settings, reader, ender, refused }) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
                 Setting::Issuers,
@@ -69,7 +69,8 @@ impl BearerTokens {
         }
     }
 
-    /// Decides about a request by its bearer token alone. Synchronous, like [`Authenticator::authenticate`]; nothing is
+    /// Decides about a request by its bearer token alone. Synchronous, like
+    /// [`Authenticator::authenticate`](crate::Authenticator::authenticate); nothing is
     /// ever refreshed, and the refusal sets no cookie.
     ///
     /// # Examples
@@ -103,7 +104,7 @@ impl BearerTokens {
     }
 }
 
-impl Owners {
+impl BearerOwners {
     fn read(&self, token: &str) -> BearerCandidate {
         if token.len() > MAX_LEN {
             let cut_off = CutOffEffect::None;

@@ -11,9 +11,9 @@ use tokio::{task::JoinSet, time};
 
 use super::{expired, ms, s};
 use crate::{
-    Decision, Policy, Reason,
+    Decision, Policy, Reason, Ruling,
     decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
-    testing::{Answer, Browser, Endpoint, Reply, Rotation, Service},
+    testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos, clock},
 };
 
 /// Sends so many requests with the same cookies at once.
@@ -57,6 +57,32 @@ async fn cc_01_on_several_threads_too() {
             answer.session();
         }
         assert_eq!(service.refreshes(), 1);
+    }
+}
+
+/// D3 of the field's list: three threads hammer while the application refuses what a refresh brought.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn d3_a_session_that_the_hook_refuses_is_admitted_to_nobody() {
+    let clock = clock();
+    let workos = Workos::new(clock.clone());
+    let service =
+        Service::with(workos, clock, |config| config.with_refresh_hook(async |_| Ruling::Refuse));
+    for n in 0..200 {
+        service.workos.lifetime(1);
+        let browser = service.sign_in(&format!("user_{n}")).await;
+        service.workos.lifetime(300);
+        service.clock.advance(s(60));
+        let hammering = (0..3).map(|_| {
+            let (service, browser) = (service.clone(), browser.clone());
+            tokio::spawn(async move {
+                for _ in 0..170 {
+                    assert!(service.open(&browser).await.is_err(), "admitted");
+                }
+            })
+        });
+        for task in hammering.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
     }
 }
 
