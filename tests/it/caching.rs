@@ -56,6 +56,7 @@ fn app(authkit: &AuthKit) -> Router {
             .route("/varying", get(varying))
     };
     Router::new()
+        .nest("/files", routes().route_layer(AuthKitLayer::new(authkit).with_revalidation()))
         .nest(
             "/shared",
             routes().route_layer(AuthKitLayer::new(authkit).with_insecure_shared_caching()),
@@ -171,4 +172,26 @@ async fn ch_02_an_answer_of_ours_is_kept_by_nobody() {
             .await;
         check_uncacheable(&format!("{headers:?}"), &answer);
     }
+}
+
+/// E15 of the field's list: static files are kept by the browser, and by nobody else.
+#[tokio::test]
+async fn e15_what_can_be_revalidated_is_kept_by_the_browser_where_the_layer_is_told_so() {
+    let running = running().await;
+    let browser = running.signed_in("alice@acme.test");
+    for (path, expected) in [
+        ("/files/unmodified", "private, no-cache"),
+        ("/files/silent", "private, no-store"),
+        ("/files/streamed", "private, no-store"),
+        ("/files/eager", EAGER[0].1),
+        ("/unmodified", "private, no-store"),
+    ] {
+        let answer = browser.navigate(&running.url(path)).await;
+        assert_eq!(answer.header("cache-control"), expected, "{path}");
+        assert!(vary(&answer).iter().any(|name| name == "cookie"), "{path}");
+    }
+    let expired = running.emulator.session("alice@acme.test").expired();
+    let refreshed = running.holding(&expired).navigate(&running.url("/files/unmodified")).await;
+    assert_eq!(refreshed.set_cookies("wos_session").len(), 1);
+    check_uncacheable("refreshed", &refreshed);
 }

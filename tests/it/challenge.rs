@@ -97,6 +97,23 @@ async fn rd_04_a_script_gets_a_problem() {
     assert_eq!(upstream(&running), 0);
 }
 
+/// E4 of the field's list.
+#[tokio::test]
+async fn e4_an_xml_http_request_gets_a_problem_whatever_it_accepts() {
+    let running = running().await;
+    let xhr = ("x-requested-with", "XMLHttpRequest");
+    for accept in ["text/html, */*", "text/html", "application/json", "*/*", "text/event-stream"] {
+        let browser = Browser::new();
+        let headers = [xhr, ("accept", accept)];
+        let answer = send(&browser, "GET", &running.url("/dashboard"), &headers).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{accept}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{accept}");
+        assert_eq!(answer.header("location"), "", "{accept}");
+        assert!(browser.cookie_names().is_empty(), "{accept}: nothing is minted");
+    }
+    assert_eq!(upstream(&running), 0);
+}
+
 #[tokio::test]
 async fn rd_05_a_form_leads_to_signing_in_without_its_fields() {
     let running = running().await;

@@ -229,3 +229,21 @@ async fn ck_05_a_refresh_to_20_kib_signs_nobody_out_and_sets_nothing() {
     assert_eq!(page.set_cookies("wos_session").len(), 1, "it fits again");
     assert_ne!(browser.cookie("wos_session"), before);
 }
+
+/// E7 of the field's list: by default nginx takes a head of 4 KiB from a service, and answers 502 if it is larger.
+#[tokio::test]
+async fn e7_a_head_that_is_too_large_for_nginx_is_warned_of_once_in_a_while() {
+    for (weight, expected) in [(0, 0), (HEAVY, 1)] {
+        let running = running(|config| config).await;
+        let browser = running.signed_in("alice@acme.test");
+        weigh(&running, weight);
+        let events = Events::listen();
+        for _ in 0..3 {
+            refreshed(&running, &browser).await;
+        }
+        let told = events.take();
+        let warns =
+            |event: &&String| event.starts_with("WARN") && event.contains("proxy_buffer_size");
+        assert_eq!(told.iter().filter(warns).count(), expected, "{weight}: {told:#?}");
+    }
+}

@@ -88,7 +88,7 @@ fn clients() -> [Client; 15] {
             Denied(403),
         ),
         row("WebSocket", Method::GET, WEB_SOCKET, [401, 403, 503, 500], Denied(403)),
-        row("events", Method::GET, &[("accept", "text/event-stream")], [401, 403, 503, 500], Safe),
+        row("events", Method::GET, &[("accept", "text/event-stream")], [401, 403, 200, 500], Safe),
         row(
             "prefetch",
             Method::GET,

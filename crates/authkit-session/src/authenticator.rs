@@ -17,6 +17,7 @@ use crate::{
         notice::RevocationPublisher,
         revocation::{NotPublished, Revocation},
         sign_out::{SignOut, SignedOut},
+        watch::SessionWatch,
     },
     error::Error,
     refresh::{Refresher, RefresherParts, hook::Ruling, on_demand::OnDemand},
@@ -34,6 +35,7 @@ use crate::{
     session::VerifiedSession,
     siblings::{Presence, Siblings},
     tasks::Tasks,
+    token::verified::VerifiedToken,
     upstream::{client::Client, pkce::PkceVerifier},
 };
 
@@ -227,6 +229,11 @@ impl Authenticator {
     /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
         self.owners.publisher.revoke(&revocation).await
+    }
+
+    /// Watches the session of an admitted token, for a connection that outlives the request.
+    pub fn watch(&self, token: &VerifiedToken) -> SessionWatch {
+        SessionWatch::new(Arc::clone(&self.owners.ender), token)
     }
 
     /// Replaces the passwords without a restart: `current` seals, `others` open as well.

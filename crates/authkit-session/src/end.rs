@@ -10,6 +10,7 @@ pub(crate) mod notice;
 pub(crate) mod revocation;
 mod revoke;
 pub(crate) mod sign_out;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 

@@ -57,6 +57,7 @@ pub use crate::{
     end::{
         revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
         sign_out::SignedOut,
+        watch::SessionWatch,
     },
     error::{Error, ErrorClass, ErrorKind},
     refresh::{

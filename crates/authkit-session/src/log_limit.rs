@@ -9,6 +9,19 @@ use std::{
 ///
 /// Keys are words of the program, never of a request, so that there are only so many. The time is passed in: any clock
 /// will do, as long as it is the same one each time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use authkit_session::integration::LogLimiter;
+///
+/// let limiter = LogLimiter::new(Duration::from_secs(10));
+/// let at = |seconds| limiter.admit("cross-origin", Duration::from_secs(seconds));
+/// assert_eq!([at(0), at(1), at(9), at(10)], [Some(0), None, None, Some(2)]);
+/// ```
+///
 #[derive(Debug)]
 pub struct LogLimiter {
     period: Duration,
@@ -24,6 +37,9 @@ struct LimitedLine {
 }
 
 impl LogLimiter {
+    /// The period of a line that single requests cause.
+    pub const PAUSE: Duration = Duration::from_secs(10);
+
     /// Lets a line of each key through in each `period`.
     pub const fn new(period: Duration) -> Self {
         Self { period, lines: Mutex::new(Vec::new()) }

@@ -34,6 +34,7 @@ use crate::{
         refresh_outcome::{RefreshFailure, RefreshOutcome},
     },
     end::SessionEnder,
+    log_limit::LogLimiter,
     refresh_state::{
         RefreshState,
         lineage::{ExchangeStatus, LineageStatus},
@@ -56,6 +57,8 @@ pub(crate) struct Refresher {
     reader: Arc<SessionReader>,
     ender: Arc<SessionEnder>,
     tasks: Tasks,
+    /// When refusals of WorkOS that the operator has to look at were last logged.
+    refusals: LogLimiter,
 }
 
 /// What a [`Refresher`] is made of.
@@ -116,7 +119,8 @@ impl Refresher {
             ender,
             tasks,
         } = parts;
-        Self { settings, state, client, coordinator, hooks, sealer, reader, ender, tasks }
+        let refusals = LogLimiter::new(REFUSAL_PAUSE);
+        Self { settings, state, client, coordinator, hooks, sealer, reader, ender, tasks, refusals }
     }
 
     /// Marks a candidate by what is remembered of its lineage, and remembers that the browser has it.
@@ -280,3 +284,6 @@ impl fmt::Debug for Refresher {
         f.debug_struct("Refresher").field("state", &self.state).finish_non_exhaustive()
     }
 }
+
+/// How long the line of a refusal pauses after one.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(60);

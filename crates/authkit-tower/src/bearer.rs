@@ -43,7 +43,8 @@ impl Bearer {
         self.expiry().instant()
     }
 
-    /// Completes when the token expires, by the clock of the configuration, which it reads once a second.
+    /// Completes when the token expires, by the clock of the configuration, or when its session ends before, by a
+    /// sign-out or a revocation. It looks once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }
@@ -53,7 +54,7 @@ impl Bearer {
     }
 
     pub(crate) fn expiry(&self) -> Deadline {
-        Deadline::new(self.token.expires_at(), self.state.clock())
+        Deadline::of(&self.token, self.state.authkit())
     }
 }
 

@@ -15,15 +15,16 @@ pub enum ClientKind {
     Preflight,
     /// A WebSocket handshake: `Upgrade: websocket`, or `CONNECT` on HTTP/2 (RFC 8441).
     WebSocket,
-    /// Server-sent events: `Accept` has `text/event-stream`.
+    /// Server-sent events: `Accept` has `text/event-stream`, and the request is no `XMLHttpRequest`.
     EventStream,
     /// A page that the browser loads in advance: `Sec-Purpose` or `Purpose` has `prefetch` or `prerender`.
     Prefetch,
     /// htmx: `HX-Request: true`.
     Htmx,
     /// A browser showing a page: `Sec-Fetch-Mode: navigate`, or no `Sec-Fetch-*` header and `Accept` has `text/html`.
+    /// Never one with `X-Requested-With: XMLHttpRequest`.
     Document,
-    /// Everything else: `fetch`, JSON clients, command-line tools.
+    /// Everything else: `fetch`, `XMLHttpRequest`, JSON clients, command-line tools.
     Fetch,
 }
 
@@ -47,7 +48,7 @@ impl ClientKind {
             Self::Preflight
         } else if is_websocket(method, headers) {
             Self::WebSocket
-        } else if accepts(headers, "text/event-stream") {
+        } else if accepts(headers, "text/event-stream") && !is_xhr(headers) {
             Self::EventStream
         } else if is_prefetch(headers) {
             Self::Prefetch
@@ -55,7 +56,7 @@ impl ClientKind {
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
         {
             Self::Htmx
-        } else if is_document(headers) {
+        } else if is_document(headers) && !is_xhr(headers) {
             Self::Document
         } else {
             Self::Fetch
@@ -109,6 +110,13 @@ fn is_document(headers: &HeaderMap) -> bool {
                 && accepts(headers, "text/html")
         }
     }
+}
+
+/// Whether a script sent the request, as jQuery and other libraries say it. `Accept` says nothing then: jQuery asks for
+/// `text/html, */*` where it loads a fragment. Android's web views send the name of the app in this header, on
+/// navigations too, so only this value counts.
+fn is_xhr(headers: &HeaderMap) -> bool {
+    headers.get_all("x-requested-with").iter().any(|value| value == "XMLHttpRequest")
 }
 
 /// Whether `Accept` names exactly this media type, with a weight above zero.
@@ -253,6 +261,54 @@ mod tests {
             ("json", "POST", &[("content-type", "application/json")], Fetch),
         ];
 
+        for (name, method, fields, expected) in cases {
+            let method = method.parse().unwrap();
+            assert_eq!(ClientKind::of(&method, &headers(fields)), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn e4_an_xml_http_request_is_no_document_whatever_it_accepts() {
+        use ClientKind::*;
+
+        const XHR: (&str, &str) = ("x-requested-with", "XMLHttpRequest");
+        let cases: &[(&str, &str, Fields<'_>, ClientKind)] = &[
+            ("jQuery's load", "GET", &[XHR, ("accept", "text/html, */*")], Fetch),
+            ("jQuery's load, POST", "POST", &[XHR, ("accept", "text/html, */*")], Fetch),
+            ("html first", "GET", &[XHR, ("accept", "text/html")], Fetch),
+            ("JSON", "GET", &[XHR, ("accept", "application/json")], Fetch),
+            ("nothing accepted", "GET", &[XHR], Fetch),
+            ("events by XMLHttpRequest", "GET", &[XHR, ("accept", "text/event-stream")], Fetch),
+            ("it says navigate", "GET", &[XHR, ("sec-fetch-mode", "navigate")], Fetch),
+            (
+                "two fields",
+                "GET",
+                &[("x-requested-with", "a"), XHR, ("accept", "text/html")],
+                Fetch,
+            ),
+            ("htmx", "GET", &[XHR, ("hx-request", "true")], Htmx),
+            ("prefetch", "GET", &[XHR, ("purpose", "prefetch")], Prefetch),
+            ("gRPC-Web", "POST", &[XHR, ("content-type", "application/grpc-web")], Grpc),
+            (
+                "a web view names its app",
+                "GET",
+                &[("x-requested-with", "com.example.app"), ("accept", "text/html")],
+                Document,
+            ),
+            (
+                "a web view navigates",
+                "GET",
+                &[("x-requested-with", "com.example.app"), ("sec-fetch-mode", "navigate")],
+                Document,
+            ),
+            (
+                "another spelling",
+                "GET",
+                &[("x-requested-with", "xmlhttprequest"), ("accept", "text/html")],
+                Document,
+            ),
+            ("empty", "GET", &[("x-requested-with", ""), ("accept", "text/html")], Document),
+        ];
         for (name, method, fields, expected) in cases {
             let method = method.parse().unwrap();
             assert_eq!(ClientKind::of(&method, &headers(fields)), *expected, "{name}");

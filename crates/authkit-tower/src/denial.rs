@@ -6,11 +6,14 @@
 //!    gets a status that its programs can read.
 //! 3. A denial is `private, no-store` and varies by cookie. A 401 says how to authenticate (`WWW-Authenticate`), a 503
 //!    when to try again (`Retry-After`).
+//!    An `EventSource` would never try again after a 503: it gets an empty stream that says when to.
 //! 4. A page or a problem shows nothing of the request except its own path, checked and encoded.
-//! 5. The layer's editor may change the complete answer. The [`Denial`] stays in the response's extensions.
+//! 5. Denials are logged by kind, with a count: how many there are is in the hands of clients.
+//! 6. The layer's editor may change the complete answer. The [`Denial`] stays in the response's extensions.
 
 mod answer;
 mod caller;
+mod log;
 mod pages;
 
 use std::time::Duration;
@@ -18,11 +21,11 @@ use std::time::Duration;
 use authkit_session::{Reason, Refusal, RefusalKind};
 use bytes::Bytes;
 use http::Response;
-use tracing::{error, info, warn};
 
 pub(crate) use self::{
     answer::{Scheme, answer, answer_without_layer},
     caller::Caller,
+    log::DenialLog,
     pages::{Page, PageAction, PageLink},
 };
 use crate::{client_kind::ClientKind, origin::CrossOrigin};
@@ -89,7 +92,8 @@ pub enum DenialKind {
     Unauthenticated,
     /// The user is signed in, but may not do this: 403.
     Forbidden,
-    /// The session cannot be checked right now, and is kept: 503.
+    /// The session cannot be checked right now, and is kept: 503; an event stream that only says when to come back, for
+    /// an `EventSource`.
     Unavailable,
     /// Another site had the browser send the request: 403.
     CrossOrigin,
@@ -123,27 +127,6 @@ impl Cause {
     /// For requests whose cookies were not read.
     pub(crate) const NOT_SIGNED_IN: Self =
         Self::Challenge { organization: None, reason: Reason::NoCookie };
-
-    /// Logs why the request is denied. The core has logged it already where it refused a session.
-    fn report(&self, client: ClientKind) {
-        match self {
-            Self::Challenge { .. } | Self::Unavailable { .. } => {}
-            Self::SignInAgain { max_age } => {
-                info!(?client, ?max_age, "denied: the user signed in too long ago")
-            }
-            Self::Forbidden => {
-                info!(?client, "denied: the session does not meet a guard's condition")
-            }
-            Self::NotByBearer => warn!(
-                ?client,
-                "denied: the handler takes a Session, and the request has a bearer token instead; take a Principal"
-            ),
-            Self::CrossOrigin(from) => {
-                warn!(?client, ?from, "denied: another site sent the request")
-            }
-            Self::Misconfigured(mistake) => error!(?client, "denied: {}", mistake.text()),
-        }
-    }
 
     /// The cause in a few words: visible ASCII without `%`, which gRPC need not encode.
     pub(crate) fn message(&self) -> &'static str {
@@ -195,8 +178,8 @@ impl Mistake {
             }
             Self::LayerOverEndpoints => {
                 "AuthKitLayer::new covers the sign-in endpoints too, so nobody could sign in. Merge `Endpoints` after \
-                 the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or use \
-                 `AuthKitLayer::optional`."
+                 the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or name what needs no \
+                 session by `AuthKitLayer::except`, which lets the endpoints through."
             }
         }
     }

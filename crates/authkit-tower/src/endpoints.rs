@@ -74,6 +74,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Makes the endpoints, at the paths of the configuration.
     pub fn new(authkit: &AuthKit) -> Self {
+        authkit.site().denial_log.endpoints_were_made();
         Self { authkit: authkit.clone(), customization: Arc::default() }
     }
 

@@ -6,7 +6,9 @@
 //!    asks for its own requirement (a principal at all, a bearer token, a token's age), and checks no origin again.
 //! 2. Otherwise this layer removes every principal from the extensions: only what a layer of this `AuthKit` attached to
 //!    this very request counts.
-//! 3. A sign-in endpoint is never behind a required layer: the answer is 500. An optional layer lets the request through.
+//! 3. A sign-in endpoint is never behind a required layer: the answer is 500. An optional layer, and a required one with
+//!    [`exceptions`](crate::exceptions), let the request through. A request that is excepted is treated as by an optional
+//!    layer in all that follows.
 //! 4. A CORS preflight goes to the inner service where the layer is told so.
 //! 5. A request with a bearer token, in a layer that accepts them, is judged by the token alone. No browser adds
 //!    such a token by itself, so the origin is not checked, and the cookies are not read.
@@ -71,9 +73,10 @@ fn enter_outermost<B>(
     let path = uri::original(request.uri(), request.extensions()).path();
     if settings.authkit().site().endpoint(path).is_some() {
         let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
-        return Some(match settings.presence {
-            Presence::Required => Err(settings.deny(&cause, Caller::of(request))),
-            Presence::Optional => Ok(Outgoing::none()),
+        return Some(if settings.lets_endpoints_through() {
+            Ok(Outgoing::none())
+        } else {
+            Err(settings.deny(&cause, Caller::of(request)))
         });
     }
     if settings.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
@@ -100,7 +103,7 @@ fn enter_inside<B>(
     let deny = |cause| Some(Err(settings.deny(cause, Caller::of(request))));
     let lookup = PrincipalLookup::of(request.extensions());
     let has_token = settings.bearer_token(request.headers()).is_some();
-    match (lookup, has_token, settings.presence) {
+    match (lookup, has_token, settings.presence(request)) {
         (PrincipalLookup::Bearer(bearer), true, _) if is_fresh(settings, bearer) => pass,
         // The layer outside may have ignored the token and attached a session. This layer judges the token.
         (_, true, _) => None,

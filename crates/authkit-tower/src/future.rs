@@ -96,7 +96,7 @@ where
                 ResponseStateProj::Waiting { waiting } => ready!(waiting.poll(cx))?,
                 ResponseStateProj::Calling { response, outgoing } => {
                     let mut response = ready!(response.poll(cx))?;
-                    outgoing.write_head(response.headers_mut());
+                    outgoing.write_head(&mut response);
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
                 ResponseStateProj::Denied { response } => {

@@ -1,21 +1,43 @@
 //! Writes cookies and cache headers onto the head of a response as it leaves.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, ETAG, LAST_MODIFIED, SET_COOKIE, VARY},
 };
 
-use crate::cookie;
+use crate::{cookie, denial::DenialLog};
 
 /// Which caches may store a response on which the layer sets no cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Caching {
     /// The response is for one user: none, unless the service's own headers allow it.
     Private,
+    /// The response is for one user: that user's browser, which has to ask before each use, unless the service's own headers
+    /// say otherwise.
+    Revalidated,
     /// The response is for a request without a session: any, for requests with the same cookies.
     ByCookie,
     /// As the service's own headers say, even if it sets none.
     AsTheServiceSays,
+}
+
+/// Whether a browser that has stored a response can ask if it is still the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Validation {
+    Possible,
+    Impossible,
+}
+
+impl Validation {
+    /// A `304` often has no validator of its own; its headers replace those of the stored response.
+    pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        let has_validator = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
+        if has_validator || status == StatusCode::NOT_MODIFIED {
+            Self::Possible
+        } else {
+            Self::Impossible
+        }
+    }
 }
 
 /// The request headers that the response depends on.
@@ -53,15 +75,26 @@ pub(crate) fn write(
         vary(headers, varies);
         return;
     }
-    match caching {
-        Caching::Private => {
-            if !headers.keys().any(|name| name == CACHE_CONTROL || overrides(name)) {
-                headers.insert(CACHE_CONTROL, PRIVATE);
-            }
-            vary(headers, varies);
+    let default = match caching {
+        Caching::Private => Some(PRIVATE),
+        Caching::Revalidated => Some(REVALIDATED),
+        Caching::ByCookie => None,
+        Caching::AsTheServiceSays => return,
+    };
+    let is_said = headers.keys().any(|name| name == CACHE_CONTROL || overrides(name));
+    if let Some(default) = default.filter(|_| !is_said) {
+        headers.insert(CACHE_CONTROL, default);
+    }
+    vary(headers, varies);
+}
+
+/// Warns of a head that sets cookies and that nginx does not take by default.
+pub(crate) fn warn_if_large(headers: &HeaderMap, log: &DenialLog) {
+    if headers.contains_key(SET_COOKIE) {
+        let bytes = size(headers);
+        if bytes > SMALL {
+            log.head_is_large(bytes);
         }
-        Caching::ByCookie => vary(headers, varies),
-        Caching::AsTheServiceSays => {}
     }
 }
 
@@ -71,6 +104,18 @@ pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
         .entry(HeaderName::from_static("clear-site-data"))
         .or_insert(HeaderValue::from_static(r#""prefetchCache", "prerenderCache""#));
 }
+
+/// The bytes that a head of HTTP/1.1 has with these fields, but for a few.
+fn size(headers: &HeaderMap) -> usize {
+    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + ": ".len() + value.len() + "\r\n".len()
+    };
+    STATUS_LINE + headers.iter().map(field).sum::<usize>()
+}
+
+/// The largest head that nginx takes from a service by default (`proxy_buffer_size`, a page of memory).
+const SMALL: usize = 4096;
 
 /// Adds to `Vary` what the response depends on.
 pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
@@ -104,6 +149,7 @@ fn vary_by(headers: &mut HeaderMap, name: &'static str) {
 }
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+const REVALIDATED: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Whether some caches obey this header before, or instead of, `Cache-Control`: `Expires` (RFC 9111), targeted headers
 /// (RFC 9213: `CDN-Cache-Control`, `Vercel-CDN-Cache-Control`), and those of nginx and other products.
@@ -141,6 +187,27 @@ mod tests {
         fields
     }
 
+    /// E15 of the field's list.
+    #[test]
+    fn e15_only_what_has_a_validator_can_be_revalidated() {
+        let cases: &[(&str, u16, Fields<'_>, Validation)] = &[
+            ("ETag", 200, &[("etag", "\"1\"")], Validation::Possible),
+            (
+                "Last-Modified",
+                200,
+                &[("last-modified", "Fri, 27 Nov 2026 12:00:00 GMT")],
+                Validation::Possible,
+            ),
+            ("a 304 without either", 304, &[], Validation::Possible),
+            ("neither", 200, &[("content-type", "text/html")], Validation::Impossible),
+            ("an error page", 404, &[], Validation::Impossible),
+        ];
+        for (name, status, fields, expected) in cases {
+            let status = StatusCode::from_u16(*status).unwrap();
+            assert_eq!(Validation::of(status, &headers(fields)), *expected, "{name}");
+        }
+    }
+
     #[test]
     fn one_session_cookie_leaves_and_no_cache_keeps_it() {
         use Caching::*;
@@ -157,6 +224,27 @@ mod tests {
                 &[private, ("set-cookie", OURS), ("vary", "Cookie")],
             ),
             ("nothing said, sharing", &[], &[], AsTheServiceSays, &[]),
+            (
+                "revalidated",
+                &[("etag", "1")],
+                &[],
+                Revalidated,
+                &[("cache-control", "private, no-cache"), ("etag", "1"), ("vary", "Cookie")],
+            ),
+            (
+                "revalidated, the service caches",
+                &[("cache-control", "max-age=60")],
+                &[],
+                Revalidated,
+                &[("cache-control", "max-age=60"), ("vary", "Cookie")],
+            ),
+            (
+                "revalidated, a cookie wins",
+                &[],
+                &[OURS],
+                Revalidated,
+                &[private, ("set-cookie", OURS), ("vary", "Cookie")],
+            ),
             (
                 "the service caches",
                 &[("cache-control", "public, max-age=60")],

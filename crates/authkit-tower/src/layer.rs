@@ -8,9 +8,10 @@ use crate::{
     ConfigError,
     authkit::AuthKit,
     denial::Denial,
+    exceptions::Exceptions,
     origin::TrustedOrigins,
     service::AuthKitService,
-    settings::{DenialEditor, LayerSettings, Preflight, Presence, SharedCaching},
+    settings::{DefaultCaching, DenialEditor, LayerSettings, Preflight, Presence},
 };
 
 /// Layer that protects a service with AuthKit sessions.
@@ -27,7 +28,8 @@ pub struct AuthKitLayer {
 }
 
 impl AuthKitLayer {
-    /// Requires a session: only signed-in users reach the service. Other requests get a denial in their client's protocol.
+    /// Requires a session: only signed-in users reach the service, but for paths that [`except`](Self::except) names. Other
+    /// requests get a denial in their client's protocol.
     pub fn new(authkit: &AuthKit) -> Self {
         Self::with_presence(authkit, Presence::Required)
     }
@@ -38,6 +40,52 @@ impl AuthKitLayer {
     /// extracting `Session` or `Option<Session>` is answered with 503: an outage never looks like a signed-out user.
     pub fn optional(authkit: &AuthKit) -> Self {
         Self::with_presence(authkit, Presence::Optional)
+    }
+
+    /// Lets requests for these paths through without a session (default: none), as an
+    /// [optional layer](Self::optional) does: with one, if their user is signed in.
+    ///
+    /// With it a layer can be around the whole application, so that a route that was forgotten is protected and not
+    /// public. The [`Endpoints`](crate::Endpoints) of the same [`AuthKit`] need not be named.
+    ///
+    /// A path is exact, such as `/about`, or ends with `/*` and stands for everything below, such as `/assets/*`. It is
+    /// compared byte by byte with the path that the client sent, also where axum's `nest` has shortened it. A path that
+    /// programs may read in different ways matches no exception: one with `%`, `//`, `;`, `\`, or a segment `.` or `..`.
+    /// So a disagreement about spelling protects. A file whose name has to be encoded, as one with a space, is protected
+    /// too.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] that names every path which nothing or everything matches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{AuthKit, AuthKitLayer, ConfigError, Endpoints, Session};
+    /// use axum::{Router, routing::get};
+    ///
+    /// fn app(authkit: &AuthKit, assets: Router) -> Result<Router, ConfigError> {
+    ///     Ok(Router::new()
+    ///         .route("/", get("Welcome"))
+    ///         .route("/dashboard", get(async |session: Session| session.user_id().to_owned()))
+    ///         .nest("/assets", assets)
+    ///         .layer(AuthKitLayer::new(authkit).except(["/", "/assets/*"])?)
+    ///         .merge(Endpoints::new(authkit)))
+    /// }
+    /// # use authkit_tower::{Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// # assert!(app(&authkit, Router::new()).is_ok());
+    /// let error = AuthKitLayer::new(&authkit).except(["/assets*"]).unwrap_err();
+    /// assert!(error.to_string().contains("write one such as `/about` or `/assets/*`"));
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    pub fn except(
+        self,
+        paths: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, ConfigError> {
+        let exceptions = Exceptions::new(paths.into_iter().map(Into::into))?;
+        Ok(self.with(|settings| settings.exceptions = Some(exceptions)))
     }
 
     /// Edits the denials of this layer (default: the table in the [crate docs](crate#who-gets-which-answer)).
@@ -152,7 +200,35 @@ impl AuthKitLayer {
     /// Only for services whose responses are the same for every user: a shared cache may give one user's response to
     /// another. Responses that set a session cookie stay private.
     pub fn with_insecure_shared_caching(self) -> Self {
-        self.with(|settings| settings.shared_caching = SharedCaching::LeftToTheService)
+        self.with(|settings| settings.default_caching = DefaultCaching::LeftToTheService)
+    }
+
+    /// Lets the user's browser keep responses that it can revalidate (default: `Cache-Control: private, no-store`).
+    ///
+    /// A response with an `ETag` or a `Last-Modified`, and a `304`, gets `Cache-Control: private, no-cache` if the service
+    /// sets no cache headers, and `Vary: Cookie` as ever: the browser stores it and asks before each use. It is meant for
+    /// static files behind the layer. Responses without a validator and responses that set a session cookie keep
+    /// `no-store`.
+    ///
+    /// What a browser stores stays on the user's disk after the sign-out, and the browser may show it again on "back". Do
+    /// not use it for routes whose responses are about the user and have an `ETag`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer};
+    /// # use axum::{Router, routing::get};
+    /// # async fn report() {}
+    /// # fn app(authkit: &AuthKit, files: Router) -> Router {
+    /// let protected_files = files.layer(AuthKitLayer::new(authkit).with_revalidation());
+    /// Router::new()
+    ///     .route("/report", get(report))
+    ///     .route_layer(AuthKitLayer::new(authkit))
+    ///     .nest("/files", protected_files)
+    /// # }
+    /// ```
+    pub fn with_revalidation(self) -> Self {
+        self.with(|settings| settings.default_caching = DefaultCaching::Revalidation)
     }
 
     fn with_presence(authkit: &AuthKit, presence: Presence) -> Self {

@@ -6,6 +6,26 @@
 //!
 //! # Quick start
 //!
+//! A layer around the whole application protects every route but those that are named, so that a route that is added later
+//! and forgotten is protected:
+//!
+//! ```no_run
+//! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+//! use axum::{Router, routing::get};
+//!
+//! # fn main() -> Result<(), authkit_tower::ConfigError> {
+//! let authkit = AuthKit::from_env()?; // WORKOS_* variables, every problem reported at once
+//! let app: Router = Router::new()
+//!     .route("/", get("Welcome"))
+//!     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().display_name())))
+//!     .layer(AuthKitLayer::new(&authkit).except(["/", "/assets/*"])?) // all but these need a session
+//!     .merge(Endpoints::new(&authkit)); // /login, /callback, /logout
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The other way round, a layer around some routes protects these:
+//!
 //! ```no_run
 //! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 //! use axum::{Router, routing::get};
@@ -107,12 +127,14 @@
 //! | a document | 302 to `/login?return_to=…`; 303 for other methods than `GET` and `HEAD` | 403 page | 503 page |
 //! | `fetch`, JSON, anything else | 401 problem details with `login_url` | 403 problem | 503 problem |
 //! | htmx | 401 and `HX-Redirect` | 403 problem | 503 problem |
-//! | WebSocket, server-sent events | 401 problem | 403 problem | 503 problem |
+//! | WebSocket | 401 problem | 403 problem | 503 problem |
+//! | server-sent events | 401 problem | 403 problem | 200, an empty stream with `retry:`, as any other status closes an `EventSource` for good; 503 problem for other methods than `GET` |
 //! | gRPC | status 16 | status 7 | status 14; 16 for an expired session of a native client, which keeps no cookies and is not refreshed |
 //! | prefetch | 401, empty | 403 | 503 |
 //! | CORS preflight | 401 problem: put the CORS layer outside | | |
 //!
-//! The response's extensions hold the [`Denial`]; [`AuthKitLayer::edit_denials`] edits the response.
+//! The response's extensions hold the [`Denial`]; [`AuthKitLayer::edit_denials`] edits the response. The extensions of other
+//! responses hold who was [`Admitted`].
 //!
 //! # Other frameworks
 //!
@@ -141,6 +163,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod admitted;
 mod authkit;
 mod authorization;
 mod bearer;
@@ -152,6 +175,7 @@ mod deadline;
 mod denial;
 mod endpoints;
 mod entry;
+mod exceptions;
 #[cfg(feature = "axum")]
 mod extract;
 mod from_parts;
@@ -348,6 +372,7 @@ pub use authkit_session::{
 #[cfg(feature = "webhooks")]
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
+    admitted::Admitted,
     authkit::{AuthKit, StartedSession},
     bearer::Bearer,
     body::{NoBody, ResponseBody},

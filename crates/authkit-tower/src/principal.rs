@@ -52,7 +52,8 @@ impl Principal {
         self.expiry().instant()
     }
 
-    /// Completes when the access token expires, by the clock of the configuration, which it reads once a second.
+    /// Completes when the access token expires, by the clock of the configuration, or when its session ends before, by a
+    /// sign-out or a revocation. It looks once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use authkit_session::BoundedMap;
+use authkit_session::integration::BoundedMap;
 
 /// Remembers states for as long as their flows live. All clones of a handle share one.
 pub(crate) struct RedeemedStates(Mutex<BoundedMap>);

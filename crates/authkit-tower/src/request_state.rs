@@ -6,15 +6,16 @@ use std::{
     time::SystemTime,
 };
 
-use authkit_session::{Admission, Asker, Error, ErrorKind, Refusal};
-use http::{HeaderMap, HeaderValue};
+use authkit_session::{Admission, Asker, Error, ErrorKind, Refusal, VerifiedToken};
+use http::{HeaderMap, HeaderValue, Response};
 
 use crate::{
     Clock,
+    admitted::Admitted,
     authkit::AuthKit,
     cookie::CookieFields,
     denial::{Caller, Cause, Denied},
-    head::{self, Caching},
+    head::{self, Caching, Validation},
     settings::LayerSettings,
 };
 
@@ -23,8 +24,15 @@ pub(crate) struct RequestState {
     settings: Arc<LayerSettings>,
     /// The session cookie in them is opened again when its refresh token is needed.
     request_cookies: CookieFields,
-    head_cookies: Mutex<HeadCookies>,
+    head: Mutex<ResponseHead>,
     head_sent: AtomicBool,
+}
+
+/// What is known so far of the head of the response.
+struct ResponseHead {
+    cookies: HeadCookies,
+    /// Who sent the request; stays after a sign-out.
+    admitted: Option<Admitted>,
 }
 
 /// Where the `Set-Cookie` fields of the response come from.
@@ -34,8 +42,8 @@ pub(crate) enum HeadCookies {
         refusal: Refusal,
         asker: Asker,
     },
-    /// A bearer token admitted the request, so the response sets no cookie.
-    Bearer,
+    /// This bearer token admitted the request, so the response sets no cookie.
+    Bearer(Arc<VerifiedToken>),
     /// The handler signed the user out: these fields delete the session's cookies.
     SignedOut(Vec<HeaderValue>),
     /// The layer did not read the request's cookies.
@@ -45,13 +53,14 @@ pub(crate) enum HeadCookies {
 impl RequestState {
     pub(crate) fn new(
         settings: Arc<LayerSettings>,
-        head_cookies: HeadCookies,
+        cookies: HeadCookies,
         request: &HeaderMap,
     ) -> Arc<Self> {
+        let admitted = cookies.admitted();
         Arc::new(Self {
             settings,
             request_cookies: CookieFields::of(request),
-            head_cookies: Mutex::new(head_cookies),
+            head: Mutex::new(ResponseHead { cookies, admitted }),
             head_sent: AtomicBool::new(false),
         })
     }
@@ -91,11 +100,13 @@ impl RequestState {
     ///
     /// A refusal by an inner layer changes nothing, and after a sign-out no newer session counts.
     pub(crate) fn renew(&self, newer: HeadCookies) {
-        let mut cookies = self.head_cookies();
-        match (&*cookies, &newer) {
+        let mut head = self.head();
+        match (&head.cookies, &newer) {
             (HeadCookies::SignedOut(_), _) | (_, HeadCookies::Refused { .. }) => {}
-            (_, HeadCookies::Admitted(_)) => *cookies = newer,
-            (_, HeadCookies::Bearer | HeadCookies::SignedOut(_) | HeadCookies::NotRead) => {}
+            (_, HeadCookies::Admitted(_)) => {
+                *head = ResponseHead { admitted: newer.admitted(), cookies: newer };
+            }
+            (_, HeadCookies::Bearer(_) | HeadCookies::SignedOut(_) | HeadCookies::NotRead) => {}
         }
     }
 
@@ -109,42 +120,59 @@ impl RequestState {
         &self,
         sign_out: impl FnOnce() -> (T, Vec<HeaderValue>),
     ) -> Result<T, Error> {
-        let mut cookies = self.head_cookies();
+        let mut head = self.head();
         if self.is_head_sent() {
             return Err(ErrorKind::HeadSent.into());
         }
         let (value, deletions) = sign_out();
-        *cookies = HeadCookies::SignedOut(deletions);
+        head.cookies = HeadCookies::SignedOut(deletions);
         Ok(value)
     }
 
-    /// Writes cookies and cache headers onto the head of the response.
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+    /// Writes cookies and cache headers onto the head of the response, and into its extensions who was admitted.
+    pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
-        let (cookies, caching) = match &*self.head_cookies() {
+        let validation = Validation::of(response.status(), response.headers());
+        let head = self.head();
+        let (cookies, caching) = match &head.cookies {
             HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
             HeadCookies::Refused { refusal, asker } => {
                 (refusal.head_cookies(*asker), Caching::ByCookie)
             }
-            HeadCookies::Bearer => (Vec::new(), Caching::Private),
+            HeadCookies::Bearer(_) => (Vec::new(), Caching::Private),
             HeadCookies::SignedOut(deletions) => {
-                head::clear_site_data(headers);
+                head::clear_site_data(response.headers_mut());
                 (deletions.clone(), Caching::Private)
             }
             HeadCookies::NotRead => (Vec::new(), Caching::ByCookie),
         };
         head::write(
-            headers,
+            response.headers_mut(),
             cookies,
             &self.settings.authkit().site().cookie_name,
-            self.settings.caching(caching),
+            self.settings.caching(caching, validation),
             self.settings.varies(),
         );
+        head::warn_if_large(response.headers(), &self.authkit().site().denial_log);
+        // A layer inside may have judged a bearer token instead.
+        if let Some(admitted) = &head.admitted {
+            response.extensions_mut().get_or_insert_with(|| admitted.clone());
+        }
     }
 
-    fn head_cookies(&self) -> MutexGuard<'_, HeadCookies> {
-        // Each write replaces the whole value, so a panic of another thread cannot leave it half-written.
-        self.head_cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    fn head(&self) -> MutexGuard<'_, ResponseHead> {
+        // Each write replaces a whole value, so a panic of another thread cannot leave it half-written.
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeadCookies {
+    fn admitted(&self) -> Option<Admitted> {
+        match self {
+            Self::Admitted(admission) => Some(Admitted::by_session(admission.session())),
+            Self::Bearer(token) => Some(Admitted::by_bearer(token)),
+            Self::Refused { .. } | Self::SignedOut(_) | Self::NotRead => None,
+        }
     }
 }
 
@@ -160,9 +188,9 @@ impl Outgoing {
         Self(None)
     }
 
-    pub(crate) fn write_head(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         if let Some(state) = &self.0 {
-            state.write_head(headers);
+            state.write_head(response);
         }
     }
 }

@@ -185,14 +185,10 @@ impl Require {
         caller: impl FnOnce() -> Caller<'a>,
         extensions: &Extensions,
     ) -> Result<(), SessionRejection> {
-        let (judgement, state) = match PrincipalLookup::of(extensions) {
-            PrincipalLookup::Session(session) => {
-                let state = session.state();
-                (self.judge(session, Some(session), state.now()), state)
-            }
-            PrincipalLookup::Bearer(bearer) => {
-                (self.judge(bearer, None, bearer.state().now()), bearer.state())
-            }
+        let (token, session, state): (&VerifiedToken, _, _) = match PrincipalLookup::of(extensions)
+        {
+            PrincipalLookup::Session(session) => (session, Some(session), session.state()),
+            PrincipalLookup::Bearer(bearer) => (bearer, None, bearer.state()),
             PrincipalLookup::NoPrincipal(none) => {
                 return Err(SessionRejection::no_principal(none, caller()));
             }
@@ -200,12 +196,16 @@ impl Require {
                 return Err(SessionRejection::without_layer(Mistake::GuardOutsideLayer, caller()));
             }
         };
-        let cause = match judgement {
+        let cause = match self.judge(token, session, state.now()) {
             Judgement::Pass => return Ok(()),
             Judgement::SignInAgain(Reverse(max_age)) => Cause::SignInAgain { max_age },
             Judgement::Forbidden => Cause::Forbidden,
         };
-        Err(SessionRejection::new(state, &cause, caller()))
+        let caller = caller();
+        if let Cause::Forbidden = cause {
+            state.authkit().site().denial_log.guard_refused(self, token, caller.client);
+        }
+        Err(SessionRejection::new(state, &cause, caller))
     }
 
     /// Judges a token and, unless it is a bearer token, its session.
@@ -257,6 +257,24 @@ enum Judgement {
 impl From<Rule> for Require {
     fn from(rule: Rule) -> Self {
         Self { rule: Arc::new(rule) }
+    }
+}
+
+/// What the guard asks for, as logs say it.
+impl fmt::Display for Require {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.rule {
+            Rule::Role(name) => write!(f, "role `{name}`"),
+            Rule::Permission(name) => write!(f, "permission `{name}`"),
+            Rule::Organization(id) => write!(f, "organization `{id}`"),
+            Rule::Entitlement(name) => write!(f, "entitlement `{name}`"),
+            Rule::FeatureFlag(name) => write!(f, "feature flag `{name}`"),
+            Rule::RecentSignIn(max_age) => write!(f, "a sign-in of the last {max_age:?}"),
+            Rule::NotImpersonated => f.write_str("no impersonation"),
+            Rule::That(_) | Rule::ThatToken(_) => f.write_str("a condition of the application"),
+            Rule::And(one, other) => write!(f, "({one} and {other})"),
+            Rule::Or(one, other) => write!(f, "({one} or {other})"),
+        }
     }
 }
 

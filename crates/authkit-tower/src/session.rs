@@ -48,8 +48,9 @@ impl Session {
         self.expiry().instant()
     }
 
-    /// Completes when the session's access token expires, by the clock of the configuration, which it reads once a
-    /// second. The future borrows nothing, so it can outlive the handler.
+    /// Completes when the session's access token expires, by the clock of the configuration, or when the session ends
+    /// before: by a sign-out in another tab, or by a revocation that this replica has heard of. It looks once a second.
+    /// The future borrows nothing, so it can outlive the handler.
     ///
     /// # Examples
     ///
@@ -186,7 +187,7 @@ impl Session {
     }
 
     pub(crate) fn expiry(&self) -> Deadline {
-        Deadline::new(self.verified.expires_at(), self.state.clock())
+        Deadline::of(&self.verified, self.state.authkit())
     }
 
     fn check_head(&self) -> Result<(), Error> {

@@ -4,14 +4,15 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::BearerTokens;
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 
 use crate::{
     authkit::AuthKit,
     authorization,
     client_kind::ClientKind,
     denial::{Caller, Cause, Denial, Denied, Scheme, answer},
-    head::{self, Caching, Varies},
+    exceptions::Exceptions,
+    head::{self, Caching, Validation, Varies},
     origin::TrustedOrigins,
 };
 
@@ -19,13 +20,15 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct LayerSettings {
     authkit: AuthKit,
-    pub(crate) presence: Presence,
+    presence: Presence,
+    /// The paths for which the layer is an optional one; `None` if it was told of none.
+    pub(crate) exceptions: Option<Exceptions>,
     pub(crate) max_token_age: Option<Duration>,
     /// Judges bearer tokens; `None` in a layer that ignores them.
     pub(crate) bearer: Option<BearerTokens>,
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) preflight: Preflight,
-    pub(crate) shared_caching: SharedCaching,
+    pub(crate) default_caching: DefaultCaching,
     pub(crate) denial_editor: Option<DenialEditor>,
 }
 
@@ -45,12 +48,14 @@ pub(crate) enum Preflight {
     Inside,
 }
 
-/// Whether shared caches may store responses to authenticated requests.
+/// Which caches may store responses to authenticated requests for which the inner service sets no cache headers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum SharedCaching {
-    /// Only if the inner service sets cache headers that allow it.
-    OnlyOnRequest,
-    /// Unless the inner service sets cache headers that forbid it.
+pub(crate) enum DefaultCaching {
+    /// None.
+    NoStore,
+    /// The user's browser those that it can revalidate, and it has to ask before it shows one again.
+    Revalidation,
+    /// Any, shared ones too.
     LeftToTheService,
 }
 
@@ -71,13 +76,31 @@ impl LayerSettings {
         Self {
             authkit,
             presence,
+            exceptions: None,
             max_token_age: None,
             bearer: None,
             trusted_origins: TrustedOrigins::default(),
             preflight: Preflight::Outside,
-            shared_caching: SharedCaching::OnlyOnRequest,
+            default_caching: DefaultCaching::NoStore,
             denial_editor: None,
         }
+    }
+
+    /// Whether this request has to have a session.
+    pub(crate) fn presence<B>(&self, request: &Request<B>) -> Presence {
+        let is_excepted =
+            |exceptions: &Exceptions| exceptions.contain(request.uri(), request.extensions());
+        if self.exceptions.as_ref().is_some_and(is_excepted) {
+            Presence::Optional
+        } else {
+            self.presence
+        }
+    }
+
+    /// Whether requests for the sign-in endpoints pass: a required layer that was told of no exceptions is in the wrong
+    /// place, and says so.
+    pub(crate) fn lets_endpoints_through(&self) -> bool {
+        self.presence == Presence::Optional || self.exceptions.is_some()
     }
 
     /// Builds the denial for `caller` and lets the layer's editor change it.
@@ -86,8 +109,9 @@ impl LayerSettings {
             (None, _) => Scheme::Cookie,
             (Some(_), None) => Scheme::Bearer,
             (Some(_), Some(_)) => {
-                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page.
-                if caller.client == ClientKind::Document {
+                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page;
+                // no `EventSource` sends one.
+                if matches!(caller.client, ClientKind::Document | ClientKind::EventStream) {
                     caller.client = ClientKind::Fetch;
                 }
                 Scheme::AnotherBearer
@@ -110,10 +134,13 @@ impl LayerSettings {
         Some((bearer, authorization::token(headers)?))
     }
 
-    pub(crate) fn caching(&self, usual: Caching) -> Caching {
-        match self.shared_caching {
-            SharedCaching::OnlyOnRequest => usual,
-            SharedCaching::LeftToTheService => Caching::AsTheServiceSays,
+    pub(crate) fn caching(&self, usual: Caching, validation: Validation) -> Caching {
+        match (self.default_caching, usual, validation) {
+            (DefaultCaching::Revalidation, Caching::Private, Validation::Possible) => {
+                Caching::Revalidated
+            }
+            (DefaultCaching::NoStore | DefaultCaching::Revalidation, usual, _) => usual,
+            (DefaultCaching::LeftToTheService, _, _) => Caching::AsTheServiceSays,
         }
     }
 

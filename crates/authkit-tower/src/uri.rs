@@ -1,6 +1,6 @@
 //! The paths of our endpoints, the URI of a request, and the paths that a browser may be sent back to.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use authkit_session::Settings;
 use http::{Extensions, HeaderMap, Method, Uri, header::REFERER};
@@ -10,6 +10,7 @@ use url::{Url, form_urlencoded};
 use crate::{
     OriginalUri,
     client_kind::{ClientKind, text},
+    denial::DenialLog,
 };
 
 /// The service as browsers see it, by the configuration. `Host` and forwarded headers are not read.
@@ -21,6 +22,7 @@ pub(crate) struct Site {
     pub(crate) callback: String,
     pub(crate) logout: String,
     pub(crate) cookie_name: String,
+    pub(crate) denial_log: Arc<DenialLog>,
 }
 
 /// One of our own endpoints.
@@ -39,6 +41,7 @@ impl Site {
             callback: settings.callback_path().to_owned(),
             logout: settings.logout_path().to_owned(),
             cookie_name: settings.cookie_name().to_owned(),
+            denial_log: Arc::new(DenialLog::new(settings.clock().clone())),
         }
     }
 

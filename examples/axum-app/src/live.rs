@@ -1,4 +1,4 @@
-//! What outlives one request ends with the session's token; coming back renews it.
+//! What outlives one request ends with the session or its token; coming back renews a session that goes on.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -20,7 +20,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// `GET /events`: counts the seconds until the session's token ends.
+/// `GET /events`: counts the seconds until the session or its token ends.
 pub(crate) async fn events(session: Session) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let ticks = stream::unfold(1_u64, async |second| {
         sleep(Duration::from_secs(1)).await;
@@ -31,7 +31,7 @@ pub(crate) async fn events(session: Session) -> Sse<impl Stream<Item = Result<Ev
     Sse::new(hello.chain(ticks.take_until(session.expired())).chain(end).map(Ok))
 }
 
-/// `GET /ws`: says everything again, until the session's token ends.
+/// `GET /ws`: says everything again, until the session or its token ends.
 pub(crate) async fn socket(session: Session, upgrade: WebSocketUpgrade) -> Response {
     let expired = session.expired();
     upgrade.max_message_size(64 * 1024).on_upgrade(async move |mut socket| {

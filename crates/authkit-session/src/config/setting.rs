@@ -54,6 +54,8 @@ pub enum Setting {
     Certificates,
     /// The other origins from which a layer of `authkit-tower` accepts requests that change something.
     TrustedOrigins,
+    /// The paths that a layer of `authkit-tower` lets through without a session.
+    Exceptions,
     /// The signing secret of webhooks, for the `Webhooks` of `authkit-tower`.
     WebhookSecret,
 }
@@ -74,15 +76,15 @@ impl Setting {
     }
 
     /// The method that takes the setting, such as `with_cookie_name`: of [`Config`](crate::Config), or of the `AuthKitLayer`
-    /// or the `Webhooks` of `authkit-tower` for [`TrustedOrigins`](Self::TrustedOrigins) and
-    /// [`WebhookSecret`](Self::WebhookSecret).
+    /// or the `Webhooks` of `authkit-tower` for [`TrustedOrigins`](Self::TrustedOrigins),
+    /// [`Exceptions`](Self::Exceptions) and [`WebhookSecret`](Self::WebhookSecret).
     pub fn method(self) -> &'static str {
         self.names().1
     }
 
     /// The type whose method takes the setting.
     fn owner(self) -> &'static str {
-        if self == Self::TrustedOrigins {
+        if matches!(self, Self::TrustedOrigins | Self::Exceptions) {
             "AuthKitLayer"
         } else if self == Self::WebhookSecret {
             "Webhooks"
@@ -122,6 +124,7 @@ impl Setting {
             Self::AfterLogout => (None, "with_after_logout"),
             Self::Certificates => (Some("SSL_CERT_FILE"), "with_transport"),
             Self::TrustedOrigins => (None, "with_trusted_origins"),
+            Self::Exceptions => (None, "except"),
             Self::WebhookSecret => (None, "new"),
         }
     }

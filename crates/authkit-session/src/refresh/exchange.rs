@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::StatusCode;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -142,7 +143,7 @@ impl Exchange {
                 return (Err(RefreshFailure::Transient { retry_after }), None);
             }
         };
-        log_refusal(refusal, &error);
+        log_refusal(&self.refresher, refusal, &error);
         let failure = RefreshFailure::Refused {
             refusal,
             age: RefusalAge::JustNow,
@@ -400,16 +401,26 @@ impl Drop for Exchange {
     }
 }
 
-/// Tells the operator of a refusal that is not about the user.
-fn log_refusal(refusal: ApiRefusal, error: &UpstreamError) {
-    match refusal {
+/// Tells the operator of a refusal that is not about the user: a line a minute for each kind and status.
+fn log_refusal(refresher: &Refresher, refusal: ApiRefusal, error: &UpstreamError) {
+    let what = match refusal {
         ApiRefusal::InvalidGrant | ApiRefusal::OrganizationGone | ApiRefusal::InteractionNeeded => {
+            return;
         }
-        ApiRefusal::Credentials => {
-            tracing::error!(%error, "WorkOS refused our API key or client id");
-        }
-        ApiRefusal::Request => tracing::error!(%error, "WorkOS refused our request"),
-        ApiRefusal::Rejected => tracing::error!(%error, "WorkOS rejected a refresh"),
+        ApiRefusal::Credentials => "WorkOS refused our API key or client id",
+        ApiRefusal::Request => "WorkOS refused our request",
+        ApiRefusal::Rejected => "WorkOS rejected a refresh",
+    };
+    let key = match (refusal, error.details.status) {
+        (ApiRefusal::Credentials, Some(StatusCode::UNAUTHORIZED)) => "credentials, 401",
+        (ApiRefusal::Credentials, Some(StatusCode::FORBIDDEN)) => "credentials, 403",
+        (ApiRefusal::Rejected, Some(StatusCode::FORBIDDEN)) => "rejected, 403",
+        (ApiRefusal::Rejected, Some(StatusCode::NOT_FOUND)) => "rejected, 404",
+        (_, _) => what,
+    };
+    match refresher.refusals.admit(key, refresher.settings.clock().monotonic()) {
+        Some(left_out) => tracing::error!(%error, left_out, "{what}"),
+        None => tracing::debug!(%error, "{what}"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     },
     end::SessionEnder,
     error::{Error, ErrorKind},
+    log_limit::LogLimiter,
     refresh::{
         Acceptance, Refresher, Unacceptable,
         hook::HookStatus,
@@ -34,6 +35,9 @@ pub(crate) struct RequestAuthenticator {
     reader: Arc<SessionReader>,
     refresher: Arc<Refresher>,
     ender: Arc<SessionEnder>,
+    /// When requests that anybody can send were last logged.
+    refused: LogLimiter,
+    unrefreshed: LogLimiter,
 }
 
 impl RequestAuthenticator {
@@ -43,7 +47,9 @@ impl RequestAuthenticator {
         refresher: Arc<Refresher>,
         ender: Arc<SessionEnder>,
     ) -> Self {
-        Self { settings, reader, refresher, ender }
+        let limiter = || LogLimiter::new(LogLimiter::PAUSE);
+        let (refused, unrefreshed) = (limiter(), limiter());
+        Self { settings, reader, refresher, ender, refused, unrefreshed }
     }
 
     /// Decides about a request, or says what it waits for. Waits for nobody itself.
@@ -227,14 +233,7 @@ impl RequestAuthenticator {
     }
 
     fn refuse(&self, reason: Reason, candidate: &SessionCandidate) -> Refusal {
-        let session = self.settings.log_ids.of_any(candidate.session_id());
-        if reason.is_for_the_operator() {
-            tracing::error!(%reason, session, "session refused");
-        } else if reason == Reason::NoCookie {
-            tracing::trace!(%reason, "session refused");
-        } else {
-            tracing::info!(%reason, session, "session refused");
-        }
+        self.log_refused(reason, candidate);
         let organization = if reason == Reason::InteractionNeeded {
             candidate.opened.as_ref().and_then(|it| it.unverified().org_id.as_deref())
         } else {
@@ -251,6 +250,28 @@ impl RequestAuthenticator {
         }
     }
 
+    /// A line each for sessions that the logs know, to say later why a user was signed out. What anybody can send without
+    /// one, and what an operator has to look at, is logged by reason.
+    fn log_refused(&self, reason: Reason, candidate: &SessionCandidate) {
+        let session = self.settings.log_ids.of_any(candidate.session_id());
+        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
+        if reason == Reason::NoCookie {
+            tracing::trace!(%reason, "session refused");
+        } else if reason.is_for_the_operator() {
+            match due() {
+                Some(left_out) => tracing::error!(%reason, session, left_out, "session refused"),
+                None => tracing::debug!(%reason, session, "session refused"),
+            }
+        } else if candidate.session_id().is_some() {
+            tracing::info!(%reason, session, "session refused");
+        } else {
+            match due() {
+                Some(left_out) => tracing::info!(%reason, left_out, "session refused"),
+                None => tracing::debug!(%reason, "session refused"),
+            }
+        }
+    }
+
     fn log_refresh(
         &self,
         outcome: &RefreshOutcome<SessionCandidate>,
@@ -260,7 +281,14 @@ impl RequestAuthenticator {
         match outcome {
             Ok(_) => tracing::debug!(session, "session refreshed"),
             Err(failure) => {
-                tracing::warn!(outcome = %Reason::from(failure), session, "session not refreshed");
+                let outcome = Reason::from(failure);
+                let now = self.settings.clock().monotonic();
+                match self.unrefreshed.admit(outcome.as_str(), now) {
+                    Some(left_out) => {
+                        tracing::warn!(%outcome, session, left_out, "session not refreshed");
+                    }
+                    None => tracing::debug!(%outcome, session, "session not refreshed"),
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::{
         decide, reason::Reason,
     },
     end::SessionEnder,
+    log_limit::LogLimiter,
     request::{
         admission::Refusal,
         policy::Policy,
@@ -34,6 +35,8 @@ struct BearerOwners {
     settings: Arc<Settings>,
     reader: Arc<SessionReader>,
     ender: Arc<SessionEnder>,
+    /// When tokens that anybody can make up were last logged.
+    refused: LogLimiter,
 }
 
 /// A bearer token, and what checking it has shown.
@@ -54,7 +57,8 @@ impl BearerTokens {
     ) -> Result<Self, ConfigError> {
         match &settings.rules.issuers {
             Some(issuers) if !issuers.is_empty() => {
-                Ok(Self { owners: Arc::new(BearerOwners { settings, reader, ender }) })
+                let refused = LogLimiter::new(LogLimiter::PAUSE);
+                Ok(Self { owners: Arc::new(BearerOwners { settings, reader, ender, refused }) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
                 Setting::Issuers,
@@ -180,9 +184,14 @@ impl BearerOwners {
             // There is nothing to refresh with.
             Action::Refresh { .. } => Reason::Expired,
         };
-        let session_id = candidate.token.as_ref().map(|token| token.session_id());
-        let session = self.settings.log_ids.of_any(session_id);
-        tracing::info!(%reason, session, "bearer token refused");
+        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
+        match candidate.token.as_ref().map(|token| self.settings.log_ids.of(token.session_id())) {
+            Some(session) => tracing::info!(%reason, session, "bearer token refused"),
+            None => match due() {
+                Some(left_out) => tracing::info!(%reason, left_out, "bearer token refused"),
+                None => tracing::debug!(%reason, "bearer token refused"),
+            },
+        }
         Err(Refusal::without_cookies(reason))
     }
 }

@@ -405,3 +405,12 @@ async fn a_bearer_knows_when_it_ends_and_tells_no_secret() {
         accepting(&authkit).layer(looks).oneshot(get(&[("authorization", &field)])).await;
     assert_eq!(response.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn a_response_to_a_bearer_says_who_was_admitted() {
+    let (authkit, workos) = handle();
+    let field = bearer_of(&workos, &json!({ "org_id": "org_1" }));
+    let response = send(&accepting(&authkit), get(&[("authorization", &field)])).await;
+    let admitted = response.extensions().get::<crate::Admitted>().unwrap();
+    assert_eq!((admitted.user_id(), admitted.organization_id()), ("user_1", Some("org_1")));
+}

@@ -1,3 +1,5 @@
+use std::{sync::LazyLock, time::Duration};
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
@@ -6,9 +8,13 @@ use http::{
 use serde::Serialize;
 
 use super::{
-    Caller, Cause, ClientKind, Denial, DenialKind, Denied, Mistake, Page, PageAction, PageLink,
+    Caller, Cause, ClientKind, Denial, DenialKind, DenialLog, Denied, Mistake, Page, PageAction,
+    PageLink,
 };
-use crate::uri::{ReturnPath, Site};
+use crate::{
+    Clock,
+    uri::{ReturnPath, Site},
+};
 
 /// How a client may authenticate, as `WWW-Authenticate` says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +33,10 @@ pub(crate) fn answer(
     site: Option<&Site>,
     scheme: Scheme,
 ) -> (Denial, Response<Bytes>) {
-    cause.report(caller.client);
+    match site {
+        Some(site) => site.denial_log.report(cause, caller, Some(&site.origin)),
+        None => WITHOUT_LAYER.report(cause, caller, None),
+    }
     let (kind, reason, retry_after) = match cause {
         Cause::Challenge { reason, .. } => (DenialKind::Unauthenticated, Some(*reason), None),
         Cause::SignInAgain { .. } => (DenialKind::Unauthenticated, None, None),
@@ -40,6 +49,11 @@ pub(crate) fn answer(
     };
     let login_url = site.and_then(|site| login_url(cause, caller, site));
     let denial = Denial { kind, client: caller.client, reason, login_url, retry_after };
+    if let (Some(site), Some(_), ClientKind::Document | ClientKind::Htmx) =
+        (site, &denial.login_url, denial.client)
+    {
+        site.denial_log.redirected_to(&site.login);
+    }
     let (title, text) = words(cause);
 
     let mut response = match denial.client {
@@ -53,17 +67,18 @@ pub(crate) fn answer(
             }
             response
         }
-        ClientKind::Preflight
-        | ClientKind::WebSocket
-        | ClientKind::EventStream
-        | ClientKind::Fetch => problem(&denial, text),
+        ClientKind::EventStream => match denial.retry_after {
+            Some(after) if *caller.method == Method::GET => come_back(after),
+            Some(_) | None => problem(&denial, text),
+        },
+        ClientKind::Preflight | ClientKind::WebSocket | ClientKind::Fetch => problem(&denial, text),
     };
-    let challenge = site.and_then(|site| challenge(cause, response.status(), scheme, site));
+    let status = response.status();
     let headers = response.headers_mut();
-    if let Some(challenge) = challenge {
+    if let Some(challenge) = site.and_then(|site| challenge(cause, status, scheme, site)) {
         insert(headers, WWW_AUTHENTICATE, &challenge);
     }
-    if let Some(after) = denial.retry_after.filter(|_| denial.client != ClientKind::Grpc) {
+    if let Some(after) = denial.retry_after.filter(|_| status != StatusCode::OK) {
         // Rounded up: a client that comes back too early is refused again.
         headers.insert(
             RETRY_AFTER,
@@ -158,6 +173,14 @@ fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
         .insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/grpc")));
     headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(cause.message()));
+    response
+}
+
+/// An event stream without an event, which has an `EventSource` connect again after this time. Any other status than 200
+/// closes it for good (HTML standard, section 9.2.3).
+fn come_back(after: Duration) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(format!("retry: {}\n\n", after.as_millis())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response
 }
 
@@ -271,6 +294,9 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
         .expect("paths of the configuration and encoded text are header text");
     headers.insert(name, value);
 }
+
+/// Where no layer ran, no `AuthKit` is known.
+static WITHOUT_LAYER: LazyLock<DenialLog> = LazyLock::new(|| DenialLog::new(Clock::system()));
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");

@@ -14,6 +14,7 @@ fn site() -> Site {
         callback: "/callback".to_owned(),
         logout: "/logout".to_owned(),
         cookie_name: "wos_session".to_owned(),
+        denial_log: std::sync::Arc::new(crate::denial::DenialLog::new(crate::Clock::system())),
     }
 }
 
@@ -41,6 +42,7 @@ type Row = (&'static str, &'static str, Fields<'static>, [(u16, &'static str); 5
 fn everybody_is_answered_in_their_own_protocol() {
     const PROBLEM: &str = "application/problem+json";
     const PAGE: &str = "text/html; charset=utf-8";
+    const STREAM: &str = "text/event-stream";
     let causes = [
         Cause::NOT_SIGNED_IN,
         Cause::Forbidden,
@@ -56,7 +58,9 @@ fn everybody_is_answered_in_their_own_protocol() {
     };
     let nothing = [(401, ""), (403, ""), (403, ""), (503, ""), (500, "")];
     let grpc = |name| [(16, name), (7, name), (7, name), (14, name), (13, name)];
-    let rows: [Row; 12] = [
+    let events = [(401, PROBLEM), (403, PROBLEM), (403, PROBLEM), (200, STREAM), (500, PROBLEM)];
+    let rows: [Row; 13] = [
+        ("events", "GET", EVENTS, events),
         ("document", "GET", DOCUMENT, pages(302)),
         ("document HEAD", "HEAD", DOCUMENT, pages(302)),
         ("document POST", "POST", DOCUMENT, pages(303)),
@@ -64,7 +68,7 @@ fn everybody_is_answered_in_their_own_protocol() {
         ("fetch", "GET", FETCH, problems(401)),
         ("htmx", "POST", HTMX, problems(401)),
         ("WebSocket", "GET", SOCKET, problems(401)),
-        ("events", "GET", EVENTS, problems(401)),
+        ("events by POST", "POST", EVENTS, problems(401)),
         ("preflight", "OPTIONS", PREFLIGHT, problems(401)),
         ("prefetch", "GET", PREFETCH, nothing),
         ("gRPC", "POST", GRPC, grpc("application/grpc+proto")),
@@ -87,7 +91,8 @@ fn everybody_is_answered_in_their_own_protocol() {
                 (status, content_type),
                 "{name}"
             );
-            assert_eq!(is_grpc, response.status() == StatusCode::OK, "{name}");
+            let is_stream = content_type == STREAM;
+            assert_eq!(is_grpc || is_stream, response.status() == StatusCode::OK, "{name}");
             assert!(
                 !is_grpc
                     || response.body().is_empty() && !header(&response, "grpc-message").is_empty(),
@@ -117,6 +122,27 @@ fn everybody_is_answered_in_their_own_protocol() {
             );
             assert_eq!(header(&response, "cache-control"), "private, no-store", "{name}");
             assert!(!response.headers().contains_key("set-cookie"), "{name}");
+        }
+    }
+}
+
+/// E11 of the field's list.
+#[test]
+fn e11_an_event_source_is_told_when_to_come_back() {
+    for (millis, expected) in
+        [(1_000, "retry: 1000\n\n"), (1_500, "retry: 1500\n\n"), (120_000, "retry: 120000\n\n")]
+    {
+        let retry_after = Duration::from_millis(millis);
+        let cause = Cause::Unavailable { retry_after, reason: Reason::Upstream };
+        let response = run(&cause, "GET", "/events", EVENTS);
+        assert_eq!((response.status().as_u16(), body(&response)), (200, expected));
+        assert!(!response.headers().contains_key("retry-after"));
+        let denial = response.extensions().get::<Denial>().unwrap();
+        assert_eq!(denial.kind(), DenialKind::Unavailable, "logs and counters see a denial");
+
+        for method in ["HEAD", "POST"] {
+            let response = run(&cause, method, "/events", EVENTS);
+            assert_eq!(response.status().as_u16(), 503, "{method}: no EventSource sends that");
         }
     }
 }

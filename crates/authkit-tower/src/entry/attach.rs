@@ -37,14 +37,14 @@ fn conclude_bearer<B>(
         |cookies, headers: &HeaderMap| RequestState::new(Arc::clone(settings), cookies, headers);
     match outcome {
         Ok(token) => {
-            let state = state_with(HeadCookies::Bearer, request.headers());
+            let state = state_with(HeadCookies::Bearer(Arc::clone(&token)), request.headers());
             lookup::attach(request.extensions_mut(), Bearer::new(token, Arc::clone(&state)));
             Ok(Outgoing::of(state))
         }
         Err(refusal) => {
             let caller = Caller::of(request);
             let cause = Cause::of(&refusal, caller.client);
-            match settings.presence {
+            match settings.presence(request) {
                 Presence::Required => Err(settings.deny(&cause, caller)),
                 Presence::Optional => {
                     let state = state_with(HeadCookies::NotRead, request.headers());
@@ -75,7 +75,7 @@ fn conclude_session<B>(
         Err(refusal) => {
             let caller = Caller::of(request);
             let (cause, asker) = (Cause::of(&refusal, caller.client), caller.asker());
-            match settings.presence {
+            match settings.presence(request) {
                 Presence::Required => {
                     let mut response = settings.deny(&cause, caller);
                     if outer.is_none() {

@@ -12,7 +12,7 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Ruling, Session,
+    Admitted, AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Ruling, Session,
     tests::{Reply, Workos, authkit, authkit_of, header, request, set_cookies},
 };
 
@@ -443,4 +443,38 @@ async fn what_waits_for_the_end_outlives_the_handler() {
     workos.clock().advance(Duration::from_secs(300));
     a_while().await;
     assert!(waiting.iter().all(JoinHandle::is_finished), "it has ended");
+}
+
+#[tokio::test]
+async fn an_admitted_response_says_who_was_admitted_and_a_denied_one_does_not() {
+    let (authkit, workos, good, old) = sessions().await;
+    let who = |response: &Response<()>| {
+        let admitted = response.extensions().get::<Admitted>()?;
+        assert!(!format!("{admitted:?}").contains("session_"), "{admitted:?}");
+        Some((admitted.user_id().to_owned(), admitted.session_id().to_owned()))
+    };
+    let user = |session: &str| Some(("user_1".to_owned(), session.to_owned()));
+    workos.will(Reply::Session(json!({ "sid": "session_new" })));
+    let (required, optional) = (AuthKitLayer::new(&authkit), AuthKitLayer::optional(&authkit));
+    for (name, layer, cookie, expected) in [
+        ("good", &required, good.as_str(), user("session_good")),
+        ("refreshed", &required, &old, user("session_new")),
+        ("nobody", &required, "", None),
+        ("good, optional", &optional, &good, user("session_good")),
+        ("nobody, optional", &optional, "", None),
+    ] {
+        let response = send(layer.layer(inner()), get(cookie)).await;
+        assert_eq!(who(&response), expected, "{name}");
+        assert_eq!(kind(&response).is_some(), name == "nobody", "{name}");
+    }
+    let nested = required.layer(required.layer(inner()));
+    assert_eq!(who(&send(nested, get(&good)).await), user("session_good"));
+
+    let leaves = tower::service_fn(|request: Request<()>| {
+        let session = request.extensions().get::<Session>().unwrap();
+        let _ = session.sign_out().unwrap();
+        ready(Ok::<_, Infallible>(Response::new(())))
+    });
+    let response = send(required.layer(leaves), get(&good)).await;
+    assert_eq!(who(&response), user("session_good"), "who signed out had been admitted");
 }

@@ -7,7 +7,7 @@ use tokio::{join, sync::Mutex, task::yield_now};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{
-    AuthKit, AuthKitLayer, Session, Switched,
+    AuthKit, AuthKitLayer, Principal, Revocation, Session, Switched,
     tests::{Reply, Workos, authkit, header, request, set_cookies},
 };
 
@@ -379,4 +379,107 @@ async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
     assert_eq!(header(&response, "clear-site-data"), r#""prefetchCache", "prerenderCache""#, "d7");
     assert_eq!(handled(&authkit, &session, async |_| ()).await.status(), 401);
     assert!(workos.calls().is_empty());
+}
+
+/// D4 of the field's list, for everything that ends a session or asks for a newer token.
+#[tokio::test(start_paused = true)]
+async fn d4_what_lives_on_a_session_ends_within_a_second_of_it() {
+    let ends = [
+        ("signed out here", true),
+        ("signed out in another tab", true),
+        ("the session is revoked", true),
+        ("the user is revoked", true),
+        ("the user is deleted", true),
+        ("the membership has changed", true),
+        ("the organization has changed", true),
+        ("another session is revoked", false),
+        ("another user is deleted", false),
+        ("another organization has changed", false),
+        ("nothing", false),
+    ];
+    for (end, is_over) in ends {
+        let (authkit, workos) = authkit();
+        let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
+        let out = end == "signed out here";
+        let ((session, principal, deadline), _) =
+            result(&authkit, &cookie, move |session: Session| async move {
+                let principal = Principal::Session(session.clone());
+                let waits = (session.expired(), principal.expired(), session.deadline());
+                if out {
+                    let _ = session.sign_out().unwrap();
+                }
+                waits
+            })
+            .await;
+        let mut waiting = [tokio::spawn(session), tokio::spawn(principal)];
+        if !out {
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            assert!(waiting.iter().all(|one| !one.is_finished()), "{end}");
+        }
+
+        let now = workos.clock().wall();
+        match end {
+            "signed out in another tab" => {
+                let mut headers = http::HeaderMap::new();
+                headers.insert(http::header::COOKIE, cookie.parse().unwrap());
+                let _ = authkit.authenticator().sign_out(&headers);
+            }
+            "the session is revoked" => {
+                revoke(&authkit, Revocation::session("session_1", now)).await
+            }
+            "the user is revoked" => revoke(&authkit, Revocation::user("user_1", now)).await,
+            "the user is deleted" => {
+                revoke(&authkit, Revocation::deleted_user("user_1", now)).await
+            }
+            "the membership has changed" => {
+                revoke(&authkit, Revocation::membership("user_1", "org_1", now)).await;
+            }
+            "the organization has changed" => {
+                revoke(&authkit, Revocation::organization("org_1", now)).await;
+            }
+            "another session is revoked" => {
+                revoke(&authkit, Revocation::session("session_2", now)).await;
+            }
+            "another user is deleted" => {
+                revoke(&authkit, Revocation::deleted_user("user_2", now)).await;
+            }
+            "another organization has changed" => {
+                revoke(&authkit, Revocation::organization("org_2", now)).await;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(1_001)).await;
+        assert!(waiting.iter().all(|one| one.is_finished() == is_over), "{end}");
+        assert!(deadline > std::time::Instant::now(), "the token itself has time left");
+
+        workos.clock().advance(Duration::from_secs(300));
+        for one in &mut waiting {
+            tokio::time::timeout(Duration::from_secs(2), one).await.expect(end).unwrap();
+        }
+    }
+}
+
+async fn revoke(authkit: &AuthKit, revocation: Revocation) {
+    authkit.revoke(revocation).await.unwrap();
+}
+
+/// A token that was admitted although a revocation asks for a newer one: WorkOS's clocks are apart.
+#[tokio::test(start_paused = true)]
+async fn d4_a_stream_that_begins_after_a_change_does_not_end_for_it() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
+    let (expired, _) = result(&authkit, &cookie, {
+        let (authkit, now) = (authkit.clone(), workos.clock().wall());
+        move |session: Session| {
+            let authkit = authkit.clone();
+            async move {
+                revoke(&authkit, Revocation::organization("org_1", now)).await;
+                session.expired()
+            }
+        }
+    })
+    .await;
+    let waiting = tokio::spawn(expired);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!waiting.is_finished());
 }

@@ -10,6 +10,7 @@ fn site() -> Site {
         callback: "/auth/callback".to_owned(),
         logout: "/logout".to_owned(),
         cookie_name: "wos_session".to_owned(),
+        denial_log: std::sync::Arc::new(crate::denial::DenialLog::new(crate::Clock::system())),
     }
 }
 

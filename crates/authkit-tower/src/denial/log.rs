@@ -1,0 +1,176 @@
+//! Logs denials: one line a kind and 10 seconds, however many requests others send.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use authkit_session::{Setting, VerifiedToken, integration::LogLimiter};
+use http::{HeaderMap, header::ORIGIN};
+use tracing::{debug, error, info, warn};
+use url::Url;
+
+use super::{Caller, Cause};
+use crate::{Clock, client_kind::ClientKind, require::Require};
+
+/// What has been logged of the denials of one [`AuthKit`](crate::AuthKit), and when.
+pub(crate) struct DenialLog {
+    clock: Clock,
+    lines: LogLimiter,
+    reminders: LogLimiter,
+    has_endpoints: AtomicBool,
+}
+
+impl DenialLog {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            lines: LogLimiter::new(LogLimiter::PAUSE),
+            reminders: LogLimiter::new(Duration::from_secs(3_600)),
+            has_endpoints: AtomicBool::new(false),
+        }
+    }
+
+    /// Remembers that the program has made sign-in endpoints.
+    pub(crate) fn endpoints_were_made(&self) {
+        self.has_endpoints.store(true, Ordering::Release);
+    }
+
+    /// Logs why a request is denied. The core has logged it already where it refused a session, and a guard says itself
+    /// what it asked for.
+    pub(super) fn report(&self, cause: &Cause, caller: Caller<'_>, own_origin: Option<&str>) {
+        let client = caller.client;
+        match cause {
+            Cause::Challenge { .. } | Cause::Unavailable { .. } | Cause::Forbidden => {}
+            Cause::SignInAgain { max_age } => {
+                if let Some(left_out) = self.admit("the user signed in too long ago", client) {
+                    info!(?client, ?max_age, left_out, "denied: the user signed in too long ago");
+                }
+            }
+            Cause::NotByBearer => {
+                if let Some(left_out) = self.admit("a bearer token instead of a session", client) {
+                    warn!(
+                        ?client,
+                        left_out,
+                        "denied: the handler takes a Session, and the request has a bearer token instead; take a \
+                         Principal"
+                    );
+                }
+            }
+            Cause::CrossOrigin(from) => {
+                if let Some(left_out) = self.admit("another site sent the request", client) {
+                    let origin = Origin::of(caller.headers);
+                    warn!(
+                        ?client,
+                        ?from,
+                        %origin,
+                        own_origin,
+                        left_out,
+                        "denied: another site sent the request; {}",
+                        origin.advice()
+                    );
+                }
+            }
+            Cause::Misconfigured(mistake) => {
+                if let Some(left_out) = self.admit(mistake.text(), client) {
+                    error!(?client, left_out, "denied: {}", mistake.text());
+                }
+            }
+        }
+    }
+
+    /// Logs what a guard asked for and what the user has.
+    pub(crate) fn guard_refused(&self, asked: &Require, token: &VerifiedToken, client: ClientKind) {
+        let key = "the session does not meet a guard's condition";
+        if let Some(left_out) = self.admit(key, client) {
+            let (role, organization) = (token.role(), token.organization_id());
+            info!(?client, %asked, role, organization, left_out, "denied: {key}");
+        }
+    }
+
+    /// Reminds of endpoints that were forgotten, for a request that is sent to sign in.
+    pub(super) fn redirected_to(&self, login_path: &str) {
+        if self.has_endpoints.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(left_out) = self.reminders.admit("no endpoints", self.clock.monotonic()) {
+            warn!(
+                login_path,
+                left_out,
+                "a request is sent to sign in, and no Endpoints were made from this AuthKit: write \
+                 `.merge(Endpoints::new(&authkit))` (axum) or `.layer(Endpoints::new(&authkit))` outside the layer \
+                 (ServiceBuilder), unless another program answers at this path"
+            );
+        }
+    }
+
+    /// Reminds of proxies that do not take a response whose head, cookies included, is this large.
+    pub(crate) fn head_is_large(&self, bytes: usize) {
+        if let Some(left_out) = self.reminders.admit("large head", self.clock.monotonic()) {
+            warn!(
+                bytes,
+                left_out,
+                "a response that sets the session's cookies has a head of more than 4 KiB: nginx answers 502 in its place \
+                 unless `proxy_buffer_size` is raised, to 16k"
+            );
+        }
+    }
+
+    /// Whether the line of this kind is due, and how many it stands for besides. What is left out is there at debug.
+    fn admit(&self, kind: &'static str, client: ClientKind) -> Option<u64> {
+        let due = self.lines.admit(kind, self.clock.monotonic());
+        if due.is_none() {
+            debug!(?client, "denied: {kind}");
+        }
+        due
+    }
+}
+
+impl fmt::Debug for DenialLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DenialLog")
+    }
+}
+
+/// The `Origin` of a request, as far as it may be logged: nothing but scheme, host and port.
+enum Origin {
+    Named(String),
+    /// The browser does not say: `Origin` is absent, `null`, or no origin.
+    Withheld,
+}
+
+impl Origin {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
+        let origin = text.and_then(|text| Url::parse(text).ok()).map(|url| url.origin());
+        match origin {
+            Some(origin) if origin.is_tuple() => Self::Named(origin.ascii_serialization()),
+            Some(_) | None => Self::Withheld,
+        }
+    }
+
+    /// What allows it, if it is meant to be allowed.
+    fn advice(&self) -> String {
+        match self {
+            Self::Named(origin) => format!(
+                "if this origin is one of yours, {}([\"{origin}\"]) allows it; if it is this service's own, {} names \
+                 another one",
+                Setting::TrustedOrigins,
+                Setting::RedirectUri
+            ),
+            Self::Withheld => "no setting allows a request whose origin the browser does not name: if a page of yours \
+                               sent it, the page's Referrer-Policy may be `no-referrer`, or it is in a sandbox"
+                .to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(origin) => f.write_str(origin),
+            Self::Withheld => f.write_str("not named"),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How much is logged is not in the hands of clients, and what is logged names the fix.
+
+use std::time::Duration;
+
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require, Session};
+use axum::{
+    Router,
+    routing::{any, get},
+};
+use bytes::Bytes;
+use http::Method;
+use support::{Browser, Events, Harness, Running};
+
+const BOB: &str = "bob@acme.test";
+const ISSUER: &str = "https://issuer.of.this.test";
+
+fn app(authkit: &AuthKit) -> Router {
+    let whose = async |session: Session| session.user_id().to_owned();
+    let guard = Require::role("auditor").or(Require::permission("audit:none"));
+    let api = AuthKitLayer::new(authkit).with_bearer().unwrap();
+    let api = Router::new().route("/api", get(async || "")).route_layer(api);
+    Router::new()
+        .route("/guarded", get(whose).route_layer(guard))
+        .route("/page", any(whose))
+        .route_layer(AuthKitLayer::new(authkit))
+        .merge(api)
+}
+
+async fn harness() -> Harness {
+    Harness::with(|emulator| emulator.issuer(ISSUER), |config| config.with_issuers([ISSUER])).await
+}
+
+async fn running() -> Running {
+    let harness = harness().await;
+    let app = app(&harness.authkit).merge(Endpoints::new(&harness.authkit));
+    harness.serve(app)
+}
+
+async fn send(browser: &Browser, method: Method, url: &str, headers: &[(&str, &str)]) {
+    browser.send(method, url, headers.iter().copied(), Bytes::new()).await;
+}
+
+/// C6 of the field's list.
+#[tokio::test]
+async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
+    let elsewhere = [("origin", "https://evil.example/x"), ("sec-fetch-site", "cross-site")];
+    let unnamed = [("origin", "null"), ("sec-fetch-site", "cross-site")];
+    let cases: [(&str, Method, &str, &[(&str, &str)], &[&str]); 6] = [
+        ("two users' cookies", Method::GET, "/page", &[], &["ERROR ", "reason=ambiguous"]),
+        ("garbage", Method::GET, "/page", &[], &["INFO ", "reason=unreadable_cookie"]),
+        (
+            "a made-up token",
+            Method::GET,
+            "/api",
+            &[("authorization", "Bearer x.y.z")],
+            &["INFO ", "bearer token refused"],
+        ),
+        (
+            "another site",
+            Method::POST,
+            "/page",
+            &elsewhere,
+            &[
+                "WARN ",
+                "origin=https://evil.example ",
+                "AuthKitLayer::with_trusted_origins([\"https://evil.example\"])",
+                "WORKOS_REDIRECT_URI",
+            ],
+        ),
+        (
+            "a site that is not named",
+            Method::POST,
+            "/page",
+            &unnamed,
+            &["WARN ", "origin=not named ", "no setting allows"],
+        ),
+        (
+            "a guard",
+            Method::GET,
+            "/guarded",
+            &[],
+            &[
+                "INFO ",
+                "asked=(role `auditor` or permission `audit:none`)",
+                "role=\"member\"",
+                "organization=\"org_",
+            ],
+        ),
+    ];
+    for (name, method, path, headers, expected) in cases {
+        let running = running().await;
+        let url = running.url(path);
+        let browser = running.signed_in(BOB);
+        let cookie = |email: &str| {
+            let browser = running.signed_in(email);
+            format!("wos_session={}", browser.cookie("wos_session").unwrap())
+        };
+        let cookies = match name {
+            "two users' cookies" => format!("{}; {}", cookie(BOB), cookie("alice@acme.test")),
+            "garbage" => "wos_session=garbage".to_owned(),
+            _ => cookie(BOB),
+        };
+        let headers: Vec<_> = headers.iter().copied().chain([("cookie", &*cookies)]).collect();
+        let browser = if name == "a guard" { browser } else { Browser::new() };
+        let headers = if name == "a guard" { &headers[..0] } else { &headers[..] };
+
+        let events = Events::listen();
+        for _ in 0..200 {
+            send(&browser, method.clone(), &url, headers).await;
+        }
+        let told = events.take();
+        let [line] = &told[..] else { panic!("{name}: not one line: {told:#?}") };
+        for part in expected {
+            assert!(line.contains(part), "{name}: no {part} in {line}");
+        }
+        assert!(!line.contains('@') && !line.contains("eyJ"), "{name}: {line}");
+
+        running.advance(Duration::from_secs(10));
+        send(&browser, method.clone(), &url, headers).await;
+        let told = events.take();
+        assert!(told.len() == 1 && told[0].contains("left_out=199"), "{name}: {told:#?}");
+    }
+}
+
+/// A redirect to a sign-in page that nobody serves is a mistake of the program.
+#[tokio::test]
+async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
+    for forgotten in [true, false] {
+        let harness = harness().await;
+        let app = app(&harness.authkit);
+        let app = if forgotten { app } else { app.merge(Endpoints::new(&harness.authkit)) };
+        let running = harness.serve(app);
+        let events = Events::listen();
+        for _ in 0..20 {
+            running.browser().navigate(&running.url("/page")).await;
+            running.browser().fetch(Method::GET, &running.url("/page"), "").await;
+        }
+        let told = events.take();
+        assert_eq!(told.len(), usize::from(forgotten), "{told:#?}");
+        assert!(
+            told.iter().all(|line| line.starts_with("WARN ")
+                && line.contains(".merge(Endpoints::new(&authkit))")),
+            "{told:#?}"
+        );
+    }
+}
