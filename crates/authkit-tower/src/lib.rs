@@ -150,6 +150,8 @@ mod client_kind;
 mod cookie;
 mod deadline;
 mod denial;
+#[cfg(feature = "dev")]
+pub mod dev;
 mod endpoints;
 mod entry;
 #[cfg(feature = "axum")]
