@@ -106,7 +106,11 @@ async fn f7_notices_that_cannot_be_read_are_told_once_a_minute() {
         let config = Config::new(id, key, "http://localhost/callback", password);
         (AuthKit::new(replicas.share(config)).unwrap(), replicas)
     };
-    let [one, other] = ["a", "b"].map(|letter| application(&letter.repeat(32)));
+    let [one, other] = [
+        "oatw2JzfvpD4OOBNGLE5n9dUStWXcGGQP81AnPADP6w=",
+        "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7Dc=",
+    ]
+    .map(application);
     for (_, replicas) in [&one, &other] {
         until(replicas, "Up").await;
     }

@@ -183,7 +183,7 @@ impl Watched {
         self.keep_secret("reason", IMPERSONATOR.1);
         assert_eq!(self.fetch(&self.holding(&session), "/page").await, StatusCode::OK);
 
-        let third_party = emulator.session("bob@acme.test").claim("scope", "openid");
+        let third_party = emulator.session("bob@acme.test").claim("sid", "app_consent_1");
         assert_eq!(
             self.fetch(&self.holding(&third_party), "/page").await,
             StatusCode::UNAUTHORIZED

@@ -139,7 +139,11 @@ async fn what_does_not_verify_begins_nothing_and_ends_nothing() {
             answer(bob().claim("client_id", "client_other")),
             ErrorKind::Unverified,
         ),
-        ("a third party's token", answer(bob().claim("scope", "openid")), ErrorKind::Unverified),
+        (
+            "a third party's token",
+            answer(bob().claim("sid", "app_consent_1")),
+            ErrorKind::Unverified,
+        ),
         ("no refresh token", with("refresh_token", Value::Null), ErrorKind::Transient),
         (
             "an error",

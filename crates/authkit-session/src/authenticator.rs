@@ -32,13 +32,15 @@ use crate::{
     seal::{Purpose, SealError, Sealer},
     secret::Secret,
     session::VerifiedSession,
+    siblings::{Presence, Siblings},
     tasks::Tasks,
     upstream::{client::Client, pkce::PkceVerifier},
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
 ///
-/// Making one neither spawns a task nor needs a runtime; waiting for a [`Decision::Wait`] needs tokio's.
+/// Making one neither spawns a task nor needs a runtime; waiting for a [`Decision::Wait`] needs tokio's. A process wants
+/// one for each environment: two of one do not know of each other's sign-outs, which a warning says at the start.
 ///
 /// # Examples
 ///
@@ -73,6 +75,7 @@ struct Owners {
     sign_out: SignOut,
     publisher: Arc<RevocationPublisher>,
     tasks: Tasks,
+    _presence: Presence,
     #[cfg(test)]
     state: Arc<RefreshState>,
 }
@@ -301,6 +304,13 @@ impl Owners {
     fn new(checked: Checked) -> Self {
         let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
             checked;
+        let (presence, siblings) = Presence::register(&settings, client.base_url());
+        if siblings == Siblings::Some && revocations.is_none() {
+            tracing::warn!(
+                "another Authenticator (AuthKit) of this environment is alive in this process: neither knows of the \
+                 other's sign-outs; clone one of them instead"
+            );
+        }
         let settings = Arc::new(settings);
         let tasks = Tasks::new();
         let state = Arc::new(RefreshState::new());
@@ -354,6 +364,7 @@ impl Owners {
             ender,
             publisher,
             tasks,
+            _presence: presence,
             #[cfg(test)]
             state,
         }

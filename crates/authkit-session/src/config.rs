@@ -1,23 +1,24 @@
 pub(crate) mod env;
 pub(crate) mod finding;
 mod mistakes;
-mod refresh_hook;
+pub(crate) mod quoter;
 mod secret_file;
 pub(crate) mod setting;
 pub(crate) mod settings;
 pub(crate) mod urls;
 pub(crate) mod warning;
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{env::VarError, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
+    config_error::ConfigError,
     cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
     cookie_password::{CookiePassword, Neighbours},
     end::revocation::Revocations,
     refresh::{
         coordinator::{InProcess, RefreshCoordinator},
-        hook::RefreshHook,
+        hook::{RefreshHook, RefreshedSession, Ruling},
     },
     seal::SealFormat,
     secret::Secret,
@@ -114,6 +115,63 @@ impl Config {
             revocations: None,
             refresh_hook: None,
         }
+    }
+
+    /// Reads the configuration from environment variables.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `WORKOS_CLIENT_ID`, `WORKOS_API_KEY` | from the WorkOS dashboard | required |
+    /// | `WORKOS_REDIRECT_URI` | where WorkOS sends browsers back to | required |
+    /// | `WORKOS_COOKIE_PASSWORD` | at least 32 bytes, `openssl rand -base64 32` | required |
+    /// | `WORKOS_COOKIE_PASSWORD_OTHERS` | passwords that open too, separated by commas | none |
+    /// | `WORKOS_API_KEY_FILE`, `WORKOS_COOKIE_PASSWORD_FILE`, `WORKOS_COOKIE_PASSWORD_OTHERS_FILE` | in place of the variable without `_FILE`: the path of a file that holds its value; line breaks at its end do not count | |
+    /// | `WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS` | `true`: re-seal with the password that opened | `false` |
+    /// | `WORKOS_SEAL_FORMAT` | `ruby`, `ruby6`, `go`, `rust`, `python`, `node` | `ruby` |
+    /// | `WORKOS_COOKIE_NAME` | | `wos_session` |
+    /// | `WORKOS_COOKIE_DOMAIN` | | this host only |
+    /// | `WORKOS_COOKIE_MAX_AGE` | seconds | 34560000 |
+    /// | `WORKOS_COOKIE_SAMESITE` | `lax` or `none` | `lax` |
+    /// | `WORKOS_ISSUER` | accepted issuers, separated by commas | any |
+    /// | `WORKOS_BASE_URL` | where calls go | `https://api.workos.com` |
+    /// | `WORKOS_API_HOSTNAME`, `WORKOS_API_HTTPS`, `WORKOS_API_PORT` | the same in parts, as the JavaScript libraries have it | |
+    /// | `WORKOS_AUTHORIZE_BASE_URL` | where browsers go | as calls |
+    ///
+    /// Calls to WorkOS go through the proxy that `https_proxy` names, except for those to a loopback address. The
+    /// certificates that they are checked with are the system's, or those of the file that `SSL_CERT_FILE` names.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is missing or wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        env::read(|name| std::env::var(name))
+    }
+
+    /// Reads the configuration from the variables of [`from_env`](Self::from_env), wherever `lookup` finds them.
+    ///
+    /// An empty variable counts as one that is not set.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is missing or wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::{Config, Setting};
+    ///
+    /// let error = Config::from_vars(|name| match name {
+    ///     "WORKOS_CLIENT_ID" => Some("client_123".to_owned()),
+    ///     "WORKOS_COOKIE_PASSWORD" => Some("short".to_owned()),
+    ///     _ => None,
+    /// })
+    /// .unwrap_err();
+    /// let settings: Vec<_> =
+    ///     error.problems().iter().map(|problem| problem.finding().setting()).collect();
+    /// assert_eq!(settings, [Setting::ApiKey, Setting::RedirectUri, Setting::CookiePassword]);
+    /// ```
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        env::read(|name| lookup(name).ok_or(VarError::NotPresent))
     }
 
     /// Adds passwords that open cookies but never seal one (default: none), such as the previous or the next one.
@@ -291,6 +349,43 @@ impl Config {
     /// that it was told of itself).
     pub fn with_revocations(mut self, revocations: Arc<dyn Revocations>) -> Self {
         self.revocations = Some(revocations);
+        self
+    }
+
+    /// Asks the application about every session that was refreshed or switched to another organization, before a
+    /// request goes on with it (default: it always goes on).
+    ///
+    /// [`Ruling::Refuse`] ends the session: whoever asks is told to sign in, its cookie is refused here, and WorkOS
+    /// revokes it. With [`Ruling::Undecided`], a panic, or no answer within 3 seconds, a request whose old token has
+    /// expired gets 503; the new cookie is set all the same, since the old one is spent, and the hook is asked again when
+    /// it comes back. Only the process that asked knows of that: another replica, or this one after a restart, lets the
+    /// new token in until it ends. Sessions that have just begun are the sign-in hook's.
+    ///
+    /// The hook may be asked more than once about one session: by each replica, and again after a failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::{Config, CookiePassword, RefreshedSession, Ruling};
+    ///
+    /// # async fn is_suspended(_: &str) -> Result<bool, ()> { Ok(false) }
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+    /// let config = config.with_refresh_hook(async |refreshed: RefreshedSession| {
+    ///     match is_suspended(refreshed.session.user_id()).await {
+    ///         Ok(false) => Ruling::Keep,
+    ///         Ok(true) => Ruling::Refuse,
+    ///         Err(_) => Ruling::Undecided,
+    ///     }
+    /// });
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
+    pub fn with_refresh_hook<F, A>(mut self, hook: F) -> Self
+    where
+        F: Fn(RefreshedSession) -> A + Send + Sync + 'static,
+        A: Future<Output = Ruling> + Send + 'static,
+    {
+        self.refresh_hook = Some(RefreshHook::new(hook));
         self
     }
 }

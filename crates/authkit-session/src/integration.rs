@@ -1,6 +1,8 @@
 //! What only a crate needs that puts this one behind a web framework.
 //!
 //! Applications do not: `authkit-tower` uses these seams, and has what handlers want. They are closed enums and pure
-//! functions, so that a framework crate answers every case.
+//! functions, so that a framework crate answers every case, and tables that no stranger can fill.
 
-pub use crate::{decide::reason::SignInCause, error::ErrorClass};
+pub use crate::{
+    bounded_map::BoundedMap, decide::reason::SignInCause, error::ErrorClass, log_limit::LogLimiter,
+};

@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 /// The name of a member, as it is spelt: in quotes, with its escapes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Name<'a>(&'a str);
+pub(crate) struct JsonName<'a>(&'a str);
 
-impl<'a> Name<'a> {
+impl<'a> JsonName<'a> {
     /// The name itself. One that is not Unicode stays as it is spelt, and is then equal to no name of ours.
     pub(crate) fn text(self) -> Cow<'a, str> {
         text(self.0).unwrap_or(Cow::Borrowed(self.0))
@@ -30,7 +30,7 @@ impl<'a> Name<'a> {
 /// Calls `each` with every member of an object, in order: its name and its value.
 ///
 /// `None` where `json` is not one object and nothing else; `each` may have been called by then.
-pub(crate) fn members<'a>(json: &'a str, each: impl FnMut(Name<'a>, &'a str)) -> Option<()> {
+pub(crate) fn members<'a>(json: &'a str, each: impl FnMut(JsonName<'a>, &'a str)) -> Option<()> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     // Unlike a derived `Deserialize`, this takes no list of the values.
     deserializer.deserialize_map(Members(each)).ok()?;
@@ -53,7 +53,7 @@ pub(crate) fn is_object(json: &str) -> bool {
 
 struct Members<F>(F);
 
-impl<'de, F: FnMut(Name<'de>, &'de str)> Visitor<'de> for Members<F> {
+impl<'de, F: FnMut(JsonName<'de>, &'de str)> Visitor<'de> for Members<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +62,7 @@ impl<'de, F: FnMut(Name<'de>, &'de str)> Visitor<'de> for Members<F> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            (self.0)(Name(name.get()), value.get());
+            (self.0)(JsonName(name.get()), value.get());
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 mod authenticator;
 mod bounded_map;
+mod boxed_future;
 mod candidate;
 mod clock;
 mod codec;
@@ -32,6 +33,7 @@ mod request;
 mod seal;
 mod secret;
 mod session;
+mod siblings;
 mod strictness;
 mod tasks;
 #[cfg(test)]
@@ -40,10 +42,9 @@ mod token;
 mod upstream;
 mod user;
 
-#[doc(hidden)]
-pub use crate::bounded_map::BoundedMap;
 pub use crate::{
     authenticator::Authenticator,
+    boxed_future::BoxFuture,
     clock::Clock,
     config::{
         Config, finding::Finding, setting::Setting, settings::Settings, urls::is_loopback_host,

@@ -10,31 +10,32 @@ use std::{
 /// Keys are words of the program, never of a request, so that there are only so many. The time is passed in: any clock
 /// will do, as long as it is the same one each time.
 #[derive(Debug)]
-pub(crate) struct LogLimiter {
+pub struct LogLimiter {
     period: Duration,
-    lines: Mutex<Vec<Line>>,
+    lines: Mutex<Vec<LimitedLine>>,
 }
 
 /// A line that was written, and how many like it were not.
 #[derive(Debug)]
-struct Line {
+struct LimitedLine {
     key: &'static str,
     at: Duration,
     left_out: u64,
 }
 
 impl LogLimiter {
-    pub(crate) const fn new(period: Duration) -> Self {
+    /// Lets a line of each key through in each `period`.
+    pub const fn new(period: Duration) -> Self {
         Self { period, lines: Mutex::new(Vec::new()) }
     }
 
     /// Whether the line of `key` is to be written at `now`: `None` if it is left out, else how many were left out since
     /// the last one.
-    pub(crate) fn admit(&self, key: &'static str, now: Duration) -> Option<u64> {
+    pub fn admit(&self, key: &'static str, now: Duration) -> Option<u64> {
         // Nothing in here panics half-way.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(line) = lines.iter_mut().find(|line| line.key == key) else {
-            lines.push(Line { key, at: now, left_out: 0 });
+            lines.push(LimitedLine { key, at: now, left_out: 0 });
             return Some(0);
         };
         // A clock that was set back starts a new period: it would silence the line for as long as it was ahead.

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use self::{
     names::Field,
-    object::{Key, Object, Value},
+    object::{MemberName, MemberValue, Object},
 };
 use crate::{
     json,
@@ -54,7 +54,7 @@ impl Payload {
     /// [`NotASession`].
     pub(crate) fn parse(plaintext: &[u8]) -> Result<Self, NotASession> {
         #[derive(Default)]
-        struct Fields<'a> {
+        struct SessionFields<'a> {
             access_token: Strict<String>,
             refresh_token: Held<String>,
             user: Display<Spelt<'a>>,
@@ -62,7 +62,7 @@ impl Payload {
             authentication_method: Display<String>,
         }
 
-        let mut fields = Fields::default();
+        let mut fields = SessionFields::default();
         let plaintext = str::from_utf8(plaintext).map_err(|_| NotASession)?;
         json::members(plaintext, |name, value| match Field::of(&name.text()) {
             Some(Field::AccessToken) => fields.access_token.read(value),
@@ -140,14 +140,14 @@ impl Payload {
         let mut new = Object::default();
         for &field in fields {
             let absent = match (format, field) {
-                (SealFormat::Ruby6, Impersonator) => Some(Value::raw(r#""null""#)),
-                (SealFormat::Ruby6, OrganizationId) => Some(Value::raw("null")),
+                (SealFormat::Ruby6, Impersonator) => Some(MemberValue::raw(r#""null""#)),
+                (SealFormat::Ruby6, OrganizationId) => Some(MemberValue::raw("null")),
                 _ => None,
             };
             if let Some(value) =
                 answer.value(field, style).filter(|value| !value.is_null()).or(absent)
             {
-                new.push(Key::Ours(field.name(style)), value);
+                new.push(MemberName::Ours(field.name(style)), value);
             }
         }
         new.to_json()
@@ -182,13 +182,13 @@ impl Payload {
                 None if style.is_some() => value.respelt(field, inner),
                 None => value.clone(),
             };
-            new.push(Key::Ours(field.name(outer)), value);
+            new.push(MemberName::Ours(field.name(outer)), value);
         }
         for field in [Field::RefreshToken, Field::User, Field::Impersonator] {
             if !old.has(field)
                 && let Some(value) = answer.value(field, inner)
             {
-                new.push(Key::Ours(field.name(outer)), value);
+                new.push(MemberName::Ours(field.name(outer)), value);
             }
         }
         Ok(new.to_json())
@@ -245,10 +245,10 @@ impl<'a> Answer<'a> {
     }
 
     /// What the answer says of a field; `None` if nothing.
-    fn value(&self, field: Field, style: KeyStyle) -> Option<Value<'_>> {
+    fn value(&self, field: Field, style: KeyStyle) -> Option<MemberValue<'_>> {
         let raw = match field {
-            Field::AccessToken => return Some(Value::Text(&self.access_token)),
-            Field::RefreshToken => return Some(Value::Text(&self.refresh_token)),
+            Field::AccessToken => return Some(MemberValue::Text(&self.access_token)),
+            Field::RefreshToken => return Some(MemberValue::Text(&self.refresh_token)),
             // What is no user does not replace one.
             Field::User => self.user.filter(|user| json::is_object(user.get())),
             Field::Impersonator => self.impersonator,
@@ -258,7 +258,7 @@ impl<'a> Answer<'a> {
             Field::AuthorizationCode => self.authkit_authorization_code,
             Field::SealedSession => None,
         };
-        raw.map(|raw| Value::raw(raw.get()).respelt(field, style))
+        raw.map(|raw| MemberValue::raw(raw.get()).respelt(field, style))
     }
 }
 

@@ -25,7 +25,7 @@ mod values;
 use std::{error, fmt, str::FromStr};
 
 use crate::{
-    config::{finding::Quoter, setting::Setting},
+    config::{quoter::Quoter, setting::Setting},
     config_error::ConfigProblem,
 };
 
@@ -70,8 +70,8 @@ pub enum SealFormat {
 
 impl SealFormat {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Ruby, Self::Ruby6, Self::Go, Self::Rust, Self::Python, Self::Node];
+    pub const ALL: &[Self] =
+        &[Self::Ruby, Self::Ruby6, Self::Go, Self::Rust, Self::Python, Self::Node];
 
     /// The word for it in `WORKOS_SEAL_FORMAT`.
     pub fn as_str(self) -> &'static str {
@@ -124,7 +124,7 @@ impl FromStr for SealFormat {
     type Err = ConfigProblem;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|format| format.as_str() == word).ok_or_else(|| {
+        Self::ALL.iter().copied().find(|format| format.as_str() == word).ok_or_else(|| {
             ConfigProblem::invalid(
                 Setting::SealFormat,
                 format!("is {}, which is no format", Quoter::default().quote(word)),

@@ -71,7 +71,7 @@ impl User {
     /// `None` where `json` is no object with an `id`.
     pub(crate) fn read(json: &str, odd: &mut OddValues) -> Option<Self> {
         #[derive(Default)]
-        struct Fields {
+        struct UserFields {
             id: Strict<String>,
             email: Display<String>,
             email_verified: Display<bool>,
@@ -87,7 +87,7 @@ impl User {
             updated_at: Display<String>,
         }
 
-        let mut fields = Fields::default();
+        let mut fields = UserFields::default();
         json::members(json, |name, value| match &*name.text() {
             "id" => fields.id.read(value),
             "email" => fields.email.read(value),

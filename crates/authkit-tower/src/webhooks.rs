@@ -2,7 +2,6 @@
 
 mod answer;
 mod event;
-mod log_limit;
 mod receiver;
 mod signature;
 mod timestamp;

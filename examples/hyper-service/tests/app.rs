@@ -100,7 +100,7 @@ async fn a_session_opens_everything() {
 
     let page = with(site.get("/"), &session).send().await.unwrap();
     assert_eq!(header(&page, "cache-control"), "private, no-store");
-    assert!(page.text().await.unwrap().contains("Hello alice@acme.test"));
+    assert!(page.text().await.unwrap().contains("Hello Alice "));
     let me = with(site.get("/api/me"), &session).send().await.unwrap();
     let me: Value = serde_json::from_slice(&me.bytes().await.unwrap()).unwrap();
     assert_eq!((&me["email"], &me["role"]), (&ALICE.into(), &"admin".into()));

@@ -124,7 +124,7 @@ async fn rd_08_whoever_has_none_gets_status_16() {
         ("garbage", bearer("x")),
         ("another scheme", Some(("authorization", "Basic eDp5".to_owned()))),
         ("an expired token", bearer(session().expired().access_token())),
-        ("another kind of token", bearer(session().claim("scope", "openid").access_token())),
+        ("another kind of token", bearer(session().claim("sid", "app_consent_1").access_token())),
         ("another issuer's", bearer(session().claim("iss", "https://evil.example").access_token())),
         ("a forged token", bearer(&format!("{}AAAA", &good[..good.len() - 4]))),
         ("a garbage cookie", cookie("garbage")),

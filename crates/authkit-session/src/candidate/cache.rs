@@ -24,7 +24,7 @@ use crate::{
 /// The sessions verified last, as many as fit; none where it is switched off.
 ///
 /// The hash is fast rather than proof against chosen keys: a key gets in only if it was sealed with our password.
-pub(crate) struct SessionCache(Option<Cache<Value, CachedSession, Weight, RandomState>>);
+pub(crate) struct SessionCache(Option<Cache<CachedValue, CachedSession, Weight, RandomState>>);
 
 /// A session as it was verified, without its refresh token.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl SessionCache {
 
     pub(crate) fn insert(&self, value: &[u8], remembered: CachedSession) {
         if let Some(cache) = &self.0 {
-            cache.insert(Value(Zeroizing::new(value.into())), remembered);
+            cache.insert(CachedValue(Zeroizing::new(value.into())), remembered);
         }
     }
 
@@ -84,9 +84,9 @@ impl fmt::Debug for SessionCache {
 
 /// The value of a cookie. Compared whole; hashed by its end, which in every format is as random as a hash.
 #[derive(Eq, PartialEq)]
-struct Value(Zeroizing<Box<[u8]>>);
+struct CachedValue(Zeroizing<Box<[u8]>>);
 
-impl Hash for Value {
+impl Hash for CachedValue {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash(&[&self.0], state);
     }
@@ -98,8 +98,8 @@ impl Hash for CookieValue<'_> {
     }
 }
 
-impl Equivalent<Value> for CookieValue<'_> {
-    fn equivalent(&self, value: &Value) -> bool {
+impl Equivalent<CachedValue> for CookieValue<'_> {
+    fn equivalent(&self, value: &CachedValue) -> bool {
         let whole: &[u8] = &value.0;
         let rest = self.pieces().iter().try_fold(whole, |rest, piece| rest.strip_prefix(*piece));
         rest.is_some_and(<[u8]>::is_empty)
@@ -122,8 +122,8 @@ fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Value, CachedSession> for Weight {
-    fn weight(&self, value: &Value, remembered: &CachedSession) -> u64 {
+impl Weighter<CachedValue, CachedSession> for Weight {
+    fn weight(&self, value: &CachedValue, remembered: &CachedSession) -> u64 {
         let session = &remembered.session;
         let claims = &session.claims;
         let lists =

@@ -10,7 +10,7 @@ use crate::{
     strictness::OddValues,
     token::{
         AccessToken,
-        claims::{Actor, Checked, ClaimSet, Claims, Recipient},
+        claims::{Actor, CheckedClaims, ClaimSet, Claims, Recipient},
         jwt::{Jwt, Unverified},
         keys::{KeyId, KeySet, Signature},
         verified::VerifiedToken,
@@ -151,7 +151,7 @@ fn signed(
     let key = keys.id(&jwt.kid).ok_or(Verdict::BadSignature)?;
     let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
     let claims = ClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
-    let Checked { claims, actor, recipient, odd } =
+    let CheckedClaims { claims, actor, recipient, odd } =
         claims.checked().map_err(Verdict::InvalidClaim)?;
     let whose = whose(&claims, recipient, rules).map_err(Verdict::InvalidClaim)?;
     Ok(Signed { claims, actor, whose, odd, key })

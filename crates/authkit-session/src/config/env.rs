@@ -1,15 +1,12 @@
 //! The configuration from environment variables.
 
-use std::{
-    env::{self, VarError},
-    time::Duration,
-};
+use std::{env::VarError, time::Duration};
 
 use crate::{
     config::{
         Config,
-        finding::Quoter,
         mistakes::{self, API_KEY, CLIENT_ID, PASSWORD, REDIRECT_URI},
+        quoter::Quoter,
         secret_file,
         setting::Setting,
         settings,
@@ -20,155 +17,99 @@ use crate::{
     cookie_password::CookiePassword,
 };
 
-impl Config {
-    /// Reads the configuration from environment variables.
-    ///
-    /// | variable | meaning | default |
-    /// |---|---|---|
-    /// | `WORKOS_CLIENT_ID`, `WORKOS_API_KEY` | from the WorkOS dashboard | required |
-    /// | `WORKOS_REDIRECT_URI` | where WorkOS sends browsers back to | required |
-    /// | `WORKOS_COOKIE_PASSWORD` | at least 32 bytes, `openssl rand -base64 32` | required |
-    /// | `WORKOS_COOKIE_PASSWORD_OTHERS` | passwords that open too, separated by commas | none |
-    /// | `WORKOS_API_KEY_FILE`, `WORKOS_COOKIE_PASSWORD_FILE`, `WORKOS_COOKIE_PASSWORD_OTHERS_FILE` | in place of the variable without `_FILE`: the path of a file that holds its value; line breaks at its end do not count | |
-    /// | `WORKOS_COOKIE_PASSWORD_PIN_NEIGHBOURS` | `true`: re-seal with the password that opened | `false` |
-    /// | `WORKOS_SEAL_FORMAT` | `ruby`, `ruby6`, `go`, `rust`, `python`, `node` | `ruby` |
-    /// | `WORKOS_COOKIE_NAME` | | `wos_session` |
-    /// | `WORKOS_COOKIE_DOMAIN` | | this host only |
-    /// | `WORKOS_COOKIE_MAX_AGE` | seconds | 34560000 |
-    /// | `WORKOS_COOKIE_SAMESITE` | `lax` or `none` | `lax` |
-    /// | `WORKOS_ISSUER` | accepted issuers, separated by commas | any |
-    /// | `WORKOS_BASE_URL` | where calls go | `https://api.workos.com` |
-    /// | `WORKOS_API_HOSTNAME`, `WORKOS_API_HTTPS`, `WORKOS_API_PORT` | the same in parts, as the JavaScript libraries have it | |
-    /// | `WORKOS_AUTHORIZE_BASE_URL` | where browsers go | as calls |
-    ///
-    /// Calls to WorkOS go through the proxy that `https_proxy` names, except for those to a loopback address. The
-    /// certificates that they are checked with are the system's, or those of the file that `SSL_CERT_FILE` names.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] with everything that is missing or wrong.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(|name| env::var(name))
+/// Reads the configuration from wherever `lookup` finds the variables.
+pub(super) fn read(
+    lookup: impl Fn(&str) -> Result<String, VarError>,
+) -> Result<Config, ConfigError> {
+    let mut vars = Vars { lookup, problems: Vec::new() };
+    // Where a required one is missing, a valid one stands in, so that what else is wrong is found as well.
+    let client_id = vars.required(Setting::ClientId, CLIENT_ID, "client_stand_in");
+    let api_key = vars.required(Setting::ApiKey, API_KEY, "sk_stand_in");
+    let before = vars.problems.len();
+    let redirect_uri =
+        vars.required(Setting::RedirectUri, REDIRECT_URI, "https://localhost/callback");
+    let has_redirect_uri = vars.problems.len() == before;
+    let password = vars.password();
+    let is_complete = vars.problems.is_empty();
+
+    let mut config = Config::new(client_id, api_key, redirect_uri, password);
+    config.other_passwords = vars.other_passwords();
+    if vars.switch(Setting::PinnedNeighbours).unwrap_or(false) {
+        config = config.with_pinned_neighbours();
+    }
+    if let Some(format) = vars.get(Setting::SealFormat) {
+        match format.parse() {
+            // Whether the stand-in password suits the format says nothing.
+            Ok(format) if is_complete => config = config.with_seal_format(format),
+            Ok(_) => {}
+            Err(problem) => vars.problems.push(problem),
+        }
+    }
+    if let Some(name) = vars.get(Setting::CookieName) {
+        config = config.with_cookie_name(name);
+    }
+    // Whether the domain suits the redirect URI that stands in says nothing either.
+    if let Some(domain) = vars.get(Setting::CookieDomain).filter(|_| has_redirect_uri) {
+        config = config.with_cookie_domain(domain);
+    }
+    if let Some(age) = vars.get(Setting::CookieMaxAge) {
+        match age.parse() {
+            Ok(seconds) => config = config.with_cookie_max_age(Duration::from_secs(seconds)),
+            Err(_) => vars.invalid(
+                Setting::CookieMaxAge,
+                &age,
+                "is no whole number",
+                "write seconds, such as 34560000 for 400 days",
+            ),
+        }
+    }
+    if let Some(word) = vars.get(Setting::SameSite) {
+        match word.to_ascii_lowercase().as_str() {
+            "lax" => {}
+            "none" => config = config.with_same_site(SameSite::None),
+            "strict" => vars.invalid(
+                Setting::SameSite,
+                &word,
+                "keeps browsers from sending the cookie on the way back from signing in",
+                "write `lax` or `none`",
+            ),
+            _ => vars.invalid(
+                Setting::SameSite,
+                &word,
+                "is no value of this attribute",
+                "write `lax` or `none`",
+            ),
+        }
+    }
+    if let Some(issuers) = vars.get(Setting::Issuers) {
+        let issuers: Vec<_> = list(&issuers, &[',']).collect();
+        if issuers.is_empty() {
+            vars.problems.push(ConfigProblem::invalid(
+                Setting::Issuers,
+                "names no issuer",
+                "name the issuer of your access tokens, or leave the variable out",
+            ));
+        } else {
+            config = config.with_issuers(issuers);
+        }
+    }
+    if let Some(url) = vars.base_url() {
+        config = config.with_base_url(url);
+    }
+    if let Some(url) = vars.get(Setting::AuthorizeBaseUrl) {
+        config = config.with_authorize_base_url(url);
     }
 
-    /// Reads the configuration from the variables of [`from_env`](Self::from_env), wherever `lookup` finds them.
-    ///
-    /// An empty variable counts as one that is not set.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] with everything that is missing or wrong.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use authkit_session::{Config, Setting};
-    ///
-    /// let error = Config::from_vars(|name| match name {
-    ///     "WORKOS_CLIENT_ID" => Some("client_123".to_owned()),
-    ///     "WORKOS_COOKIE_PASSWORD" => Some("short".to_owned()),
-    ///     _ => None,
-    /// })
-    /// .unwrap_err();
-    /// let settings: Vec<_> =
-    ///     error.problems().iter().map(|problem| problem.finding().setting()).collect();
-    /// assert_eq!(settings, [Setting::ApiKey, Setting::RedirectUri, Setting::CookiePassword]);
-    /// ```
-    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::read(|name| lookup(name).ok_or(VarError::NotPresent))
-    }
-
-    fn read(lookup: impl Fn(&str) -> Result<String, VarError>) -> Result<Self, ConfigError> {
-        let mut vars = Vars { lookup, problems: Vec::new() };
-        // Where a required one is missing, a valid one stands in, so that what else is wrong is found as well.
-        let client_id = vars.required(Setting::ClientId, CLIENT_ID, "client_stand_in");
-        let api_key = vars.required(Setting::ApiKey, API_KEY, "sk_stand_in");
-        let before = vars.problems.len();
-        let redirect_uri =
-            vars.required(Setting::RedirectUri, REDIRECT_URI, "https://localhost/callback");
-        let has_redirect_uri = vars.problems.len() == before;
-        let password = vars.password();
-        let is_complete = vars.problems.is_empty();
-
-        let mut config = Self::new(client_id, api_key, redirect_uri, password);
-        config.other_passwords = vars.other_passwords();
-        if vars.switch(Setting::PinnedNeighbours).unwrap_or(false) {
-            config = config.with_pinned_neighbours();
-        }
-        if let Some(format) = vars.get(Setting::SealFormat) {
-            match format.parse() {
-                // Whether the stand-in password suits the format says nothing.
-                Ok(format) if is_complete => config = config.with_seal_format(format),
-                Ok(_) => {}
-                Err(problem) => vars.problems.push(problem),
-            }
-        }
-        if let Some(name) = vars.get(Setting::CookieName) {
-            config = config.with_cookie_name(name);
-        }
-        // Whether the domain suits the redirect URI that stands in says nothing either.
-        if let Some(domain) = vars.get(Setting::CookieDomain).filter(|_| has_redirect_uri) {
-            config = config.with_cookie_domain(domain);
-        }
-        if let Some(age) = vars.get(Setting::CookieMaxAge) {
-            match age.parse() {
-                Ok(seconds) => config = config.with_cookie_max_age(Duration::from_secs(seconds)),
-                Err(_) => vars.invalid(
-                    Setting::CookieMaxAge,
-                    &age,
-                    "is no whole number",
-                    "write seconds, such as 34560000 for 400 days",
-                ),
-            }
-        }
-        if let Some(word) = vars.get(Setting::SameSite) {
-            match word.to_ascii_lowercase().as_str() {
-                "lax" => {}
-                "none" => config = config.with_same_site(SameSite::None),
-                "strict" => vars.invalid(
-                    Setting::SameSite,
-                    &word,
-                    "keeps browsers from sending the cookie on the way back from signing in",
-                    "write `lax` or `none`",
-                ),
-                _ => vars.invalid(
-                    Setting::SameSite,
-                    &word,
-                    "is no value of this attribute",
-                    "write `lax` or `none`",
-                ),
-            }
-        }
-        if let Some(issuers) = vars.get(Setting::Issuers) {
-            let issuers: Vec<_> = list(&issuers, &[',']).collect();
-            if issuers.is_empty() {
-                vars.problems.push(ConfigProblem::invalid(
-                    Setting::Issuers,
-                    "names no issuer",
-                    "name the issuer of your access tokens, or leave the variable out",
-                ));
-            } else {
-                config = config.with_issuers(issuers);
-            }
-        }
-        if let Some(url) = vars.base_url() {
-            config = config.with_base_url(url);
-        }
-        if let Some(url) = vars.get(Setting::AuthorizeBaseUrl) {
-            config = config.with_authorize_base_url(url);
-        }
-
-        let mut problems = vars.problems;
-        problems.extend(
-            settings::check(config.clone()).err().into_iter().flat_map(ConfigError::into_problems),
-        );
-        ConfigError::check(problems)?;
-        Ok(config)
-    }
+    let mut problems = vars.problems;
+    problems.extend(
+        settings::check(config.clone()).err().into_iter().flat_map(ConfigError::into_problems),
+    );
+    ConfigError::check(problems)?;
+    Ok(config)
 }
 
 /// What a variable says.
-enum Value {
+enum VariableValue {
     Given(String),
     /// It is not there, or empty.
     Absent,
@@ -182,20 +123,20 @@ struct Vars<F> {
 }
 
 impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
-    fn value(&mut self, setting: Setting, variable: &str) -> Value {
+    fn value(&mut self, setting: Setting, variable: &str) -> VariableValue {
         match (self.lookup)(variable) {
-            Ok(value) if !value.is_empty() => Value::Given(value),
-            Ok(_) | Err(VarError::NotPresent) => Value::Absent,
+            Ok(value) if !value.is_empty() => VariableValue::Given(value),
+            Ok(_) | Err(VarError::NotPresent) => VariableValue::Absent,
             Err(VarError::NotUnicode(_)) => {
                 let found = format!("cannot be read: {variable} is not UTF-8");
                 self.problems.push(ConfigProblem::invalid(setting, found, "write it as UTF-8"));
-                Value::Unreadable
+                VariableValue::Unreadable
             }
         }
     }
 
     /// The value of a setting, from the variable or, for a secret, from the file that another one names.
-    fn read(&mut self, setting: Setting) -> Value {
+    fn read(&mut self, setting: Setting) -> VariableValue {
         let variable = setting.variable().expect("only settings that have one are read");
         let value = self.value(setting, variable);
         if !setting.is_secret() {
@@ -203,9 +144,9 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
         }
         let file_variable = format!("{variable}_FILE");
         match (value, self.value(setting, &file_variable)) {
-            (value, Value::Absent) => value,
-            (Value::Absent, Value::Given(path)) => match secret_file::read(&path) {
-                Ok(secret) => Value::Given(secret),
+            (value, VariableValue::Absent) => value,
+            (VariableValue::Absent, VariableValue::Given(path)) => match secret_file::read(&path) {
+                Ok(secret) => VariableValue::Given(secret),
                 Err(reason) => {
                     let found = format!(
                         "cannot be read from the file {} of {file_variable}: {reason}",
@@ -216,30 +157,32 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
                         found,
                         "name a file that holds the value alone and that this process may read",
                     ));
-                    Value::Unreadable
+                    VariableValue::Unreadable
                 }
             },
-            (Value::Given(_), Value::Given(_)) => {
+            (VariableValue::Given(_), VariableValue::Given(_)) => {
                 let found = format!("is set, and so is {file_variable}");
                 self.problems.push(ConfigProblem::invalid(setting, found, "set one of the two"));
-                Value::Unreadable
+                VariableValue::Unreadable
             }
-            (Value::Unreadable, _) | (_, Value::Unreadable) => Value::Unreadable,
+            (VariableValue::Unreadable, _) | (_, VariableValue::Unreadable) => {
+                VariableValue::Unreadable
+            }
         }
     }
 
     fn get(&mut self, setting: Setting) -> Option<String> {
         match self.read(setting) {
-            Value::Given(value) => Some(value),
-            Value::Absent | Value::Unreadable => None,
+            VariableValue::Given(value) => Some(value),
+            VariableValue::Absent | VariableValue::Unreadable => None,
         }
     }
 
     fn required(&mut self, setting: Setting, wants: &'static str, stand_in: &str) -> String {
         match self.read(setting) {
-            Value::Given(value) => return value,
-            Value::Absent => self.problems.push(mistakes::missing(setting, wants)),
-            Value::Unreadable => {}
+            VariableValue::Given(value) => return value,
+            VariableValue::Absent => self.problems.push(mistakes::missing(setting, wants)),
+            VariableValue::Unreadable => {}
         }
         stand_in.to_owned()
     }
@@ -435,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_utf_8_is_not_taken_for_a_missing_one() {
-        let error = Config::read(|name| match name {
+        let error = read(|name| match name {
             "WORKOS_CLIENT_ID" => Err(VarError::NotUnicode("client".into())),
             _ => Err(VarError::NotPresent),
         });

@@ -7,9 +7,10 @@ use url::Url;
 use crate::{
     config::{
         Config,
-        finding::{Finding, Quoter, is_wrapping, spelling},
+        finding::{Finding, is_wrapping, spelling},
+        quoter::Quoter,
         setting::Setting,
-        urls::{self, Mistake, is_path, is_target, is_under},
+        urls::{self, UrlMistake, is_path, is_target, is_under},
     },
     config_error::ConfigProblem,
     cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
@@ -110,7 +111,7 @@ impl Search<'_> {
         &mut self,
         setting: Setting,
         value: &str,
-        parse: fn(&str) -> Result<Url, Mistake>,
+        parse: fn(&str) -> Result<Url, UrlMistake>,
     ) -> Option<Url> {
         if value.is_empty() {
             self.found.push(missing(setting, REDIRECT_URI));

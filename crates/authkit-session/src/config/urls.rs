@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 /// Why a value is refused: what it is or has, as a relative clause, and what to write.
-pub(super) type Mistake = (&'static str, &'static str);
+pub(super) type UrlMistake = (&'static str, &'static str);
 
 /// Says whether `host` is this machine by its name: `localhost`, a name under it, or a loopback address.
 ///
@@ -35,7 +35,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Where WorkOS sends browsers back to.
-pub(super) fn redirect_uri(value: &str) -> Result<Url, Mistake> {
+pub(super) fn redirect_uri(value: &str) -> Result<Url, UrlMistake> {
     let url = web_url(value, "write the whole URL, such as `https://app.example.com/callback`")?;
     if url.path() == "/" {
         return Err((
@@ -47,7 +47,7 @@ pub(super) fn redirect_uri(value: &str) -> Result<Url, Mistake> {
 }
 
 /// A base that the API key may be sent to.
-pub(super) fn api_base(value: &str) -> Result<Url, Mistake> {
+pub(super) fn api_base(value: &str) -> Result<Url, UrlMistake> {
     let url = web_url(value, "write the whole URL, such as `https://api.workos.com`")?;
     if url.scheme() == "http" && !is_loopback(&url) {
         return Err((
@@ -74,7 +74,7 @@ pub(super) fn api_base(value: &str) -> Result<Url, Mistake> {
 }
 
 /// What holds for every URL: browsers and WorkOS read it as it is written.
-fn web_url(value: &str, whole: &'static str) -> Result<Url, Mistake> {
+fn web_url(value: &str, whole: &'static str) -> Result<Url, UrlMistake> {
     let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !matches!(scheme.as_deref(), Some("http" | "https")) {
         return Err(("does not start with `http://` or `https://`", whole));

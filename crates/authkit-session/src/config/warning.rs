@@ -5,7 +5,8 @@ use url::Url;
 use crate::{
     config::{
         Config,
-        finding::{Finding, Quoter, edges},
+        finding::{Finding, edges},
+        quoter::Quoter,
         setting::Setting,
         urls::is_loopback,
     },

@@ -1,7 +1,5 @@
 use std::fmt;
 
-use crate::decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge};
-
 /// Why a request was not admitted. [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -342,32 +340,6 @@ impl Reason {
             Self::Denied => "denied",
             Self::Undecided => "undecided",
             Self::Foreign => "foreign",
-        }
-    }
-}
-
-impl From<&RefreshFailure> for Reason {
-    fn from(failure: &RefreshFailure) -> Self {
-        match failure {
-            RefreshFailure::Unverified => Self::Unverified,
-            RefreshFailure::Foreign => Self::Foreign,
-            RefreshFailure::SignedOut => Self::SignedOut,
-            RefreshFailure::HookRefused => Self::Denied,
-            RefreshFailure::HookUndecided { .. } => Self::Undecided,
-            RefreshFailure::OtherOrganization => Self::OtherOrganization,
-            RefreshFailure::Refused { refusal, age, .. } => match (refusal, age) {
-                (ApiRefusal::InvalidGrant, RefusalAge::JustNow) => Self::RefusedJustNow,
-                (ApiRefusal::InvalidGrant, RefusalAge::Recent) => Self::Refused,
-                (ApiRefusal::InvalidGrant, RefusalAge::Repeated) => Self::RefusedAgain,
-                (ApiRefusal::OrganizationGone, _) => Self::OrganizationGone,
-                (ApiRefusal::InteractionNeeded, _) => Self::InteractionNeeded,
-                (ApiRefusal::Credentials | ApiRefusal::Request, _) => Self::Misconfigured,
-                (ApiRefusal::Rejected, _) => Self::Rejected,
-            },
-            RefreshFailure::Transient { .. } => Self::Upstream,
-            RefreshFailure::TimedOut => Self::TimedOut,
-            RefreshFailure::Busy => Self::Busy,
-            RefreshFailure::CircuitOpen => Self::CircuitOpen,
         }
     }
 }

@@ -131,6 +131,32 @@ impl RefreshFailure {
     }
 }
 
+impl From<&RefreshFailure> for Reason {
+    fn from(failure: &RefreshFailure) -> Self {
+        match failure {
+            RefreshFailure::Unverified => Self::Unverified,
+            RefreshFailure::Foreign => Self::Foreign,
+            RefreshFailure::SignedOut => Self::SignedOut,
+            RefreshFailure::HookRefused => Self::Denied,
+            RefreshFailure::HookUndecided { .. } => Self::Undecided,
+            RefreshFailure::OtherOrganization => Self::OtherOrganization,
+            RefreshFailure::Refused { refusal, age, .. } => match (refusal, age) {
+                (ApiRefusal::InvalidGrant, RefusalAge::JustNow) => Self::RefusedJustNow,
+                (ApiRefusal::InvalidGrant, RefusalAge::Recent) => Self::Refused,
+                (ApiRefusal::InvalidGrant, RefusalAge::Repeated) => Self::RefusedAgain,
+                (ApiRefusal::OrganizationGone, _) => Self::OrganizationGone,
+                (ApiRefusal::InteractionNeeded, _) => Self::InteractionNeeded,
+                (ApiRefusal::Credentials | ApiRefusal::Request, _) => Self::Misconfigured,
+                (ApiRefusal::Rejected, _) => Self::Rejected,
+            },
+            RefreshFailure::Transient { .. } => Self::Upstream,
+            RefreshFailure::TimedOut => Self::TimedOut,
+            RefreshFailure::Busy => Self::Busy,
+            RefreshFailure::CircuitOpen => Self::CircuitOpen,
+        }
+    }
+}
+
 /// Maps what came of an exchange to what the request gets.
 pub(crate) fn settle<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> Settlement<S> {
     let failure = match outcome {

@@ -2,13 +2,13 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{Arc, Weak},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::boxed_future::BoxFuture;
 
 /// A session or user that ended, or a membership or organization that changed, and when.
 ///
@@ -179,7 +179,7 @@ pub trait Revocations: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What [`Revocations::publish`] returns.
-pub type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), NotPublished>> + Send + 'a>>;
+pub type Publishing<'a> = BoxFuture<'a, Result<(), NotPublished>>;
 
 /// The other replicas may not have heard of a revocation. This one has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

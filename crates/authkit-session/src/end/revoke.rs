@@ -1,7 +1,6 @@
 //! Revokes an ended session at WorkOS, and tries again until WorkOS has taken it.
 
 use std::{
-    collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,6 +8,7 @@ use std::{
 use tokio::time;
 
 use crate::{
+    bounded_map::BoundedMap,
     decide::refresh_outcome::ApiRefusal,
     tasks::Task,
     upstream::{
@@ -48,7 +48,7 @@ impl Revoke {
         {
             let session = self.log_id.as_str();
             tracing::warn!(%error, session, "a session has ended here, but WorkOS did not take its revocation");
-            self.unrevoked.add(self.session_id);
+            self.unrevoked.add(&self.session_id);
         }
     }
 }
@@ -76,40 +76,26 @@ fn after(error: &UpstreamError) -> Next {
 }
 
 /// The sessions that have ended here, but not at WorkOS: the latest [`LIMIT`].
-#[derive(Debug, Default)]
-pub(super) struct Unrevoked(Mutex<Ids>);
+#[derive(Debug)]
+pub(super) struct Unrevoked(Mutex<BoundedMap>);
 
-#[derive(Debug, Default)]
-struct Ids {
-    ids: HashSet<Arc<str>>,
-    order: VecDeque<Arc<str>>,
+impl Default for Unrevoked {
+    fn default() -> Self {
+        Self(Mutex::new(BoundedMap::new(LIMIT, Duration::MAX)))
+    }
 }
 
 impl Unrevoked {
-    fn add(&self, session_id: String) {
-        let mut all = self.lock();
-        let id: Arc<str> = session_id.into();
-        if all.ids.insert(Arc::clone(&id)) {
-            all.order.push_back(id);
-        }
-        while all.order.len() > LIMIT {
-            if let Some(oldest) = all.order.pop_front() {
-                all.ids.remove(&oldest);
-            }
-        }
+    fn add(&self, session_id: &str) {
+        self.lock().add(session_id, (), Duration::ZERO);
     }
 
     /// Whether the session is one of them; it is not any more.
     pub(super) fn take(&self, session_id: &str) -> bool {
-        let mut all = self.lock();
-        let is_there = all.ids.remove(session_id);
-        if is_there {
-            all.order.retain(|id| **id != *session_id);
-        }
-        is_there
+        self.lock().remove(session_id).is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ids> {
+    fn lock(&self) -> MutexGuard<'_, BoundedMap> {
         // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 use crate::seal::KeyStyle;
 
 /// A key in snake_case and camelCase.
-pub(super) type Name = (&'static str, &'static str);
+pub(super) type FieldName = (&'static str, &'static str);
 
 /// The members of a session that are WorkOS's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +41,7 @@ impl Field {
     }
 
     /// The keys inside its value that differ between the spellings.
-    pub(super) fn inner(self) -> &'static [Name] {
+    pub(super) fn inner(self) -> &'static [FieldName] {
         match self {
             Self::User => &[
                 ("email_verified", "emailVerified"),
@@ -68,7 +68,7 @@ impl Field {
         }
     }
 
-    fn names(self) -> Name {
+    fn names(self) -> FieldName {
         match self {
             Self::AccessToken => ("access_token", "accessToken"),
             Self::RefreshToken => ("refresh_token", "refreshToken"),
@@ -84,16 +84,16 @@ impl Field {
 }
 
 /// The name of `key` among `names`, if it is there in either spelling.
-pub(super) fn find(key: &str, names: &[Name]) -> Option<Name> {
+pub(super) fn find(key: &str, names: &[FieldName]) -> Option<FieldName> {
     names.iter().copied().find(|name| name.0 == key || name.1 == key)
 }
 
 /// The spelling of `key`, if it is one of `names`.
-pub(super) fn style_of(key: &str, names: &[Name]) -> Option<KeyStyle> {
+pub(super) fn style_of(key: &str, names: &[FieldName]) -> Option<KeyStyle> {
     find(key, names).map(|name| if name.0 == key { KeyStyle::Snake } else { KeyStyle::Camel })
 }
 
-pub(super) fn spelt(name: Name, style: KeyStyle) -> &'static str {
+pub(super) fn spelt(name: FieldName, style: KeyStyle) -> &'static str {
     match style {
         KeyStyle::Snake => name.0,
         KeyStyle::Camel => name.1,

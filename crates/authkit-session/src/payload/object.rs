@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 use crate::{
-    json::{self, Name},
+    json::{self, JsonName},
     payload::names::{self, Field},
     seal::KeyStyle,
     strictness::OddValues,
@@ -14,18 +14,18 @@ use crate::{
 
 /// The members of an object.
 #[derive(Default)]
-pub(super) struct Object<'a>(Vec<(Key<'a>, Value<'a>)>);
+pub(super) struct Object<'a>(Vec<(MemberName<'a>, MemberValue<'a>)>);
 
 /// The name of a member.
 #[derive(Clone, Copy)]
-pub(super) enum Key<'a> {
+pub(super) enum MemberName<'a> {
     /// As the object had it.
-    Spelt(Name<'a>),
+    Spelt(JsonName<'a>),
     /// One of WorkOS's, in the spelling that is written.
     Ours(&'static str),
 }
 
-impl<'a> Key<'a> {
+impl<'a> MemberName<'a> {
     pub(super) fn text(self) -> Cow<'a, str> {
         match self {
             Self::Spelt(name) => name.text(),
@@ -44,15 +44,17 @@ impl<'a> Key<'a> {
 impl<'a> Object<'a> {
     pub(super) fn parse(json: &'a str) -> Option<Self> {
         let mut object = Self::default();
-        json::members(json, |name, value| object.push(Key::Spelt(name), Value::raw(value)))?;
+        json::members(json, |name, value| {
+            object.push(MemberName::Spelt(name), MemberValue::raw(value))
+        })?;
         Some(object)
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = &(Key<'a>, Value<'a>)> {
+    pub(super) fn members(&self) -> impl Iterator<Item = &(MemberName<'a>, MemberValue<'a>)> {
         self.0.iter()
     }
 
-    pub(super) fn push(&mut self, key: Key<'a>, value: Value<'a>) {
+    pub(super) fn push(&mut self, key: MemberName<'a>, value: MemberValue<'a>) {
         self.0.push((key, value));
     }
 
@@ -80,7 +82,7 @@ impl<'a> Object<'a> {
 
     /// How a session spells the keys of its user, if that can be seen.
     pub(super) fn user_style(&self) -> Option<KeyStyle> {
-        let is_user = |key: &Key<'_>| Field::of(&key.text()) == Some(Field::User);
+        let is_user = |key: &MemberName<'_>| Field::of(&key.text()) == Some(Field::User);
         let (_, user) = self.0.iter().find(|(key, _)| is_user(key))?;
         let user = Object::parse(user.json()?)?;
         user.0.iter().find_map(|(key, _)| names::style_of(&key.text(), Field::User.inner()))
@@ -97,13 +99,13 @@ impl<'a> Object<'a> {
                 json.push(b',');
             }
             match key {
-                Key::Spelt(name) => json.extend_from_slice(name.spelt().as_bytes()),
-                Key::Ours(name) => write_string(&mut json, name),
+                MemberName::Spelt(name) => json.extend_from_slice(name.spelt().as_bytes()),
+                MemberName::Ours(name) => write_string(&mut json, name),
             }
             json.push(b':');
             match value {
-                Value::Raw(raw) => json.extend_from_slice(raw.as_bytes()),
-                Value::Text(text) => write_string(&mut json, text),
+                MemberValue::Raw(raw) => json.extend_from_slice(raw.as_bytes()),
+                MemberValue::Text(text) => write_string(&mut json, text),
             }
         }
         json.push(b'}');
@@ -113,14 +115,14 @@ impl<'a> Object<'a> {
 
 /// The value of a member.
 #[derive(Clone)]
-pub(super) enum Value<'a> {
+pub(super) enum MemberValue<'a> {
     /// JSON.
     Raw(Cow<'a, str>),
     /// A string that is not quoted yet.
     Text(&'a str),
 }
 
-impl<'a> Value<'a> {
+impl<'a> MemberValue<'a> {
     pub(super) fn raw(json: &'a str) -> Self {
         Self::Raw(Cow::Borrowed(json))
     }
@@ -159,7 +161,7 @@ impl<'a> Value<'a> {
 }
 
 /// `None`: nothing to respell.
-fn respell<'a>(json: &str, names: &[names::Name], style: KeyStyle) -> Option<Value<'a>> {
+fn respell<'a>(json: &str, names: &[names::FieldName], style: KeyStyle) -> Option<MemberValue<'a>> {
     if names.is_empty() {
         return None;
     }
@@ -167,10 +169,13 @@ fn respell<'a>(json: &str, names: &[names::Name], style: KeyStyle) -> Option<Val
     let mut respelt = Object::default();
     for (key, value) in object.members() {
         let ours = names::find(&key.text(), names);
-        respelt.push(ours.map_or(*key, |name| Key::Ours(names::spelt(name, style))), value.clone());
+        respelt.push(
+            ours.map_or(*key, |name| MemberName::Ours(names::spelt(name, style))),
+            value.clone(),
+        );
     }
     let json = String::from_utf8(respelt.to_json().to_vec()).ok()?;
-    Some(Value::Raw(Cow::Owned(json)))
+    Some(MemberValue::Raw(Cow::Owned(json)))
 }
 
 fn write_string(json: &mut Vec<u8>, text: &str) {

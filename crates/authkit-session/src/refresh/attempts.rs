@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The attempts of one exchange.
-pub(super) struct Attempts<'a> {
+pub(super) struct ExchangeAttempts<'a> {
     pub(super) client: &'a Client,
     pub(super) clock: &'a Clock,
     pub(super) token: &'a RefreshToken,
@@ -25,7 +25,7 @@ pub(super) struct Attempts<'a> {
     pub(super) organization: Option<&'a str>,
 }
 
-impl Attempts<'_> {
+impl ExchangeAttempts<'_> {
     /// Asks until WorkOS answers with tokens or a definite refusal, within the time in which it answers a repetition of
     /// the same exchange alike. Between two attempts there is a pause, and WorkOS's own `Retry-After` is waited out.
     pub(super) async fn run(&self) -> Result<Bytes, UpstreamError> {

@@ -1,8 +1,10 @@
 //! Refreshing together with other processes.
 
-use std::{fmt, future, pin::Pin};
+use std::{fmt, future};
 
 use bytes::Bytes;
+
+use crate::boxed_future::BoxFuture;
 
 /// Lets the replicas of a service exchange a refresh token once, rather than once each.
 ///
@@ -33,7 +35,7 @@ pub trait RefreshCoordinator: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What the methods of a [`RefreshCoordinator`] return.
-pub type Coordinating<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type Coordinating<'a, T> = BoxFuture<'a, T>;
 
 /// What a [`RefreshCoordinator`] knows of an exchange.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -14,7 +14,7 @@ use crate::{
     payload::{Answer, Payload},
     refresh::{
         Refresher,
-        attempts::Attempts,
+        attempts::ExchangeAttempts,
         hook::{RefreshedSession, Ruling},
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
     },
@@ -200,7 +200,7 @@ impl Exchange {
     }
 
     async fn ask_workos(&self) -> Result<bytes::Bytes, UpstreamError> {
-        let attempts = Attempts {
+        let attempts = ExchangeAttempts {
             client: &self.refresher.client,
             clock: self.refresher.settings.clock(),
             token: &self.token,

@@ -1,17 +1,15 @@
 //! What the application says of sessions that were refreshed: a hook that may refuse them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     fmt,
     future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time;
 
-use crate::session::VerifiedSession;
+use crate::{bounded_map::BoundedMap, boxed_future::BoxFuture, session::VerifiedSession};
 
 /// What an application says of a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -36,11 +34,11 @@ pub struct RefreshedSession {
     pub previous: Option<Arc<VerifiedSession>>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Ruling> + Send>>;
-
 /// See [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
 #[derive(Clone)]
-pub(crate) struct RefreshHook(Arc<dyn Fn(RefreshedSession) -> Answer + Send + Sync>);
+pub(crate) struct RefreshHook(
+    Arc<dyn Fn(RefreshedSession) -> BoxFuture<'static, Ruling> + Send + Sync>,
+);
 
 impl RefreshHook {
     pub(crate) fn new<F, A>(hook: F) -> Self
@@ -130,7 +128,7 @@ impl RefreshHooks {
         let mut undecided = self.undecided();
         match ruling {
             Ruling::Undecided => undecided.add(session_id, made, now),
-            Ruling::Keep | Ruling::Refuse => undecided.remove(session_id),
+            Ruling::Keep | Ruling::Refuse => drop(undecided.sessions.remove(session_id)),
         }
     }
 
@@ -140,46 +138,37 @@ impl RefreshHooks {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Undecided {
-    sessions: HashMap<Arc<str>, Entry>,
-    /// The same by their numbers, so that the one that has waited longest comes first.
-    order: BTreeMap<u64, Arc<str>>,
+    sessions: BoundedMap<UndecidedSession>,
     /// When the newest of the tokens was made that had to be forgotten, in Unix seconds.
     forgotten: Option<u64>,
-    next: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    number: u64,
+struct UndecidedSession {
     /// When the first and the last token were made about which nothing was said, in Unix seconds.
     first: u64,
     last: u64,
     asked: Duration,
 }
 
+impl Default for Undecided {
+    fn default() -> Self {
+        Self { sessions: BoundedMap::new(LIMIT, Duration::MAX), forgotten: None }
+    }
+}
+
 impl Undecided {
     fn add(&mut self, session_id: &str, made: u64, asked: Duration) {
-        if let Some(entry) = self.sessions.get_mut(session_id) {
-            entry.asked = asked;
-            entry.last = entry.last.max(made);
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.asked = asked;
+            session.last = session.last.max(made);
             return;
         }
-        let (id, number): (Arc<str>, _) = (session_id.into(), self.next);
-        self.next += 1;
-        self.sessions.insert(Arc::clone(&id), Entry { number, first: made, last: made, asked });
-        self.order.insert(number, id);
-        while self.order.len() > LIMIT {
-            let Some((_, oldest)) = self.order.pop_first() else { break };
-            let last = self.sessions.remove(&oldest).map(|entry| entry.last);
-            self.forgotten = self.forgotten.max(last);
-        }
-    }
-
-    fn remove(&mut self, session_id: &str) {
-        if let Some(entry) = self.sessions.remove(session_id) {
-            self.order.remove(&entry.number);
+        let session = UndecidedSession { first: made, last: made, asked };
+        if let Some(pushed_out) = self.sessions.add(session_id, session, asked) {
+            self.forgotten = self.forgotten.max(Some(pushed_out.last));
         }
     }
 }
@@ -213,7 +202,7 @@ mod tests {
         assert_eq!(hooks.status("another", 99, later), HookStatus::Undecided, "as old as that one");
         assert_eq!(hooks.status("another", 101, later), HookStatus::Decided, "younger");
         assert_eq!(hooks.status("session_1", 101, later), HookStatus::Undecided, "remembered");
-        assert_eq!(hooks.undecided().order.len(), LIMIT);
+        assert_eq!(hooks.undecided().sessions.len(), LIMIT);
         hooks.remember("session_0", 200, Ruling::Undecided, NOW);
         assert_eq!(
             hooks.status("session_0", 100, later),
@@ -233,7 +222,6 @@ mod tests {
         }
         assert_eq!(hooks.status("session_first", 50, NOW), HookStatus::AskAgainIn(PAUSE));
         assert_eq!(hooks.status("session_0", 100, NOW), HookStatus::Decided);
-        let undecided = hooks.undecided();
-        assert_eq!((undecided.sessions.len(), undecided.order.len()), (1, 1));
+        assert_eq!(hooks.undecided().sessions.len(), 1);
     }
 }

@@ -95,7 +95,11 @@ pub(crate) enum LineageStatus {
 
 impl<J: Clone, P: TokenPair> Lineages<J, P> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { index: LineageIndex::new(), ended_sessions: EndedSessions::default(), limits }
+        Self {
+            index: LineageIndex::new(),
+            ended_sessions: EndedSessions::new(limits.tokens),
+            limits,
+        }
     }
 
     /// Whether nothing is remembered, so that no request has to be looked up.
@@ -366,7 +370,6 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
     /// Forgets what would be forgotten next until the limits hold.
     fn shrink(&mut self) {
         self.index.shrink(self.limits);
-        self.ended_sessions.shrink(self.limits.tokens);
     }
 }
 

@@ -1,47 +1,29 @@
 //! How often a session may be refreshed on demand.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::time::Duration;
 
-/// The sessions that were refreshed on demand within the last two seconds. Plain data: time is passed in.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    sessions: HashSet<Arc<str>>,
-    /// The same, in the order of their times.
-    order: VecDeque<(Duration, Arc<str>)>,
+use crate::bounded_map::BoundedMap;
+
+/// The sessions that were refreshed on demand within the last two seconds, and when. Plain data: time is passed in.
+#[derive(Debug)]
+pub(crate) struct Pace(BoundedMap<Duration>);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(BoundedMap::new(LIMIT, PAUSE))
+    }
 }
 
 impl Pace {
     /// How long the session still has to wait.
     pub(crate) fn wait(&mut self, session_id: &str, now: Duration) -> Option<Duration> {
-        while self.order.front().is_some_and(|(at, _)| *at + PAUSE <= now) {
-            self.forget_first();
-        }
-        if !self.sessions.contains(session_id) {
-            return None;
-        }
-        let (at, _) = self.order.iter().find(|(_, id)| **id == *session_id)?;
-        Some((*at + PAUSE).saturating_sub(now))
+        self.0.forget_expired(now);
+        self.0.get(session_id).map(|began| (*began + PAUSE).saturating_sub(now))
     }
 
     /// An exchange of the session begins.
     pub(crate) fn begun(&mut self, session_id: &str, now: Duration) {
-        let id: Arc<str> = session_id.into();
-        if self.sessions.insert(Arc::clone(&id)) {
-            self.order.push_back((now, id));
-        }
-        while self.order.len() > LIMIT {
-            self.forget_first();
-        }
-    }
-
-    fn forget_first(&mut self) {
-        if let Some((_, id)) = self.order.pop_front() {
-            self.sessions.remove(&id);
-        }
+        self.0.add(session_id, now, now);
     }
 }
 
@@ -65,7 +47,7 @@ mod tests {
         assert_eq!(pace.wait("b", at(2_000)), Some(at(500)));
         assert_eq!(pace.wait("c", at(2_000)), None);
         assert_eq!(pace.wait("a", at(2_000)), None);
-        assert_eq!((pace.order.len(), pace.sessions.len()), (1, 1), "what is over is forgotten");
+        assert_eq!(pace.0.len(), 1, "what is over is forgotten");
     }
 
     #[test]
@@ -74,7 +56,7 @@ mod tests {
         for n in 0..=LIMIT {
             pace.begun(&n.to_string(), Duration::ZERO);
         }
-        assert_eq!((pace.order.len(), pace.sessions.len()), (LIMIT, LIMIT));
+        assert_eq!(pace.0.len(), LIMIT);
         assert_eq!(pace.wait("0", Duration::ZERO), None, "the oldest went");
     }
 }

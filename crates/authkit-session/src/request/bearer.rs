@@ -26,11 +26,11 @@ use crate::{
 /// There is one only where the configuration lists issuers: nothing else about such a token says whom it is meant for.
 #[derive(Clone)]
 pub struct BearerTokens {
-    owners: Arc<Owners>,
+    owners: Arc<BearerOwners>,
 }
 
 /// What deciding about a bearer token takes.
-struct Owners {
+struct BearerOwners {
     settings: Arc<Settings>,
     reader: Arc<SessionReader>,
     ender: Arc<SessionEnder>,
@@ -54,7 +54,7 @@ impl BearerTokens {
     ) -> Result<Self, ConfigError> {
         match &settings.rules.issuers {
             Some(issuers) if !issuers.is_empty() => {
-                Ok(Self { owners: Arc::new(Owners { settings, reader, ender }) })
+                Ok(Self { owners: Arc::new(BearerOwners { settings, reader, ender }) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
                 Setting::Issuers,
@@ -99,7 +99,7 @@ impl BearerTokens {
     }
 }
 
-impl Owners {
+impl BearerOwners {
     fn read(&self, token: &str) -> BearerCandidate {
         if token.len() > MAX_LEN {
             let cut_off = CutOffEffect::None;

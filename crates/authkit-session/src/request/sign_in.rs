@@ -43,7 +43,7 @@ pub struct SignedIn {
 }
 
 /// A session that WorkOS has begun, and that no browser has yet.
-struct NewSession {
+struct VerifiedAnswer {
     session: Arc<VerifiedSession>,
     sealed: String,
     lifetime: SessionLifetime,
@@ -93,7 +93,7 @@ impl SignIn {
     }
 
     /// Seals and verifies the session of an answer, with new keys if it takes them.
-    async fn verified(&self, answer: &[u8]) -> Result<NewSession, Error> {
+    async fn verified(&self, answer: &[u8]) -> Result<VerifiedAnswer, Error> {
         let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
         let sealed = self.seal(&answer)?;
         let keys = self.reader.keys();
@@ -108,7 +108,7 @@ impl SignIn {
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {
-            return Ok(NewSession { session, sealed, lifetime });
+            return Ok(VerifiedAnswer { session, sealed, lifetime });
         }
         let is_of_another_time =
             matches!(candidate.verdict, Verdict::Expired | Verdict::NotYetValid);
@@ -129,8 +129,8 @@ impl SignIn {
     }
 
     /// Puts a session into the place of those in `headers`, which end.
-    fn install(&self, new: NewSession, headers: &HeaderMap) -> Result<SignedIn, Error> {
-        let NewSession { session, sealed, lifetime } = new;
+    fn install(&self, new: VerifiedAnswer, headers: &HeaderMap) -> Result<SignedIn, Error> {
+        let VerifiedAnswer { session, sealed, lifetime } = new;
         let cookies = &self.settings.cookies;
         let (replaced, received) = self.reader.open_all(cookies.name(), headers);
         let written = cookies.session(&sealed, lifetime, received).map_err(|TooLarge| {

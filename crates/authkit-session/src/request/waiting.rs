@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::request::admission::{Admission, Refusal};
+use crate::{
+    boxed_future::BoxFuture,
+    request::admission::{Admission, Refusal},
+};
 
 /// What a request gets: `A` is an [`Admission`], or what a bearer token is worth.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl<A> Decision<A> {
 /// Nothing starts before it is first polled. Dropping it cancels nothing that others wait for, nor an exchange that
 /// was begun.
 #[must_use = "futures do nothing unless polled"]
-pub struct Waiting<A = Admission>(Pin<Box<dyn Future<Output = Result<A, Refusal>> + Send>>);
+pub struct Waiting<A = Admission>(BoxFuture<'static, Result<A, Refusal>>);
 
 impl<A> Waiting<A> {
     pub(crate) fn new(outcome: impl Future<Output = Result<A, Refusal>> + Send + 'static) -> Self {

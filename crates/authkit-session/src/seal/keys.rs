@@ -61,9 +61,9 @@ pub(super) struct Keys {
     pub(super) id: PasswordId,
     pub(super) purposes: PurposeKeys,
     pub(super) iron: Option<iron::Password>,
-    pub(super) python: Option<python::Key>,
+    pub(super) python: Option<python::FernetKey>,
     #[cfg(feature = "php")]
-    pub(super) php: Option<crate::seal::php::Key>,
+    pub(super) php: Option<crate::seal::php::PhpKey>,
     sha256: GcmKey,
     hex: Option<GcmKey>,
     raw: Option<GcmKey>,
@@ -79,9 +79,9 @@ impl Keys {
             id: PasswordId(u64::from_le_bytes(*id.first_chunk().expect("32 bytes hold 8"))),
             purposes: PurposeKeys::new(&root),
             iron: iron::Password::new(password),
-            python: python::Key::new(password),
+            python: python::FernetKey::new(password),
             #[cfg(feature = "php")]
-            php: crate::seal::php::Key::new(password),
+            php: crate::seal::php::PhpKey::new(password),
             sha256: GcmKey::from_sha256(password.as_bytes()),
             hex: go::hex_key(password),
             raw: ruby6::raw_key(password),

@@ -35,9 +35,9 @@ static PASSWORD: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-pub(super) struct Key(Zeroizing<[u8; KEY_LEN]>);
+pub(super) struct PhpKey(Zeroizing<[u8; KEY_LEN]>);
 
-impl Key {
+impl PhpKey {
     /// Decodes the 32 bytes that `password` spells; `None` if it does not spell 32 bytes.
     pub(super) fn new(password: &str) -> Option<Self> {
         let bytes = Zeroizing::new(PASSWORD.decode(password).ok()?);
@@ -46,7 +46,7 @@ impl Key {
 }
 
 /// Makes plaintext of `sealed`, or leaves it as it was.
-pub(super) fn open(key: &Key, sealed: &mut Vec<u8>) -> Result<(), SealError> {
+pub(super) fn open(key: &PhpKey, sealed: &mut Vec<u8>) -> Result<(), SealError> {
     let (nonce, boxed) = sealed.split_first_chunk_mut::<NONCE_LEN>().ok_or(SealError::Malformed)?;
     let (tag, text) = boxed.split_first_chunk_mut::<TAG_LEN>().ok_or(SealError::Malformed)?;
     let mut stream = XSalsa20::new((&*key.0).into(), (&*nonce).into());

@@ -40,12 +40,12 @@ static PASSWORD: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-pub(super) struct Key {
+pub(super) struct FernetKey {
     signing: hmac::Key,
     cipher: Aes128,
 }
 
-impl Key {
+impl FernetKey {
     /// Splits the 32 bytes that `password` spells; `None` if it does not spell 32 bytes.
     pub(super) fn new(password: &str) -> Option<Self> {
         let standard = Zeroizing::new(password.replace('-', "+").replace('_', "/"));
@@ -68,7 +68,7 @@ pub(super) fn decode(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
 }
 
 /// Makes plaintext of a [decoded](decode) token, or leaves it as it was. Nothing is decrypted before the MAC is right.
-pub(super) fn open(key: &Key, token: &mut Vec<u8>) -> Result<(), SealError> {
+pub(super) fn open(key: &FernetKey, token: &mut Vec<u8>) -> Result<(), SealError> {
     let (signed, mac) = token.split_at(token.len() - MAC_LEN);
     hmac::verify(&key.signing, signed, mac).map_err(|_| SealError::Tampered)?;
     let iv: [u8; IV_LEN] =
@@ -83,7 +83,7 @@ pub(super) fn open(key: &Key, token: &mut Vec<u8>) -> Result<(), SealError> {
     Ok(())
 }
 
-pub(super) fn seal(key: &Key, seconds: u64, iv: [u8; IV_LEN], plaintext: &[u8]) -> String {
+pub(super) fn seal(key: &FernetKey, seconds: u64, iv: [u8; IV_LEN], plaintext: &[u8]) -> String {
     let mut token = Vec::with_capacity(HEAD_LEN + plaintext.len() + BLOCK_LEN + MAC_LEN);
     token.push(VERSION);
     token.extend_from_slice(&seconds.to_be_bytes());
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn seals_what_the_python_sdk_seals() {
-        let key = Key::new(PASSWORD).unwrap();
+        let key = FernetKey::new(PASSWORD).unwrap();
         let iv = std::array::from_fn(|n| n as u8);
         let sealed = seal(&key, 1_700_000_000, iv, PLAINTEXT.as_bytes());
         assert_eq!(
@@ -137,7 +137,7 @@ mod tests {
         ];
 
         for (name, password, accepted) in cases {
-            assert_eq!(Key::new(password).is_some(), accepted, "{name}");
+            assert_eq!(FernetKey::new(password).is_some(), accepted, "{name}");
         }
     }
 }

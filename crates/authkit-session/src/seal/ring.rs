@@ -11,10 +11,11 @@ use crate::{
     config_error::ConfigProblem,
     cookie_password::{CookiePassword, Neighbours},
     seal::{
-        SealError, SealFormat, armor, go, iron,
+        Purpose, SealError, SealFormat, armor, go, iron,
         keys::{Keys, PasswordId, Seal, Wire},
         python, ruby,
         target::{Form, Target},
+        values,
     },
 };
 
@@ -181,6 +182,26 @@ impl KeyRing {
             Some(writer) => Target { form: Form::Kept, writer },
             None => Target { form: Form::Replaced(self.format), writer: configured() },
         }
+    }
+
+    /// Seals a value that is no session; see [`values`].
+    pub(crate) fn seal_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        plaintext: &[u8],
+    ) -> Result<String, SealError> {
+        values::seal(self, purpose, context, plaintext)
+    }
+
+    /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context, with any password of the ring.
+    pub(crate) fn open_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        value: &str,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        values::open(self, purpose, context, value)
     }
 
     /// The most that one key of the ring has sealed since the process started.

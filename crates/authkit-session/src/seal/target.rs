@@ -56,7 +56,7 @@ pub(super) enum Writer<'ring> {
     Ruby(&'ring GcmKey),
     Ruby6(&'ring GcmKey),
     Go(&'ring GcmKey),
-    Python(&'ring python::Key),
+    Python(&'ring python::FernetKey),
     Iron { password: &'ring iron::Password, number: iron::PasswordNumber, suffix: iron::Suffix },
 }
 

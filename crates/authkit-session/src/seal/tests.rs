@@ -270,7 +270,7 @@ fn every_format_says_what_it_wants_of_a_password() {
     ];
 
     for (name, current, suits) in cases {
-        for format in SealFormat::ALL {
+        for &format in SealFormat::ALL {
             let result = KeyRing::new(format, &password(current), &[], Neighbours::Unpinned);
             match result {
                 Ok(_) => assert!(suits.contains(&format), "{name} does not suit {format}"),
@@ -556,7 +556,7 @@ fn unsealed_json_is_refused() {
 
 #[test]
 fn formats_have_words() {
-    for format in SealFormat::ALL {
+    for &format in SealFormat::ALL {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     let refused = "Ruby".parse::<SealFormat>().unwrap_err();
@@ -600,7 +600,7 @@ fn formats_are_as_documented() {
     assert_eq!(head[2..], ["read", "write", "cookie password", "key", "JSON keys"]);
     assert_eq!(rows.len(), SealFormat::ALL.len() + 2);
 
-    for (row, format) in rows.iter().zip(SealFormat::ALL) {
+    for (row, &format) in rows.iter().zip(SealFormat::ALL) {
         let default = if format == SealFormat::default() { " (default)" } else { "" };
         let style = match format.key_style() {
             KeyStyle::Snake => "snake_case",

@@ -14,32 +14,30 @@ use crate::{
     seal::{SealError, armor, go, purpose::Purpose, ring::KeyRing, target::random},
 };
 
-impl KeyRing {
-    /// Seals `plaintext` with the current password, for `purpose` and the `context` that has to be named to open it.
-    ///
-    /// # Errors
-    ///
-    /// [`SealError::NoRandomness`].
-    pub(crate) fn seal_for(
-        &self,
-        purpose: Purpose,
-        context: &[u8],
-        plaintext: &[u8],
-    ) -> Result<String, SealError> {
-        let key = self.current().purposes.get(purpose);
-        Ok(codec::BARE_URL_SAFE.encode(go::seal_bytes(key, random()?, context, plaintext)))
-    }
+/// Seals `plaintext` with the current password, for `purpose` and the `context` that has to be named to open it.
+///
+/// # Errors
+///
+/// [`SealError::NoRandomness`].
+pub(super) fn seal(
+    ring: &KeyRing,
+    purpose: Purpose,
+    context: &[u8],
+    plaintext: &[u8],
+) -> Result<String, SealError> {
+    let key = ring.current().purposes.get(purpose);
+    Ok(codec::BARE_URL_SAFE.encode(go::seal_bytes(key, random()?, context, plaintext)))
+}
 
-    /// Opens what [`seal_for`](Self::seal_for) sealed for the same purpose and context, with any password of the ring.
-    pub(crate) fn open_for(
-        &self,
-        purpose: Purpose,
-        context: &[u8],
-        value: &str,
-    ) -> Option<Zeroizing<Vec<u8>>> {
-        let mut sealed = armor::decode(&codec::BARE_URL_SAFE, value.as_bytes()).ok()?;
-        self.passwords()
-            .any(|keys| go::open(keys.purposes.get(purpose), context, &mut sealed).is_ok())
-            .then_some(sealed)
-    }
+/// Opens what [`seal`] sealed for the same purpose and context, with any password of the ring.
+pub(super) fn open(
+    ring: &KeyRing,
+    purpose: Purpose,
+    context: &[u8],
+    value: &str,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let mut sealed = armor::decode(&codec::BARE_URL_SAFE, value.as_bytes()).ok()?;
+    ring.passwords()
+        .any(|keys| go::open(keys.purposes.get(purpose), context, &mut sealed).is_ok())
+        .then_some(sealed)
 }

@@ -68,7 +68,7 @@ pub(crate) struct ClaimSet<'a> {
 }
 
 /// What a token says beside its [`Claims`].
-pub(crate) struct Checked<'a> {
+pub(crate) struct CheckedClaims<'a> {
     pub(crate) claims: Claims,
     pub(crate) actor: Option<Actor>,
     pub(crate) recipient: Recipient<'a>,
@@ -114,7 +114,7 @@ impl<'a> ClaimSet<'a> {
     /// # Errors
     ///
     /// The first security claim that is not of its type; `exp` also where it is missing.
-    pub(crate) fn checked(self) -> Result<Checked<'a>, SecurityClaim> {
+    pub(crate) fn checked(self) -> Result<CheckedClaims<'a>, SecurityClaim> {
         use SecurityClaim::{Act, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
 
         let mut odd = OddValues::default();
@@ -138,7 +138,7 @@ impl<'a> ClaimSet<'a> {
             client_id: self.client_id.value(ClientId)?,
             aud: self.aud,
         };
-        Ok(Checked { claims, actor, recipient, odd })
+        Ok(CheckedClaims { claims, actor, recipient, odd })
     }
 }
 

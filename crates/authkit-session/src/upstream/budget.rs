@@ -8,12 +8,12 @@
 //!    with them, and without them nobody could be verified.
 //! 4. After five transient failures of refreshes in a row, one try goes out every two seconds until one succeeds.
 
+mod calls;
 mod shares;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -21,7 +21,7 @@ use std::{
 
 use tokio::time;
 
-use self::shares::{Owners, Shares};
+use self::{calls::Calls, shares::ShareKeys};
 use crate::{clock::Clock, decide::refresh_outcome::RefreshFailure};
 
 /// What a call to WorkOS is for.
@@ -97,7 +97,7 @@ pub(crate) struct CallPermit {
     budget: Budget,
     class: CallClass,
     /// Whose share it counts in.
-    owners: Owners,
+    owners: ShareKeys,
 }
 
 impl Budget {
@@ -132,7 +132,7 @@ impl Budget {
             let started = self.calls().start(class, now);
             match started {
                 Ok(()) => {
-                    let owners = Owners::default();
+                    let owners = ShareKeys::default();
                     return Ok(CallPermit { budget: self.clone(), class, owners });
                 }
                 Err(throttled) if now >= until => return Err(throttled),
@@ -191,139 +191,9 @@ impl fmt::Debug for Budget {
     }
 }
 
-/// The counts. Plain data: the time is passed in.
-#[derive(Debug)]
-struct Calls {
-    refresh: ClassCalls,
-    sign_in: ClassCalls,
-    sign_out: ClassCalls,
-    shares: Shares,
-    failures: u32,
-    next_probe: Duration,
-    /// Until when WorkOS asked not to be called.
-    retry_at: Duration,
-}
-
-/// The calls of one class.
-#[derive(Debug)]
-struct ClassCalls {
-    limits: RefreshLimits,
-    under_way: usize,
-    /// When those of the last second were started.
-    starts: VecDeque<Duration>,
-}
-
-impl ClassCalls {
-    fn new(at_once: usize, per_second: usize) -> Self {
-        let limits = RefreshLimits { at_once, per_second };
-        Self { limits, under_way: 0, starts: VecDeque::new() }
-    }
-
-    fn has_room(&mut self, now: Duration) -> bool {
-        while self.starts.front().is_some_and(|start| *start + SECOND <= now) {
-            self.starts.pop_front();
-        }
-        self.under_way < self.limits.at_once && self.starts.len() < self.limits.per_second
-    }
-
-    fn start(&mut self, now: Duration) {
-        self.under_way += 1;
-        self.starts.push_back(now);
-    }
-}
-
-impl Calls {
-    fn new(limits: RefreshLimits) -> Self {
-        Self {
-            refresh: ClassCalls::new(limits.at_once, limits.per_second),
-            sign_in: ClassCalls::new(SIGN_INS.at_once, SIGN_INS.per_second),
-            sign_out: ClassCalls::new(SIGN_OUTS.at_once, SIGN_OUTS.per_second),
-            shares: Shares::default(),
-            failures: 0,
-            next_probe: Duration::ZERO,
-            retry_at: Duration::ZERO,
-        }
-    }
-
-    fn class(&mut self, class: CallClass) -> &mut ClassCalls {
-        match class {
-            CallClass::Refresh => &mut self.refresh,
-            CallClass::SignIn => &mut self.sign_in,
-            CallClass::SignOut => &mut self.sign_out,
-        }
-    }
-
-    fn start(&mut self, class: CallClass, now: Duration) -> Result<(), Throttled> {
-        match self.retry_after(now) {
-            Duration::ZERO => {}
-            wait => return Err(Throttled::RetryAfter(wait)),
-        }
-        let calls = self.class(class);
-        if !calls.has_room(now) {
-            return Err(Throttled::Busy);
-        }
-        calls.start(now);
-        Ok(())
-    }
-
-    fn start_refresh(
-        &mut self,
-        owner: RefreshOwner<'_>,
-        now: Duration,
-    ) -> Result<Owners, Throttled> {
-        let retry_after = self.retry_after(now);
-        if retry_after > WORTH_WAITING {
-            return Err(Throttled::RetryAfter(retry_after));
-        }
-        if !self.refresh.has_room(now) {
-            return Err(Throttled::Busy);
-        }
-        self.probe(now).map_err(|_| Throttled::CircuitOpen)?;
-        let owners = self.shares.start(owner, now).ok_or(Throttled::Busy)?;
-        self.refresh.start(now);
-        Ok(owners)
-    }
-
-    fn retry_after(&self, now: Duration) -> Duration {
-        self.retry_at.saturating_sub(now)
-    }
-
-    fn attempt(&mut self, now: Duration) -> Result<(), Duration> {
-        match self.retry_after(now) {
-            Duration::ZERO => self.probe(now),
-            wait => Err(wait),
-        }
-    }
-
-    fn probe(&mut self, now: Duration) -> Result<(), Duration> {
-        if self.failures >= FAILURES {
-            if now < self.next_probe {
-                return Err(self.next_probe - now);
-            }
-            self.next_probe = now + PROBE_EVERY;
-        }
-        Ok(())
-    }
-
-    fn failed(&mut self, now: Duration) {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures == FAILURES {
-            self.next_probe = now + PROBE_EVERY;
-        }
-    }
-}
-
 const SECOND: Duration = Duration::from_secs(1);
-/// What sign-ins may take: with the sign-outs' share, 30 of WorkOS's 50 writes a second are left for refreshes.
-const SIGN_INS: RefreshLimits = RefreshLimits { at_once: 16, per_second: 15 };
-/// What revocations may take.
-const SIGN_OUTS: RefreshLimits = RefreshLimits { at_once: 4, per_second: 5 };
-/// How many failures in a row open the circuit.
-const FAILURES: u32 = 5;
 /// How often WorkOS is tried while it is open.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
-/// How long an exchange waits in line for WorkOS to be asked again: less than a request waits for the exchange.
-const WORTH_WAITING: Duration = Duration::from_secs(3);
 /// The longest time for which a `Retry-After` is believed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often a call that waits for room looks again.

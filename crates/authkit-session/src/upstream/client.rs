@@ -56,6 +56,11 @@ impl Client {
         }
     }
 
+    /// Where calls go.
+    pub(crate) fn base_url(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// What all calls are counted in.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
@@ -98,13 +103,13 @@ impl Client {
     /// The same, with WorkOS's answer as it was understood.
     pub(crate) async fn send_revoke(&self, session_id: &str) -> Result<(), UpstreamError> {
         #[derive(Serialize)]
-        struct Revoke<'a> {
+        struct RevokeBody<'a> {
             session_id: &'a str,
         }
         let _permit = self.permit(CallClass::SignOut, SIGN_OUT_PATIENCE).await?;
         let path = ["user_management", "sessions", "revoke"];
         let api_key = self.api_key.load_full();
-        let body = Revoke { session_id };
+        let body = RevokeBody { session_id };
         self.post(&path, &body, &api_key, Connection::Pooled, CALL_DEADLINE).await?;
         Ok(())
     }

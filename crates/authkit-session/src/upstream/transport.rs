@@ -1,8 +1,6 @@
 use std::{
     env, error, fmt,
-    future::Future,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    pin::Pin,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,6 +11,7 @@ use reqwest::{Client, ClientBuilder};
 use url::{Host, Url};
 
 use crate::{
+    boxed_future::BoxFuture,
     config::{finding::Finding, setting::Setting, urls::is_loopback},
     config_error::ConfigProblem,
 };
@@ -35,8 +34,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What [`Transport::send`] returns.
-pub type Sending<'a> =
-    Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'a>>;
+pub type Sending<'a> = BoxFuture<'a, Result<Response<Bytes>, TransportError>>;
 
 /// The longest answer that is read, in bytes: 256 KiB. WorkOS's are a few.
 pub const MAX_ANSWER: usize = 256 * 1024;

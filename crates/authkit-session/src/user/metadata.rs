@@ -30,10 +30,10 @@ use crate::{
 /// assert_eq!(user.metadata.raw("trial"), Some("null"));
 /// ```
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Metadata(BTreeMap<String, Entry>);
+pub struct Metadata(BTreeMap<String, MetadataEntry>);
 
 #[derive(Clone, Eq, PartialEq)]
-struct Entry {
+struct MetadataEntry {
     /// The value as it is spelt.
     json: Box<str>,
     /// The text of a string whose spelling has escapes.
@@ -79,7 +79,7 @@ impl Metadata {
     }
 }
 
-impl Entry {
+impl MetadataEntry {
     fn new(json: &str) -> Self {
         let unescaped = if json.contains('\\') { String::from_json(json) } else { None };
         Self { json: json.into(), unescaped: unescaped.map(String::into_boxed_str) }
@@ -102,7 +102,7 @@ impl FromJson<'_> for Metadata {
         }
         let mut entries = BTreeMap::new();
         json::members(json, |name, value| {
-            entries.insert(name.text().into_owned(), Entry::new(value));
+            entries.insert(name.text().into_owned(), MetadataEntry::new(value));
         })?;
         Some(Self(entries))
     }

@@ -9,7 +9,7 @@ use http::{
 use super::signature::Unsigned;
 
 /// What became of a delivery.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WebhookAnswer {
     Taken,
     WrongMethod,
@@ -54,24 +54,44 @@ impl WebhookAnswer {
         response
     }
 
+    /// Why the delivery had no effect, in a word for logs; `None` where there is nothing to say.
+    pub(super) fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Taken | Self::WrongMethod => None,
+            Self::TooLarge => Some("too_large"),
+            Self::TooSlow => Some("too_slow"),
+            Self::Cut => Some("cut_off"),
+            Self::Unsigned(Unsigned::Malformed) => Some("no_signature"),
+            Self::Unsigned(Unsigned::Stale) => Some("stale_signature"),
+            Self::Unsigned(Unsigned::Wrong) => Some("wrong_signature"),
+            Self::NotUnderstood => Some("not_understood"),
+            Self::NotPublished => Some("not_published"),
+        }
+    }
+
     /// Logs a refusal that `count` deliveries met with, of which this is the latest.
-    pub(super) fn log(self, count: u64) {
+    pub(super) fn log(self, reason: &str, count: u64) {
         match self {
             Self::Taken | Self::WrongMethod => {}
-            Self::Unsigned(unsigned) => {
-                tracing::warn!(?unsigned, count, "webhooks were refused: WorkOS did not sign them");
+            Self::Unsigned(_) => {
+                tracing::warn!(reason, count, "webhooks were refused: WorkOS did not sign them");
             }
             Self::TooSlow | Self::Cut => {
-                tracing::warn!(reason = ?self, count, "webhooks did not arrive whole");
+                tracing::warn!(reason, count, "webhooks did not arrive whole");
             }
             Self::TooLarge => {
-                tracing::warn!(count, "webhooks signed by WorkOS are larger than 1 MiB: not read");
+                tracing::warn!(
+                    reason,
+                    count,
+                    "webhooks signed by WorkOS are larger than 1 MiB and had no effect"
+                );
             }
             Self::NotUnderstood => {
-                tracing::error!(count, "webhooks signed by WorkOS were not understood");
+                tracing::error!(reason, count, "webhooks signed by WorkOS were not understood");
             }
             Self::NotPublished => {
                 tracing::warn!(
+                    reason,
                     count,
                     "revocations hold here, but other replicas may not have heard of them: \
                      WorkOS is asked to send them again"

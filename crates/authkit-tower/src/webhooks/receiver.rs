@@ -13,7 +13,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use authkit_session::{BoundedMap, ConfigError, Secret};
+use authkit_session::{
+    ConfigError, Secret,
+    integration::{BoundedMap, LogLimiter},
+};
 use bytes::Buf;
 use http::{Method, Request};
 use http_body::Body;
@@ -23,7 +26,6 @@ use tokio::time;
 use super::{
     answer::WebhookAnswer,
     event::{Effect, WebhookEvent},
-    log_limit::LogLimit,
     signature::{SignatureCheck, WebhookSecrets, WebhookSignature},
 };
 use crate::authkit::AuthKit;
@@ -33,22 +35,19 @@ use crate::authkit::AuthKit;
 pub(super) struct WebhookReceiver {
     authkit: AuthKit,
     secrets: WebhookSecrets,
-    memory: Arc<Mutex<WebhookMemory>>,
-}
-
-struct WebhookMemory {
     /// The ids of the events that had an effect. An event is harmless the second time; this only saves the work.
-    taken: BoundedMap,
-    log_limit: LogLimit<WebhookAnswer>,
+    taken: Arc<Mutex<BoundedMap>>,
+    log_limiter: Arc<LogLimiter>,
 }
 
 impl WebhookReceiver {
     pub(super) fn new(authkit: &AuthKit, secrets: WebhookSecrets) -> Self {
-        let memory = WebhookMemory {
-            taken: BoundedMap::new(MAX_TAKEN, REPEATED),
-            log_limit: LogLimit::default(),
-        };
-        Self { authkit: authkit.clone(), secrets, memory: Arc::new(Mutex::new(memory)) }
+        Self {
+            authkit: authkit.clone(),
+            secrets,
+            taken: Arc::new(Mutex::new(BoundedMap::new(MAX_TAKEN, REPEATED))),
+            log_limiter: Arc::new(LogLimiter::new(LOG_PERIOD)),
+        }
     }
 
     pub(super) fn with_other_secrets(self, others: &[Secret]) -> Result<Self, ConfigError> {
@@ -62,11 +61,10 @@ impl WebhookReceiver {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let answer = self.judge(request).await;
-        if answer != WebhookAnswer::Taken {
+        if let Some(reason) = answer.refusal() {
             let now = self.authkit.clock().monotonic();
-            let due = self.memory().log_limit.count(answer, now);
-            if let Some(count) = due {
-                answer.log(count);
+            if let Some(left_out) = self.log_limiter.admit(reason, now) {
+                answer.log(reason, left_out + 1);
             }
         }
         answer
@@ -102,7 +100,7 @@ impl WebhookReceiver {
             Effect::Revokes(revocation) => revocation,
             Effect::None => return WebhookAnswer::Taken,
         };
-        if event.id.as_deref().is_some_and(|id| self.memory().taken.contains(id)) {
+        if event.id.as_deref().is_some_and(|id| self.taken().contains(id)) {
             return WebhookAnswer::Taken;
         }
         match time::timeout(PUBLISHING, self.authkit.revoke(revocation)).await {
@@ -112,16 +110,16 @@ impl WebhookReceiver {
         // Not before it is in effect everywhere: what was not is sent again.
         if let Some(id) = event.id {
             let now = self.authkit.clock().monotonic();
-            let mut memory = self.memory();
-            memory.taken.forget_expired(now);
-            memory.taken.add(&id, (), now);
+            let mut taken = self.taken();
+            taken.forget_expired(now);
+            taken.add(&id, (), now);
         }
         WebhookAnswer::Taken
     }
 
-    fn memory(&self) -> MutexGuard<'_, WebhookMemory> {
+    fn taken(&self) -> MutexGuard<'_, BoundedMap> {
         // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,5 +160,7 @@ const READING: Duration = Duration::from_secs(10);
 const PUBLISHING: Duration = Duration::from_secs(3);
 /// How many events are known to have been taken: about 1 MB.
 const MAX_TAKEN: usize = 10_000;
+/// How far apart two log lines about the same kind of refusal are.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
 /// For how long WorkOS sends an event again.
 const REPEATED: Duration = Duration::from_secs(3 * 24 * 60 * 60);

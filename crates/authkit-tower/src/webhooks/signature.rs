@@ -20,7 +20,7 @@ use super::Webhooks;
 pub(super) struct WebhookSecrets(Arc<[hmac::Key]>);
 
 /// Why a delivery is not taken for WorkOS's.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unsigned {
     /// No signature, or not of the form above.
     Malformed,

@@ -60,7 +60,7 @@ async fn a_session_is_verified_once() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_known_in_every_format_and_in_parts() {
-    for format in SealFormat::ALL {
+    for &format in SealFormat::ALL {
         let password = match format {
             SealFormat::Ruby6 => "exactly thirty-two bytes of text",
             SealFormat::Rust => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",

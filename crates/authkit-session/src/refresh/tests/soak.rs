@@ -187,7 +187,7 @@ fn weather(mut luck: Luck) -> impl FnMut(Endpoint, Duration) -> Reply + Send {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Excuse {
     Revoked,
-    /// The head that carried the newest cookie did not arrive, and nobody came back within a minute.
+    /// The head that carried the newest cookie did not arrive, and nobody came back within ten minutes.
     CookieLost,
     /// WorkOS exchanged the token, and none of its answers arrived while it repeats them.
     AnswerLost,
@@ -341,8 +341,8 @@ impl Client {
         }
         if self.luck.percent(3) {
             self.count("cookies lost on the way");
-            let in_a_minute = self.service.clock.monotonic() + s(60);
-            self.excuse = self.excuse.or(Some((Excuse::CookieLost, in_a_minute)));
+            let in_ten_minutes = self.service.clock.monotonic() + s(600);
+            self.excuse = self.excuse.or(Some((Excuse::CookieLost, in_ten_minutes)));
             return;
         }
         self.browser.take(&cookies);

@@ -1,55 +1,37 @@
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::time::Duration;
 
-use crate::refresh_state::lineage::KEPT_ENDED;
+use crate::{bounded_map::BoundedMap, refresh_state::lineage::KEPT_ENDED};
 
-/// The ids of sessions that ended here, in the order in which they did.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EndedSessions {
-    ids: HashSet<Arc<str>>,
-    order: VecDeque<(Duration, Arc<str>)>,
-}
+/// The ids of sessions that ended here.
+#[derive(Clone, Debug)]
+pub(super) struct EndedSessions(BoundedMap);
 
 impl EndedSessions {
+    pub(super) fn new(limit: usize) -> Self {
+        Self(BoundedMap::new(limit, KEPT_ENDED))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.0.is_empty()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.ids.len()
+        self.0.len()
     }
 
     /// A session without an id never ended here.
     pub(super) fn contains(&self, session_id: Option<&str>) -> bool {
-        session_id.is_some_and(|id| self.ids.contains(id))
+        session_id.is_some_and(|id| self.0.contains(id))
     }
 
     pub(super) fn add(&mut self, session_id: Option<&str>, now: Duration) {
-        let Some(id) = session_id.filter(|id| !self.ids.contains(*id)) else { return };
-        let id: Arc<str> = id.into();
-        self.ids.insert(Arc::clone(&id));
-        self.order.push_back((now + KEPT_ENDED, id));
+        if let Some(id) = session_id {
+            self.0.add(id, (), now);
+        }
     }
 
     pub(super) fn forget_old(&mut self, now: Duration) {
-        while self.order.front().is_some_and(|(until, _)| *until <= now) {
-            self.forget_first();
-        }
-    }
-
-    pub(super) fn shrink(&mut self, len: usize) {
-        while self.order.len() > len {
-            self.forget_first();
-        }
-    }
-
-    fn forget_first(&mut self) {
-        if let Some((_, id)) = self.order.pop_front() {
-            self.ids.remove(&id);
-        }
+        self.0.forget_expired(now);
     }
 }

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    calls::{SIGN_INS, SIGN_OUTS},
+    *,
+};
 
 const fn at(millis: u64) -> Duration {
     Duration::from_millis(millis)
