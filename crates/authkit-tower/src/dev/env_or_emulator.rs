@@ -113,14 +113,14 @@ impl EnvOrEmulator {
         self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<AuthKit, ConfigError> {
-        let mut vars = Vars { variable, problems: Vec::new() };
-        let port = self.port.or_else(|| vars.number(Setting::ApplicationPort)).unwrap_or(3000);
+        let mut numbers = Numbers { variable, problems: Vec::new() };
+        let port = self.port.or_else(|| numbers.number(Setting::ApplicationPort)).unwrap_or(3000);
         let emulator_port =
-            self.emulator_port.or_else(|| vars.number(Setting::EmulatorPort)).unwrap_or(4100);
+            self.emulator_port.or_else(|| numbers.number(Setting::EmulatorPort)).unwrap_or(4100);
         let token_ttl = self
             .token_ttl
-            .or_else(|| vars.number(Setting::EmulatorTokenTtl).map(Duration::from_secs));
-        ConfigError::check(vars.problems)?;
+            .or_else(|| numbers.number(Setting::EmulatorTokenTtl).map(Duration::from_secs));
+        ConfigError::check(numbers.problems)?;
 
         let builder = || {
             let builder = Emulator::builder();
@@ -226,12 +226,12 @@ fn is_workos(name: &OsStr, value: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"WORKOS_") && !value.is_empty()
 }
 
-struct Vars<F> {
+struct Numbers<F> {
     variable: F,
     problems: Vec<ConfigProblem>,
 }
 
-impl<F: Fn(&str) -> Option<String>> Vars<F> {
+impl<F: Fn(&str) -> Option<String>> Numbers<F> {
     /// Reads a number, or remembers what is wrong with it.
     fn number<T: FromStr>(&mut self, setting: Setting) -> Option<T> {
         let variable = setting.variable().expect("only settings that have one are read");
