@@ -95,6 +95,7 @@ mod outbox;
 mod overrides;
 mod pages;
 mod people;
+mod program;
 mod rate_limit;
 mod redirects;
 mod reply;
@@ -125,6 +126,7 @@ pub use self::{
     grant::Grant,
     keys::SigningKey,
     people::{MembershipInfo, People, UserInfo},
+    program::program,
     rate_limit::RateLimit,
     seal::seal,
     seed::Seed,

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 /// Where the time comes from: wall clock for what tokens say, monotonic clock for what we remember.
 ///
-/// Clones share one time. Production uses [`Clock::system`]; tests pass time in with [`Clock::simulated`].
+/// Clones share one time. Production uses [`Clock::system`]; tests pass time in with [`Clock::simulated`], or follow
+/// another clock with [`Clock::of`].
 ///
 /// # Examples
 ///
@@ -34,7 +35,11 @@ pub struct Clock {
 enum Source {
     System(Arc<Reading>),
     Simulated { start: SystemTime, advanced_ms: Arc<AtomicU64> },
+    Of { wall: Arc<Function<SystemTime>>, monotonic: Arc<Function<Duration>> },
 }
+
+/// Reads a clock of the application's.
+type Function<T> = dyn Fn() -> T + Send + Sync;
 
 /// The last reading of the machine's wall clock by [`Clock::both`], in milliseconds.
 #[derive(Default)]
@@ -61,7 +66,33 @@ impl Clock {
         }
     }
 
-    /// Moves a simulated clock forward by whole milliseconds; the machine's clock stays as it is.
+    /// A clock that reads the time from functions, such as those of an emulator's clock, so that a service and its
+    /// counterparty live in one time.
+    ///
+    /// `monotonic` counts from any fixed moment and must never go back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use authkit_session::Clock;
+    ///
+    /// let clock = Clock::of(
+    ///     || SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
+    ///     || Duration::from_secs(7),
+    /// );
+    /// assert_eq!((clock.unix(), clock.monotonic()), (1_000, Duration::from_secs(7)));
+    /// ```
+    pub fn of(
+        wall: impl Fn() -> SystemTime + Send + Sync + 'static,
+        monotonic: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        let source = Source::Of { wall: Arc::new(wall), monotonic: Arc::new(monotonic) };
+        Self { origin: Instant::now(), source }
+    }
+
+    /// Moves a simulated clock forward by whole milliseconds; every other clock stays as it is.
     pub fn advance(&self, by: Duration) {
         if let Source::Simulated { advanced_ms, .. } = &self.source {
             advanced_ms
@@ -74,6 +105,7 @@ impl Clock {
         match &self.source {
             Source::System(_) => SystemTime::now(),
             Source::Simulated { start, .. } => *start + self.monotonic(),
+            Source::Of { wall, .. } => wall(),
         }
     }
 
@@ -107,7 +139,8 @@ impl Clock {
         (unix / 1_000, monotonic)
     }
 
-    /// Time since this clock was made; never goes back.
+    /// Time since this clock was made, or since the moment that a clock [`of`](Self::of) functions counts from; never
+    /// goes back.
     pub fn monotonic(&self) -> Duration {
         let elapsed = self.origin.elapsed();
         match &self.source {
@@ -115,6 +148,7 @@ impl Clock {
             Source::Simulated { advanced_ms, .. } => {
                 elapsed + Duration::from_millis(advanced_ms.load(Ordering::SeqCst))
             }
+            Source::Of { monotonic, .. } => monotonic(),
         }
     }
 }
@@ -133,6 +167,7 @@ impl fmt::Debug for Clock {
         let name = match self.source {
             Source::System(_) => "Clock::System",
             Source::Simulated { .. } => "Clock::Simulated",
+            Source::Of { .. } => "Clock::Of",
         };
         f.debug_struct(name).field("wall", &self.wall()).finish()
     }
@@ -145,7 +180,9 @@ mod tests {
     #[test]
     fn both_times_are_what_each_is_alone() {
         let start = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        for clock in [Clock::system(), Clock::simulated(start)] {
+        let made = Instant::now();
+        let of = Clock::of(SystemTime::now, move || made.elapsed());
+        for clock in [Clock::system(), Clock::simulated(start), of] {
             for _ in 0..1_000 {
                 let before = (clock.unix_millis().saturating_sub(2) / 1_000, clock.monotonic());
                 let both = clock.both();

@@ -21,6 +21,8 @@ mod cookie_password;
 mod decide;
 mod end;
 mod error;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 pub mod integration;
 mod json;
 mod log_id;

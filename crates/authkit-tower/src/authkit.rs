@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(feature = "dev")]
+use authkit_emulator::Emulator;
 use authkit_session::{
     Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, NotPublished,
     Revocation, Secret, Settings, VerifiedSession,
@@ -33,6 +35,9 @@ struct AuthKitInner {
     authenticator: Authenticator,
     site: Site,
     redeemed_states: RedeemedStates,
+    /// In place of WorkOS, for as long as there is a handle.
+    #[cfg(feature = "dev")]
+    emulator: Option<Arc<Emulator>>,
 }
 
 impl AuthKit {
@@ -42,10 +47,7 @@ impl AuthKit {
     ///
     /// Every problem of the configuration at once.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let authenticator = Authenticator::new(config)?;
-        let site = Site::of(authenticator.settings());
-        let redeemed_states = RedeemedStates::new();
-        Ok(Self { inner: Arc::new(AuthKitInner { authenticator, site, redeemed_states }) })
+        Ok(Self { inner: Arc::new(AuthKitInner::new(config)?) })
     }
 
     /// Makes a handle from the `WORKOS_*` environment variables; [`Config::from_env`] lists them.
@@ -55,6 +57,57 @@ impl AuthKit {
     /// Every problem of the variables at once.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::new(Config::from_env()?)
+    }
+
+    /// As [`from_env`](Self::from_env) as soon as one `WORKOS_*` variable is set; otherwise users sign in with an
+    /// emulator of WorkOS, which needs no account and runs until the last clone of this handle is dropped.
+    ///
+    /// The emulator listens on loopback alone, and one line on the standard error says where, and who can sign in.
+    /// Browsers come back to `http://localhost:3000/callback`, or to the port that the variable `PORT` names;
+    /// [`EnvOrEmulator`](crate::dev::EnvOrEmulator) has more settings. No `.env` file is read: call a crate such as
+    /// `dotenvy` first.
+    ///
+    /// An emulator signs anybody in, so a release build (one without `debug_assertions`) starts none, unless
+    /// `AUTHKIT_DEV=1` asks for it. `AUTHKIT_DEV=0` forbids it in every build.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the variables at once; where none is set and no emulator may be started, also how to allow one.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+    /// use axum::{Router, routing::get};
+    ///
+    /// # async fn example() -> Result<(), authkit_tower::ConfigError> {
+    /// let authkit = AuthKit::from_env_or_emulator().await?;
+    /// let app: Router = Router::new()
+    ///     .route("/dashboard", get(async |session: Session| format!("Hello {}", session.user().display_name())))
+    ///     .route_layer(AuthKitLayer::new(&authkit))
+    ///     .merge(Endpoints::new(&authkit));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "dev")]
+    pub async fn from_env_or_emulator() -> Result<Self, ConfigError> {
+        crate::dev::EnvOrEmulator::new().start().await
+    }
+
+    /// The emulator that takes the place of WorkOS, if one does.
+    #[cfg(feature = "dev")]
+    pub fn emulator(&self) -> Option<&Emulator> {
+        self.inner.emulator.as_deref()
+    }
+
+    /// Makes a handle that keeps an emulator running.
+    #[cfg(feature = "dev")]
+    pub(crate) fn with_emulator(
+        config: Config,
+        emulator: Arc<Emulator>,
+    ) -> Result<Self, ConfigError> {
+        let inner = AuthKitInner { emulator: Some(emulator), ..AuthKitInner::new(config)? };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The client for WorkOS, to build authorization or sign-out URLs, or to revoke a session.
@@ -182,6 +235,20 @@ impl AuthKit {
     /// Whether both are clones of one handle.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl AuthKitInner {
+    fn new(config: Config) -> Result<Self, ConfigError> {
+        let authenticator = Authenticator::new(config)?;
+        let site = Site::of(authenticator.settings());
+        Ok(Self {
+            authenticator,
+            site,
+            redeemed_states: RedeemedStates::new(),
+            #[cfg(feature = "dev")]
+            emulator: None,
+        })
     }
 }
 

@@ -155,6 +155,11 @@
 //! reaches the service with a [`Bearer`] instead of a [`Session`]: a token names its user by id, and there is nothing to
 //! refresh or to sign out. Handlers that serve browsers and programs take a [`Principal`], which is one or the other.
 //!
+//! # Development and tests
+//!
+//! With the feature `dev`, `AuthKit::from_env_or_emulator` signs users in without an account, and `dev::TestKit` tests an
+//! application's own routes in five lines.
+//!
 //! # What it does not do
 //!
 //! It never reads or buffers a body, and it never changes the service's error type. It trusts no forwarded header: the
@@ -173,6 +178,8 @@ mod client_kind;
 mod cookie;
 mod deadline;
 mod denial;
+#[cfg(feature = "dev")]
+pub mod dev;
 mod endpoints;
 mod entry;
 mod exceptions;
@@ -402,7 +409,7 @@ use axum::extract::OriginalUri;
 struct OriginalUri(http::Uri);
 
 /// Compiles what the README shows.
-#[cfg(all(doctest, feature = "axum"))]
+#[cfg(all(doctest, feature = "axum", feature = "dev"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 

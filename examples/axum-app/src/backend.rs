@@ -1,35 +1,32 @@
-use std::{env, ffi::OsStr, io, time::Duration};
+use std::env;
 
-use authkit_emulator::Emulator;
 use authkit_redis::RedisReplicas;
-use authkit_tower::{AuthKit, Config, ConfigError, CookiePassword};
+use authkit_tower::{AuthKit, ConfigError, ConfigProblem, dev::EnvOrEmulator};
 use axum_app::{Organization, Organizations, Refreshes};
-
-use crate::variable;
 
 /// Whom users sign in with.
 pub(crate) struct Backend {
     authkit: AuthKit,
     refreshes: Refreshes,
-    /// In place of WorkOS; runs until this is dropped.
-    emulator: Option<Emulator>,
 }
 
 impl Backend {
     /// WorkOS as soon as one `WORKOS_*` variable is set, for an application that listens on `port`.
     pub(crate) async fn choose(port: u16) -> Result<Self, String> {
         let refreshes = Refreshes::default();
-        let (config, emulator) = if env::vars_os().any(|(name, value)| is_workos(&name, &value)) {
-            (Config::from_env().map_err(|error| refusal(&error))?, None)
-        } else {
-            let emulator = start_emulator().await?;
-            (emulated(&emulator, port)?, Some(emulator))
-        };
-        let hook = refreshes.clone();
-        let config =
-            with_redis(config)?.with_refresh_hook(move |refreshed| hook.clone().note(refreshed));
-        let authkit = AuthKit::new(config).map_err(|error| refusal(&error))?;
-        Ok(Self { authkit, refreshes, emulator })
+        let (hook, replicas) = (refreshes.clone(), redis()?);
+        let backend = EnvOrEmulator::new()
+            .with_port(port)
+            .without_greeting()
+            .with_config(|config| match replicas {
+                Some(replicas) => replicas.share(config),
+                None => config,
+            })
+            .with_config(|config| {
+                config.with_refresh_hook(move |refreshed| hook.clone().note(refreshed))
+            });
+        let authkit = backend.start().await.map_err(|error| refusal(&error))?;
+        Ok(Self { authkit, refreshes })
     }
 
     pub(crate) fn authkit(&self) -> &AuthKit {
@@ -41,7 +38,7 @@ impl Backend {
     }
 
     pub(crate) fn organizations(&self) -> Organizations {
-        let users = self.emulator.as_ref().map(Emulator::users).unwrap_or_default();
+        let users = self.authkit.emulator().map(|emulator| emulator.users()).unwrap_or_default();
         let memberships = users.into_iter().flat_map(|user| {
             user.memberships.into_iter().map(move |membership| {
                 let organization =
@@ -54,7 +51,7 @@ impl Backend {
 
     /// What to print at the start.
     pub(crate) fn greeting(&self) -> String {
-        let Some(emulator) = &self.emulator else {
+        let Some(emulator) = self.authkit.emulator() else {
             let callback = self.authkit.settings().redirect_uri();
             return format!("Signing in with WorkOS, which sends browsers back to {callback}.");
         };
@@ -79,49 +76,22 @@ impl Backend {
     }
 }
 
-/// The configuration for an emulator, and an application that listens on `port`.
-fn emulated(emulator: &Emulator, port: u16) -> Result<Config, String> {
-    let redirect_uri = format!("http://localhost:{port}/callback");
-    let password = CookiePassword::new(DEVELOPMENT_PASSWORD).map_err(|error| refusal(&error))?;
-    let config = Config::new(emulator.client_id(), emulator.api_key(), redirect_uri, password);
-    Ok(config.with_base_url(emulator.url()).with_issuers([emulator.issuer()]))
-}
-
-/// Shares refreshes and revocations with other replicas, where `REDIS_URL` says how to reach them.
-fn with_redis(config: Config) -> Result<Config, String> {
+/// What shares refreshes and revocations with other replicas, where `REDIS_URL` says how to reach them.
+fn redis() -> Result<Option<RedisReplicas>, String> {
     match env::var("REDIS_URL") {
         Ok(url) if !url.is_empty() => {
             let replicas = RedisReplicas::connect(&url);
-            Ok(replicas.map_err(|error| format!("REDIS_URL: {error}"))?.share(config))
+            Ok(Some(replicas.map_err(|error| format!("REDIS_URL: {error}"))?))
         }
-        Ok(_) | Err(_) => Ok(config),
+        Ok(_) | Err(_) => Ok(None),
     }
 }
 
-/// An empty variable counts as one that is not set, as it does for the configuration.
-fn is_workos(name: &OsStr, value: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b"WORKOS_") && !value.is_empty()
-}
-
-async fn start_emulator() -> Result<Emulator, String> {
-    let port = variable("EMULATOR_PORT")?.unwrap_or(4100);
-    let token_ttl = variable("EMULATOR_TOKEN_TTL")?.map(Duration::from_secs);
-    let builder = || match token_ttl {
-        Some(ttl) => Emulator::builder().token_ttl(ttl),
-        None => Emulator::builder(),
-    };
-    let started = match builder().port(port).start().await {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => builder().start().await,
-        other => other,
-    };
-    started.map_err(|error| format!("cannot start the emulator on 127.0.0.1:{port}: {error}"))
-}
-
-/// Every problem, and the way to start without WorkOS.
+/// Every problem, and, to whoever has not set all variables, the way to start without WorkOS.
 fn refusal(error: &ConfigError) -> String {
+    let is_missing = |problem: &ConfigProblem| matches!(problem, ConfigProblem::Missing(_));
+    if !error.problems().iter().any(is_missing) {
+        return error.to_string();
+    }
     format!("{error}\nWith no WORKOS_* variable set, it starts with an emulator of WorkOS.")
 }
-
-/// Seals nothing but sessions of an emulator that listens on loopback and forgets everything when it stops, so that it
-/// may be public. Fixed, so that a restart of this program alone does not change what cookies look like.
-const DEVELOPMENT_PASSWORD: &str = "development-only-cookie-password";

@@ -58,6 +58,14 @@ pub enum Setting {
     Exceptions,
     /// The signing secret of webhooks, for the `Webhooks` of `authkit-tower`.
     WebhookSecret,
+    /// Whether an emulator may take the place of WorkOS, for the feature `dev` of `authkit-tower`.
+    Development,
+    /// The port that the application listens on while an emulator takes the place of WorkOS.
+    ApplicationPort,
+    /// The port of the emulator that takes the place of WorkOS.
+    EmulatorPort,
+    /// How long the access tokens of that emulator live.
+    EmulatorTokenTtl,
 }
 
 impl Setting {
@@ -75,9 +83,8 @@ impl Setting {
         )
     }
 
-    /// The method that takes the setting, such as `with_cookie_name`: of [`Config`](crate::Config), or of the `AuthKitLayer`
-    /// or the `Webhooks` of `authkit-tower` for [`TrustedOrigins`](Self::TrustedOrigins),
-    /// [`Exceptions`](Self::Exceptions) and [`WebhookSecret`](Self::WebhookSecret).
+    /// The method that takes the setting, such as `with_cookie_name`: of [`Config`](crate::Config), or of a type of
+    /// `authkit-tower` for the settings that are of that crate alone. [`Display`](fmt::Display) names the type.
     pub fn method(self) -> &'static str {
         self.names().1
     }
@@ -88,6 +95,12 @@ impl Setting {
             "AuthKitLayer"
         } else if self == Self::WebhookSecret {
             "Webhooks"
+        } else if self == Self::Development {
+            "AuthKit"
+        } else if [Self::ApplicationPort, Self::EmulatorPort, Self::EmulatorTokenTtl]
+            .contains(&self)
+        {
+            "EnvOrEmulator"
         } else {
             "Config"
         }
@@ -126,6 +139,10 @@ impl Setting {
             Self::TrustedOrigins => (None, "with_trusted_origins"),
             Self::Exceptions => (None, "except"),
             Self::WebhookSecret => (None, "new"),
+            Self::Development => (Some("AUTHKIT_DEV"), "from_env_or_emulator"),
+            Self::ApplicationPort => (Some("PORT"), "with_port"),
+            Self::EmulatorPort => (Some("EMULATOR_PORT"), "with_emulator_port"),
+            Self::EmulatorTokenTtl => (Some("EMULATOR_TOKEN_TTL"), "with_token_ttl"),
         }
     }
 

@@ -51,6 +51,21 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
+    /// The word for the format in `WORKOS_SEAL_FORMAT`.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self.wire {
+            Wire::Ruby => "ruby",
+            Wire::Ruby6 => "ruby6",
+            Wire::Hex => "go or rust",
+            Wire::Sha256 => "go",
+            Wire::Python => "python",
+            Wire::Iron(..) => "node",
+            #[cfg(feature = "php")]
+            Wire::Php => "php",
+        }
+    }
+
     pub(crate) fn password(self) -> PasswordId {
         self.password
     }

@@ -78,6 +78,11 @@ impl Client {
         url.into()
     }
 
+    /// Where the key set of the service's tokens is, which verifies them.
+    pub fn key_set_url(&self) -> String {
+        endpoint(&self.base, &["sso", "jwks", &self.client_id]).into()
+    }
+
     /// Where to send the browser to end a session at WorkOS, and from there on to `return_to`.
     ///
     /// `return_to` has to be registered as a sign-out redirect; without it WorkOS goes to the default one.

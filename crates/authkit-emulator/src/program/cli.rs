@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use authkit_emulator::{Emulator, EmulatorBuilder, RateLimit, Rotation, Seed, SignIn, SigningKey};
 use lexopt::{
     Arg::{Long, Short},
     Parser, ValueExt,
 };
+
+use crate::{Emulator, EmulatorBuilder, RateLimit, Rotation, Seed, SignIn, SigningKey};
 
 pub(crate) const HELP: &str = "\
 WorkOS AuthKit in memory, for development and tests. Listens on 127.0.0.1 only.

@@ -1,0 +1,155 @@
+//! The command line.
+
+use std::{ffi::OsString, fmt::Display, path::PathBuf};
+
+use lexopt::{
+    Arg::{Long, Short, Value},
+    Parser, ValueExt,
+};
+
+pub(crate) const HELP: &str = "\
+Checks the set-up of WorkOS AuthKit sessions, and looks into their cookies.
+
+Usage: authkit COMMAND [OPTIONS]
+
+Commands:
+  doctor      says what is wrong with the WORKOS_* variables and with the way to WorkOS, and what to write
+                --env-file FILE      reads a `.env` file first; variables that are set already win
+                --offline            asks nothing of WorkOS
+                --permissions N      how many permissions the sample session's user has [default: 10]
+                --json               for programs
+  inspect     opens a session cookie from the standard input: its value, or the whole Cookie header
+                --env-file FILE      as above; WORKOS_COOKIE_PASSWORD and ..._OTHERS open the cookie
+                --tokens             shows the tokens, with which anybody can act as the user
+                --json               for programs
+  password    prints a new cookie password, which suits every format but `rust` and `ruby6`
+  emulator    runs an emulator of WorkOS; `authkit emulator --help` lists its options
+
+Options:
+  -h, --help       prints this
+  -V, --version    prints the version
+
+It ends with 0 if all is well, with 1 if `doctor` found a problem or `inspect` could not open the cookie, and with 2 if it
+could not do what it was told.
+";
+
+/// What the command line asks for.
+pub(crate) enum Command {
+    Doctor(DoctorOptions),
+    Inspect(InspectOptions),
+    Password,
+    /// The arguments are the emulator's.
+    Emulator(Vec<OsString>),
+    Help,
+    Version,
+}
+
+#[derive(Default)]
+pub(crate) struct DoctorOptions {
+    pub(crate) env_file: Option<PathBuf>,
+    pub(crate) network: Network,
+    pub(crate) permissions: Option<usize>,
+    pub(crate) form: Form,
+}
+
+#[derive(Default)]
+pub(crate) struct InspectOptions {
+    pub(crate) env_file: Option<PathBuf>,
+    pub(crate) tokens: Tokens,
+    pub(crate) form: Form,
+}
+
+/// Whether WorkOS is asked.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub(crate) enum Network {
+    #[default]
+    Online,
+    Offline,
+}
+
+/// Whether tokens are shown.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub(crate) enum Tokens {
+    #[default]
+    Hidden,
+    Shown,
+}
+
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub(crate) enum Form {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Reads the command line, the program's own name first.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = Parser::from_iter(arguments);
+    let Some(first) = parser.next().map_err(one_line)? else { return Ok(Command::Help) };
+    let command = match first {
+        Short('h') | Long("help") => return Ok(Command::Help),
+        Short('V') | Long("version") => return Ok(Command::Version),
+        Value(command) => command.string().map_err(one_line)?,
+        other => return Err(unexpected(other)),
+    };
+    match command.as_str() {
+        "doctor" => doctor(&mut parser),
+        "inspect" => inspect(&mut parser),
+        "password" => match parser.next().map_err(one_line)? {
+            None => Ok(Command::Password),
+            Some(Short('h') | Long("help")) => Ok(Command::Help),
+            Some(other) => Err(unexpected(other)),
+        },
+        "emulator" => Ok(Command::Emulator(parser.raw_args().map_err(one_line)?.collect())),
+        "help" => Ok(Command::Help),
+        other => Err(format!("there is no command `{}`; see --help", other.escape_debug())),
+    }
+}
+
+fn doctor(parser: &mut Parser) -> Result<Command, String> {
+    let mut options = DoctorOptions::default();
+    while let Some(argument) = parser.next().map_err(one_line)? {
+        match argument {
+            Long("env-file") => options.env_file = Some(path(parser)?),
+            Long("offline") => options.network = Network::Offline,
+            Long("permissions") => {
+                let number = parser.value().and_then(|value| value.parse()).map_err(one_line)?;
+                options.permissions = Some(number);
+            }
+            Long("json") => options.form = Form::Json,
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Command::Doctor(options))
+}
+
+fn inspect(parser: &mut Parser) -> Result<Command, String> {
+    let mut options = InspectOptions::default();
+    while let Some(argument) = parser.next().map_err(one_line)? {
+        match argument {
+            Long("env-file") => options.env_file = Some(path(parser)?),
+            Long("tokens") => options.tokens = Tokens::Shown,
+            Long("json") => options.form = Form::Json,
+            Short('h') | Long("help") => return Ok(Command::Help),
+            // Arguments are seen by every user of the machine and kept in the shell's history.
+            Value(_) => {
+                return Err("pass the cookie on the standard input, not as an argument".to_owned());
+            }
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Command::Inspect(options))
+}
+
+fn path(parser: &mut Parser) -> Result<PathBuf, String> {
+    parser.value().map(PathBuf::from).map_err(one_line)
+}
+
+fn unexpected(argument: lexopt::Arg<'_>) -> String {
+    format!("{}; see --help", one_line(argument.unexpected()))
+}
+
+fn one_line(problem: impl Display) -> String {
+    problem.to_string().replace('\n', " ")
+}

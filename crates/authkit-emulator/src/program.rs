@@ -1,0 +1,105 @@
+//! The program `authkit-emulator`, which `authkit emulator` is too.
+
+mod cli;
+mod stderr_log;
+
+use std::{
+    env,
+    ffi::OsString,
+    future,
+    io::{self, Write},
+    pin::pin,
+    process::ExitCode,
+};
+
+use tokio::signal::ctrl_c;
+
+use self::{
+    cli::{Command, Options},
+    stderr_log::StderrLog,
+};
+use crate::emulator::Emulator;
+
+/// Runs the program as `name`, with the arguments that follow a program's own name, until ctrl-c.
+#[doc(hidden)]
+pub async fn program(name: &str, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Fails only if there is one already, and this is where a program begins.
+    let _ = tracing::subscriber::set_global_default(StderrLog);
+    let arguments = [OsString::from(name)].into_iter().chain(arguments);
+    let outcome = match cli::parse(arguments, |name| env::var(name).ok()) {
+        Ok(Command::Help) => say(&cli::HELP.replace("authkit-emulator", name)),
+        Ok(Command::Version) => say(&format!("{name} {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Run(options)) => run(*options).await,
+        Err(problem) => Err(problem),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{name}: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Options { port, builder }: Options) -> Result<(), String> {
+    let emulator = builder.start().await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} is taken; choose another with --port, or 0 for one that is free")
+        }
+        _ => format!("cannot listen on 127.0.0.1:{port}: {error}"),
+    })?;
+    let mut interrupted = pin!(ctrl_c());
+    // Polled before anything is printed: whoever reads the greeting may interrupt at once.
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut interrupted => outcome,
+        () = future::ready(()) => {
+            say(&greeting(&emulator))?;
+            interrupted.await
+        }
+    };
+    outcome.map_err(|error| format!("cannot wait for ctrl-c: {error}"))
+}
+
+fn greeting(emulator: &Emulator) -> String {
+    let mut text = format!(
+        "AuthKit emulator on {} (this machine only; ctrl-c stops it)\n\nFor your service:\n\n",
+        emulator.url()
+    );
+    for (name, value) in emulator.env() {
+        text.push_str(&format!("export {name}={value}\n"));
+    }
+    text.push_str("\nUsers:\n\n");
+    for user in emulator.users() {
+        let memberships: Vec<String> = user
+            .memberships
+            .iter()
+            .map(|membership| format!("{} ({})", membership.organization_name, membership.role))
+            .collect();
+        let mut line = format!("  {:<28} {}", user.email, memberships.join(", "));
+        if let Some(impersonator) = &user.impersonated_by {
+            line.push_str(&format!("  impersonated by {impersonator}"));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    let webhooks = emulator.webhooks().all();
+    if !webhooks.is_empty() {
+        text.push_str("\nWebhooks, and the secrets they are signed with:\n\n");
+    }
+    for webhook in webhooks {
+        text.push_str(&format!("  {}  {}\n", webhook.url, webhook.secret));
+    }
+    text
+}
+
+/// Prints, unless nobody reads: a closed pipe is no error of ours.
+fn say(text: &str) -> Result<(), String> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot print: {error}"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,137 @@
+//! For operators who look into a cookie (feature `inspect`): what a sealed session holds, and how large one gets.
+//!
+//! Nothing here is verified, so nothing here admits anybody.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    config_error::ConfigError,
+    cookie_password::{CookiePassword, Neighbours},
+    seal::{Attempts, KeyRing, SealError, SealFormat},
+};
+
+/// What was sealed, as it was found: the tokens are in it, and nothing of it was verified.
+#[derive(Clone)]
+pub struct Inspected {
+    format: &'static str,
+    password: usize,
+    plaintext: Zeroizing<Vec<u8>>,
+}
+
+impl Inspected {
+    /// Opens the value of a session cookie with the first of `passwords` that can.
+    ///
+    /// # Errors
+    ///
+    /// Why none of them opens it. Without a password: [`SealError::UnsuitablePasswords`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::{CookiePassword, SealFormat, inspect::{self, Inspected}};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// let other = CookiePassword::new("fedcba9876543210fedcba9876543210")?;
+    /// let sealed = inspect::seal(SealFormat::Ruby, &password, b"{}")?;
+    /// let opened = Inspected::open(&sealed, &[other, password])?;
+    /// assert_eq!((opened.format(), opened.password()), ("ruby", 1));
+    /// assert_eq!(opened.plaintext(), b"{}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(sealed: &str, passwords: &[CookiePassword]) -> Result<Self, SealError> {
+        let mut outcome = Err(SealError::UnsuitablePasswords);
+        for (password, candidate) in passwords.iter().enumerate() {
+            let ring = KeyRing::new(SealFormat::Ruby, candidate, &[], Neighbours::Unpinned)
+                .map_err(|_| SealError::UnsuitablePasswords)?;
+            match ring.open(sealed.as_bytes(), now(), &mut Attempts::new()) {
+                Ok(opened) => {
+                    let format = opened.seal.as_str();
+                    return Ok(Self { format, password, plaintext: opened.plaintext });
+                }
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// The format, as `WORKOS_SEAL_FORMAT` spells it; `go or rust` where both write it alike, `php` for the one
+    /// that is read and never written.
+    pub fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// The position of the password that opened it.
+    pub fn password(&self) -> usize {
+        self.password
+    }
+
+    /// What was sealed, mostly JSON. It holds the session's tokens.
+    pub fn plaintext(&self) -> &[u8] {
+        &self.plaintext
+    }
+}
+
+impl std::fmt::Debug for Inspected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inspected").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+/// Seals any text, to see how large it gets.
+///
+/// # Errors
+///
+/// [`ConfigError`] if `password` does not suit the format.
+///
+/// # Panics
+///
+/// If the operating system gives no random bytes.
+pub fn seal(
+    format: SealFormat,
+    password: &CookiePassword,
+    plaintext: &[u8],
+) -> Result<String, ConfigError> {
+    let ring = KeyRing::new(format, password, &[], Neighbours::Unpinned)?;
+    let sealed = ring.target(None).seal(plaintext, now());
+    Ok(sealed.expect("the operating system gives random bytes"))
+}
+
+/// In Unix milliseconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_is_named_as_the_setting_names_it() {
+        // It suits every format but those that want a password of their own.
+        let hex = CookiePassword::new("0123456789abcdef".repeat(4)).unwrap();
+        let raw = CookiePassword::new("0123456789abcdef0123456789abcdef").unwrap();
+        let base64 = CookiePassword::new("v0RAnCHm6QTHGrCBBeqiJxWURBoavNMLO0ZUTmNlX8g=").unwrap();
+        for (format, password, named) in [
+            (SealFormat::Ruby, &raw, "ruby"),
+            (SealFormat::Ruby6, &raw, "ruby6"),
+            (SealFormat::Go, &raw, "go"),
+            // Their layout is one.
+            (SealFormat::Go, &hex, "go or rust"),
+            (SealFormat::Rust, &hex, "go or rust"),
+            (SealFormat::Python, &base64, "python"),
+            (SealFormat::Node, &raw, "node"),
+        ] {
+            let sealed = seal(format, password, b"inside").unwrap();
+            let opened = Inspected::open(&sealed, std::slice::from_ref(password)).unwrap();
+            assert_eq!((opened.format(), opened.plaintext()), (named, &b"inside"[..]), "{format}");
+            assert_eq!(Inspected::open(&sealed, &[]).unwrap_err(), SealError::UnsuitablePasswords);
+        }
+        assert_eq!(Inspected::open("no cookie", &[raw]).unwrap_err(), SealError::Malformed);
+        assert!(seal(SealFormat::Python, &hex, b"").is_err());
+    }
+}
