@@ -4,7 +4,7 @@ use std::{sync::Mutex, time::Duration};
 
 use authkit_emulator::{Endpoint, Fault, TestSession, seal};
 use authkit_tower::{
-    AuthKit, AuthKitLayer, Endpoints, NewSession, Principal, Require, Ruling, Session,
+    AuthKit, AuthKitLayer, Endpoints, HookDecision, NewSession, Principal, Require, Session,
 };
 use axum::{
     Router,
@@ -36,7 +36,7 @@ fn app(authkit: &AuthKit) -> Router {
         .with_state(|request| request.query("note"))
         .with_sign_in_hook(|new: NewSession| async move {
             tracing::info!(?new, "the application was asked");
-            Ruling::Keep
+            HookDecision::Keep
         })
         .edit_sign_in_responses(|outcome, _| tracing::info!(?outcome, "the application looked on"));
     Router::new()
