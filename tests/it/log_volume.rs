@@ -40,12 +40,15 @@ async fn send(browser: &Browser, method: Method, url: &str, headers: &[(&str, &s
     browser.send(method, url, headers.iter().copied(), Bytes::new()).await;
 }
 
+/// A name, a request (method, path, fields), and what its line says.
+type Row<'a> = (&'a str, Method, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 /// C6 of the field's list.
 #[tokio::test]
 async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
     let elsewhere = [("origin", "https://evil.example/x"), ("sec-fetch-site", "cross-site")];
     let unnamed = [("origin", "null"), ("sec-fetch-site", "cross-site")];
-    let cases: [(&str, Method, &str, &[(&str, &str)], &[&str]); 6] = [
+    let cases: [Row<'_>; 6] = [
         ("two users' cookies", Method::GET, "/page", &[], &["ERROR ", "reason=ambiguous"]),
         ("garbage", Method::GET, "/page", &[], &["INFO ", "reason=unreadable_cookie"]),
         (
