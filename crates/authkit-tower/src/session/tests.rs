@@ -468,13 +468,13 @@ async fn revoke(authkit: &AuthKit, revocation: Revocation) {
 async fn d4_a_stream_that_begins_after_a_change_does_not_end_for_it() {
     let (authkit, workos) = authkit();
     let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
-    let (expired, _) = result(&authkit, &cookie, {
+    let ([expired], _) = result(&authkit, &cookie, {
         let (authkit, now) = (authkit.clone(), workos.clock().wall());
         move |session: Session| {
             let authkit = authkit.clone();
             async move {
                 revoke(&authkit, Revocation::organization("org_1", now)).await;
-                session.expired()
+                [session.expired()]
             }
         }
     })
