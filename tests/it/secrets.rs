@@ -4,7 +4,7 @@ use std::{sync::Mutex, time::Duration};
 
 use authkit_emulator::{Endpoint, Fault, TestSession, seal};
 use authkit_tower::{
-    AuthKit, AuthKitLayer, Endpoints, NewSession, Principal, Require, Ruling, Session,
+    AuthKit, AuthKitLayer, Endpoints, HookDecision, NewSession, Principal, Require, Session,
 };
 use axum::{
     Router,
@@ -36,7 +36,7 @@ fn app(authkit: &AuthKit) -> Router {
         .with_state(|request| request.query("note"))
         .with_sign_in_hook(|new: NewSession| async move {
             tracing::info!(?new, "the application was asked");
-            Ruling::Keep
+            HookDecision::Keep
         })
         .edit_sign_in_responses(|outcome, _| tracing::info!(?outcome, "the application looked on"));
     Router::new()
@@ -388,9 +388,8 @@ const SOUGHT: [&str; 11] = [
 ];
 
 /// The headers that an answer may have: none that says who somebody is, or what became of their session.
-const TO_BE_SEEN: [&str; 14] = [
+const TO_BE_SEEN: [&str; 13] = [
     "cache-control",
-    "clear-site-data",
     "content-length",
     "content-security-policy",
     "content-type",
