@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use authkit_emulator::{Endpoint, Fault};
-use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, NewSession, Require, Ruling};
+use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, HookDecision, NewSession, Require};
 use axum::{
     Router,
     response::{Html, Redirect},
@@ -101,7 +101,7 @@ async fn an_impersonator_is_announced_on_every_page() {
 /// A service that is wrong in every way that a page can tell of.
 fn troubled(authkit: &AuthKit) -> Router {
     let rule = async |new: NewSession| {
-        if new.return_to() == "/refused" { Ruling::Refuse } else { Ruling::Keep }
+        if new.return_to() == "/refused" { HookDecision::Refuse } else { HookDecision::Keep }
     };
     Router::new()
         .route("/form", get(async || "the form's page").post(async || "received"))

@@ -20,7 +20,7 @@ use crate::{
         watch::SessionWatch,
     },
     error::Error,
-    refresh::{Refresher, RefresherParts, hook::Ruling, on_demand::OnDemand},
+    refresh::{Refresher, RefresherParts, hook::HookDecision, on_demand::OnDemand},
     refresh_state::RefreshState,
     request::{
         admission::Admission,
@@ -33,7 +33,7 @@ use crate::{
     seal::{Purpose, SealError, Sealer},
     secret::Secret,
     session::VerifiedSession,
-    siblings::{Presence, Siblings},
+    siblings::{SiblingGuard, Siblings},
     tasks::Tasks,
     token::verified::VerifiedToken,
     upstream::{client::Client, pkce::PkceVerifier},
@@ -77,7 +77,7 @@ struct Owners {
     sign_out: SignOut,
     publisher: Arc<RevocationPublisher>,
     tasks: Tasks,
-    _presence: Presence,
+    _presence: SiblingGuard,
     #[cfg(test)]
     state: Arc<RefreshState>,
 }
@@ -129,7 +129,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// Those of a call to WorkOS and of [`start_session`](Self::start_session),
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Undecided`](crate::ErrorKind::Undecided), and
+    /// [`ErrorKind::HookRefused`](crate::ErrorKind::HookRefused) and [`ErrorKind::HookUndecided`](crate::ErrorKind::HookUndecided), and
     /// [`ErrorKind::AnotherUser`](crate::ErrorKind::AnotherUser): the session in `headers` goes on then, and the new one
     /// stays at WorkOS, where no browser has it.
     pub async fn exchange_code<R>(
@@ -141,7 +141,7 @@ impl Authenticator {
         decide: impl FnOnce(Arc<VerifiedSession>) -> R,
     ) -> Result<SignedIn, Error>
     where
-        R: Future<Output = Ruling> + Send + 'static,
+        R: Future<Output = HookDecision> + Send + 'static,
     {
         self.owners.sign_in.exchange_code(code, verifier, headers, replacing, decide).await
     }
@@ -315,7 +315,7 @@ impl Owners {
     fn new(checked: Checked) -> Self {
         let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
             checked;
-        let (presence, siblings) = Presence::register(&settings, client.base_url());
+        let (presence, siblings) = SiblingGuard::register(&settings, client.base_url());
         if siblings == Siblings::Some && revocations.is_none() {
             tracing::warn!(
                 "another Authenticator (AuthKit) of this environment is alive in this process: neither knows of the \

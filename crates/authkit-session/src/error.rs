@@ -50,9 +50,9 @@ pub enum ErrorKind {
     /// The session was refreshed on demand less than 2 seconds ago.
     TooSoon,
     /// The application refused the session, by its hook.
-    Denied,
+    HookRefused,
     /// The application's hook could not say whether the session may go on.
-    Undecided,
+    HookUndecided,
     /// The head of the response has left, so that no cookie can be set any more.
     HeadSent,
     /// The new session is of another user than the one that it would take the place of.
@@ -70,7 +70,7 @@ pub enum ErrorClass {
     /// The session does not fit into cookies.
     TooLarge,
     /// The application refused the session.
-    Denied,
+    HookRefused,
     /// WorkOS does not take the code or the token, or the user has to do something on its pages first.
     Refused,
     /// The session would take the place of another user's, and nobody has asked the user about that yet.
@@ -84,11 +84,11 @@ impl Error {
             ErrorKind::Transient
             | ErrorKind::Unverified
             | ErrorKind::Misconfigured
-            | ErrorKind::Undecided
+            | ErrorKind::HookUndecided
             | ErrorKind::Seal => ErrorClass::Unavailable,
             ErrorKind::Clock => ErrorClass::Clock,
             ErrorKind::TooLarge => ErrorClass::TooLarge,
-            ErrorKind::Denied => ErrorClass::Denied,
+            ErrorKind::HookRefused => ErrorClass::HookRefused,
             ErrorKind::AnotherUser => ErrorClass::AnotherUser,
             ErrorKind::Refused
             | ErrorKind::OrganizationGone
@@ -158,8 +158,8 @@ impl From<RefreshFailure> for Error {
         match failure {
             RefreshFailure::Unverified | RefreshFailure::Foreign => ErrorKind::Unverified.into(),
             RefreshFailure::SignedOut => ErrorKind::SignedOut.into(),
-            RefreshFailure::HookRefused => ErrorKind::Denied.into(),
-            RefreshFailure::HookUndecided { .. } => ErrorKind::Undecided.into(),
+            RefreshFailure::HookRefused => ErrorKind::HookRefused.into(),
+            RefreshFailure::HookUndecided { .. } => ErrorKind::HookUndecided.into(),
             RefreshFailure::Refused { refusal, sign_in_url, .. } => {
                 let authkit_redirect_url = sign_in_url.as_deref().map(str::to_owned);
                 let answered = Answered { authkit_redirect_url, ..Answered::default() };
@@ -225,8 +225,10 @@ impl fmt::Display for Error {
             ErrorKind::NoSession => "the request brought no session that can be refreshed",
             ErrorKind::SignedOut => "the session has ended",
             ErrorKind::TooSoon => "the session was refreshed on demand a moment ago",
-            ErrorKind::Denied => "the application refused the session",
-            ErrorKind::Undecided => "the application could not say whether the session may go on",
+            ErrorKind::HookRefused => "the application refused the session",
+            ErrorKind::HookUndecided => {
+                "the application could not say whether the session may go on"
+            }
             ErrorKind::HeadSent => "the head of the response has left",
             ErrorKind::AnotherUser => "the new session is of another user than the one before",
         })?;

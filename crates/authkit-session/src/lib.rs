@@ -64,7 +64,7 @@ pub use crate::{
     error::{Error, ErrorClass, ErrorKind},
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
-        hook::{RefreshedSession, Ruling},
+        hook::{HookDecision, RefreshedSession},
     },
     request::{
         admission::{Admission, Asker, Refusal},

@@ -9,7 +9,7 @@ use crate::config::settings::Settings;
 
 /// Kept by an authenticator for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Presence(#[allow(dead_code, reason = "it is there to be counted")] Arc<str>);
+pub(crate) struct SiblingGuard(#[allow(dead_code, reason = "it is there to be counted")] Arc<str>);
 
 /// Whether another authenticator of the same environment is alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) enum Siblings {
     Some,
 }
 
-impl Presence {
+impl SiblingGuard {
     /// Registers an authenticator.
     pub(crate) fn register(settings: &Settings, base_url: &str) -> (Self, Siblings) {
         let name: Arc<str> =
@@ -44,7 +44,7 @@ mod tests {
         let settings = |cookie: &'static str| {
             OwnerParts::new(|config| config.with_cookie_name(cookie)).settings
         };
-        let register = |cookie| Presence::register(&settings(cookie), "https://d6.test");
+        let register = |cookie| SiblingGuard::register(&settings(cookie), "https://d6.test");
         let (first, alone) = register("d6_a");
         assert_eq!(alone, Siblings::None);
         assert_eq!(register("d6_a").1, Siblings::Some);

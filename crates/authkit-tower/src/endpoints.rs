@@ -15,7 +15,7 @@ mod state;
 
 use std::{future::Future, sync::Arc};
 
-use authkit_session::Ruling;
+use authkit_session::HookDecision;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde::Serialize;
@@ -88,7 +88,7 @@ impl Endpoints {
     ///
     /// ```
     /// # use authkit_tower::{AuthKit, Endpoints};
-    /// use authkit_tower::{NewSession, Ruling};
+    /// use authkit_tower::{NewSession, HookDecision};
     ///
     /// # async fn subscribe(_: &str, _: Option<String>) {}
     /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
@@ -96,9 +96,9 @@ impl Endpoints {
     /// Endpoints::new(authkit)
     ///     .with_state(|request| request.query("plan"))
     ///     .with_sign_in_hook(async |new: NewSession| {
-    ///         let Ok(plan) = new.state() else { return Ruling::Undecided };
+    ///         let Ok(plan) = new.state() else { return HookDecision::Undecided };
     ///         subscribe(new.session().user_id(), plan).await;
-    ///         Ruling::Keep
+    ///         HookDecision::Keep
     ///     })
     /// # }
     /// ```
@@ -111,8 +111,8 @@ impl Endpoints {
 
     /// Asks the application about every session that begins here, before the browser gets it (default: keep it).
     ///
-    /// With [`Ruling::Refuse`] the user gets a page that says so, and the session is revoked at WorkOS. With
-    /// [`Ruling::Undecided`], a panic, or no answer within 3 seconds, the user gets a page that asks to try again. In both
+    /// With [`HookDecision::Refuse`] the user gets a page that says so, and the session is revoked at WorkOS. With
+    /// [`HookDecision::Undecided`], a panic, or no answer within 3 seconds, the user gets a page that asks to try again. In both
     /// cases the browser keeps the session that it had before, if any. For sessions that are refreshed there is
     /// [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
     ///
@@ -120,18 +120,18 @@ impl Endpoints {
     ///
     /// ```
     /// # use authkit_tower::{AuthKit, Endpoints};
-    /// use authkit_tower::{NewSession, Ruling};
+    /// use authkit_tower::{NewSession, HookDecision};
     ///
     /// # async fn create_or_update(_: &authkit_tower::User) -> Result<(), ()> { Ok(()) }
     /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
     /// Endpoints::new(authkit).with_sign_in_hook(async |new: NewSession| {
     ///     let user = new.session().user();
     ///     if !user.email.as_ref().is_some_and(|email| email.ends_with("@example.com")) {
-    ///         return Ruling::Refuse;
+    ///         return HookDecision::Refuse;
     ///     }
     ///     match create_or_update(user).await {
-    ///         Ok(()) => Ruling::Keep,
-    ///         Err(_) => Ruling::Undecided,
+    ///         Ok(()) => HookDecision::Keep,
+    ///         Err(_) => HookDecision::Undecided,
     ///     }
     /// })
     /// # }
@@ -139,7 +139,7 @@ impl Endpoints {
     pub fn with_sign_in_hook<F, R>(self, hook: F) -> Self
     where
         F: Fn(NewSession) -> R + Send + Sync + 'static,
-        R: Future<Output = Ruling> + Send + 'static,
+        R: Future<Output = HookDecision> + Send + 'static,
     {
         self.with(|customization| customization.set_hook(hook))
     }

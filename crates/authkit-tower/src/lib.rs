@@ -370,10 +370,10 @@ pub use authkit_session::Transport;
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
     ConfigWarning, CookiePassword, CookieRules, Coordinating, Delivery, Error, ErrorClass,
-    ErrorKind, Finding, Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata, NotPublished, Notice,
-    PkceVerifier, Publishing, Reason, RefreshedSession, Revocation, Ruling, SameSite, SealFormat,
-    Secret, SecurityClaim, Sending, Setting, Settings, SignInCause, TransportError, User,
-    VerifiedSession, VerifiedToken,
+    ErrorKind, Finding, HookDecision, Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata,
+    NotPublished, Notice, PkceVerifier, Publishing, Reason, RefreshedSession, Revocation, SameSite,
+    SealFormat, Secret, SecurityClaim, Sending, Setting, Settings, SignInCause, TransportError,
+    User, VerifiedSession, VerifiedToken,
 };
 
 #[cfg(feature = "webhooks")]

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use authkit_session::{ConfigError, Secret};
+use authkit_session::{BoxFuture, ConfigError, Secret};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -157,7 +157,7 @@ where
 }
 
 /// Response future of [`Webhooks`].
-pub struct WebhooksFuture(Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>);
+pub struct WebhooksFuture(BoxFuture<'static, Response<Bytes>>);
 
 impl Future for WebhooksFuture {
     type Output = Result<Response<ResponseBody<NoBody>>, Infallible>;

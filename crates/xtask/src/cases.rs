@@ -135,6 +135,9 @@ impl Page {
             if case.promise.is_empty() {
                 problems.push(format!("{id}: {PAGE} does not say what is promised"));
             }
+            if case.tests.is_empty() {
+                problems.push(format!("{id}: no test keeps what {PAGE} promises"));
+            }
             problems.extend(case.test_problems(tests, kept.get(id).map_or(&[], Vec::as_slice)));
         }
         for (id, tests) in kept.iter().filter(|(id, _)| !ids.contains(id)) {
@@ -283,6 +286,12 @@ Owner: `tests`.
         let cases = [
             ("nothing", TEXT.to_owned(), tests(), 0),
             ("no promise", TEXT.replace("Another promise.\n\n", ""), tests(), 1),
+            (
+                "a promise that nothing keeps",
+                TEXT.replace("## Another", "### ck_01\n\nA third.\n\n## Another"),
+                tests(),
+                1,
+            ),
             ("an id twice", TEXT.replace("### f11", "### cb_09"), tests(), 3),
             ("no owner", TEXT.replace("Owner: `tests`.\n\n", ""), tests(), 1),
             ("a strange owner", TEXT.replace("Owner: `tests`", "Owner: `b`"), tests(), 1),
@@ -291,7 +300,7 @@ Owner: `tests`.
                 "a test that is not named",
                 TEXT.replace("- `crates/a/src/x.rs::cb_09_a`\n\n", ""),
                 tests(),
-                1,
+                2,
             ),
             (
                 "a test that is gone",

@@ -70,8 +70,8 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test    all that must pass before a change lands: installs what the tests need (once),
-          then format, layout, dependencies, clippy, docs, each feature alone, all tests, and
-          the instructions that a check takes; about 10 minutes on 2 cores from a fresh clone
+          then format, layout, owners, dependencies, clippy, docs, each feature alone, all tests,
+          and the instructions that a check takes; about 10 minutes on 2 cores from a fresh clone
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
   deep    100,000 refreshes under faults, with what they came to; then all tests again as

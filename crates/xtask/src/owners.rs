@@ -366,4 +366,11 @@ mod tests {
         assert_eq!(found(&[("crates/x/src/a/model.rs", "")]).len(), 0);
         assert!(Source::parse(A, "impl {").is_err(), "a file that does not parse is no good file");
     }
+
+    #[test]
+    fn every_type_here_has_one_owner_and_a_name_of_its_own() -> Result<()> {
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("crates/xtask")?;
+        check(&Shell::new()?, root)
+    }
 }

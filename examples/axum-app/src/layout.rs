@@ -139,7 +139,7 @@ pub(crate) fn trouble(session: &Session, title: &str, error: &Error) -> impl Int
         ErrorKind::OrganizationGone => {
             (StatusCode::FORBIDDEN, "There is no such organization, or you are not a member of it.")
         }
-        ErrorKind::SignedOut | ErrorKind::Refused | ErrorKind::Denied => {
+        ErrorKind::SignedOut | ErrorKind::Refused | ErrorKind::HookRefused => {
             (StatusCode::UNAUTHORIZED, "Your session has ended meanwhile. Please sign in again.")
         }
         _ => (

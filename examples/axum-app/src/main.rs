@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod stop;
 
 use std::{
     env,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use axum_app::app_with;
-use tokio::{net::TcpListener, select, signal::ctrl_c, time::sleep};
+use tokio::{net::TcpListener, select, time::sleep};
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt,
@@ -46,17 +47,18 @@ fn log() {
 }
 
 async fn run() -> Result<(), String> {
+    let stop = stop::armed().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let listener = listen(variable("PORT")?.unwrap_or(3000)).await?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let backend = Backend::choose(port).await?;
     say(&format!("{}\nhttp://localhost:{port}\n", backend.greeting()));
 
     let app = app_with(backend.authkit(), backend.organizations(), backend.refreshes().clone());
-    let server = axum::serve(listener, app).with_graceful_shutdown(stop());
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().asked());
     let served = select! {
         result = server => result.map_err(|error| format!("the server stopped: {error}")),
         // Event streams and WebSockets would go on until their tokens end.
-        () = async { stop().await; sleep(GRACE).await } => Ok(()),
+        () = async { stop.asked().await; sleep(GRACE).await } => Ok(()),
     };
     // A refresh whose request has gone may have spent the only token of a browser.
     backend.authkit().drain(GRACE).await;
@@ -78,13 +80,6 @@ async fn listen(port: u16) -> Result<TcpListener, String> {
     })
 }
 
-async fn stop() {
-    // Without a way to wait for it, only killing the process is left.
-    if ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
-}
-
 /// Reads a number from the environment.
 fn variable<T: FromStr>(name: &str) -> Result<Option<T>, String> {
     match env::var(name) {
@@ -96,5 +91,5 @@ fn variable<T: FromStr>(name: &str) -> Result<Option<T>, String> {
     }
 }
 
-/// How long requests may take to end after ctrl-c, and then what they have left under way.
+/// How long requests may take to end after the signal, and then what they have left under way.
 const GRACE: Duration = Duration::from_secs(3);

@@ -4,11 +4,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use authkit_tower::{RefreshedSession, Ruling, Session};
+use authkit_tower::{HookDecision, RefreshedSession, Session};
 
 /// What the refresh hook has seen of sessions since the program started.
 ///
-/// A real application would rather look the user up here, and answer [`Ruling::Refuse`] where the account is closed.
+/// A real application would rather look the user up here, and answer [`HookDecision::Refuse`] where the account is closed.
 #[derive(Clone, Debug, Default)]
 pub struct Refreshes {
     by_session: Arc<Mutex<HashMap<String, Refresh>>>,
@@ -36,7 +36,7 @@ pub(crate) enum Why {
 
 impl Refreshes {
     /// The hook: notes what it sees, and keeps everybody.
-    pub async fn note(self, refreshed: RefreshedSession) -> Ruling {
+    pub async fn note(self, refreshed: RefreshedSession) -> HookDecision {
         let session = &refreshed.session;
         if let Some(previous) = &refreshed.previous {
             let (at, ends) = (session.issued_at(), previous.expires_at());
@@ -61,7 +61,7 @@ impl Refreshes {
             let changes = changes.into_iter().filter(|(_, before, now)| before != now).collect();
             self.keep(session.session_id(), Refresh { at, why, changes });
         }
-        Ruling::Keep
+        HookDecision::Keep
     }
 
     pub(crate) fn of(&self, session: &Session) -> Option<Refresh> {

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod stop;
+
 use std::{env, net::Ipv4Addr, pin::pin, time::Duration};
 
 use authkit_tower::dev::EnvOrEmulator;
@@ -11,10 +13,11 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, select, signal::ctrl_c, time::timeout};
+use tokio::{net::TcpListener, select, time::timeout};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let stop = stop::armed()?;
     let port = env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let port = listener.local_addr()?.port();
@@ -24,7 +27,7 @@ async fn main() -> Result<(), BoxError> {
 
     let server = auto::Builder::new(TokioExecutor::new());
     let connections = GracefulShutdown::new();
-    let mut stop = pin!(ctrl_c());
+    let mut stop = pin!(stop.asked());
     loop {
         select! {
             accepted = listener.accept() => {
@@ -33,7 +36,7 @@ async fn main() -> Result<(), BoxError> {
                 // A connection that breaks off concerns nobody else.
                 tokio::spawn(connections.watch(connection));
             }
-            _ = &mut stop => break,
+            () = &mut stop => break,
         }
     }
     // Neither a request nor a refresh under way is lost.
@@ -42,5 +45,5 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// How long requests and refreshes may take to end after ctrl-c.
+/// How long requests and refreshes may take to end after the signal.
 const GRACE: Duration = Duration::from_secs(3);

@@ -2,15 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod stop;
+
 use std::{env, error::Error, net::Ipv4Addr, time::Duration};
 
 use authkit_tower::dev::EnvOrEmulator;
-use tokio::{net::TcpListener, signal::ctrl_c};
+use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
 use tonic_service::app;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let stop = stop::armed()?;
     let port = env::var("PORT").map_or(Ok(50051), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let port = listener.local_addr()?.port();
@@ -26,14 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     }
 
-    let stop = async {
-        // Without a way to wait for it, only killing the process is left.
-        if ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    };
     let server = Server::builder().add_routes(app(&authkit)?);
-    server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop).await?;
+    server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.asked()).await?;
     authkit.drain(Duration::from_secs(3)).await;
     Ok(())
 }

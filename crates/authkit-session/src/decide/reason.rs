@@ -59,9 +59,9 @@ pub enum Reason {
     /// The session was refreshed, but its new token cannot be verified yet.
     Unverified,
     /// The application refused the refreshed session.
-    Denied,
+    HookRefused,
     /// The application could not say anything of the refreshed session.
-    Undecided,
+    HookUndecided,
     /// WorkOS answered a refresh with another user's or another organization's session.
     Foreign,
 }
@@ -171,7 +171,7 @@ impl Reason {
             | Self::OrganizationGone
             | Self::InteractionNeeded
             | Self::Rejected
-            | Self::Denied => RefusalKind::Challenge,
+            | Self::HookRefused => RefusalKind::Challenge,
             Self::RefusedJustNow | Self::OtherOrganization => RefusalKind::ChallengeDocuments,
             Self::NoKeys
             | Self::UnknownKey
@@ -182,7 +182,7 @@ impl Reason {
             | Self::Busy
             | Self::CircuitOpen
             | Self::Unverified
-            | Self::Undecided
+            | Self::HookUndecided
             | Self::Foreign => RefusalKind::Unavailable,
         }
     }
@@ -215,8 +215,8 @@ impl Reason {
             | Self::CircuitOpen
             | Self::OtherOrganization
             | Self::Unverified
-            | Self::Denied
-            | Self::Undecided
+            | Self::HookRefused
+            | Self::HookUndecided
             | Self::Foreign => SignInCause::Other,
         }
     }
@@ -247,14 +247,14 @@ impl Reason {
             | Self::Busy
             | Self::OtherOrganization
             | Self::Unverified
-            | Self::Denied
-            | Self::Undecided => 1,
+            | Self::HookRefused
+            | Self::HookUndecided => 1,
         }
     }
 
     pub(crate) fn cookie(self) -> CookieFate {
         match self {
-            Self::Revoked | Self::RefusedAgain | Self::Denied => CookieFate::DeletedByDocument,
+            Self::Revoked | Self::RefusedAgain | Self::HookRefused => CookieFate::DeletedByDocument,
             Self::NoCookie
             | Self::UnreadableCookie
             | Self::NotASession
@@ -280,7 +280,7 @@ impl Reason {
             | Self::CircuitOpen
             | Self::OtherOrganization
             | Self::Unverified
-            | Self::Undecided
+            | Self::HookUndecided
             | Self::Foreign => CookieFate::Kept,
         }
     }
@@ -337,8 +337,8 @@ impl Reason {
             Self::CircuitOpen => "circuit_open",
             Self::OtherOrganization => "other_organization",
             Self::Unverified => "unverified",
-            Self::Denied => "denied",
-            Self::Undecided => "undecided",
+            Self::HookRefused => "hook_refused",
+            Self::HookUndecided => "hook_undecided",
             Self::Foreign => "foreign",
         }
     }

@@ -137,8 +137,8 @@ impl From<&RefreshFailure> for Reason {
             RefreshFailure::Unverified => Self::Unverified,
             RefreshFailure::Foreign => Self::Foreign,
             RefreshFailure::SignedOut => Self::SignedOut,
-            RefreshFailure::HookRefused => Self::Denied,
-            RefreshFailure::HookUndecided { .. } => Self::Undecided,
+            RefreshFailure::HookRefused => Self::HookRefused,
+            RefreshFailure::HookUndecided { .. } => Self::HookUndecided,
             RefreshFailure::OtherOrganization => Self::OtherOrganization,
             RefreshFailure::Refused { refusal, age, .. } => match (refusal, age) {
                 (ApiRefusal::InvalidGrant, RefusalAge::JustNow) => Self::RefusedJustNow,
@@ -200,7 +200,11 @@ mod tests {
         use RefusalAge::{JustNow, Recent, Repeated};
         vec![
             (RefreshFailure::Unverified, Reason::Unverified, Unavailable),
-            (RefreshFailure::HookUndecided { retry_after: after }, Reason::Undecided, Unavailable),
+            (
+                RefreshFailure::HookUndecided { retry_after: after },
+                Reason::HookUndecided,
+                Unavailable,
+            ),
             (RefreshFailure::Foreign, Reason::Foreign, Unavailable),
             (RefreshFailure::OtherOrganization, Reason::OtherOrganization, ChallengeDocuments),
             (refused(InvalidGrant, JustNow), Reason::RefusedJustNow, ChallengeDocuments),
@@ -240,7 +244,7 @@ mod tests {
             assert!(matches!(settled(Ok(7)), Settlement::AdmitRenewed(7)));
             for (outcome, reason) in [
                 (RefreshFailure::SignedOut, Reason::SignedOut),
-                (RefreshFailure::HookRefused, Reason::Denied),
+                (RefreshFailure::HookRefused, Reason::HookRefused),
             ] {
                 assert!(matches!(settled(Err(outcome)), Settlement::Refuse(got) if got == reason));
             }

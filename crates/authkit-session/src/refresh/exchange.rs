@@ -16,7 +16,7 @@ use crate::{
     refresh::{
         Refresher,
         attempts::ExchangeAttempts,
-        hook::{RefreshedSession, Ruling},
+        hook::{HookDecision, RefreshedSession},
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
     },
     refresh_state::{
@@ -291,19 +291,19 @@ impl Exchange {
         // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
         let decision = self.ask_hook(&successor).await;
         let state = match decision {
-            Ruling::Keep | Ruling::Undecided => LineageState::Live,
-            Ruling::Refuse => LineageState::Ended,
+            HookDecision::Keep | HookDecision::Undecided => LineageState::Live,
+            HookDecision::Refuse => LineageState::Ended,
         };
         let now = refresher.settings.clock().monotonic();
         let state =
             refresher.state.lock().lineages.renewed(self.hash, Arc::clone(&successor), state, now);
         self.recorded = Recorded::Yes;
         match (decision, state) {
-            (Ruling::Keep, LineageState::Live) => Ok(successor),
-            (Ruling::Undecided, LineageState::Live) => {
+            (HookDecision::Keep, LineageState::Live) => Ok(successor),
+            (HookDecision::Undecided, LineageState::Live) => {
                 Err(RefreshFailure::HookUndecided { retry_after: None })
             }
-            (Ruling::Refuse, _) => {
+            (HookDecision::Refuse, _) => {
                 if let Some(id) = &successor.session_id {
                     let session = refresher.settings.log_ids.of(id);
                     tracing::info!(session, "the application refused a session");
@@ -311,7 +311,7 @@ impl Exchange {
                 }
                 Err(RefreshFailure::HookRefused)
             }
-            (Ruling::Keep | Ruling::Undecided, LineageState::Ended) => {
+            (HookDecision::Keep | HookDecision::Undecided, LineageState::Ended) => {
                 Err(RefreshFailure::SignedOut)
             }
         }
@@ -351,9 +351,9 @@ impl Exchange {
 
     /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
     /// nobody lets in before.
-    async fn ask_hook(&self, successor: &Successor) -> Ruling {
+    async fn ask_hook(&self, successor: &Successor) -> HookDecision {
         let Refresher { hooks, settings, .. } = &*self.refresher;
-        let Some(hook) = &hooks.refresh else { return Ruling::Keep };
+        let Some(hook) = &hooks.refresh else { return HookDecision::Keep };
         let session_id = successor.session_id.as_deref().unwrap_or_default();
         let remember = |decision| {
             let now = settings.clock().monotonic();
@@ -368,8 +368,8 @@ impl Exchange {
             remember(decision);
             decision
         } else {
-            remember(Ruling::Undecided);
-            Ruling::Keep
+            remember(HookDecision::Undecided);
+            HookDecision::Keep
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{bounded_map::BoundedMap, boxed_future::BoxFuture, session::VerifiedS
 /// What an application says of a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "an application says one of these three")]
-pub enum Ruling {
+pub enum HookDecision {
     /// It goes on.
     Keep,
     /// It ends, here and at WorkOS.
@@ -37,20 +37,20 @@ pub struct RefreshedSession {
 /// See [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
 #[derive(Clone)]
 pub(crate) struct RefreshHook(
-    Arc<dyn Fn(RefreshedSession) -> BoxFuture<'static, Ruling> + Send + Sync>,
+    Arc<dyn Fn(RefreshedSession) -> BoxFuture<'static, HookDecision> + Send + Sync>,
 );
 
 impl RefreshHook {
     pub(crate) fn new<F, A>(hook: F) -> Self
     where
         F: Fn(RefreshedSession) -> A + Send + Sync + 'static,
-        A: Future<Output = Ruling> + Send + 'static,
+        A: Future<Output = HookDecision> + Send + 'static,
     {
         Self(Arc::new(move |refreshed| Box::pin(hook(refreshed))))
     }
 
     /// Asks, on a task of its own: a panic there is the hook's.
-    pub(crate) async fn ask(&self, refreshed: RefreshedSession) -> Ruling {
+    pub(crate) async fn ask(&self, refreshed: RefreshedSession) -> HookDecision {
         let hook = Arc::clone(&self.0);
         within_patience(async move { hook(refreshed).await }).await
     }
@@ -62,21 +62,21 @@ impl fmt::Debug for RefreshHook {
     }
 }
 
-/// Waits for an application's ruling, on a task of its own, for as long as one may take.
+/// Waits for an application's decision, on a task of its own, for as long as one may take.
 pub(crate) async fn within_patience(
-    ruling: impl Future<Output = Ruling> + Send + 'static,
-) -> Ruling {
-    let mut task = tokio::spawn(ruling);
+    decision: impl Future<Output = HookDecision> + Send + 'static,
+) -> HookDecision {
+    let mut task = tokio::spawn(decision);
     match time::timeout(PATIENCE, &mut task).await {
-        Ok(Ok(ruling)) => ruling,
+        Ok(Ok(decision)) => decision,
         Ok(Err(_)) => {
             tracing::error!("a session hook panicked");
-            Ruling::Undecided
+            HookDecision::Undecided
         }
         Err(_) => {
             task.abort();
             tracing::error!("a session hook took longer than {} s", PATIENCE.as_secs());
-            Ruling::Undecided
+            HookDecision::Undecided
         }
     }
 }
@@ -121,11 +121,19 @@ impl RefreshHooks {
     }
 
     /// Remembers whether the session's tokens issued from `made` on wait for a decision.
-    pub(crate) fn remember(&self, session_id: &str, made: u64, ruling: Ruling, now: Duration) {
+    pub(crate) fn remember(
+        &self,
+        session_id: &str,
+        made: u64,
+        decision: HookDecision,
+        now: Duration,
+    ) {
         let mut undecided = self.undecided();
-        match ruling {
-            Ruling::Undecided => undecided.add(session_id, made, now),
-            Ruling::Keep | Ruling::Refuse => drop(undecided.sessions.remove(session_id)),
+        match decision {
+            HookDecision::Undecided => undecided.add(session_id, made, now),
+            HookDecision::Keep | HookDecision::Refuse => {
+                undecided.sessions.remove(session_id);
+            }
         }
     }
 
@@ -174,7 +182,7 @@ impl Undecided {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How far apart a hook is asked about one session.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How many sessions are remembered that wait for a ruling. Beyond, every session as old as one that was forgotten is
+/// How many sessions are remembered that wait for a decision. Beyond, every session as old as one that was forgotten is
 /// refreshed, so that it is asked about.
 const LIMIT: usize = 100_000;
 
@@ -183,7 +191,7 @@ mod tests {
     use super::*;
 
     fn hooks() -> RefreshHooks {
-        RefreshHooks::new(Some(RefreshHook::new(async |_| Ruling::Undecided)))
+        RefreshHooks::new(Some(RefreshHook::new(async |_| HookDecision::Undecided)))
     }
 
     const NOW: Duration = Duration::from_secs(1_000);
@@ -192,7 +200,7 @@ mod tests {
     fn what_finds_no_room_is_asked_about_again_rather_than_let_in() {
         let hooks = hooks();
         for n in 0..=LIMIT as u64 {
-            hooks.remember(&format!("session_{n}"), 100 + n, Ruling::Undecided, NOW);
+            hooks.remember(&format!("session_{n}"), 100 + n, HookDecision::Undecided, NOW);
         }
         let later = NOW + PAUSE;
         assert_eq!(hooks.status("session_0", 100, later), HookStatus::Undecided, "forgotten");
@@ -200,7 +208,7 @@ mod tests {
         assert_eq!(hooks.status("another", 101, later), HookStatus::Decided, "younger");
         assert_eq!(hooks.status("session_1", 101, later), HookStatus::Undecided, "remembered");
         assert_eq!(hooks.undecided().sessions.len(), LIMIT);
-        hooks.remember("session_0", 200, Ruling::Undecided, NOW);
+        hooks.remember("session_0", 200, HookDecision::Undecided, NOW);
         assert_eq!(
             hooks.status("session_0", 100, later),
             HookStatus::Undecided,
@@ -211,11 +219,11 @@ mod tests {
     #[test]
     fn what_was_ruled_takes_no_room() {
         let hooks = hooks();
-        hooks.remember("session_first", 50, Ruling::Undecided, NOW);
+        hooks.remember("session_first", 50, HookDecision::Undecided, NOW);
         for n in 0..=2 * LIMIT as u64 {
             let id = format!("session_{n}");
-            hooks.remember(&id, 100, Ruling::Undecided, NOW);
-            hooks.remember(&id, 100, Ruling::Keep, NOW);
+            hooks.remember(&id, 100, HookDecision::Undecided, NOW);
+            hooks.remember(&id, 100, HookDecision::Keep, NOW);
         }
         assert_eq!(hooks.status("session_first", 50, NOW), HookStatus::AskAgainIn(PAUSE));
         assert_eq!(hooks.status("session_0", 100, NOW), HookStatus::Decided);

@@ -15,7 +15,7 @@ use crate::{
     end::SessionEnder,
     error::{Error, ErrorKind},
     payload::{Answer, Payload},
-    refresh::hook::{self, Ruling},
+    refresh::hook::{self, HookDecision},
     seal::{Attempts, Form, Sealer},
     session::VerifiedSession,
     token::jwt::Unverified,
@@ -80,7 +80,7 @@ impl SignIn {
         decide: impl FnOnce(Arc<VerifiedSession>) -> R,
     ) -> Result<SignedIn, Error>
     where
-        R: Future<Output = Ruling> + Send + 'static,
+        R: Future<Output = HookDecision> + Send + 'static,
     {
         let answer = self.client.exchange_code(code, verifier).await?;
         let new = self.verified(&answer).await?;
@@ -93,9 +93,9 @@ impl SignIn {
             Replacing::SameUser => {}
         }
         let refused = match hook::within_patience(decide(Arc::clone(&new.session))).await {
-            Ruling::Keep => return self.install(new, headers),
-            Ruling::Refuse => ErrorKind::Denied,
-            Ruling::Undecided => ErrorKind::Undecided,
+            HookDecision::Keep => return self.install(new, headers),
+            HookDecision::Refuse => ErrorKind::HookRefused,
+            HookDecision::Undecided => ErrorKind::HookUndecided,
         };
         self.ender.end_elsewhere(new.session.session_id());
         Err(refused.into())

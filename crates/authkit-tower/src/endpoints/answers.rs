@@ -1,7 +1,6 @@
 //! Building blocks of the endpoints' responses.
 
-use std::{future::Future, pin::Pin};
-
+use authkit_session::BoxFuture;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -12,10 +11,8 @@ use serde::Serialize;
 /// The response of an endpoint, or a future of it.
 pub(super) enum Reply {
     Now(Box<Response<Bytes>>),
-    Later(BoxFuture<Response<Bytes>>),
+    Later(BoxFuture<'static, Response<Bytes>>),
 }
-
-pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Reply {
     pub(super) fn now(response: Response<Bytes>) -> Self {

@@ -2,14 +2,14 @@
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
-use authkit_session::{Ruling, VerifiedSession};
+use authkit_session::{BoxFuture, HookDecision, VerifiedSession};
 use bytes::Bytes;
 use http::{HeaderMap, Response, Uri};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::error;
 use url::form_urlencoded;
 
-use super::{SignInOutcome, answers::BoxFuture};
+use super::SignInOutcome;
 use crate::denial::Caller;
 
 /// The application's closures.
@@ -21,7 +21,7 @@ pub(super) struct SignInCustomization {
 }
 
 type MakeState = dyn Fn(&LoginRequest<'_>) -> Option<String> + Send + Sync;
-type SignInHook = dyn Fn(NewSession) -> BoxFuture<Ruling> + Send + Sync;
+type SignInHook = dyn Fn(NewSession) -> BoxFuture<'static, HookDecision> + Send + Sync;
 type EditResponse = dyn Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync;
 
 impl SignInCustomization {
@@ -49,7 +49,7 @@ impl SignInCustomization {
     pub(super) fn set_hook<F, R>(&mut self, hook: F)
     where
         F: Fn(NewSession) -> R + Send + Sync + 'static,
-        R: Future<Output = Ruling> + Send + 'static,
+        R: Future<Output = HookDecision> + Send + 'static,
     {
         self.hook = Some(Arc::new(move |new| Box::pin(hook(new))));
     }
@@ -68,14 +68,14 @@ impl SignInCustomization {
     }
 
     /// Asks the hook about a new session. Without a hook the session is kept.
-    pub(super) fn ask_hook(&self, new: NewSession) -> BoxFuture<Ruling> {
+    pub(super) fn ask_hook(&self, new: NewSession) -> BoxFuture<'static, HookDecision> {
         match &self.hook {
             // The hook is called inside the future, because its caller catches panics of that.
             Some(hook) => {
                 let hook = Arc::clone(hook);
                 Box::pin(async move { hook(new).await })
             }
-            None => Box::pin(std::future::ready(Ruling::Keep)),
+            None => Box::pin(std::future::ready(HookDecision::Keep)),
         }
     }
 

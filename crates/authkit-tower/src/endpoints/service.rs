@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use authkit_session::BoxFuture;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
@@ -16,7 +17,7 @@ use tower_service::Service;
 
 use super::{
     Endpoints,
-    answers::{BoxFuture, Reply, empty},
+    answers::{Reply, empty},
 };
 use crate::{
     body::{NoBody, ResponseBody},
@@ -110,7 +111,7 @@ pin_project! {
     enum EndpointsState<F> {
         Calling { #[pin] response: F },
         Answered { response: Option<Box<Response<Bytes>>> },
-        Exchanging { response: BoxFuture<Response<Bytes>> },
+        Exchanging { response: BoxFuture<'static, Response<Bytes>> },
     }
 }
 

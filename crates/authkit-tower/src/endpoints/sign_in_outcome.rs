@@ -91,7 +91,7 @@ impl SignInFailure {
             ErrorClass::Unavailable => Some(Self::Unavailable),
             ErrorClass::Clock => Some(Self::Clock),
             ErrorClass::TooLarge => Some(Self::TooLarge),
-            ErrorClass::Denied => Some(Self::Refused),
+            ErrorClass::HookRefused => Some(Self::Refused),
             ErrorClass::Refused => Some(Self::CodeRefused),
             ErrorClass::AnotherUser => None,
         }

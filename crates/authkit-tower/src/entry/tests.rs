@@ -12,7 +12,7 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    Admitted, AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Ruling, Session,
+    Admitted, AuthKit, AuthKitLayer, Denial, DenialKind, HookDecision, Principal, Session,
     tests::{Reply, Workos, authkit, authkit_of, header, request, set_cookies},
 };
 
@@ -249,7 +249,7 @@ async fn a_layer_inside_may_ask_for_a_younger_token() {
 #[tokio::test]
 async fn a_pair_that_a_layer_inside_obtained_and_refused_goes_out() {
     let (authkit, workos) =
-        authkit_of(|config| config.with_refresh_hook(async |_| Ruling::Undecided));
+        authkit_of(|config| config.with_refresh_hook(async |_| HookDecision::Undecided));
     let good = workos.cookie(&authkit, json!({ "sid": "session_good" })).await;
     workos.clock().advance(Duration::from_secs(60));
     workos.will(Reply::Session(json!({ "sid": "session_good" })));

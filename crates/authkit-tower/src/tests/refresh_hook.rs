@@ -13,7 +13,7 @@ use serde_json::json;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{
-    AuthKit, AuthKitLayer, Denial, RefreshedSession, Ruling, Session,
+    AuthKit, AuthKitLayer, Denial, HookDecision, RefreshedSession, Session,
     tests::{Reply, Workos, authkit_of, header, request, set_cookies},
 };
 
@@ -27,7 +27,7 @@ struct Application {
 
 #[derive(Clone, Copy)]
 enum Says {
-    This(Ruling),
+    This(HookDecision),
     Panics,
     Nothing,
 }
@@ -101,7 +101,7 @@ fn session(role: &str) -> Reply {
 
 #[tokio::test]
 async fn it_hears_of_what_was_and_what_is() {
-    let it = Application::that(Says::This(Ruling::Keep));
+    let it = Application::that(Says::This(HookDecision::Keep));
     let cookie = it.expired().await;
     it.workos.will(session("member"));
 
@@ -122,12 +122,12 @@ async fn it_hears_of_what_was_and_what_is() {
 
 #[tokio::test]
 async fn a_session_that_it_refuses_ends_here_and_at_workos() {
-    let it = Application::that(Says::This(Ruling::Refuse));
+    let it = Application::that(Says::This(HookDecision::Refuse));
     let cookie = it.expired().await;
     it.workos.will(session("member"));
 
     let page = it.page(&cookie).await;
-    assert_eq!((page.status().as_u16(), reason(&page)), (302, Some(Reason::Denied)));
+    assert_eq!((page.status().as_u16(), reason(&page)), (302, Some(Reason::HookRefused)));
     assert_eq!(set_cookies(&page), ["wos_session="]);
     let again = it.page(&cookie).await;
     assert_eq!((again.status().as_u16(), reason(&again)), (302, Some(Reason::SignedOut)));
@@ -138,7 +138,7 @@ async fn a_session_that_it_refuses_ends_here_and_at_workos() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_hook_never_loses_a_rotated_token_and_lets_nobody_in() {
-    for says in [Says::This(Ruling::Undecided), Says::Panics, Says::Nothing] {
+    for says in [Says::This(HookDecision::Undecided), Says::Panics, Says::Nothing] {
         let it = Application::that(says);
         let old = it.expired().await;
         it.workos.will(session("one"));
@@ -146,7 +146,7 @@ async fn a_failing_hook_never_loses_a_rotated_token_and_lets_nobody_in() {
         it.workos.will(session("three"));
 
         let page = it.page(&old).await;
-        assert_eq!((page.status().as_u16(), reason(&page)), (503, Some(Reason::Undecided)));
+        assert_eq!((page.status().as_u16(), reason(&page)), (503, Some(Reason::HookUndecided)));
         let one = new_cookie(&page);
 
         // The browser comes back at once: nobody is asked again so soon.
@@ -164,7 +164,7 @@ async fn a_failing_hook_never_loses_a_rotated_token_and_lets_nobody_in() {
         let two = new_cookie(&page);
         assert_eq!((it.asked(), it.workos.calls().len()), (2, 2));
 
-        it.will_say(Says::This(Ruling::Keep));
+        it.will_say(Says::This(HookDecision::Keep));
         it.workos.clock().advance(Duration::from_secs(2));
         let page = it.page(&two).await;
         assert_eq!((page.status().as_u16(), header(&page, "x-role")), (200, "three"));
@@ -177,7 +177,7 @@ async fn a_failing_hook_never_loses_a_rotated_token_and_lets_nobody_in() {
 
 #[tokio::test(start_paused = true)]
 async fn while_the_old_token_is_good_a_failing_hook_is_not_noticed() {
-    let it = Application::that(Says::This(Ruling::Undecided));
+    let it = Application::that(Says::This(HookDecision::Undecided));
     let cookie = it.workos.cookie(&it.authkit, json!({ "org_id": "org_1", "role": "old" })).await;
     it.workos.clock().advance(Duration::from_secs(280));
     it.workos.will(session("new"));
@@ -190,9 +190,10 @@ async fn while_the_old_token_is_good_a_failing_hook_is_not_noticed() {
 
 #[tokio::test]
 async fn a_handler_that_refreshes_is_told() {
-    for (ruling, kind) in
-        [(Ruling::Refuse, ErrorKind::Denied), (Ruling::Undecided, ErrorKind::Undecided)]
-    {
+    for (ruling, kind) in [
+        (HookDecision::Refuse, ErrorKind::HookRefused),
+        (HookDecision::Undecided, ErrorKind::HookUndecided),
+    ] {
         let it = Application::that(Says::This(ruling));
         let cookie = it.workos.cookie(&it.authkit, json!({})).await;
         let inner = service_fn(async |request: Request<()>| {

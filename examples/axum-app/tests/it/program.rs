@@ -50,11 +50,11 @@ impl Running {
         panic!("it ended early: {lines:?}");
     }
 
-    /// Presses ctrl-c, and waits for its end.
+    /// Sends a signal, and waits for its end.
     #[cfg(unix)]
-    fn interrupt(&mut self) -> Option<i32> {
+    fn stop(&mut self, signal: &str) -> Option<i32> {
         let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         self.0.wait().unwrap().code()
     }
 }
@@ -193,21 +193,16 @@ fn what_is_wrong_at_the_start_is_said_and_nothing_else() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_ends_it_in_order() {
-    let (mut running, lines) = Running::start(&[("PORT", "0"), ("EMULATOR_PORT", "0")]);
-    // Whoever answers also listens for signals.
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    client.get(format!("{}/healthz", lines.last().unwrap())).send().await.unwrap();
-    drop(client);
-
-    assert_eq!(running.interrupt(), Some(0));
+async fn e12_a_signal_ends_it_in_order_as_soon_as_it_has_said_where_it_listens() {
+    for signal in ["-INT", "-TERM"] {
+        let (mut running, _) = Running::start(&[("PORT", "0"), ("EMULATOR_PORT", "0")]);
+        assert_eq!(running.stop(signal), Some(0), "{signal}");
+    }
 }
 
-/// The answer has gone out, and what it began at WorkOS is not cut off.
+/// A program that talks to this emulator, and where it listens.
 #[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_waits_for_what_is_under_way_at_workos() {
-    let emulator = Emulator::start().await;
+fn beside(emulator: &Emulator) -> (Running, String) {
     let mut variables = vec![
         ("PORT", "0".to_owned()),
         ("WORKOS_REDIRECT_URI", "http://localhost:3000/callback".to_owned()),
@@ -215,21 +210,56 @@ async fn ctrl_c_waits_for_what_is_under_way_at_workos() {
     ];
     variables.extend(emulator.env());
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let (mut running, lines) = Running::start(&variables);
-    let session = emulator.session("alice@acme.test");
-    emulator.fault(Fault::latency(Duration::from_secs(1)).on(Endpoint::Revoke));
+    let (running, mut lines) = Running::start(&variables);
+    (running, lines.pop().unwrap())
+}
 
-    let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-    let sign_out = client.post(format!("{}/logout", lines.last().unwrap()));
-    let cookie = format!("wos_session={}", session.cookie(PASSWORD));
-    let signed_out =
-        sign_out.header("cookie", cookie).header("accept", "text/html").send().await.unwrap();
-    assert_eq!(signed_out.status(), 303);
-    assert!(emulator.is_active(session.session_id()), "WorkOS takes its time");
-    drop(client);
+/// The answer has gone out, and what it began at WorkOS is not cut off.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_waits_for_what_is_under_way_at_workos() {
+    for signal in ["-INT", "-TERM"] {
+        let emulator = Emulator::start().await;
+        let (mut running, url) = beside(&emulator);
+        let session = emulator.session("alice@acme.test");
+        emulator.fault(Fault::latency(Duration::from_secs(1)).on(Endpoint::Revoke));
 
-    assert_eq!(running.interrupt(), Some(0));
-    assert!(!emulator.is_active(session.session_id()));
+        let client =
+            reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+        let sign_out = client.post(format!("{url}/logout"));
+        let cookie = format!("wos_session={}", session.cookie(PASSWORD));
+        let signed_out =
+            sign_out.header("cookie", cookie).header("accept", "text/html").send().await.unwrap();
+        assert_eq!(signed_out.status(), 303);
+        assert!(emulator.is_active(session.session_id()), "WorkOS takes its time");
+        drop(client);
+
+        assert_eq!(running.stop(signal), Some(0), "{signal}");
+        assert!(!emulator.is_active(session.session_id()), "{signal}");
+    }
+}
+
+/// The request that waits for its session's refresh is answered before the program ends.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn e12_a_request_that_waits_for_a_refresh_is_answered() {
+    let emulator = Emulator::start().await;
+    let (mut running, url) = beside(&emulator);
+    let session = emulator.session("alice@acme.test").expired();
+    emulator.fault(Fault::latency(Duration::from_secs(1)).on(Endpoint::Authenticate));
+    let request = tokio::spawn(async move {
+        let client =
+            reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+        let cookie = format!("wos_session={}", session.cookie(PASSWORD));
+        let page = client.get(format!("{url}/dashboard")).header("cookie", cookie);
+        page.header("accept", "text/html").send().await.unwrap().status()
+    });
+    while emulator.calls(Endpoint::Authenticate) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let code = tokio::task::spawn_blocking(move || running.stop("-TERM")).await.unwrap();
+    assert_eq!(code, Some(0));
+    assert_eq!(request.await.unwrap(), 200);
 }
 
 const PASSWORD: &str = "0123456789abcdef0123456789abcdef";

@@ -11,7 +11,7 @@ use tokio::{task::JoinSet, time};
 
 use super::{expired, ms, s};
 use crate::{
-    Decision, Policy, Reason, Ruling,
+    Decision, HookDecision, Policy, Reason,
     decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos, clock},
 };
@@ -65,8 +65,9 @@ async fn cc_01_on_several_threads_too() {
 async fn d3_a_session_that_the_hook_refuses_is_admitted_to_nobody() {
     let clock = clock();
     let workos = Workos::new(clock.clone());
-    let service =
-        Service::with(workos, clock, |config| config.with_refresh_hook(async |_| Ruling::Refuse));
+    let service = Service::with(workos, clock, |config| {
+        config.with_refresh_hook(async |_| HookDecision::Refuse)
+    });
     for n in 0..200 {
         service.workos.lifetime(1);
         let browser = service.sign_in(&format!("user_{n}")).await;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use authkit_session::Ruling;
+use authkit_session::HookDecision;
 use serde_json::json;
 use url::form_urlencoded;
 
@@ -400,7 +400,7 @@ async fn rd_12_a_scheme_under_which_no_cookie_is_kept_is_named() {
 }
 
 /// A browser on endpoints with a sign-in hook that rules so about everybody.
-fn ruled(authkit: &AuthKit, ruling: Ruling) -> Browser {
+fn ruled(authkit: &AuthKit, ruling: HookDecision) -> Browser {
     Browser::of(Endpoints::new(authkit).with_sign_in_hook(move |new: NewSession| async move {
         assert_eq!((new.session().user_id(), new.return_to()), ("user_1", "/x"));
         assert_eq!(new.state::<String>(), Ok(None), "nobody asked for any");
@@ -411,9 +411,9 @@ fn ruled(authkit: &AuthKit, ruling: Ruling) -> Browser {
 #[tokio::test]
 async fn the_application_may_refuse_a_session_before_the_browser_has_it() {
     for (ruling, status, expected) in [
-        (Ruling::Keep, 303, None),
-        (Ruling::Refuse, 403, Some(SignInFailure::Refused)),
-        (Ruling::Undecided, 503, Some(SignInFailure::Unavailable)),
+        (HookDecision::Keep, 303, None),
+        (HookDecision::Refuse, 403, Some(SignInFailure::Refused)),
+        (HookDecision::Undecided, 503, Some(SignInFailure::Unavailable)),
     ] {
         let (authkit, workos) = authkit();
         let old = workos.cookie(&authkit, json!({ "sid": "session_old" })).await;
@@ -427,17 +427,17 @@ async fn the_application_may_refuse_a_session_before_the_browser_has_it() {
             (status, expected),
             "{ruling:?}"
         );
-        let another = ruling == Ruling::Refuse;
+        let another = ruling == HookDecision::Refuse;
         assert_eq!(body(&response).contains("/login?prompt=login&amp;return_to=%2Fx"), another);
         let replaced = browser.cookies["wos_session"] != value;
-        assert_eq!(replaced, ruling == Ruling::Keep, "{ruling:?}");
+        assert_eq!(replaced, ruling == HookDecision::Keep, "{ruling:?}");
         let headers = crate::tests::headers(&[("cookie", &old)]);
         let decision = authkit.authenticator().authenticate(&headers, &Policy::default());
         let goes_on = matches!(decision, Decision::Admit(_));
-        assert_eq!(goes_on, ruling != Ruling::Keep, "{ruling:?}: the old session");
+        assert_eq!(goes_on, ruling != HookDecision::Keep, "{ruling:?}: the old session");
         authkit.drain(Duration::from_secs(5)).await;
         // The session that the new one replaces, or the new one that was not kept.
-        let revoked = if ruling == Ruling::Keep { ["session_old"] } else { ["session_1"] };
+        let revoked = if ruling == HookDecision::Keep { ["session_old"] } else { ["session_1"] };
         assert_eq!(workos.revoked(), revoked, "{ruling:?}");
     }
 }
@@ -448,8 +448,10 @@ async fn a_hook_that_fails_lets_nobody_in() {
     let panics =
         Endpoints::new(&authkit).with_sign_in_hook(|_| async { panic!("the hook's own fault") });
     let hangs = Endpoints::new(&authkit).with_sign_in_hook(|_| std::future::pending());
-    let panics_at_once = Endpoints::new(&authkit)
-        .with_sign_in_hook(|_| -> std::future::Ready<Ruling> { panic!("the hook's own fault") });
+    let panics_at_once =
+        Endpoints::new(&authkit).with_sign_in_hook(|_| -> std::future::Ready<HookDecision> {
+            panic!("the hook's own fault")
+        });
     for endpoints in [panics, panics_at_once, hangs] {
         let mut browser = Browser::of(endpoints);
         let response = browser.sign_in("/login").await;
@@ -484,7 +486,7 @@ async fn the_application_s_own_value_makes_the_round_trip() {
                 let state = new.state::<Campaign>().unwrap();
                 assert_eq!(new.state::<Vec<u8>>().is_err(), state.is_some(), "another type");
                 seen.lock().unwrap().push((new.return_to().to_owned(), state));
-                std::future::ready(Ruling::Keep)
+                std::future::ready(HookDecision::Keep)
             }
         });
 
@@ -721,7 +723,7 @@ async fn e1_a_sign_in_that_another_site_began_asks_before_another_user_replaces_
                 let asked_hook = std::sync::Arc::clone(&asked_hook);
                 move |_| {
                     asked_hook.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    std::future::ready(Ruling::Keep)
+                    std::future::ready(HookDecision::Keep)
                 }
             });
             if let Some(claims) = held {
