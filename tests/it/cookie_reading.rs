@@ -162,6 +162,8 @@ async fn ck_02_of_two_users_none_is_used_and_the_operator_hears_of_it() {
         assert_eq!(reason, Some(Reason::Ambiguous), "{name}");
         let told = events.take().join("\n");
         assert!(told.contains("ERROR") && told.contains("reason=ambiguous"), "{name}: {told}");
+        // The next line comes then.
+        harness.advance(Duration::from_secs(10));
     }
     assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0);
 }
