@@ -388,8 +388,9 @@ const SOUGHT: [&str; 11] = [
 ];
 
 /// The headers that an answer may have: none that says who somebody is, or what became of their session.
-const TO_BE_SEEN: [&str; 13] = [
+const TO_BE_SEEN: [&str; 14] = [
     "cache-control",
+    "clear-site-data",
     "content-length",
     "content-security-policy",
     "content-type",
