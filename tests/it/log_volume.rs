@@ -40,15 +40,17 @@ async fn send(browser: &Browser, method: Method, url: &str, headers: &[(&str, &s
     browser.send(method, url, headers.iter().copied(), Bytes::new()).await;
 }
 
-/// A name, a request (method, path, fields), and what its line says.
-type Row<'a> = (&'a str, Method, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+const ELSEWHERE: Fields = &[("origin", "https://evil.example/x"), ("sec-fetch-site", "cross-site")];
+const UNNAMED: Fields = &[("origin", "null"), ("sec-fetch-site", "cross-site")];
+
+/// A name, what is asked with which headers, and what the one line has in it.
+type Case = (&'static str, Method, &'static str, Fields, &'static [&'static str]);
+type Fields = &'static [(&'static str, &'static str)];
 
 /// C6 of the field's list.
 #[tokio::test]
 async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
-    let elsewhere = [("origin", "https://evil.example/x"), ("sec-fetch-site", "cross-site")];
-    let unnamed = [("origin", "null"), ("sec-fetch-site", "cross-site")];
-    let cases: [Row<'_>; 6] = [
+    let cases: [Case; 6] = [
         ("two users' cookies", Method::GET, "/page", &[], &["ERROR ", "reason=ambiguous"]),
         ("garbage", Method::GET, "/page", &[], &["INFO ", "reason=unreadable_cookie"]),
         (
@@ -62,7 +64,7 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
             "another site",
             Method::POST,
             "/page",
-            &elsewhere,
+            ELSEWHERE,
             &[
                 "WARN ",
                 "origin=https://evil.example ",
@@ -74,7 +76,7 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
             "a site that is not named",
             Method::POST,
             "/page",
-            &unnamed,
+            UNNAMED,
             &["WARN ", "origin=not named ", "no setting allows"],
         ),
         (

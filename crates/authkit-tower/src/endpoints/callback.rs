@@ -21,6 +21,7 @@ use super::{
 use crate::{
     authkit::AuthKit,
     denial::{Caller, Page, PageAction, PageLink},
+    head,
     uri::ReturnPath,
 };
 
@@ -61,7 +62,9 @@ pub(super) fn answer(
             return Reply::Later(Box::pin(async move {
                 let (outcome, response) =
                     exchange(&authkit, &customization, &headers, &code, flow).await;
-                customization.finish(outcome, with_cookies(response, deletion))
+                let response = customization.finish(outcome, with_cookies(response, deletion));
+                head::warn_if_large(response.headers(), &authkit.site().denial_log);
+                response
             }));
         }
     };
