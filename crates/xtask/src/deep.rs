@@ -10,6 +10,7 @@ use crate::{project::Project, setup, steps::Steps, tally::Tally};
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
+    steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     // One thread shows a test that leans on its neighbours; more than there are cores show one that leans on being
     // prompt. Far more would only show that a request is not refreshed within its 5 seconds on a machine without time.
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -31,5 +32,13 @@ fn soak(sh: &Shell) -> Result<Tally> {
     Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))
 }
 
+/// Runs the floods one after the other, so that each has the machine to itself.
+fn floods(sh: &Shell) -> Result<Tally> {
+    let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test it");
+    Tally::of(test.args(["floods", "--", "--test-threads", "1"]).env("AUTHKIT_FLOOD", FLOOD))
+}
+
+/// How long each flood lasts, in seconds.
+const FLOOD: &str = "20";
 /// About three weeks of 40 users.
 const REFRESHES: &str = "100000";

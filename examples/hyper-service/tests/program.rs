@@ -1,5 +1,6 @@
 //! `hyper-service` as a process.
 
+#![forbid(unsafe_code)]
 #![cfg(unix)]
 
 use std::{

@@ -1,5 +1,6 @@
 //! `tonic-service` as a process.
 
+#![forbid(unsafe_code)]
 #![cfg(unix)]
 
 use std::{
