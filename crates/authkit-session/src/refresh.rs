@@ -10,8 +10,10 @@
 mod attempts;
 pub(crate) mod coordinator;
 mod exchange;
+mod exchanged_session;
 pub(crate) mod hook;
 pub(crate) mod on_demand;
+mod refusal_log;
 mod replicas;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use self::{
     coordinator::RefreshCoordinator,
     exchange::{Exchange, ExchangePurpose},
     hook::{HookStatus, RefreshHooks},
+    refusal_log::RefusalLog,
 };
 use crate::{
     candidate::{OpenedSession, SessionCandidate, reader::SessionReader},
@@ -34,7 +37,6 @@ use crate::{
         refresh_outcome::{RefreshFailure, RefreshOutcome},
     },
     end::SessionEnder,
-    log_limit::LogLimiter,
     refresh_state::{
         RefreshState,
         lineage::{ExchangeStatus, LineageStatus},
@@ -57,8 +59,7 @@ pub(crate) struct Refresher {
     reader: Arc<SessionReader>,
     ender: Arc<SessionEnder>,
     tasks: Tasks,
-    /// When refusals of WorkOS that the operator has to look at were last logged.
-    refusals: LogLimiter,
+    refusals: RefusalLog,
 }
 
 /// What a [`Refresher`] is made of.
@@ -119,7 +120,7 @@ impl Refresher {
             ender,
             tasks,
         } = parts;
-        let refusals = LogLimiter::new(REFUSAL_PAUSE);
+        let refusals = RefusalLog::new(settings.clock().clone());
         Self { settings, state, client, coordinator, hooks, sealer, reader, ender, tasks, refusals }
     }
 
@@ -284,6 +285,3 @@ impl fmt::Debug for Refresher {
         f.debug_struct("Refresher").field("state", &self.state).finish_non_exhaustive()
     }
 }
-
-/// How long the line of a refusal pauses after one.
-const REFUSAL_PAUSE: Duration = Duration::from_secs(60);

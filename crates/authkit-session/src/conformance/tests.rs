@@ -1,10 +1,12 @@
 use std::{
     collections::HashMap,
+    fmt,
     future::{pending, ready},
+    sync::{Arc, Mutex},
 };
 
 use super::*;
-use crate::{Claim, InProcess, NotPublished, testing::Together};
+use crate::{Claim, InProcess, Inbox, NotPublished, testing::Together};
 
 /// A coordinator in memory, as one of two processes sees it, with one flaw or none.
 #[derive(Clone, Debug)]

@@ -2,31 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
-use zeroize::Zeroizing;
-
 use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
-    cookie::{received::ReceivedCookies, set_cookie::SessionLifetime},
-    decide::{
-        Verdict,
-        refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
-    },
-    payload::{Answer, Payload},
+    decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
+    payload::Answer,
     refresh::{
         Refresher,
         attempts::ExchangeAttempts,
-        hook::{HookDecision, RefreshedSession},
+        exchanged_session::ExchangedSession,
+        hook::HookDecision,
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
     },
     refresh_state::{
-        lineage::{Contest, CookieFit, LineageState},
-        successor::{ExchangeResult, ExchangeSender, Successor},
+        lineage::{Contest, LineageState},
+        successor::{ExchangeResult, ExchangeSender},
     },
-    seal::{Form, Seal},
-    session::VerifiedSession,
     tasks::Task,
-    token::{PairId, RefreshToken, TokenHash, jwt::Unverified},
+    token::{RefreshToken, TokenHash},
     upstream::{
         budget::CallPermit,
         error_answer::{UpstreamError, UpstreamFailure},
@@ -38,13 +30,8 @@ pub(super) struct Exchange {
     refresher: Arc<Refresher>,
     token: RefreshToken,
     hash: TokenHash,
-    /// The user's id, as far as the cookie says.
-    subject: Option<String>,
-    /// The organization to stay in, or to switch to.
-    organization: Option<String>,
     purpose: ExchangePurpose,
-    plaintext: Zeroizing<Vec<u8>>,
-    seal: Seal,
+    session: ExchangedSession,
     sender: ExchangeSender,
     recorded: Recorded,
     _task: Task,
@@ -94,11 +81,8 @@ impl Exchange {
             refresher: Arc::clone(refresher),
             token,
             hash,
-            subject: session.subject(),
-            organization,
             purpose,
-            plaintext: session.unsealed.plaintext.clone(),
-            seal: session.unsealed.seal,
+            session: ExchangedSession::of(session, organization),
             sender,
             recorded: Recorded::No,
         }
@@ -107,7 +91,7 @@ impl Exchange {
     pub(super) async fn run(mut self) {
         let Refresher { coordinator, sealer, tasks, settings, .. } = &*self.refresher;
         let tasks = tasks.clone();
-        let organization = self.organization.as_deref();
+        let organization = self.session.organization();
         let shared =
             SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
         let (result, outcome) = match shared.claim().await {
@@ -143,7 +127,7 @@ impl Exchange {
                 return (Err(RefreshFailure::Transient { retry_after }), None);
             }
         };
-        log_refusal(&self.refresher, refusal, &error);
+        self.refresher.refusals.log(refusal, &error);
         let failure = RefreshFailure::Refused {
             refusal,
             age: RefusalAge::JustNow,
@@ -206,7 +190,7 @@ impl Exchange {
             clock: self.refresher.settings.clock(),
             token: &self.token,
             hash: self.hash,
-            organization: self.organization.as_deref(),
+            organization: self.session.organization(),
         };
         attempts.run().await
     }
@@ -217,15 +201,9 @@ impl Exchange {
         match outcome {
             PublishedOutcome::Refused(_) => true,
             PublishedOutcome::Renewed(body) => {
-                Answer::parse(body).is_ok_and(|answer| self.is_ours(&answer))
+                Answer::parse(body).is_ok_and(|answer| self.session.owns(&answer))
             }
         }
-    }
-
-    fn is_ours(&self, answer: &Answer<'_>) -> bool {
-        let claims = Unverified::of(&answer.access_token);
-        let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
-        same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
     }
 
     /// Records what WorkOS answered here, and says what of it the other processes are to know.
@@ -276,7 +254,7 @@ impl Exchange {
         let refresher = Arc::clone(&self.refresher);
         let transient = RefreshFailure::Transient { retry_after: None };
         let Ok(answer) = Answer::parse(body) else { return Err(transient) };
-        if !self.is_ours(&answer) {
+        if !self.session.owns(&answer) {
             tracing::error!(
                 "WorkOS answered a refresh with another user's or another organization's session"
             );
@@ -287,9 +265,9 @@ impl Exchange {
             // Whoever verifies the new token waits for them.
             let _ = keys.fetch(FetchFor::OwnAnswer);
         }
-        let Some(successor) = self.seal(&answer) else { return Err(transient) };
+        let Some(successor) = self.session.seal(&refresher, &answer) else { return Err(transient) };
         // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
-        let decision = self.ask_hook(&successor).await;
+        let decision = self.session.ask_hook(&refresher, &successor).await;
         let state = match decision {
             HookDecision::Keep | HookDecision::Undecided => LineageState::Live,
             HookDecision::Refuse => LineageState::Ended,
@@ -317,68 +295,6 @@ impl Exchange {
         }
     }
 
-    fn seal(&self, answer: &Answer<'_>) -> Option<Arc<Successor>> {
-        let Refresher { sealer, settings, .. } = &*self.refresher;
-        let ring = sealer.ring();
-        let target = ring.target(Some(self.seal));
-        if let Form::Replaced(format) = target.form {
-            tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
-        }
-        let plaintext = Payload::renewed(&self.plaintext, answer, target.key_style()).ok()?;
-        let sealed = sealer.seal(&plaintext, &target).ok()?;
-        let fit = if settings.cookies.fits(&sealed) {
-            CookieFit::Fits
-        } else {
-            tracing::error!(
-                bytes = sealed.len(),
-                "a refreshed session is too large for cookies: only this process knows it"
-            );
-            CookieFit::TooLarge
-        };
-        let claims = Unverified::of(&answer.access_token);
-        Some(Arc::new(Successor {
-            sealed,
-            lifetime: SessionLifetime::of(&claims),
-            fit,
-            id: PairId {
-                token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
-                made: claims.iat.unwrap_or(0),
-            },
-            session_id: claims.sid.map(Into::into),
-            organization: self.organization.as_deref().map(Into::into),
-        }))
-    }
-
-    /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
-    /// nobody lets in before.
-    async fn ask_hook(&self, successor: &Successor) -> HookDecision {
-        let Refresher { hooks, settings, .. } = &*self.refresher;
-        let Some(hook) = &hooks.refresh else { return HookDecision::Keep };
-        let session_id = successor.session_id.as_deref().unwrap_or_default();
-        let remember = |decision| {
-            let now = settings.clock().monotonic();
-            hooks.remember(session_id, successor.id.made, decision, now);
-        };
-        let candidate =
-            self.refresher.open(successor, Duration::ZERO, ReceivedCookies::default()).await;
-        if let (Verdict::Good | Verdict::Expiring, Some(session)) =
-            (candidate.verdict, candidate.session)
-        {
-            let decision = hook.ask(RefreshedSession { session, previous: self.previous() }).await;
-            remember(decision);
-            decision
-        } else {
-            remember(HookDecision::Undecided);
-            HookDecision::Keep
-        }
-    }
-
-    /// The session before the exchange, where it still verifies.
-    fn previous(&self) -> Option<Arc<VerifiedSession>> {
-        let mut payload = Payload::parse(&self.plaintext).ok()?;
-        self.refresher.reader.verify(&mut payload).1.map(Arc::new)
-    }
-
     /// Lets those go who wait.
     fn finish(mut self, result: ExchangeResult) {
         self.record_lost();
@@ -398,29 +314,6 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.record_lost();
-    }
-}
-
-/// Tells the operator of a refusal that is not about the user: a line a minute for each kind and status.
-fn log_refusal(refresher: &Refresher, refusal: ApiRefusal, error: &UpstreamError) {
-    let what = match refusal {
-        ApiRefusal::InvalidGrant | ApiRefusal::OrganizationGone | ApiRefusal::InteractionNeeded => {
-            return;
-        }
-        ApiRefusal::Credentials => "WorkOS refused our API key or client id",
-        ApiRefusal::Request => "WorkOS refused our request",
-        ApiRefusal::Rejected => "WorkOS rejected a refresh",
-    };
-    let key = match (refusal, error.details.status) {
-        (ApiRefusal::Credentials, Some(StatusCode::UNAUTHORIZED)) => "credentials, 401",
-        (ApiRefusal::Credentials, Some(StatusCode::FORBIDDEN)) => "credentials, 403",
-        (ApiRefusal::Rejected, Some(StatusCode::FORBIDDEN)) => "rejected, 403",
-        (ApiRefusal::Rejected, Some(StatusCode::NOT_FOUND)) => "rejected, 404",
-        (_, _) => what,
-    };
-    match refresher.refusals.admit(key, refresher.settings.clock().monotonic()) {
-        Some(left_out) => tracing::error!(%error, left_out, "{what}"),
-        None => tracing::debug!(%error, "{what}"),
     }
 }
 

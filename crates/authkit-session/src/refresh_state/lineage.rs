@@ -23,14 +23,12 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use self::pair::{CookieFit, TokenPair};
 use self::{
     ended::EndedSessions,
-    index::{IN_STEP, LineageIndex, Newest},
+    index::{IN_STEP, LineageIndex},
+    pair::Newest,
     refused::RememberedRefusal,
-};
-pub(crate) use self::{
-    index::Limits,
-    pair::{CookieFit, TokenPair},
 };
 use crate::{
     decide::refresh_outcome::{ApiRefusal, RefusalAge},
@@ -44,6 +42,22 @@ pub(crate) struct Lineages<J, P> {
     index: LineageIndex<J, P>,
     ended_sessions: EndedSessions,
     limits: Limits,
+}
+
+/// How much is remembered at most, beside exchanges under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Refresh tokens; and as many ids of ended sessions.
+    pub(crate) tokens: usize,
+    /// Bytes of token pairs.
+    pub(crate) bytes: usize,
+}
+
+impl Default for Limits {
+    /// 200,000 tokens, and 64 MiB of token pairs.
+    fn default() -> Self {
+        Self { tokens: 200_000, bytes: 64 << 20 }
+    }
 }
 
 /// Whether a lineage goes on.

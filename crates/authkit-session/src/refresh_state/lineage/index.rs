@@ -10,8 +10,10 @@ use std::{
 };
 
 use crate::{
-    refresh_state::lineage::{CookieState, LineageState, TokenPair, refused::RememberedRefusal},
-    token::{PairId, TokenHash},
+    refresh_state::lineage::{
+        Limits, LineageState, TokenPair, pair::Newest, refused::RememberedRefusal,
+    },
+    token::TokenHash,
 };
 
 /// Lineages by number, and their tokens by hash.
@@ -23,22 +25,6 @@ pub(super) struct LineageIndex<J, P> {
     expiries: BTreeSet<(Duration, LineageId)>,
     next: u64,
     bytes: usize,
-}
-
-/// How much is remembered at most, beside exchanges under way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Refresh tokens; and as many ids of ended sessions.
-    pub(crate) tokens: usize,
-    /// Bytes of token pairs.
-    pub(crate) bytes: usize,
-}
-
-impl Default for Limits {
-    /// 200,000 tokens, and 64 MiB of token pairs.
-    fn default() -> Self {
-        Self { tokens: 200_000, bytes: 64 << 20 }
-    }
 }
 
 /// The number of a lineage.
@@ -56,14 +42,6 @@ pub(super) struct Lineage<P> {
     forget_at: Duration,
 }
 
-/// The pair that the last refresh brought.
-#[derive(Clone, Debug)]
-pub(super) struct Newest<P> {
-    pub(super) pair: Arc<P>,
-    pub(super) obtained: Duration,
-    pub(super) cookie: CookieState,
-}
-
 /// A refresh token of a lineage.
 #[derive(Clone, Debug)]
 pub(super) struct Token<J> {
@@ -74,14 +52,6 @@ pub(super) struct Token<J> {
     pub(super) contested: Option<Duration>,
     /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
     forget_at: Option<Duration>,
-}
-
-impl<P: TokenPair> Newest<P> {
-    /// Whether a cookie with this pair holds this one, or what another replica made of the same refresh token later.
-    pub(super) fn is(&self, pair: PairId) -> bool {
-        let newest = self.pair.id();
-        newest.token == pair.token && newest.made <= pair.made
-    }
 }
 
 impl<J, P: TokenPair> LineageIndex<J, P> {

@@ -1,4 +1,6 @@
-use crate::token::PairId;
+use std::{sync::Arc, time::Duration};
+
+use crate::{refresh_state::lineage::CookieState, token::PairId};
 
 /// A pair of tokens that a refresh brought.
 pub(crate) trait TokenPair {
@@ -19,4 +21,20 @@ pub(crate) enum CookieFit {
     Fits,
     /// The old cookie stays the browser's, and stands for the new session.
     TooLarge,
+}
+
+/// The pair that the last refresh brought.
+#[derive(Clone, Debug)]
+pub(super) struct Newest<P> {
+    pub(super) pair: Arc<P>,
+    pub(super) obtained: Duration,
+    pub(super) cookie: CookieState,
+}
+
+impl<P: TokenPair> Newest<P> {
+    /// Whether a cookie with this pair holds this one, or what another replica made of the same refresh token later.
+    pub(super) fn is(&self, pair: PairId) -> bool {
+        let newest = self.pair.id();
+        newest.token == pair.token && newest.made <= pair.made
+    }
 }

@@ -1,0 +1,123 @@
+//! The session whose refresh token is exchanged, and the one that comes of it.
+
+use std::{sync::Arc, time::Duration};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    candidate::OpenedSession,
+    cookie::{received::ReceivedCookies, set_cookie::SessionLifetime},
+    decide::Verdict,
+    payload::{Answer, Payload},
+    refresh::{
+        Refresher,
+        hook::{HookDecision, RefreshedSession},
+    },
+    refresh_state::{lineage::CookieFit, successor::Successor},
+    seal::{Form, Seal},
+    session::VerifiedSession,
+    token::{PairId, RefreshToken, jwt::Unverified},
+};
+
+/// The session whose refresh token is exchanged.
+pub(super) struct ExchangedSession {
+    /// The user's id, as far as the cookie says.
+    subject: Option<String>,
+    /// The organization to stay in, or to switch to.
+    organization: Option<String>,
+    plaintext: Zeroizing<Vec<u8>>,
+    seal: Seal,
+}
+
+impl ExchangedSession {
+    pub(super) fn of(session: &OpenedSession, organization: Option<String>) -> Self {
+        Self {
+            subject: session.subject(),
+            organization,
+            plaintext: session.unsealed.plaintext.clone(),
+            seal: session.unsealed.seal,
+        }
+    }
+
+    pub(super) fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
+    /// Whether an answer is about the same user, and the organization that was asked for.
+    pub(super) fn owns(&self, answer: &Answer<'_>) -> bool {
+        let claims = Unverified::of(&answer.access_token);
+        let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
+        same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
+    }
+
+    /// The new session, sealed as the old one was.
+    pub(super) fn seal(
+        &self,
+        refresher: &Refresher,
+        answer: &Answer<'_>,
+    ) -> Option<Arc<Successor>> {
+        let Refresher { sealer, settings, .. } = refresher;
+        let ring = sealer.ring();
+        let target = ring.target(Some(self.seal));
+        if let Form::Replaced(format) = target.form {
+            tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
+        }
+        let plaintext = Payload::renewed(&self.plaintext, answer, target.key_style()).ok()?;
+        let sealed = sealer.seal(&plaintext, &target).ok()?;
+        let fit = if settings.cookies.fits(&sealed) {
+            CookieFit::Fits
+        } else {
+            tracing::error!(
+                bytes = sealed.len(),
+                "a refreshed session is too large for cookies: only this process knows it"
+            );
+            CookieFit::TooLarge
+        };
+        let claims = Unverified::of(&answer.access_token);
+        Some(Arc::new(Successor {
+            sealed,
+            lifetime: SessionLifetime::of(&claims),
+            fit,
+            id: PairId {
+                token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
+                made: claims.iat.unwrap_or(0),
+            },
+            session_id: claims.sid.map(Into::into),
+            organization: self.organization().map(Into::into),
+        }))
+    }
+
+    /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
+    /// nobody lets in before.
+    pub(super) async fn ask_hook(
+        &self,
+        refresher: &Refresher,
+        successor: &Successor,
+    ) -> HookDecision {
+        let Refresher { hooks, settings, .. } = refresher;
+        let Some(hook) = &hooks.refresh else { return HookDecision::Keep };
+        let session_id = successor.session_id.as_deref().unwrap_or_default();
+        let remember = |decision| {
+            let now = settings.clock().monotonic();
+            hooks.remember(session_id, successor.id.made, decision, now);
+        };
+        let candidate = refresher.open(successor, Duration::ZERO, ReceivedCookies::default()).await;
+        if let (Verdict::Good | Verdict::Expiring, Some(session)) =
+            (candidate.verdict, candidate.session)
+        {
+            let decision =
+                hook.ask(RefreshedSession { session, previous: self.previous(refresher) }).await;
+            remember(decision);
+            decision
+        } else {
+            remember(HookDecision::Undecided);
+            HookDecision::Keep
+        }
+    }
+
+    /// The session before the exchange, where it still verifies.
+    fn previous(&self, refresher: &Refresher) -> Option<Arc<VerifiedSession>> {
+        let mut payload = Payload::parse(&self.plaintext).ok()?;
+        refresher.reader.verify(&mut payload).1.map(Arc::new)
+    }
+}
