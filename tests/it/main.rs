@@ -15,6 +15,7 @@ mod cookie_writing;
 mod cost_model;
 mod cross_origin;
 mod debug_texts;
+mod early_answers;
 mod exceptions;
 mod faults;
 mod first_run;

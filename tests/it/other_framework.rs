@@ -248,7 +248,7 @@ async fn the_endpoints_say_where_they_are_mounted() {
     let endpoints = Endpoints::new(authkit);
     assert_eq!(endpoints.paths(), ["/login", "/callback", "/logout"]);
     for (path, status) in endpoints.paths().into_iter().zip([302, 302, 200]) {
-        let request = Request::get(path).body(()).unwrap();
+        let request = Request::get(path).body(Empty::<Bytes>::new()).unwrap();
         let response = endpoints.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), status, "{path}");
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -17,6 +18,7 @@ use crate::{
     entry::{self, PendingAuthentication},
     request_state::Outgoing,
     settings::LayerSettings,
+    unread_body::UnreadBody,
 };
 
 pin_project! {
@@ -36,7 +38,7 @@ pin_project! {
         // Boxed as a whole, so that the future of a request that is admitted at once stays small.
         Waiting { waiting: Box<WaitingRequest<S, ReqBody>> },
         Calling { #[pin] response: F, outgoing: Outgoing },
-        Denied { response: Option<Denied> },
+        Denied { response: Option<Denied>, unread: UnreadBody<ReqBody> },
     }
 }
 
@@ -78,14 +80,18 @@ where
         Self { state: ResponseState::Waiting { waiting: Box::new(waiting) } }
     }
 
-    pub(crate) fn denied(response: Denied) -> Self {
-        Self { state: ResponseState::Denied { response: Some(response) } }
+    pub(crate) fn denied(response: Denied, request: Request<ReqBody>) -> Self
+    where
+        ReqBody: Body,
+    {
+        Self { state: ResponseState::denied(response, UnreadBody::of(request)) }
     }
 }
 
 impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
@@ -99,7 +105,8 @@ where
                     outgoing.write_head(&mut response);
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
-                ResponseStateProj::Denied { response } => {
+                ResponseStateProj::Denied { response, unread } => {
+                    ready!(unread.poll_read(cx));
                     let response =
                         response.take().expect("a future is not polled after it is done");
                     return Poll::Ready(Ok(response.map(ResponseBody::ours)));
@@ -110,9 +117,16 @@ where
     }
 }
 
+impl<S, F, ReqBody> ResponseState<S, F, ReqBody> {
+    fn denied(response: Denied, unread: UnreadBody<ReqBody>) -> Self {
+        Self::Denied { response: Some(response), unread }
+    }
+}
+
 impl<S, ReqBody> WaitingRequest<S, ReqBody>
 where
     S: Service<Request<ReqBody>>,
+    ReqBody: Body,
 {
     /// Polls what the request waits for; returns the future's next state.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<StateOf<S, ReqBody>, S::Error>> {
@@ -122,7 +136,8 @@ where
             match entry::conclude(&self.settings, outcome, request) {
                 Ok(outgoing) => self.outgoing = outgoing,
                 Err(denied) => {
-                    return Poll::Ready(Ok(ResponseState::Denied { response: Some(denied) }));
+                    let unread = self.request.take().map_or_else(UnreadBody::read, UnreadBody::of);
+                    return Poll::Ready(Ok(ResponseState::denied(denied, unread)));
                 }
             }
         }

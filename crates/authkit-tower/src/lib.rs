@@ -200,6 +200,7 @@ mod service;
 mod session;
 mod session_rejection;
 mod settings;
+mod unread_body;
 mod uri;
 #[cfg(feature = "webhooks")]
 mod webhooks;

@@ -4,6 +4,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use crate::{
@@ -47,6 +48,7 @@ impl<S> AuthKitService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for AuthKitService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -72,7 +74,7 @@ where
             }
             EntryDecision::Ready(Err(denial)) => {
                 give_back(&mut self.inner);
-                ResponseFuture::denied(denial)
+                ResponseFuture::denied(denial, request)
             }
         }
     }

@@ -8,6 +8,9 @@ use http::{HeaderMap, HeaderName, Request, Response, header::SET_COOKIE};
 
 pub(crate) use self::workos::{Reply, Workos, authkit, authkit_of};
 
+/// The body of a request that has none.
+pub(crate) type Empty = http_body_util::Empty<Bytes>;
+
 /// Header fields of a request, by name and value.
 pub(crate) type Fields<'a> = &'a [(&'a str, &'a str)];
 
@@ -15,8 +18,8 @@ pub(crate) fn headers(fields: Fields<'_>) -> HeaderMap {
     request("GET", "/", fields).into_parts().0.headers
 }
 
-pub(crate) fn request(method: &str, uri: &str, fields: Fields<'_>) -> Request<()> {
-    let mut request = Request::builder().method(method).uri(uri).body(()).unwrap();
+pub(crate) fn request(method: &str, uri: &str, fields: Fields<'_>) -> Request<Empty> {
+    let mut request = Request::builder().method(method).uri(uri).body(Empty::new()).unwrap();
     for (name, value) in fields {
         request.headers_mut().append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }

@@ -7,7 +7,7 @@ use tower::{Layer, Service, ServiceExt};
 use super::*;
 use crate::{
     AuthKit, AuthKitLayer, Denial, DenialKind, Principal, Reason, Require, Revocation,
-    tests::{Fields, Reply, Workos, authkit_of, header, request, set_cookies},
+    tests::{Empty, Fields, Reply, Workos, authkit_of, header, request, set_cookies},
 };
 
 const ISSUER: &str = "https://api.workos.com/user_management/client_1";
@@ -35,7 +35,7 @@ async fn cookie_of(workos: &Workos, authkit: &AuthKit) -> String {
 }
 
 /// Says in `x-saw` who sent a request.
-async fn inner(request: Request<()>) -> Result<Response<()>, Infallible> {
+async fn inner(request: Request<Empty>) -> Result<Response<()>, Infallible> {
     let saw = match Principal::of(request.extensions()) {
         Some(Principal::Session(session)) => session.session_id().to_owned(),
         Some(Principal::Bearer(bearer)) => bearer.session_id().to_owned(),
@@ -46,20 +46,20 @@ async fn inner(request: Request<()>) -> Result<Response<()>, Infallible> {
     Ok(response)
 }
 
-async fn send<L, B>(layer: &L, request: Request<()>) -> Response<()>
+async fn send<L, B>(layer: &L, request: Request<Empty>) -> Response<()>
 where
     L: Layer<Inner>,
-    L::Service: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    L::Service: Service<Request<Empty>, Response = Response<B>, Error = Infallible>,
 {
     let inner: Inner = tower::service_fn(|request| Box::pin(inner(request)));
     layer.layer(inner).oneshot(request).await.unwrap().map(drop)
 }
 
 type Inner = tower::util::ServiceFn<
-    fn(Request<()>) -> Pin<Box<dyn Future<Output = Result<Response<()>, Infallible>> + Send>>,
+    fn(Request<Empty>) -> Pin<Box<dyn Future<Output = Result<Response<()>, Infallible>> + Send>>,
 >;
 
-fn get(fields: Fields<'_>) -> Request<()> {
+fn get(fields: Fields<'_>) -> Request<Empty> {
     request("GET", "/a", fields)
 }
 
@@ -380,7 +380,7 @@ async fn a_bearer_knows_when_it_ends_and_tells_no_secret() {
     let (authkit, workos) = handle();
     let field = bearer_of(&workos, &json!({ "act": { "sub": "support@example.com" } }));
     let clock = workos.clock().clone();
-    let looks = tower::service_fn(move |request: Request<()>| {
+    let looks = tower::service_fn(move |request: Request<Empty>| {
         let clock = clock.clone();
         async move {
             let principal = Principal::of(request.extensions()).unwrap();

@@ -11,6 +11,7 @@ use std::{
 use authkit_session::BoxFuture;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     body::{NoBody, ResponseBody},
     readiness::give_back,
+    unread_body::UnreadBody,
 };
 
 impl<S> Layer<S> for Endpoints {
@@ -33,10 +35,10 @@ impl<S> Layer<S> for Endpoints {
 }
 
 /// Answers every other path with 404.
-impl<ReqBody> Service<Request<ReqBody>> for Endpoints {
+impl<ReqBody: Body> Service<Request<ReqBody>> for Endpoints {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = EndpointsFuture<Ready<Result<Response<NoBody>, Infallible>>>;
+    type Future = EndpointsFuture<Ready<Result<Response<NoBody>, Infallible>>, ReqBody>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -44,7 +46,8 @@ impl<ReqBody> Service<Request<ReqBody>> for Endpoints {
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let not_found = || Reply::now(empty(StatusCode::NOT_FOUND));
-        self.reply(&request).unwrap_or_else(not_found).into()
+        let reply = self.reply(&request).unwrap_or_else(not_found);
+        EndpointsFuture::replying(reply, request)
     }
 }
 
@@ -75,10 +78,11 @@ impl<S> EndpointsService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for EndpointsService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = EndpointsFuture<S::Future>;
+    type Future = EndpointsFuture<S::Future, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -88,11 +92,14 @@ where
         match self.endpoints.reply(&request) {
             Some(reply) => {
                 give_back(&mut self.inner);
-                reply.into()
+                EndpointsFuture::replying(reply, request)
             }
             None => {
                 let response = self.inner.call(request);
-                EndpointsFuture { state: EndpointsState::Calling { response } }
+                EndpointsFuture {
+                    state: EndpointsState::Calling { response },
+                    unread: UnreadBody::read(),
+                }
             }
         }
     }
@@ -100,9 +107,10 @@ where
 
 pin_project! {
     /// Response future of [`Endpoints`] and [`EndpointsService`].
-    pub struct EndpointsFuture<F> {
+    pub struct EndpointsFuture<F, ReqBody> {
         #[pin]
         state: EndpointsState<F>,
+        unread: UnreadBody<ReqBody>,
     }
 }
 
@@ -115,9 +123,10 @@ pin_project! {
     }
 }
 
-impl<F> From<Reply> for EndpointsFuture<F> {
-    fn from(reply: Reply) -> Self {
+impl<F, ReqBody: Body> EndpointsFuture<F, ReqBody> {
+    fn replying(reply: Reply, request: Request<ReqBody>) -> Self {
         Self {
+            unread: UnreadBody::of(request),
             state: match reply {
                 Reply::Now(response) => EndpointsState::Answered { response: Some(response) },
                 Reply::Later(response) => EndpointsState::Exchanging { response },
@@ -126,14 +135,17 @@ impl<F> From<Reply> for EndpointsFuture<F> {
     }
 }
 
-impl<F, ResBody, E> Future for EndpointsFuture<F>
+impl<F, ReqBody, ResBody, E> Future for EndpointsFuture<F, ReqBody>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Ok(match self.project().state.project() {
+        let this = self.project();
+        ready!(this.unread.poll_read(cx));
+        Poll::Ready(Ok(match this.state.project() {
             EndpointsStateProj::Calling { response } => {
                 ready!(response.poll(cx))?.map(ResponseBody::inner)
             }
@@ -148,7 +160,7 @@ where
     }
 }
 
-impl<F> fmt::Debug for EndpointsFuture<F> {
+impl<F, ReqBody> fmt::Debug for EndpointsFuture<F, ReqBody> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointsFuture").finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use tower::{Layer, Service, ServiceExt, limit::GlobalConcurrencyLimitLayer};
 use url::Url;
 
 use super::*;
-use crate::tests::{Fields, Workos, authkit, header, request};
+use crate::tests::{Empty, Fields, Workos, authkit, header, request};
 
 /// A browser on our endpoints: keeps cookies, and says what browsers say when a user navigates.
 pub(super) struct Browser {
@@ -143,7 +143,7 @@ async fn as_a_layer_everything_else_goes_inside() {
     let (authkit, _) = authkit();
     let permits = Arc::new(Semaphore::new(1));
     let limit = GlobalConcurrencyLimitLayer::with_semaphore(Arc::clone(&permits));
-    let inner = tower::service_fn(|_: Request<()>| {
+    let inner = tower::service_fn(|_: Request<Empty>| {
         std::future::ready(Ok::<_, Infallible>(Response::new(())))
     });
     let mut service = Endpoints::new(&authkit).layer(limit.layer(inner));

@@ -13,18 +13,18 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 use super::*;
 use crate::{
     Admitted, AuthKit, AuthKitLayer, Denial, DenialKind, HookDecision, Principal, Session,
-    tests::{Reply, Workos, authkit, authkit_of, header, request, set_cookies},
+    tests::{Empty, Reply, Workos, authkit, authkit_of, header, request, set_cookies},
 };
 
 /// Sends `request` and drops the answer's body.
-async fn send<S, B>(service: S, request: Request<()>) -> Response<()>
+async fn send<S, B>(service: S, request: Request<Empty>) -> Response<()>
 where
-    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<Empty>, Response = Response<B>, Error = Infallible>,
 {
     service.oneshot(request).await.unwrap().map(drop)
 }
 
-type Inner = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>;
+type Inner = ServiceFn<fn(Request<Empty>) -> Ready<Result<Response<()>, Infallible>>>;
 
 /// A service that says in `x-saw` what the layers showed it, with the status that the request wishes.
 fn inner() -> Inner {
@@ -44,7 +44,7 @@ fn inner() -> Inner {
     })
 }
 
-fn get(cookie: &str) -> Request<()> {
+fn get(cookie: &str) -> Request<Empty> {
     request(
         "GET",
         "/a",
@@ -153,7 +153,7 @@ async fn the_refreshed_cookie_rides_on_every_head() {
 #[tokio::test]
 async fn the_services_own_word_about_the_cookie_wins() {
     let (authkit, _, _, old) = sessions().await;
-    let clears = tower::service_fn(|_: Request<()>| {
+    let clears = tower::service_fn(|_: Request<Empty>| {
         let mut response = Response::new(());
         response
             .headers_mut()
@@ -171,7 +171,7 @@ async fn a_session_that_the_layer_did_not_make_is_removed() {
     let smuggled = Arc::new(std::sync::Mutex::new(None));
     let take = {
         let smuggled = Arc::clone(&smuggled);
-        tower::service_fn(move |request: Request<()>| {
+        tower::service_fn(move |request: Request<Empty>| {
             *smuggled.lock().unwrap() = request.extensions().get::<Session>().cloned();
             ready(Ok::<_, Infallible>(Response::new(())))
         })
@@ -399,7 +399,7 @@ async fn shared_caching_is_an_opt_out() {
 async fn a_session_knows_when_it_ends() {
     let (authkit, workos, good, _) = sessions().await;
     let clock = workos.clock().clone();
-    let ends = tower::service_fn(move |request: Request<()>| {
+    let ends = tower::service_fn(move |request: Request<Empty>| {
         let clock = clock.clone();
         async move {
             let session = request.extensions().get::<Session>().unwrap().clone();
@@ -426,7 +426,7 @@ async fn a_session_knows_when_it_ends() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_the_end_outlives_the_handler() {
     let (authkit, workos, good, _) = sessions().await;
-    let waits = tower::service_fn(|request: Request<()>| {
+    let waits = tower::service_fn(|request: Request<Empty>| {
         let session = request.extensions().get::<Session>().unwrap().clone();
         let principal = Principal::of(request.extensions()).unwrap();
         let waiting = [tokio::spawn(session.expired()), tokio::spawn(principal.expired())];
@@ -470,7 +470,7 @@ async fn an_admitted_response_says_who_was_admitted_and_a_denied_one_does_not() 
     let nested = required.layer(required.layer(inner()));
     assert_eq!(who(&send(nested, get(&good)).await), user("session_good"));
 
-    let leaves = tower::service_fn(|request: Request<()>| {
+    let leaves = tower::service_fn(|request: Request<Empty>| {
         let session = request.extensions().get::<Session>().unwrap();
         let _ = session.sign_out().unwrap();
         ready(Ok::<_, Infallible>(Response::new(())))

@@ -8,7 +8,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     AuthKit, AuthKitLayer, Denial, DenialKind, Require,
-    tests::{Reply, Workos, authkit, authkit_of, header, request},
+    tests::{Empty, Reply, Workos, authkit, authkit_of, header, request},
 };
 
 async fn whose(session: Session) -> String {
@@ -23,15 +23,15 @@ fn routes() -> Router {
     Router::new().route("/whose", get(whose).post(whose)).route("/maybe", get(maybe))
 }
 
-async fn send(app: &Router, request: Request<()>) -> (u16, String, Option<DenialKind>) {
-    let response = app.clone().oneshot(request.map(|()| Body::empty())).await.unwrap();
+async fn send(app: &Router, request: Request<Empty>) -> (u16, String, Option<DenialKind>) {
+    let response = app.clone().oneshot(request.map(|_| Body::empty())).await.unwrap();
     let kind = response.extensions().get::<Denial>().map(Denial::kind);
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), 100_000).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap(), kind)
 }
 
-fn ask(path: &str, cookie: &str) -> Request<()> {
+fn ask(path: &str, cookie: &str) -> Request<Empty> {
     request("GET", path, &[("cookie", cookie)])
 }
 
@@ -152,7 +152,7 @@ async fn under_nest_the_browsers_path_counts() {
     let (authkit, _, _, _) = sessions().await;
     let deep = Router::new().nest("/deep", routes().route_layer(AuthKitLayer::new(&authkit)));
     let document = request("GET", "/deep/whose?tab=caf%C3%A9", &[("sec-fetch-mode", "navigate")]);
-    let response = deep.oneshot(document.map(|()| Body::empty())).await.unwrap();
+    let response = deep.oneshot(document.map(|_| Body::empty())).await.unwrap();
     assert_eq!(
         header(&response, "location"),
         "/login?return_to=%2Fdeep%2Fwhose%3Ftab%3Dcaf%25C3%25A9"

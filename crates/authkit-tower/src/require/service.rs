@@ -1,12 +1,14 @@
 //! Layer and service of a guard.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -16,6 +18,7 @@ use crate::{
     body::ResponseBody,
     denial::{Caller, Denied},
     readiness::give_back,
+    unread_body::UnreadBody,
 };
 
 impl<S> Layer<S> for Require {
@@ -53,10 +56,11 @@ impl<S> RequireService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = RequireFuture<S::Future>;
+    type Future = RequireFuture<S::Future, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -67,7 +71,10 @@ where
             Ok(()) => RequireState::Calling { response: self.inner.call(request) },
             Err(rejection) => {
                 give_back(&mut self.inner);
-                RequireState::Denied { response: Some(rejection.into_denied()) }
+                RequireState::Denied {
+                    response: Some(rejection.into_denied()),
+                    unread: UnreadBody::of(request),
+                }
             }
         };
         RequireFuture { state }
@@ -76,25 +83,24 @@ where
 
 pin_project! {
     /// Response future of [`RequireService`].
-    #[derive(Debug)]
-    pub struct RequireFuture<F> {
+    pub struct RequireFuture<F, ReqBody> {
         #[pin]
-        state: RequireState<F>,
+        state: RequireState<F, ReqBody>,
     }
 }
 
 pin_project! {
     #[project = RequireStateProj]
-    #[derive(Debug)]
-    enum RequireState<F> {
+    enum RequireState<F, ReqBody> {
         Calling { #[pin] response: F },
-        Denied { response: Option<Denied> },
+        Denied { response: Option<Denied>, unread: UnreadBody<ReqBody> },
     }
 }
 
-impl<F, ResBody, E> Future for RequireFuture<F>
+impl<F, ReqBody, ResBody, E> Future for RequireFuture<F, ReqBody>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -103,10 +109,19 @@ where
             RequireStateProj::Calling { response } => {
                 ready!(response.poll(cx))?.map(ResponseBody::inner)
             }
-            RequireStateProj::Denied { response } => response
-                .take()
-                .expect("a future is not polled after it is done")
-                .map(ResponseBody::ours),
+            RequireStateProj::Denied { response, unread } => {
+                ready!(unread.poll_read(cx));
+                response
+                    .take()
+                    .expect("a future is not polled after it is done")
+                    .map(ResponseBody::ours)
+            }
         }))
+    }
+}
+
+impl<F, ReqBody> fmt::Debug for RequireFuture<F, ReqBody> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireFuture").finish_non_exhaustive()
     }
 }

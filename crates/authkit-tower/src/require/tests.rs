@@ -8,14 +8,14 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::GlobalConcurrency
 use super::*;
 use crate::{
     AuthKit, AuthKitLayer, Denial, DenialKind,
-    tests::{authkit, authkit_of, header, request},
+    tests::{Empty, authkit, authkit_of, header, request},
 };
 
-async fn ok(_: Request<()>) -> Result<Response<()>, Infallible> {
+async fn ok(_: Request<Empty>) -> Result<Response<()>, Infallible> {
     Ok(Response::new(()))
 }
 
-async fn send(authkit: &AuthKit, require: Require, request: Request<()>) -> Response<()> {
+async fn send(authkit: &AuthKit, require: Require, request: Request<Empty>) -> Response<()> {
     let service =
         ServiceBuilder::new().layer(AuthKitLayer::new(authkit)).layer(require).service_fn(ok);
     service.oneshot(request).await.unwrap().map(drop)

@@ -17,7 +17,7 @@ use tower_test::mock;
 use super::*;
 use crate::{
     AuthKitLayer, Session,
-    tests::{Workos, authkit, header, request, set_cookies},
+    tests::{Empty, Workos, authkit, header, request, set_cookies},
 };
 
 /// Lets the refresh's task run.
@@ -30,7 +30,7 @@ async fn settle(response: &task::Spawn<impl Future>) {
 }
 
 /// A layer, and requests with a good and with an expired session.
-async fn signed_in() -> (AuthKitLayer, Arc<Workos>, [Request<()>; 2]) {
+async fn signed_in() -> (AuthKitLayer, Arc<Workos>, [Request<Empty>; 2]) {
     let (authkit, workos) = authkit();
     let old = workos.cookie(&authkit, json!({ "sid": "session_old" })).await;
     workos.clock().advance(Duration::from_secs(400));
@@ -42,7 +42,7 @@ async fn signed_in() -> (AuthKitLayer, Arc<Workos>, [Request<()>; 2]) {
 #[tokio::test]
 async fn the_readied_service_is_the_one_called() {
     let (layer, _, [good, _]) = signed_in().await;
-    let (mut service, mut inner) = mock::spawn_layer::<Request<()>, Response<()>, _>(layer);
+    let (mut service, mut inner) = mock::spawn_layer::<Request<Empty>, Response<()>, _>(layer);
     inner.allow(0);
     assert_pending!(service.poll_ready(), "readiness is the inner service's");
 
@@ -63,7 +63,7 @@ async fn the_readied_service_is_the_one_called() {
 #[tokio::test]
 async fn a_waiting_request_is_sent_when_the_service_is_ready_again() {
     let (layer, workos, [_, expired]) = signed_in().await;
-    let (mut service, mut inner) = mock::spawn_layer::<Request<()>, Response<()>, _>(layer);
+    let (mut service, mut inner) = mock::spawn_layer::<Request<Empty>, Response<()>, _>(layer);
     workos.hold();
     inner.allow(1);
     assert_ready_ok!(service.poll_ready());
@@ -91,7 +91,7 @@ async fn a_waiting_request_is_sent_when_the_service_is_ready_again() {
 #[tokio::test]
 async fn the_services_own_error_passes_through() {
     let (layer, _, [good, expired]) = signed_in().await;
-    let (mut service, mut inner) = mock::spawn_layer::<Request<()>, Response<()>, _>(layer);
+    let (mut service, mut inner) = mock::spawn_layer::<Request<Empty>, Response<()>, _>(layer);
     assert_ready_ok!(service.poll_ready());
     let mut response = task::spawn(service.call(good));
     assert_pending!(response.poll());
@@ -117,7 +117,7 @@ fn limited(layer: AuthKitLayer) -> (impl Fn() -> Limited, Arc<Semaphore>) {
     )
 }
 
-type Answer = fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>;
+type Answer = fn(Request<Empty>) -> Ready<Result<Response<()>, Infallible>>;
 type Limited = AuthKitService<tower::limit::ConcurrencyLimit<tower::util::ServiceFn<Answer>>>;
 
 #[tokio::test]
@@ -177,7 +177,7 @@ impl Clone for Counted {
     }
 }
 
-impl Service<Request<()>> for Counted {
+impl Service<Request<Empty>> for Counted {
     type Response = Response<()>;
     type Error = Infallible;
     type Future = Ready<Result<Response<()>, Infallible>>;
@@ -186,7 +186,7 @@ impl Service<Request<()>> for Counted {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, _: Request<Empty>) -> Self::Future {
         ready(Ok(Response::new(())))
     }
 }
@@ -209,7 +209,7 @@ fn everything_can_be_sent_between_threads() {
     check::<AuthKitLayer>();
     check::<AuthKitService<Counted>>();
     check::<Session>();
-    check_future::<ResponseFuture<Counted, ()>>();
+    check_future::<ResponseFuture<Counted, Empty>>();
 }
 
 /// A gRPC service as tonic generates them, as far as a server looks at it.
@@ -243,8 +243,8 @@ async fn tonic_takes_one_service_behind_the_layer() {
 
     let (layer, _, [good, expired]) = signed_in().await;
     let routes = Routes::new(layer.named_layer(Greeter)).prepare();
-    let call = |request: Request<()>| {
-        let mut request = request.map(|()| tonic::body::Body::empty());
+    let call = |request: Request<Empty>| {
+        let mut request = request.map(|_| tonic::body::Body::empty());
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = "/greet.Greeter/Hello".parse().unwrap();
         request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());

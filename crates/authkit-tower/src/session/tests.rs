@@ -8,7 +8,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{
     AuthKit, AuthKitLayer, Principal, Revocation, Session, Switched,
-    tests::{Reply, Workos, authkit, header, request, set_cookies},
+    tests::{Empty, Reply, Workos, authkit, header, request, set_cookies},
 };
 
 /// Sends a request with this cookie to a service behind a layer, which does `work` with its session.
@@ -20,7 +20,7 @@ async fn handled<W>(
 where
     W: Future<Output = ()> + Send + 'static,
 {
-    let inner = service_fn(move |request: Request<()>| {
+    let inner = service_fn(move |request: Request<Empty>| {
         let session =
             request.extensions().get::<Session>().expect("the layer requires one").clone();
         let work = work.clone();

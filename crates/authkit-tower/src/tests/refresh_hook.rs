@@ -14,7 +14,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{
     AuthKit, AuthKitLayer, Denial, HookDecision, RefreshedSession, Session,
-    tests::{Reply, Workos, authkit_of, header, request, set_cookies},
+    tests::{Empty, Reply, Workos, authkit_of, header, request, set_cookies},
 };
 
 /// A handle with a hook that says what it is told to say, and remembers what it was asked.
@@ -66,7 +66,7 @@ impl Application {
 
     /// Asks for a page that says which role the session has.
     async fn page(&self, cookie: &str) -> Response<()> {
-        let inner = service_fn(async |request: Request<()>| {
+        let inner = service_fn(async |request: Request<Empty>| {
             let session = request.extensions().get::<Session>().unwrap();
             let mut response = Response::new(());
             response.headers_mut().insert("x-role", session.role().unwrap_or("").parse().unwrap());
@@ -196,7 +196,7 @@ async fn a_handler_that_refreshes_is_told() {
     ] {
         let it = Application::that(Says::This(ruling));
         let cookie = it.workos.cookie(&it.authkit, json!({})).await;
-        let inner = service_fn(async |request: Request<()>| {
+        let inner = service_fn(async |request: Request<Empty>| {
             let session = request.extensions().get::<Session>().unwrap();
             let error = session.refresh().await.unwrap_err();
             let mut response = Response::new(());
