@@ -12,7 +12,7 @@ use crate::{Sample, at_once, block_on};
 /// The layer around a service that does nothing.
 pub struct Layered(AuthKitService<ServiceFn<Inner>>);
 
-type Inner = fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>;
+type Inner = fn(Request<String>) -> Ready<Result<Response<()>, Infallible>>;
 
 impl Layered {
     /// One whose keys are there and that has seen `request`.
@@ -26,15 +26,15 @@ impl Layered {
     }
 
     /// Lets a request through and its response back.
-    pub fn pass(&mut self, request: Request<()>) {
+    pub fn pass(&mut self, request: Request<String>) {
         let answer = at_once(self.0.call(request));
         assert_eq!(answer.expect("it never fails").status(), 200);
     }
 }
 
 /// A request with these headers and no body.
-pub fn request(headers: &HeaderMap) -> Request<()> {
-    let mut request = Request::new(());
+pub fn request(headers: &HeaderMap) -> Request<String> {
+    let mut request = Request::new(String::new());
     request.headers_mut().clone_from(headers);
     request
 }
