@@ -1,6 +1,7 @@
 //! Strangers flood what calls WorkOS, which is as limited as WorkOS limits an environment: nobody else notices.
 //!
-//! `AUTHKIT_FLOOD` sets how many seconds each flood lasts (default 3); `cargo xtask deep` makes it 20.
+//! `AUTHKIT_FLOOD` sets how many seconds each flood lasts (default 3), and has the time of an honest sign-in checked too:
+//! `cargo xtask deep` runs them one by one, for 20 seconds each.
 
 use std::{
     env,
@@ -39,8 +40,11 @@ async fn running() -> Arc<Running> {
 
 /// How long a flood lasts.
 fn lasting() -> Duration {
-    let seconds = env::var("AUTHKIT_FLOOD").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(3))
+    Duration::from_secs(seconds_of_deep().unwrap_or(3))
+}
+
+fn seconds_of_deep() -> Option<u64> {
+    env::var("AUTHKIT_FLOOD").ok()?.parse().ok()
 }
 
 /// Makes [`RATE`] requests a second until the others are through, and lets them be answered or not.
@@ -108,7 +112,10 @@ where
     let ((), refreshed, signing_in) =
         tokio::join!(flood(lasts, request), others_refresh(running, lasts.mul_f64(0.9)), honest);
     assert_eq!(refreshed, 100, "refreshes of others");
-    assert!(signing_in <= Duration::from_secs(2), "an honest sign-in took {signing_in:?}");
+    // Only in a machine of its own says a time something of the floods, and not of the other tests.
+    if seconds_of_deep().is_some() {
+        assert!(signing_in <= Duration::from_secs(2), "an honest sign-in took {signing_in:?}");
+    }
 }
 
 /// The state of a sign-in that was begun.
