@@ -10,8 +10,9 @@ use std::{
 
 use authkit_emulator::{Emulator, Seed, SigningKey};
 use authkit_session::{
-    AccessToken, Asker, Authenticator, AuthorizationRequest, Config, CookiePassword, Decision,
-    PkceVerifier, Policy, Purpose, RefreshToken, Secret, Sending, Transport, TransportError,
+    AccessToken, Authenticator, AuthorizationRequest, Config, CookiePassword, Decision,
+    PkceVerifier, Policy, RefreshToken, Secret, Sending, Transport, TransportError,
+    integration::{Asker, Purpose},
 };
 use authkit_tower::{AuthKit, AuthKitLayer, Denial, Endpoints, Require, Session, SessionRejection};
 use axum::{Router, body::Body, extract::FromRequestParts, routing::get};

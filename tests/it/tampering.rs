@@ -1,7 +1,7 @@
 //! What was forged, swapped or meant for something else is no session, and the answer does not tell why.
 
 use authkit_emulator::{Endpoint, TestSession, seal};
-use authkit_session::{Authenticator, Purpose};
+use authkit_session::{Authenticator, integration::Purpose};
 use authkit_tower::{
     AuthKit, AuthKitLayer, Config, CookiePassword, Denial, Endpoints, Reason, SealFormat, Session,
 };

@@ -4,5 +4,12 @@
 //! functions, so that a framework crate answers every case, and tables that no stranger can fill.
 
 pub use crate::{
-    bounded_map::BoundedMap, decide::reason::SignInCause, error::ErrorClass, log_limit::LogLimiter,
+    bounded_map::BoundedMap,
+    config::urls::is_loopback_host,
+    cookie::set_cookie::CookieRules,
+    decide::reason::{RefusalKind, SignInCause},
+    error::ErrorClass,
+    log_limit::LogLimiter,
+    request::admission::Asker,
+    seal::Purpose,
 };

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use authkit_session::is_loopback_host;
+use authkit_session::integration::is_loopback_host;
 use url::Url;
 
 use crate::{authkit::AuthKit, endpoints, uri::ReturnPath};

@@ -18,7 +18,7 @@ mod pages;
 
 use std::time::Duration;
 
-use authkit_session::{Reason, Refusal, RefusalKind};
+use authkit_session::{Reason, Refusal, integration::RefusalKind};
 use bytes::Bytes;
 use http::Response;
 

@@ -370,11 +370,11 @@ pub use authkit_session::Revocations;
 pub use authkit_session::Transport;
 pub use authkit_session::{
     AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
-    ConfigWarning, CookiePassword, CookieRules, Coordinating, Delivery, Error, ErrorClass,
-    ErrorKind, Finding, HookDecision, Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata,
-    NotPublished, Notice, PkceVerifier, Publishing, Reason, RefreshedSession, Revocation, SameSite,
-    SealFormat, Secret, SecurityClaim, Sending, Setting, Settings, SignInCause, TransportError,
-    User, VerifiedSession, VerifiedToken,
+    ConfigWarning, CookiePassword, Coordinating, Delivery, Error, ErrorKind, Finding, HookDecision,
+    Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata, NotPublished, Notice, PkceVerifier,
+    Publishing, Reason, RefreshedSession, Revocation, SameSite, SealFormat, Secret, SecurityClaim,
+    Sending, Setting, Settings, TransportError, User, VerifiedSession, VerifiedToken,
+    integration::{CookieRules, ErrorClass, SignInCause},
 };
 
 #[cfg(feature = "webhooks")]

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use authkit_session::{Admission, Asker, Error, ErrorKind, Refusal, VerifiedToken};
+use authkit_session::{Admission, Error, ErrorKind, Refusal, VerifiedToken, integration::Asker};
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::{

@@ -1,7 +1,7 @@
 use std::fs;
 
 use authkit_session::{
-    Authenticator, Config, ConfigError, ConfigProblem, ConfigWarning, is_loopback_host,
+    Authenticator, Config, ConfigError, ConfigProblem, ConfigWarning, integration::is_loopback_host,
 };
 use url::Url;
 

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use authkit_session::{Authenticator, is_loopback_host};
+use authkit_session::{Authenticator, integration::is_loopback_host};
 use reqwest::{Client, Response, StatusCode, header::DATE, redirect};
 use serde_json::{Value, json};
 use url::Url;

@@ -14,7 +14,7 @@ pub(super) type UrlMistake = (&'static str, &'static str);
 /// # Examples
 ///
 /// ```
-/// use authkit_session::is_loopback_host;
+/// use authkit_session::integration::is_loopback_host;
 ///
 /// assert!(is_loopback_host("localhost") && is_loopback_host("127.0.0.1") && is_loopback_host("[::1]"));
 /// assert!(!is_loopback_host("localhost.example.com") && !is_loopback_host("0.0.0.0"));

@@ -8,8 +8,10 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
 use crate::{
-    Admission, Asker, Authenticator, Clock, Config, CookiePassword, Decision, Policy, Reason,
-    Refusal, RefusalKind, VerifiedSession, testing::Workos,
+    Admission, Authenticator, Clock, Config, CookiePassword, Decision, Policy, Reason, Refusal,
+    VerifiedSession,
+    integration::{Asker, RefusalKind},
+    testing::Workos,
 };
 
 /// A service at `https://app.example.com` whose WorkOS is in memory; both share a clock, which is tokio's.

@@ -1,4 +1,4 @@
-use authkit_session::Asker;
+use authkit_session::integration::Asker;
 use http::{Extensions, HeaderMap, Method, Request, Uri, request::Parts};
 
 use crate::{

@@ -11,7 +11,9 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use authkit_session::{AuthorizationRequest, PkceVerifier, Purpose, SealError, Secret};
+use authkit_session::{
+    AuthorizationRequest, PkceVerifier, SealError, Secret, integration::Purpose,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};

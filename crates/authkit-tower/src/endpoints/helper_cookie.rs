@@ -3,7 +3,7 @@
 //! Their names have a hash of the client id and of the session cookie's name in them, so that several applications on one
 //! host neither read nor delete each other's. A value that decides something is sealed.
 
-use authkit_session::Purpose;
+use authkit_session::integration::Purpose;
 
 use crate::authkit::AuthKit;
 

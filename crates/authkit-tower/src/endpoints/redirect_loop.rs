@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use authkit_session::{Decision, Policy, SignInCause};
+use authkit_session::{Decision, Policy, integration::SignInCause};
 use http::{HeaderMap, HeaderValue, header::REFERER};
 
 use super::{SignInFailure, helper_cookie};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use authkit_session::{Error, ErrorClass, VerifiedSession};
+use authkit_session::{Error, VerifiedSession, integration::ErrorClass};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 use tracing::info;

@@ -1,6 +1,6 @@
 //! The `state` parameter of a sign-in, which travels to WorkOS and back.
 
-use authkit_session::{Purpose, SealError};
+use authkit_session::{SealError, integration::Purpose};
 
 use crate::{authkit::AuthKit, uri::ReturnPath};
 

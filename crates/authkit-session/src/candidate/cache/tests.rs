@@ -6,9 +6,10 @@ use tokio::time;
 
 use super::*;
 use crate::{
-    Asker, CookiePassword, Decision, Policy, Reason, Revocation, SealFormat,
+    CookiePassword, Decision, Policy, Reason, Revocation, SealFormat,
     candidate::SessionCandidate,
     decide::Verdict,
+    integration::Asker,
     testing::{Browser, Endpoint, Service},
 };
 

@@ -3,11 +3,12 @@ use tokio::time;
 
 use super::{expired, ms, s};
 use crate::{
-    ErrorKind, Policy, Reason, RefusalKind,
+    ErrorKind, Policy, Reason,
     decide::{
         reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
         refresh_outcome::ApiRefusal,
     },
+    integration::RefusalKind,
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos},
     upstream::error_answer::{UpstreamFailure, tests::DOCUMENTED},
 };

@@ -12,7 +12,8 @@ use tokio::{task::JoinSet, time};
 
 use super::s;
 use crate::{
-    Admission, Asker, Reason, Refusal, RefusalKind,
+    Admission, Reason, Refusal,
+    integration::{Asker, RefusalKind},
     seal::Attempts,
     testing::{Browser, Endpoint, Reply, Service},
 };
