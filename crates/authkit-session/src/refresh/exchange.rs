@@ -95,7 +95,7 @@ impl Exchange {
         let shared =
             SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
         let (result, outcome) = match shared.claim().await {
-            ClaimStatus::Published(outcome) if self.is_acceptable(&outcome) => {
+            ClaimStatus::Published(outcome) if self.session.accepts(&outcome) => {
                 (self.record(&outcome).await, None)
             }
             ClaimStatus::Alone => self.exchange(&shared, Others::None).await,
@@ -161,7 +161,7 @@ impl Exchange {
             ) => return self.record_for_all(outcome).await,
         }
         match (shared.look().await, others) {
-            (ClaimStatus::Published(published), _) if self.is_acceptable(&published) => {
+            (ClaimStatus::Published(published), _) if self.session.accepts(&published) => {
                 (self.record(&published).await, None)
             }
             (ClaimStatus::Alone, Others::None) => self.record_for_all(outcome).await,
@@ -193,17 +193,6 @@ impl Exchange {
             organization: self.session.organization(),
         };
         attempts.run().await
-    }
-
-    /// Whether an outcome that another process published is of this session: what it sealed for us is still not ours to
-    /// believe.
-    fn is_acceptable(&self, outcome: &PublishedOutcome) -> bool {
-        match outcome {
-            PublishedOutcome::Refused(_) => true,
-            PublishedOutcome::Renewed(body) => {
-                Answer::parse(body).is_ok_and(|answer| self.session.owns(&answer))
-            }
-        }
     }
 
     /// Records what WorkOS answered here, and says what of it the other processes are to know.

@@ -12,6 +12,7 @@ use crate::{
     refresh::{
         Refresher,
         hook::{HookDecision, RefreshedSession},
+        replicas::PublishedOutcome,
     },
     refresh_state::{lineage::CookieFit, successor::Successor},
     seal::{Form, Seal},
@@ -41,6 +42,17 @@ impl ExchangedSession {
 
     pub(super) fn organization(&self) -> Option<&str> {
         self.organization.as_deref()
+    }
+
+    /// Whether an outcome that another process published is of this session: what it sealed for us is still not ours to
+    /// believe.
+    pub(super) fn accepts(&self, outcome: &PublishedOutcome) -> bool {
+        match outcome {
+            PublishedOutcome::Refused(_) => true,
+            PublishedOutcome::Renewed(body) => {
+                Answer::parse(body).is_ok_and(|answer| self.owns(&answer))
+            }
+        }
     }
 
     /// Whether an answer is about the same user, and the organization that was asked for.

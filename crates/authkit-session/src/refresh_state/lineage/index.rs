@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(test)]
+use super::tests;
 use crate::{
     refresh_state::lineage::{
         Limits, LineageState, TokenPair, pair::Newest, refused::RememberedRefusal,
@@ -70,8 +72,8 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     }
 
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> Sizes {
-        Sizes {
+    pub(super) fn sizes(&self) -> tests::Sizes {
+        tests::Sizes {
             tokens: self.tokens.len(),
             lineages: self.lineages.len(),
             expiries: self.expiries.len(),
@@ -306,15 +308,6 @@ impl<J: Hash, P: TokenPair> LineageIndex<J, P> {
         (lineage.members.len(), lineage.state, lineage.exchanges).hash(hasher);
         lineage.forget_at.saturating_sub(now).hash(hasher);
     }
-}
-
-/// How many entries the tables have.
-#[cfg(test)]
-#[derive(Debug, Default, Eq, PartialEq)]
-pub(super) struct Sizes {
-    pub(super) tokens: usize,
-    pub(super) lineages: usize,
-    pub(super) expiries: usize,
 }
 
 impl<J> Token<J> {

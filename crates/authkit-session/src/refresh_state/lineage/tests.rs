@@ -9,12 +9,20 @@ use std::{
 
 use super::{
     ApiRefusal, CookieFit, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, PairId,
-    RefusalAge, TokenPair, index::Sizes,
+    RefusalAge, TokenPair,
 };
 use crate::{
     token::{RefreshToken, TokenHash},
     upstream::budget::Throttled,
 };
+
+/// How many entries the tables have.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Sizes {
+    pub(super) tokens: usize,
+    pub(super) lineages: usize,
+    pub(super) expiries: usize,
+}
 
 /// A pair in tests: the `n`th of a user's session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
