@@ -16,10 +16,10 @@ use tokio::time::{Sleep, sleep};
 /// A server closes an HTTP/1 connection whose request it has not read to the end. A proxy that still sends the body then
 /// sees a connection that was reset, and its client gets a 502 in place of our answer. So the body is read, and thrown
 /// away, before the answer is sent: as much as nginx lets through by default, and for two seconds at most.
-pub(crate) struct UnreadBody<B>(Option<Pin<Box<Reading<B>>>>);
+pub(crate) struct UnreadBody<B>(Option<Pin<Box<UnreadRest<B>>>>);
 
 pin_project! {
-    struct Reading<B> {
+    struct UnreadRest<B> {
         #[pin]
         body: B,
         #[pin]
@@ -40,7 +40,7 @@ impl<B: Body> UnreadBody<B> {
         if is_of_no_use {
             return Self::read();
         }
-        Self(Some(Box::pin(Reading {
+        Self(Some(Box::pin(UnreadRest {
             body: request.into_body(),
             deadline: sleep(PATIENCE),
             left: MOST,
