@@ -247,6 +247,42 @@ mod tests {
         assert!(reader.read_opened(&cookie).opened.is_some(), "a refresh wants what is inside");
     }
 
+    /// Nobody is let in as one of two users, whichever cookies come before and after.
+    #[tokio::test(start_paused = true)]
+    async fn sessions_of_two_users_are_ambiguous_in_every_order() {
+        let parts = OwnerParts::new(|config| config);
+        parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
+        let [a, b, c] = ["user_a", "user_b", "user_c"].map(|user| parts.sealed_session(user));
+        let (a, b, c, x) = (a.as_str(), b.as_str(), c.as_str(), "garbage");
+        let cases: [(&[&str], Option<&str>); 11] = [
+            (&[a], Some("user_a")),
+            (&[a, a], Some("user_a")),
+            (&[x, a, x], Some("user_a")),
+            (&[a, b], None),
+            (&[a, b, a], None),
+            (&[a, a, b], None),
+            (&[b, a, a], None),
+            (&[a, b, x], None),
+            (&[x, a, b], None),
+            (&[a, x, b], None),
+            (&[a, b, c, a, b], None),
+        ];
+        for (values, user) in cases {
+            let mut fields = HeaderMap::new();
+            for value in values {
+                fields.append(header::COOKIE, headers(value)[header::COOKIE].clone());
+            }
+            // Opened the first time, known from the cache the second time.
+            for _ in 0..2 {
+                let candidate = parts.reader.read(&fields);
+                let got = candidate.session.as_ref().map(|session| session.user_id());
+                assert_eq!(got, user, "{} cookies", values.len());
+                let expected = if user.is_some() { Verdict::Good } else { Verdict::Ambiguous };
+                assert_eq!(candidate.verdict, expected, "{} cookies", values.len());
+            }
+        }
+    }
+
     #[test]
     fn what_holds_no_session_is_told_from_what_cannot_be_read() {
         let parts = OwnerParts::new(|config| config);
