@@ -60,6 +60,35 @@ async fn an_ended_session_is_refused_without_a_call_and_only_a_document_deletes_
     }
 }
 
+/// The refresh was under way already, and WorkOS made its token before the end.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_a_refresh_brings_after_its_end_is_refused() {
+    type End = fn(&str, &str, SystemTime) -> Revocation;
+    let ends: [(&str, End); 3] = [
+        ("the session", |_, session, at| Revocation::session(session, at)),
+        ("the user's sessions", |user, _, at| Revocation::user(user, at)),
+        ("the user", |user, _, at| Revocation::deleted_user(user, at)),
+    ];
+    for (name, end) in ends {
+        let service = Service::new();
+        let mut browser = service.sign_in("user_1").await;
+        let session = service.get(&mut browser).await.session();
+        advance(&service, 10 * MINUTE);
+        // The fake WorkOS makes the token as it answers, in two seconds.
+        let at = now(&service) + Duration::from_secs(3);
+        let end = end(session.user_id(), session.session_id(), at);
+        service.workos.usually(Endpoint::Authenticate, Reply::Usual(Duration::from_secs(2)));
+        let (refused, ()) = tokio::join!(service.get(&mut browser), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            revoke(&service, end).await;
+        });
+        assert_eq!(service.workos.calls(Endpoint::Authenticate), 1, "{name}");
+        assert_eq!(refused.refusal(), (Reason::SignedOut, RefusalKind::Challenge), "{name}");
+        assert_eq!(service.fetch(&mut browser).await.refusal().1, RefusalKind::Challenge, "{name}");
+        assert_eq!(service.workos.calls(Endpoint::Authenticate), 1, "{name}: and it is over");
+    }
+}
+
 /// WorkOS's clock and the one that stamps an event are not one: the token may name the later second.
 #[tokio::test(start_paused = true)]
 async fn f9_what_ended_for_ever_is_refused_though_its_token_looks_younger() {
