@@ -321,6 +321,22 @@ async fn rf_08_a_handlers_refresh_goes_on_from_the_layers() {
     assert_ne!(exchanges[0].token, exchanges[1].token, "not the request's, which is spent");
 }
 
+/// A handler may hold a session that is not the one of these cookies.
+#[tokio::test(start_paused = true)]
+async fn another_users_session_is_neither_refreshed_nor_switched_on_demand() {
+    let service = Service::new();
+    let mut alices = service.sign_in("user_a").await;
+    let bobs = service.sign_in("user_b").await.headers();
+    let alice = service.get(&mut alices).await.session();
+    time::sleep(s(10)).await;
+    let refreshed = service.authenticator.refresh(&bobs, &alice).await;
+    let switched = service.authenticator.switch_organization(&bobs, &alice, "org_b").await;
+    for result in [refreshed, switched] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::NoSession);
+    }
+    assert!(service.workos.exchanges().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_older_than_the_layer_wants_is_renewed_or_refused() {
     let service = Service::new();

@@ -6,9 +6,15 @@ use tokio::{task::JoinSet, time};
 
 use super::{ms, s};
 use crate::{
-    Config, CookiePassword, Reason,
-    decide::reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
-    testing::{Browser, Endpoint, Reply, Rotation, Service, Together, Trouble, Workos, clock},
+    Config, CookiePassword, Reason, RefreshCoordinator, RefreshToken,
+    decide::{
+        reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
+        refresh_outcome::ApiRefusal,
+    },
+    refresh::replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
+    testing::{
+        Browser, Endpoint, OwnerParts, Reply, Rotation, Service, Together, Trouble, Workos, clock,
+    },
 };
 
 /// Two processes of one service, which refresh together.
@@ -75,6 +81,38 @@ async fn two_processes_make_one_exchange() {
     tokens.dedup();
     assert_eq!(tokens.len(), 1, "one session");
     assert_eq!(replicas.refreshes(), 1);
+}
+
+/// What was published of another token, or for another organization, is of no use here: not even a refusal.
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_for_its_token_and_its_organization_alone() {
+    use PublishedOutcome::{Refused, Renewed};
+
+    let parts = OwnerParts::new(|config| config);
+    let of = |token: &str| RefreshToken::new(token.to_owned()).hash();
+    let organizations = [None, Some("org_a"), Some("org_b"), Some("org_a@")];
+    for outcome in [Renewed(Bytes::from("an answer")), Refused(ApiRefusal::InvalidGrant)] {
+        for published in organizations {
+            let stores: [_; 2] = Together::of(&parts.clock);
+            let [here, there] = stores.map(|store| Arc::new(store) as Arc<dyn RefreshCoordinator>);
+            let exchange = |store, token, organization| {
+                SharedExchange::new(store, &parts.sealer, &parts.clock, of(token), organization)
+            };
+            let own = exchange(&here, "token", published);
+            assert!(matches!(own.claim().await, ClaimStatus::Alone));
+            own.publish(&outcome).await;
+            for asked in organizations {
+                let status = exchange(&there, "token", asked).look().await;
+                assert_eq!(
+                    matches!(&status, ClaimStatus::Published(got) if *got == outcome),
+                    asked == published,
+                    "{outcome:?}: published for {published:?}, asked for {asked:?}"
+                );
+            }
+            let status = exchange(&there, "another token", published).look().await;
+            assert!(matches!(status, ClaimStatus::Alone), "{published:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
