@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     Reason,
-    testing::{Endpoint, Service},
+    testing::{Endpoint, Reply, Service},
 };
 
 /// D2 of the field's list: whoever signs in over another session ends it as a sign-out does.
@@ -23,6 +23,28 @@ async fn d2_a_session_that_a_sign_in_replaces_is_revoked_at_workos() {
     let mut old = bob;
     assert_eq!(service.get(&mut old).await.refusal().0, Reason::SignedOut);
     assert_eq!(service.get(&mut browser).await.session().user_id(), "user_a");
+}
+
+/// Emulators give a session a new id whenever it is refreshed: what is replaced is known by its tokens too.
+#[tokio::test(start_paused = true)]
+async fn every_token_of_a_session_that_a_sign_in_replaces_has_ended() {
+    let service = Service::new();
+    let mut browser = service.sign_in("user_b").await;
+    let mut straggler = browser.clone();
+    let id = service.get(&mut browser).await.session().session_id().to_owned();
+    service.clock.advance(Duration::from_secs(600));
+    let renewed = Reply::Instead(200, Vec::new(), service.workos.sign_in("user_b", json!({})));
+    service.workos.will(Endpoint::Authenticate, renewed);
+    assert_ne!(service.get(&mut browser).await.session().session_id(), id);
+    assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
+
+    let answer = service.workos.sign_in("user_a", json!({}));
+    let headers = browser.headers();
+    service.authenticator.start_session(answer.as_bytes(), &headers).await.unwrap();
+    // Longer than a pair is kept that a request may still ask for.
+    service.clock.advance(Duration::from_secs(1_200));
+    assert_eq!(service.get(&mut straggler).await.refusal().0, Reason::SignedOut);
+    assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
 }
 
 /// The same answer of WorkOS installed twice, as when a callback is loaded again, ends nothing.
