@@ -328,6 +328,7 @@ mod tests {
                 rules.delete_session(received::session_cookies(&headers, rules.name()).received);
             let deletion = expected.replace("=v;", "=;").replace("Max-Age=34560000", "Max-Age=0");
             assert_eq!(text(&deleted), [deletion], "{name}, deleted");
+            assert!(written.iter().chain(&deleted).all(HeaderValue::is_sensitive), "{name}");
         }
     }
 

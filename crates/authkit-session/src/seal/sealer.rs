@@ -108,3 +108,29 @@ impl Sealer {
         bound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, seal::Purpose, testing::OwnerParts};
+
+    /// Two applications with one password, whose client ids and contexts read the same one after the other.
+    #[test]
+    fn what_is_sealed_is_bound_to_the_client_id_and_to_the_context_apart() {
+        let of = |client_id: &str| {
+            let client_id = client_id.to_owned();
+            OwnerParts::new(|config| Config { client_id, ..config }).sealer
+        };
+        let sealed = of("client_1").seal_for(Purpose::State, b"2/callback", b"secret").unwrap();
+        let cases: [(&str, &[u8], bool); 5] = [
+            ("client_1", b"2/callback", true),
+            ("client_12", b"/callback", false),
+            ("client_", b"12/callback", false),
+            ("client_2", b"2/callback", false),
+            ("client_1", b"3/callback", false),
+        ];
+        for (client_id, context, opens) in cases {
+            let opened = of(client_id).open_for(Purpose::State, context, &sealed);
+            assert_eq!(opened.is_some_and(|it| *it == b"secret"), opens, "{client_id}");
+        }
+    }
+}

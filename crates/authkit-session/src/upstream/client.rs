@@ -321,3 +321,17 @@ const SIGN_IN_PATIENCE: Duration = Duration::from_millis(1_500);
 const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one call that is not a refresh may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HTTP/2 keeps it out of its tables, and `Debug` out of logs.
+    #[test]
+    fn the_header_with_the_api_key_is_sensitive() {
+        let key = ApiKey::new(Secret::new("sk_test_1"));
+        assert!(key.authorization.is_sensitive());
+        assert_eq!(key.authorization, "Bearer sk_test_1");
+        assert!(!format!("{:?}", key.authorization).contains("sk_test_1"));
+    }
+}

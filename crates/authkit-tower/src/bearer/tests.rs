@@ -108,6 +108,8 @@ async fn rd_10_a_token_counts_alone_and_by_every_rule() {
         ("garbage", "Bearer x".to_owned(), INVALID),
         ("two tokens", format!("{good}, {good}"), INVALID),
         ("too long", format!("{good}{}", "A".repeat(17_000)), INVALID),
+        ("too long, and signed", of(json!({ "pad": "A".repeat(17_000) })), INVALID),
+        ("long, and signed", of(json!({ "pad": "A".repeat(8_000) })), admitted),
     ];
     for (name, field, expected) in &cases {
         for fields in [

@@ -285,6 +285,21 @@ async fn cb_09_the_sign_in_endpoints_are_never_behind_a_required_layer() {
     }
 }
 
+/// A session of another handle's layer around this one is not shown to what this layer lets through.
+#[tokio::test]
+async fn another_handles_session_is_forgotten_at_a_page_and_at_an_endpoint() {
+    let (outer, workos, good, _) = sessions().await;
+    let other = workos
+        .authkit_of(|config| config.with_cookie_name("other_session").with_login_path("/sign-in"));
+    let layer = AuthKitLayer::optional(&other);
+    let no_cookie = "Challenge { organization: None, reason: NoCookie }";
+    for (path, expected) in [("/a", no_cookie), ("/sign-in", "nothing")] {
+        let service = AuthKitLayer::new(&outer).layer(layer.layer(inner()));
+        let response = send(service, request("GET", path, &[("cookie", &good)])).await;
+        assert_eq!(header(&response, "x-saw"), expected, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn another_sites_request_is_refused_before_the_cookie_is_opened() {
     let (authkit, workos, good, old) = sessions().await;
