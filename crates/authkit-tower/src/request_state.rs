@@ -194,3 +194,70 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use authkit_session::{Decision, Policy};
+    use http::header::COOKIE;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        settings::Presence,
+        tests::{authkit, set_cookies},
+    };
+
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        SignOut,
+        Admitted,
+        Refused,
+    }
+
+    /// What comes later than the sign-out, such as a refresh that was under way, does not undo it.
+    #[tokio::test]
+    async fn a_sign_out_is_written_whatever_comes_after_it() {
+        use Event::{Admitted, Refused, SignOut};
+
+        let (authkit, workos) = authkit();
+        let cookie = workos.cookie(&authkit, json!({})).await;
+        let mut headers = HeaderMap::new();
+        let decide =
+            |headers: &HeaderMap| authkit.authenticator().authenticate(headers, &Policy::default());
+        headers.insert(COOKIE, cookie.parse().unwrap());
+        let settings = Arc::new(LayerSettings::new(authkit.clone(), Presence::Required));
+        let deleted = ["wos_session="].as_slice();
+        let cases: [(&[Event], &[&str]); 6] = [
+            (&[], &[]),
+            (&[Admitted], &[]),
+            (&[SignOut], deleted),
+            (&[Admitted, SignOut], deleted),
+            (&[SignOut, Admitted], deleted),
+            (&[SignOut, Refused, Admitted], deleted),
+        ];
+        for (events, expected) in cases {
+            let state = RequestState::new(Arc::clone(&settings), HeadCookies::NotRead, &headers);
+            for event in events {
+                match event {
+                    SignOut => {
+                        let deletion = HeaderValue::from_static("wos_session=; Max-Age=0");
+                        state.sign_out(|| ((), vec![deletion])).unwrap();
+                    }
+                    Admitted => match decide(&headers) {
+                        Decision::Admit(admission) => state.renew(HeadCookies::Admitted(admission)),
+                        Decision::Wait(_) | Decision::Refuse(_) => panic!("a good session"),
+                    },
+                    Refused => match decide(&HeaderMap::new()) {
+                        Decision::Refuse(refusal) => {
+                            state.renew(HeadCookies::Refused { refusal, asker: Asker::Document });
+                        }
+                        Decision::Wait(_) | Decision::Admit(_) => panic!("no session"),
+                    },
+                }
+            }
+            let mut response = Response::new(());
+            state.write_head(&mut response);
+            assert_eq!(set_cookies(&response), expected, "{events:?}");
+        }
+    }
+}
