@@ -1,7 +1,7 @@
 //! Writes cookies and cache headers onto the head of a response as it leaves.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, ETAG, LAST_MODIFIED, SET_COOKIE, VARY},
 };
 
@@ -21,22 +21,16 @@ pub(crate) enum Caching {
     AsTheServiceSays,
 }
 
-/// Whether a browser that has stored a response can ask if it is still the same.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Validation {
-    Possible,
-    Impossible,
-}
-
-impl Validation {
-    /// A `304` often has no validator of its own; its headers replace those of the stored response.
-    pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Self {
-        let has_validator = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
-        if has_validator || status == StatusCode::NOT_MODIFIED {
-            Self::Possible
-        } else {
-            Self::Impossible
-        }
+/// [`Caching::Revalidated`], if a browser that has stored the response can ask whether it is still the same.
+///
+/// A `304` often has no validator of its own; its headers replace those of the stored response.
+pub(crate) fn revalidated<B>(response: &Response<B>) -> Caching {
+    let headers = response.headers();
+    let has_validator = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
+    if has_validator || response.status() == StatusCode::NOT_MODIFIED {
+        Caching::Revalidated
+    } else {
+        Caching::Private
     }
 }
 
@@ -61,12 +55,13 @@ pub(crate) fn write(
     let is_session =
         |field: &HeaderValue| cookie::is_session(cookie::set_name(field), session_name);
     let service_decided = headers.get_all(SET_COOKIE).iter().any(is_session);
+    let sets_session = service_decided || cookies.iter().any(is_session);
     if !service_decided {
         for cookie in cookies {
             headers.append(SET_COOKIE, cookie);
         }
     }
-    if headers.get_all(SET_COOKIE).iter().any(is_session) {
+    if sets_session {
         let overriding: Vec<_> = headers.keys().filter(|name| overrides(name)).cloned().collect();
         for name in overriding {
             headers.remove(name);
@@ -190,21 +185,24 @@ mod tests {
     /// E15 of the field's list.
     #[test]
     fn e15_only_what_has_a_validator_can_be_revalidated() {
-        let cases: &[(&str, u16, Fields<'_>, Validation)] = &[
-            ("ETag", 200, &[("etag", "\"1\"")], Validation::Possible),
+        let cases: &[(&str, u16, Fields<'_>, Caching)] = &[
+            ("ETag", 200, &[("etag", "\"1\"")], Caching::Revalidated),
             (
                 "Last-Modified",
                 200,
                 &[("last-modified", "Fri, 27 Nov 2026 12:00:00 GMT")],
-                Validation::Possible,
+                Caching::Revalidated,
             ),
-            ("a 304 without either", 304, &[], Validation::Possible),
-            ("neither", 200, &[("content-type", "text/html")], Validation::Impossible),
-            ("an error page", 404, &[], Validation::Impossible),
+            ("a 304 without either", 304, &[], Caching::Revalidated),
+            ("neither", 200, &[("content-type", "text/html")], Caching::Private),
+            ("an error page", 404, &[], Caching::Private),
         ];
         for (name, status, fields, expected) in cases {
             let status = StatusCode::from_u16(*status).unwrap();
-            assert_eq!(Validation::of(status, &headers(fields)), *expected, "{name}");
+            let mut response = Response::new(());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers(fields);
+            assert_eq!(revalidated(&response), *expected, "{name}");
         }
     }
 

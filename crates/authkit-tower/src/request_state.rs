@@ -15,7 +15,7 @@ use crate::{
     authkit::AuthKit,
     cookie::CookieFields,
     denial::{Caller, Cause, Denied},
-    head::{self, Caching, Validation},
+    head::{self, Caching},
     settings::LayerSettings,
 };
 
@@ -132,7 +132,6 @@ impl RequestState {
     /// Writes cookies and cache headers onto the head of the response, and into its extensions who was admitted.
     pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
-        let validation = Validation::of(response.status(), response.headers());
         let head = self.head();
         let (cookies, caching) = match &head.cookies {
             HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
@@ -146,11 +145,12 @@ impl RequestState {
             }
             HeadCookies::NotRead => (Vec::new(), Caching::ByCookie),
         };
+        let caching = self.settings.caching(caching, response);
         head::write(
             response.headers_mut(),
             cookies,
             &self.settings.authkit().site().cookie_name,
-            self.settings.caching(caching, validation),
+            caching,
             self.settings.varies(),
         );
         head::warn_if_large(response.headers(), &self.authkit().site().denial_log);

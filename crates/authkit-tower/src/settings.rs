@@ -12,7 +12,7 @@ use crate::{
     client_kind::ClientKind,
     denial::{Caller, Cause, Denial, Denied, Scheme, answer},
     exceptions::Exceptions,
-    head::{self, Caching, Validation, Varies},
+    head::{self, Caching, Varies},
     origin::TrustedOrigins,
 };
 
@@ -134,13 +134,12 @@ impl LayerSettings {
         Some((bearer, authorization::token(headers)?))
     }
 
-    pub(crate) fn caching(&self, usual: Caching, validation: Validation) -> Caching {
-        match (self.default_caching, usual, validation) {
-            (DefaultCaching::Revalidation, Caching::Private, Validation::Possible) => {
-                Caching::Revalidated
-            }
-            (DefaultCaching::NoStore | DefaultCaching::Revalidation, usual, _) => usual,
-            (DefaultCaching::LeftToTheService, _, _) => Caching::AsTheServiceSays,
+    /// What caches may do with this response, for which the policy is `usual` unless the layer has another.
+    pub(crate) fn caching<B>(&self, usual: Caching, response: &Response<B>) -> Caching {
+        match (self.default_caching, usual) {
+            (DefaultCaching::Revalidation, Caching::Private) => head::revalidated(response),
+            (DefaultCaching::NoStore | DefaultCaching::Revalidation, usual) => usual,
+            (DefaultCaching::LeftToTheService, _) => Caching::AsTheServiceSays,
         }
     }
 
