@@ -60,7 +60,10 @@ mod tests {
         let mut backoff = Backoff::new(ms(50), ms(800), ms(10_000));
         let expect = |backoff: &mut Backoff, pause| {
             let actual = backoff.failed();
-            assert!((ms(pause)..=ms(pause + pause / 4)).contains(&actual), "{pause}: {actual:?}");
+            assert!(
+                (ms(pause)..=ms(pause) + ms(pause) / 4).contains(&actual),
+                "{pause}: {actual:?}"
+            );
         };
         for pause in [50, 100, 200, 400, 800, 800, 800] {
             expect(&mut backoff, pause);
