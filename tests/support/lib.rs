@@ -7,6 +7,8 @@ pub mod chromium;
 pub mod events;
 pub mod example;
 mod form;
+#[cfg(doctest)]
+mod guides;
 pub mod harness;
 mod jar;
 pub mod logs;

@@ -65,6 +65,20 @@
 //! `bytes`: `{"kind": "slow", "bytes": 10, "seconds": 0.5, "endpoint": "jwks"}`. Control requests
 //! must name this machine in their `Host`, and send JSON, so that no web page can make them.
 //!
+//! # What to look at
+//!
+//! | to | there is |
+//! |---|---|
+//! | start one | [`Emulator`], [`EmulatorBuilder`], [`Seed`], [`SignIn`], [`Rotation`], [`RateLimit`] |
+//! | sign somebody in without a browser | [`Emulator::session`], [`TestSession`], [`seal`] |
+//! | move time | [`Emulator::advance`], [`EmulatorClock`] |
+//! | have users and organizations | [`People`], [`UserChange`], [`UserInfo`], [`MembershipInfo`] |
+//! | make something go wrong | [`Fault`], [`Answer`], [`Target`], [`Endpoint`], [`Grant`], [`Lines`] |
+//! | rotate keys | [`Keys`], [`SigningKey`] |
+//! | send webhooks | [`Webhooks`], [`WebhookInfo`] |
+//! | run it as a program | [`program()`] |
+//! | tell errors apart | [`SeedError`], [`KeyError`] |
+//!
 //! # What it does not do
 //!
 //! It emulates sessions, not the rest of WorkOS: no directory sync, no SSO connections, no MFA, no

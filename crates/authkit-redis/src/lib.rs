@@ -60,7 +60,24 @@
 //! proxy that routes serves all.
 //!
 //! The connections are kept by a thread of their own, which needs no runtime and ends with the last handle.
+//!
+//! # What to look at
+//!
+//! | to | there is |
+//! |---|---|
+//! | connect, and share | [`RedisReplicas`] |
+//! | change the prefix, the credentials or the certificates | [`RedisReplicasBuilder`], [`RedisCredentials`] |
+//! | tell errors apart | [`ConnectError`], [`RedisUrlProblem`] |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `tls` | `rediss://` URLs, by rustls |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod backoff;

@@ -160,11 +160,41 @@
 //! With the feature `dev`, `AuthKit::from_env_or_emulator` signs users in without an account, and `dev::TestKit` tests an
 //! application's own routes in five lines.
 //!
+//! # What to look at
+//!
+//! | to | there is |
+//! |---|---|
+//! | configure | [`AuthKit`], [`Config`], [`CookiePassword`], [`SealFormat`], [`SameSite`], [`Secret`], [`Clock`]; [`ConfigError`] and [`ConfigProblem`] say what is wrong, [`ConfigWarning`] and [`Settings`] what is doubtful and what is in force ([`Finding`], [`Setting`]) |
+//! | protect routes | [`AuthKitLayer`]; the service it makes is [`AuthKitService`] ([`ResponseFuture`], [`ResponseBody`], [`NoBody`]) |
+//! | ask more of some | [`Require`] ([`RequireService`], [`RequireFuture`]) |
+//! | know who it is | [`Session`], [`Bearer`], [`Principal`]; what they say: [`VerifiedSession`], [`VerifiedToken`], [`User`], [`Metadata`], [`Impersonator`], [`AccessToken`] |
+//! | change a session | [`Session::refresh`], [`Session::switch_organization`] ([`Switched`]), [`Session::sign_out`] |
+//! | sign in and out | [`Endpoints`] ([`EndpointsService`], [`EndpointsFuture`]), [`LoginRequest`], [`SignInOutcome`], [`SignInFailure`], [`StateTypeError`], [`BrowserRedirect`], [`StartedSession`] |
+//! | refuse sessions by rules of your own | [`NewSession`], [`RefreshedSession`], [`HookDecision`] |
+//! | see what was decided | [`Admitted`], [`Denial`], [`DenialKind`], [`ClientKind`], [`Reason`] ([`SecurityClaim`]), [`SignInCause`] |
+//! | end sessions everywhere | `Webhooks` (feature `webhooks`), [`AuthKit::revoke`], [`Revocation`], [`NotPublished`] |
+//! | share work between replicas | the crate `authkit-redis`, or [`RefreshCoordinator`] ([`Claim`], [`Coordinating`], [`InProcess`]) and [`Revocations`] ([`Inbox`], [`Notice`], [`Delivery`], [`Publishing`]) of your own |
+//! | call WorkOS | [`AuthKit::client`] ([`Client`], [`AuthorizationRequest`], [`PkceVerifier`]); in a way of your own: [`Transport`], [`Sending`], [`TransportError`], [`MAX_ANSWER`] |
+//! | tell errors apart | [`Error`], [`ErrorKind`] ([`ErrorClass`]) |
+//! | serve another framework | [`FromParts`], [`SessionRejection`], [`CookieRules`] |
+//! | develop and test | module `dev` (feature `dev`) |
+//!
+//! # Features
+//!
+//! Each only adds.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `axum` (default) | extractors, `From<Endpoints> for Router`, the original URI under `nest` |
+//! | `dev` | module `dev`, `AuthKit::from_env_or_emulator`; for development and tests |
+//! | `webhooks` | `Webhooks`: what ends a session at WorkOS ends it here |
+//!
 //! # What it does not do
 //!
 //! It never reads or buffers a body, and it never changes the service's error type. It trusts no forwarded header: the
 //! redirect URI says which origin is ours. It puts nothing about the user into headers.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -408,11 +438,6 @@ use axum::extract::OriginalUri;
 #[cfg(not(feature = "axum"))]
 #[derive(Clone)]
 struct OriginalUri(http::Uri);
-
-/// Compiles what the README shows.
-#[cfg(all(doctest, feature = "axum", feature = "dev"))]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, thread};
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{project::Project, setup, steps::Steps, tally::Tally};
+use crate::{packages, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
@@ -21,7 +21,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
             Tally::of(test.args(["--", "--test-threads", &threads]))
         })?;
     }
-    Ok(())
+    packages::run(sh, project, steps)
 }
 
 /// Runs the soak alone, so that the memory of the process is its own, and shows its tally.

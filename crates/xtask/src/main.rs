@@ -8,6 +8,7 @@ mod count;
 mod deep;
 mod layout;
 mod owners;
+mod packages;
 mod peers;
 mod project;
 mod setup;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["deep"] => deep::run,
         ["cases"] => cases::run,
         ["owners"] => owners::run,
+        ["packages"] => packages::run,
         ["bench"] => bench::run,
         ["bench", "--count"] => count::run,
         ["help" | "--help" | "-h"] => {
@@ -75,9 +77,13 @@ Usage: cargo xtask <command>
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
   deep    100,000 refreshes under faults, with what they came to; then all tests again as
-          users build them, optimized, first in one thread and then in four a core
+          users build them, optimized, first in one thread and then in four a core, and `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise
   owners  whether every type has its methods in one file, and a name of its own
+  packages
+          whether what is published is fit to be: each built from its package alone, with every
+          set of features, the oldest compiler and the oldest dependencies; licences; changes
+          since the last release; about 15 minutes
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
           machine alone meanwhile, for about 8 minutes
   bench --count

@@ -13,12 +13,15 @@ pub(crate) struct Project {
     /// The first file of every library, program and test.
     pub(crate) crate_roots: Vec<PathBuf>,
     pub(crate) target: PathBuf,
+    /// The oldest Rust that the packages promise to build with.
+    pub(crate) rust_version: String,
 }
 
-/// A package and the features it offers, `default` apart.
+/// A package, the features it offers, `default` apart, and what else its manifest says.
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) features: Vec<String>,
+    pub(crate) manifest: Value,
 }
 
 impl Project {
@@ -41,7 +44,20 @@ impl Project {
                 .map(|target| target["src_path"].as_str().map(PathBuf::from).context("src_path"))
                 .collect::<Result<_>>()?,
             target: path("target_directory")?,
+            rust_version: packages
+                .iter()
+                .find_map(|package| package["rust_version"].as_str())
+                .context("rust_version")?
+                .to_owned(),
         })
+    }
+
+    /// `--package` for every package that is for others to use.
+    pub(crate) fn published_only(&self) -> Vec<String> {
+        self.published
+            .iter()
+            .flat_map(|package| ["--package".into(), package.name.clone()])
+            .collect()
     }
 
     /// Where the official SDKs and the official emulator are installed.
@@ -51,11 +67,18 @@ impl Project {
 }
 
 impl Package {
+    /// Whether others can depend on it, as on a program they cannot.
+    pub(crate) fn has_library(&self) -> bool {
+        let targets = self.manifest["targets"].as_array();
+        targets.is_some_and(|targets| targets.iter().any(|target| target["kind"][0] == "lib"))
+    }
+
     fn read(package: &Value) -> Result<Self> {
         let features = package["features"].as_object().context("features")?;
         Ok(Self {
             name: package["name"].as_str().context("name")?.to_owned(),
             features: features.keys().filter(|name| *name != "default").cloned().collect(),
+            manifest: package.clone(),
         })
     }
 }

