@@ -149,3 +149,44 @@ async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
         );
     }
 }
+
+/// Endpoints were made, but browsers get a 404 where they are sent to sign in.
+#[tokio::test]
+async fn endpoints_that_no_request_reaches_are_warned_of_once_in_a_while() {
+    type Case = (&'static str, fn(&AuthKit) -> Router, bool);
+    let apps: [Case; 3] = [
+        ("merged", |authkit| app(authkit).merge(Endpoints::new(authkit)), false),
+        (
+            "nested",
+            |authkit| app(authkit).nest("/auth", Router::from(Endpoints::new(authkit))),
+            true,
+        ),
+        (
+            "made, and left out",
+            |authkit| {
+                let _ = Endpoints::new(authkit);
+                app(authkit)
+            },
+            true,
+        ),
+    ];
+    for (name, app, is_out_of_reach) in apps {
+        let harness = harness().await;
+        let app = app(&harness.authkit);
+        let running = harness.serve(app);
+        let browser = running.browser();
+        let events = Events::listen();
+        for _ in 0..20 {
+            let answer = browser.navigate(&running.url("/page")).await;
+            browser.navigate(browser.target(&answer).as_str()).await;
+            running.advance(Duration::from_secs(1));
+        }
+        let told = events.take();
+        assert_eq!(told.len(), usize::from(is_out_of_reach), "{name}: {told:#?}");
+        for line in told {
+            let parts =
+                ["WARN ", ".merge(Endpoints::new(&authkit))", "outermost", "login_path=\"/login\""];
+            assert!(parts.iter().all(|part| line.contains(part)), "{name}: {line}");
+        }
+    }
+}

@@ -160,6 +160,7 @@ pub(crate) enum Mistake {
     SessionOutsideLayer,
     GuardOutsideLayer,
     LayerOverEndpoints,
+    NestedEndpoints,
 }
 
 impl Mistake {
@@ -168,8 +169,8 @@ impl Mistake {
         match self {
             Self::SessionOutsideLayer => {
                 "No AuthKitLayer ran before this handler asked for a Session. axum: put \
-                 `.route_layer(AuthKitLayer::new(&authkit))` after the handler's `.route(..)`, on the same router. \
-                 ServiceBuilder and tonic: put `.layer(AuthKitLayer::new(&authkit))` before the service."
+                 `.route_layer(AuthKitLayer::new(&authkit))` after the handler's `.route(..)`, on the same router; a \
+                 `.fallback(..)` takes `.layer(..)`, as `route_layer` leaves it out. ServiceBuilder and tonic: put `.layer(AuthKitLayer::new(&authkit))` before the service."
             }
             Self::GuardOutsideLayer => {
                 "No AuthKitLayer ran before this Require. The layer goes outside the guard. axum: \
@@ -180,6 +181,13 @@ impl Mistake {
                 "AuthKitLayer::new covers the sign-in endpoints too, so nobody could sign in. Merge `Endpoints` after \
                  the layer (axum), put `.layer(Endpoints::new(&authkit))` before it (ServiceBuilder), or name what needs no \
                  session by `AuthKitLayer::except`, which lets the endpoints through."
+            }
+            Self::NestedEndpoints => {
+                "These Endpoints are nested below a prefix that their paths do not have, so nobody is sent here to sign in. \
+                 Merge `Endpoints` into the outermost router: `.merge(Endpoints::new(&authkit))`. Or name their paths with \
+                 the prefix, such as `Config::with_login_path(\"/auth/login\")`, `Config::with_logout_path(\"/auth/logout\")` \
+                 and a redirect URI that ends in `/auth/callback`, and write `.nest_service(\"/auth\", \
+                 Endpoints::new(&authkit))`."
             }
         }
     }

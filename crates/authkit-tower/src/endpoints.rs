@@ -9,6 +9,7 @@ mod initiator;
 mod login;
 mod logout;
 mod redirect_loop;
+mod reminder;
 mod service;
 mod sign_in_outcome;
 mod state;
@@ -17,17 +18,24 @@ use std::{future::Future, sync::Arc};
 
 use authkit_session::HookDecision;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use serde::Serialize;
 
-pub(crate) use self::logout::{end as sign_out, logout_url};
 use self::{answers::Reply, customization::SignInCustomization};
 pub use self::{
     customization::{LoginRequest, NewSession, StateTypeError},
     service::{EndpointsFuture, EndpointsService},
     sign_in_outcome::{SignInFailure, SignInOutcome},
 };
-use crate::{authkit::AuthKit, denial::Caller, uri::Endpoint};
+pub(crate) use self::{
+    logout::{end as sign_out, logout_url},
+    reminder::EndpointReminder,
+};
+use crate::{
+    authkit::AuthKit,
+    denial::{self, Caller, Cause, Mistake, Scheme},
+    uri::Endpoint,
+};
 
 /// The endpoints that sign users in and out: `/login`, the callback (the redirect URI's path) and `/logout`.
 ///
@@ -74,7 +82,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Makes the endpoints, at the paths of the configuration.
     pub fn new(authkit: &AuthKit) -> Self {
-        authkit.site().denial_log.endpoints_were_made();
+        authkit.site().endpoint_reminder.endpoints_were_made();
         Self { authkit: authkit.clone(), customization: Arc::default() }
     }
 
@@ -189,11 +197,23 @@ impl Endpoints {
     fn reply<B>(&self, request: &Request<B>) -> Option<Reply> {
         let caller = Caller::of(request);
         let (authkit, customization) = (&self.authkit, &self.customization);
-        Some(match authkit.site().endpoint(caller.uri.path())? {
+        let endpoint = authkit.site().endpoint(caller.uri.path())?;
+        authkit.site().endpoint_reminder.had_a_request();
+        Some(match endpoint {
             Endpoint::Login => Reply::now(login::answer(authkit, customization, caller)),
             Endpoint::Callback => callback::answer(authkit, customization, caller),
             Endpoint::Logout => Reply::now(logout::answer(authkit, caller)),
         })
+    }
+
+    /// Answers a request for any other path: 404, or how to reach these endpoints where they are nested.
+    fn not_found<B>(&self, request: &Request<B>) -> Reply {
+        let (caller, site) = (Caller::of(request), self.authkit.site());
+        if site.is_nested(caller.uri.path(), request.uri().path()) {
+            let mistake = Cause::Misconfigured(Mistake::NestedEndpoints);
+            return Reply::now(denial::answer(&mistake, caller, Some(site), Scheme::Cookie).1);
+        }
+        Reply::now(answers::empty(StatusCode::NOT_FOUND))
     }
 }
 

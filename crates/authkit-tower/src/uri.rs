@@ -11,6 +11,7 @@ use crate::{
     OriginalUri,
     client_kind::{ClientKind, text},
     denial::DenialLog,
+    endpoints::EndpointReminder,
 };
 
 /// The service as browsers see it, by the configuration. `Host` and forwarded headers are not read.
@@ -23,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) logout: String,
     pub(crate) cookie_name: String,
     pub(crate) denial_log: Arc<DenialLog>,
+    pub(crate) endpoint_reminder: Arc<EndpointReminder>,
 }
 
 /// One of our own endpoints.
@@ -42,6 +44,7 @@ impl Site {
             logout: settings.logout_path().to_owned(),
             cookie_name: settings.cookie_name().to_owned(),
             denial_log: Arc::new(DenialLog::new(settings.clock().clone())),
+            endpoint_reminder: Arc::new(EndpointReminder::new(settings.clock().clone())),
         }
     }
 
@@ -54,6 +57,18 @@ impl Site {
         ]
         .into_iter()
         .find_map(|(own, endpoint)| (own == path).then_some(endpoint))
+    }
+
+    /// Whether endpoints that answer `shortened`, one of our paths, lie below a prefix that our paths know nothing of, so
+    /// that `original` is none of them.
+    pub(crate) fn is_nested(&self, original: &str, shortened: &str) -> bool {
+        let Some(prefix) = original.strip_suffix(shortened).filter(|prefix| !prefix.is_empty())
+        else {
+            return false;
+        };
+        let knows = |path: &String| path.strip_prefix(prefix).is_some_and(|it| it.starts_with('/'));
+        self.endpoint(shortened).is_some()
+            && ![&self.login, &self.callback, &self.logout].into_iter().any(knows)
     }
 
     /// The address of the sign-in endpoint, with these query parameters.

@@ -52,7 +52,7 @@ pub(crate) fn answer(
     if let (Some(site), Some(_), ClientKind::Document | ClientKind::Htmx) =
         (site, &denial.login_url, denial.client)
     {
-        site.denial_log.redirected_to(&site.login);
+        site.endpoint_reminder.redirected_to(&site.login);
     }
     let (title, text) = words(cause);
 

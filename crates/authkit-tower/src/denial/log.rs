@@ -1,10 +1,6 @@
 //! Logs denials: one line a kind and 10 seconds, however many requests others send.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use authkit_session::{Setting, VerifiedToken, integration::LogLimiter};
 use http::{HeaderMap, header::ORIGIN};
@@ -19,7 +15,6 @@ pub(crate) struct DenialLog {
     clock: Clock,
     lines: LogLimiter,
     reminders: LogLimiter,
-    has_endpoints: AtomicBool,
 }
 
 impl DenialLog {
@@ -28,13 +23,7 @@ impl DenialLog {
             clock,
             lines: LogLimiter::new(LogLimiter::PAUSE),
             reminders: LogLimiter::new(Duration::from_secs(3_600)),
-            has_endpoints: AtomicBool::new(false),
         }
-    }
-
-    /// Remembers that the program has made sign-in endpoints.
-    pub(crate) fn endpoints_were_made(&self) {
-        self.has_endpoints.store(true, Ordering::Release);
     }
 
     /// Logs why a request is denied. The core has logged it already where it refused a session, and a guard says itself
@@ -86,22 +75,6 @@ impl DenialLog {
         if let Some(left_out) = self.admit(key, client) {
             let (role, organization) = (token.role(), token.organization_id());
             info!(?client, %asked, role, organization, left_out, "denied: {key}");
-        }
-    }
-
-    /// Reminds of endpoints that were forgotten, for a request that is sent to sign in.
-    pub(super) fn redirected_to(&self, login_path: &str) {
-        if self.has_endpoints.load(Ordering::Acquire) {
-            return;
-        }
-        if let Some(left_out) = self.reminders.admit("no endpoints", self.clock.monotonic()) {
-            warn!(
-                login_path,
-                left_out,
-                "a request is sent to sign in, and no Endpoints were made from this AuthKit: write \
-                 `.merge(Endpoints::new(&authkit))` (axum) or `.layer(Endpoints::new(&authkit))` outside the layer \
-                 (ServiceBuilder), unless another program answers at this path"
-            );
         }
     }
 

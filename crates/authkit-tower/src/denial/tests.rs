@@ -1,11 +1,16 @@
-use authkit_session::Reason;
+use std::sync::Arc;
+
+use authkit_session::{Clock, Reason};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::*;
-use crate::tests::{Fields, body, header, request};
-use crate::uri::Site;
+use crate::{
+    endpoints::EndpointReminder,
+    tests::{Fields, body, header, request},
+    uri::Site,
+};
 
 fn site() -> Site {
     Site {
@@ -14,7 +19,8 @@ fn site() -> Site {
         callback: "/callback".to_owned(),
         logout: "/logout".to_owned(),
         cookie_name: "wos_session".to_owned(),
-        denial_log: std::sync::Arc::new(crate::denial::DenialLog::new(crate::Clock::system())),
+        denial_log: Arc::new(DenialLog::new(Clock::system())),
+        endpoint_reminder: Arc::new(EndpointReminder::new(Clock::system())),
     }
 }
 
@@ -49,6 +55,7 @@ fn everybody_is_answered_in_their_own_protocol() {
         Cause::CrossOrigin(CrossOrigin::OtherSite),
         Cause::Unavailable { retry_after: Duration::from_millis(1_500), reason: Reason::Upstream },
         Cause::Misconfigured(Mistake::LayerOverEndpoints),
+        Cause::Misconfigured(Mistake::NestedEndpoints),
     ];
     let problems = |unauthenticated| {
         [(unauthenticated, PROBLEM), (403, PROBLEM), (403, PROBLEM), (503, PROBLEM), (500, PROBLEM)]
@@ -299,9 +306,12 @@ fn outside_every_layer_there_is_still_an_answer() {
 
 #[test]
 fn mistakes_are_told_to_grpc_as_they_are() {
-    for mistake in
-        [Mistake::SessionOutsideLayer, Mistake::GuardOutsideLayer, Mistake::LayerOverEndpoints]
-    {
+    for mistake in [
+        Mistake::SessionOutsideLayer,
+        Mistake::GuardOutsideLayer,
+        Mistake::LayerOverEndpoints,
+        Mistake::NestedEndpoints,
+    ] {
         // gRPC over HTTP/2, `Percent-Encoded`: everything else would have to be encoded.
         let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'%';
         assert!(mistake.text().bytes().all(is_plain), "{}", mistake.text());

@@ -10,16 +10,13 @@ use std::{
 
 use authkit_session::BoxFuture;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{
-    Endpoints,
-    answers::{Reply, empty},
-};
+use super::{Endpoints, answers::Reply};
 use crate::{
     body::{NoBody, ResponseBody},
     readiness::give_back,
@@ -34,7 +31,7 @@ impl<S> Layer<S> for Endpoints {
     }
 }
 
-/// Answers every other path with 404.
+/// Answers every other path with 404, or with what to change where a router has shortened one of its own paths.
 impl<ReqBody: Body> Service<Request<ReqBody>> for Endpoints {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
@@ -45,8 +42,7 @@ impl<ReqBody: Body> Service<Request<ReqBody>> for Endpoints {
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let not_found = || Reply::now(empty(StatusCode::NOT_FOUND));
-        let reply = self.reply(&request).unwrap_or_else(not_found);
+        let reply = self.reply(&request).unwrap_or_else(|| self.not_found(&request));
         EndpointsFuture::replying(reply, request)
     }
 }

@@ -164,8 +164,64 @@ async fn under_nest_the_browsers_path_counts() {
         Router::new().route("/login", get(whose)).route_layer(AuthKitLayer::new(&authkit)),
     );
     assert_eq!(send(&elsewhere, ask("/deep/login", "")).await.0, 401);
-    let nested = Router::<()>::new().nest_service("/auth", Endpoints::new(&authkit));
-    assert_eq!(send(&nested, ask("/auth/login", "")).await.0, 404, "the browser sees /auth/login");
+}
+
+#[tokio::test]
+async fn nested_endpoints_answer_below_a_prefix_that_their_paths_have_and_say_so_elsewhere() {
+    let (authkit, _) = authkit();
+    let (prefixed, _) =
+        authkit_of(|config| config.with_login_path("/auth/login").with_logout_path("/auth/logout"));
+    let nested = |authkit: &AuthKit| {
+        Router::<()>::new().nest("/auth", Router::from(Endpoints::new(authkit)))
+    };
+    let service =
+        |authkit: &AuthKit| Router::<()>::new().nest_service("/auth", Endpoints::new(authkit));
+    let cases = [
+        ("a router", nested(&authkit), "/auth/login", 500),
+        ("a router, callback", nested(&authkit), "/auth/callback?code=x&state=y", 500),
+        ("a service", service(&authkit), "/auth/logout", 500),
+        ("a service, no path of ours", service(&authkit), "/auth/other", 404),
+        ("a service whose paths have the prefix", service(&prefixed), "/auth/login", 302),
+        ("the same, no path of ours", service(&prefixed), "/auth/auth/login", 404),
+    ];
+    for (name, app, path, expected) in cases {
+        let (status, body, kind) = send(&app, ask(path, "")).await;
+        assert_eq!(status, expected, "{name}: {body}");
+        let is_mistake = expected == 500;
+        assert_eq!(kind == Some(DenialKind::Misconfigured), is_mistake, "{name}");
+        assert_eq!(body.contains(".nest_service("), is_mistake, "{name}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_is_as_protected_as_its_layer_says_and_leaves_the_endpoints_alone() {
+    let (authkit, _, good, _) = sessions().await;
+    let app = || routes().fallback(get(whose));
+    let all = AuthKitLayer::new(&authkit).except(["/"]).unwrap();
+    let cases = [
+        ("layer", app().layer(all.clone()).merge(Endpoints::new(&authkit)), "", 401),
+        ("layer, signed in", app().layer(all).merge(Endpoints::new(&authkit)), &*good, 200),
+        (
+            "endpoints first",
+            Router::from(Endpoints::new(&authkit)).merge(app().layer(AuthKitLayer::new(&authkit))),
+            "",
+            401,
+        ),
+        (
+            "route_layer leaves the fallback out",
+            app().route_layer(AuthKitLayer::new(&authkit)).merge(Endpoints::new(&authkit)),
+            &*good,
+            500,
+        ),
+    ];
+    for (name, app, cookie, expected) in cases {
+        let (status, body, _) = send(&app, ask("/no/such/page", cookie)).await;
+        assert_eq!(status, expected, "{name}: {body}");
+        if expected == 500 {
+            assert!(body.contains("`.fallback(..)` takes `.layer(..)`"), "{name}: {body}");
+        }
+        assert_eq!(send(&app, ask("/login", "")).await.0, 302, "{name}");
+    }
 }
 
 #[tokio::test]

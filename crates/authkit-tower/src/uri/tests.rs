@@ -1,3 +1,4 @@
+use authkit_session::Clock;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
@@ -10,7 +11,8 @@ fn site() -> Site {
         callback: "/auth/callback".to_owned(),
         logout: "/logout".to_owned(),
         cookie_name: "wos_session".to_owned(),
-        denial_log: std::sync::Arc::new(crate::denial::DenialLog::new(crate::Clock::system())),
+        denial_log: Arc::new(DenialLog::new(Clock::system())),
+        endpoint_reminder: Arc::new(EndpointReminder::new(Clock::system())),
     }
 }
 
