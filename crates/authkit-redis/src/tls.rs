@@ -8,6 +8,7 @@ use std::sync::Arc;
 use authkit_session::Secret;
 use rustls::{
     ClientConfig, RootCertStore,
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::{io, net::TcpStream};
@@ -39,7 +40,7 @@ impl TlsWrapper {
             None => system_roots()?,
         };
         // The provider is named: that of the process may be another one, or none, or may be chosen later.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has what its default versions need")
@@ -66,6 +67,17 @@ impl TlsWrapper {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         self.0.connect(name, stream).await
     }
+}
+
+/// The same crate that opens sessions.
+#[cfg(feature = "aws-lc-rs")]
+fn provider() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+fn provider() -> CryptoProvider {
+    rustls::crypto::ring::default_provider()
 }
 
 fn given_roots(pem: &[u8]) -> Result<RootCertStore, ConnectError> {

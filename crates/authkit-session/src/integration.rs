@@ -7,6 +7,7 @@ pub use crate::{
     bounded_map::BoundedMap,
     config::urls::is_loopback_host,
     cookie::set_cookie::CookieRules,
+    crypto::{MacContext, MacKey},
     decide::reason::{RefusalKind, SignInCause},
     error::ErrorClass,
     log_limit::LogLimiter,

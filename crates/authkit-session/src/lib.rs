@@ -140,6 +140,7 @@ mod config_error;
 pub mod conformance;
 mod cookie;
 mod cookie_password;
+mod crypto;
 mod decide;
 mod end;
 mod error;

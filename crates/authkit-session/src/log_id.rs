@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
+use crate::crypto::hmac;
 
 /// Makes log ids: keyed hashes of session ids, the same on every replica, with no way back to the id.
 pub(crate) struct LogIds(hmac::Key);

@@ -5,9 +5,7 @@ pub(crate) mod verified;
 
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::digest;
-
-use crate::secret::Secret;
+use crate::{crypto::digest, secret::Secret};
 
 /// The short-lived JWT of a session. Its [`Debug`] output is redacted.
 #[derive(Clone)]

@@ -21,7 +21,20 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
             Tally::of(test.args(["--", "--test-threads", &threads]))
         })?;
     }
+    steps.test("cryptography by ring", || by_ring(sh))?;
     packages::run(sh, project, steps)
+}
+
+/// Runs the client crates' own tests with the other cryptography. The keys that they sign with are still aws-lc's.
+fn by_ring(sh: &Shell) -> Result<Tally> {
+    let features =
+        ["authkit-session:conformance,inspect,php,ring", "authkit-tower:axum,ring,webhooks"];
+    let mut tally = Tally::default();
+    for (package, features) in features.iter().filter_map(|of| of.split_once(':')) {
+        let test = cmd!(sh, "cargo test --package {package} --no-default-features --locked");
+        tally += Tally::of(test.args(["--features", features, "--no-fail-fast"]))?;
+    }
+    Ok(tally)
 }
 
 /// Runs the soak alone, so that the memory of the process is its own, and shows its tally.

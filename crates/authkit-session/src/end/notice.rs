@@ -9,11 +9,11 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
     config::settings::Settings,
+    crypto::digest,
     end::{
         cut_offs::{CutOffs, KEPT},
         revocation::{

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use tokio::time;
 
 use crate::{
     clock::Clock,
+    crypto::digest,
     decide::refresh_outcome::ApiRefusal,
     refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
     seal::{Purpose, Sealer},

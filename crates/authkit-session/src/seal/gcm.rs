@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
-use aws_lc_rs::digest;
 
-use crate::seal::SealError;
+use crate::{crypto::digest, seal::SealError};
 
 pub(super) const NONCE_LEN: usize = 12;
 pub(super) const TAG_LEN: usize = 16;

@@ -23,7 +23,6 @@ use aes::{
     Aes256,
     cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7},
 };
-use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -31,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     codec,
+    crypto::{hmac, pbkdf2},
     seal::{SealError, armor},
 };
 

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::hkdf;
-
 use crate::{
     cookie_password::CookiePassword,
+    crypto::hkdf,
     seal::{
         SealFormat,
         gcm::GcmKey,

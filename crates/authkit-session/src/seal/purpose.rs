@@ -1,9 +1,11 @@
 //! What else than sessions is sealed, each under a key of its own.
 
-use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-use crate::seal::gcm::{GcmKey, KEY_LEN};
+use crate::{
+    crypto::hkdf,
+    seal::gcm::{GcmKey, KEY_LEN},
+};
 
 /// What a value sealed for something other than a session is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

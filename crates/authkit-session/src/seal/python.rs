@@ -13,7 +13,6 @@ use aes::{
     Aes128,
     cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit, block_padding::Pkcs7},
 };
-use aws_lc_rs::hmac;
 use base64::{
     Engine as _, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig},
@@ -22,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     codec,
+    crypto::hmac,
     seal::{SealError, armor},
 };
 

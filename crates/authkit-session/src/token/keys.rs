@@ -4,15 +4,14 @@ mod roca;
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use aws_lc_rs::{
-    digest,
-    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents},
-};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::token::jwt::Jwt;
+use crate::{
+    crypto::{RsaPublicKey, digest},
+    token::jwt::Jwt,
+};
 
 /// The keys of one client id as WorkOS published them at one time.
 pub(crate) struct KeySet {
@@ -24,7 +23,7 @@ pub(crate) struct KeySet {
 }
 
 struct SigningKey {
-    key: ParsedPublicKey,
+    key: RsaPublicKey,
     id: KeyId,
 }
 
@@ -78,10 +77,8 @@ impl KeySet {
     pub(crate) fn verify(&self, jwt: &Jwt<'_>) -> Signature {
         match self.keys.get(&jwt.kid) {
             None => Signature::UnknownKey,
-            Some(signing) => match signing.key.verify_sig(jwt.signed, &jwt.signature) {
-                Ok(()) => Signature::Good,
-                Err(_) => Signature::Bad,
-            },
+            Some(signing) if signing.key.has_signed(jwt.signed, &jwt.signature) => Signature::Good,
+            Some(_) => Signature::Bad,
         }
     }
 }
@@ -149,9 +146,7 @@ impl Jwk {
             return None;
         }
         let id = KeyId::of(&[self.kid.as_ref()?.as_bytes(), &n, &e]);
-        let key = RsaPublicKeyComponents { n, e };
-        let key = key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()?;
-        Some(SigningKey { key, id })
+        Some(SigningKey { key: RsaPublicKey::new(n, e)?, id })
     }
 }
 

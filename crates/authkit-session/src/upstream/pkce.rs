@@ -1,9 +1,8 @@
 use std::fmt;
 
-use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{random, secret::Secret};
+use crate::{crypto::digest, random, secret::Secret};
 
 /// The secret that ties a code to the browser that asked for it (RFC 7636). Its [`Debug`] output is redacted.
 #[derive(Clone)]

@@ -8,12 +8,15 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use reqwest::{Client, ClientBuilder};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
+use rustls_platform_verifier::BuilderVerifierExt;
 use url::{Host, Url};
 
 use crate::{
     boxed_future::BoxFuture,
     config::{finding::Finding, setting::Setting, urls::is_loopback},
     config_error::ConfigProblem,
+    crypto,
 };
 
 /// Sends one HTTP request to WorkOS and reads the whole answer.
@@ -89,15 +92,12 @@ impl Https {
     ///
     /// Where there are no certificates to check WorkOS's with, or TLS cannot be set up.
     pub(crate) fn new(base: &Url) -> Result<Self, ConfigProblem> {
-        let builder = || match base.scheme() {
-            "http" => builder(base).tls_certs_only([]),
-            _ => builder(base),
+        let tls = match base.scheme() {
+            "http" => tls(trusting_nobody)?,
+            _ => tls(trusting_the_system)?,
         };
-        Self::of(builder).map_err(|_| {
-            // The one part of the set-up that depends on the system.
-            let without_certificates = builder().tls_certs_only([]).build();
-            without_certificates.map_or(ConfigProblem::Transport, |_| no_certificates())
-        })
+        Self::of(|| builder(base).tls_backend_preconfigured(tls.clone()))
+            .map_err(|_| ConfigProblem::Transport)
     }
 
     fn of(builder: impl Fn() -> ClientBuilder) -> Result<Self, reqwest::Error> {
@@ -142,6 +142,31 @@ impl Transport for Https {
     }
 }
 
+/// TLS with the certificates that `trusting` trusts.
+fn tls(
+    trusting: impl FnOnce(WantsTrust) -> Result<WantsClientCertificate, ConfigProblem>,
+) -> Result<ClientConfig, ConfigProblem> {
+    let tls = ClientConfig::builder_with_provider(crypto::tls_provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|_| ConfigProblem::Transport)?;
+    let mut tls = trusting(tls)?.with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+/// The one part of the set-up that depends on the system.
+fn trusting_the_system(tls: WantsTrust) -> Result<WantsClientCertificate, ConfigProblem> {
+    tls.with_platform_verifier().map_err(|_| no_certificates())
+}
+
+/// Plain http needs no certificates.
+fn trusting_nobody(tls: WantsTrust) -> Result<WantsClientCertificate, ConfigProblem> {
+    Ok(tls.with_root_certificates(RootCertStore::empty()))
+}
+
+type WantsTrust = ConfigBuilder<ClientConfig, WantsVerifier>;
+type WantsClientCertificate = ConfigBuilder<ClientConfig, WantsClientCert>;
+
 /// What both clients have in common.
 fn builder(base: &Url) -> ClientBuilder {
     let builder = Client::builder()
@@ -152,7 +177,6 @@ fn builder(base: &Url) -> ClientBuilder {
         .user_agent(concat!("authkit-session/", env!("CARGO_PKG_VERSION")))
         // What follows is the default, unless a feature of reqwest changes it.
         .http1_only()
-        .tls_backend_rustls()
         .no_hickory_dns()
         .no_gzip()
         .no_brotli()

@@ -9,15 +9,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authkit_session::{ConfigError, ConfigProblem, Secret, Setting};
-use aws_lc_rs::{constant_time, hmac};
+use authkit_session::{
+    ConfigError, ConfigProblem, Secret, Setting,
+    integration::{MacContext, MacKey},
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Webhooks;
 
 /// The secrets that an endpoint's webhooks may be signed with: one, and more while it is rolled.
 #[derive(Clone)]
-pub(super) struct WebhookSecrets(Arc<[hmac::Key]>);
+pub(super) struct WebhookSecrets(Arc<[MacKey]>);
 
 /// Why a delivery is not taken for WorkOS's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,7 +48,7 @@ impl WebhookSecrets {
         let Self(keys) = self;
         let mut check = SignatureCheck {
             tag: signature.tag,
-            contexts: keys.iter().map(hmac::Context::with_key).collect(),
+            contexts: keys.iter().map(MacKey::begin).collect(),
         };
         check.update(signature.time.as_bytes());
         check.update(b".");
@@ -54,7 +56,7 @@ impl WebhookSecrets {
     }
 }
 
-fn key(secret: &Secret) -> Result<hmac::Key, ConfigError> {
+fn key(secret: &Secret) -> Result<MacKey, ConfigError> {
     let secret = secret.expose();
     let is_wrapped = |end: char| end.is_whitespace() || matches!(end, '"' | '\'' | '`');
     if secret.len() < Webhooks::MIN_SECRET_LEN
@@ -71,7 +73,7 @@ fn key(secret: &Secret) -> Result<hmac::Key, ConfigError> {
         let wants = "write the signing secret that the WorkOS dashboard shows for the endpoint";
         return Err(ConfigProblem::invalid(Setting::WebhookSecret, found, wants).into());
     }
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
+    Ok(MacKey::new(secret.as_bytes()))
 }
 
 /// What the head of a delivery says of its signature.
@@ -122,7 +124,7 @@ impl<'a> WebhookSignature<'a> {
 /// A signature whose body comes piece by piece.
 pub(super) struct SignatureCheck {
     tag: [u8; 32],
-    contexts: Vec<hmac::Context>,
+    contexts: Vec<MacContext>,
 }
 
 impl SignatureCheck {
@@ -135,10 +137,11 @@ impl SignatureCheck {
     /// Says whether one of the secrets signed the parts, comparing in constant time.
     pub(super) fn finish(self) -> Result<(), Unsigned> {
         let Self { tag, contexts } = self;
-        let signed = |context: hmac::Context| {
-            constant_time::verify_slices_are_equal(context.sign().as_ref(), &tag).is_ok()
-        };
-        if contexts.into_iter().any(signed) { Ok(()) } else { Err(Unsigned::Wrong) }
+        if contexts.into_iter().any(|context| context.is_tagged(&tag)) {
+            Ok(())
+        } else {
+            Err(Unsigned::Wrong)
+        }
     }
 }
 
@@ -162,6 +165,8 @@ pub(super) const TOLERANCE: u64 = 180;
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::hmac;
+
     use super::*;
 
     /// `printf '%s' '1800000000000.{"event":"x"}' | openssl dgst -sha256 -hmac whsec_0123456789`
