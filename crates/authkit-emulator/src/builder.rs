@@ -1,5 +1,6 @@
 use std::{
     io,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
     thread,
     time::{Duration, SystemTime},
@@ -47,6 +48,7 @@ use crate::{
 #[must_use = "nothing happens before `start`"]
 pub struct EmulatorBuilder {
     seed: Option<Seed>,
+    host: IpAddr,
     port: u16,
     token_ttl: Duration,
     client_id: String,
@@ -81,6 +83,7 @@ impl EmulatorBuilder {
     pub(crate) fn new() -> Self {
         Self {
             seed: None,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             token_ttl: Duration::from_secs(300),
             client_id: "client_emulator".to_owned(),
@@ -99,6 +102,12 @@ impl EmulatorBuilder {
     /// Sets who exists (default: the four users of [`Seed::default`]).
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Listens on the interface with this address, for the program in a container alone: a library never leaves loopback.
+    pub(crate) fn insecure_host(mut self, host: IpAddr) -> Self {
+        self.host = host;
         self
     }
 
@@ -215,8 +224,13 @@ impl EmulatorBuilder {
             tracing::warn!(url, "no webhook can be sent there: it is not an http URL");
         }
         let (webhooks, deliveries) = WebhookEndpoints::new(endpoints);
-        let (listener, address) = server::bind(self.port)?;
-        let url = format!("http://{address}");
+        let (listener, address) = server::bind(self.host, self.port)?;
+        let url = if address.ip().is_unspecified() {
+            // Browsers and services reach it on this machine, where a container's port is published.
+            format!("http://localhost:{}", address.port())
+        } else {
+            format!("http://{address}")
+        };
         let key_id = keys::new_key_id(self.clock.now());
         let key = match self.first_key {
             FirstKey::OfProcess => SigningKey::of_process(key_id),

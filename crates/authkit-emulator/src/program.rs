@@ -1,6 +1,7 @@
 //! The program `authkit-emulator`, which `authkit emulator` is too.
 
 mod cli;
+mod service_variables;
 mod stderr_log;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     ffi::OsString,
     future,
     io::{self, Write},
+    net::{IpAddr, SocketAddr},
     pin::pin,
     process::ExitCode,
 };
@@ -16,6 +18,7 @@ use tokio::signal::ctrl_c;
 
 use self::{
     cli::{Command, Options},
+    service_variables::ServiceVariables,
     stderr_log::StderrLog,
 };
 use crate::emulator::Emulator;
@@ -41,34 +44,44 @@ pub async fn program(name: &str, arguments: impl IntoIterator<Item = OsString>) 
     }
 }
 
-async fn run(Options { port, builder }: Options) -> Result<(), String> {
+async fn run(options: Options) -> Result<(), String> {
+    let Options { host, port, app_url, env_file, builder } = options;
     let emulator = builder.start().await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("port {port} is taken; choose another with --port, or 0 for one that is free")
         }
-        _ => format!("cannot listen on 127.0.0.1:{port}: {error}"),
+        _ => format!("cannot listen on {}: {error}", SocketAddr::new(host, port)),
     })?;
+    let variables = ServiceVariables::new(&emulator, &app_url);
+    if let Some(path) = &env_file {
+        variables.write_to(path)?;
+    }
+    if !host.is_loopback() {
+        tracing::warn!(
+            "whoever reaches {host} can sign in as anybody: do this in a container, or on a network of your own"
+        );
+    }
     let mut interrupted = pin!(ctrl_c());
     // Polled before anything is printed: whoever reads the greeting may interrupt at once.
     let outcome = tokio::select! {
         biased;
         outcome = &mut interrupted => outcome,
         () = future::ready(()) => {
-            say(&greeting(&emulator))?;
+            say(&greeting(&emulator, host, &variables))?;
             interrupted.await
         }
     };
     outcome.map_err(|error| format!("cannot wait for ctrl-c: {error}"))
 }
 
-fn greeting(emulator: &Emulator) -> String {
+fn greeting(emulator: &Emulator, host: IpAddr, variables: &ServiceVariables) -> String {
+    let place =
+        if host.is_loopback() { "this machine only".to_owned() } else { format!("at {host}") };
     let mut text = format!(
-        "AuthKit emulator on {} (this machine only; ctrl-c stops it)\n\nFor your service:\n\n",
-        emulator.url()
+        "AuthKit emulator on {} ({place}; ctrl-c stops it)\n\nFor your service:\n\n{}",
+        emulator.url(),
+        variables.exports()
     );
-    for (name, value) in emulator.env() {
-        text.push_str(&format!("export {name}={value}\n"));
-    }
     text.push_str("\nUsers:\n\n");
     for user in emulator.users() {
         let memberships: Vec<String> = user

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdListener},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -64,9 +64,9 @@ impl Drop for Server {
     }
 }
 
-/// Binds a port of the loopback interface, and never any other.
-pub(crate) fn bind(port: u16) -> io::Result<(StdListener, SocketAddr)> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
+/// Binds a port of the interface with this address.
+pub(crate) fn bind(host: IpAddr, port: u16) -> io::Result<(StdListener, SocketAddr)> {
+    let listener = StdListener::bind((host, port))?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

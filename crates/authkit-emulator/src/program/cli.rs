@@ -1,6 +1,7 @@
 use std::{
     ffi::OsString,
     fmt::Display,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -10,16 +11,20 @@ use lexopt::{
     Arg::{Long, Short},
     Parser, ValueExt,
 };
+use url::Url;
 
 use crate::{Emulator, EmulatorBuilder, RateLimit, Rotation, Seed, SignIn, SigningKey};
 
 pub(crate) const HELP: &str = "\
-WorkOS AuthKit in memory, for development and tests. Listens on 127.0.0.1 only.
+WorkOS AuthKit in memory, for development and tests. Listens on 127.0.0.1 only, unless told otherwise.
 
 Usage: authkit-emulator [OPTIONS]
 
 Options:
   --port PORT            port to listen on; 0 for one that is free [env: EMULATOR_PORT] [default: 4100]
+  --host ADDRESS         address to listen on; 0.0.0.0 is for containers, since it signs anybody in [default: 127.0.0.1]
+  --env-file FILE        writes the variables for your service there too, in place of those of an earlier start
+  --app-url URL          where your service is [default: http://localhost:3000]
   --seed FILE            users, organizations and roles, in the official emulator's format (YAML or JSON)
   --token-ttl SECONDS    lifetime of access tokens [env: EMULATOR_TOKEN_TTL] [default: 300]
   --strict               refresh tokens work once, without the 30 s replay of production
@@ -45,7 +50,10 @@ pub(crate) enum Command {
 /// Settings, checked as far as they can be without the network.
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) host: IpAddr,
     pub(crate) port: u16,
+    pub(crate) app_url: String,
+    pub(crate) env_file: Option<PathBuf>,
     pub(crate) builder: EmulatorBuilder,
 }
 
@@ -64,11 +72,16 @@ pub(crate) fn parse(
     };
     let mut builder = Emulator::builder();
     let (mut signing_key, mut key_id) = (None, "key_emulator".to_owned());
+    let (mut host, mut env_file) = (IpAddr::V4(Ipv4Addr::LOCALHOST), None);
+    let mut app_url = "http://localhost:3000".to_owned();
 
     let mut parser = Parser::from_iter(arguments);
     while let Some(argument) = parser.next().map_err(one_line)? {
         match argument {
             Long("port") => port = number("--port", &text(&mut parser)?)?,
+            Long("host") => host = address(&text(&mut parser)?)?,
+            Long("env-file") => env_file = Some(path(&mut parser)?),
+            Long("app-url") => app_url = origin(&text(&mut parser)?)?,
             Long("seed") => {
                 builder = builder.seed(Seed::from_file(path(&mut parser)?).map_err(one_line)?)
             }
@@ -92,7 +105,21 @@ pub(crate) fn parse(
     if let Some(path) = signing_key {
         builder = builder.signing_key(read_key(&key_id, &path)?);
     }
-    Ok(Command::Run(Box::new(Options { port, builder: builder.port(port) })))
+    let builder = builder.insecure_host(host).port(port);
+    Ok(Command::Run(Box::new(Options { host, port, app_url, env_file, builder })))
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("--host is `{text}`, which is no IP address such as 0.0.0.0"))
+}
+
+/// The origin of an http(s) URL.
+fn origin(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or_else(|| {
+        format!("--app-url is `{text}`, which is no URL such as http://localhost:3000")
+    })?;
+    Ok(url.origin().ascii_serialization())
 }
 
 fn text(parser: &mut Parser) -> Result<String, String> {
@@ -161,6 +188,8 @@ mod tests {
             (&["--port", "70000"], &[], "--port is `70000`"),
             (&["--token-ttl", "soon"], &[], "--token-ttl is `soon`"),
             (&["--strict=yes"], &[], "strict"),
+            (&["--host", "everywhere"], &[], "--host is `everywhere`"),
+            (&["--app-url", "localhost:3000"], &[], "--app-url is `localhost:3000`"),
             (&["--seed", "/nowhere/seed.yaml"], &[], "/nowhere/seed.yaml"),
             (&["--signing-key", "/nowhere/key.pem"], &[], "/nowhere/key.pem"),
             (&[], &[("EMULATOR_PORT", "http")], "EMULATOR_PORT is `http`"),

@@ -65,6 +65,82 @@ fn it_prints_what_to_paste_and_serves() {
 }
 
 #[test]
+fn every_variable_is_printed_and_written_for_a_service() {
+    let directory =
+        std::env::temp_dir().join(format!("authkit-emulator-env-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("emulator.env");
+    let path = file.to_str().unwrap();
+    let mut passwords = Vec::new();
+    for _ in 0..2 {
+        let (_running, url, lines) =
+            start(&["--env-file", path, "--app-url", "http://localhost:8080/"]);
+        let exports: Vec<_> =
+            lines.iter().filter_map(|line| line.strip_prefix("export ")).collect();
+        let written = std::fs::read_to_string(&file).unwrap();
+        let written: Vec<_> = written.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(written, exports);
+        for variable in [
+            "WORKOS_CLIENT_ID=client_emulator",
+            "WORKOS_API_KEY=sk_test_emulator",
+            &format!("WORKOS_BASE_URL={url}"),
+            &format!("WORKOS_ISSUER={url}/user_management/client_emulator"),
+            "WORKOS_REDIRECT_URI=http://localhost:8080/callback",
+        ] {
+            assert!(exports.contains(&variable), "{variable}: {exports:?}");
+        }
+        passwords.extend(
+            exports
+                .iter()
+                .find_map(|line| line.strip_prefix("WORKOS_COOKIE_PASSWORD="))
+                .map(str::to_owned),
+        );
+    }
+    assert_eq!(passwords.iter().map(String::len).collect::<Vec<_>>(), [44, 44]);
+    assert_ne!(passwords[0], passwords[1], "the sessions of the first one are gone");
+
+    std::fs::write(&file, "WORKOS_API_KEY=sk_live_of_somebody\n").unwrap();
+    let refused = fail(&["--port", "0", "--env-file", path]);
+    assert!(refused.contains(path) && refused.contains("name another one"), "{refused}");
+    assert!(!refused.contains("sk_live"), "{refused}");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(kept, "WORKOS_API_KEY=sk_live_of_somebody\n");
+}
+
+#[test]
+fn it_leaves_loopback_only_when_told_and_with_a_warning() {
+    let mut child = program()
+        .args(["--port", "0", "--host", "0.0.0.0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let running = Running(child);
+    let warning = stderr.lines().next().unwrap().unwrap();
+    assert!(warning.contains("0.0.0.0") && warning.contains("sign in as anybody"), "{warning}");
+    let mut lines = stdout.lines().map(Result::unwrap);
+    let greeting = lines.next().unwrap();
+    assert!(
+        greeting.contains("http://localhost:") && greeting.contains("at 0.0.0.0"),
+        "{greeting}"
+    );
+    let url = lines
+        .find_map(|line| line.strip_prefix("export WORKOS_BASE_URL=").map(str::to_owned))
+        .unwrap();
+    // Any address of this machine but 127.0.0.1 will do.
+    let elsewhere = url.replace("localhost", "127.0.0.2");
+    assert!(get(&elsewhere, "/health").starts_with("HTTP/1.0 200"));
+    drop(running);
+
+    let (_running, url, _) = start(&[]);
+    TcpStream::connect(url.trim_start_matches("http://").replace("127.0.0.1", "127.0.0.2"))
+        .unwrap_err();
+}
+
+#[test]
 fn it_reads_a_seed_file_and_signs_in_at_once() {
     let directory = std::env::temp_dir().join(format!("authkit-emulator-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -105,6 +181,9 @@ fn help_and_version_print_and_end() {
     assert!(help.status.success());
     for option in [
         "--port",
+        "--host",
+        "--env-file",
+        "--app-url",
         "--seed",
         "--token-ttl",
         "--strict",
