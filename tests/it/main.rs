@@ -10,6 +10,7 @@ mod browser_tabs;
 mod caching;
 mod challenge;
 mod configuration;
+mod containers;
 mod cookie_reading;
 mod cookie_writing;
 mod cost_model;
@@ -57,3 +58,7 @@ mod webhooks;
 
 /// The program `axum-app`, built for these tests.
 const AXUM_APP: &str = env!("CARGO_BIN_EXE_axum-app-under-test");
+/// The program `starter`, built for these tests.
+const STARTER: &str = env!("CARGO_BIN_EXE_starter-under-test");
+/// The program `authkit`, built for these tests.
+const AUTHKIT: &str = env!("CARGO_BIN_EXE_authkit-under-test");

@@ -107,7 +107,7 @@ impl Drop for Served {
 }
 
 /// A port for a program that cannot say which one it took. It is free now, and may be taken a moment later.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener =
         std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound socket has an address").port()

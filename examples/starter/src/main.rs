@@ -17,7 +17,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         dotenvy::from_path(".env")?; // variables that are set already win
     }
     let port: u16 = env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let host = env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned()); // 0.0.0.0 in a container
+    let listener = TcpListener::bind((host, port)).await?;
     let authkit = AuthKit::from_env_or_emulator().await?;
     println!("http://localhost:{port}");
     axum::serve(listener, app(&authkit)).await?;
