@@ -66,11 +66,23 @@ impl Harness {
         emulator: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
         config: impl FnOnce(Config) -> Config,
     ) -> Self {
+        Self::at(Port::bind().await, emulator, config).await
+    }
+
+    /// The same on a port of another kind.
+    ///
+    /// # Panics
+    ///
+    /// If the settings do not work.
+    pub async fn at(
+        port: Port,
+        emulator: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
+        config: impl FnOnce(Config) -> Config,
+    ) -> Self {
         let now = SystemTime::now();
         let builder = Emulator::builder().frozen_at(now).sign_in(SignIn::Automatic);
         let emulator = emulator(builder).start().await.expect("loopback has a free port");
         let clock = Clock::simulated(now);
-        let port = Port::bind().await;
         let defaults =
             Self::config(&emulator, &format!("{}/callback", port.url())).with_clock(clock.clone());
         let authkit = AuthKit::new(config(defaults)).expect("the settings of a test work");

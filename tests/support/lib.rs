@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod chromium;
+pub mod engines;
 pub mod events;
 pub mod example;
 mod form;
@@ -16,6 +17,7 @@ pub mod nginx;
 pub mod peers;
 pub mod process;
 pub mod program;
+pub mod real_browser;
 pub mod redis;
 pub mod secrets;
 pub mod served;
@@ -24,13 +26,15 @@ pub mod wiretap;
 pub use crate::{
     browser::{Answer, Browser, DOCUMENT},
     chromium::Chromium,
+    engines::BrowserEngine,
     events::Events,
-    example::{example, example_with},
+    example::{example, example_over_tls, example_with},
     harness::{Harness, Neighbour, PASSWORD, Running},
     logs::Logs,
     nginx::SharedCache,
     process::Replica,
     program::Program,
+    real_browser::RealBrowser,
     redis::{RedisServer, Wire},
     secrets::Secrets,
     served::{Port, Served},

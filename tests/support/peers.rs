@@ -18,7 +18,7 @@ use std::{
 pub use self::{app::PeerApp, emulator::OfficialEmulator, sdk::Peer};
 
 /// Where `cargo xtask test` installs: beside the test binary, unless `AUTHKIT_PEERS` says otherwise.
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     if let Some(named) = env::var_os("AUTHKIT_PEERS") {
         return PathBuf::from(named);
     }

@@ -1,6 +1,10 @@
 //! Servers of tests: on a port of their own, until they are dropped.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::body::Body;
 use http::{Request, Response};
@@ -11,12 +15,17 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivateKeyDer},
+};
 use tower::{Service, ServiceExt};
 
 /// A server on loopback; dropping it ends it and its connections.
 #[derive(Debug)]
 pub struct Served {
     address: SocketAddr,
+    scheme: Scheme,
     task: JoinHandle<()>,
 }
 
@@ -24,6 +33,14 @@ pub struct Served {
 #[derive(Debug)]
 pub struct Port {
     listener: TcpListener,
+    scheme: Scheme,
+}
+
+/// What clients of a port speak.
+#[derive(Clone)]
+enum Scheme {
+    Http,
+    Https(TlsAcceptor),
 }
 
 impl Port {
@@ -33,9 +50,21 @@ impl Port {
     ///
     /// If there is none.
     pub async fn bind() -> Self {
-        Self {
-            listener: TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port"),
-        }
+        Self::of(Scheme::Http).await
+    }
+
+    /// Binds a free port for TLS, with a certificate that nobody has signed.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn bind_tls() -> Self {
+        Self::of(Scheme::https()).await
+    }
+
+    async fn of(scheme: Scheme) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+        Self { listener: listener.expect("loopback has a free port"), scheme }
     }
 
     /// Where it is.
@@ -47,9 +76,9 @@ impl Port {
         self.listener.local_addr().expect("a bound socket has an address")
     }
 
-    /// Its base URL by name: `http://localhost:PORT`.
+    /// Its base URL by name: `http://localhost:PORT`, or `https`.
     pub fn url(&self) -> String {
-        format!("http://localhost:{}", self.address().port())
+        self.scheme.url(self.address())
     }
 
     /// Serves `service` here, over HTTP/1.1 and HTTP/2, with upgrades and WebSockets over both.
@@ -62,21 +91,31 @@ impl Port {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let address = self.address();
+        let (address, scheme) = (self.address(), self.scheme.clone());
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = self.listener.accept().await {
                 let service = TowerToHyperService::new(service.clone());
+                let scheme = self.scheme.clone();
                 connections.spawn(async move {
                     let mut builder = auto::Builder::new(TokioExecutor::new());
                     builder.http2().enable_connect_protocol();
                     // A client that goes away in the middle is part of the tests.
-                    let _ =
-                        builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+                    let _ = match scheme {
+                        Scheme::Http => {
+                            let stream = TokioIo::new(stream);
+                            builder.serve_connection_with_upgrades(stream, service).await
+                        }
+                        Scheme::Https(acceptor) => {
+                            let Ok(stream) = acceptor.accept(stream).await else { return };
+                            let stream = TokioIo::new(stream);
+                            builder.serve_connection_with_upgrades(stream, service).await
+                        }
+                    };
                 });
             }
         });
-        Served { address, task }
+        Served { address, scheme, task }
     }
 
     /// Serves an axum router here.
@@ -89,14 +128,42 @@ impl Port {
 }
 
 impl Served {
-    /// Its base URL by name: `http://localhost:PORT`.
+    /// Its base URL by name: `http://localhost:PORT`, or `https`.
     pub fn url(&self) -> String {
-        format!("http://localhost:{}", self.address.port())
+        self.scheme.url(self.address)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl Scheme {
+    fn https() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+        let made = made.expect("it takes a name");
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("it is a key");
+        let chain = vec![made.cert.der().clone()];
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+        Self::Https(TlsAcceptor::from(Arc::new(config.expect("they belong together"))))
+    }
+
+    fn url(&self, address: SocketAddr) -> String {
+        let scheme = match self {
+            Self::Http => "http",
+            Self::Https(_) => "https",
+        };
+        format!("{scheme}://localhost:{}", address.port())
+    }
+}
+
+impl fmt::Debug for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "Http",
+            Self::Https(_) => "Https",
+        })
     }
 }
 

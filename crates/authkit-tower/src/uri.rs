@@ -173,8 +173,10 @@ fn is_harmless(path: &str, site: &Site) -> bool {
     for _ in 0..=MAX_DECODINGS {
         let starts_like_a_host =
             seen.chars().nth(1).is_some_and(|second| SLASHES.contains(&second));
-        let has_dots = seen.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."));
-        let place = seen.split(['?', '#']).next().unwrap_or_default();
+        // Browsers read a backslash as a slash, and leave out spaces at the end.
+        let read = seen.trim_end_matches(' ').replace('\\', "/");
+        let has_dots = read.split(['/', '?', '#']).any(|segment| matches!(segment, "." | ".."));
+        let place = read.split(['?', '#']).next().unwrap_or_default();
         let is_ours = site.endpoint(place.trim_end_matches(['/', ' '])).is_some();
         if starts_like_a_host || has_dots || is_ours || seen.chars().any(char::is_control) {
             return false;

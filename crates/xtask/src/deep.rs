@@ -9,6 +9,8 @@ use crate::{packages, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
+    steps.take("set-up of browsers", || setup::install_browsers(sh, project))?;
+    steps.test("three browser engines", || engines(sh))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     // One thread shows a test that leans on its neighbours; more than there are cores show one that leans on being
@@ -43,6 +45,14 @@ fn soak(sh: &Shell) -> Result<Tally> {
     let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --lib");
     let test = test.args(["nobody_is_signed_out_by_a_fault", "--", "--nocapture"]);
     Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))
+}
+
+/// Runs what every user does in Chromium, Firefox and WebKit, two at a time: a browser takes a core.
+fn engines(sh: &Shell) -> Result<Tally> {
+    let only = ["--locked", "--package", "authkit-tests", "--test", "engines"];
+    cmd!(sh, "cargo clippy {only...} -- -D warnings").run()?;
+    let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test engines");
+    Tally::of(test.args(["--", "--test-threads", "2"]))
 }
 
 /// Runs the floods one after the other, so that each has the machine to itself.

