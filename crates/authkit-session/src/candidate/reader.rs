@@ -227,6 +227,7 @@ mod tests {
     use std::sync::Mutex;
 
     use http::{HeaderValue, header};
+    use tokio::time;
 
     use super::*;
     use crate::{
@@ -259,11 +260,13 @@ mod tests {
         assert!(reader.read_opened(&cookie).opened.is_some(), "a refresh wants what is inside");
     }
 
+    type Act = Box<dyn FnOnce() + Send>;
+
     /// What is remembered of a cookie names the passwords that were in use before it was opened.
     #[tokio::test(start_paused = true)]
     async fn a_password_that_is_taken_away_while_it_opens_a_cookie_does_not_count_afterwards() {
         // The clock is asked between looking up the passwords and opening, and has them replaced then.
-        let meanwhile: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>> = Arc::default();
+        let meanwhile: Arc<Mutex<Option<Act>>> = Arc::default();
         let (wall, monotonic, act) = (clock(), clock(), Arc::clone(&meanwhile));
         let acting = move || {
             if let Some(act) = act.lock().unwrap().take() {
@@ -273,6 +276,8 @@ mod tests {
         };
         let acting = Clock::of(acting, move || monotonic.monotonic());
         let parts = OwnerParts::new(|config| config.with_clock(acting));
+        // Keys fetched at zero would count as none.
+        time::sleep(Duration::from_secs(1)).await;
         parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
         let cookie = headers(&parts.sealed_session("user_a"));
         let (sealer, other) = (Arc::clone(&parts.sealer), "another password of 32 bytes or more");

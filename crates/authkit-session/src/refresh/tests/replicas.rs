@@ -236,6 +236,29 @@ async fn what_is_published_is_of_use_for_its_own_token_alone() {
     }
 }
 
+/// Only who knows the password can publish an answer for a token. Still it is not believed of whom the token is.
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_another_user_or_organization_is_not_taken_from_the_store() {
+    for (user, organization) in [("user_b", "org_a"), ("user_a", "org_b")] {
+        let replicas = replicas();
+        let service = &replicas.all[0];
+        let mut victim = service.sign_in_with("user_a", json!({ "org_id": "org_a" })).await;
+        time::sleep(s(310)).await;
+        let opened = service.authenticator.reader().read_opened(&victim.headers()).opened;
+        let token = opened.unwrap().token().unwrap();
+        let answer = service.workos.sign_in(user, json!({ "org_id": organization }));
+        let sealer = OwnerParts::new(|config| config).sealer;
+        let store: Arc<dyn RefreshCoordinator> = Arc::new(replicas.store.clone());
+        let exchange = SharedExchange::new(&store, &sealer, &service.clock, token, Some("org_a"));
+        assert!(matches!(exchange.claim().await, ClaimStatus::Alone));
+        exchange.publish(&PublishedOutcome::Renewed(Bytes::from(answer))).await;
+
+        let session = service.get(&mut victim).await.session();
+        assert_eq!((session.user_id(), session.organization_id()), ("user_a", Some("org_a")));
+        assert_eq!(replicas.refreshes(), 1, "its own exchange");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_store_learns_nothing() {
     let replicas = replicas();
