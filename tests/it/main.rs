@@ -37,6 +37,7 @@ mod refresh_in_line;
 mod replicas;
 mod replicas_apart;
 mod replicas_conformance;
+mod replicas_failover;
 mod replicas_redis;
 mod replicas_redis_hostile;
 mod replicas_redis_loss;

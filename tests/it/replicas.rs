@@ -100,7 +100,7 @@ pub(crate) async fn ask(replica: &Replica, cookie: &str) -> Answer {
     fetch(&replica.url("/api/me"), cookie).await
 }
 
-async fn fetch(url: &str, cookie: &str) -> Answer {
+pub(crate) async fn fetch(url: &str, cookie: &str) -> Answer {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         // A runtime of its own for each test: connections cannot be shared.
         let client = reqwest::Client::builder().pool_max_idle_per_host(0);

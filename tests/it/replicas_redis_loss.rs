@@ -11,7 +11,7 @@ use authkit_session::{
 use authkit_tower::{AuthKit, Revocation};
 use futures_util::future::join_all;
 use http::StatusCode;
-use support::{Harness, PASSWORD, RedisServer};
+use support::{Harness, PASSWORD, RedisCluster, RedisServer, SentinelRedis};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -27,7 +27,11 @@ fn in_an_hour() -> SystemTime {
 }
 
 async fn connected(redis: &RedisServer) -> RedisReplicas {
-    let replicas = RedisReplicas::connect(&redis.url()).unwrap();
+    connected_to(&redis.url()).await
+}
+
+async fn connected_to(url: &str) -> RedisReplicas {
+    let replicas = RedisReplicas::connect(url).unwrap();
     until(&replicas, "Up").await;
     replicas
 }
@@ -38,10 +42,14 @@ async fn publish(replicas: &RedisReplicas, text: &str, until: SystemTime) {
 
 /// Waits until the list holds these notices.
 async fn until_listed(redis: &RedisServer, texts: &[&str], case: &str) {
+    until_listed_in(LIST, redis, texts, case).await;
+}
+
+async fn until_listed_in(name: &str, redis: &RedisServer, texts: &[&str], case: &str) {
     let mut list = String::new();
     let is_so = async {
         loop {
-            list = redis.ask(&format!("ZRANGE {LIST} 0 -1")).await;
+            list = redis.ask(&format!("ZRANGE {name} 0 -1")).await;
             if texts.iter().all(|text| list.contains(text)) {
                 return;
             }
@@ -104,6 +112,46 @@ async fn f1_what_a_promoted_replica_lacks_is_put_back() {
     redis.ask("REPLICAOF NO ONE").await;
 
     until_listed(&redis, &["older"], "promoted").await;
+}
+
+#[tokio::test]
+async fn f1_what_a_replica_lacked_when_the_sentinels_promoted_it_is_put_back() {
+    let mut redis = SentinelRedis::start().await;
+    let replicas = connected_to(&redis.url()).await;
+    let receiver = TestReceiver::new(GROUP);
+    replicas.subscribe(receiver.inbox());
+    publish(&replicas, "older", in_an_hour()).await;
+    until_listed(&redis.servers[1], &["older"], "it follows").await;
+    redis.servers[1].pause();
+    publish(&replicas, "newest", in_an_hour()).await;
+    redis.servers[0].kill();
+    redis.servers[1].resume();
+
+    redis.until_failed_over().await;
+    until_listed(&redis.servers[1], &["older", "newest"], "promoted").await;
+    redis.servers[1].ask("FLUSHALL").await;
+    until_listed(&redis.servers[1], &["older", "newest"], "flushed").await;
+}
+
+#[tokio::test]
+async fn f1_what_a_replica_lacked_when_a_cluster_promoted_it_is_put_back() {
+    const LIST: &str = "{authkit}:revocations:0123456789abcdef";
+    let mut redis = RedisCluster::start_with(None, &[]).await;
+    let owner = redis.owner("{authkit}").await;
+    let replicas = connected_to(&redis.url()).await;
+    let receiver = TestReceiver::new(GROUP);
+    replicas.subscribe(receiver.inbox());
+    publish(&replicas, "older", in_an_hour()).await;
+    redis.nodes[owner + 3].pause();
+    publish(&replicas, "newest", in_an_hour()).await;
+    redis.nodes[owner].kill();
+    redis.nodes[owner + 3].resume();
+
+    redis.until_promoted(owner + 3).await;
+    let promoted = &redis.nodes[owner + 3];
+    until_listed_in(LIST, promoted, &["older", "newest"], "promoted").await;
+    promoted.ask("FLUSHALL").await;
+    until_listed_in(LIST, promoted, &["older", "newest"], "flushed").await;
 }
 
 #[tokio::test]

@@ -1,69 +1,12 @@
 //! TLS to Redis, with certificates that only this connection trusts and shows.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::fs;
 
 use authkit_redis::{ConnectError, RedisReplicas};
 use authkit_session::{Claim, RefreshCoordinator};
-use support::{Events, RedisServer};
+use support::{Authority, Events, RedisCluster, RedisServer, SentinelRedis};
 
 use crate::replicas_redis::until;
-
-/// A private authority with a folder for what it signs; dropping it removes both.
-struct Authority(PathBuf);
-
-impl Authority {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("authkit-redis-ca-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).unwrap();
-        let authority = Self(folder);
-        let (certificate, key) = (authority.file("ca.pem"), authority.file("ca.key"));
-        let made = ["-x509", "-keyout", &key, "-out", &certificate, "-subj", "/CN=Private CA"];
-        authority.openssl(&[&["req", "-nodes", "-days", "2"], &KEY[..], &made[..]].concat());
-        authority
-    }
-
-    /// Signs a certificate, and names the file and that of its key.
-    fn sign(&self, name: &str) -> [String; 2] {
-        let [certificate, key] = ["pem", "key"].map(|end| self.file(&format!("{name}.{end}")));
-        let (ca, ca_key) = (self.file("ca.pem"), self.file("ca.key"));
-        let signed =
-            ["-x509", "-CA", &ca, "-CAkey", &ca_key, "-keyout", &key, "-out", &certificate];
-        let named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-        let end = ["-addext", "basicConstraints=critical,CA:FALSE"];
-        let request = ["req", "-nodes", "-days", "2"];
-        self.openssl(&[&request[..], &KEY[..], &signed[..], &named[..], &end[..]].concat());
-        [certificate, key]
-    }
-
-    fn pem(&self) -> Vec<u8> {
-        fs::read(self.file("ca.pem")).unwrap()
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-
-    fn openssl(&self, arguments: &[&str]) {
-        let done = Command::new("openssl").args(arguments).stderr(Stdio::null()).status();
-        assert!(done.unwrap().success(), "openssl {arguments:?}");
-    }
-}
-
-impl Drop for Authority {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-const KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 async fn assert_shares(replicas: &RedisReplicas, exchange: &str) {
     until(replicas, "Up").await;
@@ -73,8 +16,8 @@ async fn assert_shares(replicas: &RedisReplicas, exchange: &str) {
 #[tokio::test]
 async fn f6_a_private_authority_is_trusted_by_this_connection_alone() {
     let authority = Authority::new();
-    let [certificate, key] = authority.sign("server");
-    let (redis, url) = RedisServer::start_with_tls(&certificate, &key).await;
+    let server = authority.sign("server", "DNS:localhost");
+    let (redis, url) = RedisServer::start_with_tls(&server.file, &server.key).await;
 
     let builder = RedisReplicas::builder(&url).with_root_certificates(authority.pem());
     assert_shares(&builder.connect().unwrap(), "trusting").await;
@@ -98,18 +41,45 @@ async fn f6_a_private_authority_is_trusted_by_this_connection_alone() {
 #[tokio::test]
 async fn f6_a_client_certificate_is_shown() {
     let authority = Authority::new();
-    let [certificate, key] = authority.sign("server");
+    let server = authority.sign("server", "DNS:localhost");
     let (_redis, url) =
-        RedisServer::start_with_mutual_tls(&certificate, &key, &authority.file("ca.pem")).await;
+        RedisServer::start_with_mutual_tls(&server.file, &server.key, &server.authority).await;
     let builder = || RedisReplicas::builder(&url).with_root_certificates(authority.pem());
     let read = |file: &String| fs::read_to_string(file).unwrap();
 
-    let [certificate, key] = authority.sign("client");
-    let shown = builder().with_client_certificate(read(&certificate), read(&key));
+    let client = authority.sign("client", "DNS:localhost");
+    let shown = builder().with_client_certificate(read(&client.file), read(&client.key));
     assert_shares(&shown.connect().unwrap(), "shown").await;
 
     until(&builder().connect().unwrap(), "Down").await;
-    let [_, other_key] = authority.sign("other");
-    let mixed = builder().with_client_certificate(read(&certificate), read(&other_key));
+    let other = authority.sign("other", "DNS:localhost");
+    let mixed = builder().with_client_certificate(read(&client.file), read(&other.key));
     assert_eq!(mixed.connect().err(), Some(ConnectError::ClientCertificate));
+}
+
+#[tokio::test]
+async fn f6_sentinels_and_what_they_name_are_reached_by_tls_and_their_certificates_are_checked() {
+    let authority = Authority::new();
+    let certificate = authority.sign("server", "IP:127.0.0.1");
+    let redis = SentinelRedis::start_with(Some(&certificate)).await;
+    let builder = RedisReplicas::builder(&redis.url()).with_root_certificates(authority.pem());
+    assert_shares(&builder.connect().unwrap(), "trusting").await;
+    assert_eq!(redis.servers[0].keys("authkit:exchange:*").await.len(), 1);
+    let wary = RedisReplicas::builder(&redis.url());
+    let wary = wary.with_root_certificates(Authority::new().pem()).connect().unwrap();
+    until(&wary, "Down").await;
+}
+
+#[tokio::test]
+async fn f6_the_nodes_of_a_cluster_are_reached_by_tls_and_their_certificates_are_checked() {
+    let authority = Authority::new();
+    let certificate = authority.sign("server", "IP:127.0.0.1");
+    let redis = RedisCluster::start_with(Some(&certificate), &[]).await;
+    let builder = RedisReplicas::builder(&redis.url()).with_root_certificates(authority.pem());
+    assert_shares(&builder.connect().unwrap(), "trusting").await;
+    let owner = &redis.nodes[redis.owner("{authkit}").await];
+    assert_eq!(owner.keys("{authkit}:exchange:*").await.len(), 1);
+    let wary = RedisReplicas::builder(&redis.url());
+    let wary = wary.with_root_certificates(Authority::new().pem()).connect().unwrap();
+    until(&wary, "Down").await;
 }

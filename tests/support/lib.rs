@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod browser;
 pub mod chromium;
 pub mod engines;
@@ -19,11 +20,13 @@ pub mod process;
 pub mod program;
 pub mod real_browser;
 pub mod redis;
+pub mod redis_fleet;
 pub mod secrets;
 pub mod served;
 pub mod wiretap;
 
 pub use crate::{
+    authority::{Authority, Certificate},
     browser::{Answer, Browser, DOCUMENT},
     chromium::Chromium,
     engines::BrowserEngine,
@@ -36,6 +39,7 @@ pub use crate::{
     program::Program,
     real_browser::RealBrowser,
     redis::{RedisServer, Wire},
+    redis_fleet::{RedisCluster, SentinelRedis},
     secrets::Secrets,
     served::{Port, Served},
     wiretap::Wiretap,

@@ -26,8 +26,19 @@ use crate::{
 pub struct RedisServer {
     child: Child,
     port: u16,
+    /// Where clients reach it, where that is not the port at which it is asked here.
+    pub(crate) door: u16,
     folder: PathBuf,
+    mode: Mode,
     options: Vec<String>,
+}
+
+/// What the program `redis-server` is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode {
+    Server,
+    /// Its options are lines of a file, which it keeps its state in.
+    Sentinel,
 }
 
 impl RedisServer {
@@ -46,12 +57,17 @@ impl RedisServer {
     ///
     /// If it does not start.
     pub async fn start_with(options: &[&str]) -> Self {
+        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        Self::start_as(Mode::Server, &options).await
+    }
+
+    pub(crate) async fn start_as(mode: Mode, options: &[String]) -> Self {
         // The port is free when it is chosen and may be taken a moment later, hence more than one try.
         for _ in 0..5 {
             let (port, folder) = (free_port(), folder());
-            let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
-            let child = spawn(port, &folder, &options);
-            let mut server = Self { child, port, folder, options };
+            let child = spawn(mode, port, &folder, options);
+            let options = options.to_vec();
+            let mut server = Self { child, port, door: port, folder, mode, options };
             if server.is_up().await {
                 return server;
             }
@@ -90,17 +106,6 @@ impl RedisServer {
         (Self::start_with(&options).await, format!("rediss://localhost:{port}"))
     }
 
-    /// Starts a node of a cluster, and says on which port the other nodes reach it.
-    ///
-    /// # Panics
-    ///
-    /// If it does not start.
-    pub async fn start_cluster_node() -> (Self, u16) {
-        let bus = free_port();
-        let options = ["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
-        (Self::start_with(&options).await, bus)
-    }
-
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
@@ -109,6 +114,12 @@ impl RedisServer {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many clients send it commands: they speak RESP3, as neither replicas nor sentinels do, and listen to nothing.
+    pub async fn clients(&self) -> usize {
+        let clients = self.ask("CLIENT LIST").await;
+        clients.lines().filter(|line| line.contains(" resp=3") && line.contains(" sub=0")).count()
     }
 
     /// Makes the user `app` anew, with these rules beside a password, and returns the URL of that user.
@@ -153,7 +164,7 @@ impl RedisServer {
     /// If they have not within 10 seconds.
     pub async fn until_connected(&self, replicas: usize) {
         for _ in 0..500 {
-            if self.keys("authkit:probe:*").await.len() >= replicas {
+            if self.keys("*authkit*:probe:*").await.len() >= replicas {
                 return;
             }
             sleep(Duration::from_millis(20)).await;
@@ -185,7 +196,7 @@ impl RedisServer {
     /// If it does not start.
     pub async fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.folder, &self.options);
+        self.child = spawn(self.mode, self.port, &self.folder, &self.options);
         assert!(self.is_up().await, "redis-server does not start again");
     }
 
@@ -208,9 +219,16 @@ impl RedisServer {
         self.try_ask(command).await.expect("a running server answers")
     }
 
+    /// Whether the answer to a command holds this.
+    pub async fn says(&self, command: &str, expected: &str) -> bool {
+        self.try_ask(command).await.is_ok_and(|answer| answer.contains(expected))
+    }
+
     async fn try_ask(&self, command: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
+        // A sentinel knows no QUIT.
+        stream.shutdown().await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok(answer)
@@ -239,17 +257,26 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
+fn spawn(mode: Mode, port: u16, folder: &Path, options: &[String]) -> Child {
     fs::create_dir_all(folder).expect("the folder for temporary files takes another one");
-    Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-        .args(["--port", &port.to_string()])
-        .arg("--dir")
-        .arg(folder)
-        .args(options)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the Debian package `redis-server` is installed")
+    let mut command = Command::new("redis-server");
+    match mode {
+        Mode::Server => {
+            command
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+                .args(["--port", &port.to_string()])
+                .arg("--dir")
+                .arg(folder)
+                .args(options);
+        }
+        Mode::Sentinel => {
+            let file = folder.join("sentinel.conf");
+            let own = format!("bind 127.0.0.1\nport {port}\ndir {}\n", folder.display());
+            fs::write(&file, [own, options.join("\n")].concat()).expect("the folder takes a file");
+            command.arg(file).arg("--sentinel");
+        }
+    }
+    command.stdout(Stdio::null()).spawn().expect("the Debian package `redis-server` is installed")
 }
 
 fn folder() -> PathBuf {

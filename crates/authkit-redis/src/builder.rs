@@ -6,9 +6,9 @@ use std::{error, fmt, sync::Arc, time::Duration};
 use authkit_session::Secret;
 
 #[cfg(feature = "tls")]
-use crate::tls::{TlsSettings, TlsWrapper};
+use crate::address::RedisTransport;
 #[cfg(feature = "tls")]
-use crate::url::RedisAddress;
+use crate::tls::{TlsSettings, TlsWrapper};
 use crate::{
     command_group::CommandGroup,
     connection::CommandConnection,
@@ -20,9 +20,10 @@ use crate::{
     keys::KeyNames,
     list::RevocationList,
     listener::{Listener, WITHOUT_CHANNEL},
+    locator::Locator,
     replicas::RedisReplicas,
     revocations::RevocationStore,
-    url::RedisUrl,
+    url::{RedisDeployment, RedisUrl},
 };
 
 /// Settings of [`RedisReplicas`], all optional.
@@ -51,8 +52,9 @@ impl RedisReplicasBuilder {
 
     /// Sets what keys and channels begin with (default `authkit`).
     ///
-    /// Services that share a Redis but no cookie password need prefixes of their own. In braces (`{authkit}`), it keeps
-    /// all keys in one slot of a cluster.
+    /// Services that share a Redis but no cookie password need prefixes of their own. In a cluster it stands in braces
+    /// (`{authkit}:...`), unless it has braces with something in them: that keeps all keys in one slot, on one node. Which
+    /// one that is depends on the prefix, so services with prefixes of their own lie on several nodes.
     pub fn with_key_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
         self.prefix = prefix.into();
         self
@@ -129,25 +131,32 @@ impl RedisReplicasBuilder {
             return Err(ConnectError::KeyPrefix);
         }
         let url = RedisUrl::parse(&self.url).map_err(ConnectError::Url)?;
-        if url.password.is_some() && self.credentials.is_some() {
+        if url.credentials.is_some() && self.credentials.is_some() {
             return Err(ConnectError::TwoCredentials);
         }
         #[cfg(feature = "tls")]
-        let tls = match url.address {
-            RedisAddress::Tls { .. } => Some(TlsWrapper::new(&self.tls)?),
-            RedisAddress::Tcp { .. } | RedisAddress::Socket(_) if self.tls.is_default() => None,
-            RedisAddress::Tcp { .. } | RedisAddress::Socket(_) => {
-                return Err(ConnectError::CertificatesWithoutTls);
+        let tls = match url.transport {
+            RedisTransport::Tls => Some(TlsWrapper::new(&self.tls)?),
+            RedisTransport::Plain if self.tls.is_default() => None,
+            RedisTransport::Plain => return Err(ConnectError::CertificatesWithoutTls),
+        };
+        let keys = match url.deployment {
+            RedisDeployment::Cluster(_) => KeyNames::tagged(self.prefix),
+            RedisDeployment::Server(_) | RedisDeployment::Sentinel(_) => {
+                Some(KeyNames::new(self.prefix))
             }
         };
-        let dialer = Dialer {
-            url,
-            credentials: self.credentials,
+        let keys = keys.ok_or(ConnectError::KeyPrefix)?;
+        let dialer = Arc::new(Dialer {
+            database: url.database,
+            credentials: url.credentials,
+            provider: self.credentials,
             #[cfg(feature = "tls")]
             tls,
-        };
-        let keys = KeyNames::new(self.prefix);
-        let connection = Arc::new(CommandConnection::new(dialer, self.response_timeout));
+        });
+        let locator = Locator::new(Arc::clone(&dialer), url.deployment);
+        let connection = CommandConnection::new(dialer, locator, self.response_timeout);
+        let connection = Arc::new(connection);
         let commands = |without| CommandGroup::new(Arc::clone(&connection), without);
         let channel = Arc::new(commands(WITHOUT_CHANNEL));
         let exchanges = Arc::new(ExchangeStore::new(
@@ -191,7 +200,7 @@ fn process() -> Result<Box<str>, ConnectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::url::RedisUrlProblem;
+    use crate::url_problem::RedisUrlProblem;
 
     #[test]
     fn only_a_setting_that_cannot_be_used_is_an_error() {

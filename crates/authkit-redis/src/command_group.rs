@@ -153,17 +153,15 @@ mod tests {
     use crate::{
         dialer::Dialer,
         fault::{About, CommandFailure},
+        locator::Locator,
         url::RedisUrl,
     };
 
     fn group() -> CommandGroup {
-        let dialer = Dialer {
-            url: RedisUrl::parse("redis://127.0.0.1:1").unwrap(),
-            credentials: None,
-            #[cfg(feature = "tls")]
-            tls: None,
-        };
-        let connection = CommandConnection::new(dialer, Duration::from_secs(1));
+        let url = RedisUrl::parse("redis://127.0.0.1:1").unwrap();
+        let dialer = Arc::new(Dialer::plain(&url));
+        let locator = Locator::new(Arc::clone(&dialer), url.deployment);
+        let connection = CommandConnection::new(dialer, locator, Duration::from_secs(1));
         CommandGroup::new(Arc::new(connection), "nothing works")
     }
 

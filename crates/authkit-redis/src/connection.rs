@@ -7,30 +7,36 @@
 //! 5. Each new kind of trouble is logged once, and a reminder now and then.
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use redis::{FromRedisValue, Pipeline, RedisResult, aio::MultiplexedConnection};
+use redis::{
+    FromRedisValue, Pipeline, PushInfo, RedisError, RedisResult, aio::MultiplexedConnection,
+};
 use tokio::{
     sync::watch,
     time::{self, Instant},
 };
 
 use crate::{
+    address::RedisAddress,
     bounded::ReplyBound,
     dialer::{Dialed, Dialer, Driver},
     fault::{About, CommandFailure, ConnectionFault},
+    locator::Locator,
     reminders::Reminders,
 };
 
 /// The connection that a process's commands go over.
 pub(crate) struct CommandConnection {
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
+    locator: Locator,
     response_timeout: Duration,
     state: watch::Sender<ConnectionState>,
     numbers: AtomicU64,
@@ -49,6 +55,7 @@ enum ConnectionState {
 #[derive(Clone)]
 struct Established {
     number: u64,
+    address: RedisAddress,
     connection: MultiplexedConnection,
     bound: ReplyBound,
 }
@@ -60,9 +67,10 @@ struct Outage {
 }
 
 impl CommandConnection {
-    pub(crate) fn new(dialer: Dialer, response_timeout: Duration) -> Self {
+    pub(crate) fn new(dialer: Arc<Dialer>, locator: Locator, response_timeout: Duration) -> Self {
         Self {
             dialer,
+            locator,
             response_timeout,
             state: watch::Sender::new(ConnectionState::Connecting),
             numbers: AtomicU64::new(0),
@@ -75,43 +83,90 @@ impl CommandConnection {
         &self,
         commands: &Pipeline,
     ) -> Result<T, CommandFailure> {
-        let Some(Established { number, mut connection, bound }) = self.established().await else {
+        let Some(established) = self.established().await else {
             return Err(CommandFailure::Gone);
         };
-        match self.in_time(commands.query_async(&mut connection)).await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => match About::error(error, commands) {
-                About::Command(reply) => Err(CommandFailure::Refused(reply)),
-                About::Connection(fault) => Err(self.lose(Some(number), &bound.explain(fault))),
+        let Established { number, address, mut connection, bound } = established;
+        let fault = match self.in_time(commands.query_async(&mut connection)).await {
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(error)) => match self.judge(error, commands) {
+                About::Command(reply) => return Err(CommandFailure::Refused(reply)),
+                About::Connection(fault) => bound.explain(fault),
             },
-            None => Err(self.lose(Some(number), &ConnectionFault::Silent)),
-        }
+            None => ConnectionFault::Silent,
+        };
+        // What it names in its place is asked first at the next attempt.
+        let _ = self.locator.failed(&address, &fault);
+        Err(self.lose(Some(number), &fault))
     }
 
-    /// Connects; `probe` shows that Redis takes writes. A probe that is refused says nothing about the connection.
+    /// Connects to the server that serves; `probe` shows that it takes writes. A probe that is refused says nothing about
+    /// the connection.
     pub(crate) async fn connect(
         &self,
         probe: &Pipeline,
     ) -> Result<(Driver, Result<(), CommandFailure>), ConnectionFault> {
+        let mut candidates = VecDeque::from(self.locator.candidates().await?);
+        let mut tried = Vec::new();
+        let mut last = ConnectionFault::NoServer;
+        while let Some(address) = candidates.pop_front() {
+            if tried.contains(&address) || tried.len() == MOST_TRIED {
+                continue;
+            }
+            match self.enter(&address, probe).await {
+                Ok((dialed, probed)) => {
+                    self.locator.found(&address);
+                    return Ok((self.establish(address, dialed), probed));
+                }
+                Err(fault) => match self.locator.failed(&address, &fault) {
+                    Some(named) => candidates.push_front(named),
+                    None => last = fault,
+                },
+            }
+            tried.push(address);
+        }
+        Err(last)
+    }
+
+    async fn enter(
+        &self,
+        address: &RedisAddress,
+        probe: &Pipeline,
+    ) -> Result<(Dialed, Result<(), CommandFailure>), ConnectionFault> {
         // This connection subscribes to nothing.
-        let Dialed { mut connection, driver, bound } = self.dialer.dial(|_| {}).await?;
-        let probed = self.in_time(probe.query_async::<()>(&mut connection)).await;
-        let probed = match probed.ok_or(ConnectionFault::Silent)? {
-            Ok(()) => Ok(()),
-            Err(error) => match About::error(error, probe) {
-                About::Command(reply) => Err(CommandFailure::Refused(reply)),
-                About::Connection(fault) => return Err(fault),
+        let mut dialed = self.dialer.dial(address, |_| {}).await?;
+        let probed = self.in_time(probe.query_async::<()>(&mut dialed.connection)).await;
+        match probed.ok_or(ConnectionFault::Silent)? {
+            Ok(()) => Ok((dialed, Ok(()))),
+            Err(error) => match self.judge(error, probe) {
+                About::Command(reply) => Ok((dialed, Err(CommandFailure::Refused(reply)))),
+                About::Connection(fault) => Err(fault),
             },
-        };
+        }
+    }
+
+    fn establish(&self, address: RedisAddress, dialed: Dialed) -> Driver {
+        let Dialed { connection, driver, bound } = dialed;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.state.send_replace(ConnectionState::Up(Established { number, connection, bound }));
+        let established = Established { number, address, connection, bound };
+        self.state.send_replace(ConnectionState::Up(established));
         let mut outage = self.outage();
         if std::mem::take(&mut outage.is_logged) {
             tracing::info!("Redis is back");
         } else {
             tracing::debug!("connected to Redis");
         }
-        Ok((driver, probed))
+        driver
+    }
+
+    /// What an error is about: in a cluster, that the slot is elsewhere is about the connection.
+    fn judge(&self, error: RedisError, commands: &Pipeline) -> About {
+        match About::error(error, commands) {
+            About::Command(reply) if self.locator.is_elsewhere(&reply) => {
+                About::Connection(ConnectionFault::Refused(reply))
+            }
+            about => about,
+        }
     }
 
     /// The connection cannot be made.
@@ -152,9 +207,21 @@ impl CommandConnection {
         let _ = state.wait_for(|state| matches!(state, ConnectionState::Down)).await;
     }
 
-    /// The way to Redis, for a second connection.
-    pub(crate) fn dialer(&self) -> &Dialer {
-        &self.dialer
+    /// Where the connection leads.
+    pub(crate) fn address(&self) -> Option<RedisAddress> {
+        match &*self.state.borrow() {
+            ConnectionState::Up(established) => Some(established.address.clone()),
+            ConnectionState::Connecting | ConnectionState::Down => None,
+        }
+    }
+
+    /// Makes a second connection to that server. What it sends of its own accord goes to `push`.
+    pub(crate) async fn dial_beside(
+        &self,
+        address: &RedisAddress,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Dialed, ConnectionFault> {
+        self.dialer.dial(address, push).await
     }
 
     /// Waits for an answer as long as it may take.
@@ -218,3 +285,6 @@ impl fmt::Debug for CommandConnection {
         })
     }
 }
+
+/// How many servers one attempt tries: whoever answers could name ever more.
+const MOST_TRIED: usize = 32;

@@ -21,16 +21,19 @@ use tokio::{
 #[cfg(feature = "tls")]
 use crate::tls::TlsWrapper;
 use crate::{
+    address::RedisAddress,
     bounded::{BoundedReplies, ReplyBound},
     credentials::{CredentialsSource, RedisCredentials},
     fault::ConnectionFault,
-    url::{RedisAddress, RedisUrl},
 };
 
-/// Where Redis is, and how to enter.
+/// How to enter Redis.
 pub(crate) struct Dialer {
-    pub(crate) url: RedisUrl,
-    pub(crate) credentials: Option<CredentialsSource>,
+    pub(crate) database: u32,
+    /// Those of the URL.
+    pub(crate) credentials: Option<RedisCredentials>,
+    /// Asked in place of them at each connection.
+    pub(crate) provider: Option<CredentialsSource>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsWrapper>,
 }
@@ -55,23 +58,31 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Dialer {
-    /// Connects. What the server sends of its own accord goes to `push`.
+    /// Connects to a server of Redis. What it sends of its own accord goes to `push`.
     pub(crate) async fn dial(
         &self,
+        address: &RedisAddress,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Dialed, ConnectionFault> {
         let credentials = self.credentials().await?;
-        let dialing = time::timeout(CONNECTING, self.connect(credentials, push));
-        dialing.await.unwrap_or(Err(ConnectionFault::Silent))
+        self.dial_as(address, credentials, self.database, push).await
+    }
+
+    /// Connects with these credentials.
+    pub(crate) async fn dial_as(
+        &self,
+        address: &RedisAddress,
+        credentials: Option<RedisCredentials>,
+        database: u32,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Dialed, ConnectionFault> {
+        let dialing = self.connect(address, credentials, database, push);
+        time::timeout(CONNECTING, dialing).await.unwrap_or(Err(ConnectionFault::Silent))
     }
 
     async fn credentials(&self) -> Result<Option<RedisCredentials>, ConnectionFault> {
-        let Some(source) = &self.credentials else {
-            let of_url = self.url.password.clone();
-            let user = self.url.user.clone();
-            return Ok(of_url.map(|password| RedisCredentials { user, password }));
-        };
-        match time::timeout(PROVIDING, source.credentials()).await {
+        let Some(provider) = &self.provider else { return Ok(self.credentials.clone()) };
+        match time::timeout(PROVIDING, provider.credentials()).await {
             Ok(Ok(credentials)) => Ok(Some(credentials)),
             Ok(Err(error)) => Err(ConnectionFault::NoCredentials(error.to_string())),
             Err(_) => Err(ConnectionFault::NoCredentials("the provider took too long".into())),
@@ -80,16 +91,18 @@ impl Dialer {
 
     async fn connect(
         &self,
+        address: &RedisAddress,
         credentials: Option<RedisCredentials>,
+        database: u32,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Dialed, ConnectionFault> {
-        let stream = self.open().await.map_err(ConnectionFault::Unreachable)?;
+        let stream = self.open(address).await.map_err(ConnectionFault::Unreachable)?;
         let stream = BoundedReplies::new(stream);
         let bound = stream.bound();
         // `CLIENT SETINFO`, which tells the library's name, is one command more that a user would need.
         let mut info = RedisConnectionInfo::default()
             .set_protocol(ProtocolVersion::RESP3)
-            .set_db(self.url.database.into())
+            .set_db(database.into())
             .set_skip_set_lib_name();
         if let Some(RedisCredentials { user, password }) = credentials {
             info = info.set_password(password.expose());
@@ -112,8 +125,8 @@ impl Dialer {
         Ok(Dialed { connection, driver: Driver::spawn(driver), bound })
     }
 
-    async fn open(&self) -> io::Result<Box<dyn Stream>> {
-        match &self.url.address {
+    async fn open(&self, address: &RedisAddress) -> io::Result<Box<dyn Stream>> {
+        match address {
             RedisAddress::Tcp { host, port } => Ok(Box::new(open_tcp(host, *port).await?)),
             #[cfg(feature = "tls")]
             RedisAddress::Tls { host, port } => {
@@ -128,6 +141,20 @@ impl Dialer {
             }
             #[cfg(not(unix))]
             RedisAddress::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Dialer {
+    /// One without TLS.
+    pub(crate) fn plain(url: &crate::url::RedisUrl) -> Self {
+        Self {
+            database: url.database,
+            credentials: url.credentials.clone(),
+            provider: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }

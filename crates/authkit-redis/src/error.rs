@@ -1,6 +1,6 @@
 use std::{error, fmt};
 
-use crate::url::RedisUrlProblem;
+use crate::url_problem::RedisUrlProblem;
 
 /// Why [`RedisReplicas`](crate::RedisReplicas) cannot be made. That Redis is not there is no reason.
 ///
@@ -10,7 +10,8 @@ use crate::url::RedisUrlProblem;
 pub enum ConnectError {
     /// The URL cannot be used.
     Url(RedisUrlProblem),
-    /// The key prefix is empty, longer than 64 bytes, or has other characters than visible ASCII.
+    /// The key prefix is empty, longer than 64 bytes, or has other characters than visible ASCII; or it begins with `}`,
+    /// which makes no hash tag for a cluster.
     KeyPrefix,
     /// There are credentials in the URL, and others from a provider.
     TwoCredentials,

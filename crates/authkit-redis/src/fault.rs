@@ -23,6 +23,8 @@ pub(crate) enum ConnectionFault {
     Closed,
     /// The answer is not one that Redis gives.
     Garbled(String),
+    /// The sentinels know of no server that serves.
+    NoServer,
 }
 
 /// Why commands did nothing, or nobody knows.
@@ -120,6 +122,7 @@ impl ConnectionFault {
             Self::Refused(reply) => Cow::Borrowed(&reply.code),
             Self::Silent => "silent".into(),
             Self::Garbled(_) => "garbled".into(),
+            Self::NoServer => "no server".into(),
         }
     }
 }
@@ -130,16 +133,37 @@ impl ErrorReply {
         Self { command, code: printable(error.code()), text }
     }
 
+    #[cfg(test)]
+    pub(crate) fn moved(text: &str) -> Self {
+        Self { command: "SET".into(), code: "MOVED".into(), text: text.into() }
+    }
+
     /// Whether the server cannot serve now, whatever it is asked.
     fn is_about_the_server(&self) -> bool {
         ABOUT_THE_SERVER.contains(&self.code.as_str())
+    }
+
+    /// Whether a node of a cluster does not have the slot, or is handing it over.
+    pub(crate) fn is_about_the_slot(&self) -> bool {
+        ABOUT_THE_SLOT.contains(&self.code.as_str())
+    }
+
+    /// Whether it may be over in a moment: a server is starting, or another one takes over.
+    pub(crate) fn is_of_a_moment(&self) -> bool {
+        OF_A_MOMENT.contains(&self.code.as_str()) || self.is_about_the_slot()
+    }
+
+    /// The host, which may be empty, and the port of the node that has the slot.
+    pub(crate) fn owner_of_slot(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.text.split_once(' ')?.1.rsplit_once(':')?;
+        (self.code == "MOVED").then_some((host, port.parse().ok()?))
     }
 
     /// What an operator may not know about such a reply.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self.code.as_str() {
             "MOVED" | "ASK" | "CROSSSLOT" => Some(
-                "this is one node of a cluster, which serves a part of the keys: a proxy that routes serves all",
+                "this is one node of a cluster, which serves a part of the keys: write redis+cluster://",
             ),
             "NOPERM" => {
                 Some("the documentation of authkit-redis lists the commands, keys and channels")
@@ -159,6 +183,7 @@ impl fmt::Display for ConnectionFault {
             Self::Silent => f.write_str("no answer in time"),
             Self::Closed => f.write_str("the connection was closed"),
             Self::Garbled(text) => write!(f, "not an answer of Redis: {text}"),
+            Self::NoServer => f.write_str("the sentinels know no service of this name"),
         }
     }
 }
@@ -190,6 +215,9 @@ const ABOUT_THE_SERVER: &[&str] = &[
     "NOAUTH",
     "WRONGPASS",
 ];
+
+const ABOUT_THE_SLOT: &[&str] = &["MOVED", "ASK", "TRYAGAIN"];
+const OF_A_MOMENT: &[&str] = &["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"];
 
 #[cfg(test)]
 mod tests {
@@ -236,6 +264,26 @@ mod tests {
             };
             assert!(shown.starts_with(reply.split(' ').next().unwrap()), "{shown}");
             assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_names_the_one_that_has_the_slot() {
+        let cases = [
+            ("MOVED 3999 127.0.0.1:6381", Some(("127.0.0.1", 6_381))),
+            ("MOVED 3999 redis-1.internal:6381", Some(("redis-1.internal", 6_381))),
+            ("MOVED 3999 ::1:6381", Some(("::1", 6_381))),
+            ("MOVED 3999 :6381", Some(("", 6_381))),
+            ("ASK 3999 127.0.0.1:6381", None),
+            ("MOVED 3999", None),
+            ("MOVED 3999 127.0.0.1", None),
+            ("MOVED 3999 127.0.0.1:99999", None),
+            ("MOVED", None),
+        ];
+        for (text, expected) in cases {
+            let About::Command(reply) = about(text) else { panic!("{text}") };
+            assert_eq!(reply.owner_of_slot(), expected, "{text}");
+            assert!(reply.is_about_the_slot() && reply.is_of_a_moment(), "{text}");
         }
     }
 

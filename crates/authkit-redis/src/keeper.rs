@@ -3,7 +3,8 @@
 //! 1. It has a thread and a runtime of its own, so that it outlives every runtime of the application. Both end with the
 //!    last handle. A panic of the application's code in it is logged, and it begins anew.
 //! 2. An attempt to connect follows the failed one after 50 milliseconds, then after longer pauses up to a second; where
-//!    Redis refuses the connection, up to ten seconds. The pauses start anew when a connection has lasted ten seconds.
+//!    Redis refuses the connection for another reason than a fail-over, up to ten seconds. The pauses start anew when a
+//!    connection has lasted ten seconds.
 //! 3. A connection has to show once a second that it is alive and takes writes; then the lists of revocations are looked
 //!    at, too.
 
@@ -101,9 +102,12 @@ impl Upkeep {
                 Err(fault) => {
                     self.connection.failed(&fault);
                     match fault {
-                        ConnectionFault::Refused(_) | ConnectionFault::NoCredentials(_) => {
-                            refused.failed()
+                        ConnectionFault::Refused(reply) if reply.is_of_a_moment() => {
+                            unreachable.failed()
                         }
+                        ConnectionFault::Refused(_)
+                        | ConnectionFault::NoCredentials(_)
+                        | ConnectionFault::NoServer => refused.failed(),
                         ConnectionFault::Unreachable(_)
                         | ConnectionFault::Silent
                         | ConnectionFault::Closed

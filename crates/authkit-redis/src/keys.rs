@@ -1,4 +1,7 @@
 //! The names of keys and channels in Redis.
+//!
+//! A cluster divides the keys into slots by their hash tag: what stands in the first braces, where that is something.
+//! There, all keys of a prefix have one tag, and so one slot and one server.
 
 /// Builds the names under the prefix that the application chose.
 #[derive(Clone, Debug)]
@@ -9,6 +12,15 @@ pub(crate) struct KeyNames {
 impl KeyNames {
     pub(crate) fn new(prefix: Box<str>) -> Self {
         Self { prefix }
+    }
+
+    /// The same with a hash tag, unless the prefix has one; none where it cannot.
+    pub(crate) fn tagged(prefix: Box<str>) -> Option<Self> {
+        if has_hash_tag(&prefix) {
+            return Some(Self { prefix });
+        }
+        let prefix: Box<str> = format!("{{{prefix}}}").into();
+        has_hash_tag(&prefix).then_some(Self { prefix })
     }
 
     pub(crate) fn prefix(&self) -> &str {
@@ -32,5 +44,32 @@ impl KeyNames {
 
     fn name(&self, kind: &str, name: &str) -> String {
         format!("{}:{kind}:{name}", self.prefix)
+    }
+}
+
+fn has_hash_tag(prefix: &str) -> bool {
+    let tag = prefix.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    tag.is_some_and(|(tag, _)| !tag.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_cluster_has_one_hash_tag() {
+        let cases = [
+            ("authkit", Some("{authkit}")),
+            ("{shop}", Some("{shop}")),
+            ("eu:{shop}:a", Some("eu:{shop}:a")),
+            ("{}", Some("{{}}")),
+            ("a{}b", Some("{a{}b}")),
+            ("{a", Some("{{a}")),
+            ("}a", None),
+        ];
+        for (prefix, expected) in cases {
+            let keys = KeyNames::tagged(prefix.into());
+            assert_eq!(keys.as_ref().map(KeyNames::prefix), expected, "{prefix}");
+        }
     }
 }

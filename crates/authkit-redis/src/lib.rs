@@ -45,8 +45,9 @@
 //!
 //! # What it needs
 //!
-//! Redis 6 or later, or any Valkey, and two connections of each process: one for commands, one that listens to the
-//! channel (RESP3). No persistence, no particular eviction policy. These permissions are enough:
+//! Redis 6 or later (tested: 7.0), and two connections of each process to the server that serves: one for commands, one
+//! that listens to the channel (RESP3). No persistence, no particular eviction policy. Valkey speaks the same protocol; it
+//! is not tested. These permissions are enough:
 //!
 //! ```text
 //! ~authkit:* &authkit:* -@all +hello +set +get +pttl +publish +subscribe
@@ -56,8 +57,21 @@
 //! `+select` too, for another database than 0. Without the channel (`&authkit:*`, `+publish`, `+subscribe`), processes
 //! hear of revocations by their list, within about a second.
 //!
-//! Each command concerns one key. Connected to one node of a cluster, the process is refused the keys of the others: a
-//! proxy that routes serves all.
+//! # One server, Sentinel or Cluster
+//!
+//! | URL | |
+//! |---|---|
+//! | `redis://[user:password@]host[:port][/database]` | one server |
+//! | `redis+sentinel://[user:password@]host[:port],.../service[/database]` | the server that the sentinels name; `?sentinel_user=...&sentinel_pass=...` where they want credentials too |
+//! | `redis+cluster://[user:password@]host[:port],...` | a cluster, by some of its nodes |
+//! | `redis+unix:///path` | a socket; `?db=...&user=...&pass=...` |
+//!
+//! `rediss`, `rediss+sentinel` and `rediss+cluster` go through TLS (feature `tls`), to the sentinels too. Each has a
+//! `valkey` name as well.
+//!
+//! In a cluster the prefix stands in braces (`{authkit}:exchange:...`), in the permissions too, which puts all keys into
+//! one slot: the process talks to the node that has it, and follows it. A sentinel needs to allow
+//! `+hello +sentinel|get-master-addr-by-name`.
 //!
 //! The connections are kept by a thread of their own, which needs no runtime and ends with the last handle.
 //!
@@ -80,6 +94,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod address;
 mod backoff;
 mod bounded;
 mod builder;
@@ -94,6 +109,7 @@ mod keeper;
 mod keys;
 mod list;
 mod listener;
+mod locator;
 mod notices;
 mod reminders;
 mod replicas;
@@ -101,8 +117,9 @@ mod revocations;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
+mod url_problem;
 
 pub use crate::{
     builder::RedisReplicasBuilder, credentials::RedisCredentials, error::ConnectError,
-    replicas::RedisReplicas, url::RedisUrlProblem,
+    replicas::RedisReplicas, url_problem::RedisUrlProblem,
 };

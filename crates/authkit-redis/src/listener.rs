@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    address::RedisAddress,
     backoff::Backoff,
     command_group::CommandGroup,
     connection::CommandConnection,
@@ -52,6 +53,8 @@ enum ListeningEnd {
     Refused,
     /// There were too many messages.
     Flooded,
+    /// Commands go to another server.
+    Moved,
 }
 
 impl Listener {
@@ -76,8 +79,9 @@ impl Listener {
                 continue;
             }
             self.connection.up().await;
+            let Some(address) = self.connection.address() else { continue };
             let began = Instant::now();
-            let ended = self.listen().await;
+            let ended = self.listen(&address).await;
             self.revocations.listens(false);
             if backoff.worked_for(began.elapsed()) {
                 reminders.forget();
@@ -91,7 +95,7 @@ impl Listener {
         }
     }
 
-    async fn listen(&self) -> ListeningEnd {
+    async fn listen(&self, address: &RedisAddress) -> ListeningEnd {
         let (sender, mut messages) = mpsc::channel(WAITING);
         let overflow = Arc::new(AtomicBool::new(false));
         let overflowed = Arc::clone(&overflow);
@@ -102,7 +106,7 @@ impl Listener {
                 overflowed.store(true, Ordering::Relaxed);
             }
         };
-        let mut dialed = match self.connection.dialer().dial(push).await {
+        let mut dialed = match self.connection.dial_beside(address, push).await {
             Ok(dialed) => dialed,
             Err(fault) => return ListeningEnd::Fault(fault),
         };
@@ -141,6 +145,9 @@ impl Listener {
                 // subscribed may subscribe again, and is answered.
                 _ = beat.tick() => {
                     heard = 0;
+                    if self.connection.address().is_some_and(|now| now != *address) {
+                        return ListeningEnd::Moved;
+                    }
                     if overflow.swap(false, Ordering::Relaxed) {
                         self.revocations.want_whole();
                     }
@@ -178,7 +185,7 @@ impl Listener {
             ListeningEnd::Fault(_) if failures < 3 || !self.connection.is_up() => return,
             ListeningEnd::Fault(fault) => (fault.kind(), fault.to_string()),
             ListeningEnd::Flooded => ("flooded".into(), "there are too many messages".to_owned()),
-            ListeningEnd::Refused => return,
+            ListeningEnd::Refused | ListeningEnd::Moved => return,
         };
         if let Some(times) = reminders.due(&kind, Instant::now()) {
             tracing::warn!(

@@ -46,8 +46,21 @@ impl RedisReplicas {
         Self::builder(url).connect()
     }
 
-    /// Settings to connect with. `url` is of the form `redis://[user:password@]host[:port][/database]`; `rediss://`
-    /// takes the feature `tls`, `redis+unix:///path` is a socket.
+    /// Settings to connect with. `url` names one server (`redis://[user:password@]host[:port][/database]`), sentinels and
+    /// their service (`redis+sentinel://host,host/service`) or nodes of a cluster (`redis+cluster://host,host`); the
+    /// [crate's documentation](crate#one-server-sentinel-or-cluster) has the forms in full. TLS takes the feature `tls`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_redis::RedisReplicas;
+    ///
+    /// # fn main() -> Result<(), authkit_redis::ConnectError> {
+    /// let url = "redis+sentinel://app:secret@10.0.0.1,10.0.0.2,10.0.0.3/main";
+    /// let replicas = RedisReplicas::builder(url).connect()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(url: &str) -> RedisReplicasBuilder {
         RedisReplicasBuilder::new(url)
     }

@@ -1,126 +1,100 @@
 //! Reads the URL of a Redis, strictly: what it does not understand it refuses, with the reason.
 //!
-//! 1. One URL of one server, without quotes and blanks.
+//! 1. One URL, without quotes and blanks: of one server, of sentinels and the service that they watch, or of nodes of a
+//!    cluster.
 //! 2. Whatever a URL could say that this crate ignores is refused: fragments, unknown queries, a user without a password.
 //! 3. Characters of a user or password that end a URL's authority have to be percent-encoded, and the reason says how.
-//! 4. No reason repeats a part of the URL.
-
-use std::{error, fmt, path::PathBuf};
 
 use authkit_session::Secret;
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::Url;
 
-/// Where a Redis is, and how to enter.
+use crate::{
+    address::{RedisAddress, RedisTransport},
+    credentials::RedisCredentials,
+    url_problem::RedisUrlProblem,
+};
+
+/// Where Redis is, and how to enter.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisUrl {
-    pub(crate) address: RedisAddress,
+    pub(crate) deployment: RedisDeployment,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS it is known"))]
+    pub(crate) transport: RedisTransport,
     pub(crate) database: u32,
-    pub(crate) user: Option<Box<str>>,
-    pub(crate) password: Option<Secret>,
+    pub(crate) credentials: Option<RedisCredentials>,
 }
 
-/// Where a Redis is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum RedisAddress {
-    Tcp { host: String, port: u16 },
-    Tls { host: String, port: u16 },
-    Socket(PathBuf),
+/// The servers of a Redis.
+#[derive(Clone, Debug)]
+pub(crate) enum RedisDeployment {
+    Server(RedisAddress),
+    /// The sentinels that know which server serves.
+    Sentinel(Sentinels),
+    /// Some nodes of a cluster; each knows the others.
+    Cluster(Vec<RedisAddress>),
 }
 
-/// What is wrong with the URL of a Redis.
-///
-/// Never repeats a part of the URL, which may hold a password.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum RedisUrlProblem {
-    /// It is empty.
-    Empty,
-    /// It stands in quotes, which belong to a shell or a settings file.
-    Quoted,
-    /// It holds a blank or a line break.
-    Blank,
-    /// It names more than one server.
-    Several,
-    /// It begins with none of `redis://`, `rediss://`, `valkey://`, `valkeys://`, `redis+unix://` and `valkey+unix://`.
-    Scheme,
-    /// It asks for TLS, which takes the feature `tls` of this crate.
-    NeedsTlsFeature,
-    /// The user or password holds this character, which has to be percent-encoded.
-    Unencoded(char),
-    /// The user or password is percent-encoded, and is no text then.
-    NotText,
-    /// There is a user without a password.
-    UserAlone,
-    /// There is no host, or none that can exist.
-    Host,
-    /// The host is an address to listen on, none to connect to.
-    Unspecified,
-    /// The port is no number from 1 to 65535.
-    Port,
-    /// The database is no number from 0 on.
-    Database,
-    /// There is a query that means nothing here.
-    Query,
-    /// It asks for a protocol older than RESP3.
-    Protocol,
-    /// It ends in `#...`, which means nothing here.
-    Fragment,
-    /// The path of the socket is not absolute.
-    SocketPath,
+/// The sentinels of a service, and how to enter them.
+#[derive(Clone, Debug)]
+pub(crate) struct Sentinels {
+    pub(crate) addresses: Vec<RedisAddress>,
+    /// What they call the service.
+    pub(crate) service: Box<str>,
+    pub(crate) credentials: Option<RedisCredentials>,
 }
 
 impl RedisUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, RedisUrlProblem> {
-        let scheme = scheme(text)?;
-        match scheme {
-            UrlScheme::Tcp | UrlScheme::Tls => Self::of_server(text, scheme),
+        match scheme(text)? {
+            UrlScheme::Server(transport) => {
+                let (hosts, url) = parts(text, NumberOfHosts::One)?;
+                let mut query = Query::default();
+                query.read(&url, &["protocol"])?;
+                let server = RedisAddress::parse(hosts, transport, REDIS_PORT)?;
+                let database = number(path(&url))?;
+                Self::new(RedisDeployment::Server(server), transport, database, &url)
+            }
+            UrlScheme::Sentinel(transport) => {
+                let (hosts, url) = parts(text, NumberOfHosts::Several)?;
+                let mut query = Query::default();
+                query.read(&url, &["protocol", "sentinel_user", "sentinel_pass"])?;
+                let (service, database) = path(&url).split_once('/').unwrap_or((path(&url), ""));
+                let sentinels = Sentinels {
+                    addresses: addresses(hosts, transport, SENTINEL_PORT)?,
+                    service: decoded(service)?.into(),
+                    credentials: credentials(query.user, query.password)?,
+                };
+                if sentinels.service.is_empty() {
+                    return Err(RedisUrlProblem::Service);
+                }
+                let database = number(database)?;
+                Self::new(RedisDeployment::Sentinel(sentinels), transport, database, &url)
+            }
+            UrlScheme::Cluster(transport) => {
+                let (hosts, url) = parts(text, NumberOfHosts::Several)?;
+                let mut query = Query::default();
+                query.read(&url, &["protocol"])?;
+                let nodes = addresses(hosts, transport, REDIS_PORT)?;
+                if number(path(&url))? != 0 {
+                    return Err(RedisUrlProblem::ClusterDatabase);
+                }
+                Self::new(RedisDeployment::Cluster(nodes), transport, 0, &url)
+            }
             UrlScheme::Socket => Self::of_socket(text),
         }
     }
 
-    fn of_server(text: &str, scheme: UrlScheme) -> Result<Self, RedisUrlProblem> {
-        let (_, rest) = text.split_once("://").ok_or(RedisUrlProblem::Scheme)?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, tail) = rest.split_at(end);
-        if let (true, Some(culprit)) = (tail.contains('@'), tail.chars().next()) {
-            return Err(RedisUrlProblem::Unencoded(culprit));
-        }
-        if authority.rsplit('@').next().is_some_and(|hosts| hosts.contains(',')) {
-            return Err(RedisUrlProblem::Several);
-        }
-
-        let url = Url::parse(text).map_err(|error| match error {
-            url::ParseError::InvalidPort => RedisUrlProblem::Port,
-            _ => RedisUrlProblem::Host,
-        })?;
-        if url.fragment().is_some() {
-            return Err(RedisUrlProblem::Fragment);
-        }
-        let host = host(&url)?;
-        let port = match url.port() {
-            Some(0) => return Err(RedisUrlProblem::Port),
-            port => port.unwrap_or(6_379),
-        };
-        let mut query = Query::default();
-        query.read(&url, &["protocol"])?;
-        let path = url.path();
-        let database = path.strip_prefix('/').unwrap_or(path);
-        let database = database.strip_suffix('/').unwrap_or(database);
+    fn new(
+        deployment: RedisDeployment,
+        transport: RedisTransport,
+        database: u32,
+        url: &Url,
+    ) -> Result<Self, RedisUrlProblem> {
         let user = decoded(url.username())?;
         let password = url.password().map(decoded).transpose()?;
-        if !user.is_empty() && password.is_none() {
-            return Err(RedisUrlProblem::UserAlone);
-        }
-        Ok(Self {
-            address: match scheme {
-                UrlScheme::Tls => RedisAddress::Tls { host, port },
-                UrlScheme::Tcp | UrlScheme::Socket => RedisAddress::Tcp { host, port },
-            },
-            database: number(database)?,
-            user: (!user.is_empty()).then(|| user.into()),
-            password: password.map(Secret::from),
-        })
+        let credentials = credentials((!user.is_empty()).then_some(user), password)?;
+        Ok(Self { deployment, transport, database, credentials })
     }
 
     fn of_socket(text: &str) -> Result<Self, RedisUrlProblem> {
@@ -134,22 +108,20 @@ impl RedisUrl {
         }
         let mut query = Query::default();
         query.read(&url, &["protocol", "db", "user", "pass"])?;
-        if query.user.is_some() && query.password.is_none() {
-            return Err(RedisUrlProblem::UserAlone);
-        }
         Ok(Self {
-            address: RedisAddress::Socket(path.into()),
+            deployment: RedisDeployment::Server(RedisAddress::Socket(path.into())),
+            transport: RedisTransport::Plain,
             database: number(query.database.as_deref().unwrap_or_default())?,
-            user: query.user.map(Into::into),
-            password: query.password.map(Secret::from),
+            credentials: credentials(query.user, query.password)?,
         })
     }
 }
 
 #[derive(Clone, Copy)]
 enum UrlScheme {
-    Tcp,
-    Tls,
+    Server(RedisTransport),
+    Sentinel(RedisTransport),
+    Cluster(RedisTransport),
     Socket,
 }
 
@@ -175,10 +147,17 @@ fn scheme(text: &str) -> Result<UrlScheme, RedisUrlProblem> {
     }
     let Some((name, _)) = lower.split_once("://") else { return Err(RedisUrlProblem::Scheme) };
     let known = SCHEMES.iter().find(|(scheme, _)| *scheme == name);
-    match known.ok_or(RedisUrlProblem::Scheme)? {
-        (_, UrlScheme::Tls) if !cfg!(feature = "tls") => Err(RedisUrlProblem::NeedsTlsFeature),
-        (_, UrlScheme::Socket) if !cfg!(unix) => Err(RedisUrlProblem::Scheme),
-        (_, scheme) => Ok(*scheme),
+    let (_, scheme) = known.ok_or(RedisUrlProblem::Scheme)?;
+    match scheme {
+        UrlScheme::Server(RedisTransport::Tls)
+        | UrlScheme::Sentinel(RedisTransport::Tls)
+        | UrlScheme::Cluster(RedisTransport::Tls)
+            if !cfg!(feature = "tls") =>
+        {
+            Err(RedisUrlProblem::NeedsTlsFeature)
+        }
+        UrlScheme::Socket if !cfg!(unix) => Err(RedisUrlProblem::Scheme),
+        scheme => Ok(*scheme),
     }
 }
 
@@ -190,29 +169,86 @@ fn ends_in_a_scheme(text: &str) -> bool {
     })
 }
 
-const SCHEMES: [(&str, UrlScheme); 7] = [
-    ("redis", UrlScheme::Tcp),
-    ("valkey", UrlScheme::Tcp),
-    ("rediss", UrlScheme::Tls),
-    ("valkeys", UrlScheme::Tls),
+const SCHEMES: [(&str, UrlScheme); 15] = [
+    ("redis", UrlScheme::Server(RedisTransport::Plain)),
+    ("valkey", UrlScheme::Server(RedisTransport::Plain)),
+    ("rediss", UrlScheme::Server(RedisTransport::Tls)),
+    ("valkeys", UrlScheme::Server(RedisTransport::Tls)),
+    ("redis+sentinel", UrlScheme::Sentinel(RedisTransport::Plain)),
+    ("valkey+sentinel", UrlScheme::Sentinel(RedisTransport::Plain)),
+    ("rediss+sentinel", UrlScheme::Sentinel(RedisTransport::Tls)),
+    ("valkeys+sentinel", UrlScheme::Sentinel(RedisTransport::Tls)),
+    ("redis+cluster", UrlScheme::Cluster(RedisTransport::Plain)),
+    ("valkey+cluster", UrlScheme::Cluster(RedisTransport::Plain)),
+    ("rediss+cluster", UrlScheme::Cluster(RedisTransport::Tls)),
+    ("valkeys+cluster", UrlScheme::Cluster(RedisTransport::Tls)),
     ("redis+unix", UrlScheme::Socket),
     ("valkey+unix", UrlScheme::Socket),
     ("unix", UrlScheme::Socket),
 ];
 
-fn host(url: &Url) -> Result<String, RedisUrlProblem> {
-    let (host, is_unspecified) = match url.host().ok_or(RedisUrlProblem::Host)? {
-        Host::Domain(name) => {
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            if name.is_empty() || !name.bytes().all(is_name) {
-                return Err(RedisUrlProblem::Host);
-            }
-            (name.to_owned(), name == "0.0.0.0")
+const REDIS_PORT: u16 = 6_379;
+const SENTINEL_PORT: u16 = 26_379;
+
+/// How many hosts a URL may name.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum NumberOfHosts {
+    One,
+    Several,
+}
+
+/// The hosts of a URL, and the URL as if it had one of a known form.
+fn parts(text: &str, number: NumberOfHosts) -> Result<(&str, Url), RedisUrlProblem> {
+    let (_, rest) = text.split_once("://").ok_or(RedisUrlProblem::Scheme)?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    if let (true, Some(culprit)) = (tail.contains('@'), tail.chars().next()) {
+        return Err(RedisUrlProblem::Unencoded(culprit));
+    }
+    let (entry, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if number == NumberOfHosts::One && hosts.contains(',') {
+        return Err(RedisUrlProblem::Several);
+    }
+    // Among several hosts, these may separate hosts that each have a password: all have the same.
+    let culprit = entry.chars().find(|c| ['@', ','].contains(c));
+    if let (NumberOfHosts::Several, Some(culprit)) = (number, culprit) {
+        return Err(RedisUrlProblem::Unencoded(culprit));
+    }
+    let url = Url::parse(&format!("redis://{entry}@host{tail}"));
+    let url = url.map_err(|_| RedisUrlProblem::Host)?;
+    if url.fragment().is_some() {
+        return Err(RedisUrlProblem::Fragment);
+    }
+    Ok((hosts, url))
+}
+
+fn addresses(
+    hosts: &str,
+    transport: RedisTransport,
+    default_port: u16,
+) -> Result<Vec<RedisAddress>, RedisUrlProblem> {
+    hosts.split(',').map(|host| RedisAddress::parse(host, transport, default_port)).collect()
+}
+
+/// A path, without the slashes at its ends.
+fn path(url: &Url) -> &str {
+    let path = url.path();
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+fn credentials(
+    user: Option<String>,
+    password: Option<String>,
+) -> Result<Option<RedisCredentials>, RedisUrlProblem> {
+    match (user, password) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(RedisUrlProblem::UserAlone),
+        (user, Some(password)) => {
+            let password = Secret::from(password);
+            Ok(Some(RedisCredentials { user: user.map(Into::into), password }))
         }
-        Host::Ipv4(address) => (address.to_string(), address.is_unspecified()),
-        Host::Ipv6(address) => (address.to_string(), address.is_unspecified()),
-    };
-    if is_unspecified { Err(RedisUrlProblem::Unspecified) } else { Ok(host) }
+    }
 }
 
 /// What a query may say.
@@ -238,11 +274,11 @@ impl Query {
                 }
                 "db" => self.database = Some(value.to_owned()),
                 // Forms mean a blank by it, everybody else a plus.
-                "user" | "pass" if value.contains('+') => {
+                "user" | "pass" | "sentinel_user" | "sentinel_pass" if value.contains('+') => {
                     return Err(RedisUrlProblem::Unencoded('+'));
                 }
-                "user" => self.user = Some(decoded(value)?),
-                "pass" => self.password = Some(decoded(value)?),
+                "user" | "sentinel_user" => self.user = Some(decoded(value)?),
+                "pass" | "sentinel_pass" => self.password = Some(decoded(value)?),
                 _ => {}
             }
         }
@@ -265,47 +301,18 @@ fn decoded(text: &str) -> Result<String, RedisUrlProblem> {
     Ok(decoded.into_owned())
 }
 
-impl fmt::Display for RedisUrlProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the Redis URL is empty",
-            Self::Quoted => "the Redis URL stands in quotes: write it without",
-            Self::Blank => "the Redis URL holds a blank or a line break; in a password, a blank is written %20",
-            Self::Several => "there is more than one Redis URL or host: name one server",
-            Self::Scheme => "a Redis URL begins with redis://, rediss:// (TLS) or redis+unix:///",
-            Self::NeedsTlsFeature => "a rediss:// URL needs the feature `tls` of authkit-redis",
-            Self::Unencoded(character) => {
-                let code = u32::from(*character);
-                return write!(
-                    f,
-                    "in the user or password of a Redis URL, `{character}` is written %{code:02X}"
-                );
-            }
-            Self::NotText => "the user or password of the Redis URL is no UTF-8 text once it is percent-decoded",
-            Self::UserAlone => {
-                "the Redis URL has a user and no password; a password alone is written redis://:password@host"
-            }
-            Self::Host => "the Redis URL has no host, or one with characters that no host name has",
-            Self::Unspecified => "the host of the Redis URL is an address to listen on, none to connect to",
-            Self::Port => "the port of the Redis URL is no number from 1 to 65535",
-            Self::Database => "the database of the Redis URL is no number from 0 on: redis://host/0",
-            Self::Query => {
-                "the Redis URL has a query that is not known: timeouts and the like are settings of the builder, and the database is the path"
-            }
-            Self::Protocol => "the Redis URL asks for an old protocol: authkit-redis needs RESP3",
-            Self::Fragment => {
-                "the Redis URL ends in #...: certificates are always checked, and in a password `#` is written %23"
-            }
-            Self::SocketPath => "the path of a Redis socket is absolute: redis+unix:///run/redis.sock",
-        })
-    }
-}
-
-impl error::Error for RedisUrlProblem {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tcp(host: &str, port: u16) -> RedisAddress {
+        RedisAddress::Tcp { host: host.into(), port }
+    }
+
+    /// The user and the password.
+    fn entry(credentials: Option<&RedisCredentials>) -> Option<(Option<&str>, &str)> {
+        credentials.map(|credentials| (credentials.user.as_deref(), credentials.password.expose()))
+    }
 
     #[test]
     fn f5_a_url_that_cannot_be_meant_is_refused_with_its_reason() {
@@ -331,6 +338,34 @@ mod tests {
             ("http://:hunter2@host", Scheme),
             ("REDIS_URL=redis://:hunter2@host", Scheme),
             ("redis-sentinel://:hunter2@host", Scheme),
+            ("redis+sentinel://:hunter2@host:26379", Service),
+            ("redis+sentinel://:hunter2@host:26379/", Service),
+            ("redis+sentinel://:hunter2@a,b//3", Service),
+            ("redis+sentinel://:hunter2@a,,b/main", Host),
+            ("redis+sentinel://:hunter2@a,:26379/main", Host),
+            ("redis+sentinel://:hunter2@a,b:0/main", Port),
+            ("redis+sentinel://:hunter2@a,b:port/main", Port),
+            ("redis+sentinel://:hunter2@a,0.0.0.0/main", Unspecified),
+            ("redis+sentinel://:hunter2@a/main/one", Database),
+            ("redis+sentinel://:hunter2@a/main/0/1", Database),
+            ("redis+sentinel://:hunter2@a/m%ff", NotText),
+            ("redis+sentinel://a/main?sentinel_user=app", UserAlone),
+            ("redis+sentinel://a/main?sentinel_pass=hunter+2", Unencoded('+')),
+            ("redis+sentinel://a/main?service=other", Query),
+            ("redis+sentinel://a/main?pass=hunter2", Query),
+            ("redis+sentinel://:hunter2@a,:hunter2@b/main", Unencoded('@')),
+            ("redis+sentinel://:hunter@2@a,b/main", Unencoded('@')),
+            ("redis+sentinel://hunter2@a,b/main", UserAlone),
+            ("redis+sentinel://:hunter2@a/main#x", Fragment),
+            ("redis+sentinel://a/main,redis+sentinel://b/main", Several),
+            ("redis+cluster://", Host),
+            ("redis+cluster://:hunter2@a,", Host),
+            ("redis+cluster://:hunter2@a,b:65536", Port),
+            ("redis+cluster://:hunter2@a,b/1", ClusterDatabase),
+            ("redis+cluster://:hunter2@a,b/main", Database),
+            ("redis+cluster://:hunter2@a,b?sentinel_user=app", Query),
+            ("redis+cluster://:hun,ter2@a,b", Unencoded(',')),
+            ("redis+cluster://:hunter2@a redis+cluster://b", Several),
             ("//host", Scheme),
             ("redis://default:1#hunter2@host/0", Unencoded('#')),
             ("redis://default:hunter#2@host/0", Unencoded('#')),
@@ -385,8 +420,14 @@ mod tests {
             let shown = format!("{expected} {expected:?}");
             assert!(!shown.contains("hunter"), "{shown}");
         }
-        let tls = ["rediss://:hunter2@host", "valkeys://host", "rediss://host#insecure"];
-        for (text, with_feature) in tls.into_iter().zip([None, None, Some(Fragment)]) {
+        let tls = [
+            ("rediss://:hunter2@host", None),
+            ("valkeys://host", None),
+            ("rediss+sentinel://:hunter2@host/main", None),
+            ("rediss+cluster://:hunter2@host", None),
+            ("rediss://host#insecure", Some(Fragment)),
+        ];
+        for (text, with_feature) in tls {
             let expected = if cfg!(feature = "tls") { with_feature } else { Some(NeedsTlsFeature) };
             assert_eq!(RedisUrl::parse(text).err(), expected, "{text}");
         }
@@ -394,7 +435,6 @@ mod tests {
 
     #[test]
     fn a_url_is_read() {
-        let tcp = |host: &str, port| RedisAddress::Tcp { host: host.into(), port };
         let socket = |path: &str| RedisAddress::Socket(path.into());
         let cases = [
             ("redis://127.0.0.1", tcp("127.0.0.1", 6_379), 0, None, None),
@@ -428,10 +468,69 @@ mod tests {
         ];
         for (text, address, database, user, password) in cases {
             let url = RedisUrl::parse(text).unwrap_or_else(|problem| panic!("{text}: {problem}"));
-            assert_eq!((&url.address, url.database), (&address, database), "{text}");
-            assert_eq!(url.user.as_deref(), user, "{text}");
-            assert_eq!(url.password.as_ref().map(Secret::expose), password, "{text}");
+            assert_eq!(url.database, database, "{text}");
+            let RedisDeployment::Server(server) = &url.deployment else { panic!("{text}") };
+            assert_eq!(server, &address, "{text}");
+            let expected = password.map(|password| (user, password));
+            assert_eq!(entry(url.credentials.as_ref()), expected, "{text}");
             assert!(password.is_none_or(|password| !format!("{url:?}").contains(password)));
+        }
+    }
+    #[test]
+    fn a_url_of_sentinels_is_read() {
+        let cases = [
+            ("redis+sentinel://a/main", vec![tcp("a", 26_379)], "main", 0, None, None),
+            (
+                "valkey+sentinel://app:p%2Cw@a:1,[::1]:2,10.0.0.3/my%20main/3/?protocol=3",
+                vec![tcp("a", 1), tcp("::1", 2), tcp("10.0.0.3", 26_379)],
+                "my main",
+                3,
+                Some((Some("app"), "p,w")),
+                None,
+            ),
+            (
+                "redis+sentinel://:pw@a,b/main?sentinel_pass=fox%2B",
+                vec![tcp("a", 26_379), tcp("b", 26_379)],
+                "main",
+                0,
+                Some((None, "pw")),
+                Some((None, "fox+")),
+            ),
+            (
+                "redis+sentinel://a/main/0?sentinel_user=watch&sentinel_pass=fox",
+                vec![tcp("a", 26_379)],
+                "main",
+                0,
+                None,
+                Some((Some("watch"), "fox")),
+            ),
+        ];
+        for (text, addresses, service, database, user, sentinel_user) in cases {
+            let url = RedisUrl::parse(text).unwrap_or_else(|problem| panic!("{text}: {problem}"));
+            let RedisDeployment::Sentinel(sentinels) = &url.deployment else { panic!("{text}") };
+            assert_eq!(sentinels.addresses, addresses, "{text}");
+            assert_eq!((&*sentinels.service, url.database), (service, database), "{text}");
+            assert_eq!(entry(url.credentials.as_ref()), user, "{text}");
+            assert_eq!(entry(sentinels.credentials.as_ref()), sentinel_user, "{text}");
+            let shown = format!("{url:?}");
+            assert!(!shown.contains("pw") && !shown.contains("fox"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_a_cluster_is_read() {
+        for (text, nodes, user) in [
+            ("redis+cluster://a", vec![tcp("a", 6_379)], None),
+            (
+                "valkey+cluster://app:pw@a:1,b:2,c/0",
+                vec![tcp("a", 1), tcp("b", 2), tcp("c", 6_379)],
+                Some((Some("app"), "pw")),
+            ),
+        ] {
+            let url = RedisUrl::parse(text).unwrap_or_else(|problem| panic!("{text}: {problem}"));
+            let RedisDeployment::Cluster(named) = &url.deployment else { panic!("{text}") };
+            assert_eq!(*named, nodes, "{text}");
+            assert_eq!(entry(url.credentials.as_ref()), user, "{text}");
         }
     }
 }

@@ -1,9 +1,6 @@
 use std::{fmt, ops::Deref};
 
-use crate::{
-    token::verified::VerifiedToken,
-    user::{ShownUser, User},
-};
+use crate::{token::verified::VerifiedToken, user::User};
 
 /// A session whose access token was verified: signature, time and kind.
 ///
@@ -13,14 +10,14 @@ use crate::{
 #[derive(Clone)]
 pub struct VerifiedSession {
     pub(crate) token: VerifiedToken,
-    pub(crate) user: ShownUser,
-    pub(crate) authentication_method: Option<Box<str>>,
+    pub(crate) user: User,
+    pub(crate) authentication_method: Option<String>,
 }
 
 impl VerifiedSession {
     /// The signed-in user.
     pub fn user(&self) -> &User {
-        self.user.get(self.user_id())
+        &self.user
     }
 
     /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), where the cookie says so.

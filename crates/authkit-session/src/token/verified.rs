@@ -49,22 +49,22 @@ impl VerifiedToken {
 
     /// All of the user's roles in the organization (`roles`).
     pub fn roles(&self) -> &[String] {
-        self.claims.roles.as_slice()
+        &self.claims.roles
     }
 
     /// What the user may do in the organization (`permissions`).
     pub fn permissions(&self) -> &[String] {
-        self.claims.permissions.as_slice()
+        &self.claims.permissions
     }
 
     /// What the organization has bought (`entitlements`).
     pub fn entitlements(&self) -> &[String] {
-        self.claims.entitlements.as_slice()
+        &self.claims.entitlements
     }
 
     /// The feature flags that are on for the user (`feature_flags`).
     pub fn feature_flags(&self) -> &[String] {
-        self.claims.feature_flags.as_slice()
+        &self.claims.feature_flags
     }
 
     /// Who uses the session in the user's stead, as the signed `act` claim says.
