@@ -30,6 +30,7 @@ mod odd_values;
 mod official_emulator;
 mod one_value;
 mod organizations;
+mod origins;
 mod other_framework;
 mod password_rollout;
 mod peers_seal;

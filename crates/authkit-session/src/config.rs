@@ -1,6 +1,8 @@
 pub(crate) mod env;
 pub(crate) mod finding;
 mod mistakes;
+pub(crate) mod origin_mistakes;
+pub(crate) mod origins;
 pub(crate) mod quoter;
 mod secret_file;
 pub(crate) mod setting;
@@ -8,7 +10,7 @@ pub(crate) mod settings;
 pub(crate) mod urls;
 pub(crate) mod warning;
 
-use std::{env::VarError, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{borrow::Cow, env::VarError, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
@@ -61,9 +63,12 @@ pub struct Config {
     pub(crate) issuers: Option<Vec<String>>,
     pub(crate) audiences: Option<Vec<String>>,
     pub(crate) leeway: Duration,
-    pub(crate) login_path: String,
-    pub(crate) logout_path: String,
-    pub(crate) after_logout: String,
+    pub(crate) origins: Vec<String>,
+    pub(crate) return_origins: Vec<String>,
+    pub(crate) base_path: String,
+    pub(crate) login_path: Option<String>,
+    pub(crate) logout_path: Option<String>,
+    pub(crate) after_logout: Option<String>,
     pub(crate) clock: Clock,
     pub(crate) session_cache: usize,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -78,7 +83,7 @@ impl Config {
     /// Describes the service that WorkOS knows as `client_id`, whose callback is at `redirect_uri`.
     ///
     /// The origin of `redirect_uri` is taken as the public origin of the service, whatever `Host` or forwarded
-    /// headers say, and its path as the path of the callback endpoint.
+    /// headers say, and its path as the path of the callback endpoint. [`with_origins`](Self::with_origins) adds others.
     pub fn new(
         client_id: impl Into<String>,
         api_key: impl Into<Secret>,
@@ -103,9 +108,12 @@ impl Config {
             issuers: None,
             audiences: None,
             leeway: Duration::from_secs(5),
-            login_path: "/login".to_owned(),
-            logout_path: "/logout".to_owned(),
-            after_logout: "/".to_owned(),
+            origins: Vec::new(),
+            return_origins: Vec::new(),
+            base_path: String::new(),
+            login_path: None,
+            logout_path: None,
+            after_logout: None,
             clock: Clock::system(),
             session_cache: 32 << 20,
             transport: None,
@@ -123,6 +131,9 @@ impl Config {
     /// |---|---|---|
     /// | `WORKOS_CLIENT_ID`, `WORKOS_API_KEY` | from the WorkOS dashboard | required |
     /// | `WORKOS_REDIRECT_URI` | where WorkOS sends browsers back to | required |
+    /// | `WORKOS_ORIGINS` | further origins of this service, separated by commas | none |
+    /// | `WORKOS_RETURN_ORIGINS` | other origins that sign-ins may end at, separated by commas | none |
+    /// | `WORKOS_BASE_PATH` | the path that a proxy in front strips | none |
     /// | `WORKOS_COOKIE_PASSWORD` | at least 32 bytes, `openssl rand -base64 32` | required |
     /// | `WORKOS_COOKIE_PASSWORD_OTHERS` | passwords that open too, separated by commas | none |
     /// | `WORKOS_API_KEY_FILE`, `WORKOS_COOKIE_PASSWORD_FILE`, `WORKOS_COOKIE_PASSWORD_OTHERS_FILE` | in place of the variable without `_FILE`: the path of a file that holds its value; line breaks at its end do not count | |
@@ -275,23 +286,104 @@ impl Config {
         self
     }
 
-    /// Names the sign-in endpoint as the browser sees it (default `/login`); it cannot be `/`, where sign-ins end.
+    /// Lists further origins under which browsers reach this service (default: that of the redirect URI alone).
+    ///
+    /// The host that a request itself names (`Host`, or `:authority` in HTTP/2 and HTTP/3) chooses among them: users
+    /// sign in, come back, stay and sign out there. A host that is not listed gets the redirect URI's origin, and
+    /// forwarded headers are not read, so a proxy in front has to pass the browser's `Host` on. Each origin's callback,
+    /// the path of the redirect URI, has to be registered at WorkOS; cookies are each host's own unless
+    /// [`with_cookie_domain`](Self::with_cookie_domain) shares them. All origins have the scheme of the redirect URI.
+    ///
+    /// A wildcard stands for one label: `https://*.preview.example.com`.
+    ///
+    /// **Warning:** whoever can run a page on a host that a wildcard covers can sign in as users who follow a link of
+    /// theirs. List nothing but hosts of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_session::{Authenticator, Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password)
+    ///     .with_origins(["https://app.example.org", "https://*.preview.example.com"]);
+    /// let authenticator = Authenticator::new(config)?;
+    ///
+    /// let origins = authenticator.settings().origins();
+    /// assert_eq!(origins.choose("pr-7.preview.example.com").as_str(), "https://pr-7.preview.example.com");
+    /// assert_eq!(origins.choose("evil.example").as_str(), "https://app.example.com");
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
+    pub fn with_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lists other origins that `return_to` may name by an absolute URL (default: none), such as that of a single-page
+    /// application: sign-ins and sign-outs that begin there end there.
+    ///
+    /// **Warning:** this is about where browsers are sent. What scripts of those origins may send here is for
+    /// `AuthKitLayer::with_trusted_origins` and a CORS layer to say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_session::{Authenticator, Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// let config = Config::new("client_123", "sk_test_123", "https://api.example.com/callback", password)
+    ///     .with_return_origins(["https://app.example.com"]);
+    /// # assert!(Authenticator::new(config).is_ok());
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
+    pub fn with_return_origins(
+        mut self,
+        origins: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.return_origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names the path that a proxy in front of this service strips from every request (default: none).
+    ///
+    /// Requests come without it; whatever goes to a browser has it: redirects, `login_url`, links, and the `Path` of the
+    /// cookies, so that services under several paths of one host have sessions of their own. Every path of this
+    /// configuration and every `return_to` is as the browser sees it, with the prefix. Routes and
+    /// `AuthKitLayer::except` see what the proxy passes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_session::{Authenticator, Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// let config = Config::new("client_123", "sk_test_123", "https://example.com/app/callback", password)
+    ///     .with_base_path("/app");
+    /// assert_eq!(Authenticator::new(config)?.settings().login_path(), "/app/login");
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
+    pub fn with_base_path(mut self, path: impl Into<String>) -> Self {
+        self.base_path = path.into();
+        self
+    }
+
+    /// Names the sign-in endpoint as the browser sees it (default `/login`, under the base path if there is one); it
+    /// cannot be `/`, where sign-ins end.
     pub fn with_login_path(mut self, path: impl Into<String>) -> Self {
-        self.login_path = path.into();
+        self.login_path = Some(path.into());
         self
     }
 
-    /// Names the sign-out endpoint as the browser sees it (default `/logout`); it cannot be `/`.
+    /// Names the sign-out endpoint as the browser sees it (default `/logout`, under the base path if there is one); it
+    /// cannot be `/`.
     pub fn with_logout_path(mut self, path: impl Into<String>) -> Self {
-        self.logout_path = path.into();
+        self.logout_path = Some(path.into());
         self
     }
 
-    /// Sets where a browser ends up after signing out (default `/`): a path of this service, or an absolute URL.
+    /// Sets where a browser ends up after signing out (default `/`, under the base path if there is one): a path of the
+    /// origin that it is at, or an absolute URL.
     ///
     /// It has to be registered as a sign-out redirect in the WorkOS dashboard.
     pub fn with_after_logout(mut self, target: impl Into<String>) -> Self {
-        self.after_logout = target.into();
+        self.after_logout = Some(target.into());
         self
     }
 
@@ -387,5 +479,25 @@ impl Config {
     {
         self.refresh_hook = Some(RefreshHook::new(hook));
         self
+    }
+
+    /// The sign-in endpoint's path, or its default.
+    pub(crate) fn login_path(&self) -> Cow<'_, str> {
+        self.path(self.login_path.as_deref(), "/login")
+    }
+
+    /// The sign-out endpoint's path, or its default.
+    pub(crate) fn logout_path(&self) -> Cow<'_, str> {
+        self.path(self.logout_path.as_deref(), "/logout")
+    }
+
+    /// Where a browser ends up after signing out, or the default of that.
+    pub(crate) fn after_logout(&self) -> Cow<'_, str> {
+        self.path(self.after_logout.as_deref(), "/")
+    }
+
+    /// A path as the browser sees it; the default is below the base path.
+    fn path<'p>(&self, set: Option<&'p str>, default: &str) -> Cow<'p, str> {
+        set.map_or_else(|| format!("{}{default}", self.base_path).into(), Cow::Borrowed)
     }
 }

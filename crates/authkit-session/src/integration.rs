@@ -5,7 +5,7 @@
 
 pub use crate::{
     bounded_map::BoundedMap,
-    config::urls::is_loopback_host,
+    config::{origin_mistakes::origin_problem, urls::is_loopback_host},
     cookie::set_cookie::CookieRules,
     crypto::{MacContext, MacKey},
     decide::reason::{RefusalKind, SignInCause},

@@ -172,7 +172,12 @@ pub use crate::{
     boxed_future::BoxFuture,
     clock::Clock,
     config::{
-        Config, finding::Finding, setting::Setting, settings::Settings, warning::ConfigWarning,
+        Config,
+        finding::Finding,
+        origins::{PublicOrigin, PublicOrigins},
+        setting::Setting,
+        settings::Settings,
+        warning::ConfigWarning,
     },
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::SameSite,

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "dev")]
 use authkit_emulator::Emulator;
@@ -6,9 +6,9 @@ use authkit_session::{
     Authenticator, Client, Clock, Config, ConfigError, CookiePassword, Error, NotPublished,
     Revocation, Secret, Settings, VerifiedSession,
 };
-use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Uri, header::SET_COOKIE};
 
-use crate::{redeemed_states::RedeemedStates, uri::Site};
+use crate::{redeemed_states::RedeemedStates, site::Site};
 
 /// The handle that layers and endpoints are made from. Cloning it is cheap.
 ///
@@ -29,11 +29,12 @@ use crate::{redeemed_states::RedeemedStates, uri::Site};
 #[derive(Clone)]
 pub struct AuthKit {
     inner: Arc<AuthKitInner>,
+    /// The origin that the handle is used for; the redirect URI's unless a request chose another.
+    site: Site,
 }
 
 struct AuthKitInner {
     authenticator: Authenticator,
-    site: Site,
     redeemed_states: RedeemedStates,
     /// In place of WorkOS, for as long as there is a handle.
     #[cfg(feature = "dev")]
@@ -47,7 +48,7 @@ impl AuthKit {
     ///
     /// Every problem of the configuration at once.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Ok(Self { inner: Arc::new(AuthKitInner::new(config)?) })
+        Ok(Self::of(AuthKitInner::new(config)?))
     }
 
     /// Makes a handle from the `WORKOS_*` environment variables; [`Config::from_env`] lists them.
@@ -106,8 +107,7 @@ impl AuthKit {
         config: Config,
         emulator: Arc<Emulator>,
     ) -> Result<Self, ConfigError> {
-        let inner = AuthKitInner { emulator: Some(emulator), ..AuthKitInner::new(config)? };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self::of(AuthKitInner { emulator: Some(emulator), ..AuthKitInner::new(config)? }))
     }
 
     /// The client for WorkOS, to build authorization or sign-out URLs, or to revoke a session.
@@ -224,8 +224,17 @@ impl AuthKit {
         self.settings().clock()
     }
 
+    /// The service as browsers see it.
     pub(crate) fn site(&self) -> &Site {
-        &self.inner.site
+        &self.site
+    }
+
+    /// The handle for the origin that a request names, if that is listed; this one otherwise.
+    pub(crate) fn at(&self, uri: &Uri, headers: &HeaderMap) -> Cow<'_, Self> {
+        match self.site.chosen(self.settings().origins(), uri, headers) {
+            None => Cow::Borrowed(self),
+            Some(site) => Cow::Owned(Self { inner: Arc::clone(&self.inner), site }),
+        }
     }
 
     pub(crate) fn redeemed_states(&self) -> &RedeemedStates {
@@ -236,15 +245,16 @@ impl AuthKit {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
+
+    fn of(inner: AuthKitInner) -> Self {
+        Self { site: Site::of(inner.authenticator.settings()), inner: Arc::new(inner) }
+    }
 }
 
 impl AuthKitInner {
     fn new(config: Config) -> Result<Self, ConfigError> {
-        let authenticator = Authenticator::new(config)?;
-        let site = Site::of(authenticator.settings());
         Ok(Self {
-            authenticator,
-            site,
+            authenticator: Authenticator::new(config)?,
             redeemed_states: RedeemedStates::new(),
             #[cfg(feature = "dev")]
             emulator: None,
@@ -254,7 +264,7 @@ impl AuthKitInner {
 
 impl fmt::Debug for AuthKit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthKit").field("origin", &self.inner.site.origin).finish_non_exhaustive()
+        f.debug_struct("AuthKit").field("origin", &self.site.origin()).finish_non_exhaustive()
     }
 }
 

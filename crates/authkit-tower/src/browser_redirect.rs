@@ -3,7 +3,7 @@ use std::fmt;
 use authkit_session::integration::is_loopback_host;
 use url::Url;
 
-use crate::{authkit::AuthKit, endpoints, uri::ReturnPath};
+use crate::{authkit::AuthKit, endpoints, uri::ReturnTarget};
 
 /// Where to send the browser, to sign its user in or out.
 ///
@@ -65,16 +65,17 @@ impl BrowserRedirect {
         Self { url: String::new(), target }.leading_to(None)
     }
 
-    /// Sends the user on to this path of the service afterwards. The default after signing in is `/`, and after signing
+    /// Sends the user on to this path of the service, as the browser sees it, or to this URL of an origin of
+    /// [`Config::with_return_origins`](crate::Config::with_return_origins) afterwards. The default after signing in is `/`, and after signing
     /// out [`Config::with_after_logout`](crate::Config::with_after_logout).
     ///
     /// After signing out, WorkOS goes only to addresses that are registered there as sign-out redirects. `path` is ignored
-    /// if it is not a path of this service, or if WorkOS named the address.
+    /// if it is neither, or if WorkOS named the address.
     pub fn with_return_to(self, path: &str) -> Self {
         let path = match &self.target {
             RedirectTarget::WorkOs => None,
             RedirectTarget::Login { authkit, .. } | RedirectTarget::Logout { authkit, .. } => {
-                ReturnPath::parse(path, authkit.site())
+                ReturnTarget::parse(path, authkit.site())
             }
         };
         self.leading_to(path.as_ref())
@@ -85,7 +86,7 @@ impl BrowserRedirect {
         &self.url
     }
 
-    fn leading_to(mut self, path: Option<&ReturnPath>) -> Self {
+    fn leading_to(mut self, path: Option<&ReturnTarget>) -> Self {
         match &self.target {
             RedirectTarget::WorkOs => {}
             RedirectTarget::Login { authkit, organization } => {

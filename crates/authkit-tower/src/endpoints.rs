@@ -34,17 +34,18 @@ pub(crate) use self::{
 use crate::{
     authkit::AuthKit,
     denial::{self, Caller, Cause, Mistake, Scheme},
-    uri::Endpoint,
+    site::Endpoint,
 };
 
 /// The endpoints that sign users in and out: `/login`, the callback (the redirect URI's path) and `/logout`.
 ///
-/// The paths are those that the browser sees, also where axum's `nest` shortens them; the configuration renames them.
+/// The paths are those of the original request, also where axum's `nest` shortens them; the configuration renames them.
 /// A value of this type is three things: a layer that answers these paths and passes everything else on, a service that
 /// answers everything else with 404, and (feature `axum`) a router to merge.
 ///
 /// - **`GET /login`** redirects the browser to AuthKit, with PKCE (S256) and a state that only this browser can bring
-///   back. `return_to`, a path of this service, is where the user ends up. `screen_hint`, `organization_id`,
+///   back. `return_to` is where the user ends up: a path of this
+///   service, or a URL of an origin of [`Config::with_return_origins`](crate::Config::with_return_origins). `screen_hint`, `organization_id`,
 ///   `login_hint`, `invitation_token`, `max_age` and `prompt` are passed on. A browser that is signed in already, and
 ///   whose request has no other parameter than `return_to`, is redirected there at once. A browser that comes back three
 ///   times within ten seconds of a sign-in gets a page that names the cause: cookies that the browser does not keep, a
@@ -55,8 +56,8 @@ use crate::{
 ///   is not exchanged; the sign-in starts again here. A sign-in that another site began does not put another user in the
 ///   place of one who is signed in: a page asks first, and its button begins the sign-in anew by a `POST`.
 /// - **`POST /logout`** ends the session here and at WorkOS. A `GET` does so only if the user clicked a link on one of
-///   our own pages; any other `GET`, such as a link on another site, gets a page that asks. `return_to` may name a path
-///   of this service that is registered as a sign-out redirect. A page is redirected to WorkOS; a script gets JSON with
+///   our own pages; any other `GET`, such as a link on another site, gets a page that asks. `return_to` may name a page
+///   as with `/login`, if it is registered as a sign-out redirect. The pages of those other origins may post here. A page is redirected to WorkOS; a script gets JSON with
 ///   the address as `logout_url`.
 ///
 /// # Examples
@@ -82,7 +83,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Makes the endpoints, at the paths of the configuration.
     pub fn new(authkit: &AuthKit) -> Self {
-        authkit.site().endpoint_reminder.endpoints_were_made();
+        authkit.site().endpoint_reminder().endpoints_were_made();
         Self { authkit: authkit.clone(), customization: Arc::default() }
     }
 
@@ -186,19 +187,19 @@ impl Endpoints {
         self
     }
 
-    /// The paths that it answers, as the browser sees them: those of login, callback and logout. For routers that mount a
-    /// service at each path.
+    /// The paths that it answers: those of login, callback and logout, without the path that a proxy strips
+    /// ([`Config::with_base_path`](crate::Config::with_base_path)). For routers that mount a service at each path.
     pub fn paths(&self) -> [&str; 3] {
-        let site = self.authkit.site();
-        [&site.login, &site.callback, &site.logout]
+        self.authkit.site().request_paths()
     }
 
     /// Answers a request for one of our paths; `None` for any other path.
     fn reply<B>(&self, request: &Request<B>) -> Option<Reply> {
         let caller = Caller::of(request);
-        let (authkit, customization) = (&self.authkit, &self.customization);
-        let endpoint = authkit.site().endpoint(caller.uri.path())?;
-        authkit.site().endpoint_reminder.had_a_request();
+        let endpoint = self.authkit.site().requested_endpoint(caller.uri.path())?;
+        self.authkit.site().endpoint_reminder().had_a_request();
+        let authkit = &*self.authkit.at(caller.uri, caller.headers);
+        let customization = &self.customization;
         Some(match endpoint {
             Endpoint::Login => Reply::now(login::answer(authkit, customization, caller)),
             Endpoint::Callback => callback::answer(authkit, customization, caller),

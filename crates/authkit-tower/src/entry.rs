@@ -23,7 +23,7 @@ mod authentication;
 use std::sync::Arc;
 
 use authkit_session::VerifiedToken;
-use http::{HeaderMap, Method, Request};
+use http::Request;
 
 use self::authentication::{Authentication, authenticate};
 pub(crate) use self::{attach::conclude, authentication::PendingAuthentication};
@@ -71,7 +71,7 @@ fn enter_outermost<B>(
     lookup::detach(request.extensions_mut());
 
     let path = uri::original(request.uri(), request.extensions()).path();
-    if settings.authkit().site().endpoint(path).is_some() {
+    if settings.authkit().site().requested_endpoint(path).is_some() {
         let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
         return Some(if settings.lets_endpoints_through() {
             Ok(Outgoing::none())
@@ -81,8 +81,7 @@ fn enter_outermost<B>(
     }
     if settings.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
     {
-        let state =
-            RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request.headers());
+        let state = RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request);
         let none = NoPrincipal::new(Cause::NOT_SIGNED_IN, Arc::clone(&state));
         lookup::attach(request.extensions_mut(), none);
         return Some(Ok(Outgoing::of(state)));
@@ -90,7 +89,7 @@ fn enter_outermost<B>(
     if settings.bearer_token(request.headers()).is_some() {
         return None;
     }
-    let from = check_origin(settings, request.method(), request.headers()).err()?;
+    let from = check_origin(settings, request).err()?;
     Some(Err(settings.deny(&Cause::CrossOrigin(from), Caller::of(request))))
 }
 
@@ -125,15 +124,16 @@ fn enter_inside<B>(
 ///
 /// Without that cookie there is nothing that the other site could use. The cookies are searched last: they are long,
 /// and nearly every request passes the check of its headers.
-fn check_origin(
-    settings: &LayerSettings,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Result<(), CrossOrigin> {
-    let site = settings.authkit().site();
-    origin::check(method, headers, &site.origin, &settings.trusted_origins).or_else(|from| {
+fn check_origin<B>(settings: &LayerSettings, request: &Request<B>) -> Result<(), CrossOrigin> {
+    let (authkit, headers) = (settings.authkit(), request.headers());
+    let is_own = |origin: &[u8]| {
+        let uri = uri::original(request.uri(), request.extensions());
+        authkit.at(uri, headers).site().origin().as_bytes() == origin
+    };
+    let trusted = settings.trusted_origins.list();
+    origin::check(request.method(), headers, is_own, trusted).or_else(|from| {
         let mut names = cookie::pairs(headers).map(|(name, _)| name);
-        if names.any(|name| cookie::is_session(name, &site.cookie_name)) {
+        if names.any(|name| cookie::is_session(name, authkit.site().cookie_name())) {
             Err(from)
         } else {
             Ok(())

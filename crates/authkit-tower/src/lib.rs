@@ -192,7 +192,7 @@
 //! # What it does not do
 //!
 //! It never reads or buffers a body, and it never changes the service's error type. It trusts no forwarded header: the
-//! redirect URI says which origin is ours. It puts nothing about the user into headers.
+//! configuration says which origins are ours, and a request's own `Host` at most chooses among them. It puts nothing about the user into headers.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -230,6 +230,7 @@ mod service;
 mod session;
 mod session_rejection;
 mod settings;
+mod site;
 mod unread_body;
 mod uri;
 #[cfg(feature = "webhooks")]
@@ -402,8 +403,9 @@ pub use authkit_session::{
     AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
     ConfigWarning, CookiePassword, Coordinating, Delivery, Error, ErrorKind, Finding, HookDecision,
     Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata, NotPublished, Notice, PkceVerifier,
-    Publishing, Reason, RefreshedSession, Revocation, SameSite, SealFormat, Secret, SecurityClaim,
-    Sending, Setting, Settings, TransportError, User, VerifiedSession, VerifiedToken,
+    PublicOrigin, PublicOrigins, Publishing, Reason, RefreshedSession, Revocation, SameSite,
+    SealFormat, Secret, SecurityClaim, Sending, Setting, Settings, TransportError, User,
+    VerifiedSession, VerifiedToken,
     integration::{CookieRules, ErrorClass, SignInCause},
 };
 

@@ -10,12 +10,12 @@
 //! 5. Every other request is refused.
 //!
 //! These are the rules of `CrossOriginProtection` in Go 1.25 (<https://pkg.go.dev/net/http>), with two changes. Our own
-//! origin is the configured one, not that of the `Host` header, which a proxy may rewrite. And WebSocket handshakes
+//! origin is the configured one (of several, the one whose host the request names), not whatever the `Host` header says,
+//! which a proxy may rewrite. And WebSocket handshakes
 //! are checked although they are `GET`s, because the same-origin policy does not apply to them.
 
-use authkit_session::{ConfigError, ConfigProblem, Setting};
+use authkit_session::{ConfigError, Setting, integration::origin_problem};
 use http::{HeaderMap, Method, header::ORIGIN};
-use url::Url;
 
 use crate::client_kind::is_websocket;
 
@@ -28,12 +28,12 @@ pub(crate) enum CrossOrigin {
     OtherOrigin,
 }
 
-/// Applies the rules of this module.
+/// Applies the rules of this module. `is_own` is asked where the service's own origin decides.
 pub(crate) fn check(
     method: &Method,
     headers: &HeaderMap,
-    own_origin: &str,
-    trusted_origins: &TrustedOrigins,
+    is_own: impl FnOnce(&[u8]) -> bool,
+    trusted_origins: &[String],
 ) -> Result<(), CrossOrigin> {
     let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe && !is_websocket(method, headers) {
@@ -41,12 +41,12 @@ pub(crate) fn check(
     }
     let value = |name| headers.get(name).map_or(b"".as_slice(), |value| value.as_bytes());
     let origin = value(ORIGIN.as_str());
-    if trusted_origins.contains(origin) {
+    if trusted_origins.iter().any(|trusted| trusted.as_bytes() == origin) {
         return Ok(());
     }
     match value("sec-fetch-site") {
         b"same-origin" | b"none" => Ok(()),
-        b"" if origin.is_empty() || origin == own_origin.as_bytes() => Ok(()),
+        b"" if origin.is_empty() || is_own(origin) => Ok(()),
         b"" => Err(CrossOrigin::OtherOrigin),
         _ => Err(CrossOrigin::OtherSite),
     }
@@ -62,64 +62,15 @@ impl TrustedOrigins {
     /// [`ConfigError`] that names every origin which no browser spells like that.
     pub(crate) fn new(origins: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
         let origins: Vec<String> = origins.into_iter().collect();
-        let problems = origins.iter().filter_map(|origin| problem(origin)).collect();
+        let problem = |origin: &String| origin_problem(Setting::TrustedOrigins, origin);
+        let problems = origins.iter().filter_map(problem).collect();
         ConfigError::check(problems)?;
         Ok(Self(origins))
     }
 
-    fn contains(&self, origin: &[u8]) -> bool {
-        self.0.iter().any(|trusted| trusted.as_bytes() == origin)
+    pub(crate) fn list(&self) -> &[String] {
+        &self.0
     }
-}
-
-/// What is wrong with the spelling of a trusted origin, and what to write; `None` if browsers spell it like that.
-fn problem(origin: &str) -> Option<ConfigProblem> {
-    const EXAMPLE: &str = "write one such as `https://admin.example.com`";
-
-    let invalid = |found: String, wants: String| {
-        ConfigProblem::invalid(Setting::TrustedOrigins, found, wants)
-    };
-    let has =
-        |what: &str, wants: String| Some(invalid(format!("has `{origin}`, which {what}"), wants));
-    if origin.is_empty() {
-        return Some(invalid("has an empty origin".to_owned(), EXAMPLE.to_owned()));
-    }
-    if origin == "null" {
-        return has("stands for every opaque origin and cannot be trusted", EXAMPLE.to_owned());
-    }
-    if origin.contains('*') {
-        return has("has a wildcard", "write each origin".to_owned());
-    }
-    if !origin.contains("://") {
-        return has("has no scheme", format!("write `https://{origin}`"));
-    }
-    let Some((url, host)) = Url::parse(origin).ok().and_then(|url| {
-        let host = url.host_str()?.to_owned();
-        Some((url, host))
-    }) else {
-        return has("is not a URL", EXAMPLE.to_owned());
-    };
-    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    let spelling = format!("{}://{host}{port}", url.scheme());
-    if origin == spelling {
-        return None;
-    }
-    let what = if url.password().is_some() || !url.username().is_empty() {
-        // Not quoted: it may have a password in it.
-        let found = "has an origin with a user name or password in it".to_owned();
-        return Some(invalid(found, format!("write `{spelling}`")));
-    } else if url.query().is_some() {
-        "has a query"
-    } else if url.fragment().is_some() {
-        "has a fragment"
-    } else if !matches!(url.path(), "" | "/") {
-        "has a path"
-    } else if origin.ends_with('/') {
-        "has a slash at the end"
-    } else {
-        "is spelt in another way than browsers do"
-    };
-    has(what, format!("write `{spelling}`"))
 }
 
 #[cfg(test)]
@@ -137,7 +88,8 @@ mod tests {
         own: &str,
         trusted: &TrustedOrigins,
     ) -> Result<(), CrossOrigin> {
-        check(&method.parse().unwrap(), &headers(fields), own, trusted)
+        let is_own = |origin: &[u8]| origin == own.as_bytes();
+        check(&method.parse().unwrap(), &headers(fields), is_own, trusted.list())
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -7,7 +8,7 @@ use std::{
 };
 
 use authkit_session::{Admission, Error, ErrorKind, Refusal, VerifiedToken, integration::Asker};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 
 use crate::{
     Clock,
@@ -17,11 +18,14 @@ use crate::{
     denial::{Caller, Cause, Denied},
     head::{self, Caching},
     settings::LayerSettings,
+    uri,
 };
 
 /// What a layer knows of a request until the head of the response has left.
 pub(crate) struct RequestState {
     settings: Arc<LayerSettings>,
+    /// The handle for the origin that the request chose; `None` if that is the layer's own.
+    authkit: Option<AuthKit>,
     /// The session cookie in them is opened again when its refresh token is needed.
     request_cookies: CookieFields,
     head: Mutex<ResponseHead>,
@@ -51,22 +55,29 @@ pub(crate) enum HeadCookies {
 }
 
 impl RequestState {
-    pub(crate) fn new(
+    pub(crate) fn new<B>(
         settings: Arc<LayerSettings>,
         cookies: HeadCookies,
-        request: &HeaderMap,
+        request: &Request<B>,
     ) -> Arc<Self> {
         let admitted = cookies.admitted();
+        let uri = uri::original(request.uri(), request.extensions());
+        let authkit = match settings.authkit().at(uri, request.headers()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(authkit) => Some(authkit),
+        };
         Arc::new(Self {
             settings,
-            request_cookies: CookieFields::of(request),
+            authkit,
+            request_cookies: CookieFields::of(request.headers()),
             head: Mutex::new(ResponseHead { cookies, admitted }),
             head_sent: AtomicBool::new(false),
         })
     }
 
+    /// The handle of the layer, for the origin that the request chose.
     pub(crate) fn authkit(&self) -> &AuthKit {
-        self.settings.authkit()
+        self.authkit.as_ref().unwrap_or_else(|| self.settings.authkit())
     }
 
     /// The `Cookie` fields of the request.
@@ -149,11 +160,11 @@ impl RequestState {
         head::write(
             response.headers_mut(),
             cookies,
-            &self.settings.authkit().site().cookie_name,
+            self.authkit().site().cookie_name(),
             caching,
             self.settings.varies(),
         );
-        head::warn_if_large(response.headers(), &self.authkit().site().denial_log);
+        head::warn_if_large(response.headers(), self.authkit().site().denial_log());
         // A layer inside may have judged a bearer token instead.
         if let Some(admitted) = &head.admitted {
             response.extensions_mut().get_or_insert_with(|| admitted.clone());
@@ -236,7 +247,9 @@ mod tests {
             (&[SignOut, Refused, Admitted], deleted),
         ];
         for (events, expected) in cases {
-            let state = RequestState::new(Arc::clone(&settings), HeadCookies::NotRead, &headers);
+            let mut request = Request::new(());
+            *request.headers_mut() = headers.clone();
+            let state = RequestState::new(Arc::clone(&settings), HeadCookies::NotRead, &request);
             for event in events {
                 match event {
                     SignOut => {

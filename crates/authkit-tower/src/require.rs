@@ -203,7 +203,7 @@ impl Require {
         };
         let caller = caller();
         if let Cause::Forbidden = cause {
-            state.authkit().site().denial_log.guard_refused(self, token, caller.client);
+            state.authkit().site().denial_log().guard_refused(self, token, caller.client);
         }
         Err(SessionRejection::new(state, &cause, caller))
     }

@@ -117,7 +117,8 @@ impl LayerSettings {
                 Scheme::AnotherBearer
             }
         };
-        let (denial, mut response) = answer(cause, caller, Some(self.authkit.site()), scheme);
+        let authkit = self.authkit.at(caller.uri, caller.headers);
+        let (denial, mut response) = answer(cause, caller, Some(authkit.site()), scheme);
         head::vary(response.headers_mut(), self.varies());
         if let Some(DenialEditor(edit)) = &self.denial_editor {
             edit(&denial, &mut response);

@@ -29,6 +29,15 @@ pub(super) fn check(report: &mut Report, has_env_file: bool) -> Option<Authentic
                 ),
             );
             redirect_uri(report, settings.redirect_uri());
+            for origin in settings.origins().listed() {
+                report.ok(
+                    "redirect",
+                    format!(
+                        "WorkOS has to know {origin}{}, and {origin}/, too",
+                        settings.callback_path()
+                    ),
+                );
+            }
             Some(authenticator)
         }
         Err(error) => {

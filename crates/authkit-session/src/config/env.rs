@@ -52,6 +52,15 @@ pub(super) fn read(
     if let Some(domain) = vars.get(Setting::CookieDomain).filter(|_| has_redirect_uri) {
         config = config.with_cookie_domain(domain);
     }
+    if let Some(origins) = vars.get(Setting::Origins).filter(|_| has_redirect_uri) {
+        config = config.with_origins(list(&origins, &[',']));
+    }
+    if let Some(origins) = vars.get(Setting::ReturnOrigins) {
+        config = config.with_return_origins(list(&origins, &[',']));
+    }
+    if let Some(path) = vars.get(Setting::BasePath).filter(|_| has_redirect_uri) {
+        config = config.with_base_path(path);
+    }
     if let Some(age) = vars.get(Setting::CookieMaxAge) {
         match age.parse() {
             Ok(seconds) => config = config.with_cookie_max_age(Duration::from_secs(seconds)),
@@ -307,7 +316,10 @@ mod tests {
         let vars = [
             ("WORKOS_CLIENT_ID", "client_1"),
             ("WORKOS_API_KEY", "sk_1"),
-            ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
+            ("WORKOS_REDIRECT_URI", "https://app.example.com/app/callback"),
+            ("WORKOS_ORIGINS", "https://b.example.com, https://*.preview.example.com,"),
+            ("WORKOS_RETURN_ORIGINS", "https://spa.example.org"),
+            ("WORKOS_BASE_PATH", "/app"),
             ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
             (
                 "WORKOS_COOKIE_PASSWORD_OTHERS",
@@ -329,6 +341,9 @@ mod tests {
             vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let config = Config::from_vars(find).unwrap();
+        assert_eq!(config.origins, ["https://b.example.com", "https://*.preview.example.com"]);
+        assert_eq!(config.return_origins, ["https://spa.example.org"]);
+        assert_eq!(config.base_path, "/app");
         assert_eq!(config.other_passwords.len(), 2);
         assert_eq!(config.neighbours, crate::cookie_password::Neighbours::Pinned);
         assert_eq!(config.seal_format, SealFormat::Node);

@@ -8,6 +8,7 @@ use crate::{
     config::{
         Config,
         finding::{Finding, is_wrapping, spelling},
+        origin_mistakes::{self, is_below},
         quoter::Quoter,
         setting::Setting,
         urls::{self, UrlMistake, is_path, is_target, is_under},
@@ -37,8 +38,13 @@ pub(super) fn find(config: &Config) -> (Urls, Vec<ConfigProblem>) {
         None => base.clone(),
     };
     search.tokens(config);
-    search.paths(config, redirect_uri.as_ref());
+    match origin_mistakes::base_path_problem(config, redirect_uri.as_ref()) {
+        // The defaults of the paths begin with it, and are not to blame.
+        Some(problem) => search.found.push(problem),
+        None => search.paths(config, redirect_uri.as_ref()),
+    }
     search.cookie(config, redirect_uri.as_ref());
+    search.found.extend(origin_mistakes::problems(config, redirect_uri.as_ref()));
     (Urls { redirect_uri, base, browser_base }, search.found)
 }
 
@@ -144,7 +150,7 @@ impl Search<'_> {
     }
 
     fn paths(&mut self, config: &Config, redirect_uri: Option<&Url>) {
-        let (login, logout) = (config.login_path.as_str(), config.logout_path.as_str());
+        let (login, logout) = (&*config.login_path(), &*config.logout_path());
         let callback = redirect_uri.map(Url::path);
         for (setting, path) in [(Setting::LoginPath, login), (Setting::LogoutPath, logout)] {
             if !is_path(path) {
@@ -165,6 +171,13 @@ impl Search<'_> {
                     "is the path of WORKOS_REDIRECT_URI too",
                     "choose another path",
                 );
+            } else if !is_below(path, &config.base_path) {
+                self.invalid_value(
+                    setting,
+                    path,
+                    "is not under WORKOS_BASE_PATH",
+                    "write the path as browsers see it, with the prefix that the proxy strips",
+                );
             }
         }
         if login == logout {
@@ -175,11 +188,12 @@ impl Search<'_> {
                 "choose another path",
             );
         }
-        if !is_target(&config.after_logout) || config.after_logout.contains(char::is_whitespace) {
+        let after_logout = config.after_logout();
+        if !is_target(&after_logout) || after_logout.contains(char::is_whitespace) {
             let mistake = "is neither a path nor a URL";
             self.invalid_value(
                 Setting::AfterLogout,
-                &config.after_logout,
+                &after_logout,
                 mistake,
                 "write a path that starts with one `/`, or an absolute `https://` URL",
             );
@@ -215,6 +229,9 @@ impl Search<'_> {
         }
         if config.cookie_prefix == CookiePrefix::Host && config.cookie_domain.is_some() {
             self.invalid(Setting::HostPrefix, "is called, and there is a cookie domain", "choose one: browsers drop `__Host-` cookies with a domain (RFC 6265bis section 4.1.3.2)");
+        }
+        if config.cookie_prefix == CookiePrefix::Host && !config.base_path.is_empty() {
+            self.invalid(Setting::HostPrefix, "is called, and there is a base path", "choose one: browsers take `__Host-` cookies for the whole host only (RFC 6265bis section 4.1.3.2)");
         }
         if config.same_site == SameSite::None && !is_secure {
             self.invalid(

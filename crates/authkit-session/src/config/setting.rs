@@ -44,6 +44,12 @@ pub enum Setting {
     Audiences,
     /// How far two clocks may be apart.
     Leeway,
+    /// The other origins under which browsers reach the service.
+    Origins,
+    /// The other origins that sign-ins and sign-outs may end at.
+    ReturnOrigins,
+    /// The path that a proxy in front strips.
+    BasePath,
     /// The path of the sign-in endpoint.
     LoginPath,
     /// The path of the sign-out endpoint.
@@ -132,6 +138,9 @@ impl Setting {
             Self::Issuers => (Some("WORKOS_ISSUER"), "with_issuers"),
             Self::Audiences => (None, "with_audiences"),
             Self::Leeway => (None, "with_leeway"),
+            Self::Origins => (Some("WORKOS_ORIGINS"), "with_origins"),
+            Self::ReturnOrigins => (Some("WORKOS_RETURN_ORIGINS"), "with_return_origins"),
+            Self::BasePath => (Some("WORKOS_BASE_PATH"), "with_base_path"),
             Self::LoginPath => (None, "with_login_path"),
             Self::LogoutPath => (None, "with_logout_path"),
             Self::AfterLogout => (None, "with_after_logout"),
@@ -147,7 +156,7 @@ impl Setting {
     }
 
     #[cfg(test)]
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::ClientId,
         Self::ApiKey,
         Self::RedirectUri,
@@ -168,6 +177,9 @@ impl Setting {
         Self::Issuers,
         Self::Audiences,
         Self::Leeway,
+        Self::Origins,
+        Self::ReturnOrigins,
+        Self::BasePath,
         Self::LoginPath,
         Self::LogoutPath,
         Self::AfterLogout,

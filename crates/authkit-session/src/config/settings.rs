@@ -5,7 +5,7 @@ use url::Url;
 use crate::{
     candidate::{cache::SessionCache, verify::Rules},
     clock::Clock,
-    config::{Config, mistakes, setting::Setting, warning::ConfigWarning},
+    config::{Config, mistakes, origins::PublicOrigins, setting::Setting, warning::ConfigWarning},
     config_error::{ConfigError, ConfigProblem},
     cookie::set_cookie::CookieRules,
     end::revocation::Revocations,
@@ -26,7 +26,9 @@ use crate::{
 pub struct Settings {
     client_id: Box<str>,
     redirect_uri: Url,
-    public_origin: Box<str>,
+    origins: PublicOrigins,
+    return_origins: Box<[String]>,
+    base_path: Box<str>,
     login_path: Box<str>,
     logout_path: Box<str>,
     after_logout: Box<str>,
@@ -57,9 +59,25 @@ impl Settings {
         self.redirect_uri.path()
     }
 
-    /// Scheme, host and port under which browsers know the service, such as `https://app.example.com`.
+    /// Scheme, host and port of the redirect URI, such as `https://app.example.com`: where the service is, unless a
+    /// request chooses another of its [`origins`](Self::origins).
     pub fn public_origin(&self) -> &str {
-        &self.public_origin
+        self.origins.default_origin().as_str()
+    }
+
+    /// The origins under which browsers reach the service.
+    pub fn origins(&self) -> &PublicOrigins {
+        &self.origins
+    }
+
+    /// The other origins that sign-ins and sign-outs may end at, as browsers spell them.
+    pub fn return_origins(&self) -> &[String] {
+        &self.return_origins
+    }
+
+    /// The path that a proxy in front strips, such as `/app`; empty where none does.
+    pub fn base_path(&self) -> &str {
+        &self.base_path
     }
 
     /// The path of the sign-in endpoint, as the browser sees it.
@@ -118,7 +136,7 @@ impl Settings {
         tracing::info!(
             environment = self.environment.as_str(),
             client_id = &*self.client_id,
-            origin = &*self.public_origin,
+            origin = self.public_origin(),
             cookie = self.cookie_name(),
             seal_format = self.seal_format.as_str(),
             coordinator = &*self.coordinator,
@@ -175,7 +193,11 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         config.same_site,
         config.cookie_prefix,
         redirect_uri.scheme() == "https",
+        &config.base_path,
     );
+    let origins = PublicOrigins::new(&redirect_uri, &config);
+    let [login_path, logout_path, after_logout] =
+        [config.login_path(), config.logout_path(), config.after_logout()].map(Box::<str>::from);
     let log_ids = LogIds::new(config.api_key.expose().as_bytes());
     let environment = Environment::of(&config.api_key);
     let client = Client::new(
@@ -188,11 +210,13 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         Budget::new(config.refresh_limits),
     );
     let settings = Settings {
-        public_origin: redirect_uri.origin().ascii_serialization().into(),
+        origins,
         redirect_uri,
-        login_path: config.login_path.into(),
-        logout_path: config.logout_path.into(),
-        after_logout: config.after_logout.into(),
+        login_path,
+        logout_path,
+        after_logout,
+        return_origins: config.return_origins.into(),
+        base_path: config.base_path.into(),
         clock: config.clock,
         cookies,
         rules: Rules {

@@ -6,6 +6,7 @@ use crate::{
     config::{
         Config,
         finding::{Finding, edges},
+        origin_mistakes,
         quoter::Quoter,
         setting::Setting,
         urls::is_loopback,
@@ -36,6 +37,8 @@ pub enum ConfigWarning {
     PasswordSpelling(Finding),
     /// An accepted issuer is no URL, or there is none at all.
     Issuer(Finding),
+    /// An origin's wildcard covers hosts that strangers choose.
+    SharedHosts(Finding),
 }
 
 impl ConfigWarning {
@@ -47,7 +50,8 @@ impl ConfigWarning {
             | Self::PlainHttp(finding)
             | Self::WeakPassword(finding)
             | Self::PasswordSpelling(finding)
-            | Self::Issuer(finding) => finding,
+            | Self::Issuer(finding)
+            | Self::SharedHosts(finding) => finding,
         }
     }
 
@@ -87,6 +91,7 @@ impl ConfigWarning {
                 "write the `https://` URL that browsers use, also where a proxy in front of the service ends TLS",
             )));
         }
+        warnings.extend(origin_mistakes::warnings(config));
         warnings.extend(password(Setting::CookiePassword, "", &config.password));
         for (n, other) in config.other_passwords.iter().enumerate() {
             let which = format!("number {} of them ", n + 1);

@@ -10,7 +10,8 @@ use crate::{
     token::jwt::Unverified,
 };
 
-/// How the cookies of a service are written: `Path=/; HttpOnly; SameSite=Lax`, `Secure` where the service is on https.
+/// How the cookies of a service are written: `Path=/` (or the base path), `HttpOnly`, `SameSite=Lax`, and `Secure` where
+/// the service is on https.
 #[derive(Debug)]
 pub struct CookieRules {
     name: Box<str>,
@@ -18,12 +19,15 @@ pub struct CookieRules {
     lifetime: CookieLifetime,
     same_site: cookie::SameSite,
     secure: bool,
+    path: Box<str>,
 }
 
 /// Which hosts a cookie goes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Scope {
-    /// This host alone.
+    /// This host alone, and all its paths: `__Host-` names want that.
+    Helper,
+    /// The paths of the session cookie, on this host alone.
     Host,
     /// As the session cookie is configured.
     Session,
@@ -41,8 +45,10 @@ impl CookieRules {
         same_site: SameSite,
         prefix: CookiePrefix,
         secure: bool,
+        base_path: &str,
     ) -> Self {
         Self {
+            path: if base_path.is_empty() { "/".into() } else { base_path.into() },
             name: match prefix {
                 CookiePrefix::Plain => name.into(),
                 CookiePrefix::Host => format!("__Host-{name}").into(),
@@ -70,12 +76,12 @@ impl CookieRules {
     ///
     /// `None` where name or value have bytes that a header cannot carry.
     pub fn short_lived(&self, name: &str, value: &str, age: Duration) -> Option<HeaderValue> {
-        self.cookie(name, value, CookieLifetime::MaxAge(age), Scope::Host)
+        self.cookie(name, value, CookieLifetime::MaxAge(age), Scope::Helper)
     }
 
     /// Deletes a cookie that [`short_lived`](Self::short_lived) wrote.
     pub fn delete_short_lived(&self, name: &str) -> Option<HeaderValue> {
-        self.cookie(name, "", GONE, Scope::Host)
+        self.cookie(name, "", GONE, Scope::Helper)
     }
 
     /// The session cookie, in parts where one is too large, and the deletion of those that it replaces.
@@ -171,14 +177,19 @@ impl CookieRules {
         lifetime: CookieLifetime,
         scope: Scope,
     ) -> Option<HeaderValue> {
-        let mut cookie = Cookie::build((name, value)).path("/").http_only(true).secure(self.secure);
+        let path = match scope {
+            Scope::Helper => "/",
+            Scope::Host | Scope::Session => &self.path,
+        };
+        let mut cookie =
+            Cookie::build((name, value)).path(path).http_only(true).secure(self.secure);
         cookie = match lifetime {
             CookieLifetime::MaxAge(age) => cookie.max_age(age.try_into().ok()?),
             CookieLifetime::Browser => cookie.expires(Expiration::Session),
         };
         cookie = match scope {
             Scope::Session => cookie.same_site(self.same_site),
-            Scope::Host => cookie.same_site(cookie::SameSite::Lax),
+            Scope::Helper | Scope::Host => cookie.same_site(cookie::SameSite::Lax),
         };
         if let (Scope::Session, Some(domain)) = (scope, &self.domain) {
             cookie = cookie.domain(domain.as_ref());
@@ -253,6 +264,7 @@ mod tests {
             SameSite::Lax,
             prefix,
             secure,
+            "",
         )
     }
 

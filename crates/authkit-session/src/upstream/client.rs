@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::{
     clock::Clock,
+    config::origins::PublicOrigin,
     error::Error,
     secret::Secret,
     token::RefreshToken,
@@ -71,10 +72,23 @@ impl Client {
         self.api_key.store(Arc::new(ApiKey::new(api_key)));
     }
 
-    /// Where to send the browser to sign in.
+    /// Where to send the browser to sign in, and to come back by the redirect URI.
     pub fn authorization_url(&self, request: &AuthorizationRequest) -> String {
+        self.authorization_url_to(request, &self.redirect_uri)
+    }
+
+    /// The same, to come back at this origin of the service.
+    pub fn authorization_url_at(
+        &self,
+        request: &AuthorizationRequest,
+        origin: &PublicOrigin,
+    ) -> String {
+        self.authorization_url_to(request, origin.redirect_uri())
+    }
+
+    fn authorization_url_to(&self, request: &AuthorizationRequest, redirect_uri: &str) -> String {
         let mut url = endpoint(&self.browser_base, &["user_management", "authorize"]);
-        request.write(&mut url, &self.client_id, &self.redirect_uri);
+        request.write(&mut url, &self.client_id, redirect_uri);
         url.into()
     }
 

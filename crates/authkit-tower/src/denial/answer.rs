@@ -11,10 +11,7 @@ use super::{
     Caller, Cause, ClientKind, Denial, DenialKind, DenialLog, Denied, Mistake, Page, PageAction,
     PageLink,
 };
-use crate::{
-    Clock,
-    uri::{ReturnPath, Site},
-};
+use crate::{Clock, site::Site, uri::ReturnTarget};
 
 /// How a client may authenticate, as `WWW-Authenticate` says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +31,7 @@ pub(crate) fn answer(
     scheme: Scheme,
 ) -> (Denial, Response<Bytes>) {
     match site {
-        Some(site) => site.denial_log.report(cause, caller, Some(&site.origin)),
+        Some(site) => site.denial_log().report(cause, caller, Some(site.origin())),
         None => WITHOUT_LAYER.report(cause, caller, None),
     }
     let (kind, reason, retry_after) = match cause {
@@ -52,7 +49,7 @@ pub(crate) fn answer(
     if let (Some(site), Some(_), ClientKind::Document | ClientKind::Htmx) =
         (site, &denial.login_url, denial.client)
     {
-        site.endpoint_reminder.redirected_to(&site.login);
+        site.endpoint_reminder().redirected_to(site.login());
     }
     let (title, text) = words(cause);
 
@@ -117,7 +114,7 @@ fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
         | ClientKind::Fetch => None,
     };
     let parameters: Vec<_> = [
-        ("return_to", return_path.as_ref().map(ReturnPath::as_str)),
+        ("return_to", return_path.as_ref().map(ReturnTarget::as_str)),
         ("organization_id", organization),
         ("max_age", max_age.as_deref()),
     ]
@@ -198,7 +195,7 @@ fn document(
         insert(response.headers_mut(), LOCATION, url);
         return response;
     }
-    let home = || PageAction::Link(PageLink { to: "/", label: "Go home" });
+    let home = || PageAction::Link(PageLink { to: site.map_or("/", Site::root), label: "Go home" });
     let another_account = site.map(|site| another_account(caller, site));
     let (action, other) = match denial.kind {
         DenialKind::Unavailable if *caller.method == Method::GET => (PageAction::Reload, None),
@@ -282,9 +279,9 @@ fn challenge(cause: &Cause, status: StatusCode, scheme: Scheme, site: &Site) -> 
         ) => return None,
     };
     Some(match scheme {
-        Scheme::Cookie => format!(r#"Cookie cookie-name="{}"{error}"#, site.cookie_name),
+        Scheme::Cookie => format!(r#"Cookie cookie-name="{}"{error}"#, site.cookie_name()),
         Scheme::Bearer | Scheme::AnotherBearer => {
-            format!(r#"Bearer realm="{}"{error}"#, site.origin)
+            format!(r#"Bearer realm="{}"{error}"#, site.origin())
         }
     })
 }

@@ -3,7 +3,8 @@ use http::{Extensions, HeaderMap, Method, Request, Uri, request::Parts};
 
 use crate::{
     client_kind::ClientKind,
-    uri::{self, ReturnPath, Site},
+    site::Site,
+    uri::{self, ReturnTarget},
 };
 
 /// The parts of a request that shape the answer to it.
@@ -40,8 +41,8 @@ impl<'a> Caller<'a> {
     }
 
     /// Where the user is sent after signing in.
-    pub(crate) fn return_path(&self, site: &Site) -> ReturnPath {
-        ReturnPath::of_request(self.client, self.method, self.uri, self.headers, site)
+    pub(crate) fn return_path(&self, site: &Site) -> ReturnTarget {
+        ReturnTarget::of_request(self.client, self.method, self.uri, self.headers, site)
     }
 
     /// Tells the core whether the answer may delete the session cookie.

@@ -1,27 +1,16 @@
-use std::sync::Arc;
-
-use authkit_session::{Clock, Reason};
+use authkit_session::Reason;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::*;
 use crate::{
-    endpoints::EndpointReminder,
+    site::Site,
     tests::{Fields, body, header, request},
-    uri::Site,
 };
 
 fn site() -> Site {
-    Site {
-        origin: "https://app.example.com".to_owned(),
-        login: "/login".to_owned(),
-        callback: "/callback".to_owned(),
-        logout: "/logout".to_owned(),
-        cookie_name: "wos_session".to_owned(),
-        denial_log: Arc::new(DenialLog::new(Clock::system())),
-        endpoint_reminder: Arc::new(EndpointReminder::new(Clock::system())),
-    }
+    crate::tests::authkit().0.site().clone()
 }
 
 fn run(cause: &Cause, method: &str, uri: &str, fields: Fields<'_>) -> Response<Bytes> {

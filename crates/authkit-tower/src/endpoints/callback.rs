@@ -22,7 +22,7 @@ use crate::{
     authkit::AuthKit,
     denial::{Caller, Page, PageAction, PageLink},
     head,
-    uri::ReturnPath,
+    uri::ReturnTarget,
 };
 
 /// Ends a sign-in: exchanges the code that WorkOS sent with the browser.
@@ -44,7 +44,7 @@ pub(super) fn answer(
     let deletion = flow::delete(authkit, caller.headers, &state);
     let (outcome, response) = match decide(authkit, caller, returned) {
         CallbackDecision::RedirectHome => {
-            let home = ReturnPath::root();
+            let home = ReturnTarget::root(authkit.site());
             (SignInOutcome::AlreadySignedIn, redirect(StatusCode::SEE_OTHER, home.as_str()))
         }
         CallbackDecision::Restart { restarts, return_path, initiator } => {
@@ -63,7 +63,7 @@ pub(super) fn answer(
                 let (outcome, response) =
                     exchange(&authkit, &customization, &headers, &code, flow).await;
                 let response = customization.finish(outcome, with_cookies(response, deletion));
-                head::warn_if_large(response.headers(), &authkit.site().denial_log);
+                head::warn_if_large(response.headers(), authkit.site().denial_log());
                 response
             }));
         }
@@ -107,29 +107,30 @@ async fn exchange(
 }
 
 /// Asks whether another user may take the place of the one who is signed in.
-fn ask(authkit: &AuthKit, return_path: &ReturnPath) -> Response<Bytes> {
+fn ask(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return_to", return_path.as_str())
         .finish();
-    let to = format!("{}?{query}", authkit.site().callback);
+    let to = format!("{}?{query}", authkit.site().callback());
     Page {
         status: StatusCode::OK,
         title: "Sign in as somebody else?",
         text: "You are signed in here already. Another site started this sign-in, and it would replace your session by \
                another user's.",
         action: PageAction::Post(PageLink { to: &to, label: "Sign in as somebody else" }),
-        other: Some(PageLink { to: "/", label: "Stay signed in" }),
+        other: Some(PageLink { to: authkit.site().root(), label: "Stay signed in" }),
     }
     .into_response()
 }
 
 /// Begins the sign-in anew that the user has agreed to. AuthKit knows who signed in.
 fn begin_after_asking(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
-    if let Err(refused) = refuse_other_origins(authkit, caller) {
+    if let Err(refused) = refuse_other_origins(authkit, caller, &[]) {
         return *refused;
     }
     let query = caller.uri.query().unwrap_or_default();
-    let return_path = ReturnPath::of_query(query, authkit.site()).unwrap_or_else(ReturnPath::root);
+    let return_path = ReturnTarget::of_query(query, authkit.site())
+        .unwrap_or_else(|| ReturnTarget::root(authkit.site()));
     let start = FlowStart { return_path, restarts: 0, initiator: Initiator::User, state: None };
     flow::begin(authkit, caller.headers, StatusCode::SEE_OTHER, start, |request| request)
 }
@@ -169,11 +170,11 @@ enum CallbackDecision {
     RedirectHome,
     Restart {
         restarts: u8,
-        return_path: ReturnPath,
+        return_path: ReturnTarget,
         initiator: Initiator,
     },
     /// Ends the sign-in on a page. The path is where a new sign-in leads.
-    Fail(SignInFailure, Option<ReturnPath>),
+    Fail(SignInFailure, Option<ReturnTarget>),
 }
 
 fn decide(
@@ -196,7 +197,7 @@ fn decide(
             }
             None => CallbackDecision::Restart {
                 restarts: 1,
-                return_path: ReturnPath::root(),
+                return_path: ReturnTarget::root(authkit.site()),
                 initiator: Initiator::AnotherSite,
             },
         };
@@ -212,7 +213,7 @@ fn decide(
             // Anybody may have sent the browser here with a state of their own, which names a harmless path at worst.
             None if restarts < MAX_RESTARTS => CallbackDecision::Restart {
                 restarts: restarts + 1,
-                return_path: return_path.unwrap_or_else(ReturnPath::root),
+                return_path: return_path.unwrap_or_else(|| ReturnTarget::root(authkit.site())),
                 initiator: Initiator::AnotherSite,
             },
             None => {

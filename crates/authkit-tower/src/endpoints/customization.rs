@@ -152,7 +152,8 @@ impl NewSession {
         &self.session
     }
 
-    /// Where the user ends up: a path of this service.
+    /// Where the user ends up: a path of this service, or a URL of an origin of
+    /// [`Config::with_return_origins`](crate::Config::with_return_origins).
     pub fn return_to(&self) -> &str {
         &self.return_to
     }

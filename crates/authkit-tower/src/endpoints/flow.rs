@@ -27,11 +27,11 @@ use super::{
     redirect_loop,
     state::{State, state_id},
 };
-use crate::{authkit::AuthKit, cookie, uri::ReturnPath};
+use crate::{authkit::AuthKit, cookie, uri::ReturnTarget};
 
 /// What a flow starts with.
 pub(super) struct FlowStart {
-    pub(super) return_path: ReturnPath,
+    pub(super) return_path: ReturnTarget,
     /// How often the sign-in has started again.
     pub(super) restarts: u8,
     pub(super) initiator: Initiator,
@@ -54,7 +54,7 @@ pub(super) fn begin(
     let surplus = surplus(authkit, headers, name.len() + sealed.len());
     let cookie = authkit.settings().cookies().short_lived(&name, &sealed, LIFETIME);
     let request = hints(AuthorizationRequest::new(state, flow.verifier.challenge()));
-    let to = authkit.client().authorization_url(&request);
+    let to = authkit.client().authorization_url_at(&request, authkit.site().public_origin());
     with_cookies(redirect(status, &to), surplus.into_iter().chain(cookie))
 }
 
@@ -72,7 +72,7 @@ fn seal(authkit: &AuthKit, start: FlowStart) -> Result<SealedFlow, SealError> {
     let name = name(authkit, &state);
     let mut sealed = flow.seal(authkit, &name)?;
     if name.len() + sealed.len() > MAX_BYTES {
-        flow.return_path = ReturnPath::root();
+        flow.return_path = ReturnTarget::root(authkit.site());
         sealed = flow.seal(authkit, &name)?;
     }
     Ok(SealedFlow { flow, state, name, sealed })
@@ -84,7 +84,7 @@ pub(super) struct Flow {
     restarts: u8,
     pub(super) initiator: Initiator,
     pub(super) verifier: PkceVerifier,
-    pub(super) return_path: ReturnPath,
+    pub(super) return_path: ReturnTarget,
     /// The application's own value, as JSON.
     pub(super) custom: Option<String>,
     started: u64,
@@ -157,8 +157,8 @@ impl Flow {
             restarts: stored.restarts,
             initiator: stored.initiator,
             verifier: PkceVerifier::from_secret(Secret::new(stored.verifier)),
-            return_path: ReturnPath::parse(&stored.return_to, authkit.site())
-                .unwrap_or_else(ReturnPath::root),
+            return_path: ReturnTarget::parse(&stored.return_to, authkit.site())
+                .unwrap_or_else(|| ReturnTarget::root(authkit.site())),
             custom: stored.custom.map(|json| json.get().to_owned()),
             started: stored.started,
         })
@@ -255,11 +255,7 @@ fn is_name(prefix: &str, name: &str) -> bool {
 }
 
 fn context(authkit: &AuthKit, name: &str) -> Vec<u8> {
-    [name, redirect_uri(authkit)].join("\n").into_bytes()
-}
-
-fn redirect_uri(authkit: &AuthKit) -> &str {
-    authkit.settings().redirect_uri()
+    [name, authkit.site().redirect_uri()].join("\n").into_bytes()
 }
 
 /// The kind of a flow's cookie, in its name.

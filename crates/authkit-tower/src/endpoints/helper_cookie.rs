@@ -1,6 +1,6 @@
 //! Cookies that the endpoints keep in the browser beside the session.
 //!
-//! Their names have a hash of the client id and of the session cookie's name in them, so that several applications on one
+//! Their names have a hash of the client id, the session cookie's name and the base path in them, so that several applications on one
 //! host neither read nor delete each other's. A value that decides something is sealed.
 
 use authkit_session::integration::Purpose;
@@ -31,8 +31,8 @@ pub(super) fn open(authkit: &AuthKit, name: &str, sealed: &[u8]) -> Option<Strin
 
 /// A number that tells this application's cookies from those of others on the same host.
 fn application(authkit: &AuthKit) -> u32 {
-    let (client_id, session) = (authkit.settings().client_id(), &authkit.site().cookie_name);
-    hash([client_id.as_bytes(), b"\n", session.as_bytes()].concat().as_slice())
+    let (client_id, site) = (authkit.settings().client_id(), authkit.site());
+    hash([client_id, "\n", site.cookie_name(), site.base()].concat().as_bytes())
 }
 
 /// FNV-1a, which is enough to tell a handful of names apart.

@@ -1,9 +1,9 @@
 //! Who had the browser begin a sign-in.
 
-use http::header::REFERER;
+use http::{HeaderValue, header::REFERER};
 use serde::{Deserialize, Serialize};
 
-use crate::{client_kind::text, denial::Caller, uri::Site};
+use crate::{client_kind::text, denial::Caller, site::Site};
 
 /// Who had the browser begin a sign-in.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -16,17 +16,24 @@ pub(super) enum Initiator {
 }
 
 impl Initiator {
-    /// Reads it from `Sec-Fetch-Site`, or from `Referer` if the browser does not send that.
+    /// Reads it from `Sec-Fetch-Site`, or from `Referer` if the browser does not send that. Pages of the origins that
+    /// sign-ins may return to are our own; `Referer` alone names them, and no other site can write that.
     ///
     /// Without both, the user typed the address, or no browser sent the request.
     pub(super) fn of(caller: Caller<'_>, site: &Site) -> Self {
-        let is_by_user = match text(caller.headers, "sec-fetch-site") {
-            Some(fetch_site) => matches!(fetch_site, "same-origin" | "none"),
-            None => caller.headers.get(REFERER).is_none_or(|referer| {
-                let rest = referer.as_bytes().strip_prefix(site.origin.as_bytes());
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            }),
+        let referer = caller.headers.get(REFERER).map(HeaderValue::as_bytes);
+        let is_on = |origin: &str, referer: &[u8]| {
+            let rest = referer.strip_prefix(origin.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         };
+        let is_returning = referer.is_some_and(|referer| {
+            site.return_origins().iter().any(|origin| is_on(origin, referer))
+        });
+        let is_by_user = is_returning
+            || match text(caller.headers, "sec-fetch-site") {
+                Some(fetch_site) => matches!(fetch_site, "same-origin" | "none"),
+                None => referer.is_none_or(|referer| is_on(site.origin(), referer)),
+            };
         if is_by_user { Self::User } else { Self::AnotherSite }
     }
 }

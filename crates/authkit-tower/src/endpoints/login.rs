@@ -19,8 +19,8 @@ use crate::{
     authkit::AuthKit,
     client_kind::{ClientKind, text},
     denial::{self, Caller, Cause, Denied, Page, PageAction, PageLink, Scheme},
-    origin::{self, TrustedOrigins},
-    uri::{self, ReturnPath},
+    origin,
+    uri::{self, ReturnTarget},
 };
 
 /// Starts a sign-in for a browser that navigates here. Every other client gets 401 and no cookie.
@@ -36,7 +36,7 @@ pub(super) fn answer(
     if !has_agreed && !matches!(*caller.method, Method::GET | Method::HEAD) {
         return method_not_allowed("GET, HEAD, POST");
     }
-    if let Err(refused) = refuse_other_origins(authkit, caller) {
+    if let Err(refused) = refuse_other_origins(authkit, caller, &[]) {
         return *refused;
     }
     let navigates = text(caller.headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
@@ -45,13 +45,15 @@ pub(super) fn answer(
             denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie);
         if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
             // htmx has the browser itself navigate here.
-            hx_redirect(&mut response, &uri::encode(here.as_str()));
+            let here = authkit.site().browser_path(here.as_str());
+            hx_redirect(&mut response, &uri::encode(&here));
         }
         return response;
     }
 
     let query = caller.uri.query().unwrap_or_default();
-    let return_path = ReturnPath::of_query(query, authkit.site()).unwrap_or_else(ReturnPath::root);
+    let return_path = ReturnTarget::of_query(query, authkit.site())
+        .unwrap_or_else(|| ReturnTarget::root(authkit.site()));
     let guard = RedirectLoopGuard::count_login(authkit, caller.headers);
     if let Some(guard) = guard.filter(|guard| guard.is_looping()) {
         let failure = guard.cause(authkit, caller);
@@ -70,7 +72,7 @@ pub(super) fn answer(
     let initiator =
         if has_agreed { Initiator::AnotherSite } else { Initiator::of(caller, authkit.site()) };
     match initiator {
-        Initiator::AnotherSite if !has_agreed && needs_a_click(query) => return ask(),
+        Initiator::AnotherSite if !has_agreed && needs_a_click(query) => return ask(authkit),
         Initiator::AnotherSite | Initiator::User => {}
     }
     let state = customization.state(caller);
@@ -81,10 +83,14 @@ pub(super) fn answer(
     with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
 }
 
-/// Refuses what another site posts.
-pub(super) fn refuse_other_origins(authkit: &AuthKit, caller: Caller<'_>) -> Result<(), Denied> {
-    let own = &authkit.site().origin;
-    let checked = origin::check(caller.method, caller.headers, own, &TrustedOrigins::default());
+/// Refuses what another site posts that is none of `trusted`.
+pub(super) fn refuse_other_origins(
+    authkit: &AuthKit,
+    caller: Caller<'_>,
+    trusted: &[String],
+) -> Result<(), Denied> {
+    let is_own = |origin: &[u8]| origin == authkit.site().origin().as_bytes();
+    let checked = origin::check(caller.method, caller.headers, is_own, trusted);
     checked.map_err(|from| {
         let cause = Cause::CrossOrigin(from);
         Box::new(denial::answer(&cause, caller, Some(authkit.site()), Scheme::Cookie).1)
@@ -99,14 +105,14 @@ fn needs_a_click(query: &str) -> bool {
 }
 
 /// Asks whether a sign-in that another site began may go on. The page shows nothing of the request.
-fn ask() -> Response<Bytes> {
+fn ask(authkit: &AuthKit) -> Response<Bytes> {
     Page {
         status: StatusCode::OK,
         title: "Sign in?",
         text: "Another site sent you here to sign in to an organization or to accept an invitation. Go on only if you \
                expected that.",
         action: PageAction::PostHere { label: "Go on" },
-        other: Some(PageLink { to: "/", label: "Go home" }),
+        other: Some(PageLink { to: authkit.site().root(), label: "Go home" }),
     }
     .into_response()
 }

@@ -17,17 +17,17 @@ use crate::{
     client_kind::{ClientKind, text},
     denial::{Caller, Page, PageAction, PageLink},
     head,
-    uri::ReturnPath,
+    uri::ReturnTarget,
 };
 
 /// Signs the user out, or asks first if the request may not be what the user intended.
 pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     let return_path =
-        caller.uri.query().and_then(|query| ReturnPath::of_query(query, authkit.site()));
+        caller.uri.query().and_then(|query| ReturnTarget::of_query(query, authkit.site()));
     if !matches!(*caller.method, Method::GET | Method::HEAD | Method::POST) {
         return method_not_allowed("GET, HEAD, POST");
     }
-    if let Err(refused) = refuse_other_origins(authkit, caller) {
+    if let Err(refused) = refuse_other_origins(authkit, caller, authkit.site().return_origins()) {
         return *refused;
     }
     if *caller.method == Method::POST || is_deliberate(caller) {
@@ -51,7 +51,7 @@ fn is_deliberate(caller: Caller<'_>) -> bool {
 fn sign_out(
     authkit: &AuthKit,
     caller: Caller<'_>,
-    return_path: Option<&ReturnPath>,
+    return_path: Option<&ReturnTarget>,
 ) -> Response<Bytes> {
     let (session_id, deletions) = end(authkit, caller.headers);
     let to = logout_url(authkit, session_id.as_deref(), return_path);
@@ -95,12 +95,12 @@ pub(crate) fn end(authkit: &AuthKit, headers: &HeaderMap) -> (Option<String>, Ve
 pub(crate) fn logout_url(
     authkit: &AuthKit,
     session_id: Option<&str>,
-    return_path: Option<&ReturnPath>,
+    return_path: Option<&ReturnTarget>,
 ) -> String {
-    let settings = authkit.settings();
-    let after = return_path.map_or(settings.after_logout(), ReturnPath::as_str);
-    let target = Url::parse(settings.redirect_uri()).and_then(|base| base.join(after));
-    let target = target.map_or_else(|_| authkit.site().origin.clone(), String::from);
+    let origin = authkit.site().origin();
+    let after = return_path.map_or(authkit.settings().after_logout(), ReturnTarget::as_str);
+    let target = Url::parse(origin).and_then(|base| base.join(after));
+    let target = target.map_or_else(|_| origin.to_owned(), String::from);
     match session_id {
         Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
         None => target,
@@ -116,8 +116,8 @@ fn back_button_cookie(authkit: &AuthKit) -> Option<HeaderValue> {
     cookies.short_lived(&name, "1", Duration::from_secs(1))
 }
 
-fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
-    let logout = &authkit.site().logout;
+fn ask(authkit: &AuthKit, return_path: Option<&ReturnTarget>) -> Response<Bytes> {
+    let logout = authkit.site().logout();
     let to = match return_path {
         Some(path) => {
             let query = form_urlencoded::Serializer::new(String::new())
@@ -125,14 +125,14 @@ fn ask(authkit: &AuthKit, return_path: Option<&ReturnPath>) -> Response<Bytes> {
                 .finish();
             format!("{logout}?{query}")
         }
-        None => logout.clone(),
+        None => logout.to_owned(),
     };
     Page {
         status: StatusCode::OK,
         title: "Sign out?",
         text: "You will be signed out of this site on this device.",
         action: PageAction::Post(PageLink { to: &to, label: "Sign out" }),
-        other: Some(PageLink { to: "/", label: "Stay signed in" }),
+        other: Some(PageLink { to: authkit.site().root(), label: "Stay signed in" }),
     }
     .into_response()
 }

@@ -81,7 +81,7 @@ impl RedirectLoopGuard {
 
     /// Finds out why the service does not accept the session of this browser.
     pub(super) fn cause(self, authkit: &AuthKit, caller: Caller<'_>) -> SignInFailure {
-        let name = &authkit.site().cookie_name;
+        let name = authkit.site().cookie_name();
         let has_session =
             cookie::pairs(caller.headers).any(|(found, _)| cookie::is_session(found, name));
         if !has_session {
@@ -139,7 +139,7 @@ pub(super) fn delete(authkit: &AuthKit, headers: &HeaderMap) -> Option<HeaderVal
 
 /// Why a browser sends none of our cookies back.
 pub(super) fn without_cookies(authkit: &AuthKit, caller: Caller<'_>) -> SignInFailure {
-    let authority = authkit.site().origin.strip_prefix("https://");
+    let authority = authkit.site().origin().strip_prefix("https://");
     // Anybody can forge these headers, but they only choose the text of a page.
     let says_http = text(caller.headers, "x-forwarded-proto")
         .is_some_and(|scheme| scheme.split(',').next() == Some("http"));

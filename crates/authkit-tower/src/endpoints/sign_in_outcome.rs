@@ -8,7 +8,7 @@ use tracing::info;
 use crate::{
     authkit::AuthKit,
     denial::{Page, PageAction, PageLink},
-    uri::ReturnPath,
+    uri::ReturnTarget,
 };
 
 /// How a sign-in ended.
@@ -101,7 +101,7 @@ impl SignInFailure {
     pub(super) fn page(
         self,
         authkit: &AuthKit,
-        return_path: Option<&ReturnPath>,
+        return_path: Option<&ReturnTarget>,
     ) -> Response<Bytes> {
         let site = authkit.site();
         // Without `prompt`, WorkOS would sign the user in with the refused account again.
@@ -110,7 +110,7 @@ impl SignInFailure {
         let parameters: Vec<_> = prompt.into_iter().chain(return_to).collect();
         let login = site.login_url(&parameters);
         // If cookies do not come back, the user may be at another address than the configured one.
-        let canonical = format!("{}{login}", site.origin);
+        let canonical = format!("{}{login}", site.origin());
         let (to, label) = match self {
             Self::Unavailable
             | Self::Clock
@@ -127,9 +127,9 @@ impl SignInFailure {
             | Self::CodeRefused => (&login, "Sign in"),
         };
         let (title, text) = self.words();
-        let text = text.replace("{site}", &site.origin);
+        let text = text.replace("{site}", site.origin());
         let action = PageAction::Link(PageLink { to, label });
-        let other = Some(PageLink { to: "/", label: "Go home" });
+        let other = Some(PageLink { to: site.root(), label: "Go home" });
         let mut response =
             Page { status: self.status(), title, text: &text, action, other }.into_response();
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {

@@ -2,7 +2,7 @@
 
 use authkit_session::{SealError, integration::Purpose};
 
-use crate::{authkit::AuthKit, uri::ReturnPath};
+use crate::{authkit::AuthKit, uri::ReturnTarget};
 
 /// What a state says, in whatever browser: it is sealed, with the redirect URI as context.
 ///
@@ -11,20 +11,21 @@ use crate::{authkit::AuthKit, uri::ReturnPath};
 pub(super) struct State {
     /// How often the sign-in has started again.
     pub(super) restarts: u8,
-    /// Where the sign-in leads, unless that is `/` or too long for a state.
-    pub(super) return_path: Option<ReturnPath>,
+    /// Where the sign-in leads, unless that is the root or too long for a state.
+    pub(super) return_path: Option<ReturnTarget>,
 }
 
 impl State {
     pub(super) fn seal(
         authkit: &AuthKit,
         restarts: u8,
-        return_path: &ReturnPath,
+        return_path: &ReturnTarget,
     ) -> Result<String, SealError> {
         let path = return_path.as_str();
-        let path = if path == "/" || path.len() > MAX_STATE_PATH { "" } else { path };
+        let path =
+            if path == authkit.site().root() || path.len() > MAX_STATE_PATH { "" } else { path };
         let content = [&[restarts], path.as_bytes()].concat();
-        let context = authkit.settings().redirect_uri().as_bytes();
+        let context = authkit.site().redirect_uri().as_bytes();
         authkit.authenticator().seal_for(Purpose::State, context, &content)
     }
 
@@ -33,11 +34,11 @@ impl State {
         if state.len() > MAX_STATE {
             return None;
         }
-        let context = authkit.settings().redirect_uri().as_bytes();
+        let context = authkit.site().redirect_uri().as_bytes();
         let content = authkit.authenticator().open_for(Purpose::State, context, state)?;
         let (restarts, path) = content.split_first()?;
         let path = std::str::from_utf8(path).ok()?;
-        let return_path = ReturnPath::parse(path, authkit.site());
+        let return_path = ReturnTarget::parse(path, authkit.site());
         Some(Self { restarts: *restarts, return_path })
     }
 }

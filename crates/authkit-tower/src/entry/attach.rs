@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use authkit_session::{Admission, Refusal, VerifiedToken};
-use http::{HeaderMap, Request};
+use http::Request;
 
 use super::authentication::AuthenticationOutcome;
 use crate::{
@@ -34,10 +34,10 @@ fn conclude_bearer<B>(
     request: &mut Request<B>,
 ) -> Result<Outgoing, Denied> {
     let state_with =
-        |cookies, headers: &HeaderMap| RequestState::new(Arc::clone(settings), cookies, headers);
+        |cookies, request: &Request<B>| RequestState::new(Arc::clone(settings), cookies, request);
     match outcome {
         Ok(token) => {
-            let state = state_with(HeadCookies::Bearer(Arc::clone(&token)), request.headers());
+            let state = state_with(HeadCookies::Bearer(Arc::clone(&token)), request);
             lookup::attach(request.extensions_mut(), Bearer::new(token, Arc::clone(&state)));
             Ok(Outgoing::of(state))
         }
@@ -47,7 +47,7 @@ fn conclude_bearer<B>(
             match settings.presence(request) {
                 Presence::Required => Err(settings.deny(&cause, caller)),
                 Presence::Optional => {
-                    let state = state_with(HeadCookies::NotRead, request.headers());
+                    let state = state_with(HeadCookies::NotRead, request);
                     let none = NoPrincipal::new(cause, Arc::clone(&state));
                     lookup::attach(request.extensions_mut(), none);
                     Ok(Outgoing::of(state))
@@ -68,7 +68,7 @@ fn conclude_session<B>(
         Ok(admission) => {
             let session = Arc::clone(admission.session());
             let (state, outgoing) =
-                state(settings, outer, HeadCookies::Admitted(admission), request.headers());
+                state(settings, outer, HeadCookies::Admitted(admission), request);
             lookup::attach(request.extensions_mut(), Session::new(session, state));
             Ok(outgoing)
         }
@@ -82,7 +82,7 @@ fn conclude_session<B>(
                         head::write(
                             response.headers_mut(),
                             refusal.head_cookies(asker),
-                            &settings.authkit().site().cookie_name,
+                            settings.authkit().site().cookie_name(),
                             Caching::Private,
                             settings.varies(),
                         );
@@ -91,7 +91,7 @@ fn conclude_session<B>(
                 }
                 Presence::Optional => {
                     let cookies = HeadCookies::Refused { refusal, asker };
-                    let (state, outgoing) = state(settings, outer, cookies, request.headers());
+                    let (state, outgoing) = state(settings, outer, cookies, request);
                     lookup::attach(request.extensions_mut(), NoPrincipal::new(cause, state));
                     Ok(outgoing)
                 }
@@ -101,11 +101,11 @@ fn conclude_session<B>(
 }
 
 /// The outer layer's state, updated with a newer session; or a state of our own, whose cookies this layer writes.
-fn state(
+fn state<B>(
     settings: &Arc<LayerSettings>,
     outer: Option<Arc<RequestState>>,
     cookies: HeadCookies,
-    request: &HeaderMap,
+    request: &Request<B>,
 ) -> (Arc<RequestState>, Outgoing) {
     match outer {
         Some(outer) => {

@@ -1,23 +1,30 @@
-use authkit_session::Clock;
+use std::sync::LazyLock;
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::tests::{Fields, headers};
+use crate::{
+    Config, CookiePassword,
+    tests::{Fields, authkit_of, headers},
+};
 
 fn site() -> Site {
-    Site {
-        origin: "https://app.example.com".to_owned(),
-        login: "/login".to_owned(),
-        callback: "/auth/callback".to_owned(),
-        logout: "/logout".to_owned(),
-        cookie_name: "wos_session".to_owned(),
-        denial_log: Arc::new(DenialLog::new(Clock::system())),
-        endpoint_reminder: Arc::new(EndpointReminder::new(Clock::system())),
-    }
+    static SITE: LazyLock<Site> = LazyLock::new(|| at("/auth/callback", ""));
+    SITE.clone()
+}
+
+fn site_of(set: impl FnOnce(Config) -> Config) -> Site {
+    authkit_of(set).0.site().clone()
+}
+
+fn at(callback: &str, base: &str) -> Site {
+    let password = CookiePassword::new("a password of no less than 32 bytes").unwrap();
+    let uri = format!("https://app.example.com{callback}");
+    site_of(|_| Config::new("client_1", "sk_1", uri, password).with_base_path(base))
 }
 
 fn parse(input: &str) -> Option<String> {
-    ReturnPath::parse(input, &site()).map(|path| path.as_str().to_owned())
+    ReturnTarget::parse(input, &site()).map(|path| path.as_str().to_owned())
 }
 
 #[test]
@@ -186,7 +193,7 @@ fn rd_01_nothing_leads_off_our_origin_or_in_circles() {
 
 #[test]
 fn rd_02_long_paths_are_refused_however_they_are_written() {
-    let longest = format!("/{}", "a".repeat(ReturnPath::MAX_LEN - 1));
+    let longest = format!("/{}", "a".repeat(ReturnTarget::MAX_LEN - 1));
     assert_eq!(parse(&longest).as_deref(), Some(longest.as_str()));
     for (name, input) in [
         ("one more", format!("{longest}a")),
@@ -308,7 +315,7 @@ proptest! {
     #[test]
     fn rd_01_whatever_is_let_through_is_ours_to_every_reader(input in addresses()) {
         let Some(path) = parse(&input) else { return Ok(()) };
-        prop_assert!(path.len() <= ReturnPath::MAX_LEN && path.bytes().all(|byte| byte.is_ascii_graphic()));
+        prop_assert!(path.len() <= ReturnTarget::MAX_LEN && path.bytes().all(|byte| byte.is_ascii_graphic()));
         prop_assert_eq!(parse(&path), Some(path.clone()), "is let through again, and stays as it is");
 
         check_every_reading(&path);
@@ -317,8 +324,8 @@ proptest! {
     #[test]
     fn rd_02_nothing_makes_it_panic(input in any::<String>(), query in any::<String>()) {
         let _ = parse(&input);
-        let _ = ReturnPath::of_query(&query, &site());
-        let _ = ReturnPath::of_url(&input, &site());
+        let _ = ReturnTarget::of_query(&query, &site());
+        let _ = ReturnTarget::of_url(&input, &site());
     }
 }
 
@@ -384,7 +391,7 @@ fn every_client_is_sent_back_to_where_a_browser_can_be() {
         let (method, uri, headers) =
             (method.parse().unwrap(), uri.parse().unwrap(), headers(fields));
         let client = ClientKind::of(&method, &headers);
-        let path = ReturnPath::of_request(client, &method, &uri, &headers, &site());
+        let path = ReturnTarget::of_request(client, &method, &uri, &headers, &site());
         assert_eq!(path.as_str(), *expected, "{name}");
     }
 }
@@ -399,15 +406,83 @@ fn login_urls_are_encoded() {
 }
 
 #[test]
-fn endpoints_are_found_at_their_exact_path() {
-    for (path, expected) in [
-        ("/login", Some(Endpoint::Login)),
-        ("/auth/callback", Some(Endpoint::Callback)),
-        ("/logout", Some(Endpoint::Logout)),
-        ("/login/", None),
+fn paths_beside_the_base_path_are_not_ours() {
+    let site = at("/app/callback", "/app");
+    let cases = [
+        ("/app/", Some("/app/")),
+        ("/app/a?b=/c", Some("/app/a?b=/c")),
+        ("/app/login2", Some("/app/login2")),
+        ("/app", None),
         ("/", None),
-        ("", None),
-    ] {
-        assert_eq!(site().endpoint(path), expected, "{path}");
+        ("/application/a", None),
+        ("/a", None),
+        ("/login", None),
+        ("/%61pp/a", None),
+        ("/app%2Fa", None),
+        ("/app/login", None),
+        ("/app/callback?x", None),
+        ("/app/%6cogout", None),
+        ("/app/../a", None),
+        ("//app/a", None),
+        ("/app//evil.example", Some("/app//evil.example")),
+    ];
+    for (input, expected) in cases {
+        let target = ReturnTarget::parse(input, &site);
+        assert_eq!(target.as_ref().map(ReturnTarget::as_str), expected, "{input}");
     }
+    let (get, uri, none) = (Method::GET, "/a?b".parse().unwrap(), HeaderMap::new());
+    let target = ReturnTarget::of_request(ClientKind::Document, &get, &uri, &none, &site);
+    assert_eq!(target.as_str(), "/app/a?b", "as the browser sees it");
+    let login = "/login".parse().unwrap();
+    let target = ReturnTarget::of_request(ClientKind::Document, &get, &login, &none, &site);
+    assert_eq!(target.as_str(), "/app/", "an endpoint");
+    assert_eq!(site.login_url(&[]), "/app/login");
+}
+
+#[test]
+fn a_url_leads_to_a_listed_origin_and_to_no_other() {
+    let listed = ["https://spa.example.com", "http://localhost:5173"];
+    let site = site_of(|config| config.with_return_origins(listed));
+    let cases = [
+        ("https://spa.example.com", Some("https://spa.example.com/")),
+        ("https://spa.example.com/", Some("https://spa.example.com/")),
+        ("https://spa.example.com/a b?c=\"d", Some("https://spa.example.com/a%20b?c=%22d")),
+        // It may have a page there.
+        ("https://spa.example.com/login", Some("https://spa.example.com/login")),
+        ("http://localhost:5173/x", Some("http://localhost:5173/x")),
+        ("/own", Some("/own")),
+        ("https://app.example.com/x", None),
+        ("http://spa.example.com/x", None),
+        ("HTTPS://spa.example.com/x", None),
+        ("https://SPA.example.com/x", None),
+        ("https://spa.example.com:443/x", None),
+        ("https://spa.example.com:8443/x", None),
+        ("https://spa.example.com.evil.example/x", None),
+        ("https://spa.example.com@evil.example/x", None),
+        ("https://spa.example.com:x@evil.example/x", None),
+        ("https://spa.example.com?x", None),
+        ("https://spa.example.com\\x", None),
+        ("https://spa.example.com//evil.example", None),
+        ("https://spa.example.com/\\evil.example", None),
+        ("https://spa.example.com/%2fevil.example", None),
+        ("https://spa.example.com/../x", None),
+        ("https://spa.example.com/a\nb", None),
+        ("https:/spa.example.com/x", None),
+        ("https:spa.example.com/x", None),
+        (" https://spa.example.com/x", None),
+        ("//spa.example.com/x", None),
+        ("http://localhost:51731/x", None),
+        ("http://localhost/x", None),
+    ];
+    for (input, expected) in cases {
+        let target = ReturnTarget::parse(input, &site);
+        assert_eq!(target.as_ref().map(ReturnTarget::as_str), expected, "{input}");
+    }
+    let long = format!("https://spa.example.com/{}", "a".repeat(ReturnTarget::MAX_LEN));
+    assert_eq!(ReturnTarget::parse(&long, &site), None);
+    // What a page says of itself leads back to our own origin alone.
+    let fields = headers(&[("referer", "https://spa.example.com/x")]);
+    let (post, uri) = (Method::POST, "/form".parse().unwrap());
+    let target = ReturnTarget::of_request(ClientKind::Document, &post, &uri, &fields, &site);
+    assert_eq!(target.as_str(), "/");
 }

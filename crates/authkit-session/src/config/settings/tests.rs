@@ -37,7 +37,7 @@ fn problems_with(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
 /// Each is refused at start, by a line that names the variable and the method, what is wrong, and what to write.
 #[test]
 fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
-    let cases: [(&str, &str, &str, &str); 65] = [
+    let cases: [(&str, &str, &str, &str); 71] = [
         // Copied with something around it.
         ("WORKOS_CLIENT_ID", "\"client_1\"", "is in quotes", "without the quotes"),
         ("WORKOS_CLIENT_ID", "'client_1'", "is in quotes", "without the quotes"),
@@ -70,6 +70,12 @@ fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
             "without the white space",
         ),
         ("WORKOS_ISSUER", " , ", "names no issuer", "leave the variable out"),
+        ("WORKOS_ORIGINS", "https://b.test, c.test", "no scheme", "write `https://c.test`"),
+        ("WORKOS_ORIGINS", "\"https://b.test\"", "is not a URL", "https://"),
+        ("WORKOS_RETURN_ORIGINS", "https://spa.test/", "slash at the end", "`https://spa.test`"),
+        ("WORKOS_RETURN_ORIGINS", "https://*.spa.test", "a wildcard", "write each origin"),
+        ("WORKOS_BASE_PATH", "app", "no plain path", "such as `/app`"),
+        ("WORKOS_BASE_PATH", "/app", "does not begin the path", "as browsers see it"),
         // In the wrong place.
         ("WORKOS_CLIENT_ID", "sk_test_1", "holds an API key", "`client_...`"),
         ("WORKOS_CLIENT_ID", "\"sk_test_1\"", "holds an API key", "`client_...`"),
@@ -203,8 +209,30 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
         redirect_uri: "http://localhost:3000/callback".to_owned(),
         ..config
     };
-    let cases: [(&str, Config, &[Setting]); 30] = [
+    let below = |config: Config| Config {
+        redirect_uri: "https://app.example.com/app/callback".to_owned(),
+        ..config.with_base_path("/app")
+    };
+    let cases: [(&str, Config, &[Setting]); 36] = [
         ("the least", config(), &[]),
+        ("a base path", below(config()), &[]),
+        ("a login path below it", below(config().with_login_path("/app/enter")), &[]),
+        (
+            "a login path beside it",
+            below(config().with_login_path("/enter")),
+            &[Setting::LoginPath],
+        ),
+        (
+            "a base path and a prefixed cookie",
+            below(config().with_host_prefix()),
+            &[Setting::HostPrefix],
+        ),
+        ("another scheme", config().with_origins(["http://b.test"]), &[Setting::Origins]),
+        (
+            "a return origin of another scheme",
+            config().with_return_origins(["http://localhost:5173"]),
+            &[],
+        ),
         ("http on localhost", http(config()), &[]),
         (
             "a redirect URI with a query",

@@ -41,7 +41,7 @@ async fn cb_05_at_most_five_flows_and_3_kib_are_alive_and_the_oldest_go_first() 
     assert_eq!(browser.flows(), newest);
     assert!(size(&browser) <= MAX_BYTES);
 
-    let long = format!("/login?return_to=%2F{}", "a".repeat(ReturnPath::MAX_LEN - 1));
+    let long = format!("/login?return_to=%2F{}", "a".repeat(ReturnTarget::MAX_LEN - 1));
     browser.start(&long).await;
     assert_eq!(browser.flows().len(), 1, "the longest return path needs all the room");
     assert!(size(&browser) <= MAX_BYTES, "{}", size(&browser));
@@ -206,7 +206,7 @@ async fn e13_a_state_says_where_its_sign_in_leads() {
         let state = browser.start(&format!("/login?{query}")).await["state"].clone();
         assert!(state.len() <= MAX_STATE && !state.contains("report"), "{state}");
         let read = State::open(&authkit, &state).unwrap().return_path;
-        let read = read.as_ref().map(ReturnPath::as_str);
+        let read = read.as_ref().map(ReturnTarget::as_str);
         assert_eq!(read, expected.then_some(path.as_str()));
     }
 }
