@@ -35,7 +35,7 @@ fn app(authkit: &AuthKit) -> Router {
         .route_layer(AuthKitLayer::new(authkit))
         .merge(
             Router::new()
-                .route("/api", get(async |principal: Principal| principal.user_id().to_owned()))
+                .route("/api", get(async |principal: Principal| principal.subject().to_owned()))
                 .route_layer(programs),
         )
         .merge(Endpoints::new(authkit))

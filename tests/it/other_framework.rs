@@ -78,13 +78,13 @@ fn route(parts: &Parts) -> Response<Full<Bytes>> {
             toy::handle(parts, &[], |Auth(it): Auth<Session>| it.user().email.clone().unwrap())
         }
         "/principal" => {
-            toy::handle(parts, &[], |Auth(it): Auth<Principal>| it.user_id().to_owned())
+            toy::handle(parts, &[], |Auth(it): Auth<Principal>| it.subject().to_owned())
         }
         "/session-if-any" => toy::handle(parts, &[], |Auth(it): Auth<Option<Session>>| {
             name(it.as_ref().and_then(|it| it.user().email.as_deref()))
         }),
         "/principal-if-any" => toy::handle(parts, &[], |Auth(it): Auth<Option<Principal>>| {
-            name(it.as_ref().map(|it| it.user_id()))
+            name(it.as_ref().map(|it| it.subject()))
         }),
         "/admin" => {
             toy::handle(parts, &[], |Auth(Admin(it)): Auth<Admin>| it.user().email.clone().unwrap())

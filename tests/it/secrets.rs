@@ -24,7 +24,7 @@ fn app(authkit: &AuthKit) -> Router {
     };
     let optional =
         Router::new().route("/optional", any(perhaps)).route_layer(AuthKitLayer::optional(authkit));
-    let program = async |principal: Principal| principal.user_id().to_owned();
+    let program = async |principal: Principal| principal.subject().to_owned();
     let bearer = AuthKitLayer::new(authkit).with_bearer().unwrap();
     let api = Router::new().route("/api", any(program)).route_layer(bearer);
     let renew = async |session: Session| format!("{:?}", session.refresh().await.map(drop));

@@ -23,7 +23,7 @@ fn app(authkit: &AuthKit) -> Router {
     let maybe = async |session: Option<Session>| {
         eager(session.map_or("nobody".to_owned(), |session| session.user().email.clone().unwrap()))
     };
-    let program = async |principal: Principal| eager(principal.user_id());
+    let program = async |principal: Principal| eager(principal.subject());
     // As a page looks that never heard of any of this.
     let careless = async |headers: HeaderMap| eager(format!("{:?}", headers.get("cookie")));
     let required = AuthKitLayer::new(authkit);

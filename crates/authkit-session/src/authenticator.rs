@@ -3,6 +3,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use http::HeaderMap;
 
 use crate::{
+    api_key::ApiKeys,
     candidate::{jwks::Jwks, reader::SessionReader},
     config::{
         Config,
@@ -10,6 +11,13 @@ use crate::{
         warning::ConfigWarning,
     },
     config_error::ConfigError,
+    connect::{
+        domain::{ConnectDomains, issuer_of},
+        introspection::{Introspection, Introspector},
+        reader::ConnectReader,
+        resource::{Machines, ProtectedResource, ResourceAudiences},
+        tokens::ConnectTokens,
+    },
     cookie_password::CookiePassword,
     end::{
         SessionEnder,
@@ -17,7 +25,7 @@ use crate::{
         notice::RevocationPublisher,
         revocation::{NotPublished, Revocation},
         sign_out::{SignOut, SignedOut},
-        watch::SessionWatch,
+        watch::PrincipalWatch,
     },
     error::Error,
     refresh::{Refresher, RefresherParts, hook::HookDecision, on_demand::OnDemand},
@@ -26,6 +34,9 @@ use crate::{
         admission::Admission,
         authenticate::RequestAuthenticator,
         bearer::BearerTokens,
+        credential_kind::CredentialKind,
+        header::{HeaderCredentials, HeaderPrincipal},
+        offline::OfflineTokens,
         policy::Policy,
         sign_in::{Replacing, SignIn, SignedIn},
         waiting::Decision,
@@ -36,7 +47,8 @@ use crate::{
     siblings::{SiblingGuard, Siblings},
     tasks::Tasks,
     token::verified::VerifiedToken,
-    upstream::{client::Client, pkce::PkceVerifier},
+    upstream::{client::Client, credential_checks::CredentialChecks, pkce::PkceVerifier},
+    validation::Validations,
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
@@ -76,6 +88,10 @@ struct Owners {
     sign_in: SignIn,
     sign_out: SignOut,
     publisher: Arc<RevocationPublisher>,
+    api_keys: ApiKeys,
+    checks: CredentialChecks,
+    domains: ConnectDomains,
+    introspected: Arc<Validations<()>>,
     tasks: Tasks,
     _presence: SiblingGuard,
     #[cfg(test)]
@@ -118,6 +134,66 @@ impl Authenticator {
     pub fn bearer_tokens(&self) -> Result<BearerTokens, ConfigError> {
         let Owners { settings, reader, ender, .. } = &*self.owners;
         BearerTokens::new(Arc::clone(settings), Arc::clone(reader), Arc::clone(ender))
+    }
+
+    /// Decides about requests by the API keys of customers.
+    pub fn api_keys(&self) -> ApiKeys {
+        self.owners.api_keys.clone()
+    }
+
+    /// Judges bearer credentials, of no kind yet.
+    pub fn header_credentials(&self) -> HeaderCredentials {
+        HeaderCredentials::none(Arc::clone(&self.owners.settings))
+    }
+
+    /// Accepts session tokens besides.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where [`Config::with_issuers`] names no issuer, or one that is an AuthKit domain too.
+    pub fn accept_bearer(
+        &self,
+        credentials: HeaderCredentials,
+    ) -> Result<HeaderCredentials, ConfigError> {
+        credentials.with_bearer(self.bearer_tokens()?)
+    }
+
+    /// Accepts API keys of customers besides.
+    pub fn accept_api_keys(&self, credentials: HeaderCredentials) -> HeaderCredentials {
+        credentials.with_api_keys(self.api_keys())
+    }
+
+    /// Accepts tokens of machines besides: for the client id of this environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where the domain is none, or is listed as an issuer of session tokens too.
+    pub fn accept_machines(
+        &self,
+        credentials: HeaderCredentials,
+        machines: Machines,
+    ) -> Result<HeaderCredentials, ConfigError> {
+        let Machines { domain, introspection } = machines;
+        let audiences = ResourceAudiences::only(self.settings().client_id());
+        let kind = CredentialKind::Machine;
+        credentials.with_machines(self.owners.connect(&domain, kind, audiences, introspection)?)
+    }
+
+    /// Accepts tokens of OAuth applications for a protected resource besides.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where the resource cannot be one, or its domain is listed as an issuer of session tokens too.
+    pub fn accept_clients(
+        &self,
+        credentials: HeaderCredentials,
+        resource: &ProtectedResource,
+    ) -> Result<HeaderCredentials, ConfigError> {
+        let audiences = resource.audiences(self.settings().client_id())?;
+        let introspection = resource.introspection.clone();
+        let kind = CredentialKind::Client;
+        let tokens = self.owners.connect(resource.domain(), kind, audiences, introspection)?;
+        credentials.with_clients(tokens)
     }
 
     /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
@@ -232,8 +308,13 @@ impl Authenticator {
     }
 
     /// Watches the session of an admitted token, for a connection that outlives the request.
-    pub fn watch(&self, token: &VerifiedToken) -> SessionWatch {
-        SessionWatch::new(Arc::clone(&self.owners.ender), token)
+    pub fn watch(&self, token: &VerifiedToken) -> PrincipalWatch {
+        PrincipalWatch::of_token(Arc::clone(&self.owners.ender), token)
+    }
+
+    /// Watches whoever was admitted by a credential of its own, for a connection that outlives the request.
+    pub fn watch_header(&self, principal: &HeaderPrincipal) -> PrincipalWatch {
+        PrincipalWatch::of_header(Arc::clone(&self.owners.ender), principal)
     }
 
     /// Replaces the passwords without a restart: `current` seals, `others` open as well.
@@ -313,8 +394,17 @@ impl Authenticator {
 
 impl Owners {
     fn new(checked: Checked) -> Self {
-        let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
-            checked;
+        let Checked {
+            settings,
+            client,
+            ring,
+            cache,
+            revocations,
+            hooks,
+            coordinator,
+            stale_keys,
+            credential_memory,
+        } = checked;
         let (presence, siblings) = SiblingGuard::register(&settings, client.base_url());
         if siblings == Siblings::Some && revocations.is_none() {
             tracing::warn!(
@@ -353,7 +443,17 @@ impl Owners {
             ender: Arc::clone(&ender),
             tasks: tasks.clone(),
         }));
+        let checks = CredentialChecks::new(client.clone());
         Self {
+            api_keys: ApiKeys::new(
+                Arc::clone(&settings),
+                checks.clone(),
+                Arc::clone(&ender),
+                credential_memory,
+            ),
+            introspected: Arc::new(Validations::new(settings.clock().clone(), credential_memory)),
+            domains: ConnectDomains::new(client.clone(), settings.clock().clone(), stale_keys),
+            checks,
             requests: Arc::new(RequestAuthenticator::new(
                 Arc::clone(&settings),
                 Arc::clone(&reader),
@@ -379,6 +479,37 @@ impl Owners {
             #[cfg(test)]
             state,
         }
+    }
+}
+
+impl Owners {
+    /// Judges the tokens of one kind that an AuthKit domain issues.
+    fn connect(
+        &self,
+        domain: &str,
+        kind: CredentialKind,
+        audiences: ResourceAudiences,
+        introspection: Option<Introspection>,
+    ) -> Result<ConnectTokens, ConfigError> {
+        let domain = self.domains.of_issuer(&issuer_of(domain)?);
+        let introspector = introspection.map(|introspection| {
+            Introspector::new(
+                Arc::clone(&self.settings),
+                &domain,
+                introspection,
+                self.checks.clone(),
+                Arc::clone(&self.introspected),
+            )
+        });
+        let reader = ConnectReader {
+            settings: Arc::clone(&self.settings),
+            ender: Arc::clone(&self.ender),
+            domain,
+            kind,
+            audiences,
+        };
+        let offline = OfflineTokens::new(Arc::clone(&self.settings), reader);
+        Ok(ConnectTokens::new(offline, introspector))
     }
 }
 

@@ -77,6 +77,7 @@ pub struct Config {
     pub(crate) stale_keys: Duration,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     pub(crate) refresh_hook: Option<RefreshHook>,
+    pub(crate) credential_memory: Duration,
 }
 
 impl Config {
@@ -122,6 +123,7 @@ impl Config {
             stale_keys: Duration::from_secs(24 * 60 * 60),
             revocations: None,
             refresh_hook: None,
+            credential_memory: Duration::from_secs(60),
         }
     }
 
@@ -418,6 +420,16 @@ impl Config {
     /// for longer than 10 minutes.
     pub fn with_stale_keys(mut self, age: Duration) -> Self {
         self.stale_keys = age;
+        self
+    }
+
+    /// Remembers what WorkOS says of a customer's API key, or of an introspected token, for so long (default 60 seconds,
+    /// at most an hour).
+    ///
+    /// A key that was deleted counts for so long at most; with webhooks it ends at once. Each key that is in use is asked
+    /// about once in this time by each process.
+    pub fn with_credential_memory(mut self, time: Duration) -> Self {
+        self.credential_memory = time.min(Duration::from_secs(60 * 60));
         self
     }
 

@@ -16,10 +16,11 @@
 
 pub(crate) mod reason;
 pub(crate) mod refresh_outcome;
+pub(crate) mod security_claim;
 
 use std::time::Duration;
 
-use crate::decide::reason::{Reason, SecurityClaim};
+use crate::decide::{reason::Reason, security_claim::SecurityClaim};
 
 /// What is known of the session that a request brought. In the order of the table: the first that holds counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -257,7 +258,7 @@ mod tests {
         Action::{Admit, FetchKeys, Refresh, Refuse},
         *,
     };
-    use crate::decide::reason::SecurityClaim::Act;
+    use crate::decide::security_claim::SecurityClaim::Act;
 
     const USUAL: Circumstances = Circumstances {
         refresh: Refreshing::Possible,

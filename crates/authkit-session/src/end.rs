@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::{
+    api_key::VerifiedApiKey,
     candidate::SessionCandidate,
     config::settings::Settings,
     decide::{CutOffEffect, Verdict},
@@ -78,6 +79,12 @@ impl SessionEnder {
     /// What revocations say of a token.
     pub(crate) fn cut_off(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
         self.cut_offs.effect_on(identity)
+    }
+
+    /// What revocations say of a customer's API key.
+    pub(crate) fn cut_off_of_api_key(&self, key: &VerifiedApiKey) -> CutOffEffect {
+        let asked_at = key.validated_second();
+        self.cut_offs.effect_on_api_key(key.id(), key.owner_identity(), asked_at)
     }
 
     /// Whether a session was signed out here.

@@ -11,6 +11,10 @@ pub use crate::{
     decide::reason::{RefusalKind, SignInCause},
     error::ErrorClass,
     log_limit::LogLimiter,
-    request::admission::Asker,
+    request::{
+        admission::Asker,
+        header::{HeaderCredentials, HeaderPrincipal},
+    },
     seal::Purpose,
+    timestamp::parse_timestamp,
 };

@@ -128,6 +128,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+mod api_key;
 mod authenticator;
 mod bounded_map;
 mod boxed_future;
@@ -138,6 +139,7 @@ mod config;
 mod config_error;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod connect;
 mod cookie;
 mod cookie_password;
 mod crypto;
@@ -163,11 +165,14 @@ mod strictness;
 mod tasks;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod token;
 mod upstream;
 mod user;
+mod validation;
 
 pub use crate::{
+    api_key::{ApiKeyOwner, ApiKeys, VerifiedApiKey},
     authenticator::Authenticator,
     boxed_future::BoxFuture,
     clock::Clock,
@@ -180,13 +185,18 @@ pub use crate::{
         warning::ConfigWarning,
     },
     config_error::{ConfigError, ConfigProblem},
+    connect::{
+        introspection::Introspection,
+        resource::{Machines, ProtectedResource},
+        token::{VerifiedClient, VerifiedMachine},
+    },
     cookie::set_cookie::SameSite,
     cookie_password::CookiePassword,
-    decide::reason::{Reason, SecurityClaim},
+    decide::{reason::Reason, security_claim::SecurityClaim},
     end::{
         revocation::{Delivery, Inbox, NotPublished, Notice, Publishing, Revocation, Revocations},
         sign_out::SignedOut,
-        watch::SessionWatch,
+        watch::PrincipalWatch,
     },
     error::{Error, ErrorKind},
     refresh::{

@@ -3,6 +3,9 @@
 pub(crate) mod admission;
 pub(crate) mod authenticate;
 pub(crate) mod bearer;
+pub(crate) mod credential_kind;
+pub(crate) mod header;
+pub(crate) mod offline;
 pub(crate) mod policy;
 pub(crate) mod sign_in;
 pub(crate) mod waiting;

@@ -3,6 +3,8 @@
 pub(crate) mod authorize;
 pub(crate) mod budget;
 pub(crate) mod client;
+pub(crate) mod credential_checks;
 pub(crate) mod error_answer;
+mod own_api_key;
 pub(crate) mod pkce;
 pub(crate) mod transport;

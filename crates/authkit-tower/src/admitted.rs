@@ -1,12 +1,12 @@
 use std::{fmt, sync::Arc};
 
-use authkit_session::{VerifiedSession, VerifiedToken};
+use authkit_session::{VerifiedSession, integration::HeaderPrincipal};
 
 /// Who was admitted, in the extensions of the response: for access logs in layers outside.
 ///
-/// The layer puts one into every response to a request that it admitted with a session or a bearer token; a denied request
-/// has a [`Denial`](crate::Denial) there instead. Its [`Debug`] output shows the ids of the user and the organization. The
-/// id of the session is not among them: whoever knows it can ask WorkOS to revoke the session, with an API key.
+/// The layer puts one into every response to a request that it admitted, with a session or a credential of any kind; a
+/// denied request has a [`Denial`](crate::Denial) there instead. Its [`Debug`] output shows who acted and the
+/// organization. The id of the session is not among them: whoever knows it can ask WorkOS to revoke the session, with an API key.
 ///
 /// # Examples
 ///
@@ -14,49 +14,88 @@ use authkit_session::{VerifiedSession, VerifiedToken};
 /// use authkit_tower::Admitted;
 ///
 /// fn user_of<B>(response: &http::Response<B>) -> Option<&str> {
-///     response.extensions().get::<Admitted>().map(Admitted::user_id)
+///     response.extensions().get::<Admitted>()?.user_id()
 /// }
 /// # assert!(user_of(&http::Response::new(())).is_none());
 /// ```
 #[derive(Clone)]
 pub struct Admitted {
-    token: AdmittedToken,
+    by: AdmittedBy,
 }
 
 #[derive(Clone)]
-enum AdmittedToken {
+enum AdmittedBy {
     Session(Arc<VerifiedSession>),
-    Bearer(Arc<VerifiedToken>),
+    Header(HeaderPrincipal),
 }
 
 impl Admitted {
     pub(crate) fn by_session(session: &Arc<VerifiedSession>) -> Self {
-        Self { token: AdmittedToken::Session(Arc::clone(session)) }
+        Self { by: AdmittedBy::Session(Arc::clone(session)) }
     }
 
-    pub(crate) fn by_bearer(token: &Arc<VerifiedToken>) -> Self {
-        Self { token: AdmittedToken::Bearer(Arc::clone(token)) }
+    pub(crate) fn by_header(principal: &HeaderPrincipal) -> Self {
+        Self { by: AdmittedBy::Header(principal.clone()) }
     }
 
-    /// The user's id (`user_…`).
-    pub fn user_id(&self) -> &str {
-        self.token().user_id()
+    /// The id of whoever acted: the user's (`user_…`), an API key's owner's, or a machine's client id.
+    pub fn subject(&self) -> &str {
+        match &self.by {
+            AdmittedBy::Session(session) => session.user_id(),
+            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => token.user_id(),
+            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => {
+                key.user_id().unwrap_or_else(|| key.organization_id())
+            }
+            AdmittedBy::Header(HeaderPrincipal::Machine(machine)) => machine.client_id(),
+            AdmittedBy::Header(HeaderPrincipal::Client(client)) => client.user_id(),
+        }
     }
 
-    /// The session's id (`session_…`).
-    pub fn session_id(&self) -> &str {
-        self.token().session_id()
+    /// The user's id (`user_…`). A machine, and an organization's API key, have none.
+    pub fn user_id(&self) -> Option<&str> {
+        match &self.by {
+            AdmittedBy::Session(session) => Some(session.user_id()),
+            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => Some(token.user_id()),
+            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => key.user_id(),
+            AdmittedBy::Header(HeaderPrincipal::Machine(_)) => None,
+            AdmittedBy::Header(HeaderPrincipal::Client(client)) => Some(client.user_id()),
+        }
     }
 
-    /// The organization that the user is signed in to (`org_…`).
+    /// The session's id (`session_…`), of a session or a user's token.
+    pub fn session_id(&self) -> Option<&str> {
+        match &self.by {
+            AdmittedBy::Session(session) => Some(session.session_id()),
+            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => Some(token.session_id()),
+            AdmittedBy::Header(
+                HeaderPrincipal::ApiKey(_)
+                | HeaderPrincipal::Machine(_)
+                | HeaderPrincipal::Client(_),
+            ) => None,
+        }
+    }
+
+    /// The id of the API key (`api_key_…`), if the request was admitted by one.
+    pub fn api_key_id(&self) -> Option<&str> {
+        match &self.by {
+            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => Some(key.id()),
+            AdmittedBy::Session(_)
+            | AdmittedBy::Header(
+                HeaderPrincipal::Bearer(_)
+                | HeaderPrincipal::Machine(_)
+                | HeaderPrincipal::Client(_),
+            ) => None,
+        }
+    }
+
+    /// The organization that the request was admitted for (`org_…`).
     pub fn organization_id(&self) -> Option<&str> {
-        self.token().organization_id()
-    }
-
-    fn token(&self) -> &VerifiedToken {
-        match &self.token {
-            AdmittedToken::Session(session) => session,
-            AdmittedToken::Bearer(token) => token,
+        match &self.by {
+            AdmittedBy::Session(session) => session.organization_id(),
+            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => token.organization_id(),
+            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => Some(key.organization_id()),
+            AdmittedBy::Header(HeaderPrincipal::Machine(machine)) => machine.organization_id(),
+            AdmittedBy::Header(HeaderPrincipal::Client(client)) => client.organization_id(),
         }
     }
 }
@@ -64,7 +103,7 @@ impl Admitted {
 impl fmt::Debug for Admitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admitted")
-            .field("user_id", &self.user_id())
+            .field("subject", &self.subject())
             .field("organization_id", &self.organization_id())
             .finish_non_exhaustive()
     }

@@ -40,7 +40,7 @@ impl Bearer {
 
     /// When the token expires, for timers.
     pub fn deadline(&self) -> Instant {
-        self.expiry().instant()
+        self.expiry().instant_or_now()
     }
 
     /// Completes when the token expires, by the clock of the configuration, or when its session ends before, by a

@@ -1,40 +1,60 @@
 use std::time::{Duration, Instant, SystemTime};
 
-use authkit_session::{SessionWatch, VerifiedToken};
+use authkit_session::{PrincipalWatch, VerifiedToken, integration::HeaderPrincipal};
 
 use crate::{Clock, authkit::AuthKit};
 
-/// When a token stops counting: when it expires, by the clock of the configuration, or when its session ends before.
+/// When what admitted a request stops counting: when it expires, by the clock of the configuration, or when it ends
+/// before.
 pub(crate) struct Deadline {
-    at: SystemTime,
+    /// `None` for an API key that does not expire.
+    at: Option<SystemTime>,
     clock: Clock,
-    session: SessionWatch,
+    watch: PrincipalWatch,
 }
 
 impl Deadline {
     pub(crate) fn of(token: &VerifiedToken, authkit: &AuthKit) -> Self {
-        let session = authkit.authenticator().watch(token);
-        Self { at: token.expires_at(), clock: authkit.clock().clone(), session }
+        let watch = authkit.authenticator().watch(token);
+        Self { at: Some(token.expires_at()), clock: authkit.clock().clone(), watch }
+    }
+
+    pub(crate) fn of_header(
+        principal: &HeaderPrincipal,
+        at: Option<SystemTime>,
+        authkit: &AuthKit,
+    ) -> Self {
+        let watch = authkit.authenticator().watch_header(principal);
+        Self { at, clock: authkit.clock().clone(), watch }
     }
 
     /// The time of expiry on the clock of timers.
-    pub(crate) fn instant(&self) -> Instant {
-        Instant::now() + self.remaining()
+    pub(crate) fn instant(&self) -> Option<Instant> {
+        Some(Instant::now() + self.remaining()?)
     }
 
-    /// Completes when the token has expired or its session has ended. Looks once a second, because the clock may be set
-    /// meanwhile, and nobody is told when a session ends.
+    /// The same, for what always expires.
+    pub(crate) fn instant_or_now(&self) -> Instant {
+        self.instant().unwrap_or_else(Instant::now)
+    }
+
+    /// Completes when the time has come or the session or key has ended. Looks once a second, because the clock may be
+    /// set meanwhile, and nobody is told when a session ends.
     pub(crate) async fn passed(self) {
         loop {
-            match self.remaining() {
-                Duration::ZERO => return,
-                _ if self.session.has_ended() => return,
-                left => tokio::time::sleep(left.min(Duration::from_secs(1))).await,
-            }
+            let pause = match self.remaining() {
+                Some(Duration::ZERO) => return,
+                _ if self.watch.has_ended() => return,
+                Some(left) => left.min(LOOK_AGAIN),
+                None => LOOK_AGAIN,
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
-    fn remaining(&self) -> Duration {
-        self.at.duration_since(self.clock.wall()).unwrap_or_default()
+    fn remaining(&self) -> Option<Duration> {
+        Some(self.at?.duration_since(self.clock.wall()).unwrap_or_default())
     }
 }
+
+const LOOK_AGAIN: Duration = Duration::from_secs(1);

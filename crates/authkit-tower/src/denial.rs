@@ -23,12 +23,12 @@ use bytes::Bytes;
 use http::Response;
 
 pub(crate) use self::{
-    answer::{Scheme, answer, answer_without_layer},
+    answer::{Challenge, Scheme, SignInOffer, answer, answer_without_layer},
     caller::Caller,
     log::DenialLog,
     pages::{Page, PageAction, PageLink},
 };
-use crate::{client_kind::ClientKind, origin::CrossOrigin};
+use crate::{client_kind::ClientKind, origin::CrossOrigin, principal_ref::PrincipalKind};
 
 /// A denial as it is sent.
 pub(crate) type Denied = Box<Response<Bytes>>;
@@ -97,6 +97,8 @@ pub enum DenialKind {
     Unavailable,
     /// Another site had the browser send the request: 403.
     CrossOrigin,
+    /// The request contradicts itself, as with several `Authorization` fields: 400.
+    BadRequest,
     /// Layers, guards or endpoints are in the wrong place: 500.
     Misconfigured,
 }
@@ -113,8 +115,17 @@ pub(crate) enum Cause {
         max_age: Duration,
     },
     Forbidden,
-    /// The handler needs a session, and the request authenticated with a bearer token.
-    NotByBearer,
+    /// The token lacks a scope.
+    InsufficientScope {
+        /// The scopes that it needs, between spaces.
+        scope: Box<str>,
+    },
+    /// The handler takes another kind of principal than the request's.
+    OtherPrincipal {
+        wanted: PrincipalKind,
+    },
+    /// Several `Authorization` fields.
+    RepeatedCredentials,
     Unavailable {
         retry_after: Duration,
         reason: Reason,
@@ -134,7 +145,18 @@ impl Cause {
             Self::Challenge { .. } => "not signed in",
             Self::SignInAgain { .. } => "signed in too long ago",
             Self::Forbidden => "permission denied",
-            Self::NotByBearer => "an access token is not enough",
+            Self::InsufficientScope { .. } => "insufficient scope",
+            Self::OtherPrincipal { wanted: PrincipalKind::Session } => {
+                "an access token is not enough"
+            }
+            Self::OtherPrincipal {
+                wanted:
+                    PrincipalKind::Bearer
+                    | PrincipalKind::ApiKey
+                    | PrincipalKind::Machine
+                    | PrincipalKind::Client,
+            } => "another kind of credential is needed",
+            Self::RepeatedCredentials => "several Authorization fields",
             Self::CrossOrigin(_) => "cross-origin request refused",
             Self::Unavailable { .. } => "the session cannot be checked now",
             Self::Misconfigured(mistake) => mistake.text(),

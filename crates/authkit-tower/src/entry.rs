@@ -6,35 +6,37 @@
 //!    asks for its own requirement (a principal at all, a bearer token, a token's age), and checks no origin again.
 //! 2. Otherwise this layer removes every principal from the extensions: only what a layer of this `AuthKit` attached to
 //!    this very request counts.
-//! 3. A sign-in endpoint is never behind a required layer: the answer is 500. An optional layer, and a required one with
+//! 3. The metadata of the layer's protected resource is public. A sign-in endpoint is never behind a required layer: the answer is 500. An optional layer, and a required one with
 //!    [`exceptions`](crate::exceptions), let the request through. A request that is excepted is treated as by an optional
 //!    layer in all that follows.
 //! 4. A CORS preflight goes to the inner service where the layer is told so.
-//! 5. A request with a bearer token, in a layer that accepts them, is judged by the token alone. No browser adds
-//!    such a token by itself, so the origin is not checked, and the cookies are not read.
+//! 5. A request with an `Authorization` field, in a layer that accepts a kind of credential, is judged by that field
+//!    alone; two such fields are 400. No browser adds a bearer credential by itself, so the origin is not checked, and the
+//!    cookies are not read.
 //! 6. A request with a session cookie passes the check of its [`origin`](crate::origin).
-//! 7. The session cookie is authenticated, now or after waiting for WorkOS.
+//! 7. The session cookie is authenticated, now or after waiting for WorkOS, unless no session counts in this layer.
 //!
 //! Then [`attach`] puts the result into the extensions, or denies.
 
 mod attach;
 mod authentication;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
-use authkit_session::VerifiedToken;
 use http::Request;
 
 use self::authentication::{Authentication, authenticate};
 pub(crate) use self::{attach::conclude, authentication::PendingAuthentication};
 use crate::{
+    authorization::Authorization,
     client_kind::is_preflight,
     cookie,
     denial::{Caller, Cause, Denied, Mistake},
     lookup::{self, NoPrincipal, PrincipalLookup},
     origin::{self, CrossOrigin},
+    principal_ref::PrincipalRef,
     request_state::{HeadCookies, Outgoing, RequestState},
-    settings::{LayerSettings, Preflight, Presence},
+    settings::{LayerSettings, Preflight, Presence, Sessions},
     uri,
 };
 
@@ -71,6 +73,11 @@ fn enter_outermost<B>(
     lookup::detach(request.extensions_mut());
 
     let path = uri::original(request.uri(), request.extensions()).path();
+    if let Some(resource) = &settings.resource
+        && let Some(metadata) = resource.metadata.respond(request.method(), path)
+    {
+        return Some(Err(Box::new(metadata)));
+    }
     if settings.authkit().site().requested_endpoint(path).is_some() {
         let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
         return Some(if settings.lets_endpoints_through() {
@@ -86,8 +93,12 @@ fn enter_outermost<B>(
         lookup::attach(request.extensions_mut(), none);
         return Some(Ok(Outgoing::of(state)));
     }
-    if settings.bearer_token(request.headers()).is_some() {
-        return None;
+    match (settings.authorization(request.headers()), settings.sessions) {
+        (Authorization::Repeated, _) => {
+            return Some(Err(settings.deny(&Cause::RepeatedCredentials, Caller::of(request))));
+        }
+        (Authorization::Bearer(_), _) | (_, Sessions::Ignored) => return None,
+        (Authorization::OtherScheme | Authorization::Absent, Sessions::Accepted) => {}
     }
     let from = check_origin(settings, request).err()?;
     Some(Err(settings.deny(&Cause::CrossOrigin(from), Caller::of(request))))
@@ -100,23 +111,55 @@ fn enter_inside<B>(
 ) -> Option<Result<Outgoing, Denied>> {
     let pass = Some(Ok(Outgoing::none()));
     let deny = |cause| Some(Err(settings.deny(cause, Caller::of(request))));
-    let lookup = PrincipalLookup::of(request.extensions());
-    let has_token = settings.bearer_token(request.headers()).is_some();
-    match (lookup, has_token, settings.presence(request)) {
-        (PrincipalLookup::Bearer(bearer), true, _) if is_fresh(settings, bearer) => pass,
-        // The layer outside may have ignored the token and attached a session. This layer judges the token.
-        (_, true, _) => None,
-        (PrincipalLookup::Session(session), false, _) => {
-            is_fresh(settings, session).then_some(pass).flatten()
+    let brings_credential = match settings.authorization(request.headers()) {
+        Authorization::Repeated => return deny(&Cause::RepeatedCredentials),
+        Authorization::Bearer(_) | Authorization::OtherScheme => true,
+        Authorization::Absent => false,
+    };
+    let principal = match PrincipalLookup::of(request.extensions()) {
+        PrincipalLookup::Principal(principal) => principal,
+        PrincipalLookup::NoLayer => return None,
+        PrincipalLookup::NoPrincipal(_) if brings_credential => return None,
+        PrincipalLookup::NoPrincipal(none) => {
+            return match settings.presence(request) {
+                Presence::Required => deny(none.cause()),
+                Presence::Optional => pass,
+            };
         }
-        (PrincipalLookup::Bearer(_), false, Presence::Required) => deny(&Cause::NOT_SIGNED_IN),
-        (PrincipalLookup::NoPrincipal(none), false, Presence::Required) => deny(none.cause()),
+    };
+    match (principal, brings_credential, settings.presence(request)) {
+        (PrincipalRef::Bearer(bearer), true, _)
+            if settings.accepts_bearer() && is_fresh(settings, bearer.issued_at()) =>
+        {
+            pass
+        }
+        (PrincipalRef::ApiKey(key), true, _)
+            if settings.accepts_api_keys() && is_fresh(settings, key.validated_at()) =>
+        {
+            pass
+        }
+        // The layer outside may accept what this one does not. This layer judges the credential for itself.
+        (_, true, _) => None,
+        (PrincipalRef::Session(_), false, _) if settings.sessions == Sessions::Ignored => None,
+        (PrincipalRef::Session(session), false, _) => {
+            is_fresh(settings, session.issued_at()).then_some(pass).flatten()
+        }
         (
-            PrincipalLookup::Bearer(_) | PrincipalLookup::NoPrincipal(_),
+            PrincipalRef::Bearer(_)
+            | PrincipalRef::ApiKey(_)
+            | PrincipalRef::Machine(_)
+            | PrincipalRef::Client(_),
+            false,
+            Presence::Required,
+        ) => deny(&Cause::NOT_SIGNED_IN),
+        (
+            PrincipalRef::Bearer(_)
+            | PrincipalRef::ApiKey(_)
+            | PrincipalRef::Machine(_)
+            | PrincipalRef::Client(_),
             false,
             Presence::Optional,
         ) => pass,
-        (PrincipalLookup::NoLayer, false, _) => None,
     }
 }
 
@@ -141,11 +184,12 @@ fn check_origin<B>(settings: &LayerSettings, request: &Request<B>) -> Result<(),
     })
 }
 
-/// Whether the token is younger than this layer's greatest age.
-fn is_fresh(settings: &LayerSettings, token: &VerifiedToken) -> bool {
-    let now = settings.authkit().clock().wall();
-    let age = now.duration_since(token.issued_at()).unwrap_or_default();
-    settings.max_token_age.is_none_or(|max| age < max)
+/// Whether what was learnt at `at` is younger than this layer's greatest age.
+fn is_fresh(settings: &LayerSettings, at: SystemTime) -> bool {
+    settings.max_token_age.is_none_or(|max| {
+        let now = settings.authkit().clock().wall();
+        now.duration_since(at).unwrap_or_default() < max
+    })
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use axum::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, IntoResponseParts, Redirect, ResponseParts},
+    routing::any,
 };
-use http::{Response, request::Parts};
+use http::{Method, Response, Uri, request::Parts};
 
 use crate::{
-    authkit::StartedSession, browser_redirect::BrowserRedirect, endpoints::Endpoints,
-    from_parts::FromParts, principal::Principal, session::Session,
+    api_key::ApiKey, authkit::StartedSession, bearer::Bearer, browser_redirect::BrowserRedirect,
+    endpoints::Endpoints, from_parts::FromParts, machine::Machine, oauth_client::OAuthClient,
+    principal::Principal, resource::ResourceMetadata, session::Session,
     session_rejection::SessionRejection,
 };
 
@@ -33,6 +35,38 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
         _: &S,
     ) -> Result<Option<Self>, SessionRejection> {
         FromParts::from_parts(parts)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Bearer {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        Self::from_parts(parts)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ApiKey {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        Self::from_parts(parts)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Machine {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        Self::from_parts(parts)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OAuthClient {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        Self::from_parts(parts)
     }
 }
 
@@ -71,6 +105,23 @@ impl<S: Clone + Send + Sync + 'static> From<Endpoints> for Router<S> {
         paths
             .into_iter()
             .fold(Self::new(), |router, path| router.route_service(&path, endpoints.clone()))
+    }
+}
+
+/// The metadata at its two paths, to be merged into the outermost router.
+impl<S: Clone + Send + Sync + 'static> From<ResourceMetadata> for Router<S> {
+    fn from(metadata: ResourceMetadata) -> Self {
+        let mut paths =
+            metadata.paths().map(|path| path.replace('{', "{{").replace('}', "}}")).to_vec();
+        paths.dedup();
+        paths.into_iter().fold(Self::new(), |router, path| {
+            let metadata = metadata.clone();
+            let answer = move |method: Method, uri: Uri| async move {
+                let answer = metadata.respond(&method, uri.path()).unwrap_or_default();
+                answer.map(Body::from)
+            };
+            router.route(&path, any(answer))
+        })
     }
 }
 

@@ -3,23 +3,29 @@
 use http::request::Parts;
 
 use crate::{
+    api_key::ApiKey,
+    bearer::Bearer,
     denial::{Caller, Cause, Mistake},
     lookup::PrincipalLookup,
+    machine::Machine,
+    oauth_client::OAuthClient,
     principal::Principal,
+    principal_ref::{PrincipalKind, PrincipalRef},
     session::Session,
     session_rejection::SessionRejection,
 };
 
-/// What a handler can ask for: [`Session`] or [`Principal`], or an [`Option`] of one.
+/// What a handler can ask for: [`Session`], [`Bearer`], [`ApiKey`], [`Machine`], [`OAuthClient`], or any of them as a
+/// [`Principal`]; and an [`Option`] of a `Session` or a `Principal`.
 ///
 /// Extractors for a web framework are written over it; those for axum are. Guards are written over
 /// [`Require::check`](crate::Require::check).
 ///
-/// - `Session` and `Principal` need a user who is signed in. Under an optional layer with nobody signed in, the rejection
+/// - Each but an `Option` needs a principal. Under an optional layer with nobody signed in, the rejection
 ///   is that layer's challenge.
 /// - `Option` is `None` if nobody is signed in. If the session cannot be checked right now, it is a rejection, never
 ///   `None`: an outage never looks like a signed-out user.
-/// - A `Session` is never made from a bearer token: that is a rejection, 403.
+/// - A kind is never made from another: a `Session` where the request has an API key is a rejection, 403.
 /// - Without an [`AuthKitLayer`](crate::AuthKitLayer) around the handler, everything is a rejection, 500.
 ///
 /// # Examples
@@ -71,31 +77,67 @@ pub trait FromParts: Sized {
 
 impl FromParts for Session {
     fn from_parts(parts: &Parts) -> Result<Self, SessionRejection> {
-        let caller = || Caller::of_parts(parts);
-        Err(match PrincipalLookup::of(&parts.extensions) {
-            PrincipalLookup::Session(session) => return Ok(session.clone()),
-            PrincipalLookup::Bearer(bearer) => {
-                SessionRejection::new(bearer.state(), &Cause::NotByBearer, caller())
-            }
-            PrincipalLookup::NoPrincipal(none) => SessionRejection::no_principal(none, caller()),
-            PrincipalLookup::NoLayer => {
-                SessionRejection::without_layer(Mistake::SessionOutsideLayer, caller())
-            }
+        kind(parts, PrincipalKind::Session, |principal| match principal {
+            PrincipalRef::Session(session) => Some(session.clone()),
+            PrincipalRef::Bearer(_)
+            | PrincipalRef::ApiKey(_)
+            | PrincipalRef::Machine(_)
+            | PrincipalRef::Client(_) => None,
+        })
+    }
+}
+
+impl FromParts for Bearer {
+    fn from_parts(parts: &Parts) -> Result<Self, SessionRejection> {
+        kind(parts, PrincipalKind::Bearer, |principal| match principal {
+            PrincipalRef::Bearer(bearer) => Some(bearer.clone()),
+            PrincipalRef::Session(_)
+            | PrincipalRef::ApiKey(_)
+            | PrincipalRef::Machine(_)
+            | PrincipalRef::Client(_) => None,
+        })
+    }
+}
+
+impl FromParts for ApiKey {
+    fn from_parts(parts: &Parts) -> Result<Self, SessionRejection> {
+        kind(parts, PrincipalKind::ApiKey, |principal| match principal {
+            PrincipalRef::ApiKey(key) => Some(key.clone()),
+            PrincipalRef::Session(_)
+            | PrincipalRef::Bearer(_)
+            | PrincipalRef::Machine(_)
+            | PrincipalRef::Client(_) => None,
+        })
+    }
+}
+
+impl FromParts for Machine {
+    fn from_parts(parts: &Parts) -> Result<Self, SessionRejection> {
+        kind(parts, PrincipalKind::Machine, |principal| match principal {
+            PrincipalRef::Machine(machine) => Some(machine.clone()),
+            PrincipalRef::Session(_)
+            | PrincipalRef::Bearer(_)
+            | PrincipalRef::ApiKey(_)
+            | PrincipalRef::Client(_) => None,
+        })
+    }
+}
+
+impl FromParts for OAuthClient {
+    fn from_parts(parts: &Parts) -> Result<Self, SessionRejection> {
+        kind(parts, PrincipalKind::Client, |principal| match principal {
+            PrincipalRef::Client(client) => Some(client.clone()),
+            PrincipalRef::Session(_)
+            | PrincipalRef::Bearer(_)
+            | PrincipalRef::ApiKey(_)
+            | PrincipalRef::Machine(_) => None,
         })
     }
 }
 
 impl FromParts for Principal {
     fn from_parts(parts: &Parts) -> Result<Self, SessionRejection> {
-        let caller = || Caller::of_parts(parts);
-        Err(match PrincipalLookup::of(&parts.extensions) {
-            PrincipalLookup::Session(session) => return Ok(Self::Session(session.clone())),
-            PrincipalLookup::Bearer(bearer) => return Ok(Self::Bearer(bearer.clone())),
-            PrincipalLookup::NoPrincipal(none) => SessionRejection::no_principal(none, caller()),
-            PrincipalLookup::NoLayer => {
-                SessionRejection::without_layer(Mistake::SessionOutsideLayer, caller())
-            }
-        })
+        principal(parts).map(PrincipalRef::to_owned)
     }
 }
 
@@ -111,12 +153,36 @@ impl FromParts for Option<Principal> {
     }
 }
 
+/// The principal of a request.
+fn principal(parts: &Parts) -> Result<PrincipalRef<'_>, SessionRejection> {
+    let caller = || Caller::of_parts(parts);
+    match PrincipalLookup::of(&parts.extensions) {
+        PrincipalLookup::Principal(principal) => Ok(principal),
+        PrincipalLookup::NoPrincipal(none) => Err(SessionRejection::no_principal(none, caller())),
+        PrincipalLookup::NoLayer => {
+            Err(SessionRejection::without_layer(Mistake::SessionOutsideLayer, caller()))
+        }
+    }
+}
+
+/// The principal of a request, if `of_kind` takes it; never one of another kind.
+fn kind<T>(
+    parts: &Parts,
+    wanted: PrincipalKind,
+    of_kind: impl FnOnce(PrincipalRef<'_>) -> Option<T>,
+) -> Result<T, SessionRejection> {
+    let principal = principal(parts)?;
+    of_kind(principal).ok_or_else(|| {
+        let cause = Cause::OtherPrincipal { wanted };
+        SessionRejection::new(principal.state(), &cause, Caller::of_parts(parts))
+    })
+}
+
 /// `None` if nobody is signed in, otherwise a `T` or its rejection.
 fn optional<T: FromParts>(parts: &Parts) -> Result<Option<T>, SessionRejection> {
     match PrincipalLookup::of(&parts.extensions) {
         PrincipalLookup::NoPrincipal(none) if none.is_signed_out() => Ok(None),
-        PrincipalLookup::Session(_)
-        | PrincipalLookup::Bearer(_)
+        PrincipalLookup::Principal(_)
         | PrincipalLookup::NoPrincipal(_)
         | PrincipalLookup::NoLayer => T::from_parts(parts).map(Some),
     }

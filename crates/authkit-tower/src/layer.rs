@@ -1,5 +1,6 @@
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Borrow, sync::Arc, time::Duration};
 
+use authkit_session::{Machines, ProtectedResource};
 use bytes::Bytes;
 use http::Response;
 use tower_layer::Layer;
@@ -10,8 +11,9 @@ use crate::{
     denial::Denial,
     exceptions::Exceptions,
     origin::TrustedOrigins,
+    resource::ResourceSettings,
     service::AuthKitService,
-    settings::{DefaultCaching, DenialEditor, LayerSettings, Preflight, Presence},
+    settings::{DefaultCaching, DenialEditor, LayerSettings, Preflight, Presence, Sessions},
 };
 
 /// Layer that protects a service with AuthKit sessions.
@@ -122,8 +124,9 @@ impl AuthKitLayer {
 
     /// Accepts access tokens sent as `Authorization: Bearer` too, for programs (default: only the session cookie).
     ///
-    /// The token alone decides about such a request: its cookies are not read, its origin is not checked, nothing is
-    /// refreshed and no cookie is set. The request reaches the service with a [`Bearer`](crate::Bearer) in its extensions
+    /// The `Authorization` field alone decides about a request that has one, whatever its scheme: its cookies are not
+    /// read, nothing is refreshed and no cookie is set. Two such fields are 400. No browser adds a bearer token by itself,
+    /// so the origin of such a request is not checked. The request reaches the service with a [`Bearer`](crate::Bearer) in its extensions
     /// instead of a [`Session`](crate::Session), because a token names its user by id only. Handlers that serve browsers
     /// and programs take a [`Principal`](crate::Principal); one that takes a `Session` answers 403. A token that does not
     /// verify, or does not meet a guard, is answered according to RFC 6750.
@@ -145,14 +148,139 @@ impl AuthKitLayer {
     /// let config = config.with_issuers(["https://api.workos.com/user_management/client_123"]);
     /// let authkit = AuthKit::new(config)?;
     /// let api: Router = Router::new()
-    ///     .route("/api/whoami", get(async |principal: Principal| principal.user_id().to_owned()))
+    ///     .route("/api/whoami", get(async |principal: Principal| principal.subject().to_owned()))
     ///     .route_layer(AuthKitLayer::new(&authkit).with_bearer()?);
     /// # Ok(())
     /// # }
     /// ```
     pub fn with_bearer(self) -> Result<Self, ConfigError> {
-        let bearer = self.settings.authkit().authenticator().bearer_tokens()?;
-        Ok(self.with(|settings| settings.bearer = Some(bearer)))
+        let credentials = self.settings.credentials();
+        let credentials = self.settings.authkit().authenticator().accept_bearer(credentials)?;
+        Ok(self.with(|settings| settings.credentials = Some(credentials)))
+    }
+
+    /// Accepts API keys of customers (`sk_…`) sent as `Authorization: Bearer` too (default: only the session cookie).
+    ///
+    /// WorkOS is asked about a key when it comes first, and the answer is remembered for 60 seconds
+    /// ([`Config::with_credential_memory`](crate::Config::with_credential_memory)); the webhook `api_key.revoked` ends a
+    /// key at once. While WorkOS cannot be reached, remembered keys count up to their time, and others get 503. What is
+    /// not spelt like a key is refused without a call, and made-up keys share an allowance of calls.
+    ///
+    /// The request reaches the service with an [`ApiKey`](crate::ApiKey) in its extensions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// use authkit_tower::{ApiKey, AuthKitLayer, Require};
+    /// use axum::{Router, routing::get};
+    ///
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let export = get(async |key: ApiKey| format!("the reports of {}", key.organization_id()));
+    /// let api: Router = Router::new()
+    ///     .route("/api/reports", export.route_layer(Require::permission("reports:read")))
+    ///     .route_layer(AuthKitLayer::new(&authkit).without_sessions().with_api_keys());
+    /// # Ok::<(), authkit_tower::ConfigError>(())
+    /// ```
+    pub fn with_api_keys(self) -> Self {
+        let credentials = self.settings.credentials();
+        let credentials = self.settings.authkit().authenticator().accept_api_keys(credentials);
+        self.with(|settings| settings.credentials = Some(credentials))
+    }
+
+    /// Accepts access tokens of machines (M2M applications of WorkOS Connect) too (default: only the session cookie).
+    ///
+    /// `machines` is the AuthKit domain, or a [`Machines`] with more to say. Tokens are verified offline, with the domain's
+    /// issuer and keys; they have to be for the client id of this environment. The request reaches the service with a
+    /// [`Machine`](crate::Machine) in its extensions, and [`Require::scope`](crate::Require::scope) guards by what the
+    /// token is for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the domain is none, or is also listed as an [issuer](crate::Config::with_issuers) of session
+    /// tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// use authkit_tower::{AuthKitLayer, Machine, Require};
+    /// use axum::{Router, routing::post};
+    ///
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let import = post(async |machine: Machine| format!("thank you, {}", machine.client_id()));
+    /// let api: Router = Router::new()
+    ///     .route("/api/import", import.route_layer(Require::scope("reports:write")))
+    ///     .route_layer(AuthKitLayer::new(&authkit).without_sessions().with_machines("https://example.authkit.app")?);
+    /// # Ok::<(), authkit_tower::ConfigError>(())
+    /// ```
+    pub fn with_machines(self, machines: impl Into<Machines>) -> Result<Self, ConfigError> {
+        let credentials = self.settings.credentials();
+        let authenticator = self.settings.authkit().authenticator();
+        let credentials = authenticator.accept_machines(credentials, machines.into())?;
+        Ok(self.with(|settings| settings.credentials = Some(credentials)))
+    }
+
+    /// Makes the service a protected resource (RFC 9728), such as an MCP server: OAuth applications that act for users
+    /// call it with access tokens of an AuthKit domain (default: only the session cookie).
+    ///
+    /// Tokens are verified offline: issuer, audience (RFC 8707) and the scopes that the resource requires. Clients without
+    /// one get 401 with a `WWW-Authenticate` that names the metadata of the resource, from which they find where to sign
+    /// in. The layer serves that metadata itself, at `/.well-known/oauth-protected-resource` and at the same path with the
+    /// resource's appended, wherever it sees these paths; [`ResourceMetadata`](crate::ResourceMetadata) serves it
+    /// elsewhere. The request reaches the service with an [`OAuthClient`](crate::OAuthClient) in its extensions.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the resource's URL or domain cannot be used, or if the domain is also listed as an
+    /// [issuer](crate::Config::with_issuers) of session tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, ConfigError, CookiePassword};
+    /// use authkit_tower::{AuthKitLayer, OAuthClient, ProtectedResource};
+    /// use axum::{Router, routing::post};
+    ///
+    /// # fn app(authkit: &AuthKit) -> Result<Router, ConfigError> {
+    /// let resource = ProtectedResource::new("https://example.authkit.app", "https://mcp.example.com/mcp");
+    /// let app = Router::new()
+    ///     .route("/mcp", post(async |client: OAuthClient| client.user_id().to_owned()))
+    ///     .layer(AuthKitLayer::new(authkit).without_sessions().with_protected_resource(resource)?);
+    /// # Ok(app)
+    /// # }
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// # assert!(app(&authkit).is_ok());
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    pub fn with_protected_resource(
+        self,
+        resource: impl Borrow<ProtectedResource>,
+    ) -> Result<Self, ConfigError> {
+        let resource = resource.borrow();
+        let credentials = self.settings.credentials();
+        let authenticator = self.settings.authkit().authenticator();
+        let credentials = authenticator.accept_clients(credentials, resource)?;
+        let resource = Arc::new(ResourceSettings::new(resource)?);
+        Ok(self.with(|settings| {
+            settings.credentials = Some(credentials);
+            settings.resource = Some(resource);
+        }))
+    }
+
+    /// Reads no session cookie: only the kinds of credentials count that are switched on, and without any nobody is let in
+    /// (default: sessions count).
+    ///
+    /// For APIs that no browser calls. Nobody is sent to sign in: a request without a credential gets 401.
+    pub fn without_sessions(self) -> Self {
+        let credentials = self.settings.credentials();
+        self.with(|settings| {
+            settings.credentials = Some(credentials);
+            settings.sessions = Sessions::Ignored;
+        })
     }
 
     /// Accepts requests that change something from pages of these origins too (default: only those of our own origin).

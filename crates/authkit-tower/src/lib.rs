@@ -149,11 +149,20 @@
 //! things: the exchange of a refresh token, which then happens once for all of them, and revocations, which all of them
 //! know within a second of the webhook (`Webhooks`, feature `webhooks`). See `docs/replicas.md` in the repository.
 //!
-//! # Programs with access tokens
+//! # Programs, machines and agents
 //!
-//! [`AuthKitLayer::with_bearer`] accepts `Authorization: Bearer` too. The token alone decides about such a request. It
-//! reaches the service with a [`Bearer`] instead of a [`Session`]: a token names its user by id, and there is nothing to
-//! refresh or to sign out. Handlers that serve browsers and programs take a [`Principal`], which is one or the other.
+//! A layer takes session cookies. Each other kind of caller is switched on by itself, and sends its credential as
+//! `Authorization: Bearer`; that field alone decides about a request that has one.
+//!
+//! | switched on by | who calls | the handler takes |
+//! |---|---|---|
+//! | [`AuthKitLayer::with_bearer`] | a program with the access token of a user's session | [`Bearer`] |
+//! | [`AuthKitLayer::with_api_keys`] | a customer's script with an API key | [`ApiKey`] |
+//! | [`AuthKitLayer::with_machines`] | an application that acts for itself (M2M) | [`Machine`] |
+//! | [`AuthKitLayer::with_protected_resource`] | an OAuth application that acts for a user, such as an MCP client | [`OAuthClient`] |
+//!
+//! No kind is ever made from another. Handlers that serve several take a [`Principal`], and [`Require`] asks each for what
+//! it can have.
 //!
 //! # Development and tests
 //!
@@ -199,6 +208,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod admitted;
+mod api_key;
 mod authkit;
 mod authorization;
 mod bearer;
@@ -220,12 +230,16 @@ mod future;
 mod head;
 mod layer;
 mod lookup;
+mod machine;
+mod oauth_client;
 mod origin;
 mod principal;
+mod principal_ref;
 mod readiness;
 mod redeemed_states;
 mod request_state;
 mod require;
+mod resource;
 mod service;
 mod session;
 mod session_rejection;
@@ -400,11 +414,13 @@ pub use authkit_session::Revocations;
 /// ```
 pub use authkit_session::Transport;
 pub use authkit_session::{
-    AccessToken, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError, ConfigProblem,
-    ConfigWarning, CookiePassword, Coordinating, Delivery, Error, ErrorKind, Finding, HookDecision,
-    Impersonator, InProcess, Inbox, MAX_ANSWER, Metadata, NotPublished, Notice, PkceVerifier,
-    PublicOrigin, PublicOrigins, Publishing, Reason, RefreshedSession, Revocation, SameSite,
-    SealFormat, Secret, SecurityClaim, Sending, Setting, Settings, TransportError, User,
+    AccessToken, ApiKeyOwner, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError,
+    ConfigProblem, ConfigWarning, CookiePassword, Coordinating, Delivery, Error, ErrorKind,
+    Finding, HookDecision, Impersonator, InProcess, Inbox, Introspection, MAX_ANSWER, Machines,
+    Metadata, NotPublished, Notice, PkceVerifier, ProtectedResource, PublicOrigin, PublicOrigins,
+    Publishing, Reason, RefreshedSession, Revocation, SameSite, SealFormat, Secret, SecurityClaim,
+    Sending, Setting, Settings, TransportError, User, VerifiedApiKey, VerifiedClient,
+    VerifiedMachine,
     VerifiedSession, VerifiedToken,
     integration::{CookieRules, ErrorClass, SignInCause},
 };
@@ -413,6 +429,7 @@ pub use authkit_session::{
 pub use crate::webhooks::{Webhooks, WebhooksFuture};
 pub use crate::{
     admitted::Admitted,
+    api_key::ApiKey,
     authkit::{AuthKit, StartedSession},
     bearer::Bearer,
     body::{NoBody, ResponseBody},
@@ -426,8 +443,11 @@ pub use crate::{
     from_parts::FromParts,
     future::ResponseFuture,
     layer::AuthKitLayer,
+    machine::Machine,
+    oauth_client::OAuthClient,
     principal::Principal,
     require::{Require, RequireFuture, RequireService},
+    resource::ResourceMetadata,
     service::AuthKitService,
     session::{Session, Switched},
     session_rejection::SessionRejection,

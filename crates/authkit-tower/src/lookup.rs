@@ -5,8 +5,12 @@ use std::sync::Arc;
 use http::Extensions;
 
 use crate::{
+    api_key::ApiKey,
     bearer::Bearer,
     denial::{Caller, Cause, Denied},
+    machine::Machine,
+    oauth_client::OAuthClient,
+    principal_ref::PrincipalRef,
     request_state::RequestState,
     session::Session,
 };
@@ -14,8 +18,7 @@ use crate::{
 /// What the layers outside have attached to a request's extensions. They hold at most one of these.
 #[derive(Clone, Copy)]
 pub(crate) enum PrincipalLookup<'a> {
-    Session(&'a Session),
-    Bearer(&'a Bearer),
+    Principal(PrincipalRef<'a>),
     /// An optional layer let the request through without a principal.
     NoPrincipal(&'a NoPrincipal),
     /// No layer ran.
@@ -27,9 +30,15 @@ impl<'a> PrincipalLookup<'a> {
         if let Some(none) = extensions.get() {
             Self::NoPrincipal(none)
         } else if let Some(session) = extensions.get() {
-            Self::Session(session)
+            Self::Principal(PrincipalRef::Session(session))
         } else if let Some(bearer) = extensions.get() {
-            Self::Bearer(bearer)
+            Self::Principal(PrincipalRef::Bearer(bearer))
+        } else if let Some(key) = extensions.get() {
+            Self::Principal(PrincipalRef::ApiKey(key))
+        } else if let Some(machine) = extensions.get() {
+            Self::Principal(PrincipalRef::Machine(machine))
+        } else if let Some(client) = extensions.get() {
+            Self::Principal(PrincipalRef::Client(client))
         } else {
             Self::NoLayer
         }
@@ -38,15 +47,14 @@ impl<'a> PrincipalLookup<'a> {
     /// The state that the attaching layer keeps of the request.
     pub(crate) fn state(&self) -> Option<&'a Arc<RequestState>> {
         match self {
-            Self::Session(session) => Some(session.state()),
-            Self::Bearer(bearer) => Some(bearer.state()),
+            Self::Principal(principal) => Some(principal.state()),
             Self::NoPrincipal(none) => Some(&none.state),
             Self::NoLayer => None,
         }
     }
 }
 
-/// Attaches a [`Session`], [`Bearer`] or [`NoPrincipal`] and removes the one that was attached before.
+/// Attaches a principal or a [`NoPrincipal`], and removes the one that was attached before.
 pub(crate) fn attach<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, attached: T) {
     detach(extensions);
     extensions.insert(attached);
@@ -56,6 +64,9 @@ pub(crate) fn attach<T: Clone + Send + Sync + 'static>(extensions: &mut Extensio
 pub(crate) fn detach(extensions: &mut Extensions) {
     extensions.remove::<Session>();
     extensions.remove::<Bearer>();
+    extensions.remove::<ApiKey>();
+    extensions.remove::<Machine>();
+    extensions.remove::<OAuthClient>();
     extensions.remove::<NoPrincipal>();
 }
 
@@ -81,7 +92,9 @@ impl NoPrincipal {
             Cause::Challenge { .. } => true,
             Cause::SignInAgain { .. }
             | Cause::Forbidden
-            | Cause::NotByBearer
+            | Cause::InsufficientScope { .. }
+            | Cause::OtherPrincipal { .. }
+            | Cause::RepeatedCredentials
             | Cause::Unavailable { .. }
             | Cause::CrossOrigin(_)
             | Cause::Misconfigured(_) => false,

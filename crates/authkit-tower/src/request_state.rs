@@ -7,7 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-use authkit_session::{Admission, Error, ErrorKind, Refusal, VerifiedToken, integration::Asker};
+use authkit_session::{
+    Admission, Error, ErrorKind, Refusal,
+    integration::{Asker, HeaderPrincipal},
+};
 use http::{HeaderMap, HeaderValue, Request, Response};
 
 use crate::{
@@ -46,8 +49,8 @@ pub(crate) enum HeadCookies {
         refusal: Refusal,
         asker: Asker,
     },
-    /// This bearer token admitted the request, so the response sets no cookie.
-    Bearer(Arc<VerifiedToken>),
+    /// A credential of its own admitted the request, so the response sets no cookie.
+    Header(HeaderPrincipal),
     /// The handler signed the user out: these fields delete the session's cookies.
     SignedOut(Vec<HeaderValue>),
     /// The layer did not read the request's cookies.
@@ -117,7 +120,7 @@ impl RequestState {
             (_, HeadCookies::Admitted(_)) => {
                 *head = ResponseHead { admitted: newer.admitted(), cookies: newer };
             }
-            (_, HeadCookies::Bearer(_) | HeadCookies::SignedOut(_) | HeadCookies::NotRead) => {}
+            (_, HeadCookies::Header(_) | HeadCookies::SignedOut(_) | HeadCookies::NotRead) => {}
         }
     }
 
@@ -149,7 +152,7 @@ impl RequestState {
             HeadCookies::Refused { refusal, asker } => {
                 (refusal.head_cookies(*asker), Caching::ByCookie)
             }
-            HeadCookies::Bearer(_) => (Vec::new(), Caching::Private),
+            HeadCookies::Header(_) => (Vec::new(), Caching::Private),
             HeadCookies::SignedOut(deletions) => {
                 head::clear_site_data(response.headers_mut());
                 (deletions.clone(), Caching::Private)
@@ -165,7 +168,7 @@ impl RequestState {
             self.settings.varies(),
         );
         head::warn_if_large(response.headers(), self.authkit().site().denial_log());
-        // A layer inside may have judged a bearer token instead.
+        // A layer inside may have judged a credential instead.
         if let Some(admitted) = &head.admitted {
             response.extensions_mut().get_or_insert_with(|| admitted.clone());
         }
@@ -181,7 +184,7 @@ impl HeadCookies {
     fn admitted(&self) -> Option<Admitted> {
         match self {
             Self::Admitted(admission) => Some(Admitted::by_session(admission.session())),
-            Self::Bearer(token) => Some(Admitted::by_bearer(token)),
+            Self::Header(principal) => Some(Admitted::by_header(principal)),
             Self::Refused { .. } | Self::SignedOut(_) | Self::NotRead => None,
         }
     }

@@ -23,6 +23,8 @@ pub use self::service::{RequireFuture, RequireService};
 use crate::{
     denial::{Caller, Cause, Mistake},
     lookup::PrincipalLookup,
+    principal::Principal,
+    principal_ref::PrincipalRef,
     session::Session,
     session_rejection::SessionRejection,
 };
@@ -63,8 +65,10 @@ enum Rule {
     FeatureFlag(Box<str>),
     RecentSignIn(Duration),
     NotImpersonated,
+    Scope(Box<str>),
     That(Box<dyn Fn(&Session) -> bool + Send + Sync>),
     ThatToken(Box<dyn Fn(&VerifiedToken) -> bool + Send + Sync>),
+    ThatPrincipal(Box<dyn Fn(&Principal) -> bool + Send + Sync>),
     And(Require, Require),
     Or(Require, Require),
 }
@@ -75,14 +79,32 @@ impl Require {
         Rule::Role(role.into()).into()
     }
 
-    /// Requires a permission, such as `audit:read`.
+    /// Requires a permission, such as `audit:read`: of the user, or of the API key.
     pub fn permission(permission: impl Into<Box<str>>) -> Self {
         Rule::Permission(permission.into()).into()
     }
 
-    /// Requires a session in this organization (`org_…`).
+    /// Requires a session, a key or a token for this organization (`org_…`).
     pub fn organization(id: impl Into<Box<str>>) -> Self {
         Rule::Organization(id.into()).into()
+    }
+
+    /// Requires a scope of the access token: of a machine, or of an OAuth application that acts for a user.
+    ///
+    /// An OAuth application without it gets 403 with `error="insufficient_scope"` and the scope, so that it can ask the
+    /// user for more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::Require;
+    ///
+    /// // Users by their permissions, applications by what they were allowed.
+    /// let may_write = Require::permission("notes:write").or(Require::scope("notes:write"));
+    /// # let _ = may_write;
+    /// ```
+    pub fn scope(scope: impl Into<Box<str>>) -> Self {
+        Rule::Scope(scope.into()).into()
     }
 
     /// Requires an entitlement of the organization.
@@ -103,14 +125,15 @@ impl Require {
         Rule::RecentSignIn(max_age).into()
     }
 
-    /// Refuses impersonated sessions.
+    /// Refuses impersonated users. An API key and a machine are nobody whom anybody could impersonate, and pass.
     pub fn not_impersonated() -> Self {
         Rule::NotImpersonated.into()
     }
 
     /// Requires that `holds` returns true for the session. It runs within the request and must not block.
     ///
-    /// A request with a bearer token has no session and does not meet this; see [`that_token`](Self::that_token).
+    /// Any other principal has no session and does not meet this; see [`that_token`](Self::that_token) and
+    /// [`that_principal`](Self::that_principal).
     ///
     /// # Examples
     ///
@@ -127,7 +150,8 @@ impl Require {
         Rule::That(Box::new(holds)).into()
     }
 
-    /// Requires that `holds` returns true for the access token: the session's, or a bearer token.
+    /// Requires that `holds` returns true for the user's access token: the session's, or a bearer token. A principal of
+    /// another kind has none and does not meet this.
     ///
     /// # Examples
     ///
@@ -144,6 +168,20 @@ impl Require {
     /// ```
     pub fn that_token(holds: impl Fn(&VerifiedToken) -> bool + Send + Sync + 'static) -> Self {
         Rule::ThatToken(Box::new(holds)).into()
+    }
+
+    /// Requires that `holds` returns true for the principal, of whatever kind it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_tower::{Principal, Require};
+    ///
+    /// let only_keys = Require::that_principal(|principal| matches!(principal, Principal::ApiKey(_)));
+    /// # let _ = only_keys;
+    /// ```
+    pub fn that_principal(holds: impl Fn(&Principal) -> bool + Send + Sync + 'static) -> Self {
+        Rule::ThatPrincipal(Box::new(holds)).into()
     }
 
     /// Requires both.
@@ -185,10 +223,8 @@ impl Require {
         caller: impl FnOnce() -> Caller<'a>,
         extensions: &Extensions,
     ) -> Result<(), SessionRejection> {
-        let (token, session, state): (&VerifiedToken, _, _) = match PrincipalLookup::of(extensions)
-        {
-            PrincipalLookup::Session(session) => (session, Some(session), session.state()),
-            PrincipalLookup::Bearer(bearer) => (bearer, None, bearer.state()),
+        let principal = match PrincipalLookup::of(extensions) {
+            PrincipalLookup::Principal(principal) => principal,
             PrincipalLookup::NoPrincipal(none) => {
                 return Err(SessionRejection::no_principal(none, caller()));
             }
@@ -196,42 +232,82 @@ impl Require {
                 return Err(SessionRejection::without_layer(Mistake::GuardOutsideLayer, caller()));
             }
         };
-        let cause = match self.judge(token, session, state.now()) {
+        let state = principal.state();
+        let cause = match self.judge(principal, state.now()) {
             Judgement::Pass => return Ok(()),
             Judgement::SignInAgain(Reverse(max_age)) => Cause::SignInAgain { max_age },
-            Judgement::Forbidden => Cause::Forbidden,
+            Judgement::Forbidden => match self.scope_for(principal) {
+                Some(scope) => Cause::InsufficientScope { scope: scope.into() },
+                None => Cause::Forbidden,
+            },
         };
         let caller = caller();
         if let Cause::Forbidden = cause {
-            state.authkit().site().denial_log().guard_refused(self, token, caller.client);
+            state.authkit().site().denial_log().guard_refused(self, principal, caller.client);
         }
         Err(SessionRejection::new(state, &cause, caller))
     }
 
-    /// Judges a token and, unless it is a bearer token, its session.
-    fn judge(
-        &self,
-        token: &VerifiedToken,
-        session: Option<&Session>,
-        now: SystemTime,
-    ) -> Judgement {
-        let judge = |rule: &Self| rule.judge(token, session, now);
+    /// Judges a principal; what its kind cannot have, it has not.
+    fn judge(&self, principal: PrincipalRef<'_>, now: SystemTime) -> Judgement {
+        let judge = |rule: &Self| rule.judge(principal, now);
         let has = |held: &[String], wanted: &str| held.iter().any(|one| one == wanted);
+        let token = principal.token();
         let holds = match &*self.rule {
-            Rule::Role(role) => token.role() == Some(role) || has(token.roles(), role),
-            Rule::Permission(permission) => has(token.permissions(), permission),
-            Rule::Organization(id) => token.organization_id() == Some(id),
-            Rule::Entitlement(entitlement) => has(token.entitlements(), entitlement),
-            Rule::FeatureFlag(flag) => has(token.feature_flags(), flag),
-            Rule::NotImpersonated => token.impersonator().is_none(),
-            Rule::That(holds) => session.is_some_and(holds),
-            Rule::ThatToken(holds) => holds(token),
-            Rule::RecentSignIn(max_age) => return recency(token.auth_time(), *max_age, now),
+            Rule::Role(role) => {
+                token.is_some_and(|token| token.role() == Some(role))
+                    || has(principal.roles(), role)
+            }
+            Rule::Permission(permission) => has(principal.permissions(), permission),
+            Rule::Organization(id) => principal.organization_id() == Some(id),
+            Rule::Entitlement(entitlement) => {
+                token.is_some_and(|token| has(token.entitlements(), entitlement))
+            }
+            Rule::FeatureFlag(flag) => token.is_some_and(|token| has(token.feature_flags(), flag)),
+            Rule::Scope(scope) => has(principal.scopes(), scope),
+            Rule::NotImpersonated => !principal.is_impersonated(),
+            Rule::That(holds) => principal.session().is_some_and(holds),
+            Rule::ThatToken(holds) => token.is_some_and(holds),
+            Rule::ThatPrincipal(holds) => holds(&principal.to_owned()),
+            Rule::RecentSignIn(max_age) => {
+                return recency(token.and_then(VerifiedToken::auth_time), *max_age, now);
+            }
             Rule::And(one, other) => return judge(one).max(judge(other)),
             Rule::Or(one, other) => return judge(one).min(judge(other)),
         };
         if holds { Judgement::Pass } else { Judgement::Forbidden }
     }
+
+    /// The scope that a token with scopes lacks to meet this, if one alone is missing.
+    fn scope_for(&self, principal: PrincipalRef<'_>) -> Option<&str> {
+        let is_scoped = match principal {
+            PrincipalRef::Machine(_) | PrincipalRef::Client(_) => true,
+            PrincipalRef::Session(_) | PrincipalRef::Bearer(_) | PrincipalRef::ApiKey(_) => false,
+        };
+        let holds = |scope: &str| principal.scopes().iter().any(|one| one == scope);
+        match &*self.rule {
+            Rule::Scope(scope) if is_scoped && is_scope(scope) && !holds(scope) => Some(scope),
+            Rule::And(one, other) | Rule::Or(one, other) => {
+                one.scope_for(principal).or_else(|| other.scope_for(principal))
+            }
+            Rule::Scope(_)
+            | Rule::Role(_)
+            | Rule::Permission(_)
+            | Rule::Organization(_)
+            | Rule::Entitlement(_)
+            | Rule::FeatureFlag(_)
+            | Rule::RecentSignIn(_)
+            | Rule::NotImpersonated
+            | Rule::That(_)
+            | Rule::ThatToken(_)
+            | Rule::ThatPrincipal(_) => None,
+        }
+    }
+}
+
+/// Whether a challenge can name it: a scope token of RFC 6749 section 3.3.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Judgement {
@@ -269,9 +345,12 @@ impl fmt::Display for Require {
             Rule::Organization(id) => write!(f, "organization `{id}`"),
             Rule::Entitlement(name) => write!(f, "entitlement `{name}`"),
             Rule::FeatureFlag(name) => write!(f, "feature flag `{name}`"),
+            Rule::Scope(name) => write!(f, "scope `{name}`"),
             Rule::RecentSignIn(max_age) => write!(f, "a sign-in of the last {max_age:?}"),
             Rule::NotImpersonated => f.write_str("no impersonation"),
-            Rule::That(_) | Rule::ThatToken(_) => f.write_str("a condition of the application"),
+            Rule::That(_) | Rule::ThatToken(_) | Rule::ThatPrincipal(_) => {
+                f.write_str("a condition of the application")
+            }
             Rule::And(one, other) => write!(f, "({one} and {other})"),
             Rule::Or(one, other) => write!(f, "({one} or {other})"),
         }
@@ -286,10 +365,12 @@ impl fmt::Debug for Rule {
             Self::Organization(id) => f.debug_tuple("Organization").field(id).finish(),
             Self::Entitlement(name) => f.debug_tuple("Entitlement").field(name).finish(),
             Self::FeatureFlag(name) => f.debug_tuple("FeatureFlag").field(name).finish(),
+            Self::Scope(name) => f.debug_tuple("Scope").field(name).finish(),
             Self::RecentSignIn(max_age) => f.debug_tuple("RecentSignIn").field(max_age).finish(),
             Self::NotImpersonated => f.write_str("NotImpersonated"),
             Self::That(_) => f.write_str("That(..)"),
             Self::ThatToken(_) => f.write_str("ThatToken(..)"),
+            Self::ThatPrincipal(_) => f.write_str("ThatPrincipal(..)"),
             Self::And(one, other) => f.debug_tuple("And").field(one).field(other).finish(),
             Self::Or(one, other) => f.debug_tuple("Or").field(one).field(other).finish(),
         }

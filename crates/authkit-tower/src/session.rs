@@ -45,7 +45,7 @@ impl Session {
     /// A WebSocket or an event stream outlives the request that was authenticated, and nothing refreshes its session.
     /// Close it at this time and let the client connect again: the layer refreshes the session for the new request.
     pub fn deadline(&self) -> Instant {
-        self.expiry().instant()
+        self.expiry().instant_or_now()
     }
 
     /// Completes when the session's access token expires, by the clock of the configuration, or when the session ends

@@ -2,18 +2,19 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use authkit_session::BearerTokens;
+use authkit_session::integration::{HeaderCredentials, HeaderPrincipal};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 
 use crate::{
     authkit::AuthKit,
-    authorization,
+    authorization::Authorization,
     client_kind::ClientKind,
-    denial::{Caller, Cause, Denial, Denied, Scheme, answer},
+    denial::{Caller, Cause, Challenge, Denial, Denied, Scheme, SignInOffer, answer},
     exceptions::Exceptions,
     head::{self, Caching, Varies},
     origin::TrustedOrigins,
+    resource::ResourceSettings,
 };
 
 /// The settings of one layer.
@@ -24,8 +25,11 @@ pub(crate) struct LayerSettings {
     /// The paths for which the layer is an optional one; `None` if it was told of none.
     pub(crate) exceptions: Option<Exceptions>,
     pub(crate) max_token_age: Option<Duration>,
-    /// Judges bearer tokens; `None` in a layer that ignores them.
-    pub(crate) bearer: Option<BearerTokens>,
+    pub(crate) sessions: Sessions,
+    /// Judges credentials in `Authorization`; `None` in a layer that ignores that field. There where sessions are ignored.
+    pub(crate) credentials: Option<HeaderCredentials>,
+    /// The protected resource that the layer is of, if it is of one.
+    pub(crate) resource: Option<Arc<ResourceSettings>>,
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) preflight: Preflight,
     pub(crate) default_caching: DefaultCaching,
@@ -37,6 +41,14 @@ pub(crate) struct LayerSettings {
 pub(crate) enum Presence {
     Required,
     Optional,
+}
+
+/// Whether a session cookie lets a request in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sessions {
+    Accepted,
+    /// No cookie is read.
+    Ignored,
 }
 
 /// Who answers CORS preflights.
@@ -78,7 +90,9 @@ impl LayerSettings {
             presence,
             exceptions: None,
             max_token_age: None,
-            bearer: None,
+            sessions: Sessions::Accepted,
+            credentials: None,
+            resource: None,
             trusted_origins: TrustedOrigins::default(),
             preflight: Preflight::Outside,
             default_caching: DefaultCaching::NoStore,
@@ -105,20 +119,32 @@ impl LayerSettings {
 
     /// Builds the denial for `caller` and lets the layer's editor change it.
     pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Denied {
-        let scheme = match (&self.bearer, authorization::token(caller.headers)) {
-            (None, _) => Scheme::Cookie,
-            (Some(_), None) => Scheme::Bearer,
-            (Some(_), Some(_)) => {
-                // Java's HTTP clients send `Accept: text/html`. A program that sends a token needs a status, not a page;
-                // no `EventSource` sends one.
-                if matches!(caller.client, ClientKind::Document | ClientKind::EventStream) {
-                    caller.client = ClientKind::Fetch;
-                }
-                Scheme::AnotherBearer
-            }
+        let presents = !matches!(self.authorization(caller.headers), Authorization::Absent);
+        let scheme = match (self.takes_header(), self.authorization(caller.headers)) {
+            (false, _) => Scheme::Cookie,
+            (true, Authorization::Absent | Authorization::OtherScheme) => Scheme::Bearer,
+            (true, Authorization::Bearer(_) | Authorization::Repeated) => Scheme::AnotherBearer,
         };
+        let offer = match self.sessions {
+            Sessions::Accepted => SignInOffer::Offered,
+            Sessions::Ignored => SignInOffer::Useless,
+        };
+        // Java's HTTP clients send `Accept: text/html`. A program that sends a credential needs a status, not a page; no
+        // `EventSource` sends one. And where no session counts, no page can help.
+        if (presents || offer == SignInOffer::Useless)
+            && matches!(
+                caller.client,
+                ClientKind::Document
+                    | ClientKind::EventStream
+                    | ClientKind::Htmx
+                    | ClientKind::Prefetch
+            )
+        {
+            caller.client = ClientKind::Fetch;
+        }
         let authkit = self.authkit.at(caller.uri, caller.headers);
-        let (denial, mut response) = answer(cause, caller, Some(authkit.site()), scheme);
+        let challenge = Challenge { scheme, offer, resource: self.resource.as_deref() };
+        let (denial, mut response) = answer(cause, caller, Some(authkit.site()), challenge);
         head::vary(response.headers_mut(), self.varies());
         if let Some(DenialEditor(edit)) = &self.denial_editor {
             edit(&denial, &mut response);
@@ -126,13 +152,40 @@ impl LayerSettings {
         Box::new(response)
     }
 
-    /// The access token in `headers` and the judge for it; `None` if there is no token or the layer ignores them.
-    pub(crate) fn bearer_token<'a>(
-        &self,
-        headers: &'a HeaderMap,
-    ) -> Option<(&BearerTokens, &'a str)> {
-        let bearer = self.bearer.as_ref()?;
-        Some((bearer, authorization::token(headers)?))
+    /// What a request brings in `Authorization`, as far as the layer looks at it.
+    pub(crate) fn authorization<'a>(&self, headers: &'a HeaderMap) -> Authorization<'a> {
+        if self.takes_header() { Authorization::of(headers) } else { Authorization::Absent }
+    }
+
+    /// Takes the judge of credentials, to switch another kind on.
+    pub(crate) fn credentials(&self) -> HeaderCredentials {
+        let none = || self.authkit.authenticator().header_credentials();
+        self.credentials.clone().unwrap_or_else(none)
+    }
+
+    /// The scopes that the layer's resource requires, if the token of a machine or an OAuth application lacks one.
+    pub(crate) fn missing_scope(&self, principal: &HeaderPrincipal) -> Option<Box<str>> {
+        let resource = self.resource.as_ref()?;
+        let scopes = match principal {
+            HeaderPrincipal::Machine(machine) => machine.scopes(),
+            HeaderPrincipal::Client(client) => client.scopes(),
+            HeaderPrincipal::Bearer(_) | HeaderPrincipal::ApiKey(_) => return None,
+        };
+        let has_all = resource.required_scopes.iter().all(|scope| scopes.contains(scope));
+        if has_all { None } else { resource.scope().map(Into::into) }
+    }
+
+    pub(crate) fn accepts_bearer(&self) -> bool {
+        self.credentials.as_ref().is_some_and(HeaderCredentials::accepts_bearer)
+    }
+
+    pub(crate) fn accepts_api_keys(&self) -> bool {
+        self.credentials.as_ref().is_some_and(HeaderCredentials::accepts_api_keys)
+    }
+
+    /// Whether the layer looks at `Authorization`.
+    fn takes_header(&self) -> bool {
+        self.credentials.is_some()
     }
 
     /// What caches may do with this response, for which the policy is `usual` unless the layer has another.
@@ -145,10 +198,7 @@ impl LayerSettings {
     }
 
     pub(crate) fn varies(&self) -> Varies {
-        match self.bearer {
-            None => Varies::ByCookie,
-            Some(_) => Varies::ByCookieAndAuthorization,
-        }
+        if self.takes_header() { Varies::ByCookieAndAuthorization } else { Varies::ByCookie }
     }
 
     pub(crate) fn authkit(&self) -> &AuthKit {

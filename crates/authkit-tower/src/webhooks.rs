@@ -4,7 +4,6 @@ mod answer;
 mod event;
 mod receiver;
 mod signature;
-mod timestamp;
 
 use std::{
     convert::Infallible,
@@ -36,6 +35,8 @@ use crate::{
 /// | `session.revoked` | the session is refused |
 /// | `user.deleted` | all of the user's sessions are refused |
 /// | `organization_membership.updated`, `.deleted` | the member's sessions in the organization are refreshed before the next request is let in, so that it sees the new role or none |
+/// | `api_key.revoked` | the customer's API key is refused |
+/// | `api_key.updated` | WorkOS is asked about the key before it is let in again |
 /// | `organization.deleted`, `organization_role.updated`, `.deleted` | all sessions in the organization are refreshed before the next request is let in |
 /// | any other | none |
 ///

@@ -49,10 +49,13 @@ impl account_server::Account for Account {
         let principal = principal(&request)?;
         let email = match &principal {
             Principal::Session(session) => session.user().email.clone(),
-            Principal::Bearer(_) => None,
+            Principal::Bearer(_)
+            | Principal::ApiKey(_)
+            | Principal::Machine(_)
+            | Principal::Client(_) => None,
         };
         Ok(Response::new(Identity {
-            user_id: principal.user_id().to_owned(),
+            user_id: principal.subject().to_owned(),
             email,
             organization_id: principal.organization_id().map(str::to_owned),
         }))
@@ -66,7 +69,7 @@ impl account_server::Account for Account {
         request: Request<CountdownRequest>,
     ) -> Result<Response<Self::CountdownStream>, Status> {
         let principal = principal(&request)?;
-        let deadline = principal.deadline();
+        let deadline = principal.deadline().unwrap_or_else(Instant::now);
         let ticks = stream::unfold(Duration::ZERO, move |pause| async move {
             sleep(pause).await;
             let left = deadline.saturating_duration_since(Instant::now());
@@ -82,7 +85,7 @@ struct Audit;
 #[tonic::async_trait]
 impl audit_server::Audit for Audit {
     async fn latest(&self, request: Request<LatestRequest>) -> Result<Response<Entry>, Status> {
-        let text = format!("{} read the log", principal(&request)?.user_id());
+        let text = format!("{} read the log", principal(&request)?.subject());
         Ok(Response::new(Entry { text }))
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     upstream::{client::Client, error_answer::UpstreamFailure},
 };
 
-/// The key set of one client id. Clones share it.
+/// One issuer's key set. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Jwks {
     inner: Arc<Inner>,
@@ -27,6 +27,8 @@ pub(crate) struct Jwks {
 
 struct Inner {
     client: Client,
+    /// Where the keys are published.
+    url: Box<str>,
     clock: Clock,
     stale: Duration,
     keys: ArcSwapOption<KeySet>,
@@ -73,10 +75,22 @@ pub(crate) enum FetchFor {
 }
 
 impl Jwks {
-    /// Keys of `client` that serve for `stale` while WorkOS cannot be reached.
+    /// The keys of session tokens, that serve for `stale` while WorkOS cannot be reached.
     pub(crate) fn new(client: Client, clock: Clock, stale: Duration) -> Self {
+        let url = client.key_set_url();
+        Self::published_at(url, client, clock, stale)
+    }
+
+    /// The keys that are published at `url`.
+    pub(crate) fn published_at(
+        url: impl Into<Box<str>>,
+        client: Client,
+        clock: Clock,
+        stale: Duration,
+    ) -> Self {
         let inner = Inner {
             client,
+            url: url.into(),
             clock,
             stale,
             keys: ArcSwapOption::empty(),
@@ -213,7 +227,7 @@ impl Fetch {
     async fn run(mut self) {
         // The time before the fetch: a token made while it was on its way may name a newer key.
         let (unix, at) = (self.inner.clock.unix(), self.inner.clock.monotonic());
-        self.failed = match self.inner.client.jwks(DEADLINE).await {
+        self.failed = match self.inner.client.fetch_key_set(&self.inner.url, DEADLINE).await {
             Ok(body) => match KeySet::parse(&body, unix, at) {
                 Some(keys) => {
                     self.inner.keys.store(Some(Arc::new(keys)));
@@ -247,7 +261,8 @@ impl Drop for Fetch {
             }
             (_, Some(Failure::NoKeys)) => {
                 tracing::error!(
-                    "WorkOS has no usable signing keys for our client id; those cached serve on"
+                    url = &*self.inner.url,
+                    "WorkOS publishes no usable signing keys there; those cached serve on"
                 );
             }
         }

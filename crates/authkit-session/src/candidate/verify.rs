@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    decide::{Verdict, reason::SecurityClaim},
+    decide::{Verdict, security_claim::SecurityClaim},
     log_limit::LogLimiter,
     payload::Payload,
     session::VerifiedSession,
@@ -214,15 +214,23 @@ fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
 
 /// Where `now` is in a token's time.
 pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
-    if claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(leeway)) {
+    if is_too_early(claims.nbf, leeway, now) {
         Verdict::NotYetValid
-    } else if now >= claims.exp.saturating_add(leeway) {
+    } else if is_expired(claims.exp, leeway, now) {
         Verdict::Expired
     } else if claims.exp.saturating_sub(now) <= refresh_window(claims.lifetime()) {
         Verdict::Expiring
     } else {
         Verdict::Good
     }
+}
+
+pub(crate) fn is_too_early(nbf: Option<u64>, leeway: u64, now: u64) -> bool {
+    nbf.is_some_and(|nbf| nbf > now.saturating_add(leeway))
+}
+
+pub(crate) fn is_expired(exp: u64, leeway: u64, now: u64) -> bool {
+    now >= exp.saturating_add(leeway)
 }
 
 /// How long before its end a token of this lifetime is refreshed, in seconds.

@@ -62,6 +62,10 @@ pub enum Setting {
     TrustedOrigins,
     /// The paths that a layer of `authkit-tower` lets through without a session.
     Exceptions,
+    /// The AuthKit domain that machines and OAuth applications have their tokens from, for a layer of `authkit-tower`.
+    AuthKitDomain,
+    /// The protected resource of a layer of `authkit-tower`.
+    ProtectedResource,
     /// The signing secret of webhooks, for the `Webhooks` of `authkit-tower`.
     WebhookSecret,
     /// Whether an emulator may take the place of WorkOS, for the feature `dev` of `authkit-tower`.
@@ -97,8 +101,10 @@ impl Setting {
 
     /// The type whose method takes the setting.
     fn owner(self) -> &'static str {
-        if matches!(self, Self::TrustedOrigins | Self::Exceptions) {
+        if matches!(self, Self::TrustedOrigins | Self::Exceptions | Self::AuthKitDomain) {
             "AuthKitLayer"
+        } else if self == Self::ProtectedResource {
+            "ProtectedResource"
         } else if self == Self::WebhookSecret {
             "Webhooks"
         } else if self == Self::Development {
@@ -147,7 +153,8 @@ impl Setting {
             Self::Certificates => (Some("SSL_CERT_FILE"), "with_transport"),
             Self::TrustedOrigins => (None, "with_trusted_origins"),
             Self::Exceptions => (None, "except"),
-            Self::WebhookSecret => (None, "new"),
+            Self::AuthKitDomain => (None, "with_machines"),
+            Self::ProtectedResource | Self::WebhookSecret => (None, "new"),
             Self::Development => (Some("AUTHKIT_DEV"), "from_env_or_emulator"),
             Self::ApplicationPort => (Some("PORT"), "with_port"),
             Self::EmulatorPort => (Some("EMULATOR_PORT"), "with_emulator_port"),

@@ -156,6 +156,7 @@ pub(crate) struct Checked {
     pub(crate) cache: SessionCache,
     pub(crate) coordinator: Arc<dyn RefreshCoordinator>,
     pub(crate) stale_keys: Duration,
+    pub(crate) credential_memory: Duration,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
     pub(crate) hooks: RefreshHooks,
 }
@@ -242,6 +243,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         hooks: RefreshHooks::new(config.refresh_hook),
         coordinator: config.refresh_coordinator,
         stale_keys: config.stale_keys,
+        credential_memory: config.credential_memory,
     })
 }
 

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::decide::security_claim::SecurityClaim;
+
 /// Why a request was not admitted. [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -64,59 +66,18 @@ pub enum Reason {
     HookUndecided,
     /// WorkOS answered a refresh with another user's or another organization's session.
     Foreign,
-}
-
-/// A claim that decides whose an access token is, for whom it is meant or when it counts.
-///
-/// One of another type refuses the token. Claims that a JWT template is meant to set are not among them: of another type,
-/// `role` and the like are held by nobody.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum SecurityClaim {
-    /// `exp`: a NumericDate (RFC 7519 section 2), always.
-    Exp,
-    /// `nbf`: a NumericDate, where it is there.
-    Nbf,
-    /// `iat`: a NumericDate, where it is there.
-    Iat,
-    /// `sub`: a string.
-    Sub,
-    /// `sid`: a string.
-    Sid,
-    /// `iss`: a string.
-    Iss,
-    /// `client_id`: a string.
-    ClientId,
-    /// `aud`: a string or a list of strings. Looked at where audiences are configured.
-    Aud,
-    /// `act`: an object whose `sub` is a string (RFC 8693 section 4.1).
-    Act,
-    /// `org_id`: a string.
-    OrgId,
-}
-
-impl SecurityClaim {
-    /// The claim's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Exp => "exp",
-            Self::Nbf => "nbf",
-            Self::Iat => "iat",
-            Self::Sub => "sub",
-            Self::Sid => "sid",
-            Self::Iss => "iss",
-            Self::ClientId => "client_id",
-            Self::Aud => "aud",
-            Self::Act => "act",
-            Self::OrgId => "org_id",
-        }
-    }
-}
-
-impl fmt::Display for SecurityClaim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    /// The request brought no bearer credential, and the layer takes no session.
+    NoCredential,
+    /// The `Authorization` field has another scheme than `Bearer`, and the layer reads no cookie beside that field.
+    OtherScheme,
+    /// The bearer credential is neither an access token nor an API key.
+    MalformedCredential,
+    /// The credential is of a kind that the layer does not accept, as far as it can be told.
+    WrongKind,
+    /// WorkOS knows no such API key: it never existed, was deleted, or has expired.
+    UnknownApiKey,
+    /// The service's own WorkOS API key was presented as a customer's.
+    OwnApiKey,
 }
 
 /// What a refusal means to the client. Closed: a layer answers each in the client's own protocol.
@@ -171,7 +132,13 @@ impl Reason {
             | Self::OrganizationGone
             | Self::InteractionNeeded
             | Self::Rejected
-            | Self::HookRefused => RefusalKind::Challenge,
+            | Self::HookRefused
+            | Self::NoCredential
+            | Self::OtherScheme
+            | Self::MalformedCredential
+            | Self::WrongKind
+            | Self::UnknownApiKey
+            | Self::OwnApiKey => RefusalKind::Challenge,
             Self::RefusedJustNow | Self::OtherOrganization => RefusalKind::ChallengeDocuments,
             Self::NoKeys
             | Self::UnknownKey
@@ -217,7 +184,13 @@ impl Reason {
             | Self::Unverified
             | Self::HookRefused
             | Self::HookUndecided
-            | Self::Foreign => SignInCause::Other,
+            | Self::Foreign
+            | Self::NoCredential
+            | Self::OtherScheme
+            | Self::MalformedCredential
+            | Self::WrongKind
+            | Self::UnknownApiKey
+            | Self::OwnApiKey => SignInCause::Other,
         }
     }
 
@@ -248,7 +221,13 @@ impl Reason {
             | Self::OtherOrganization
             | Self::Unverified
             | Self::HookRefused
-            | Self::HookUndecided => 1,
+            | Self::HookUndecided
+            | Self::NoCredential
+            | Self::OtherScheme
+            | Self::MalformedCredential
+            | Self::WrongKind
+            | Self::UnknownApiKey
+            | Self::OwnApiKey => 1,
         }
     }
 
@@ -281,7 +260,13 @@ impl Reason {
             | Self::OtherOrganization
             | Self::Unverified
             | Self::HookUndecided
-            | Self::Foreign => CookieFate::Kept,
+            | Self::Foreign
+            | Self::NoCredential
+            | Self::OtherScheme
+            | Self::MalformedCredential
+            | Self::WrongKind
+            | Self::UnknownApiKey
+            | Self::OwnApiKey => CookieFate::Kept,
         }
     }
 
@@ -295,6 +280,7 @@ impl Reason {
                 | Self::Foreign
                 | Self::Ambiguous
                 | Self::Clock
+                | Self::OwnApiKey
         )
     }
 
@@ -340,6 +326,12 @@ impl Reason {
             Self::HookRefused => "hook_refused",
             Self::HookUndecided => "hook_undecided",
             Self::Foreign => "foreign",
+            Self::NoCredential => "no_credential",
+            Self::OtherScheme => "other_scheme",
+            Self::MalformedCredential => "malformed_credential",
+            Self::WrongKind => "wrong_kind",
+            Self::UnknownApiKey => "unknown_api_key",
+            Self::OwnApiKey => "own_api_key",
         }
     }
 }
@@ -354,7 +346,7 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    const ALL: [Reason; 39] = [
+    const ALL: [Reason; 45] = [
         Reason::NoCookie,
         Reason::UnreadableCookie,
         Reason::NotASession,
@@ -394,12 +386,18 @@ mod tests {
         Reason::HookRefused,
         Reason::HookUndecided,
         Reason::Foreign,
+        Reason::NoCredential,
+        Reason::OtherScheme,
+        Reason::MalformedCredential,
+        Reason::WrongKind,
+        Reason::UnknownApiKey,
+        Reason::OwnApiKey,
     ];
 
     #[test]
     fn every_reason_is_documented_as_it_is_answered() {
         let source = include_str!("reason.rs");
-        let words = source.split("pub fn as_str(self)").nth(2).unwrap().split("impl fmt").next();
+        let words = source.split("pub fn as_str(self)").nth(1).unwrap().split("impl fmt").next();
         assert_eq!(words.unwrap().matches("=> \"").count(), ALL.len(), "the list has every reason");
         let rows: Vec<Vec<&str>> = include_str!("../../../../docs/reasons.md")
             .lines()

@@ -14,6 +14,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     hash::{BuildHasher, RandomState},
+    iter,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -133,11 +134,31 @@ impl CutOffs {
 
     /// What the cut-offs say of a token.
     pub(crate) fn effect_on(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
-        let at = identity.issued_at;
+        self.worst_effect(identity.issued_at, subjects(identity))
+    }
+
+    /// What the cut-offs say of an API key about which WorkOS was asked at `asked_at`. Whatever they say of its owner
+    /// makes WorkOS be asked anew: a key need not end with what ends its owner's sessions.
+    pub(crate) fn effect_on_api_key(
+        &self,
+        id: &str,
+        owner: TokenIdentity<'_>,
+        asked_at: u64,
+    ) -> CutOffEffect {
+        let of_key = self.worst_effect(asked_at, iter::once(Subject::ApiKey(id)));
+        let of_owner = self.worst_effect(asked_at, subjects(owner)).min(CutOffEffect::Changed);
+        of_key.max(of_owner)
+    }
+
+    fn worst_effect<'a>(
+        &self,
+        at: u64,
+        subjects: impl Iterator<Item = Subject<&'a str>>,
+    ) -> CutOffEffect {
         if at > self.newest.load(Ordering::Acquire) {
             return CutOffEffect::None;
         }
-        let known = subjects(identity).map(|subject| self.effect_of(&subject, at)).max();
+        let known = subjects.map(|subject| self.effect_of(&subject, at)).max();
         // Read last: what was forgotten meanwhile raised it first.
         let is_below = at < self.floor.load(Ordering::Acquire);
         let floor = if is_below { CutOffEffect::Changed } else { CutOffEffect::None };
@@ -160,12 +181,12 @@ impl CutOffs {
             (
                 Reach::Earlier,
                 cmp::Ordering::Equal,
-                Subject::Membership { .. } | Subject::Organization(_),
+                Subject::Membership { .. } | Subject::Organization(_) | Subject::ApiKey(_),
             ) => CutOffEffect::MayHaveChanged,
             (
                 Reach::Earlier,
                 cmp::Ordering::Less,
-                Subject::Membership { .. } | Subject::Organization(_),
+                Subject::Membership { .. } | Subject::Organization(_) | Subject::ApiKey(_),
             ) => CutOffEffect::Changed,
         }
     }

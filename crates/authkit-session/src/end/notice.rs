@@ -148,6 +148,8 @@ impl fmt::Debug for RevocationPublisher {
 /// | `deleted_user` | `{"user":"user_1","deleted":true,"at":1800000000}` |
 /// | `membership` | `{"membership":{"user":"user_1","organization":"org_1"},"at":1800000000}` |
 /// | `organization` | `{"organization":"org_1","at":1800000000}` |
+/// | `api_key` | `{"api_key":"api_key_1","deleted":true,"at":1800000000}` |
+/// | `changed_api_key` | `{"api_key":"api_key_1","at":1800000000}` |
 ///
 /// While a deploy rolls, replicas of two versions read each other's notices, so the format only grows. A replica
 /// ignores a field that it does not know: one that knows nothing of `deleted` compares the times. A notice of a kind
@@ -172,7 +174,7 @@ enum Received {
 impl NoticeContent {
     fn of(Revocation { subject, reach, at }: &Revocation) -> Self {
         let is_deleted = match **subject {
-            Subject::User(_) => *reach == Reach::Every,
+            Subject::User(_) | Subject::ApiKey(_) => *reach == Reach::Every,
             Subject::Session(_) | Subject::Membership { .. } | Subject::Organization(_) => false,
         };
         Self { subject: (**subject).clone(), is_deleted, at: *at }

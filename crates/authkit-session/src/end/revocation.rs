@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::boxed_future::BoxFuture;
 
-/// A session or user that ended, or a membership or organization that changed, and when.
+/// A session, user or API key that ended, or a membership, organization or API key that changed, and when.
 ///
 /// | revocation | hits | what becomes of the tokens |
 /// |---|---|---|
 /// | [`session`](Self::session), [`deleted_user`](Self::deleted_user) | every token: what ended does not come back | refused |
 /// | [`user`](Self::user) | tokens made at or before the second | refused |
 /// | [`membership`](Self::membership), [`organization`](Self::organization) | tokens made at or before the second | refreshed before the next request is let in |
+/// | [`api_key`](Self::api_key) | a customer's API key | refused |
+/// | [`changed_api_key`](Self::changed_api_key) | what was remembered of a customer's API key by the second | asked anew |
 ///
 /// The times are those of WorkOS's clock, by which it makes tokens.
 ///
@@ -47,6 +49,7 @@ pub(crate) enum Subject<S = Box<str>> {
     User(S),
     Membership { user: S, organization: S },
     Organization(S),
+    ApiKey(S),
 }
 
 /// Which tokens of its subject a revocation hits.
@@ -94,6 +97,17 @@ impl Revocation {
         Self::of(Subject::Organization(id.into()), at)
     }
 
+    /// An API key of a customer that was deleted or expired at WorkOS. It is refused from now on, whatever was remembered.
+    pub fn api_key(id: impl Into<Box<str>>, at: SystemTime) -> Self {
+        Self { reach: Reach::Every, ..Self::changed_api_key(id, at) }
+    }
+
+    /// An API key of a customer that has other permissions or another expiry now. WorkOS is asked about it anew before
+    /// it is let in again.
+    pub fn changed_api_key(id: impl Into<Box<str>>, at: SystemTime) -> Self {
+        Self::of(Subject::ApiKey(id.into()), at)
+    }
+
     fn of(subject: Subject, at: SystemTime) -> Self {
         let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self { reach: subject.least_reach(), subject: Arc::new(subject), at }
@@ -108,6 +122,7 @@ impl fmt::Debug for Revocation {
             Subject::User(_) => "user",
             Subject::Membership { .. } => "membership",
             Subject::Organization(_) => "organization",
+            Subject::ApiKey(_) => "api_key",
         };
         f.debug_struct("Revocation")
             .field("of", &kind)
@@ -126,18 +141,20 @@ impl Subject<&str> {
                 Subject::Membership { user: user.into(), organization: organization.into() }
             }
             Self::Organization(id) => Subject::Organization(id.into()),
+            Self::ApiKey(id) => Subject::ApiKey(id.into()),
         }
     }
 }
 
 impl Subject {
-    /// The session, the user or the organization.
+    /// The session, the user, the organization or the API key.
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::Session(id)
             | Self::User(id)
             | Self::Membership { user: id, .. }
-            | Self::Organization(id) => id,
+            | Self::Organization(id)
+            | Self::ApiKey(id) => id,
         }
     }
 
@@ -145,7 +162,9 @@ impl Subject {
     pub(crate) fn least_reach(&self) -> Reach {
         match self {
             Self::Session(_) => Reach::Every,
-            Self::User(_) | Self::Membership { .. } | Self::Organization(_) => Reach::Earlier,
+            Self::User(_) | Self::Membership { .. } | Self::Organization(_) | Self::ApiKey(_) => {
+                Reach::Earlier
+            }
         }
     }
 
@@ -155,6 +174,7 @@ impl Subject {
             Self::User(id) => Subject::User(id),
             Self::Membership { user, organization } => Subject::Membership { user, organization },
             Self::Organization(id) => Subject::Organization(id),
+            Self::ApiKey(id) => Subject::ApiKey(id),
         }
     }
 }

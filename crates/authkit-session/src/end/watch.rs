@@ -1,57 +1,100 @@
-//! Watches a session for as long as something lives on its token, such as an event stream.
+//! Watches whoever was admitted for as long as something lives on that, such as an event stream.
 
 use std::{fmt, sync::Arc};
 
 use crate::{
     decide::CutOffEffect,
     end::SessionEnder,
+    request::header::HeaderPrincipal,
     token::{TokenIdentity, verified::VerifiedToken},
 };
 
-/// Says whether the session of a token has ended, for what outlives the request that was authenticated.
+/// Says whether what admitted a request has ended before its time, for what outlives the request.
 ///
 /// It holds ids alone, so it may live as long as a connection.
-pub struct SessionWatch {
+pub struct PrincipalWatch {
     ender: Arc<SessionEnder>,
-    user_id: Box<str>,
-    session_id: Box<str>,
-    organization_id: Option<Box<str>>,
-    issued_at: u64,
-    /// What revocations said of the token when the watch began.
+    watched: Watched,
+    /// What revocations said when the watch began.
     cut_off: CutOffEffect,
 }
 
-impl SessionWatch {
-    pub(crate) fn new(ender: Arc<SessionEnder>, token: &VerifiedToken) -> Self {
-        let identity = token.identity();
-        Self {
-            cut_off: ender.cut_off(identity),
-            ender,
-            user_id: token.user_id().into(),
-            session_id: token.session_id().into(),
-            organization_id: token.organization_id().map(Into::into),
+/// What a revocation can hit.
+enum Watched {
+    Token {
+        subject: Box<str>,
+        session_id: Option<Box<str>>,
+        organization_id: Option<Box<str>>,
+        issued_at: u64,
+    },
+    ApiKey(Arc<crate::api_key::VerifiedApiKey>),
+}
+
+impl PrincipalWatch {
+    /// Watches the session of a token.
+    pub(crate) fn of_token(ender: Arc<SessionEnder>, token: &VerifiedToken) -> Self {
+        Self::new(ender, Watched::of(token.identity()))
+    }
+
+    /// Watches whoever sent a credential of its own.
+    pub(crate) fn of_header(ender: Arc<SessionEnder>, principal: &HeaderPrincipal) -> Self {
+        let watched = match principal {
+            HeaderPrincipal::Bearer(token) => Watched::of(token.identity()),
+            HeaderPrincipal::ApiKey(key) => Watched::ApiKey(Arc::clone(key)),
+            HeaderPrincipal::Machine(machine) => Watched::of(machine.identity()),
+            HeaderPrincipal::Client(client) => Watched::of(client.identity()),
+        };
+        Self::new(ender, watched)
+    }
+
+    fn new(ender: Arc<SessionEnder>, watched: Watched) -> Self {
+        Self { cut_off: watched.cut_off(&ender), ender, watched }
+    }
+
+    /// Whether the session was signed out here or revoked, whether an API key was revoked, or whether a revocation since
+    /// the watch began asks for a newer token. Reads what this process knows; it waits for nobody.
+    pub fn has_ended(&self) -> bool {
+        let cut_off = self.watched.cut_off(&self.ender);
+        match &self.watched {
+            Watched::Token { session_id, .. } => {
+                cut_off == CutOffEffect::Ended
+                    // A token that was admitted although it is no newer stays good enough.
+                    || cut_off > self.cut_off
+                    || session_id.as_deref().is_some_and(|id| self.ender.has_ended(id))
+            }
+            // A change has WorkOS be asked when the key comes again.
+            Watched::ApiKey(_) => cut_off == CutOffEffect::Ended,
+        }
+    }
+}
+
+impl Watched {
+    fn of(identity: TokenIdentity<'_>) -> Self {
+        Self::Token {
+            subject: identity.subject.unwrap_or_default().into(),
+            session_id: identity.session.map(Into::into),
+            organization_id: identity.organization.map(Into::into),
             issued_at: identity.issued_at,
         }
     }
 
-    /// Whether the session was signed out here or revoked, or whether a revocation since the watch began asks for a newer
-    /// token. Reads what this process knows; it waits for nobody.
-    pub fn has_ended(&self) -> bool {
-        let cut_off = self.ender.cut_off(TokenIdentity {
-            subject: Some(&self.user_id),
-            session: Some(&self.session_id),
-            organization: self.organization_id.as_deref(),
-            issued_at: self.issued_at,
-        });
-        cut_off == CutOffEffect::Ended
-            // A token that was admitted although it is no newer stays good enough.
-            || cut_off > self.cut_off
-            || self.ender.has_ended(&self.session_id)
+    fn cut_off(&self, ender: &SessionEnder) -> CutOffEffect {
+        match self {
+            Self::Token { subject, session_id, organization_id, issued_at } => {
+                ender.cut_off(TokenIdentity {
+                    subject: Some(subject),
+                    session: session_id.as_deref(),
+                    organization: organization_id.as_deref(),
+                    issued_at: *issued_at,
+                })
+            }
+            Self::ApiKey(key) => ender.cut_off_of_api_key(key),
+        }
     }
 }
 
-impl fmt::Debug for SessionWatch {
+impl fmt::Debug for PrincipalWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionWatch").field("user_id", &self.user_id).finish_non_exhaustive()
+        f.debug_struct("PrincipalWatch").field("cut_off", &self.cut_off).finish_non_exhaustive()
     }
 }

@@ -1,25 +1,19 @@
-//! Access tokens that come alone (RFC 6750): judged by the rules for a cookie's token, never refreshed.
+//! Access tokens of sessions that come alone (RFC 6750): judged by the rules for a cookie's token, never refreshed.
 
 use std::{fmt, sync::Arc};
 
-use tokio::time::{self, Instant};
-
 use crate::{
-    candidate::{jwks::FetchFor, reader::SessionReader},
+    candidate::{jwks::Jwks, reader::SessionReader},
     config::{setting::Setting, settings::Settings},
     config_error::{ConfigError, ConfigProblem},
-    decide::{
-        Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing, Verdict,
-        decide, reason::Reason,
-    },
+    decide::{CutOffEffect, Verdict},
     end::SessionEnder,
-    log_limit::LogLimiter,
     request::{
-        admission::Refusal,
+        offline::{MAX_TOKEN, OfflineTokens, ReadToken, TokenCandidate},
         policy::Policy,
-        waiting::{Decision, PATIENCE, Waiting},
+        waiting::Decision,
     },
-    token::{AccessToken, verified::VerifiedToken},
+    token::verified::VerifiedToken,
 };
 
 /// Judges access tokens that clients send by themselves, as `Authorization: Bearer`.
@@ -27,23 +21,14 @@ use crate::{
 /// There is one only where the configuration lists issuers: nothing else about such a token says whom it is meant for.
 #[derive(Clone)]
 pub struct BearerTokens {
-    owners: Arc<BearerOwners>,
+    tokens: Arc<OfflineTokens<BearerReader>>,
 }
 
-/// What deciding about a bearer token takes.
-struct BearerOwners {
+/// Reads session tokens.
+struct BearerReader {
     settings: Arc<Settings>,
     reader: Arc<SessionReader>,
     ender: Arc<SessionEnder>,
-    /// When tokens that anybody can make up were last logged.
-    refused: LogLimiter,
-}
-
-/// A bearer token, and what checking it has shown.
-struct BearerCandidate {
-    verdict: Verdict,
-    token: Option<VerifiedToken>,
-    cut_off: CutOffEffect,
 }
 
 impl BearerTokens {
@@ -57,8 +42,8 @@ impl BearerTokens {
     ) -> Result<Self, ConfigError> {
         match &settings.rules.issuers {
             Some(issuers) if !issuers.is_empty() => {
-                let refused = LogLimiter::new(LogLimiter::PAUSE);
-                Ok(Self { owners: Arc::new(BearerOwners { settings, reader, ender, refused }) })
+                let bearer = BearerReader { settings: Arc::clone(&settings), reader, ender };
+                Ok(Self { tokens: Arc::new(OfflineTokens::new(settings, bearer)) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
                 Setting::Issuers,
@@ -91,29 +76,19 @@ impl BearerTokens {
     /// # Ok::<(), authkit_session::ConfigError>(())
     /// ```
     pub fn authenticate(&self, token: &str, policy: &Policy) -> Decision<Arc<VerifiedToken>> {
-        let candidate = self.owners.read(token);
-        match self.owners.action(&candidate, *policy) {
-            Action::FetchKeys => {
-                let owners = Arc::clone(&self.owners);
-                Decision::Wait(Waiting::new(owners.wait(AccessToken::new(token), *policy)))
-            }
-            action @ (Action::Admit | Action::Refresh { .. } | Action::Refuse(_)) => {
-                Decision::of(self.owners.carry_out(candidate, action))
-            }
-        }
+        self.tokens.authenticate(token, *policy)
     }
 }
 
-impl BearerOwners {
-    fn read(&self, token: &str) -> BearerCandidate {
-        if token.len() > MAX_LEN {
-            let cut_off = CutOffEffect::None;
-            return BearerCandidate { verdict: Verdict::BadSignature, token: None, cut_off };
+impl ReadToken for BearerReader {
+    type Token = VerifiedToken;
+
+    fn read(&self, token: &str) -> TokenCandidate<VerifiedToken> {
+        if token.len() > MAX_TOKEN {
+            return TokenCandidate::without_token(Verdict::BadSignature);
         }
         let (verdict, token) = self.reader.verify_bearer(token);
-        let Some(token) = token else {
-            return BearerCandidate { verdict, token, cut_off: CutOffEffect::None };
-        };
+        let Some(token) = token else { return TokenCandidate::without_token(verdict) };
         let cut_off = self.ender.cut_off(token.identity());
         let verdict = if self.ender.has_ended(token.session_id()) {
             Verdict::SignedOut
@@ -122,77 +97,16 @@ impl BearerOwners {
         } else {
             verdict
         };
-        BearerCandidate { verdict, token: Some(token), cut_off }
+        let issued_at = Some(token.claims.iat);
+        TokenCandidate { verdict, token: Some(token), issued_at, cut_off }
     }
 
-    fn action(&self, candidate: &BearerCandidate, policy: Policy) -> Action {
-        let missing = candidate.verdict.missing_keys().map(fetch_for);
-        let keys = missing.map_or(KeyFetch::Allowed, |why| self.reader.keys().may_fetch(why));
-        let issued_at = candidate.token.as_ref().map(|token| token.claims.iat);
-        let circumstances = Circumstances {
-            refresh: Refreshing::Impossible,
-            demand: policy.demand(candidate.cut_off, issued_at, self.settings.clock()),
-            keys,
-            age: PairAge::Older,
-        };
-        decide(candidate.verdict, circumstances)
+    fn keys(&self) -> &Jwks {
+        self.reader.keys()
     }
 
-    /// Waits for signing keys, and reads the token again.
-    async fn wait(
-        self: Arc<Self>,
-        token: AccessToken,
-        policy: Policy,
-    ) -> Result<Arc<VerifiedToken>, Refusal> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut fetched = false;
-        loop {
-            let candidate = self.read(token.expose());
-            match self.action(&candidate, policy) {
-                Action::FetchKeys if !fetched => {
-                    fetched = true;
-                    let missing = candidate.verdict.missing_keys().unwrap_or(MissingKeys::All);
-                    if let Some(keys) = self.reader.keys().fetch(fetch_for(missing)) {
-                        // Keys that come too late are looked for once more, and found missing.
-                        let _ = time::timeout_at(deadline, keys.over()).await;
-                    }
-                }
-                action @ (Action::Admit
-                | Action::Refresh { .. }
-                | Action::FetchKeys
-                | Action::Refuse(_)) => return self.carry_out(candidate, action),
-            }
-        }
-    }
-
-    /// Carries out an action that waits for nothing any more.
-    fn carry_out(
-        &self,
-        candidate: BearerCandidate,
-        action: Action,
-    ) -> Result<Arc<VerifiedToken>, Refusal> {
-        let reason = match action {
-            Action::Admit => match candidate.token {
-                Some(token) => return Ok(Arc::new(token)),
-                // The verdicts that admit come with a token; without one, nobody is let in.
-                None => Reason::BadSignature,
-            },
-            Action::Refuse(reason) => reason,
-            Action::FetchKeys => {
-                candidate.verdict.missing_keys().unwrap_or(MissingKeys::All).into()
-            }
-            // There is nothing to refresh with.
-            Action::Refresh { .. } => Reason::Expired,
-        };
-        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
-        match candidate.token.as_ref().map(|token| self.settings.log_ids.of(token.session_id())) {
-            Some(session) => tracing::info!(%reason, session, "bearer token refused"),
-            None => match due() {
-                Some(left_out) => tracing::info!(%reason, left_out, "bearer token refused"),
-                None => tracing::debug!(%reason, "bearer token refused"),
-            },
-        }
-        Err(Refusal::without_cookies(reason))
+    fn log_id(&self, token: &VerifiedToken) -> String {
+        self.settings.log_ids.of(token.session_id())
     }
 }
 
@@ -201,14 +115,3 @@ impl fmt::Debug for BearerTokens {
         f.debug_struct("BearerTokens").finish_non_exhaustive()
     }
 }
-
-/// Why keys are fetched for a token that anybody may have made up.
-fn fetch_for(missing: MissingKeys) -> FetchFor {
-    match missing {
-        MissingKeys::All => FetchFor::None,
-        MissingKeys::OfToken => FetchFor::UnknownBearerKey,
-    }
-}
-
-/// As much as is read of cookies.
-const MAX_LEN: usize = 16 * 1024;

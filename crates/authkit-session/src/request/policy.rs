@@ -28,6 +28,11 @@ impl Policy {
         self
     }
 
+    /// The greatest age of what is known of whoever sent the request.
+    pub(crate) fn max_age(self) -> Option<Duration> {
+        self.max_token_age
+    }
+
     /// What is asked of a token that was issued at `made`, if it verified.
     pub(crate) fn demand(self, cut_off: CutOffEffect, made: Option<u64>, clock: &Clock) -> Demand {
         let too_old = match (self.max_token_age, made) {

@@ -28,6 +28,20 @@ impl<A> Decision<A> {
     pub(crate) fn of(result: Result<A, Refusal>) -> Self {
         result.map_or_else(Self::Refuse, Self::Admit)
     }
+
+    /// The same decision about another form of what is admitted.
+    pub(crate) fn map<B>(self, admit: impl FnOnce(A) -> B + Send + 'static) -> Decision<B>
+    where
+        A: 'static,
+    {
+        match self {
+            Self::Admit(admitted) => Decision::Admit(admit(admitted)),
+            Self::Wait(waiting) => {
+                Decision::Wait(Waiting::new(async move { waiting.await.map(admit) }))
+            }
+            Self::Refuse(refusal) => Decision::Refuse(refusal),
+        }
+    }
 }
 
 /// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].

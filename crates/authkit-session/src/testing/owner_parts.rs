@@ -42,8 +42,17 @@ impl OwnerParts {
         let config = Config::new("client_1", "sk_test_1", redirect_uri, password)
             .with_clock(clock.clone())
             .with_transport(workos.clone());
-        let Checked { settings, client, ring, cache, revocations, hooks, coordinator, stale_keys } =
-            settings::check(set(config)).unwrap();
+        let Checked {
+            settings,
+            client,
+            ring,
+            cache,
+            revocations,
+            hooks,
+            coordinator,
+            stale_keys,
+            credential_memory: _,
+        } = settings::check(set(config)).unwrap();
         let settings = Arc::new(settings);
         let sealer = Arc::new(Sealer::new(Arc::clone(&settings), ring));
         let keys = Jwks::new(client.clone(), clock.clone(), stale_keys);

@@ -17,7 +17,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    decide::reason::SecurityClaim,
+    decide::security_claim::SecurityClaim,
     json,
     strictness::{FromJson, Held, OddValues, Strict},
 };
@@ -155,7 +155,7 @@ impl NumericDate {
         self.seconds
     }
 
-    fn rounded_up(self) -> u64 {
+    pub(crate) fn rounded_up(self) -> u64 {
         self.seconds.saturating_add(u64::from(self.has_fraction))
     }
 }
@@ -209,9 +209,14 @@ pub(crate) enum Audience<'a> {
 
 impl Audience<'_> {
     pub(crate) fn contains(&self, audience: &str) -> bool {
+        self.any(|one| one == audience)
+    }
+
+    /// Whether one of them is `wanted`.
+    pub(crate) fn any(&self, wanted: impl Fn(&str) -> bool) -> bool {
         match self {
-            Self::One(one) => one == audience,
-            Self::Many(many) => many.iter().any(|one| one == audience),
+            Self::One(one) => wanted(one),
+            Self::Many(many) => many.iter().any(|one| wanted(one)),
         }
     }
 }

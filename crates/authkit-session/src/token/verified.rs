@@ -126,7 +126,7 @@ impl fmt::Debug for VerifiedToken {
 }
 
 /// Ends at the last time that every platform's clock can show.
-fn at(seconds: u64) -> SystemTime {
+pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND))
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum CallClass {
     SignIn,
     /// A revocation.
     SignOut,
+    /// A question about an API key or a token that came in an `Authorization` field.
+    Credential,
 }
 
 /// How many refreshes there may be.

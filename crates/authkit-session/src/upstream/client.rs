@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use serde::Serialize;
 use url::Url;
 
@@ -16,6 +16,7 @@ use crate::{
         authorize::AuthorizationRequest,
         budget::{Budget, CallClass, CallPermit},
         error_answer::{self, UpstreamError},
+        own_api_key::OwnApiKey,
         pkce::PkceVerifier,
         transport::{Transport, TransportError},
     },
@@ -26,7 +27,7 @@ use crate::{
 pub struct Client {
     client_id: Arc<str>,
     /// Clones share it, so that all of them learn of another one.
-    api_key: Arc<ArcSwap<ApiKey>>,
+    api_key: Arc<ArcSwap<OwnApiKey>>,
     redirect_uri: Arc<str>,
     base: Url,
     browser_base: Url,
@@ -47,7 +48,7 @@ impl Client {
     ) -> Self {
         Self {
             client_id: client_id.into(),
-            api_key: Arc::new(ArcSwap::from_pointee(ApiKey::new(api_key))),
+            api_key: Arc::new(ArcSwap::from_pointee(OwnApiKey::new(api_key))),
             redirect_uri: redirect_uri.into(),
             base,
             browser_base,
@@ -69,7 +70,7 @@ impl Client {
 
     /// Sends later calls with another key, which was checked; calls under way go on with the one that they have.
     pub(crate) fn replace_api_key(&self, api_key: Secret) {
-        self.api_key.store(Arc::new(ApiKey::new(api_key)));
+        self.api_key.store(Arc::new(OwnApiKey::new(api_key)));
     }
 
     /// Where to send the browser to sign in, and to come back by the redirect URI.
@@ -176,18 +177,54 @@ impl Client {
         .await
     }
 
-    /// Fetches the JWK set of our client id. Carries no credentials.
-    pub(crate) async fn jwks(&self, deadline: Duration) -> Result<Bytes, UpstreamError> {
-        let url = endpoint(&self.base, &["sso", "jwks", &self.client_id]);
+    /// Fetches a JWK set. Carries no credentials.
+    pub(crate) async fn fetch_key_set(
+        &self,
+        url: &str,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
         let request = Request::builder()
             .method(Method::GET)
-            .uri(url.as_str())
+            .uri(url)
             .header(header::ACCEPT, "application/json");
         self.send(request.body(Bytes::new()), Connection::Pooled, deadline).await
     }
 
+    /// Whether a presented key is the one that calls go out with.
+    pub(super) fn is_own_api_key(&self, presented: &str) -> bool {
+        self.api_key.load().is(presented)
+    }
+
+    /// Sends a JSON body with our API key.
+    pub(super) async fn post_json(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        let api_key = self.api_key.load_full();
+        self.post(path, body, &api_key, Connection::Pooled, deadline).await
+    }
+
+    /// Sends a form, which has to carry its own credentials.
+    pub(super) async fn post_form(
+        &self,
+        url: &str,
+        body: String,
+        deadline: Duration,
+    ) -> Result<Bytes, UpstreamError> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(url)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = self.send(request.body(Bytes::from(body)), Connection::Pooled, deadline).await;
+        self.honour_retry_after(&answer);
+        answer
+    }
+
     /// Waits until a call of this class may go out.
-    async fn permit(
+    pub(super) async fn permit(
         &self,
         class: CallClass,
         patience: Duration,
@@ -201,7 +238,7 @@ impl Client {
     async fn authenticate(
         &self,
         body: &Authenticate<'_>,
-        api_key: &ApiKey,
+        api_key: &OwnApiKey,
         connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
@@ -212,7 +249,7 @@ impl Client {
         &self,
         path: &[&str],
         body: &impl Serialize,
-        api_key: &ApiKey,
+        api_key: &OwnApiKey,
         connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
@@ -224,12 +261,16 @@ impl Client {
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
         let answer = self.send(request.body(Bytes::from(body)), connection, deadline).await;
-        if let Err(error) = &answer
+        self.honour_retry_after(&answer);
+        answer
+    }
+
+    fn honour_retry_after(&self, answer: &Result<Bytes, UpstreamError>) {
+        if let Err(error) = answer
             && let Some(wait) = error.details.retry_after
         {
             self.budget.honour_retry_after(wait, self.clock.monotonic());
         }
-        answer
     }
 
     /// The body of a 200; every other answer is an error.
@@ -275,21 +316,6 @@ pub(crate) enum Connection {
     New,
 }
 
-/// An API key, and the header that carries it.
-struct ApiKey {
-    secret: Secret,
-    authorization: HeaderValue,
-}
-
-impl ApiKey {
-    fn new(secret: Secret) -> Self {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
-            .expect("the key was checked to be visible ASCII");
-        authorization.set_sensitive(true);
-        Self { secret, authorization }
-    }
-}
-
 /// The body of `POST /user_management/authenticate`.
 #[derive(Serialize)]
 struct Authenticate<'a> {
@@ -307,7 +333,7 @@ struct Authenticate<'a> {
 }
 
 impl<'a> Authenticate<'a> {
-    fn of(client: &'a Client, api_key: &'a ApiKey, grant_type: &'static str) -> Self {
+    fn of(client: &'a Client, api_key: &'a OwnApiKey, grant_type: &'static str) -> Self {
         Self {
             client_id: &client.client_id,
             client_secret: api_key.secret.expose(),
@@ -335,17 +361,3 @@ const SIGN_IN_PATIENCE: Duration = Duration::from_millis(1_500);
 const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one call that is not a refresh may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// HTTP/2 keeps it out of its tables, and `Debug` out of logs.
-    #[test]
-    fn the_header_with_the_api_key_is_sensitive() {
-        let key = ApiKey::new(Secret::new("sk_test_1"));
-        assert!(key.authorization.is_sensitive());
-        assert_eq!(key.authorization, "Bearer sk_test_1");
-        assert!(!format!("{:?}", key.authorization).contains("sk_test_1"));
-    }
-}

@@ -11,7 +11,9 @@ use super::{
     Caller, Cause, ClientKind, Denial, DenialKind, DenialLog, Denied, Mistake, Page, PageAction,
     PageLink,
 };
-use crate::{Clock, site::Site, uri::ReturnTarget};
+use crate::{
+    Clock, principal_ref::PrincipalKind, resource::ResourceSettings, site::Site, uri::ReturnTarget,
+};
 
 /// How a client may authenticate, as `WWW-Authenticate` says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,13 +25,37 @@ pub(crate) enum Scheme {
     AnotherBearer,
 }
 
+/// Whether it helps to sign in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SignInOffer {
+    Offered,
+    /// No session counts here.
+    Useless,
+}
+
+/// What a layer says of how to authenticate.
+#[derive(Clone, Copy)]
+pub(crate) struct Challenge<'a> {
+    pub(crate) scheme: Scheme,
+    pub(crate) offer: SignInOffer,
+    /// The protected resource whose metadata says where tokens come from.
+    pub(crate) resource: Option<&'a ResourceSettings>,
+}
+
+impl From<Scheme> for Challenge<'_> {
+    fn from(scheme: Scheme) -> Self {
+        Self { scheme, offer: SignInOffer::Offered, resource: None }
+    }
+}
+
 /// Builds the denial for `caller`, in its own protocol. `site` is `None` where no layer ran, so that none is known.
-pub(crate) fn answer(
+pub(crate) fn answer<'a>(
     cause: &Cause,
     caller: Caller<'_>,
     site: Option<&Site>,
-    scheme: Scheme,
+    challenge: impl Into<Challenge<'a>>,
 ) -> (Denial, Response<Bytes>) {
+    let challenge = challenge.into();
     match site {
         Some(site) => site.denial_log().report(cause, caller, Some(site.origin())),
         None => WITHOUT_LAYER.report(cause, caller, None),
@@ -37,14 +63,18 @@ pub(crate) fn answer(
     let (kind, reason, retry_after) = match cause {
         Cause::Challenge { reason, .. } => (DenialKind::Unauthenticated, Some(*reason), None),
         Cause::SignInAgain { .. } => (DenialKind::Unauthenticated, None, None),
-        Cause::Forbidden | Cause::NotByBearer => (DenialKind::Forbidden, None, None),
+        Cause::Forbidden | Cause::InsufficientScope { .. } | Cause::OtherPrincipal { .. } => {
+            (DenialKind::Forbidden, None, None)
+        }
+        Cause::RepeatedCredentials => (DenialKind::BadRequest, None, None),
         Cause::Unavailable { reason, retry_after } => {
             (DenialKind::Unavailable, Some(*reason), Some(*retry_after))
         }
         Cause::CrossOrigin(_) => (DenialKind::CrossOrigin, None, None),
         Cause::Misconfigured(_) => (DenialKind::Misconfigured, None, None),
     };
-    let login_url = site.and_then(|site| login_url(cause, caller, site));
+    let sign_in_at = site.filter(|_| challenge.offer == SignInOffer::Offered);
+    let login_url = sign_in_at.and_then(|site| login_url(cause, caller, site));
     let denial = Denial { kind, client: caller.client, reason, login_url, retry_after };
     if let (Some(site), Some(_), ClientKind::Document | ClientKind::Htmx) =
         (site, &denial.login_url, denial.client)
@@ -72,8 +102,8 @@ pub(crate) fn answer(
     };
     let status = response.status();
     let headers = response.headers_mut();
-    if let Some(challenge) = site.and_then(|site| challenge(cause, status, scheme, site)) {
-        insert(headers, WWW_AUTHENTICATE, &challenge);
+    if let Some(field) = site.and_then(|site| www_authenticate(cause, status, challenge, site)) {
+        insert(headers, WWW_AUTHENTICATE, &field);
     }
     if let Some(after) = denial.retry_after.filter(|_| status != StatusCode::OK) {
         // Rounded up: a client that comes back too early is refused again.
@@ -99,7 +129,9 @@ fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
         Cause::Challenge { organization, .. } => (organization.as_deref(), None),
         Cause::SignInAgain { max_age } => (None, Some(max_age.as_secs().to_string())),
         Cause::Forbidden
-        | Cause::NotByBearer
+        | Cause::InsufficientScope { .. }
+        | Cause::OtherPrincipal { .. }
+        | Cause::RepeatedCredentials
         | Cause::Unavailable { .. }
         | Cause::CrossOrigin(_)
         | Cause::Misconfigured(_) => return None,
@@ -129,6 +161,7 @@ fn status(kind: DenialKind) -> StatusCode {
         DenialKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         DenialKind::Forbidden | DenialKind::CrossOrigin => StatusCode::FORBIDDEN,
         DenialKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        DenialKind::BadRequest => StatusCode::BAD_REQUEST,
         DenialKind::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -139,10 +172,23 @@ fn words(cause: &Cause) -> (&'static str, &'static str) {
         Cause::Challenge { .. } => ("Please sign in", "You need to be signed in to see this."),
         Cause::SignInAgain { .. } => ("Please sign in again", "This needs a more recent sign-in."),
         Cause::Forbidden => ("No access", "You are signed in, but this is not yours to see or do."),
-        Cause::NotByBearer => (
+        Cause::InsufficientScope { .. } => {
+            ("No access", "The access token does not have the scope that this needs.")
+        }
+        Cause::OtherPrincipal { wanted: PrincipalKind::Session } => (
             "No access",
             "This needs somebody signed in with a browser, not an access token alone.",
         ),
+        Cause::OtherPrincipal {
+            wanted:
+                PrincipalKind::Bearer
+                | PrincipalKind::ApiKey
+                | PrincipalKind::Machine
+                | PrincipalKind::Client,
+        } => ("No access", "This needs another kind of credential."),
+        Cause::RepeatedCredentials => {
+            ("Bad request", "The request has several Authorization fields; send one.")
+        }
         Cause::Unavailable { .. } => (
             "One moment, please",
             "We cannot check your session right now. You are still signed in; try again shortly.",
@@ -158,7 +204,11 @@ fn words(cause: &Cause) -> (&'static str, &'static str) {
 fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
     let status = match cause {
         Cause::Challenge { .. } | Cause::SignInAgain { .. } => "16",
-        Cause::Forbidden | Cause::NotByBearer | Cause::CrossOrigin(_) => "7",
+        Cause::Forbidden
+        | Cause::InsufficientScope { .. }
+        | Cause::OtherPrincipal { .. }
+        | Cause::CrossOrigin(_) => "7",
+        Cause::RepeatedCredentials => "3",
         Cause::Unavailable { .. } => "14",
         Cause::Misconfigured(_) => "13",
     };
@@ -201,9 +251,10 @@ fn document(
         DenialKind::Unavailable if *caller.method == Method::GET => (PageAction::Reload, None),
         DenialKind::Forbidden => (home(), another_account.as_deref()),
         DenialKind::CrossOrigin => (home(), None),
-        DenialKind::Unavailable | DenialKind::Unauthenticated | DenialKind::Misconfigured => {
-            (PageAction::None, None)
-        }
+        DenialKind::Unavailable
+        | DenialKind::Unauthenticated
+        | DenialKind::BadRequest
+        | DenialKind::Misconfigured => (PageAction::None, None),
     };
     let other = other.map(|to| PageLink { to, label: "Use another account" });
     Page { status: status(denial.kind), title, text, action, other }.into_response()
@@ -250,15 +301,22 @@ fn problem(denial: &Denial, detail: &str) -> Response<Bytes> {
     response
 }
 
-/// The `WWW-Authenticate` field of a 401, which must have one (RFC 9110 section 11.6.1), and of a 403 for a token that is
-/// not enough.
+/// The `WWW-Authenticate` field of a 401, which must have one (RFC 9110 section 11.6.1), of a 403 for a token that is not
+/// enough, and of a 400 for several.
 ///
 /// RFC 6750 section 3 requires at least one parameter, and no `error` if the request had no token. The error for "signed
-/// in too long ago" is that of RFC 9470 section 3.
-fn challenge(cause: &Cause, status: StatusCode, scheme: Scheme, site: &Site) -> Option<String> {
-    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+/// in too long ago" is that of RFC 9470 section 3; `resource_metadata` is that of RFC 9728 section 5.1.
+fn www_authenticate(
+    cause: &Cause,
+    status: StatusCode,
+    challenge: Challenge<'_>,
+    site: &Site,
+) -> Option<String> {
+    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST)
+    {
         return None;
     }
+    let Challenge { scheme, resource, .. } = challenge;
     let error = match (cause, scheme) {
         (Cause::SignInAgain { max_age }, _) => format!(
             r#", error="insufficient_user_authentication", max_age="{}""#,
@@ -266,29 +324,47 @@ fn challenge(cause: &Cause, status: StatusCode, scheme: Scheme, site: &Site) -> 
         ),
         (Cause::Challenge { .. }, Scheme::AnotherBearer) => r#", error="invalid_token""#.to_owned(),
         (Cause::Challenge { .. }, Scheme::Cookie | Scheme::Bearer) => String::new(),
-        (Cause::Forbidden | Cause::NotByBearer, Scheme::AnotherBearer) => {
-            r#", error="insufficient_scope""#.to_owned()
-        }
+        (
+            Cause::Forbidden | Cause::InsufficientScope { .. } | Cause::OtherPrincipal { .. },
+            Scheme::AnotherBearer,
+        ) => r#", error="insufficient_scope""#.to_owned(),
+        (Cause::RepeatedCredentials, _) => r#", error="invalid_request""#.to_owned(),
         (
             Cause::Forbidden
-            | Cause::NotByBearer
+            | Cause::InsufficientScope { .. }
+            | Cause::OtherPrincipal { .. }
             | Cause::Unavailable { .. }
             | Cause::CrossOrigin(_)
             | Cause::Misconfigured(_),
             _,
         ) => return None,
     };
+    let scope = match cause {
+        Cause::InsufficientScope { scope } => Some(&**scope),
+        Cause::Challenge { .. } => resource.and_then(ResourceSettings::scope),
+        Cause::SignInAgain { .. }
+        | Cause::Forbidden
+        | Cause::OtherPrincipal { .. }
+        | Cause::RepeatedCredentials
+        | Cause::Unavailable { .. }
+        | Cause::CrossOrigin(_)
+        | Cause::Misconfigured(_) => None,
+    };
+    let scope = scope.map(|scope| format!(r#", scope="{scope}""#)).unwrap_or_default();
+    let metadata = resource.map(|resource| resource.metadata.url());
+    let metadata =
+        metadata.map(|url| format!(r#", resource_metadata="{url}""#)).unwrap_or_default();
     Some(match scheme {
         Scheme::Cookie => format!(r#"Cookie cookie-name="{}"{error}"#, site.cookie_name()),
         Scheme::Bearer | Scheme::AnotherBearer => {
-            format!(r#"Bearer realm="{}"{error}"#, site.origin())
+            format!(r#"Bearer realm="{}"{error}{scope}{metadata}"#, site.origin())
         }
     })
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value)
-        .expect("paths of the configuration and encoded text are header text");
+        .expect("what the configuration was checked for and encoded text are header text");
     headers.insert(name, value);
 }
 

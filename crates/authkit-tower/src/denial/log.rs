@@ -8,7 +8,12 @@ use tracing::{debug, error, info, warn};
 use url::Url;
 
 use super::{Caller, Cause};
-use crate::{Clock, client_kind::ClientKind, require::Require};
+use crate::{
+    Clock,
+    client_kind::ClientKind,
+    principal_ref::{PrincipalKind, PrincipalRef},
+    require::Require,
+};
 
 /// What has been logged of the denials of one [`AuthKit`](crate::AuthKit), and when.
 pub(crate) struct DenialLog {
@@ -32,18 +37,41 @@ impl DenialLog {
         let client = caller.client;
         match cause {
             Cause::Challenge { .. } | Cause::Unavailable { .. } | Cause::Forbidden => {}
+            Cause::InsufficientScope { scope } => {
+                if let Some(left_out) = self.admit("the token lacks a scope", client) {
+                    info!(?client, %scope, left_out, "denied: the token lacks a scope");
+                }
+            }
+            Cause::RepeatedCredentials => {
+                if let Some(left_out) = self.admit("several Authorization fields", client) {
+                    info!(
+                        ?client,
+                        left_out, "denied: the request has several Authorization fields"
+                    );
+                }
+            }
             Cause::SignInAgain { max_age } => {
                 if let Some(left_out) = self.admit("the user signed in too long ago", client) {
                     info!(?client, ?max_age, left_out, "denied: the user signed in too long ago");
                 }
             }
-            Cause::NotByBearer => {
+            Cause::OtherPrincipal { wanted: PrincipalKind::Session } => {
                 if let Some(left_out) = self.admit("a bearer token instead of a session", client) {
                     warn!(
                         ?client,
                         left_out,
                         "denied: the handler takes a Session, and the request has a bearer token instead; take a \
                          Principal"
+                    );
+                }
+            }
+            Cause::OtherPrincipal { wanted } => {
+                if let Some(left_out) = self.admit("another kind of principal", client) {
+                    warn!(
+                        ?client,
+                        ?wanted,
+                        left_out,
+                        "denied: the handler takes another kind of principal than the request's; take a Principal"
                     );
                 }
             }
@@ -69,11 +97,17 @@ impl DenialLog {
         }
     }
 
-    /// Logs what a guard asked for and what the user has.
-    pub(crate) fn guard_refused(&self, asked: &Require, token: &VerifiedToken, client: ClientKind) {
+    /// Logs what a guard asked for and what whoever asks has.
+    pub(crate) fn guard_refused(
+        &self,
+        asked: &Require,
+        principal: PrincipalRef<'_>,
+        client: ClientKind,
+    ) {
         let key = "the session does not meet a guard's condition";
         if let Some(left_out) = self.admit(key, client) {
-            let (role, organization) = (token.role(), token.organization_id());
+            let role = principal.token().and_then(VerifiedToken::role);
+            let organization = principal.organization_id();
             info!(?client, %asked, role, organization, left_out, "denied: {key}");
         }
     }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use authkit_session::{Admission, Refusal, VerifiedToken};
+use authkit_session::{Admission, Refusal, integration::HeaderPrincipal};
 use http::Request;
 
 use super::authentication::AuthenticationOutcome;
 use crate::{
+    api_key::ApiKey,
     bearer::Bearer,
     denial::{Caller, Cause, Denied},
     head::{self, Caching},
     lookup::{self, NoPrincipal, PrincipalLookup},
+    machine::Machine,
+    oauth_client::OAuthClient,
     request_state::{HeadCookies, Outgoing, RequestState},
     session::Session,
     settings::{LayerSettings, Presence},
@@ -24,36 +27,51 @@ pub(crate) fn conclude<B>(
 ) -> Result<Outgoing, Denied> {
     match outcome {
         AuthenticationOutcome::Session(outcome) => conclude_session(settings, outcome, request),
-        AuthenticationOutcome::Bearer(outcome) => conclude_bearer(settings, outcome, request),
+        AuthenticationOutcome::Header(outcome) => conclude_header(settings, outcome, request),
     }
 }
 
-fn conclude_bearer<B>(
+fn conclude_header<B>(
     settings: &Arc<LayerSettings>,
-    outcome: Result<Arc<VerifiedToken>, Refusal>,
+    outcome: Result<HeaderPrincipal, Refusal>,
     request: &mut Request<B>,
 ) -> Result<Outgoing, Denied> {
     let state_with =
         |cookies, request: &Request<B>| RequestState::new(Arc::clone(settings), cookies, request);
-    match outcome {
-        Ok(token) => {
-            let state = state_with(HeadCookies::Bearer(Arc::clone(&token)), request);
-            lookup::attach(request.extensions_mut(), Bearer::new(token, Arc::clone(&state)));
-            Ok(Outgoing::of(state))
-        }
-        Err(refusal) => {
-            let caller = Caller::of(request);
-            let cause = Cause::of(&refusal, caller.client);
-            match settings.presence(request) {
-                Presence::Required => Err(settings.deny(&cause, caller)),
-                Presence::Optional => {
-                    let state = state_with(HeadCookies::NotRead, request);
-                    let none = NoPrincipal::new(cause, Arc::clone(&state));
-                    lookup::attach(request.extensions_mut(), none);
-                    Ok(Outgoing::of(state))
+    let cause = |refusal: Refusal| Cause::of(&refusal, Caller::of(request).client);
+    let principal =
+        outcome.map_err(cause).and_then(|principal| match settings.missing_scope(&principal) {
+            Some(scope) => Err(Cause::InsufficientScope { scope }),
+            None => Ok(principal),
+        });
+    match principal {
+        Ok(principal) => {
+            let state = state_with(HeadCookies::Header(principal.clone()), request);
+            let outgoing = Outgoing::of(Arc::clone(&state));
+            let extensions = request.extensions_mut();
+            match principal {
+                HeaderPrincipal::Bearer(token) => {
+                    lookup::attach(extensions, Bearer::new(token, state));
+                }
+                HeaderPrincipal::ApiKey(key) => lookup::attach(extensions, ApiKey::new(key, state)),
+                HeaderPrincipal::Machine(machine) => {
+                    lookup::attach(extensions, Machine::new(machine, state));
+                }
+                HeaderPrincipal::Client(client) => {
+                    lookup::attach(extensions, OAuthClient::new(client, state));
                 }
             }
+            Ok(outgoing)
         }
+        Err(cause) => match settings.presence(request) {
+            Presence::Required => Err(settings.deny(&cause, Caller::of(request))),
+            Presence::Optional => {
+                let state = state_with(HeadCookies::NotRead, request);
+                let none = NoPrincipal::new(cause, Arc::clone(&state));
+                lookup::attach(request.extensions_mut(), none);
+                Ok(Outgoing::of(state))
+            }
+        },
     }
 }
 

@@ -1,16 +1,21 @@
-//! Authenticates the bearer token or the session cookie of a request.
+//! Authenticates the `Authorization` field or the session cookie of a request.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use authkit_session::{Admission, Decision, Policy, Refusal, VerifiedToken, Waiting};
+use authkit_session::{
+    Admission, Decision, Policy, Refusal, Waiting, integration::HeaderPrincipal,
+};
 use http::HeaderMap;
 
-use crate::{client_kind::is_native_grpc, settings::LayerSettings};
+use crate::{
+    authorization::Authorization,
+    client_kind::is_native_grpc,
+    settings::{LayerSettings, Sessions},
+};
 
 /// An authentication that is over, or waits for WorkOS.
 pub(super) enum Authentication {
@@ -21,28 +26,43 @@ pub(super) enum Authentication {
 /// The result of an authentication, by what the request authenticated with.
 pub(crate) enum AuthenticationOutcome {
     Session(Result<Admission, Refusal>),
-    Bearer(Result<Arc<VerifiedToken>, Refusal>),
+    Header(Result<HeaderPrincipal, Refusal>),
 }
 
-/// Future of an authentication that waits for WorkOS: for signing keys or a refresh.
+/// Future of an authentication that waits for WorkOS: for signing keys, a refresh, or what it says of an API key.
 pub(crate) enum PendingAuthentication {
     Session(Waiting),
-    Bearer(Waiting<Arc<VerifiedToken>>),
+    Header(Waiting<HeaderPrincipal>),
 }
 
-/// Authenticates the bearer token, if the layer accepts them and there is one, or else the session cookie.
+/// Authenticates the `Authorization` field, if the layer looks at it and it is there, or else the session cookie.
 pub(super) fn authenticate(settings: &LayerSettings, headers: &HeaderMap) -> Authentication {
     use AuthenticationOutcome as Outcome;
 
     let policy = policy(settings, headers);
-    if let Some((bearer, token)) = settings.bearer_token(headers) {
-        return match bearer.authenticate(token, &policy) {
-            Decision::Admit(token) => Authentication::Done(Outcome::Bearer(Ok(token))),
-            Decision::Refuse(refusal) => Authentication::Done(Outcome::Bearer(Err(refusal))),
-            Decision::Wait(waiting) => {
-                Authentication::Pending(PendingAuthentication::Bearer(waiting))
+    let refuse = |refusal| Authentication::Done(Outcome::Header(Err(refusal)));
+    if let Some(credentials) = &settings.credentials {
+        match (Authorization::of(headers), settings.sessions) {
+            (Authorization::Bearer(credential), _) => {
+                return match credentials.authenticate(credential, &policy) {
+                    Decision::Admit(principal) => {
+                        Authentication::Done(Outcome::Header(Ok(principal)))
+                    }
+                    Decision::Refuse(refusal) => refuse(refusal),
+                    Decision::Wait(waiting) => {
+                        Authentication::Pending(PendingAuthentication::Header(waiting))
+                    }
+                };
             }
-        };
+            // Several fields were answered before.
+            (Authorization::OtherScheme | Authorization::Repeated, _) => {
+                return refuse(credentials.refuse_other_scheme());
+            }
+            (Authorization::Absent, Sessions::Ignored) => {
+                return refuse(credentials.refuse_nothing());
+            }
+            (Authorization::Absent, Sessions::Accepted) => {}
+        }
     }
     match settings.authkit().authenticator().authenticate(headers, &policy) {
         Decision::Admit(admission) => Authentication::Done(Outcome::Session(Ok(admission))),
@@ -68,8 +88,8 @@ impl Future for PendingAuthentication {
             Self::Session(waiting) => {
                 AuthenticationOutcome::Session(ready!(Pin::new(waiting).poll(cx)))
             }
-            Self::Bearer(waiting) => {
-                AuthenticationOutcome::Bearer(ready!(Pin::new(waiting).poll(cx)))
+            Self::Header(waiting) => {
+                AuthenticationOutcome::Header(ready!(Pin::new(waiting).poll(cx)))
             }
         })
     }

@@ -30,8 +30,12 @@ type Inner = ServiceFn<fn(Request<Empty>) -> Ready<Result<Response<()>, Infallib
 fn inner() -> Inner {
     tower::service_fn(|request| {
         let saw = match PrincipalLookup::of(request.extensions()) {
-            PrincipalLookup::Session(session) => session.session_id().to_owned(),
-            PrincipalLookup::Bearer(bearer) => format!("bearer {}", bearer.session_id()),
+            PrincipalLookup::Principal(PrincipalRef::Session(session)) => {
+                session.session_id().to_owned()
+            }
+            PrincipalLookup::Principal(other) => {
+                format!("bearer {}", other.token().unwrap().session_id())
+            }
             PrincipalLookup::NoPrincipal(none) => format!("{:?}", none.cause()),
             PrincipalLookup::NoLayer => "nothing".to_owned(),
         };
@@ -493,7 +497,7 @@ async fn an_admitted_response_says_who_was_admitted_and_a_denied_one_does_not() 
     let who = |response: &Response<()>| {
         let admitted = response.extensions().get::<Admitted>()?;
         assert!(!format!("{admitted:?}").contains("session_"), "{admitted:?}");
-        Some((admitted.user_id().to_owned(), admitted.session_id().to_owned()))
+        Some((admitted.user_id()?.to_owned(), admitted.session_id()?.to_owned()))
     };
     let user = |session: &str| Some(("user_1".to_owned(), session.to_owned()));
     workos.will(Reply::Session(json!({ "sid": "session_new" })));

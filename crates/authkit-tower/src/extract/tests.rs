@@ -77,9 +77,9 @@ async fn a_principal_is_a_browser_or_a_program_and_a_session_only_a_browser() {
     let (authkit, workos) = authkit_of(|config| config.with_issuers([issuer]));
     let cookie = workos.cookie(&authkit, json!({ "iss": issuer })).await;
     let token = format!("Bearer {}", workos.token(&json!({ "iss": issuer, "sub": "user_2" })));
-    let who = async |principal: Principal| principal.user_id().to_owned();
+    let who = async |principal: Principal| principal.subject().to_owned();
     let perhaps = async |principal: Option<Principal>| {
-        principal.map_or_else(|| "nobody".to_owned(), |principal| principal.user_id().to_owned())
+        principal.map_or_else(|| "nobody".to_owned(), |principal| principal.subject().to_owned())
     };
     let app = |layer: AuthKitLayer| {
         let principals = Router::new().route("/who", get(who)).route("/perhaps", get(perhaps));

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use authkit_session::Revocation;
+use authkit_session::{Revocation, integration::parse_timestamp};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{signature::TOLERANCE, timestamp};
+use super::signature::TOLERANCE;
 
 /// An event of WorkOS.
 pub(super) struct WebhookEvent {
@@ -37,7 +37,7 @@ struct With<T> {
     data: T,
 }
 
-/// A session, a user or an organization.
+/// A session, a user, an organization or an API key.
 #[derive(Deserialize)]
 struct Named {
     id: Id,
@@ -59,7 +59,7 @@ impl WebhookEvent {
     /// say on whom.
     pub(super) fn parse(body: &[u8], now: SystemTime) -> Option<Self> {
         let Envelope { event, id, created_at } = serde_json::from_slice(body).ok()?;
-        let at = created_at.and_then(|time| timestamp::parse(&time)).unwrap_or(now);
+        let at = created_at.and_then(|time| parse_timestamp(&time)).unwrap_or(now);
         // WorkOS signed it just now, so it happened before that. A time far ahead would hit all tokens to come.
         let at = at.min(now + Duration::from_secs(TOLERANCE));
         let revocation = match event.as_str() {
@@ -74,6 +74,14 @@ impl WebhookEvent {
             "organization_membership.updated" | "organization_membership.deleted" => {
                 let OfMember { user_id, organization_id } = data(body)?;
                 Some(Revocation::membership(user_id.0, organization_id.0, at))
+            }
+            "api_key.revoked" => {
+                let key: Named = data(body)?;
+                Some(Revocation::api_key(key.id.0, at))
+            }
+            "api_key.updated" => {
+                let key: Named = data(body)?;
+                Some(Revocation::changed_api_key(key.id.0, at))
             }
             "organization.deleted" => {
                 let organization: Named = data(body)?;

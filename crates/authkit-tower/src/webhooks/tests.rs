@@ -101,7 +101,7 @@ const OF_NO_CONCERN: &str = "
     authentication.oauth_succeeded authentication.password_failed authentication.password_succeeded
     authentication.passkey_failed authentication.passkey_succeeded authentication.sso_failed authentication.sso_started
     authentication.sso_succeeded authentication.sso_timed_out radar.challenge_created
-    authentication.radar_risk_detected api_key.created api_key.revoked api_key.updated connection.activated
+    authentication.radar_risk_detected api_key.created connection.activated
     connection.deactivated connection.saml_certificate_renewed connection.deleted dsync.activated dsync.deleted
     dsync.group.created dsync.group.deleted dsync.group.updated dsync.group.user_added dsync.group.user_removed
     dsync.user.created dsync.user.deleted dsync.user.updated email_verification.created group.created group.deleted
@@ -116,7 +116,9 @@ const OF_NO_CONCERN: &str = "
     session.created waitlist_user.approved waitlist_user.created waitlist_user.denied";
 
 /// The events with an effect, and the fields of their data that say on whom.
-const OF_CONCERN: [(&str, &[&str]); 7] = [
+const OF_CONCERN: [(&str, &[&str]); 9] = [
+    ("api_key.revoked", &["id"]),
+    ("api_key.updated", &["id"]),
     ("session.revoked", &["id"]),
     ("user.deleted", &["id"]),
     ("organization.deleted", &["id"]),

@@ -11,6 +11,7 @@ pub(super) struct Calls {
     refresh: ClassCalls,
     sign_in: ClassCalls,
     sign_out: ClassCalls,
+    credential: ClassCalls,
     pub(super) shares: Shares,
     pub(super) failures: u32,
     next_probe: Duration,
@@ -52,6 +53,7 @@ impl Calls {
             refresh: ClassCalls::new(limits.at_once, limits.per_second),
             sign_in: ClassCalls::new(SIGN_INS.at_once, SIGN_INS.per_second),
             sign_out: ClassCalls::new(SIGN_OUTS.at_once, SIGN_OUTS.per_second),
+            credential: ClassCalls::new(CREDENTIALS.at_once, CREDENTIALS.per_second),
             shares: Shares::default(),
             failures: 0,
             next_probe: Duration::ZERO,
@@ -64,6 +66,7 @@ impl Calls {
             CallClass::Refresh => &mut self.refresh,
             CallClass::SignIn => &mut self.sign_in,
             CallClass::SignOut => &mut self.sign_out,
+            CallClass::Credential => &mut self.credential,
         }
     }
 
@@ -131,6 +134,9 @@ impl Calls {
 pub(super) const SIGN_INS: RefreshLimits = RefreshLimits { at_once: 16, per_second: 15 };
 /// What revocations may take.
 pub(super) const SIGN_OUTS: RefreshLimits = RefreshLimits { at_once: 4, per_second: 5 };
+/// What questions about credentials may take. They change nothing, so they count in WorkOS's limit of 6,000 requests a
+/// minute for each API key, and not among the writes.
+pub(super) const CREDENTIALS: RefreshLimits = RefreshLimits { at_once: 16, per_second: 40 };
 /// How many failures in a row open the circuit.
 const FAILURES: u32 = 5;
 /// How long an exchange waits in line for WorkOS to be asked again: less than a request waits for the exchange.

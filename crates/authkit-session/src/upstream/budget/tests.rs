@@ -1,5 +1,5 @@
 use super::{
-    calls::{SIGN_INS, SIGN_OUTS},
+    calls::{CREDENTIALS, SIGN_INS, SIGN_OUTS},
     *,
 };
 
@@ -66,12 +66,13 @@ fn a_short_pause_that_workos_asks_for_is_waited_out_and_a_long_one_holds_exchang
 /// C1 and C2 of the field's list: no class takes another's share.
 #[test]
 fn c1_each_class_has_a_share_of_its_own() {
-    for flooding in [CallClass::SignIn, CallClass::SignOut] {
+    for flooding in [CallClass::SignIn, CallClass::SignOut, CallClass::Credential] {
         let budget = Budget::new(RefreshLimits::default());
         let started = (0..1_000).filter(|_| budget.calls().start(flooding, at(0)).is_ok()).count();
         let limit = match flooding {
             CallClass::SignIn => SIGN_INS.per_second,
             CallClass::SignOut => SIGN_OUTS.at_once,
+            CallClass::Credential => CREDENTIALS.at_once,
             CallClass::Refresh => unreachable!("not in the list"),
         };
         assert_eq!(started, limit, "{flooding:?}");

@@ -2,8 +2,20 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Reads a time since 1970. Fractions of a second are cut off.
-pub(super) fn parse(text: &str) -> Option<SystemTime> {
+/// Reads a time since 1970, as WorkOS writes it (RFC 3339). Fractions of a second are cut off.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// use authkit_session::integration::parse_timestamp;
+///
+/// let noon = UNIX_EPOCH + Duration::from_secs(1_768_478_400);
+/// assert_eq!(parse_timestamp("2026-01-15T12:00:00.000Z"), Some(noon));
+/// assert_eq!(parse_timestamp("yesterday"), None);
+/// ```
+pub fn parse_timestamp(text: &str) -> Option<SystemTime> {
     let (date, time) = text.split_once(['T', 't'])?;
     let [year, month, day] = numbers(date, '-')?;
     let (time, offset) = match time.strip_suffix(['Z', 'z']) {
@@ -98,7 +110,7 @@ mod tests {
         ];
         for (text, seconds) in cases {
             let expected = seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-            assert_eq!(parse(text), expected, "{text}");
+            assert_eq!(parse_timestamp(text), expected, "{text}");
         }
     }
 }

@@ -1,0 +1,382 @@
+//! API keys of customers: opaque, so WorkOS says what each is worth.
+//!
+//! 1. What is not spelt like a key, and the service's own WorkOS key, is refused without a call.
+//! 2. Any other is looked up by its hash; what is not remembered is [asked about](crate::validation).
+//! 3. A revocation refuses a remembered key at once. A change of it, or of its owner, has WorkOS be asked anew.
+
+pub(crate) mod answer;
+pub(crate) mod shape;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    api_key::{answer::ValidationAnswer, shape::KeyShape},
+    config::settings::Settings,
+    decide::{CutOffEffect, reason::Reason, refresh_outcome::ApiRefusal},
+    end::SessionEnder,
+    log_limit::LogLimiter,
+    request::{
+        admission::Refusal,
+        policy::Policy,
+        waiting::{Decision, Waiting},
+    },
+    secret::Secret,
+    token::TokenIdentity,
+    upstream::{
+        credential_checks::CredentialChecks,
+        error_answer::{UpstreamError, UpstreamFailure},
+    },
+    validation::{Answer, CredentialHash, Remembered, Validations},
+};
+
+/// A customer's API key that WorkOS has accepted.
+///
+/// Its [`Debug`] output shows ids only; the key itself is not kept.
+#[derive(Clone)]
+pub struct VerifiedApiKey {
+    id: Box<str>,
+    name: Option<Box<str>>,
+    owner: ApiKeyOwner,
+    permissions: Vec<String>,
+    expires_at: Option<SystemTime>,
+    /// When WorkOS was asked.
+    validated_at: SystemTime,
+}
+
+/// Whose an API key is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "an owner of another kind is refused until it is known what it stands for"
+)]
+pub enum ApiKeyOwner {
+    /// An organization.
+    Organization {
+        /// Its id (`org_…`).
+        id: Box<str>,
+    },
+    /// A user, for one organization.
+    User {
+        /// The user's id (`user_…`).
+        id: Box<str>,
+        /// The organization's id (`org_…`).
+        organization_id: Box<str>,
+    },
+}
+
+impl VerifiedApiKey {
+    /// The key's id (`api_key_…`), which is no secret.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What its owner calls it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> &ApiKeyOwner {
+        &self.owner
+    }
+
+    /// The user whose key it is (`user_…`); `None` for an organization's.
+    pub fn user_id(&self) -> Option<&str> {
+        match &self.owner {
+            ApiKeyOwner::Organization { .. } => None,
+            ApiKeyOwner::User { id, .. } => Some(id),
+        }
+    }
+
+    /// The organization that it is for (`org_…`).
+    pub fn organization_id(&self) -> &str {
+        match &self.owner {
+            ApiKeyOwner::Organization { id } => id,
+            ApiKeyOwner::User { organization_id, .. } => organization_id,
+        }
+    }
+
+    /// The permissions that were given to it.
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
+    }
+
+    /// When it expires, if it does.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// When WorkOS was asked about it.
+    pub fn validated_at(&self) -> SystemTime {
+        self.validated_at
+    }
+
+    /// Who owns it, for cut-offs.
+    pub(crate) fn owner_identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: self.user_id(),
+            session: None,
+            organization: Some(self.organization_id()),
+            issued_at: seconds(self.validated_at),
+        }
+    }
+
+    pub(crate) fn validated_second(&self) -> u64 {
+        seconds(self.validated_at)
+    }
+}
+
+impl fmt::Debug for VerifiedApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedApiKey")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decides about requests by the API keys of customers.
+///
+/// Clones share what they remember, as do all that one [`Authenticator`](crate::Authenticator) makes.
+#[derive(Clone)]
+pub struct ApiKeys {
+    judge: Arc<ApiKeyJudge>,
+}
+
+struct ApiKeyJudge {
+    settings: Arc<Settings>,
+    checks: CredentialChecks,
+    ender: Arc<SessionEnder>,
+    validations: Arc<Validations<Arc<VerifiedApiKey>>>,
+    log: LogLimiter,
+}
+
+/// What is to be done about a key.
+enum KeyAction {
+    Admit(Arc<VerifiedApiKey>),
+    Ask(CredentialHash),
+    Refuse(Reason),
+}
+
+impl ApiKeys {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        checks: CredentialChecks,
+        ender: Arc<SessionEnder>,
+        memory: Duration,
+    ) -> Self {
+        let validations = Arc::new(Validations::new(settings.clock().clone(), memory));
+        let log = LogLimiter::new(LogLimiter::PAUSE);
+        Self { judge: Arc::new(ApiKeyJudge { settings, checks, ender, validations, log }) }
+    }
+
+    /// Decides about a request by its API key alone. Synchronous for what is remembered; any other key waits for WorkOS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_session::{Authenticator, Config, CookiePassword};
+    /// use authkit_session::{Decision, Policy, Reason};
+    ///
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+    /// let keys = Authenticator::new(config)?.api_keys();
+    /// for (key, reason) in
+    ///     [("not a key", Reason::MalformedCredential), ("sk_test_123", Reason::OwnApiKey)]
+    /// {
+    ///     let Decision::Refuse(refusal) = keys.authenticate(key, &Policy::default()) else {
+    ///         panic!("nothing to ask WorkOS about");
+    ///     };
+    ///     assert_eq!(refusal.reason(), reason);
+    /// }
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
+    pub fn authenticate(&self, key: &str, policy: &Policy) -> Decision<Arc<VerifiedApiKey>> {
+        match self.judge.look(key, *policy) {
+            KeyAction::Admit(key) => Decision::Admit(key),
+            KeyAction::Refuse(reason) => Decision::Refuse(self.judge.refuse(reason)),
+            KeyAction::Ask(hash) => {
+                let (judge, key, policy) = (Arc::clone(&self.judge), Secret::new(key), *policy);
+                Decision::Wait(Waiting::new(judge.ask(hash, key, policy)))
+            }
+        }
+    }
+}
+
+impl ApiKeyJudge {
+    /// What can be said of a key without a call.
+    fn look(&self, key: &str, policy: Policy) -> KeyAction {
+        match KeyShape::of(key) {
+            KeyShape::Malformed => return KeyAction::Refuse(Reason::MalformedCredential),
+            KeyShape::Plausible if self.checks.is_own_api_key(key) => {
+                return KeyAction::Refuse(Reason::OwnApiKey);
+            }
+            KeyShape::Plausible => {}
+        }
+        let hash = CredentialHash::of(key);
+        match self.validations.remembered(hash) {
+            Remembered::Nothing => KeyAction::Ask(hash),
+            Remembered::Refused => KeyAction::Refuse(Reason::UnknownApiKey),
+            Remembered::Accepted(key) => match self.judge(&key, policy) {
+                Standing::Good => KeyAction::Admit(key),
+                Standing::Ended(reason) => KeyAction::Refuse(reason),
+                Standing::Outdated => {
+                    self.validations.forget(hash);
+                    KeyAction::Ask(hash)
+                }
+            },
+        }
+    }
+
+    /// Asks WorkOS, and once more if the key has changed while the answer was on its way.
+    async fn ask(
+        self: Arc<Self>,
+        hash: CredentialHash,
+        key: Secret,
+        policy: Policy,
+    ) -> Result<Arc<VerifiedApiKey>, Refusal> {
+        let key = Arc::new(key);
+        let mut is_repeated = false;
+        loop {
+            let question = || Arc::clone(&self).question(Arc::clone(&key));
+            let verified = match self.validations.ask(hash, question).await {
+                Ok(Some(verified)) => verified,
+                Ok(None) => return Err(self.refuse(Reason::UnknownApiKey)),
+                Err(reason) => return Err(self.refuse(reason)),
+            };
+            match self.judge(&verified, policy) {
+                Standing::Good => return Ok(verified),
+                Standing::Ended(reason) => return Err(self.refuse(reason)),
+                // What WorkOS has just said is as new as it gets.
+                Standing::Outdated if is_repeated => return Ok(verified),
+                Standing::Outdated => {
+                    is_repeated = true;
+                    self.validations.forget(hash);
+                }
+            }
+        }
+    }
+
+    /// One question to WorkOS.
+    async fn question(self: Arc<Self>, key: Arc<Secret>) -> Answer<Arc<VerifiedApiKey>> {
+        let asked_at = self.settings.clock().wall();
+        let answer = match self.checks.validate_api_key(&key).await {
+            Ok(answer) => answer,
+            Err(error) => return Answer::Fault(self.fault(&error)),
+        };
+        match ValidationAnswer::read(&answer, asked_at) {
+            ValidationAnswer::Accepted(key) => {
+                let expires_at = key.expires_at;
+                Answer::Accepted { value: Arc::new(*key), expires_at }
+            }
+            ValidationAnswer::Refused => Answer::Refused,
+            ValidationAnswer::Unreadable(field) => {
+                self.tell("an answer about an API key", |left_out| {
+                    tracing::error!(
+                        field,
+                        left_out,
+                        "WorkOS's answer about an API key cannot be read"
+                    );
+                });
+                Answer::Fault(Reason::Upstream)
+            }
+        }
+    }
+
+    /// Why WorkOS gave no answer. None of it is the caller's fault.
+    fn fault(&self, error: &UpstreamError) -> Reason {
+        let reason = fault(error);
+        if reason == Reason::Misconfigured {
+            self.tell("our own credentials", |left_out| {
+                tracing::error!(
+                    %error,
+                    left_out,
+                    "WorkOS refuses our own API key or request, so that no customer's API key can be checked"
+                );
+            });
+        }
+        reason
+    }
+
+    /// Whether a key that WorkOS accepted still counts.
+    fn judge(&self, key: &VerifiedApiKey, policy: Policy) -> Standing {
+        let now = self.settings.clock().wall();
+        let age = now.duration_since(key.validated_at).unwrap_or_default();
+        match self.ender.cut_off_of_api_key(key) {
+            CutOffEffect::Ended => Standing::Ended(Reason::Revoked),
+            _ if key.expires_at.is_some_and(|at| at <= now) => Standing::Ended(Reason::Expired),
+            CutOffEffect::Changed | CutOffEffect::MayHaveChanged => Standing::Outdated,
+            CutOffEffect::None if policy.max_age().is_some_and(|max| age >= max) => {
+                Standing::Outdated
+            }
+            CutOffEffect::None => Standing::Good,
+        }
+    }
+
+    fn refuse(&self, reason: Reason) -> Refusal {
+        if reason == Reason::OwnApiKey {
+            self.tell("our own API key", |left_out| {
+                tracing::error!(
+                    left_out,
+                    "a client presented the WorkOS API key of this service as its own: it may have leaked; replace it"
+                );
+            });
+        } else {
+            let due = self.log.admit(reason.as_str(), self.settings.clock().monotonic());
+            match due {
+                Some(left_out) => tracing::info!(%reason, left_out, "API key refused"),
+                None => tracing::debug!(%reason, "API key refused"),
+            }
+        }
+        Refusal::without_cookies(reason)
+    }
+
+    fn tell(&self, key: &'static str, write: impl FnOnce(u64)) {
+        if let Some(left_out) = self.log.admit(key, self.settings.clock().monotonic()) {
+            write(left_out);
+        }
+    }
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeys").field("validations", &self.judge.validations).finish()
+    }
+}
+
+/// Whether an accepted key still counts.
+enum Standing {
+    Good,
+    /// Something has changed since WorkOS was asked, or the layer wants a newer answer.
+    Outdated,
+    Ended(Reason),
+}
+
+/// Why a call about a credential brought no answer.
+pub(crate) fn fault(error: &UpstreamError) -> Reason {
+    match (error.failure, error.details.status, error.details.retry_after) {
+        // Our own budget, not WorkOS's word.
+        (UpstreamFailure::Transient, None, Some(_)) => Reason::Busy,
+        (UpstreamFailure::Transient, _, _) => Reason::Upstream,
+        (
+            UpstreamFailure::Refused(
+                ApiRefusal::Credentials
+                | ApiRefusal::Request
+                | ApiRefusal::InvalidGrant
+                | ApiRefusal::OrganizationGone
+                | ApiRefusal::InteractionNeeded
+                | ApiRefusal::Rejected,
+            ),
+            _,
+            _,
+        ) => Reason::Misconfigured,
+    }
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

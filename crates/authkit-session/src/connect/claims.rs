@@ -1,0 +1,138 @@
+//! The claims of an access token of an AuthKit domain, each read as strictly as what it decides asks for.
+
+use std::borrow::Cow;
+
+use crate::{
+    decide::security_claim::SecurityClaim,
+    json,
+    strictness::{FromJson, Held, OddValues, Strict},
+    token::claims::{Actor, Audience, NumericDate},
+};
+
+/// What a token says, once every security claim has turned out to be of its type.
+#[derive(Clone)]
+pub(crate) struct ConnectClaims {
+    pub(crate) sub: String,
+    pub(crate) client_id: Option<String>,
+    pub(crate) org_id: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) exp: u64,
+    pub(crate) iat: u64,
+    pub(crate) nbf: Option<u64>,
+    pub(crate) impersonator: Option<String>,
+}
+
+/// What a token says beside its [`ConnectClaims`].
+pub(crate) struct CheckedConnectClaims<'a> {
+    pub(crate) claims: ConnectClaims,
+    pub(crate) iss: Option<Cow<'a, str>>,
+    pub(crate) sid: Option<Cow<'a, str>>,
+    pub(crate) aud: Option<Audience<'a>>,
+    pub(crate) odd: OddValues,
+}
+
+/// The claims as they are written, before anything is known of their types.
+#[derive(Default)]
+pub(crate) struct ConnectClaimSet<'a> {
+    exp: Strict<NumericDate>,
+    nbf: Strict<NumericDate>,
+    iat: Strict<NumericDate>,
+    sub: Strict<String>,
+    sid: Strict<Cow<'a, str>>,
+    org_id: Strict<String>,
+    act: Strict<Actor>,
+    iss: Strict<Cow<'a, str>>,
+    client_id: Strict<String>,
+    aud: Strict<Audience<'a>>,
+    scope: Held<Scopes>,
+}
+
+impl<'a> ConnectClaimSet<'a> {
+    /// `None` where `payload` is not an object.
+    pub(crate) fn read(payload: &'a str) -> Option<Self> {
+        let mut set = Self::default();
+        json::members(payload, |name, value| match &*name.text() {
+            "exp" => set.exp.read(value),
+            "nbf" => set.nbf.read(value),
+            "iat" => set.iat.read(value),
+            "sub" => set.sub.read(value),
+            "sid" => set.sid.read(value),
+            "org_id" => set.org_id.read(value),
+            "act" => set.act.read(value),
+            "iss" => set.iss.read(value),
+            "client_id" => set.client_id.read(value),
+            "aud" => set.aud.read(value),
+            "scope" => set.scope.read(value),
+            _ => {}
+        })?;
+        Some(set)
+    }
+
+    /// # Errors
+    ///
+    /// The security claim that is not of its type.
+    pub(crate) fn checked(self) -> Result<CheckedConnectClaims<'a>, SecurityClaim> {
+        use SecurityClaim::{Act, Aud, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
+
+        let mut odd = OddValues::default();
+        let claims = ConnectClaims {
+            sub: self.sub.value(Sub)?.unwrap_or_default(),
+            client_id: self.client_id.value(ClientId)?,
+            org_id: self.org_id.value(OrgId)?,
+            scopes: self.scope.value("scope", &mut odd).map(|Scopes(all)| all).unwrap_or_default(),
+            exp: self.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
+            iat: self.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),
+            nbf: self.nbf.value(Nbf)?.map(NumericDate::rounded_up),
+            impersonator: self.act.value(Act)?.map(|Actor { sub }| sub),
+        };
+        Ok(CheckedConnectClaims {
+            claims,
+            iss: self.iss.value(Iss)?,
+            sid: self.sid.value(Sid)?,
+            aud: self.aud.value(Aud)?,
+            odd,
+        })
+    }
+}
+
+/// `scope`: a text of words between spaces (RFC 8693 section 4.2), or a list of them.
+struct Scopes(Vec<String>);
+
+impl FromJson<'_> for Scopes {
+    fn from_json(json: &str) -> Option<Self> {
+        match json::text(json) {
+            Some(text) => Some(Self(text.split_ascii_whitespace().map(str::to_owned).collect())),
+            None => Vec::from_json(json).map(Self),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scope_is_a_text_of_words_or_a_list_of_them() {
+        let cases: [(&str, Option<&[&str]>); 9] = [
+            (r#""reports:read openid""#, Some(&["reports:read", "openid"])),
+            (r#""  a   b ""#, Some(&["a", "b"])),
+            (r#""""#, Some(&[])),
+            (r#"["a","b c"]"#, Some(&["a", "b c"])),
+            ("[]", Some(&[])),
+            (r#"["a",1]"#, None),
+            ("1", None),
+            ("{}", None),
+            ("true", None),
+        ];
+        for (json, expected) in cases {
+            let scopes = Scopes::from_json(json).map(|Scopes(all)| all);
+            assert_eq!(
+                scopes.as_deref(),
+                expected
+                    .map(|all| all.iter().map(|&it| it.to_owned()).collect::<Vec<_>>())
+                    .as_deref(),
+                "{json}"
+            );
+        }
+    }
+}

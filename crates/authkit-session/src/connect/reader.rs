@@ -1,0 +1,134 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    candidate::{
+        jwks::Jwks,
+        verify::{is_expired, is_too_early},
+    },
+    config::settings::Settings,
+    connect::{
+        claims::{CheckedConnectClaims, ConnectClaimSet},
+        domain::ConnectDomain,
+        resource::ResourceAudiences,
+        token::ConnectToken,
+    },
+    decide::{CutOffEffect, Verdict},
+    end::SessionEnder,
+    request::{
+        credential_kind::{CredentialKind, IssuerKind, SidKind, SubjectKind},
+        offline::{MAX_TOKEN, ReadToken, TokenCandidate},
+    },
+    token::{
+        AccessToken,
+        jwt::{Jwt, Unverified},
+        keys::{KeySet, Signature},
+    },
+};
+
+/// Reads the tokens of one kind that one AuthKit domain issues for one audience.
+pub(crate) struct ConnectReader {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) ender: Arc<SessionEnder>,
+    pub(crate) domain: ConnectDomain,
+    pub(crate) kind: CredentialKind,
+    pub(crate) audiences: ResourceAudiences,
+}
+
+impl ConnectReader {
+    /// What the token says, if its signature and its type are good.
+    fn verify(&self, text: &str, keys: Option<&KeySet>) -> Result<ConnectToken, Verdict> {
+        // What is no token is not worth fetching keys for.
+        let jwt = Jwt::parse(text).ok_or(Verdict::BadSignature)?;
+        let keys = match keys {
+            Some(keys) => keys,
+            None => return self.may_be_ours(text).and(Err(Verdict::NoKeys)),
+        };
+        match keys.verify(&jwt) {
+            Signature::Good => {}
+            Signature::Bad => return self.may_be_ours(text).and(Err(Verdict::BadSignature)),
+            Signature::UnknownKey => {
+                let issued_at = self.may_be_ours(text)?.iat.unwrap_or(0);
+                let keys_may_be_older = keys.fetched_unix <= issued_at;
+                return Err(if keys_may_be_older {
+                    Verdict::UnknownKey
+                } else {
+                    Verdict::BadSignature
+                });
+            }
+        }
+        let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
+        let set = ConnectClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
+        let CheckedConnectClaims { claims, iss, sid, aud, odd } =
+            set.checked().map_err(Verdict::InvalidClaim)?;
+        let subject = SubjectKind::of(&claims.sub, claims.client_id.as_deref());
+        let issuer = self.issuer_kind(iss.as_deref());
+        let kind = CredentialKind::of_token(issuer, SidKind::of(sid.as_deref()), subject);
+        let is_for_us = aud.is_some_and(|aud| self.audiences.accept(&aud));
+        if kind != Some(self.kind) || !is_for_us {
+            return Err(Verdict::NotOurs);
+        }
+        let now = Duration::from_secs(self.settings.clock().unix());
+        for &claim in odd.names() {
+            if let Some(left_out) = self.settings.rules.odd_values.admit(claim, now) {
+                tracing::warn!(
+                    claim,
+                    left_out,
+                    "nobody holds what this claim says: it is not of its type"
+                );
+            }
+        }
+        Ok(ConnectToken { claims, access_token: AccessToken::new(text) })
+    }
+
+    /// What a token says whose signature was not found good: that may refuse it, and admits nothing.
+    fn may_be_ours(&self, text: &str) -> Result<Unverified, Verdict> {
+        let says = Unverified::of(text);
+        match self.issuer_kind(says.iss.as_deref()) {
+            IssuerKind::AuthKitDomain => Ok(says),
+            IssuerKind::Sessions | IssuerKind::Stranger => Err(Verdict::NotOurs),
+        }
+    }
+
+    fn issuer_kind(&self, iss: Option<&str>) -> IssuerKind {
+        if iss == Some(self.domain.issuer()) {
+            IssuerKind::AuthKitDomain
+        } else {
+            IssuerKind::Stranger
+        }
+    }
+}
+
+impl ReadToken for ConnectReader {
+    type Token = ConnectToken;
+
+    fn read(&self, token: &str) -> TokenCandidate<ConnectToken> {
+        if token.len() > MAX_TOKEN {
+            return TokenCandidate::without_token(Verdict::BadSignature);
+        }
+        let token = match self.verify(token, self.domain.keys().current().as_deref()) {
+            Ok(token) => token,
+            Err(verdict) => return TokenCandidate::without_token(verdict),
+        };
+        let (now, leeway) = (self.settings.clock().unix(), self.settings.rules.leeway);
+        let cut_off = self.ender.cut_off(token.identity());
+        let verdict = if cut_off == CutOffEffect::Ended {
+            Verdict::Revoked
+        } else if is_too_early(token.claims.nbf, leeway, now) {
+            Verdict::NotYetValid
+        } else if is_expired(token.claims.exp, leeway, now) {
+            Verdict::Expired
+        } else {
+            Verdict::Good
+        };
+        let issued_at = Some(token.claims.iat);
+        TokenCandidate { verdict, token: Some(token), issued_at, cut_off }
+    }
+
+    fn keys(&self) -> &Jwks {
+        self.domain.keys()
+    }
+
+    fn log_id(&self, token: &ConnectToken) -> String {
+        self.settings.log_ids.of(&token.claims.sub)
+    }
+}

@@ -1,0 +1,199 @@
+//! What a request proves by its `Authorization` field, whatever the kind of its credential.
+
+use std::sync::Arc;
+
+use crate::{
+    api_key::{ApiKeys, VerifiedApiKey, shape},
+    config::{setting::Setting, settings::Settings},
+    config_error::{ConfigError, ConfigProblem},
+    connect::{
+        token::{VerifiedClient, VerifiedMachine},
+        tokens::ConnectTokens,
+    },
+    decide::reason::Reason,
+    log_limit::LogLimiter,
+    request::{
+        admission::Refusal,
+        bearer::BearerTokens,
+        credential_kind::{CredentialKind, IssuerKind, SidKind, SubjectKind},
+        policy::Policy,
+        waiting::Decision,
+    },
+    token::{jwt::Unverified, verified::VerifiedToken},
+};
+
+/// Judges the bearer credentials that a layer accepts. Made by an [`Authenticator`](crate::Authenticator), which switches
+/// each kind on by itself; one that accepts none refuses all.
+#[derive(Clone, Debug)]
+pub struct HeaderCredentials {
+    settings: Arc<Settings>,
+    bearer: Option<BearerTokens>,
+    api_keys: Option<ApiKeys>,
+    machines: Option<ConnectTokens>,
+    clients: Option<ConnectTokens>,
+    log: Arc<LogLimiter>,
+}
+
+/// Who sent a request, by a credential that was verified.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a new kind has to break every match on it")]
+pub enum HeaderPrincipal {
+    /// A program with a user's session token.
+    Bearer(Arc<VerifiedToken>),
+    /// A program with a customer's API key.
+    ApiKey(Arc<VerifiedApiKey>),
+    /// An application that acts for itself.
+    Machine(VerifiedMachine),
+    /// An OAuth application that acts for a user.
+    Client(VerifiedClient),
+}
+
+impl HeaderCredentials {
+    /// Accepts no kind.
+    pub(crate) fn none(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            bearer: None,
+            api_keys: None,
+            machines: None,
+            clients: None,
+            log: Arc::new(LogLimiter::new(LogLimiter::PAUSE)),
+        }
+    }
+
+    pub(crate) fn with_bearer(self, bearer: BearerTokens) -> Result<Self, ConfigError> {
+        Self { bearer: Some(bearer), ..self }.told_apart()
+    }
+
+    pub(crate) fn with_api_keys(self, api_keys: ApiKeys) -> Self {
+        Self { api_keys: Some(api_keys), ..self }
+    }
+
+    pub(crate) fn with_machines(self, machines: ConnectTokens) -> Result<Self, ConfigError> {
+        Self { machines: Some(machines), ..self }.told_apart()
+    }
+
+    pub(crate) fn with_clients(self, clients: ConnectTokens) -> Result<Self, ConfigError> {
+        Self { clients: Some(clients), ..self }.told_apart()
+    }
+
+    /// Session tokens and those of an AuthKit domain are told apart by their issuers.
+    fn told_apart(self) -> Result<Self, ConfigError> {
+        let issuers = self.settings.rules.issuers.iter().flatten();
+        let is_both = |issuer: &String| self.domains().any(|domain| domain.issuer() == issuer);
+        if issuers.into_iter().any(is_both) {
+            return Err(ConfigProblem::invalid(
+                Setting::AuthKitDomain,
+                "is also listed as an issuer of session tokens, so that nobody could tell the kinds apart",
+                "leave it out of the issuers: session tokens have another `iss`",
+            )
+            .into());
+        }
+        Ok(self)
+    }
+
+    /// Whether it accepts session tokens.
+    pub fn accepts_bearer(&self) -> bool {
+        self.bearer.is_some()
+    }
+
+    /// Whether it accepts API keys of customers.
+    pub fn accepts_api_keys(&self) -> bool {
+        self.api_keys.is_some()
+    }
+
+    /// Decides about a request by its bearer credential alone: its cookies are not looked at, nothing is refreshed, and
+    /// the refusal sets no cookie. Synchronous, but for what waits for signing keys or for WorkOS's word.
+    pub fn authenticate(&self, credential: &str, policy: &Policy) -> Decision<HeaderPrincipal> {
+        let kind = match self.kind_of(credential) {
+            Ok(kind) => kind,
+            Err(reason) => return Decision::Refuse(self.refuse(reason)),
+        };
+        match kind {
+            CredentialKind::Bearer => {
+                let Some(tokens) = &self.bearer else { return self.wrong_kind() };
+                tokens.authenticate(credential, policy).map(HeaderPrincipal::Bearer)
+            }
+            CredentialKind::ApiKey => {
+                let Some(keys) = &self.api_keys else { return self.wrong_kind() };
+                keys.authenticate(credential, policy).map(HeaderPrincipal::ApiKey)
+            }
+            CredentialKind::Machine => {
+                let Some(tokens) = &self.machines else { return self.wrong_kind() };
+                let machine = |token| HeaderPrincipal::Machine(VerifiedMachine(token));
+                tokens.authenticate(credential, *policy).map(machine)
+            }
+            CredentialKind::Client => {
+                let Some(tokens) = &self.clients else { return self.wrong_kind() };
+                let client = |token| HeaderPrincipal::Client(VerifiedClient(token));
+                tokens.authenticate(credential, *policy).map(client)
+            }
+        }
+    }
+
+    /// Refuses a request that brought nothing, where no session counts.
+    pub fn refuse_nothing(&self) -> Refusal {
+        Refusal::without_cookies(Reason::NoCredential)
+    }
+
+    /// Refuses a request whose `Authorization` field has another scheme than `Bearer`.
+    pub fn refuse_other_scheme(&self) -> Refusal {
+        self.refuse(Reason::OtherScheme)
+    }
+
+    /// Who is to judge a credential, by what it says of itself.
+    fn kind_of(&self, credential: &str) -> Result<CredentialKind, Reason> {
+        if credential.starts_with(shape::PREFIX) {
+            return Ok(CredentialKind::ApiKey);
+        }
+        match (&self.bearer, &self.api_keys, &self.machines, &self.clients) {
+            // Who accepts one kind of token judges every token: it checks all that is asked for below.
+            (Some(_), _, None, None) => return Ok(CredentialKind::Bearer),
+            (None, _, Some(_), None) => return Ok(CredentialKind::Machine),
+            (None, _, None, Some(_)) => return Ok(CredentialKind::Client),
+            (None, _, None, None)
+            | (Some(_), _, Some(_), _)
+            | (_, _, Some(_), Some(_))
+            | (Some(_), _, _, Some(_)) => {}
+        }
+        if credential.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return Err(Reason::MalformedCredential);
+        }
+        let says = Unverified::of(credential);
+        let issuer = self.issuer_kind(says.iss.as_deref());
+        let sid = SidKind::of(says.sid.as_deref());
+        let sub = says.sub.as_deref().unwrap_or_default();
+        let subject = SubjectKind::of(sub, says.client_id.as_deref());
+        CredentialKind::of_token(issuer, sid, subject).ok_or(match issuer {
+            IssuerKind::Stranger => Reason::NotOurs,
+            IssuerKind::Sessions | IssuerKind::AuthKitDomain => Reason::WrongKind,
+        })
+    }
+
+    fn issuer_kind(&self, iss: Option<&str>) -> IssuerKind {
+        let Some(iss) = iss else { return IssuerKind::Stranger };
+        if self.domains().any(|domain| domain.issuer() == iss) {
+            IssuerKind::AuthKitDomain
+        } else if self.settings.rules.issuers.iter().flatten().any(|issuer| issuer == iss) {
+            IssuerKind::Sessions
+        } else {
+            IssuerKind::Stranger
+        }
+    }
+
+    fn domains(&self) -> impl Iterator<Item = &ConnectTokens> {
+        [&self.machines, &self.clients].into_iter().flatten()
+    }
+
+    fn wrong_kind(&self) -> Decision<HeaderPrincipal> {
+        Decision::Refuse(self.refuse(Reason::WrongKind))
+    }
+
+    fn refuse(&self, reason: Reason) -> Refusal {
+        match self.log.admit(reason.as_str(), self.settings.clock().monotonic()) {
+            Some(left_out) => tracing::info!(%reason, left_out, "bearer credential refused"),
+            None => tracing::debug!(%reason, "bearer credential refused"),
+        }
+        Refusal::without_cookies(reason)
+    }
+}

@@ -1,0 +1,169 @@
+//! Decides about an access token that came alone, whatever its kind: verified with published keys, never refreshed.
+
+use std::sync::Arc;
+
+use tokio::time::{self, Instant};
+
+use crate::{
+    candidate::jwks::{FetchFor, Jwks},
+    config::settings::Settings,
+    decide::{
+        Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing, Verdict,
+        decide, reason::Reason,
+    },
+    log_limit::LogLimiter,
+    request::{
+        admission::Refusal,
+        policy::Policy,
+        waiting::{Decision, PATIENCE, Waiting},
+    },
+    token::AccessToken,
+};
+
+/// Reads the tokens of one kind with what is known now.
+pub(crate) trait ReadToken: Send + Sync + 'static {
+    /// What a good token is worth.
+    type Token: Send + Sync + 'static;
+
+    fn read(&self, token: &str) -> TokenCandidate<Self::Token>;
+
+    /// The keys that sign these tokens.
+    fn keys(&self) -> &Jwks;
+
+    /// What logs know the bearer of a token by.
+    fn log_id(&self, token: &Self::Token) -> String;
+}
+
+/// An access token, and what checking it has shown.
+pub(crate) struct TokenCandidate<T> {
+    pub(crate) verdict: Verdict,
+    /// There if the signature verified and the token is one of the kind.
+    pub(crate) token: Option<T>,
+    /// Unix seconds.
+    pub(crate) issued_at: Option<u64>,
+    pub(crate) cut_off: CutOffEffect,
+}
+
+impl<T> TokenCandidate<T> {
+    /// A candidate of which nothing is known but the verdict.
+    pub(crate) fn without_token(verdict: Verdict) -> Self {
+        Self { verdict, token: None, issued_at: None, cut_off: CutOffEffect::None }
+    }
+}
+
+/// Decides about the tokens of one kind.
+pub(crate) struct OfflineTokens<R> {
+    settings: Arc<Settings>,
+    reader: R,
+    /// When tokens that anybody can make up were last logged.
+    refused: LogLimiter,
+}
+
+impl<R: ReadToken> OfflineTokens<R> {
+    pub(crate) fn new(settings: Arc<Settings>, reader: R) -> Self {
+        Self { settings, reader, refused: LogLimiter::new(LogLimiter::PAUSE) }
+    }
+
+    pub(crate) fn reader(&self) -> &R {
+        &self.reader
+    }
+
+    /// Decides about a request by its token alone. Nothing is ever refreshed, and the refusal sets no cookie.
+    pub(crate) fn authenticate(
+        self: &Arc<Self>,
+        token: &str,
+        policy: Policy,
+    ) -> Decision<Arc<R::Token>> {
+        let candidate = self.reader.read(token);
+        match self.action(&candidate, policy) {
+            Action::FetchKeys => {
+                let tokens = Arc::clone(self);
+                Decision::Wait(Waiting::new(tokens.wait(AccessToken::new(token), policy)))
+            }
+            action @ (Action::Admit | Action::Refresh { .. } | Action::Refuse(_)) => {
+                Decision::of(self.carry_out(candidate, action))
+            }
+        }
+    }
+
+    fn action(&self, candidate: &TokenCandidate<R::Token>, policy: Policy) -> Action {
+        let missing = candidate.verdict.missing_keys().map(fetch_for);
+        let keys = missing.map_or(KeyFetch::Allowed, |why| self.reader.keys().may_fetch(why));
+        let clock = self.settings.clock();
+        let circumstances = Circumstances {
+            refresh: Refreshing::Impossible,
+            demand: policy.demand(candidate.cut_off, candidate.issued_at, clock),
+            keys,
+            age: PairAge::Older,
+        };
+        decide(candidate.verdict, circumstances)
+    }
+
+    /// Waits for signing keys, and reads the token again.
+    async fn wait(
+        self: Arc<Self>,
+        token: AccessToken,
+        policy: Policy,
+    ) -> Result<Arc<R::Token>, Refusal> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut fetched = false;
+        loop {
+            let candidate = self.reader.read(token.expose());
+            match self.action(&candidate, policy) {
+                Action::FetchKeys if !fetched => {
+                    fetched = true;
+                    let missing = candidate.verdict.missing_keys().unwrap_or(MissingKeys::All);
+                    if let Some(keys) = self.reader.keys().fetch(fetch_for(missing)) {
+                        // Keys that come too late are looked for once more, and found missing.
+                        let _ = time::timeout_at(deadline, keys.over()).await;
+                    }
+                }
+                action @ (Action::Admit
+                | Action::Refresh { .. }
+                | Action::FetchKeys
+                | Action::Refuse(_)) => return self.carry_out(candidate, action),
+            }
+        }
+    }
+
+    /// Carries out an action that waits for nothing any more.
+    fn carry_out(
+        &self,
+        candidate: TokenCandidate<R::Token>,
+        action: Action,
+    ) -> Result<Arc<R::Token>, Refusal> {
+        let reason = match action {
+            Action::Admit => match candidate.token {
+                Some(token) => return Ok(Arc::new(token)),
+                // The verdicts that admit come with a token; without one, nobody is let in.
+                None => Reason::BadSignature,
+            },
+            Action::Refuse(reason) => reason,
+            Action::FetchKeys => {
+                candidate.verdict.missing_keys().unwrap_or(MissingKeys::All).into()
+            }
+            // There is nothing to refresh with.
+            Action::Refresh { .. } => Reason::Expired,
+        };
+        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
+        match candidate.token.as_ref().map(|token| self.reader.log_id(token)) {
+            Some(session) => tracing::info!(%reason, session, "bearer token refused"),
+            None => match due() {
+                Some(left_out) => tracing::info!(%reason, left_out, "bearer token refused"),
+                None => tracing::debug!(%reason, "bearer token refused"),
+            },
+        }
+        Err(Refusal::without_cookies(reason))
+    }
+}
+
+/// Why keys are fetched for a token that anybody may have made up.
+fn fetch_for(missing: MissingKeys) -> FetchFor {
+    match missing {
+        MissingKeys::All => FetchFor::None,
+        MissingKeys::OfToken => FetchFor::UnknownBearerKey,
+    }
+}
+
+/// The longest token that is read: as much as is read of cookies.
+pub(crate) const MAX_TOKEN: usize = 16 * 1024;
