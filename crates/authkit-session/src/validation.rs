@@ -297,3 +297,194 @@ const LIMIT: usize = 10_000;
 const REFUSED: Duration = Duration::from_secs(10);
 /// How long nobody is asked about after a fault.
 const AFTER_FAULT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    struct Workos {
+        calls: AtomicUsize,
+        answer: Mutex<Answer<u8>>,
+    }
+
+    impl Workos {
+        fn answering(answer: Answer<u8>) -> Arc<Self> {
+            Arc::new(Self { calls: AtomicUsize::new(0), answer: Mutex::new(answer) })
+        }
+
+        fn calls(&self) -> usize {
+            self.calls.load(Ordering::SeqCst)
+        }
+
+        fn answers(&self, answer: Answer<u8>) {
+            *self.answer.lock().unwrap() = answer;
+        }
+
+        async fn ask(
+            self: &Arc<Self>,
+            validations: &Arc<Validations<u8>>,
+            credential: &str,
+        ) -> Result<Option<u8>, Reason> {
+            let workos = Arc::clone(self);
+            let question = || async move {
+                workos.calls.fetch_add(1, Ordering::SeqCst);
+                time::sleep(Duration::from_millis(50)).await;
+                workos.answer.lock().unwrap().clone()
+            };
+            validations.ask(CredentialHash::of(credential), question).await
+        }
+    }
+
+    const GOOD: Answer<u8> = Answer::Accepted { value: 1, expires_at: None };
+
+    fn validations() -> (Arc<Validations<u8>>, Clock) {
+        let clock = crate::testing::clock();
+        (Arc::new(Validations::new(clock.clone(), Duration::from_secs(60))), clock)
+    }
+
+    fn is_remembered(validations: &Validations<u8>, credential: &str) -> Option<bool> {
+        match validations.remembered(CredentialHash::of(credential)) {
+            Remembered::Accepted(_) => Some(true),
+            Remembered::Refused => Some(false),
+            Remembered::Nothing => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_credential_is_asked_about_once_for_all_who_present_it() {
+        let (validations, _) = validations();
+        let workos = Workos::answering(GOOD);
+        let all = (0..100).map(|_| workos.ask(&validations, "key"));
+        let mut all: Vec<_> = all.map(Box::pin).collect();
+        // The first of them leaves while it waits.
+        let first = all.remove(0);
+        assert!(time::timeout(Duration::from_millis(10), first).await.is_err());
+        for one in all {
+            assert_eq!(one.await, Ok(Some(1)));
+        }
+        assert_eq!(workos.calls(), 1);
+        assert_eq!(workos.ask(&validations, "other").await, Ok(Some(1)));
+        assert_eq!(workos.calls(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_remembered_for_its_time_and_no_longer_than_the_credential_lives() {
+        let (validations, clock) = validations();
+        let soon = clock.wall() + Duration::from_secs(30);
+        let cases = [
+            ("ends soon", Answer::Accepted { value: 1, expires_at: Some(soon) }, Some(true), 30),
+            ("good", GOOD, Some(true), 60),
+            ("refused", Answer::Refused, Some(false), 10),
+        ];
+        for (name, answer, expected, seconds) in cases {
+            let workos = Workos::answering(answer);
+            let _ = workos.ask(&validations, name).await;
+            assert_eq!(is_remembered(&validations, name), expected, "{name}");
+            let _ = workos.ask(&validations, name).await;
+            assert_eq!(workos.calls(), 1, "{name}");
+            let asked = time::Instant::now();
+            time::sleep(Duration::from_secs(seconds - 1)).await;
+            assert_eq!(
+                is_remembered(&validations, name),
+                expected,
+                "{name}: {:?}",
+                asked.elapsed()
+            );
+            time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(is_remembered(&validations, name), None, "{name}: {:?}", asked.elapsed());
+            time::sleep(Duration::from_secs(100)).await;
+        }
+        let workos = Workos::answering(Answer::Fault(Reason::Upstream));
+        assert_eq!(workos.ask(&validations, "fault").await, Err(Reason::Upstream));
+        assert_eq!(is_remembered(&validations, "fault"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_made_up_credentials_make_ten_calls_and_cost_nobody_else_theirs() {
+        let (validations, _) = validations();
+        let workos = Workos::answering(GOOD);
+        assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)));
+        time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(is_remembered(&validations, "known"), None);
+
+        workos.answers(Answer::Refused);
+        let before = workos.calls();
+        let flood: Vec<_> = (0..10_000)
+            .map(|n| {
+                let (workos, validations) = (Arc::clone(&workos), Arc::clone(&validations));
+                tokio::spawn(async move { workos.ask(&validations, &format!("made up {n}")).await })
+            })
+            .collect();
+        let mut refused = 0;
+        for one in flood {
+            match one.await.unwrap() {
+                Ok(None) => refused += 1,
+                Ok(Some(_)) => panic!("nobody knows that"),
+                Err(reason) => assert_eq!(reason, Reason::Busy),
+            }
+        }
+        assert_eq!((workos.calls() - before, refused), (10, 10));
+
+        workos.answers(GOOD);
+        assert_eq!(workos.ask(&validations, "stranger").await, Err(Reason::Busy));
+        assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)), "it was good before");
+        time::sleep(allowance::PERIOD).await;
+        assert_eq!(workos.ask(&validations, "stranger").await, Ok(Some(1)));
+        let (accepted, refused) = validations.len();
+        assert!(accepted <= LIMIT && refused <= LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn good_strangers_use_up_nothing() {
+        let (validations, _) = validations();
+        let workos = Workos::answering(GOOD);
+        for n in 0..100 {
+            assert_eq!(workos.ask(&validations, &n.to_string()).await, Ok(Some(1)));
+        }
+        assert_eq!(workos.calls(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_fault_nobody_is_asked_about_for_a_moment_and_what_is_known_lasts() {
+        let (validations, _) = validations();
+        let workos = Workos::answering(GOOD);
+        assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)));
+        for reason in [Reason::Upstream, Reason::Misconfigured] {
+            workos.answers(Answer::Fault(reason));
+            let before = workos.calls();
+            for n in 0..1_000 {
+                assert_eq!(workos.ask(&validations, &n.to_string()).await, Err(reason));
+            }
+            assert_eq!(workos.calls() - before, 1, "{reason}");
+            assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)));
+            time::sleep(AFTER_FAULT).await;
+        }
+        workos.answers(GOOD);
+        assert_eq!(workos.ask(&validations, "new").await, Ok(Some(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_vanishes_or_takes_too_long_blocks_nobody() {
+        let (validations, _) = validations();
+        let hash = CredentialHash::of("key");
+        let panics = || async { panic!("a bug") };
+        assert_eq!(validations.ask(hash, panics).await, Err(Reason::Upstream));
+        assert_eq!(validations.ask(hash, std::future::pending).await, Err(Reason::TimedOut));
+        let other = CredentialHash::of("other");
+        assert_eq!(validations.ask(other, || std::future::ready(GOOD)).await, Ok(Some(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_forgotten_is_asked_about_again_as_somebody_known() {
+        let (validations, clock) = validations();
+        let workos = Workos::answering(GOOD);
+        assert_eq!(workos.ask(&validations, "key").await, Ok(Some(1)));
+        validations.forget(CredentialHash::of("key"));
+        assert_eq!(is_remembered(&validations, "key"), None);
+        while validations.questions().strangers.take(clock.monotonic()) {}
+        assert_eq!(workos.ask(&validations, "key").await, Ok(Some(1)));
+        assert_eq!(workos.calls(), 2);
+    }
+}
