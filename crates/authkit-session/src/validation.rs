@@ -17,7 +17,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_lc_rs::digest;
 use foldhash::quality::RandomState;
 use quick_cache::{
     UnitWeighter,
@@ -26,7 +25,7 @@ use quick_cache::{
 use tokio::{sync::watch, time};
 
 use crate::{
-    clock::Clock, decide::reason::Reason, request::waiting::PATIENCE,
+    clock::Clock, crypto::digest, decide::reason::Reason, request::waiting::PATIENCE,
     validation::allowance::Allowance,
 };
 
