@@ -21,7 +21,7 @@ use crate::{
     routes,
     seed::{FileWebhook, Seed},
     server::{self, Server},
-    state::{Codes, Sessions, Shared, State},
+    state::{Codes, Sessions, Shared, State, connect::Connect},
     webhooks::{WebhookEndpoint, WebhookEndpoints},
 };
 
@@ -257,6 +257,7 @@ impl EmulatorBuilder {
             directory,
             sessions: Sessions::default(),
             codes: Codes::default(),
+            connect: Connect::default(),
             keys: KeyRing::new(key),
             faults: Faults::default(),
             limiter: Limiter::new(self.rate_limit),

@@ -39,7 +39,11 @@ impl Call {
                 let organization_id = body.get("organization").or(query.get("organization_id"));
                 call.organization_id = organization_id.map(str::to_owned);
             }
-            Endpoint::Jwks => {}
+            Endpoint::Jwks
+            | Endpoint::ApiKeyValidation
+            | Endpoint::ConnectJwks
+            | Endpoint::ConnectToken
+            | Endpoint::Introspection => {}
         }
         call
     }

@@ -10,6 +10,7 @@ use crate::{
     builder::EmulatorBuilder,
     clock::EmulatorClock,
     config::Rotation,
+    connect::Connect,
     connections::Lines,
     fault::Fault,
     people::{People, UserInfo},
@@ -201,6 +202,11 @@ impl Emulator {
     /// Sends what happens from now on to a webhook endpoint too; short for [`Webhooks::add`].
     pub fn add_webhook(&self, url: &str, secret: &str) {
         self.webhooks().add(url, secret);
+    }
+
+    /// The AuthKit domain: machines, OAuth applications such as MCP clients, and API keys of customers.
+    pub fn connect(&self) -> Connect<'_> {
+        Connect::new(&self.shared)
     }
 
     /// Whether a session can still be refreshed: not ended by sign-out or revocation, and not too old.

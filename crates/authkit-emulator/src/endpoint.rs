@@ -16,17 +16,29 @@ pub enum Endpoint {
     Revoke,
     /// `GET /user_management/users/{id}/sessions`.
     Sessions,
+    /// `POST /api_keys/validations`.
+    ApiKeyValidation,
+    /// `GET /oauth2/jwks`.
+    ConnectJwks,
+    /// `POST /oauth2/token`.
+    ConnectToken,
+    /// `POST /oauth2/introspection`.
+    Introspection,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Authorize,
         Self::Authenticate,
         Self::Jwks,
         Self::Logout,
         Self::Revoke,
         Self::Sessions,
+        Self::ApiKeyValidation,
+        Self::ConnectJwks,
+        Self::ConnectToken,
+        Self::Introspection,
     ];
 
     /// The name that the control API uses, such as `authenticate`.
@@ -38,6 +50,10 @@ impl Endpoint {
             Self::Logout => "logout",
             Self::Revoke => "revoke",
             Self::Sessions => "sessions",
+            Self::ApiKeyValidation => "api_key_validation",
+            Self::ConnectJwks => "connect_jwks",
+            Self::ConnectToken => "connect_token",
+            Self::Introspection => "introspection",
         }
     }
 
@@ -52,6 +68,10 @@ impl Endpoint {
             ("GET", ["user_management", "sessions", "logout"]) => Some(Self::Logout),
             ("POST", ["user_management", "sessions", "revoke"]) => Some(Self::Revoke),
             ("GET", ["user_management", "users", _, "sessions"]) => Some(Self::Sessions),
+            ("POST", ["api_keys", "validations"]) => Some(Self::ApiKeyValidation),
+            ("GET", ["oauth2", "jwks"]) => Some(Self::ConnectJwks),
+            ("POST", ["oauth2", "token"]) => Some(Self::ConnectToken),
+            ("POST", ["oauth2", "introspection"]) => Some(Self::Introspection),
             _ => None,
         }
     }

@@ -94,6 +94,7 @@ mod builder;
 mod call;
 mod clock;
 mod config;
+mod connect;
 mod connections;
 mod counts;
 mod emulator;
@@ -132,6 +133,7 @@ pub use self::{
     builder::EmulatorBuilder,
     clock::EmulatorClock,
     config::{Rotation, SignIn},
+    connect::{Connect, CustomerApiKey, MachineCredentials},
     connections::Lines,
     emulator::Emulator,
     endpoint::Endpoint,

@@ -67,7 +67,13 @@ impl Limiter {
         let (taken, most) = match endpoint {
             Endpoint::Authenticate | Endpoint::Revoke => (&mut self.writes, writes),
             Endpoint::Jwks | Endpoint::Sessions => (&mut self.reads, reads),
-            Endpoint::Authorize | Endpoint::Logout => return Ok(()),
+            // WorkOS documents no limit of their own.
+            Endpoint::Authorize
+            | Endpoint::Logout
+            | Endpoint::ApiKeyValidation
+            | Endpoint::ConnectJwks
+            | Endpoint::ConnectToken
+            | Endpoint::Introspection => return Ok(()),
         };
         let age = |at: &SystemTime| now.duration_since(*at).unwrap_or_default();
         while taken.front().is_some_and(|at| age(at) >= window) {

@@ -3,6 +3,7 @@
 mod authenticate;
 mod authorization;
 mod authorize;
+mod connect;
 mod control;
 mod jwks;
 mod sessions;
@@ -34,6 +35,14 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/user_management/sessions/logout", get(sessions::logout))
         .route("/user_management/sessions/revoke", post(sessions::revoke))
         .route("/user_management/users/{user_id}/sessions", get(sessions::list))
+        .route("/.well-known/oauth-authorization-server", get(connect::metadata))
+        .route("/.well-known/openid-configuration", get(connect::metadata))
+        .route("/oauth2/register", post(connect::register))
+        .route("/oauth2/authorize", get(connect::authorize).post(connect::submit))
+        .route("/oauth2/token", post(connect::token))
+        .route("/oauth2/introspection", post(connect::introspect))
+        .route("/oauth2/jwks", get(connect::jwks))
+        .route("/api_keys/validations", post(connect::validate_api_key))
         .merge(control::router())
         .fallback(async || ApiError::plain(StatusCode::NOT_FOUND, "Not Found"))
         .method_not_allowed_fallback(async || ApiError::plain(StatusCode::NOT_FOUND, "Not Found"))

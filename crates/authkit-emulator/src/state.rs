@@ -1,6 +1,7 @@
 //! What the emulator remembers. One struct behind one lock: every request is one transition.
 
 mod codes;
+pub(crate) mod connect;
 mod directory;
 pub(crate) mod events;
 pub(crate) mod grants;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
     pub(crate) codes: Codes,
+    pub(crate) connect: connect::Connect,
     pub(crate) keys: KeyRing,
     pub(crate) faults: Faults,
     pub(crate) limiter: Limiter,

@@ -190,7 +190,7 @@ fn password_session(
 }
 
 /// RFC 7636 section 4.6, S256.
-fn challenge_of(verifier: &str) -> String {
+pub(crate) fn challenge_of(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 

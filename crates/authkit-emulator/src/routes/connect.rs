@@ -1,0 +1,441 @@
+//! The authorization server of the AuthKit domain (WorkOS Connect), and what is asked about API keys.
+
+use std::sync::Arc;
+
+use axum::{
+    Form, Json,
+    extract::{Query, State},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Uri, header};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api_error::ApiError,
+    config::SignIn,
+    fields::Fields,
+    pages::{self, Purpose, SignInPage},
+    redirects,
+    routes::{authorization::Parameters, require_api_key},
+    state::{
+        Shared, State as Emulation,
+        connect::{Application, ApplicationKind, Grant, machine_claims, timed, user_claims},
+        grants::challenge_of,
+    },
+};
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414).
+pub(super) async fn metadata(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let state = shared.lock();
+    let url = &state.config.url;
+    Json(json!({
+        "issuer": url,
+        "authorization_endpoint": format!("{url}/oauth2/authorize"),
+        "token_endpoint": format!("{url}/oauth2/token"),
+        "registration_endpoint": format!("{url}/oauth2/register"),
+        "introspection_endpoint": format!("{url}/oauth2/introspection"),
+        "jwks_uri": format!("{url}/oauth2/jwks"),
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported":
+            ["none", "client_secret_post", "client_secret_basic"],
+    }))
+}
+
+/// `GET /oauth2/jwks`. The same keys sign sessions: whoever tells tokens apart by their key alone is wrong.
+pub(super) async fn jwks(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(shared.lock().keys.jwks())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Registration {
+    redirect_uris: Vec<String>,
+    client_name: Option<String>,
+    scope: Option<String>,
+}
+
+/// `POST /oauth2/register`: dynamic registration (RFC 7591) of a client without a secret.
+pub(super) async fn register(
+    State(shared): State<Arc<Shared>>,
+    body: Option<Json<Registration>>,
+) -> Response {
+    let Some(Json(Registration { redirect_uris, client_name, scope })) = body else {
+        return refused("invalid_client_metadata", "The client metadata cannot be read.");
+    };
+    let mut state = shared.lock();
+    let is_usable = |uri: &String| redirects::may_redirect_to(uri, &state.config);
+    if redirect_uris.is_empty() || !redirect_uris.iter().all(is_usable) {
+        return refused(
+            "invalid_redirect_uri",
+            "A redirect_uri is not an absolute http(s) address.",
+        );
+    }
+    let now = state.now();
+    let kind = ApplicationKind::Public { redirect_uris: redirect_uris.clone() };
+    let client_id = state.connect.add_application(kind, now);
+    let mut answer = json!({
+        "client_id": client_id,
+        "redirect_uris": redirect_uris,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    });
+    for (name, value) in [("client_name", client_name), ("scope", scope)] {
+        if let Some(value) = value {
+            answer[name] = json!(value);
+        }
+    }
+    (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+/// An authorization request whose client and way back are right.
+struct ConnectAuthorization<'a> {
+    application: &'a Application,
+    redirect_uri: &'a str,
+    state: Option<&'a str>,
+    challenge: &'a str,
+    scopes: Vec<String>,
+    resource: Option<&'a str>,
+    login_hint: Option<&'a str>,
+}
+
+/// `GET /oauth2/authorize`.
+pub(super) async fn authorize(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Query(parameters): Query<Parameters>,
+) -> Response {
+    let mut state = shared.lock();
+    let request = match ConnectAuthorization::parse(&parameters, &state) {
+        Ok(request) => request,
+        Err(answer) => return *answer,
+    };
+    match state.config.sign_in {
+        SignIn::Interactive => request.page(&state, &uri, None),
+        SignIn::Automatic => {
+            let user = match request.login_hint {
+                Some(email) => state.directory.user_by_email(email),
+                None => state.directory.users().first(),
+            };
+            match user.map(|user| user.id.clone()) {
+                Some(user_id) => {
+                    let granted = request.granted(&state, user_id);
+                    granted.answer(&mut state)
+                }
+                None => request.error("access_denied", "There is no such user."),
+            }
+        }
+    }
+}
+
+/// `POST /oauth2/authorize`: what the sign-in page sends.
+pub(super) async fn submit(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Query(parameters): Query<Parameters>,
+    Form(choice): Form<Parameters>,
+) -> Response {
+    let mut state = shared.lock();
+    let request = match ConnectAuthorization::parse(&parameters, &state) {
+        Ok(request) => request,
+        Err(answer) => return *answer,
+    };
+    if choice.contains_key("fail") {
+        return request.error("access_denied", "The user denied access.");
+    }
+    let named = choice.get("user").or_else(|| choice.get("email"));
+    let user = named.and_then(|named| state.directory.user_named(named.trim()));
+    match user.map(|user| user.id.clone()) {
+        Some(user_id) => {
+            let granted = request.granted(&state, user_id);
+            granted.answer(&mut state)
+        }
+        None => request.page(&state, &uri, Some("Pick a user.")),
+    }
+}
+
+impl<'a> ConnectAuthorization<'a> {
+    fn parse(parameters: &'a Parameters, state: &'a Emulation) -> Result<Self, Box<Response>> {
+        let field =
+            |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        let client = field("client_id").and_then(|id| state.connect.application(id));
+        let Some((application, redirect_uris)) = client.and_then(|client| match &client.kind {
+            ApplicationKind::Public { redirect_uris } => Some((client, redirect_uris)),
+            ApplicationKind::Machine { .. } => None,
+        }) else {
+            return Err(Box::new(pages::refusal(
+                "The client_id is of no application that signs users in.",
+            )));
+        };
+        let redirect_uri =
+            field("redirect_uri").filter(|uri| redirect_uris.iter().any(|it| it == uri));
+        let Some(redirect_uri) = redirect_uri else {
+            return Err(Box::new(pages::refusal("The redirect_uri was not registered.")));
+        };
+        let request = Self {
+            application,
+            redirect_uri,
+            state: field("state"),
+            challenge: field("code_challenge").unwrap_or_default(),
+            scopes: words(field("scope").unwrap_or("openid profile email")),
+            resource: field("resource"),
+            login_hint: field("login_hint"),
+        };
+        let refused = |error, description| Err(Box::new(request.error(error, description)));
+        if field("response_type") != Some("code") {
+            return refused("unsupported_response_type", "The response_type must be code.");
+        }
+        if request.challenge.len() != 43 || field("code_challenge_method") != Some("S256") {
+            return refused("invalid_request", "A client without a secret needs PKCE by S256.");
+        }
+        if state.connect.audience(request.resource, &state.config.client_id).is_none() {
+            return refused("invalid_target", "The resource is none of this environment's.");
+        }
+        Ok(request)
+    }
+
+    fn page(&self, state: &Emulation, uri: &Uri, problem: Option<&str>) -> Response {
+        let page = SignInPage {
+            directory: &state.directory,
+            uri,
+            redirect_uri: self.redirect_uri,
+            organization_id: None,
+            login_hint: self.login_hint,
+            purpose: Purpose::SignIn,
+            problem,
+        };
+        page.render()
+    }
+
+    fn error(&self, error: &str, description: &str) -> Response {
+        let parameters = [("error", error), ("error_description", description)];
+        back_to(self.redirect_uri, self.state, &parameters)
+    }
+
+    /// What the user allows, detached from the request.
+    fn granted(&self, state: &Emulation, user_id: String) -> Granted {
+        let organization =
+            state.directory.organizations_of(&user_id).first().map(|it| it.id.clone());
+        Granted {
+            grant: Grant {
+                client_id: self.application.client_id.clone(),
+                user_id,
+                organization_id: organization,
+                scopes: self.scopes.clone(),
+                resource: self.resource.map(str::to_owned),
+                consent: crate::ids::object_id("app_consent", state.now()),
+            },
+            redirect_uri: self.redirect_uri.to_owned(),
+            state: self.state.map(str::to_owned),
+            challenge: self.challenge.to_owned(),
+        }
+    }
+}
+
+/// What a user has allowed, and where the browser goes with it.
+struct Granted {
+    grant: Grant,
+    redirect_uri: String,
+    state: Option<String>,
+    challenge: String,
+}
+
+impl Granted {
+    fn answer(self, state: &mut Emulation) -> Response {
+        let now = state.now();
+        let issuer = state.config.url.clone();
+        let code = state.connect.issue_code(self.grant, &self.redirect_uri, &self.challenge, now);
+        let parameters = [("code", code.as_str()), ("iss", &issuer)];
+        back_to(&self.redirect_uri, self.state.as_deref(), &parameters)
+    }
+}
+
+fn back_to(redirect_uri: &str, state: Option<&str>, parameters: &[(&str, &str)]) -> Response {
+    let parameters: Vec<_> =
+        parameters.iter().copied().chain(state.map(|state| ("state", state))).collect();
+    let uri = redirects::with_query(redirect_uri, &parameters);
+    (StatusCode::FOUND, [(header::LOCATION, uri)]).into_response()
+}
+
+/// `POST /oauth2/token`.
+pub(super) async fn token(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let fields = match Fields::parse(&headers, &body) {
+        Ok(fields) => fields,
+        Err(error) => return error.into_response(),
+    };
+    let mut state = shared.lock();
+    let (client_id, secret) = client_of(&headers, &fields);
+    let Some(application) = state.connect.application(&client_id).cloned() else {
+        return invalid_client();
+    };
+    let claims = match (fields.get("grant_type"), &application.kind) {
+        (
+            Some("client_credentials"),
+            ApplicationKind::Machine { secret: known, organization_id, scopes },
+        ) => {
+            if secret.as_deref() != Some(known) {
+                return invalid_client();
+            }
+            let wanted = fields.get("scope").map(words).unwrap_or_else(|| scopes.clone());
+            if !wanted.iter().all(|scope| scopes.contains(scope)) {
+                return refused("invalid_scope", "A scope is none of this application's.");
+            }
+            let Emulation { config, .. } = &*state;
+            machine_claims(&config.url, &config.client_id, &client_id, organization_id, &wanted)
+        }
+        (Some("authorization_code"), ApplicationKind::Public { .. }) => {
+            let now = state.now();
+            let code = fields.get("code").and_then(|code| state.connect.spend_code(code, now));
+            let verifier = fields.get("code_verifier").map(challenge_of);
+            let Some(code) = code.filter(|code| {
+                code.grant.client_id == client_id
+                    && fields.get("redirect_uri") == Some(&code.redirect_uri)
+                    && verifier.as_deref() == Some(&code.challenge)
+                    && fields
+                        .get("resource")
+                        .is_none_or(|it| code.grant.resource.as_deref() == Some(it))
+            }) else {
+                return refused("invalid_grant", "The code has expired or is invalid.");
+            };
+            return answer_grant(&mut state, code.grant);
+        }
+        (Some("refresh_token"), ApplicationKind::Public { .. }) => {
+            let token = fields.get("refresh_token");
+            let grant = token.and_then(|token| state.connect.spend_refresh_token(token));
+            let Some(grant) = grant.filter(|grant| grant.client_id == client_id) else {
+                return refused("invalid_grant", "The refresh token is invalid.");
+            };
+            return answer_grant(&mut state, grant);
+        }
+        (Some("client_credentials" | "authorization_code" | "refresh_token"), _) => {
+            return refused("unauthorized_client", "The application may not use this grant.");
+        }
+        (Some(_), _) => return refused("unsupported_grant_type", "The grant type is unknown."),
+        (None, _) => return refused("invalid_request", "grant_type is required."),
+    };
+    answer(&state, claims, None)
+}
+
+/// The tokens of a user's grant.
+fn answer_grant(state: &mut Emulation, grant: Grant) -> Response {
+    if state.directory.user(&grant.user_id).is_none() {
+        return refused("invalid_grant", "The user is gone.");
+    }
+    let issuer = state.config.url.clone();
+    let client_id = state.config.client_id.clone();
+    let Some(audience) = state.connect.audience(grant.resource.as_deref(), &client_id) else {
+        return refused("invalid_target", "The resource is none of this environment's.");
+    };
+    let claims = user_claims(&issuer, audience, &grant);
+    let is_lasting = grant.scopes.iter().any(|scope| scope == "offline_access");
+    let refresh_token = is_lasting.then(|| state.connect.issue_refresh_token(grant));
+    answer(state, claims, refresh_token)
+}
+
+fn answer(state: &Emulation, claims: Map<String, Value>, refresh: Option<String>) -> Response {
+    let key = state.keys.signing();
+    let scope = claims.get("scope").cloned();
+    let claims = timed(claims, state.now(), state.token_ttl);
+    let mut body = json!({
+        "access_token": key.sign(&key.header(), &Value::Object(claims)),
+        "token_type": "bearer",
+        "expires_in": state.token_ttl.as_secs(),
+        "scope": scope,
+    });
+    if let Some(refresh) = refresh {
+        body["refresh_token"] = json!(refresh);
+    }
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// `POST /oauth2/introspection` (RFC 7662), with an application's own credentials.
+pub(super) async fn introspect(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let fields = match Fields::parse(&headers, &body) {
+        Ok(fields) => fields,
+        Err(error) => return error.into_response(),
+    };
+    let state = shared.lock();
+    let (client_id, secret) = client_of(&headers, &fields);
+    let is_known =
+        state.connect.application(&client_id).is_some_and(|application| match &application.kind {
+            ApplicationKind::Machine { secret: known, .. } => secret.as_deref() == Some(known),
+            ApplicationKind::Public { .. } => false,
+        });
+    if !is_known {
+        return invalid_client();
+    }
+    let claims = fields.get("token").and_then(|token| state.keys.signing().open(token));
+    let active = claims.filter(|claims| {
+        let expires = claims["exp"].as_u64().unwrap_or_default();
+        let is_revoked = claims["jti"].as_str().is_some_and(|jti| state.connect.is_revoked(jti));
+        claims["iss"] == json!(state.config.url)
+            && crate::clock::unix_seconds(state.now()) < expires
+            && !is_revoked
+    });
+    Json(match active {
+        None => json!({ "active": false }),
+        Some(mut claims) => {
+            claims["active"] = json!(true);
+            claims["token_type"] = json!("access_token");
+            claims
+        }
+    })
+    .into_response()
+}
+
+/// `POST /api_keys/validations`, with the environment's API key.
+pub(super) async fn validate_api_key(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let mut state = shared.lock();
+    require_api_key(&headers, &state)?;
+    let fields = Fields::parse(&headers, &body)?;
+    let value = fields.get("value").ok_or_else(|| {
+        ApiError::plain(StatusCode::UNPROCESSABLE_ENTITY, "value must be a string")
+    })?;
+    let now = state.now();
+    let key = state.connect.use_api_key(value, now).map(|key| key.to_json());
+    Ok(Json(json!({ "api_key": key })))
+}
+
+/// The client's id and secret: in the body, or by HTTP's own scheme.
+fn client_of(headers: &HeaderMap, fields: &Fields) -> (String, Option<String>) {
+    let basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
+        .and_then(|encoded| String::from_utf8(STANDARD.decode(encoded).ok()?).ok());
+    if let Some((id, secret)) = basic.as_deref().and_then(|basic| basic.split_once(':')) {
+        return (id.to_owned(), Some(secret.to_owned()));
+    }
+    let id = fields.get("client_id").unwrap_or_default().to_owned();
+    (id, fields.get("client_secret").map(str::to_owned))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+fn invalid_client() -> Response {
+    let body = json!({ "error": "invalid_client", "error_description": "The client is unknown." });
+    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+}
+
+fn refused(error: &'static str, description: &str) -> Response {
+    ApiError::oauth(error, description).into_response()
+}
