@@ -420,8 +420,7 @@ pub use authkit_session::{
     Metadata, NotPublished, Notice, PkceVerifier, ProtectedResource, PublicOrigin, PublicOrigins,
     Publishing, Reason, RefreshedSession, Revocation, SameSite, SealFormat, Secret, SecurityClaim,
     Sending, Setting, Settings, TransportError, User, VerifiedApiKey, VerifiedClient,
-    VerifiedMachine,
-    VerifiedSession, VerifiedToken,
+    VerifiedMachine, VerifiedSession, VerifiedToken,
     integration::{CookieRules, ErrorClass, SignInCause},
 };
 
