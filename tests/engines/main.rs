@@ -15,7 +15,7 @@ async fn sign_in(browser: &RealBrowser, running: &Running, deep_link: &str) {
     browser.open(&running.url(deep_link)).await;
     browser.see("Sign in").await;
     browser.press(ALICE).await;
-    browser.see("Acme Corp").await;
+    browser.see("Choose an organization").await;
     browser.press("Acme Corp").await;
     browser.arrive(&running.url(deep_link)).await;
 }

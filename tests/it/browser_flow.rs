@@ -12,7 +12,7 @@ async fn sign_in(browser: &Chromium, running: &Running, deep_link: &str) {
     browser.open(&running.url(deep_link)).await;
     browser.see("Sign in").await;
     browser.press(ALICE).await;
-    browser.see("Acme Corp").await;
+    browser.see("Choose an organization").await;
     browser.press("Acme Corp").await;
     browser.arrive(&running.url(deep_link)).await;
 }
@@ -28,6 +28,7 @@ async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
     browser.see("to continue to localhost:").await;
     browser.picture("emulator-sign-in").await;
     browser.press(ALICE).await;
+    browser.see("Choose an organization").await;
     browser.see("Globex").await;
     browser.picture("emulator-organization").await;
     browser.press("Acme Corp").await;
@@ -154,7 +155,7 @@ async fn signing_in_needs_no_mouse() {
     browser.open(&running.url("/dashboard")).await;
     browser.see("Sign in").await;
     browser.press_by_keyboard(0).await;
-    browser.see("Acme Corp").await;
+    browser.see("Choose an organization").await;
     browser.press_by_keyboard(0).await;
     browser.arrive(&running.url("/dashboard")).await;
     browser.press_by_keyboard(1).await;

@@ -54,7 +54,8 @@ impl Cluster {
             answers.iter().all(|answer| answer.status == StatusCode::OK),
             "{case}: {answers:?}"
         );
-        assert!(slowest < Duration::from_secs(5), "{case}: the slowest took {slowest:?}");
+        // A request waits 5 seconds at most, and the machine may be busy.
+        assert!(slowest < Duration::from_secs(10), "{case}: the slowest took {slowest:?}");
         let mut sessions: Vec<_> =
             answers.iter().map(|answer| answer.session.clone().unwrap()).collect();
         sessions.sort_unstable();
@@ -76,7 +77,7 @@ impl Cluster {
                 sleep(Duration::from_millis(2)).await;
             }
         };
-        timeout(Duration::from_secs(5), exchanged).await.expect("an exchange is made");
+        timeout(Duration::from_secs(30), exchanged).await.expect("an exchange is made");
     }
 }
 

@@ -25,18 +25,45 @@ pub(crate) async fn until(replicas: &RedisReplicas, state: &str) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(5), is_so).await.unwrap_or_else(|_| panic!("not {state}"));
+    timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("not {state}"));
 }
 
+/// What was told, as soon as that is enough, and what is told within a second more: nothing that should not be.
+pub(crate) async fn told_once(
+    events: &Events,
+    is_enough: impl Fn(&[String]) -> bool,
+) -> Vec<String> {
+    let mut told = events.take();
+    let enough = async {
+        while !is_enough(&told) {
+            sleep(Duration::from_millis(20)).await;
+            told.extend(events.take());
+        }
+    };
+    // Whoever asked sees what there is instead.
+    let _ = timeout(PATIENCE, enough).await;
+    sleep(Duration::from_secs(1)).await;
+    told.extend(events.take());
+    told
+}
+
+/// How long something may take that takes no time on a machine that has nothing else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The fastest of three, so that a busy machine does not fail it.
 #[tokio::test]
 async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
     let emulator = Emulator::start().await;
-    let began = Instant::now();
-    // Nobody listens on port 1.
-    let replica = replica(&emulator, "redis://127.0.0.1:1", &[]);
-    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
-    assert_eq!(ask(&replica, &cookie).await.status, StatusCode::OK);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let mut fastest = Duration::MAX;
+    for _ in 0..3 {
+        let began = Instant::now();
+        // Nobody listens on port 1.
+        let replica = replica(&emulator, "redis://127.0.0.1:1", &[]);
+        let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+        assert_eq!(ask(&replica, &cookie).await.status, StatusCode::OK);
+        fastest = fastest.min(began.elapsed());
+    }
+    assert!(fastest < Duration::from_secs(2), "{fastest:?}");
 }
 
 #[tokio::test]
@@ -88,7 +115,7 @@ async fn a_list_of_several_pages_is_read_to_its_end() {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(5), refused).await.expect("it has read the last page");
+    timeout(PATIENCE, refused).await.expect("it has read the last page");
 }
 
 #[tokio::test]

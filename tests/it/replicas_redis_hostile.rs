@@ -61,20 +61,26 @@ async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
         ("an outcome that is too long", format!("={long}"), b"60000"),
     ];
     for (case, value, lasts) in cases {
-        redis.ask("FLUSHALL").await;
         let mut set: Vec<&[u8]> = vec![b"SET", b"authkit:exchange:x", value.as_bytes()];
         if !lasts.is_empty() {
             set.extend([&b"PX"[..], lasts]);
         }
-        send(&redis, &set).await;
-        let began = Instant::now();
-        assert_eq!(here.look("x").await, Claim::Alone, "{case}");
-        assert_eq!(here.claim("x").await, Claim::Alone, "{case}");
-        assert!(began.elapsed() < Duration::from_secs(1), "{case}: {:?}", began.elapsed());
-        // It is an exchange like any other now.
-        assert_eq!(there.look("x").await, Claim::Contested, "{case}");
-        RefreshCoordinator::publish(&here, "x", Bytes::from_static(b"true")).await;
-        assert_eq!(there.claim("x").await, Claim::Published(Bytes::from_static(b"true")), "{case}");
+        // The fastest of three, so that a busy machine does not fail it.
+        let mut fastest = Duration::MAX;
+        for _ in 0..3 {
+            redis.ask("FLUSHALL").await;
+            send(&redis, &set).await;
+            let began = Instant::now();
+            assert_eq!(here.look("x").await, Claim::Alone, "{case}");
+            assert_eq!(here.claim("x").await, Claim::Alone, "{case}");
+            fastest = fastest.min(began.elapsed());
+            // It is an exchange like any other now.
+            assert_eq!(there.look("x").await, Claim::Contested, "{case}");
+            let outcome = Bytes::from_static(b"true");
+            RefreshCoordinator::publish(&here, "x", outcome.clone()).await;
+            assert_eq!(there.claim("x").await, Claim::Published(outcome), "{case}");
+        }
+        assert!(fastest < Duration::from_secs(1), "{case}: {fastest:?}");
     }
 }
 
@@ -86,10 +92,14 @@ async fn d5_a_value_beyond_measure_is_not_read() {
     let events = Events::listen();
     let late = connected(&redis).await;
     for replicas in [&replicas, &late] {
-        let began = Instant::now();
-        assert_ne!(replicas.claim("x").await, Claim::Published(Bytes::new()));
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-        until(replicas, "Up").await;
+        let mut fastest = Duration::MAX;
+        for _ in 0..3 {
+            let began = Instant::now();
+            assert_ne!(replicas.claim("x").await, Claim::Published(Bytes::new()));
+            fastest = fastest.min(began.elapsed());
+            until(replicas, "Up").await;
+        }
+        assert!(fastest < Duration::from_secs(1), "{fastest:?}");
     }
     let told = events.take();
     assert!(told.iter().any(|line| line.contains("too large")), "{told:?}");

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     replicas::{ask, replica},
-    replicas_redis::until,
+    replicas_redis::{PATIENCE, until},
 };
 
 const GROUP: &str = "0123456789abcdef";
@@ -56,7 +56,18 @@ async fn until_listed_in(name: &str, redis: &RedisServer, texts: &[&str], case: 
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(5), is_so).await.unwrap_or_else(|_| panic!("{case}: {list}"));
+    timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("{case}: {list}"));
+}
+
+/// Waits until the process that is connected has looked at the list, as it does once a second.
+async fn until_looked_at(redis: &RedisServer) {
+    let before = redis.calls_of("zrevrangebyscore").await;
+    let looked = async {
+        while redis.calls_of("zrevrangebyscore").await < before + 2 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, looked).await.expect("it looks at the list");
 }
 
 #[tokio::test]
@@ -85,8 +96,7 @@ async fn f1_put_back(case: &str, loss: &str) {
     replicas.subscribe(receiver.inbox());
     publish(&replicas, "older", newest - Duration::from_secs(60)).await;
     publish(&replicas, "newest", newest).await;
-    // It has looked at the list once.
-    sleep(Duration::from_millis(1_500)).await;
+    until_looked_at(&redis).await;
 
     redis.ask(&loss.replace("LIST", LIST).replace("NEWEST", &score)).await;
 
@@ -103,7 +113,7 @@ async fn f1_what_a_promoted_replica_lacks_is_put_back() {
     let (redis, empty) = tokio::join!(RedisServer::start(), RedisServer::start());
     let replicas = connected(&redis).await;
     publish(&replicas, "older", in_an_hour()).await;
-    sleep(Duration::from_millis(1_500)).await;
+    until_looked_at(&redis).await;
 
     redis.ask(&format!("REPLICAOF 127.0.0.1 {}", empty.port())).await;
     while !redis.ask("INFO replication").await.contains("master_link_status:up") {
@@ -160,7 +170,7 @@ async fn f1_who_missed_what_was_put_back_hears_of_it() {
     let redis = RedisServer::start().await;
     let replicas = connected(&redis).await;
     publish(&replicas, "older", in_an_hour() - Duration::from_secs(60)).await;
-    sleep(Duration::from_millis(1_500)).await;
+    until_looked_at(&redis).await;
 
     redis.ask("FLUSHALL").await;
     let late = connected(&redis).await;
@@ -203,7 +213,7 @@ async fn f1_a_revoked_session_is_refused_by_a_new_process_whatever_redis_lost() 
                         redis.ask(&others.join("\r\n")).await;
                     }
                 };
-                timeout(Duration::from_secs(20), pushed).await.expect("the list is evicted");
+                timeout(PATIENCE, pushed).await.expect("the list is evicted");
             }
         }
 
@@ -212,13 +222,13 @@ async fn f1_a_revoked_session_is_refused_by_a_new_process_whatever_redis_lost() 
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(Duration::from_secs(5), back).await.unwrap_or_else(|_| panic!("{case}: gone"));
+        timeout(PATIENCE, back).await.unwrap_or_else(|_| panic!("{case}: gone"));
         let late = replica(&emulator, &redis.url(), &[]);
         let refused = async {
             while ask(&late, &session.cookie(PASSWORD)).await.status != StatusCode::UNAUTHORIZED {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(Duration::from_secs(5), refused).await.unwrap_or_else(|_| panic!("{case}"));
+        timeout(PATIENCE, refused).await.unwrap_or_else(|_| panic!("{case}"));
     }
 }

@@ -30,9 +30,28 @@ async fn until(replica: &Replica, cookie: &str, wanted: impl Fn(&Answer) -> bool
         if wanted(&answer) {
             return Instant::now();
         }
-        assert!(began.elapsed() < 10 * SECOND, "after 10 seconds still: {answer:?}");
+        assert!(began.elapsed() < 30 * SECOND, "after 30 seconds still: {answer:?}");
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Fails unless something takes less than a second, in one of three tries: a busy machine may be late, and who learns of it
+/// by other ways than the channel is late each time.
+async fn within_a_second(mut measure: impl AsyncFnMut() -> Duration) {
+    let mut took = Vec::new();
+    while took.len() < 3 {
+        took.push(measure().await);
+        if took.last().is_some_and(|last| *last < SECOND) {
+            return;
+        }
+    }
+    panic!("it took {took:?}");
+}
+
+/// The id of a new session, and its cookie.
+fn session(emulator: &Emulator, email: &str) -> (String, String) {
+    let session = emulator.session(email);
+    (session.session_id().to_owned(), session.cookie(PASSWORD))
 }
 
 async fn until_refused(replica: &Replica, cookie: &str) -> Instant {
@@ -41,49 +60,60 @@ async fn until_refused(replica: &Replica, cookie: &str) -> Instant {
 
 #[tokio::test]
 async fn lo_04_a_revoked_session_is_refused_by_every_process_within_a_second() {
-    let (cluster, mut wire) = cluster().await;
-    let session = |email| {
-        let session = cluster.emulator.session(email);
-        (session.session_id().to_owned(), session.cookie(PASSWORD))
-    };
-    let (other, others_cookie) = session("bob@acme.test");
+    let (mut cluster, mut wire) = cluster().await;
+    let (other, others_cookie) = session(&cluster.emulator, "bob@acme.test");
 
-    let (id, cookie) = session("alice@acme.test");
-    for replica in &cluster.replicas {
-        assert_eq!(ask(replica, &cookie).await.status, StatusCode::OK);
-    }
-    cluster.emulator.revoke(&id);
-    let told = until_refused(&cluster.replicas[0], &cookie).await;
-    for replica in &cluster.replicas[1..] {
-        assert!(until_refused(replica, &cookie).await - told < SECOND);
-    }
+    within_a_second(async || {
+        let (id, cookie) = session(&cluster.emulator, "alice@acme.test");
+        for replica in &cluster.replicas {
+            assert_eq!(ask(replica, &cookie).await.status, StatusCode::OK);
+        }
+        cluster.emulator.revoke(&id);
+        let told = until_refused(&cluster.replicas[0], &cookie).await;
+        for replica in &cluster.replicas[1..] {
+            until_refused(replica, &cookie).await;
+        }
+        told.elapsed()
+    })
+    .await;
 
     // One that is cut off from Redis hears of it when it is back.
-    let (id, cookie) = session("alice@acme.test");
-    wire.cut();
-    cluster.emulator.revoke(&id);
-    until_refused(&cluster.replicas[1], &cookie).await;
-    assert_eq!(ask(&cluster.replicas[2], &cookie).await.status, StatusCode::OK, "it cannot know");
-    wire.mend();
-    let connected = wire.reconnected().await;
-    assert!(until_refused(&cluster.replicas[2], &cookie).await - connected < SECOND);
+    within_a_second(async || {
+        let (id, cookie) = session(&cluster.emulator, "alice@acme.test");
+        wire.cut();
+        cluster.emulator.revoke(&id);
+        until_refused(&cluster.replicas[1], &cookie).await;
+        let answer = ask(&cluster.replicas[2], &cookie).await;
+        assert_eq!(answer.status, StatusCode::OK, "it cannot know");
+        wire.mend();
+        let connected = wire.reconnected().await;
+        until_refused(&cluster.replicas[2], &cookie).await - connected
+    })
+    .await;
 
     // So does one that was cut off while Redis lost all that it had: the others put it back.
-    let (id, cookie) = session("alice@acme.test");
-    wire.cut();
-    cluster.emulator.revoke(&id);
-    until_refused(&cluster.replicas[1], &cookie).await;
-    let mut cluster = cluster;
-    cluster.redis.restart().await;
-    sleep(SECOND).await;
-    wire.mend();
-    let connected = wire.reconnected().await;
-    assert!(until_refused(&cluster.replicas[2], &cookie).await - connected < SECOND);
+    let mut lost = String::new();
+    within_a_second(async || {
+        let (id, cookie) = session(&cluster.emulator, "alice@acme.test");
+        lost.clone_from(&cookie);
+        wire.cut();
+        cluster.emulator.revoke(&id);
+        until_refused(&cluster.replicas[1], &cookie).await;
+        cluster.redis.restart().await;
+        sleep(SECOND).await;
+        wire.mend();
+        let connected = wire.reconnected().await;
+        until_refused(&cluster.replicas[2], &cookie).await - connected
+    })
+    .await;
 
     // And one that was not there when it happened.
-    let late = replica(&cluster.emulator, &cluster.redis.url(), &[]);
-    let started = Instant::now();
-    assert!(until_refused(&late, &cookie).await - started < SECOND);
+    within_a_second(async || {
+        let late = replica(&cluster.emulator, &cluster.redis.url(), &[]);
+        let started = Instant::now();
+        until_refused(&late, &lost).await - started
+    })
+    .await;
 
     assert!(cluster.emulator.is_active(&other));
     for replica in &cluster.replicas {
@@ -102,42 +132,49 @@ async fn a_changed_role_is_seen_at_the_next_request() {
     for replica in &cluster.replicas {
         assert!(has_role("admin")(&ask(replica, &cookie).await));
     }
+    let mut roles = ["member", "admin"].into_iter().cycle();
+    let mut change = async |cookie: &str| {
+        let role = roles.next().unwrap();
+        cluster.emulator.set_role("alice@acme.test", ACME, role);
+        let told = until(&cluster.replicas[0], cookie, has_role(role)).await;
+        for replica in &cluster.replicas[1..] {
+            until(replica, cookie, has_role(role)).await;
+        }
+        let took = told.elapsed();
+        // Tokens are as old as their second, and so are changes.
+        sleep(SECOND).await;
+        took
+    };
 
-    cluster.emulator.set_role("alice@acme.test", ACME, "member");
-
-    let told = until(&cluster.replicas[0], &cookie, has_role("member")).await;
-    for replica in &cluster.replicas[1..] {
-        assert!(until(replica, &cookie, has_role("member")).await - told < SECOND);
-    }
+    within_a_second(async || change(&cookie).await).await;
     // The same for the session that the refresh brought: what was just obtained may be overtaken too.
     let session = ask(&cluster.replicas[0], &cookie).await.session.unwrap();
-    sleep(SECOND).await;
-    cluster.emulator.set_role("alice@acme.test", ACME, "admin");
-    let told = until(&cluster.replicas[0], &session, has_role("admin")).await;
-    for replica in &cluster.replicas[1..] {
-        assert!(until(replica, &session, has_role("admin")).await - told < SECOND);
-    }
+    within_a_second(async || change(&session).await).await;
 }
 
 #[tokio::test]
 async fn lo_04_a_session_signed_out_of_one_process_is_refused_by_the_others() {
     // No webhook tells them.
     let cluster = Cluster::start(Emulator::builder()).await;
-    let cookie = cluster.emulator.session("alice@acme.test").cookie(PASSWORD);
-    assert_eq!(ask(&cluster.replicas[1], &cookie).await.status, StatusCode::OK);
+    within_a_second(async || {
+        let cookie = cluster.emulator.session("alice@acme.test").cookie(PASSWORD);
+        assert_eq!(ask(&cluster.replicas[1], &cookie).await.status, StatusCode::OK);
 
-    let signed_out = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-        .post(cluster.replicas[1].url("/logout"))
-        .header("origin", "http://localhost")
-        .header("accept", "text/html")
-        .header("cookie", format!("wos_session={cookie}"))
-        .send();
-    assert!(signed_out.await.unwrap().status().is_redirection());
-    let told = Instant::now();
-    for replica in [&cluster.replicas[0], &cluster.replicas[2]] {
-        assert!(until_refused(replica, &cookie).await - told < SECOND);
-    }
+        let signed_out = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap()
+            .post(cluster.replicas[1].url("/logout"))
+            .header("origin", "http://localhost")
+            .header("accept", "text/html")
+            .header("cookie", format!("wos_session={cookie}"))
+            .send();
+        assert!(signed_out.await.unwrap().status().is_redirection());
+        let told = Instant::now();
+        for replica in [&cluster.replicas[0], &cluster.replicas[2]] {
+            until_refused(replica, &cookie).await;
+        }
+        told.elapsed()
+    })
+    .await;
 }

@@ -151,6 +151,14 @@ impl RedisServer {
         self.counted("total_commands_processed:").await
     }
 
+    /// How often it has been sent this command since it was started.
+    pub async fn calls_of(&self, command: &str) -> u64 {
+        let stats = self.ask("INFO commandstats").await;
+        let name = format!("cmdstat_{command}:calls=");
+        let calls = stats.lines().find_map(|line| line.strip_prefix(&name)?.split(',').next());
+        calls.and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
     async fn counted(&self, name: &str) -> u64 {
         let stats = self.ask("INFO stats").await;
         let counted = stats.lines().find_map(|line| line.strip_prefix(name));
@@ -161,9 +169,9 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// If they have not within 10 seconds.
+    /// If they have not within 30 seconds.
     pub async fn until_connected(&self, replicas: usize) {
-        for _ in 0..500 {
+        for _ in 0..1_500 {
             if self.keys("*authkit*:probe:*").await.len() >= replicas {
                 return;
             }
@@ -235,7 +243,7 @@ impl RedisServer {
     }
 
     async fn is_up(&mut self) -> bool {
-        for _ in 0..200 {
+        for _ in 0..1_500 {
             // With a password, it says that it wants one.
             let answer = self.try_ask("PING").await.unwrap_or_default();
             if answer.starts_with("+PONG") || answer.starts_with("-NOAUTH") {

@@ -1,6 +1,10 @@
 //! `cargo xtask deep`: the tests under conditions that take too long for every change.
 
-use std::{num::NonZeroUsize, thread};
+use std::{
+    num::NonZeroUsize,
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -9,6 +13,12 @@ use crate::{packages, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
+    // What `cargo xtask test` tries with the same numbers each time is tried with others.
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
+    for variable in ["PROPTEST_RNG_SEED", "SHUTTLE_RANDOM_SEED"] {
+        eprintln!("{variable}={seed}");
+        sh.set_var(variable, &seed);
+    }
     steps.take("set-up of browsers", || setup::install_browsers(sh, project))?;
     steps.test("three browser engines", || engines(sh))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;

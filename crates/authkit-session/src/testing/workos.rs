@@ -26,7 +26,10 @@ pub(crate) struct Workos {
 /// Where a call goes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Endpoint {
+    /// An exchange of a refresh token.
     Authenticate,
+    /// An exchange of a code; no sign-in is under way, so every code is made up.
+    Code,
     Jwks,
     Revoke,
 }
@@ -48,6 +51,8 @@ pub(crate) enum Reply {
     Lost,
     /// Nothing is done, and no answer comes.
     Hangs,
+    /// The same, and so it is on the connections that are open, until one is new.
+    PoolDies,
     /// The transport itself has a bug.
     Panics,
 }
@@ -62,6 +67,7 @@ struct State {
     under_way: usize,
     most_under_way: usize,
     weather: Option<Weather>,
+    pool_is_dead: bool,
     /// The tokens whose successors are still on their way, and their sessions.
     undelivered: HashMap<String, usize>,
 }
@@ -183,15 +189,17 @@ impl Workos {
 
     async fn carry_out(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let path = request.uri().path();
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let endpoint = if path.starts_with("/sso/jwks/") {
             Endpoint::Jwks
         } else if path.ends_with("/revoke") {
             Endpoint::Revoke
+        } else if body["grant_type"] == "authorization_code" {
+            Endpoint::Code
         } else {
             Endpoint::Authenticate
         };
         let _call = (endpoint == Endpoint::Authenticate).then(|| Call::begin(self));
-        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let reply = self.state().begin(endpoint, &body, self.clock.monotonic());
         let (status, fields, body) = match reply {
             Reply::Usual(wait) => {
@@ -217,6 +225,10 @@ impl Workos {
                 return Err(TransportError::Lost);
             }
             Reply::Hangs => std::future::pending().await,
+            Reply::PoolDies => {
+                self.state().pool_is_dead = true;
+                std::future::pending().await
+            }
             Reply::Panics => panic!("a bug in the transport"),
         };
         if body.len() > MAX_ANSWER {
@@ -250,6 +262,7 @@ impl Workos {
     fn answer(&self, endpoint: Endpoint, body: &Value) -> (u16, String) {
         let accounts = &mut self.state().accounts;
         match endpoint {
+            Endpoint::Code => (400, r#"{"error":"invalid_grant"}"#.to_owned()),
             Endpoint::Jwks => (200, accounts.jwks()),
             Endpoint::Revoke => {
                 let id = body["session_id"].as_str().unwrap();
@@ -267,13 +280,26 @@ impl Workos {
     }
 }
 
+/// As the one over HTTPS: a connection on which an answer did not come in time is not used again.
 impl Transport for Workos {
     fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
         Box::pin(async move {
-            time::timeout(deadline, self.carry_out(&request))
-                .await
-                .unwrap_or(Err(TransportError::TimedOut))
+            let answer = async {
+                if self.state().pool_is_dead {
+                    std::future::pending::<()>().await;
+                }
+                self.carry_out(&request).await
+            };
+            time::timeout(deadline, answer).await.unwrap_or_else(|_| {
+                self.state().pool_is_dead = false;
+                Err(TransportError::TimedOut)
+            })
         })
+    }
+
+    fn send_on_new_connection(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
+        self.state().pool_is_dead = false;
+        self.send(request, deadline)
     }
 }
 

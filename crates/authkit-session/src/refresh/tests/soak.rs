@@ -1,15 +1,21 @@
-//! Days of a service with bad luck: faults, impatient clients, lost answers, sign-outs, switches.
+//! Days of a service with bad luck: faults, impatient clients, lost answers, sign-outs, switches, a proxy in front that
+//! fails, claims that nobody expects, and strangers.
+
+mod memory;
+mod strangers;
 
 use std::{
     collections::BTreeMap,
-    env, fmt, fs,
+    env, fmt,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use http::HeaderValue;
+use serde_json::{Value, json};
 use tokio::{task::JoinSet, time};
 
+use self::memory::{Memories, Memory};
 use super::s;
 use crate::{
     Admission, Reason, Refusal,
@@ -70,88 +76,11 @@ impl fmt::Display for Tally {
     }
 }
 
-/// What is remembered at one time.
-#[derive(Clone, Copy, Debug, Default)]
-struct Memory {
-    /// Tokens, lineages and ended sessions.
-    entries: usize,
-    /// Bytes of new pairs.
-    pairs: usize,
-    /// Bytes of verified sessions.
-    cached: u64,
-    /// KiB of the whole process, as Linux counts them; none elsewhere.
-    resident: u64,
-}
-
-impl Memory {
-    fn of(authenticator: &crate::Authenticator) -> Self {
-        let (entries, pairs) = {
-            let table = authenticator.refresh_state().lock();
-            (table.lineages.len(), table.lineages.bytes())
-        };
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.and_then(|kib| kib.split_whitespace().next()?.parse().ok());
-        Self {
-            entries,
-            pairs,
-            cached: authenticator.reader().cache().bytes(),
-            resident: resident.unwrap_or_default(),
-        }
-    }
-
-    fn most(self, other: Self) -> Self {
-        Self {
-            entries: self.entries.max(other.entries),
-            pairs: self.pairs.max(other.pairs),
-            cached: self.cached.max(other.cached),
-            resident: self.resident.max(other.resident),
-        }
-    }
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, pairs, cached, resident } = self;
-        write!(f, "{entries:>6} entries, {pairs:>7} bytes of pairs, {cached:>8} of sessions; ")?;
-        write!(f, "process: {resident:>7} KiB")
-    }
-}
-
-/// The most that was remembered in each tenth of the refreshes.
-#[derive(Debug, Default)]
-struct Memories([Memory; 10]);
-
-impl Memories {
-    fn add(&mut self, done: usize, of: usize, memory: Memory) {
-        let most = &mut self.0[(done * 10 / of).min(9)];
-        *most = most.most(memory);
-    }
-
-    fn most(&self) -> Memory {
-        self.0.into_iter().reduce(Memory::most).unwrap_or_default()
-    }
-
-    /// Fails where the second half took half as much again as what came before it: what leaks would take twice as much.
-    fn assert_flat(&self) {
-        let half = |half: &[Memory]| half.iter().copied().reduce(Memory::most).unwrap_or_default();
-        let (before, after) = (half(&self.0[..5]), half(&self.0[5..]));
-        assert!(after.entries <= before.entries * 3 / 2, "{self}");
-        assert!(after.pairs <= before.pairs * 3 / 2, "{self}");
-        assert!(after.cached <= before.cached * 3 / 2, "{self}");
-        assert!(after.resident <= before.resident + 8 * 1_024, "{self}");
-    }
-}
-
-impl fmt::Display for Memories {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut tenths = (1..).zip(&self.0);
-        tenths.try_for_each(|(tenth, memory)| writeln!(f, "{tenth:>6}/10  {memory}"))
-    }
-}
-
 /// How WorkOS answers: mostly well, sometimes badly, and now and then not for a while.
-fn weather(mut luck: Luck) -> impl FnMut(Endpoint, Duration) -> Reply + Send {
+fn weather(
+    mut luck: Luck,
+    tally: Arc<Mutex<Tally>>,
+) -> impl FnMut(Endpoint, Duration) -> Reply + Send {
     let mut outage = (s(600), s(660));
     move |_, now| {
         if now >= outage.1 {
@@ -175,7 +104,11 @@ fn weather(mut luck: Luck) -> impl FnMut(Endpoint, Duration) -> Reply + Send {
             4 => Reply::NotSent,
             5 | 6 => Reply::Lost,
             7 => Reply::Hangs,
-            8 => Reply::Garbled("<html>".to_owned()),
+            8 if luck.percent(50) => Reply::Garbled("<html>".to_owned()),
+            8 => {
+                tally.lock().unwrap().count("dead pools of connections");
+                Reply::PoolDies
+            }
             9 => Reply::Usual(s(4)),
             10 => Reply::Late(s(4)),
             11 => Reply::Late(s(7)),
@@ -219,8 +152,49 @@ impl Client {
                     self.service.workos.revoke(&self.session_id);
                     self.excuse = Some((Excuse::Revoked, Duration::ZERO));
                 }
+                11..=13 => self.surprise(),
                 _ => self.browse().await,
             }
+        }
+    }
+
+    /// The session's tokens get a claim, or its user a field, that is of a type which nobody expects.
+    fn surprise(&mut self) {
+        let odd = self.luck.below(12);
+        let workos = &self.service.workos;
+        let claim = |name, value: Value| workos.claim(&self.session_id, name, value);
+        let field = |name, value: Value| workos.change_user(&self.session_id, name, value);
+        match odd {
+            0 => claim("role", json!({ "slug": "admin" })),
+            1 => claim("roles", json!(["admin", null])),
+            2 => claim("permissions", json!("a b")),
+            3 => claim("entitlements", json!({})),
+            4 => claim("feature_flags", json!(7)),
+            5 => claim("auth_time", json!("x")),
+            6 => claim("scope", json!("read:reports")),
+            7 => field("email", Value::Null),
+            8 => field("metadata", json!({ "seats": 5, "plan": null })),
+            9 => field("locale", json!({})),
+            10 => field("first_name", json!([7])),
+            _ => field("email_verified", json!("yes")),
+        }
+        self.count("claims and fields of another type");
+    }
+
+    /// Whether a head gets through the proxy in front of the service: the browser sees a 502 in place of one in fifty.
+    fn arrives(&mut self) -> bool {
+        let arrives = self.luck.below(50) > 0;
+        if !arrives {
+            self.count("502s of a proxy");
+        }
+        arrives
+    }
+
+    /// The browser does not get these cookies.
+    fn lose(&mut self, cookies: &[HeaderValue]) {
+        if !cookies.is_empty() {
+            let in_ten_minutes = self.service.clock.monotonic() + s(600);
+            self.excuse = self.excuse.or(Some((Excuse::CookieLost, in_ten_minutes)));
         }
     }
 
@@ -240,7 +214,9 @@ impl Client {
                 .authenticator
                 .start_session(answer.as_bytes(), &self.browser.headers())
                 .await;
-            if let Ok(begun) = begun {
+            if let Ok(begun) = begun
+                && self.arrives()
+            {
                 self.session_id = begun.session.session_id().to_owned();
                 self.service.workos.join(&self.session_id, "org_b");
                 self.browser.take(&begun.set_cookies);
@@ -252,8 +228,13 @@ impl Client {
 
     async fn sign_out(&mut self) {
         let signed_out = self.service.authenticator.sign_out(&self.browser.headers());
-        self.browser.take(&signed_out.set_cookies);
-        assert!(!self.browser.is_signed_in());
+        if self.arrives() {
+            self.browser.take(&signed_out.set_cookies);
+            assert!(!self.browser.is_signed_in());
+        } else {
+            let still = self.service.open(&self.browser).await;
+            assert!(still.is_err(), "a session that has ended is admitted");
+        }
         if let Some(slow) = self.slow.take() {
             self.count("slow answers after a sign-out");
             assert!(slow.head_cookies().is_empty(), "a cookie is set after the sign-out");
@@ -290,8 +271,15 @@ impl Client {
         }
     }
 
-    /// Sends some requests at once; some of them are given up, some answers get lost.
+    /// Sends some requests at once; some of them are given up, some answers get lost. Who sees a 502 mostly tries again.
     async fn browse(&mut self) {
+        while self.send_some().await == Delivery::Lost && self.luck.percent(70) {
+            time::sleep(s(1 + self.luck.below(10))).await;
+        }
+    }
+
+    async fn send_some(&mut self) -> Delivery {
+        let mut delivery = Delivery::Arrived;
         let organization = self.organization();
         let mut requests = JoinSet::new();
         for _ in 0..1 + self.luck.below(4) {
@@ -316,48 +304,67 @@ impl Client {
                     assert_eq!(admission.session().session_id(), self.session_id);
                     let admitted = admission.session().organization_id();
                     assert_eq!(admitted, organization.as_deref(), "another organization's session");
+                    let session = admission.session();
+                    assert_eq!(session.role(), None, "a claim of another type is held by nobody");
+                    let held = [session.roles(), session.permissions(), session.entitlements()];
+                    assert!(held.concat().is_empty(), "a claim of another type is held by nobody");
                     if self.luck.percent(30) {
                         time::sleep(self.luck.millis(3_000)).await;
                     }
                     if self.luck.percent(5) {
                         self.slow = Some(admission);
                     } else {
-                        self.receive(&admission);
+                        delivery = delivery.max(self.receive(&admission));
                     }
                 }
-                Some(Err(refusal)) => {
-                    if !self.refused(&refusal) {
-                        return self.sign_in().await;
+                Some(Err(refusal)) => match self.refused(&refusal) {
+                    GoesOn::Yes(delivered) => delivery = delivery.max(delivered),
+                    GoesOn::No => {
+                        self.sign_in().await;
+                        return Delivery::Arrived;
                     }
-                }
+                },
             }
         }
+        delivery
     }
 
     /// A head leaves; sometimes it gets lost.
-    fn receive(&mut self, admission: &Admission) {
+    fn receive(&mut self, admission: &Admission) -> Delivery {
         let cookies = admission.head_cookies();
+        if !self.arrives() {
+            self.lose(&cookies);
+            return Delivery::Lost;
+        }
         if cookies.is_empty() {
-            return;
+            return Delivery::Arrived;
         }
         if self.luck.percent(3) {
             self.count("cookies lost on the way");
-            let in_ten_minutes = self.service.clock.monotonic() + s(600);
-            self.excuse = self.excuse.or(Some((Excuse::CookieLost, in_ten_minutes)));
-            return;
+            self.lose(&cookies);
+            return Delivery::Arrived;
         }
         self.browser.take(&cookies);
-        self.excuse = self.excuse.filter(|(excuse, _)| *excuse == Excuse::Revoked);
+        self.excuse = self.excuse.filter(|(excuse, _)| *excuse != Excuse::CookieLost);
+        Delivery::Arrived
     }
 
     /// Whether the session goes on.
-    fn refused(&mut self, refusal: &Refusal) -> bool {
-        self.browser.take(&refusal.head_cookies(Asker::Document));
+    fn refused(&mut self, refusal: &Refusal) -> GoesOn {
+        let cookies = refusal.head_cookies(Asker::Document);
         let reason = refusal.reason();
         self.count(format!("refused: {reason}"));
+        if !self.arrives() {
+            // The user sees a 502, and no page that asks to sign in.
+            self.lose(&cookies);
+            return GoesOn::Yes(Delivery::Lost);
+        }
+        self.browser.take(&cookies);
         match refusal.kind() {
-            RefusalKind::Unavailable => return true,
-            RefusalKind::ChallengeDocuments if reason == Reason::OtherOrganization => return true,
+            RefusalKind::Unavailable => return GoesOn::Yes(Delivery::Arrived),
+            RefusalKind::ChallengeDocuments if reason == Reason::OtherOrganization => {
+                return GoesOn::Yes(Delivery::Arrived);
+            }
             RefusalKind::Challenge | RefusalKind::ChallengeDocuments => {}
         }
         let now = self.service.clock.monotonic();
@@ -367,8 +374,23 @@ impl Client {
             Some(excuse) => self.count(format!("signed out by WorkOS: {excuse:?}")),
             None => panic!("signed out without a reason: {reason}\n{}", self.tally.lock().unwrap()),
         }
-        false
+        GoesOn::No
     }
+}
+
+/// Whether a head has reached the browser.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Delivery {
+    Arrived,
+    /// The browser has seen a 502.
+    Lost,
+}
+
+/// Whether a session goes on after a refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum GoesOn {
+    Yes(Delivery),
+    No,
 }
 
 /// Lives through so many refreshes, and returns what happened and what that took.
@@ -390,7 +412,9 @@ async fn soak(refreshes: usize, seed: u64) -> (Tally, Memories) {
         client.sign_in().await;
         clients.spawn(client.live(refreshes));
     }
-    service.workos.weather(weather(Luck(seed)));
+    service.workos.weather(weather(Luck(seed), Arc::clone(&tally)));
+    let strangers =
+        tokio::spawn(strangers::flood(service.clone(), Luck(!seed), Arc::clone(&tally)));
     let memories = Arc::new(Mutex::new(Memories::default()));
     let watch = tokio::spawn({
         let (service, memories) = (service.clone(), Arc::clone(&memories));
@@ -405,8 +429,10 @@ async fn soak(refreshes: usize, seed: u64) -> (Tally, Memories) {
     while let Some(client) = clients.join_next().await {
         client.unwrap();
     }
-    watch.abort();
-    let _ = watch.await;
+    for task in [watch, strangers] {
+        task.abort();
+        let _ = task.await;
+    }
 
     // Nothing stays for ever.
     service.workos.weather(|_, _| Reply::Usual(Duration::ZERO));
@@ -438,6 +464,10 @@ async fn nobody_is_signed_out_by_a_fault_that_is_not_theirs() {
         "admitted",
         "clients gone",
         "cookies lost on the way",
+        "502s of a proxy",
+        "claims and fields of another type",
+        "dead pools of connections",
+        "requests of strangers",
         "refused: timed_out",
         "sign-outs by the user",
         "switches of organization",
