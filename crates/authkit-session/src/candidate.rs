@@ -8,6 +8,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod jwks;
+pub(crate) mod kept_cookie;
 pub(crate) mod reader;
 pub(crate) mod verify;
 
@@ -43,22 +44,24 @@ pub(crate) struct SessionCandidate {
 /// An opened session cookie.
 pub(crate) struct OpenedSession {
     pub(crate) unsealed: Unsealed,
-    pub(crate) payload: Payload,
+    pub(crate) refresh_token: Option<RefreshToken>,
     claims: OnceLock<Unverified>,
 }
 
 impl OpenedSession {
-    pub(crate) fn new(unsealed: Unsealed, payload: Payload) -> Self {
-        Self { unsealed, payload, claims: OnceLock::new() }
+    pub(crate) fn new(unsealed: Unsealed, refresh_token: Option<RefreshToken>) -> Self {
+        Self { unsealed, refresh_token, claims: OnceLock::new() }
     }
 
     /// The claims of its access token, whether or not the token still verifies.
     pub(crate) fn unverified(&self) -> &Unverified {
-        self.claims.get_or_init(|| Unverified::of(self.payload.access_token.expose()))
+        self.claims.get_or_init(|| {
+            self.payload().map_or_else(Unverified::default, |it| Unverified::of(&it.access_token))
+        })
     }
 
     pub(crate) fn token(&self) -> Option<TokenHash> {
-        self.payload.refresh_token.as_ref().map(RefreshToken::hash)
+        self.refresh_token.as_ref().map(RefreshToken::hash)
     }
 
     pub(crate) fn pair(&self) -> Option<PairId> {
@@ -77,7 +80,13 @@ impl OpenedSession {
 
     /// The id of its user: the token's, or the cookie's where the token cannot be read.
     pub(crate) fn subject(&self) -> Option<String> {
-        self.unverified().sub.clone().or_else(|| Some(self.payload.user.as_ref()?.id.clone()))
+        let of_cookie = || Some(self.payload()?.user?.id.into_owned());
+        self.unverified().sub.clone().or_else(of_cookie)
+    }
+
+    /// What it says. It is read again by the few requests that need it, and not copied for all the others.
+    fn payload(&self) -> Option<Payload<'_>> {
+        Payload::parse(&self.unsealed.plaintext).ok()
     }
 }
 

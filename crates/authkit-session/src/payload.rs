@@ -26,40 +26,40 @@ use crate::{
     json,
     seal::{KeyStyle, SealFormat},
     strictness::{Display, Held, OddValues, Spelt, Strict},
-    token::{AccessToken, RefreshToken},
-    user::{Impersonator, User},
+    token::RefreshToken,
+    user::{Impersonator, UserFields},
 };
 
 /// What was opened holds no session: it is not an object, or has no access token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NotASession;
 
-/// The session of an opened cookie. Nothing in it is verified yet.
-pub(crate) struct Payload {
-    pub(crate) access_token: AccessToken,
+/// The session of an opened cookie, read in place. Nothing in it is verified yet.
+pub(crate) struct Payload<'a> {
+    pub(crate) access_token: Cow<'a, str>,
     pub(crate) refresh_token: Option<RefreshToken>,
     /// `None` too where it is not what WorkOS calls a user.
-    pub(crate) user: Option<User>,
+    pub(crate) user: Option<UserFields<'a>>,
     pub(crate) impersonator: Option<Impersonator>,
-    pub(crate) authentication_method: Option<String>,
+    pub(crate) authentication_method: Option<Cow<'a, str>>,
     /// The fields that cannot be read.
     pub(crate) odd: OddValues,
 }
 
-impl Payload {
+impl<'a> Payload<'a> {
     /// Reads either spelling. Absent, `null` and an empty refresh token are alike.
     ///
     /// # Errors
     ///
     /// [`NotASession`].
-    pub(crate) fn parse(plaintext: &[u8]) -> Result<Self, NotASession> {
+    pub(crate) fn parse(plaintext: &'a [u8]) -> Result<Self, NotASession> {
         #[derive(Default)]
         struct SessionFields<'a> {
-            access_token: Strict<String>,
-            refresh_token: Held<String>,
+            access_token: Strict<Cow<'a, str>>,
+            refresh_token: Held<Cow<'a, str>>,
             user: Display<Spelt<'a>>,
             impersonator: Display<Spelt<'a>>,
-            authentication_method: Display<String>,
+            authentication_method: Display<Cow<'a, str>>,
         }
 
         let mut fields = SessionFields::default();
@@ -96,9 +96,9 @@ impl Payload {
             read
         });
         Ok(Self {
-            access_token: AccessToken::new(access_token),
+            access_token,
             refresh_token: refresh_token.filter(|it| !it.is_empty()).map(RefreshToken::new),
-            user: user.and_then(|Spelt(json)| User::read(json, &mut odd)),
+            user: user.and_then(|Spelt(json)| UserFields::read(json, &mut odd)),
             impersonator,
             authentication_method: fields
                 .authentication_method

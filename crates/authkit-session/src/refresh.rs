@@ -256,7 +256,7 @@ impl Refresher {
         self: &Arc<Self>,
         session: &OpenedSession,
     ) -> ExchangeStatus<ExchangeWaiter, Successor> {
-        let (Some(token), Some(pair)) = (&session.payload.refresh_token, session.pair()) else {
+        let (Some(token), Some(pair)) = (&session.refresh_token, session.pair()) else {
             return ExchangeStatus::Ended;
         };
         let organization = session.unverified().org_id.as_deref();

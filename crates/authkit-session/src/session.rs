@@ -1,6 +1,9 @@
 use std::{fmt, ops::Deref};
 
-use crate::{token::verified::VerifiedToken, user::User};
+use crate::{
+    token::verified::VerifiedToken,
+    user::{ShownUser, User},
+};
 
 /// A session whose access token was verified: signature, time and kind.
 ///
@@ -10,14 +13,14 @@ use crate::{token::verified::VerifiedToken, user::User};
 #[derive(Clone)]
 pub struct VerifiedSession {
     pub(crate) token: VerifiedToken,
-    pub(crate) user: User,
-    pub(crate) authentication_method: Option<String>,
+    pub(crate) user: ShownUser,
+    pub(crate) authentication_method: Option<Box<str>>,
 }
 
 impl VerifiedSession {
     /// The signed-in user.
     pub fn user(&self) -> &User {
-        &self.user
+        self.user.get(self.user_id())
     }
 
     /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), where the cookie says so.

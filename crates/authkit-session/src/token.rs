@@ -1,3 +1,4 @@
+pub(crate) mod claim_lists;
 pub(crate) mod claims;
 pub(crate) mod jwt;
 pub(crate) mod keys;
@@ -9,17 +10,36 @@ use crate::{crypto::digest, secret::Secret};
 
 /// The short-lived JWT of a session. Its [`Debug`] output is redacted.
 #[derive(Clone)]
-pub struct AccessToken(Arc<Secret>);
+pub struct AccessToken(TokenText);
+
+#[derive(Clone)]
+enum TokenText {
+    Here(Arc<Secret>),
+    Kept(Arc<dyn KeptToken>),
+}
+
+/// Where the text of a token is until somebody asks for it.
+pub(crate) trait KeptToken: Send + Sync {
+    fn expose(&self) -> &str;
+}
 
 impl AccessToken {
     /// Wraps the JWT in its compact form.
     pub fn new(token: impl Into<String>) -> Self {
-        Self(Arc::new(Secret::new(token)))
+        Self(TokenText::Here(Arc::new(Secret::new(token))))
+    }
+
+    /// A JWT that few will ask for.
+    pub(crate) fn kept(token: Arc<dyn KeptToken>) -> Self {
+        Self(TokenText::Kept(token))
     }
 
     /// The JWT, to be sent to another service as a bearer token.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        match &self.0 {
+            TokenText::Here(token) => token.expose(),
+            TokenText::Kept(token) => token.expose(),
+        }
     }
 }
 

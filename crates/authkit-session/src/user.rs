@@ -3,14 +3,21 @@
 
 pub(crate) mod metadata;
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
     json,
-    strictness::{Display, OddValues, Strict},
-    user::metadata::Metadata,
+    strictness::{Display, FromJson as _, OddValues, Strict},
+    user::metadata::{Metadata, MetadataJson},
 };
 
 /// A WorkOS user, as the session's cookie has it from the last sign-in or refresh.
@@ -70,61 +77,185 @@ impl User {
     ///
     /// `None` where `json` is no object with an `id`.
     pub(crate) fn read(json: &str, odd: &mut OddValues) -> Option<Self> {
-        #[derive(Default)]
-        struct UserFields {
-            id: Strict<String>,
-            email: Display<String>,
-            email_verified: Display<bool>,
-            first_name: Display<String>,
-            last_name: Display<String>,
-            name: Display<String>,
-            profile_picture_url: Display<String>,
-            external_id: Display<String>,
-            metadata: Display<Metadata>,
-            last_sign_in_at: Display<String>,
-            locale: Display<String>,
-            created_at: Display<String>,
-            updated_at: Display<String>,
-        }
+        let UserFields { id, email_verified, texts } = UserFields::read(json, odd)?;
+        Some(Self::of(id.into_owned(), email_verified, texts))
+    }
 
-        let mut fields = UserFields::default();
+    fn of<T: AsRef<str> + Into<String>>(
+        id: String,
+        email_verified: bool,
+        texts: UserTexts<Option<T>>,
+    ) -> Self {
+        let metadata = texts.metadata.and_then(|json| Metadata::from_json(json.as_ref()));
+        Self {
+            id,
+            email: texts.email.map(Into::into),
+            email_verified,
+            first_name: texts.first_name.map(Into::into),
+            last_name: texts.last_name.map(Into::into),
+            name: texts.name.map(Into::into),
+            profile_picture_url: texts.profile_picture_url.map(Into::into),
+            external_id: texts.external_id.map(Into::into),
+            metadata: metadata.unwrap_or_default(),
+            last_sign_in_at: texts.last_sign_in_at.map(Into::into),
+            locale: texts.locale.map(Into::into),
+            created_at: texts.created_at.map(Into::into),
+            updated_at: texts.updated_at.map(Into::into),
+        }
+    }
+}
+
+/// A user as the cookie spells it: checked, not yet copied.
+pub(crate) struct UserFields<'a> {
+    pub(crate) id: Cow<'a, str>,
+    pub(crate) email_verified: bool,
+    pub(crate) texts: UserTexts<Option<Cow<'a, str>>>,
+}
+
+impl<'a> UserFields<'a> {
+    /// Notes the fields that cannot be read.
+    ///
+    /// `None` where `json` is no object with an `id`.
+    pub(crate) fn read(json: &'a str, odd: &mut OddValues) -> Option<Self> {
+        let mut id = Strict::<Cow<'a, str>>::default();
+        let mut email_verified = Display::default();
+        let mut metadata = Display::<MetadataJson<'a>>::default();
+        let mut texts = UserTexts::<Display<Cow<'a, str>>>::default();
         json::members(json, |name, value| match &*name.text() {
-            "id" => fields.id.read(value),
-            "email" => fields.email.read(value),
-            "email_verified" | "emailVerified" => fields.email_verified.read(value),
-            "first_name" | "firstName" => fields.first_name.read(value),
-            "last_name" | "lastName" => fields.last_name.read(value),
-            "name" => fields.name.read(value),
-            "profile_picture_url" | "profilePictureUrl" => fields.profile_picture_url.read(value),
-            "external_id" | "externalId" => fields.external_id.read(value),
-            "metadata" => fields.metadata.read(value),
-            "last_sign_in_at" | "lastSignInAt" => fields.last_sign_in_at.read(value),
-            "locale" => fields.locale.read(value),
-            "created_at" | "createdAt" => fields.created_at.read(value),
-            "updated_at" | "updatedAt" => fields.updated_at.read(value),
+            "id" => id.read(value),
+            "email" => texts.email.read(value),
+            "email_verified" | "emailVerified" => email_verified.read(value),
+            "first_name" | "firstName" => texts.first_name.read(value),
+            "last_name" | "lastName" => texts.last_name.read(value),
+            "name" => texts.name.read(value),
+            "profile_picture_url" | "profilePictureUrl" => texts.profile_picture_url.read(value),
+            "external_id" | "externalId" => texts.external_id.read(value),
+            "metadata" => metadata.read(value),
+            "last_sign_in_at" | "lastSignInAt" => texts.last_sign_in_at.read(value),
+            "locale" => texts.locale.read(value),
+            "created_at" | "createdAt" => texts.created_at.read(value),
+            "updated_at" | "updatedAt" => texts.updated_at.read(value),
             _ => {}
         })?;
-        let id = fields.id.value(()).ok()??;
-        let metadata = fields.metadata.value("user.metadata", odd).unwrap_or_default();
-        metadata.note_odd("user.metadata", odd);
-        Some(Self {
-            id,
-            email: fields.email.value("user.email", odd),
-            email_verified: fields
-                .email_verified
-                .value("user.email_verified", odd)
-                .unwrap_or_default(),
-            first_name: fields.first_name.value("user.first_name", odd),
-            last_name: fields.last_name.value("user.last_name", odd),
-            name: fields.name.value("user.name", odd),
-            profile_picture_url: fields.profile_picture_url.value("user.profile_picture_url", odd),
-            external_id: fields.external_id.value("user.external_id", odd),
-            metadata,
-            last_sign_in_at: fields.last_sign_in_at.value("user.last_sign_in_at", odd),
-            locale: fields.locale.value("user.locale", odd),
-            created_at: fields.created_at.value("user.created_at", odd),
-            updated_at: fields.updated_at.value("user.updated_at", odd),
+        let id = id.value(()).ok()??;
+        let metadata = metadata.value("user.metadata", odd);
+        if metadata.is_some_and(MetadataJson::has_odd_values) {
+            odd.note("user.metadata");
+        }
+        let email_verified = email_verified.value("user.email_verified", odd).unwrap_or_default();
+        let mut texts = texts.map(|name, field| field.value(name, odd));
+        texts.metadata = metadata.map(|MetadataJson(json)| Cow::Borrowed(json));
+        Some(Self { id, email_verified, texts })
+    }
+
+    /// The user as a session keeps it.
+    pub(crate) fn to_shown(&self) -> ShownUser {
+        let mut length = 0;
+        let _ = self.texts.as_ref().map(|_, text| length += text.as_deref().map_or(0, str::len));
+        let mut all = String::with_capacity(length);
+        let lengths = self.texts.as_ref().map(|_, text| {
+            let text = text.as_deref()?;
+            all.push_str(text);
+            u32::try_from(text.len()).ok()
+        });
+        ShownUser {
+            texts: all.into(),
+            lengths: lengths.map(|_, length| length.unwrap_or(ABSENT)),
+            email_verified: self.email_verified,
+            user: OnceLock::new(),
+        }
+    }
+}
+
+/// What a session knows of its user: all texts in one, until somebody asks for the [`User`].
+#[derive(Clone)]
+pub(crate) struct ShownUser {
+    texts: Box<str>,
+    lengths: UserTexts<u32>,
+    email_verified: bool,
+    user: OnceLock<Box<User>>,
+}
+
+impl ShownUser {
+    /// The user, whose id is `id`.
+    pub(crate) fn get(&self, id: &str) -> &User {
+        self.user.get_or_init(|| {
+            USERS_ARE_ASKED_FOR.store(true, Ordering::Relaxed);
+            let mut rest = &*self.texts;
+            let texts = self.lengths.as_ref().map(|_, &length| {
+                let length = (length != ABSENT).then_some(length as usize)?;
+                let (text, others) = rest.split_at_checked(length)?;
+                rest = others;
+                Some(text)
+            });
+            Box::new(User::of(id.to_owned(), self.email_verified, texts))
         })
+    }
+
+    /// How many bytes of memory it takes beside itself. A [`User`] counts once somebody has ever asked for one.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = self.texts.len();
+        let is_asked_for = USERS_ARE_ASKED_FOR.load(Ordering::Relaxed);
+        if is_asked_for { 2 * texts + ASKED_FOR } else { texts }
+    }
+}
+
+/// Whether this process asks for users, so that sessions remembered from now on have to count theirs.
+static USERS_ARE_ASKED_FOR: AtomicBool = AtomicBool::new(false);
+/// What a [`User`] takes beside its texts: the fields, and what allocating a dozen texts costs.
+const ASKED_FOR: usize = 624;
+
+/// The length of a text that is not there.
+const ABSENT: u32 = u32::MAX;
+
+/// Something for each field of a user that is kept as a text. The metadata is JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UserTexts<T> {
+    pub(crate) email: T,
+    pub(crate) first_name: T,
+    pub(crate) last_name: T,
+    pub(crate) name: T,
+    pub(crate) profile_picture_url: T,
+    pub(crate) external_id: T,
+    pub(crate) metadata: T,
+    pub(crate) last_sign_in_at: T,
+    pub(crate) locale: T,
+    pub(crate) created_at: T,
+    pub(crate) updated_at: T,
+}
+
+impl<T> UserTexts<T> {
+    /// Calls `with` for each in order, and with what logs call it.
+    fn map<U>(self, mut with: impl FnMut(&'static str, T) -> U) -> UserTexts<U> {
+        UserTexts {
+            email: with("user.email", self.email),
+            first_name: with("user.first_name", self.first_name),
+            last_name: with("user.last_name", self.last_name),
+            name: with("user.name", self.name),
+            profile_picture_url: with("user.profile_picture_url", self.profile_picture_url),
+            external_id: with("user.external_id", self.external_id),
+            metadata: with("user.metadata", self.metadata),
+            last_sign_in_at: with("user.last_sign_in_at", self.last_sign_in_at),
+            locale: with("user.locale", self.locale),
+            created_at: with("user.created_at", self.created_at),
+            updated_at: with("user.updated_at", self.updated_at),
+        }
+    }
+
+    fn as_ref(&self) -> UserTexts<&T> {
+        UserTexts {
+            email: &self.email,
+            first_name: &self.first_name,
+            last_name: &self.last_name,
+            name: &self.name,
+            profile_picture_url: &self.profile_picture_url,
+            external_id: &self.external_id,
+            metadata: &self.metadata,
+            last_sign_in_at: &self.last_sign_in_at,
+            locale: &self.locale,
+            created_at: &self.created_at,
+            updated_at: &self.updated_at,
+        }
     }
 }
 

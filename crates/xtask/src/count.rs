@@ -53,7 +53,7 @@ fn count(sh: &Shell, project: &Project) -> Result<BTreeMap<&'static str, u64>> {
     cmd!(sh, "cargo build {only...} --manifest-path {manifest} --target-dir {target}").run()?;
     let program = target.join("release/count");
     let mut counts = BTreeMap::new();
-    for path in ["warm", "cold", "layer"] {
+    for path in ["warm", "cold", "layer", "cryptography"] {
         // What comes before the first authentication is in both.
         let [few, many] = TIMES.map(|times| instructions(sh, &program, path, times));
         let count = (many? - few?) / (TIMES[1] - TIMES[0]);

@@ -15,10 +15,10 @@ use quick_cache::{
     Equivalent, Weighter,
     sync::{Cache, DefaultLifecycle},
 };
-use zeroize::Zeroizing;
 
 use crate::{
-    cookie::received::CookieValue, seal::PasswordId, session::VerifiedSession, token::PairId,
+    candidate::kept_cookie::KeptCookie, cookie::received::CookieValue, seal::PasswordId,
+    session::VerifiedSession, token::PairId,
 };
 
 /// The sessions verified last, as many as fit; none where it is switched off.
@@ -38,6 +38,26 @@ pub(crate) struct CachedSession {
     pub(crate) generations: KeyGenerations,
     /// When its token ends by the monotonic clock, whatever becomes of the other one.
     pub(crate) until: Duration,
+    /// About how many bytes it takes beside the cookie's value.
+    weight: usize,
+}
+
+impl CachedSession {
+    /// The verified session of `cookie`.
+    pub(crate) fn new(
+        cookie: &KeptCookie,
+        session: Arc<VerifiedSession>,
+        pair: Option<PairId>,
+        password: PasswordId,
+        generations: KeyGenerations,
+        until: Duration,
+    ) -> Self {
+        let claims = &session.claims;
+        let ids = [Some(&claims.sub), Some(&claims.sid), claims.org_id.as_ref()];
+        let ids: usize = ids.into_iter().flatten().map(|id| id.len()).sum();
+        let weight = ENTRY + ids + session.user.weight() + cookie.token_weight();
+        Self { session, pair, password, generations, until, weight }
+    }
 }
 
 /// Generation counters of the cookie passwords and the signing keys; equal counters mean that nothing was removed.
@@ -64,9 +84,14 @@ impl SessionCache {
         self.0.as_ref()?.get(&value)
     }
 
-    pub(crate) fn insert(&self, value: &[u8], remembered: CachedSession) {
+    /// Whether anything is remembered at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn insert(&self, cookie: Arc<KeptCookie>, remembered: CachedSession) {
         if let Some(cache) = &self.0 {
-            cache.insert(CachedValue(Zeroizing::new(value.into())), remembered);
+            cache.insert(CachedValue(cookie), remembered);
         }
     }
 
@@ -83,12 +108,19 @@ impl fmt::Debug for SessionCache {
 }
 
 /// The value of a cookie. Compared whole; hashed by its end, which in every format is as random as a hash.
-#[derive(Eq, PartialEq)]
-struct CachedValue(Zeroizing<Box<[u8]>>);
+struct CachedValue(Arc<KeptCookie>);
+
+impl PartialEq for CachedValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.value() == other.0.value()
+    }
+}
+
+impl Eq for CachedValue {}
 
 impl Hash for CachedValue {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(&[&self.0], state);
+        hash(&[self.0.value()], state);
     }
 }
 
@@ -100,7 +132,7 @@ impl Hash for CookieValue<'_> {
 
 impl Equivalent<CachedValue> for CookieValue<'_> {
     fn equivalent(&self, value: &CachedValue) -> bool {
-        let whole: &[u8] = &value.0;
+        let whole = value.0.value();
         let rest = self.pieces().iter().try_fold(whole, |rest, piece| rest.strip_prefix(*piece));
         rest.is_some_and(<[u8]>::is_empty)
     }
@@ -124,23 +156,15 @@ struct Weight;
 
 impl Weighter<CachedValue, CachedSession> for Weight {
     fn weight(&self, value: &CachedValue, remembered: &CachedSession) -> u64 {
-        let session = &remembered.session;
-        let claims = &session.claims;
-        let lists =
-            [&claims.roles, &claims.permissions, &claims.entitlements, &claims.feature_flags];
-        let short =
-            lists.iter().map(|list| list.len()).sum::<usize>() + 2 * session.user.metadata.len();
-        // The value; and all that the session says, token included, was sealed in it.
-        (ENTRY + 2 * value.0.len() + SHORT_STRING * short) as u64
+        // Asked for again when the entry goes: whatever it is made of stays the same.
+        (value.0.value().len() + remembered.weight) as u64
     }
 }
 
-/// What an entry takes beside the strings in it: its place in the table, the session, and what allocating them costs.
-const ENTRY: usize = 1_024;
-/// What a string of a list takes at least.
-const SHORT_STRING: usize = 56;
+/// What an entry takes beside the texts in it: its place in the table, the session, and what allocating them costs.
+const ENTRY: usize = 1_008;
 /// What an entry usually weighs.
-const USUAL_WEIGHT: usize = 6 * 1_024;
+const USUAL_WEIGHT: usize = 3_900;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::{
         OpenedSession, SessionCandidate,
         cache::{CachedSession, KeyGenerations, SessionCache},
         jwks::Jwks,
+        kept_cookie::KeptCookie,
         verify::{verify, verify_bearer, when},
     },
     config::settings::Settings,
@@ -101,16 +102,14 @@ impl SessionReader {
             return SessionCandidate::without_session(Verdict::NotASession, received);
         };
         let (verdict, session) = self.verify(&mut payload);
-        SessionCandidate::verified(
-            OpenedSession::new(unsealed, payload),
-            verdict,
-            session,
-            received,
-        )
+        let refresh_token = payload.refresh_token.take();
+        drop(payload);
+        let opened = OpenedSession::new(unsealed, refresh_token);
+        SessionCandidate::verified(opened, verdict, session, received)
     }
 
     /// Verifies the session of an opened cookie.
-    pub(crate) fn verify(&self, payload: &mut Payload) -> (Verdict, Option<VerifiedSession>) {
+    pub(crate) fn verify(&self, payload: &mut Payload<'_>) -> (Verdict, Option<VerifiedSession>) {
         let now = self.settings.clock().unix();
         verify(payload, self.keys.current().as_deref(), &self.settings.rules, now)
     }
@@ -159,9 +158,9 @@ impl SessionReader {
     ) -> SessionCandidate {
         let value = value.whole();
         let generations = self.generations(self.settings.clock().monotonic());
-        let candidate =
+        let mut candidate =
             attempts.with_share(others, |attempts| self.open(&value, received, attempts));
-        self.remember(&value, &candidate, generations);
+        self.remember(&value, &mut candidate, generations);
         candidate
     }
 
@@ -186,7 +185,12 @@ impl SessionReader {
     }
 
     /// Remembers a session that may be admitted, by the value that it came in.
-    fn remember(&self, value: &[u8], candidate: &SessionCandidate, generations: KeyGenerations) {
+    fn remember(
+        &self,
+        value: &[u8],
+        candidate: &mut SessionCandidate,
+        generations: KeyGenerations,
+    ) {
         let SessionCandidate {
             verdict: Verdict::Good | Verdict::Expiring,
             session: Some(session),
@@ -197,22 +201,24 @@ impl SessionReader {
         else {
             return;
         };
-        if opened.unsealed.reuse == Reuse::Never {
+        let password = opened.unsealed.seal.password();
+        let passwords = self.sealer.shared_ring();
+        // They may have been replaced since the cookie was opened.
+        let may_be_kept = opened.unsealed.reuse == Reuse::Allowed && passwords.has(password);
+        if !self.cache.is_on() || !may_be_kept {
             return;
+        }
+        let cookie = Arc::new(KeptCookie::new(value, passwords));
+        if let Some(session) = Arc::get_mut(session) {
+            session.token.access_token = AccessToken::kept(Arc::clone(&cookie) as _);
         }
         let clock = self.settings.clock();
         let end = session.claims.exp.saturating_add(self.settings.rules.leeway);
         let left = Duration::from_secs(end.saturating_sub(clock.unix()));
-        self.cache.insert(
-            value,
-            CachedSession {
-                session: Arc::clone(session),
-                pair: *pair,
-                password: opened.unsealed.seal.password(),
-                generations,
-                until: clock.monotonic().saturating_add(left),
-            },
-        );
+        let until = clock.monotonic().saturating_add(left);
+        let session = Arc::clone(session);
+        let remembered = CachedSession::new(&cookie, session, *pair, password, generations, until);
+        self.cache.insert(cookie, remembered);
     }
 }
 

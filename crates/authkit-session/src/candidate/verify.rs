@@ -10,6 +10,7 @@ use crate::{
     strictness::OddValues,
     token::{
         AccessToken,
+        claim_lists::ClaimLists,
         claims::{Actor, CheckedClaims, ClaimSet, Claims, Recipient},
         jwt::{Jwt, Unverified},
         keys::{KeyId, KeySet, Signature},
@@ -26,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) audiences: Option<Vec<String>>,
     /// How far clocks may be apart, in seconds.
     pub(crate) leeway: u64,
+    /// The lists that verified tokens have in common.
+    pub(crate) lists: ClaimLists,
     /// When the log last named claims and fields that were passed over.
     pub(crate) odd_values: LogLimiter,
 }
@@ -38,13 +41,13 @@ impl Rules {
 /// Judges what a cookie held at `now`, in Unix seconds. The session is there if its token's signature verified and
 /// its user is the cookie's; what the cookie says of the user is moved into it.
 pub(crate) fn verify(
-    payload: &mut Payload,
+    payload: &mut Payload<'_>,
     keys: Option<&KeySet>,
     rules: &Rules,
     now: u64,
 ) -> (Verdict, Option<VerifiedSession>) {
-    let token = &payload.access_token;
-    let signed = match (keys, Jwt::parse(token.expose())) {
+    let token = &*payload.access_token;
+    let signed = match (keys, Jwt::parse(token)) {
         (None, _) => may_be_ours(token, rules).and(Err(Verdict::NoKeys)),
         (Some(_), None) => may_be_ours(token, rules).and(Err(Verdict::BadSignature)),
         (Some(keys), Some(jwt)) => signed(token, &jwt, keys, rules),
@@ -54,7 +57,7 @@ pub(crate) fn verify(
         Err(verdict) => return (verdict, None),
     };
     let named = actor.as_ref().map(|actor| actor.sub.as_str());
-    if payload.user.as_ref().is_some_and(|user| user.id != claims.sub)
+    if payload.user.as_ref().is_some_and(|user| *user.id != *claims.sub)
         || payload
             .impersonator
             .as_ref()
@@ -76,12 +79,10 @@ pub(crate) fn verify(
         let reason = payload.impersonator.take().and_then(|impersonator| impersonator.reason);
         Impersonator { email, reason }
     });
-    let access_token = payload.access_token.clone();
-    let token = VerifiedToken { claims, impersonator, access_token, key };
     let session = payload.user.take().map(|user| VerifiedSession {
-        token,
-        user,
-        authentication_method: payload.authentication_method.take(),
+        token: VerifiedToken { claims, impersonator, access_token: AccessToken::new(token), key },
+        user: user.to_shown(),
+        authentication_method: payload.authentication_method.take().map(Into::into),
     });
     (verdict, session)
 }
@@ -96,8 +97,8 @@ pub(crate) fn verify_bearer(
     // What is no token is not worth fetching keys for.
     let signed = match (Jwt::parse(token.expose()), keys) {
         (None, _) => Err(Verdict::BadSignature),
-        (Some(_), None) => may_be_ours(&token, rules).and(Err(Verdict::NoKeys)),
-        (Some(jwt), Some(keys)) => signed(&token, &jwt, keys, rules),
+        (Some(_), None) => may_be_ours(token.expose(), rules).and(Err(Verdict::NoKeys)),
+        (Some(jwt), Some(keys)) => signed(token.expose(), &jwt, keys, rules),
     };
     let Signed { claims, actor, whose, odd, key } = match signed {
         Ok(signed) => signed,
@@ -129,12 +130,7 @@ enum Whose {
     Others,
 }
 
-fn signed(
-    token: &AccessToken,
-    jwt: &Jwt<'_>,
-    keys: &KeySet,
-    rules: &Rules,
-) -> Result<Signed, Verdict> {
+fn signed(token: &str, jwt: &Jwt<'_>, keys: &KeySet, rules: &Rules) -> Result<Signed, Verdict> {
     match keys.verify(jwt) {
         Signature::Good => {}
         Signature::Bad => return may_be_ours(token, rules).and(Err(Verdict::BadSignature)),
@@ -152,7 +148,7 @@ fn signed(
     let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
     let claims = ClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
     let CheckedClaims { claims, actor, recipient, odd } =
-        claims.checked().map_err(Verdict::InvalidClaim)?;
+        claims.checked(&rules.lists).map_err(Verdict::InvalidClaim)?;
     let whose = whose(&claims, recipient, rules).map_err(Verdict::InvalidClaim)?;
     Ok(Signed { claims, actor, whose, odd, key })
 }
@@ -162,8 +158,8 @@ fn signed(
 /// # Errors
 ///
 /// [`Verdict::NotOurs`] where it names another client, or an issuer that is not among those configured.
-fn may_be_ours(token: &AccessToken, rules: &Rules) -> Result<Unverified, Verdict> {
-    let says = Unverified::of(token.expose());
+fn may_be_ours(token: &str, rules: &Rules) -> Result<Unverified, Verdict> {
+    let says = Unverified::of(token);
     let is_our_client = says.client_id.as_deref().is_none_or(|it| it == &*rules.client_id);
     let is_our_issuer = says.iss.as_deref().is_none_or(|it| is_listed(it, rules));
     if is_our_client && is_our_issuer { Ok(says) } else { Err(Verdict::NotOurs) }

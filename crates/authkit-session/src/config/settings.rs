@@ -14,6 +14,7 @@ use crate::{
     refresh::{coordinator::RefreshCoordinator, hook::RefreshHooks},
     seal::{KeyRing, SealFormat},
     secret::Secret,
+    token::claim_lists::ClaimLists,
     upstream::{
         budget::Budget,
         client::Client,
@@ -225,6 +226,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
             issuers: config.issuers,
             audiences: config.audiences,
             leeway: config.leeway.as_secs(),
+            lists: ClaimLists::new(),
             odd_values: LogLimiter::new(Rules::ODD_VALUES),
         },
         client_id: config.client_id.into(),

@@ -111,7 +111,7 @@ fn next_step(
     demand: OnDemand<'_>,
 ) -> Result<Step, Error> {
     let session = candidate.opened.as_ref().ok_or(ErrorKind::NoSession)?;
-    let token = session.payload.refresh_token.as_ref().ok_or(ErrorKind::NoSession)?;
+    let token = session.refresh_token.as_ref().ok_or(ErrorKind::NoSession)?;
     let pair = session.pair().ok_or(ErrorKind::NoSession)?;
     let session_id = session.unverified().sid.as_deref().unwrap_or_default();
     let now = refresher.settings.clock().monotonic();

@@ -33,6 +33,11 @@ impl Sealer {
         self.ring.load()
     }
 
+    /// The same, to keep.
+    pub(crate) fn shared_ring(&self) -> Arc<KeyRing> {
+        self.ring.load_full()
+    }
+
     /// While this number stays the same, so do the passwords.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

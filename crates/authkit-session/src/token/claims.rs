@@ -19,24 +19,25 @@ use std::borrow::Cow;
 use crate::{
     decide::security_claim::SecurityClaim,
     json,
-    strictness::{FromJson, Held, OddValues, Strict},
+    strictness::{FromJson, Held, OddValues, Spelt, Strict},
+    token::claim_lists::{ClaimList, ClaimLists},
 };
 
 /// What a token says, once every security claim has turned out to be of its type.
 #[derive(Clone)]
 pub(crate) struct Claims {
-    pub(crate) sub: String,
-    pub(crate) sid: String,
+    pub(crate) sub: Box<str>,
+    pub(crate) sid: Box<str>,
     pub(crate) exp: u64,
     pub(crate) iat: u64,
     pub(crate) nbf: Option<u64>,
     pub(crate) auth_time: Option<u64>,
-    pub(crate) org_id: Option<String>,
-    pub(crate) role: Option<String>,
-    pub(crate) roles: Vec<String>,
-    pub(crate) permissions: Vec<String>,
-    pub(crate) entitlements: Vec<String>,
-    pub(crate) feature_flags: Vec<String>,
+    pub(crate) org_id: Option<Box<str>>,
+    pub(crate) role: Option<Box<str>>,
+    pub(crate) roles: ClaimList,
+    pub(crate) permissions: ClaimList,
+    pub(crate) entitlements: ClaimList,
+    pub(crate) feature_flags: ClaimList,
 }
 
 impl Claims {
@@ -52,19 +53,19 @@ pub(crate) struct ClaimSet<'a> {
     exp: Strict<NumericDate>,
     nbf: Strict<NumericDate>,
     iat: Strict<NumericDate>,
-    sub: Strict<String>,
-    sid: Strict<String>,
-    org_id: Strict<String>,
+    sub: Strict<Cow<'a, str>>,
+    sid: Strict<Cow<'a, str>>,
+    org_id: Strict<Cow<'a, str>>,
     act: Strict<Actor>,
     iss: Strict<Cow<'a, str>>,
     client_id: Strict<Cow<'a, str>>,
     aud: Strict<Audience<'a>>,
     auth_time: Held<NumericDate>,
-    role: Held<String>,
-    roles: Held<Vec<String>>,
-    permissions: Held<Vec<String>>,
-    entitlements: Held<Vec<String>>,
-    feature_flags: Held<Vec<String>>,
+    role: Held<Cow<'a, str>>,
+    roles: Held<Spelt<'a>>,
+    permissions: Held<Spelt<'a>>,
+    entitlements: Held<Spelt<'a>>,
+    feature_flags: Held<Spelt<'a>>,
 }
 
 /// What a token says beside its [`Claims`].
@@ -109,28 +110,28 @@ impl<'a> ClaimSet<'a> {
         Some(set)
     }
 
-    /// What the claims say.
+    /// What the claims say. Lists that other tokens have too are taken from `lists`.
     ///
     /// # Errors
     ///
     /// The first security claim that is not of its type; `exp` also where it is missing.
-    pub(crate) fn checked(self) -> Result<CheckedClaims<'a>, SecurityClaim> {
+    pub(crate) fn checked(self, lists: &ClaimLists) -> Result<CheckedClaims<'a>, SecurityClaim> {
         use SecurityClaim::{Act, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
 
         let mut odd = OddValues::default();
         let claims = Claims {
-            sub: self.sub.value(Sub)?.unwrap_or_default(),
-            sid: self.sid.value(Sid)?.unwrap_or_default(),
+            sub: self.sub.value(Sub)?.unwrap_or_default().into(),
+            sid: self.sid.value(Sid)?.unwrap_or_default().into(),
             exp: self.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
             iat: self.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),
             nbf: self.nbf.value(Nbf)?.map(NumericDate::rounded_up),
-            org_id: self.org_id.value(OrgId)?,
+            org_id: self.org_id.value(OrgId)?.map(Into::into),
             auth_time: self.auth_time.value("auth_time", &mut odd).map(NumericDate::rounded_down),
-            role: self.role.value("role", &mut odd),
-            roles: self.roles.value("roles", &mut odd).unwrap_or_default(),
-            permissions: self.permissions.value("permissions", &mut odd).unwrap_or_default(),
-            entitlements: self.entitlements.value("entitlements", &mut odd).unwrap_or_default(),
-            feature_flags: self.feature_flags.value("feature_flags", &mut odd).unwrap_or_default(),
+            role: self.role.value("role", &mut odd).map(Into::into),
+            roles: lists.read(self.roles, "roles", &mut odd),
+            permissions: lists.read(self.permissions, "permissions", &mut odd),
+            entitlements: lists.read(self.entitlements, "entitlements", &mut odd),
+            feature_flags: lists.read(self.feature_flags, "feature_flags", &mut odd),
         };
         let actor = self.act.value(Act)?;
         let recipient = Recipient {

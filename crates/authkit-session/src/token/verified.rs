@@ -49,22 +49,22 @@ impl VerifiedToken {
 
     /// All of the user's roles in the organization (`roles`).
     pub fn roles(&self) -> &[String] {
-        &self.claims.roles
+        self.claims.roles.as_slice()
     }
 
     /// What the user may do in the organization (`permissions`).
     pub fn permissions(&self) -> &[String] {
-        &self.claims.permissions
+        self.claims.permissions.as_slice()
     }
 
     /// What the organization has bought (`entitlements`).
     pub fn entitlements(&self) -> &[String] {
-        &self.claims.entitlements
+        self.claims.entitlements.as_slice()
     }
 
     /// The feature flags that are on for the user (`feature_flags`).
     pub fn feature_flags(&self) -> &[String] {
-        &self.claims.feature_flags
+        self.claims.feature_flags.as_slice()
     }
 
     /// Who uses the session in the user's stead, as the signed `act` claim says.

@@ -1,15 +1,8 @@
 use std::{collections::BTreeMap, fmt};
 
-use serde::{
-    Serialize, Serializer,
-    de::{DeserializeOwned, IgnoredAny},
-    ser::SerializeMap,
-};
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap};
 
-use crate::{
-    json,
-    strictness::{FromJson, OddValues},
-};
+use crate::{json, strictness::FromJson};
 
 /// What the application stored with a user: values by name.
 ///
@@ -30,7 +23,7 @@ use crate::{
 /// assert_eq!(user.metadata.raw("trial"), Some("null"));
 /// ```
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Metadata(BTreeMap<String, MetadataEntry>);
+pub struct Metadata(Box<[(Box<str>, MetadataEntry)]>);
 
 #[derive(Clone, Eq, PartialEq)]
 struct MetadataEntry {
@@ -43,7 +36,7 @@ struct MetadataEntry {
 impl Metadata {
     /// The text of this name; `None` too where the value is not a text.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.text()
+        self.entry(name)?.text()
     }
 
     /// The value of this name as a type of your own; `None` too where it is of another type.
@@ -53,12 +46,12 @@ impl Metadata {
 
     /// The value of this name in JSON, as it came.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|entry| &*entry.json)
+        self.entry(name).map(|entry| &*entry.json)
     }
 
     /// Every name with its value in JSON, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, entry)| (name.as_str(), &*entry.json))
+        self.0.iter().map(|(name, entry)| (&**name, &*entry.json))
     }
 
     /// How many values there are.
@@ -71,11 +64,9 @@ impl Metadata {
         self.0.is_empty()
     }
 
-    /// Notes under `name` where a value is neither a text nor `null`: it is there, but not as WorkOS documents it.
-    pub(crate) fn note_odd(&self, name: &'static str, odd: &mut OddValues) {
-        if self.0.values().any(|entry| entry.text().is_none() && &*entry.json != "null") {
-            odd.note(name);
-        }
+    fn entry(&self, name: &str) -> Option<&MetadataEntry> {
+        let at = self.0.binary_search_by(|(entry, _)| (**entry).cmp(name)).ok()?;
+        Some(&self.0[at].1)
     }
 }
 
@@ -94,17 +85,38 @@ impl MetadataEntry {
     }
 }
 
+/// The JSON of [`Metadata`], unread: an object, or the empty list that PHP writes for one without members.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MetadataJson<'a>(pub(crate) &'a str);
+
+impl MetadataJson<'_> {
+    /// Whether a value is neither a text nor `null`: it is there, but not as WorkOS documents it.
+    pub(crate) fn has_odd_values(self) -> bool {
+        let mut is_odd = false;
+        let _ = json::members(self.0, |_, value| {
+            is_odd |= value != "null" && json::text(value).is_none();
+        });
+        is_odd
+    }
+}
+
+impl<'a> FromJson<'a> for MetadataJson<'a> {
+    fn from_json(json: &'a str) -> Option<Self> {
+        let is_empty_list = || Some(json.strip_prefix('[')?.strip_suffix(']')?.trim().is_empty());
+        (json::is_object(json) || is_empty_list() == Some(true)).then_some(Self(json))
+    }
+}
+
 impl FromJson<'_> for Metadata {
     fn from_json(json: &str) -> Option<Self> {
-        // PHP writes an object without members as an empty list.
-        if serde_json::from_str::<[IgnoredAny; 0]>(json).is_ok() {
-            return Some(Self::default());
-        }
+        let MetadataJson(json) = MetadataJson::from_json(json)?;
         let mut entries = BTreeMap::new();
-        json::members(json, |name, value| {
-            entries.insert(name.text().into_owned(), MetadataEntry::new(value));
-        })?;
-        Some(Self(entries))
+        if json::is_object(json) {
+            json::members(json, |name, value| {
+                entries.insert(name.text().into(), MetadataEntry::new(value));
+            })?;
+        }
+        Some(Self(entries.into_iter().collect()))
     }
 }
 

@@ -102,6 +102,24 @@ fn a1_values_in_the_metadata_are_kept_and_named_once_if_they_are_no_texts() {
 }
 
 #[test]
+fn a_session_keeps_every_field_of_its_user() {
+    let mut json = json!({ "id": "user_1" });
+    let mut users = vec![json.clone()];
+    for (snake, ..) in FIELDS {
+        users.push(json!({ "id": "user_1", snake: right(snake) }));
+        users.push(json!({ "id": "user_1", snake: "", "metadata": { "\u{e4}": null } }));
+        json[snake] = right(snake);
+        users.push(json.clone());
+    }
+    for user in users {
+        let text = user.to_string();
+        let shown = UserFields::read(&text, &mut OddValues::default()).unwrap().to_shown();
+        assert_eq!(Some(shown.get("user_1")), read(&text).0.as_ref(), "{text}");
+        assert_eq!(shown.clone().get("user_1").id, "user_1");
+    }
+}
+
+#[test]
 fn every_field_is_read_in_both_spellings_and_written_in_one() {
     for (snake, camel, get) in FIELDS {
         for spelling in [snake, camel] {

@@ -16,6 +16,19 @@ use crate::{
 const OTHER_PASSWORD: &str = "another password of no less than 32 bytes";
 
 impl Service {
+    fn in_format(format: SealFormat) -> Self {
+        let password = match format {
+            SealFormat::Ruby6 => "exactly thirty-two bytes of text",
+            SealFormat::Rust => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            _ => "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        };
+        let first = Self::new();
+        Self::with(Arc::clone(&first.workos), first.clock.clone(), |config| {
+            let password = CookiePassword::new(password).unwrap();
+            crate::Config { password, ..config }.with_seal_format(format)
+        })
+    }
+
     fn present(&self, browser: &Browser) -> SessionCandidate {
         self.authenticator.reader().read(&browser.headers())
     }
@@ -42,6 +55,11 @@ impl Browser {
     }
 }
 
+/// A value as a session is remembered by it.
+fn kept(service: &Service, value: &[u8]) -> Arc<KeptCookie> {
+    Arc::new(KeptCookie::new(value, service.authenticator.sealer().shared_ring()))
+}
+
 /// What a session is remembered with that verified just now.
 fn remembered(service: &Service, browser: &Browser) -> CachedSession {
     let value = browser.value();
@@ -59,19 +77,33 @@ async fn a_session_is_verified_once() {
     assert_eq!((first.verdict, first.pair), (second.verdict, second.pair));
 }
 
+/// Its token takes no memory before somebody asks for it, and is the one that was verified.
+#[tokio::test(start_paused = true)]
+async fn a_known_session_has_the_token_that_its_cookie_holds() {
+    for &format in SealFormat::ALL {
+        let service = Service::in_format(format);
+        let browser = service.sign_in("user_a").await;
+        let verified = service.present(&browser);
+        let opened = verified.opened.unwrap().unsealed.plaintext.clone();
+        let payload: serde_json::Value = serde_json::from_slice(&opened).unwrap();
+        let token = payload.get("access_token").or_else(|| payload.get("accessToken")).unwrap();
+        let known = service.present(&browser).session.unwrap();
+        assert_eq!(known.access_token().expose(), token.as_str().unwrap(), "{format}");
+        assert_eq!(known.access_token().clone().expose(), token.as_str().unwrap(), "{format}");
+        assert_eq!(known.claims::<serde_json::Value>().unwrap()["sub"], "user_a", "{format}");
+        assert!(!format!("{:?}", known.access_token()).contains(token.as_str().unwrap()));
+
+        let other = CookiePassword::new(OTHER_PASSWORD).unwrap();
+        let asked_for_later = service.present(&service.sign_in("user_b").await).session.unwrap();
+        service.authenticator.reload_keys(&other, &[]).unwrap_or_default();
+        assert_eq!(asked_for_later.claims::<serde_json::Value>().unwrap()["sub"], "user_b");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_is_known_in_every_format_and_in_parts() {
     for &format in SealFormat::ALL {
-        let password = match format {
-            SealFormat::Ruby6 => "exactly thirty-two bytes of text",
-            SealFormat::Rust => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-            _ => "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-        };
-        let first = Service::new();
-        let service = Service::with(Arc::clone(&first.workos), first.clock.clone(), |config| {
-            let password = CookiePassword::new(password).unwrap();
-            crate::Config { password, ..config }.with_seal_format(format)
-        });
+        let service = Service::in_format(format);
         service.seen("user_a").await;
 
         let permissions: Vec<_> = (0..150).map(|n| format!("permission:{n}")).collect();
@@ -111,14 +143,15 @@ async fn jw_08_it_does_not_outlive_its_token_by_either_clock() {
     let now = service.clock.monotonic();
 
     assert!(known.until > now + Duration::from_secs(290));
-    cache.insert(value.as_bytes(), CachedSession { until: now, ..known.clone() });
+    let kept = || kept(&service, value.as_bytes());
+    cache.insert(kept(), CachedSession { until: now, ..known.clone() });
     assert!(!service.knows(&browser), "over by the monotonic clock");
 
     time::sleep(Duration::from_secs(280)).await;
     assert!(service.knows(&browser), "expiring, but good");
     time::sleep(Duration::from_secs(30)).await;
     let until = service.clock.monotonic() + Duration::from_secs(1_000);
-    cache.insert(value.as_bytes(), CachedSession { until, ..known });
+    cache.insert(kept(), CachedSession { until, ..known });
     let presented = service.present(&browser);
     assert_eq!(presented.verdict, Verdict::Expired, "over by the wall clock");
     assert!(presented.opened.is_some());
@@ -236,7 +269,7 @@ async fn values_with_one_hash_are_compared_whole() {
     let known = remembered(&service, &service.seen("user_a").await);
     let cache = SessionCache::new(1 << 20);
     let value = [b'a'; 200].as_slice();
-    cache.insert(value, known);
+    cache.insert(kept(&service, value), known);
 
     let (start, end) = value.split_at(130);
     let (mut first, mut middle) = (value.to_vec(), value.to_vec());
@@ -269,7 +302,7 @@ async fn it_stays_within_its_bytes() {
         let mut hits = 0;
         for n in 0..5_000_u32 {
             let value = format!("{value}{n:05}");
-            cache.insert(value.as_bytes(), known.clone());
+            cache.insert(kept(&service, value.as_bytes()), known.clone());
             hits += u32::from(cache.get(CookieValue::of(&[value.as_bytes()])).is_some());
             assert!(cache.bytes() <= limit as u64, "{} bytes of {limit}", cache.bytes());
         }
@@ -278,6 +311,6 @@ async fn it_stays_within_its_bytes() {
     }
     let large = vec![b'a'; 16 << 10];
     let small = SessionCache::new(8 << 10);
-    small.insert(&large, known);
+    small.insert(kept(&service, &large), known);
     assert!(small.get(CookieValue::of(&[&large])).is_none(), "what is too large is left out");
 }

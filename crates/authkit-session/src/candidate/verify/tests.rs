@@ -31,6 +31,7 @@ fn rules() -> Rules {
         issuers: None,
         audiences: None,
         leeway: 5,
+        lists: ClaimLists::new(),
         odd_values: LogLimiter::new(Rules::ODD_VALUES),
     }
 }
@@ -55,7 +56,8 @@ fn judge_under(token: &str, rules: &Rules, now: u64) -> Verdict {
 }
 
 fn judge_payload(payload: &Value, rules: &Rules, now: u64) -> Verdict {
-    let mut payload = Payload::parse(payload.to_string().as_bytes()).unwrap();
+    let payload = payload.to_string();
+    let mut payload = Payload::parse(payload.as_bytes()).unwrap();
     let (verdict, session) = verify(&mut payload, Some(&keys()), rules, now);
     let admits = matches!(verdict, Verdict::Good | Verdict::Expiring);
     assert!(!admits || session.is_some(), "{verdict:?} without a session");
@@ -461,7 +463,8 @@ fn jw_07_the_cookies_user_is_the_tokens() {
 #[test]
 fn without_keys_nothing_is_said() {
     let payload = json!({ "access_token": key(0).token(&claims()) });
-    let mut payload = Payload::parse(payload.to_string().as_bytes()).unwrap();
+    let payload = payload.to_string();
+    let mut payload = Payload::parse(payload.as_bytes()).unwrap();
     let (verdict, session) = verify(&mut payload, None, &rules(), NOW);
     assert_eq!(verdict, Verdict::NoKeys);
     assert!(session.is_none());

@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 use super::*;
 use crate::Reason;
 
-fn payload_of(token: &str) -> Payload {
-    let payload = json!({ "access_token": token, "user": { "id": "user_a" } });
-    Payload::parse(payload.to_string().as_bytes()).unwrap()
+fn verify_token(
+    token: &str,
+    keys: Option<&KeySet>,
+    rules: &Rules,
+) -> (Verdict, Option<VerifiedSession>) {
+    let payload = json!({ "access_token": token, "user": { "id": "user_a" } }).to_string();
+    verify(&mut Payload::parse(payload.as_bytes()).unwrap(), keys, rules, NOW)
 }
 
 fn session_of(payload: &Value) -> Option<VerifiedSession> {
-    let mut payload = Payload::parse(payload.to_string().as_bytes()).unwrap();
+    let payload = payload.to_string();
+    let mut payload = Payload::parse(payload.as_bytes()).unwrap();
     verify(&mut payload, Some(&keys()), &rules(), NOW).1
 }
 
@@ -158,8 +163,7 @@ fn a3_an_authorization_claim_of_another_type_is_held_by_nobody() {
             expected[claim] = if is_right { value.clone() } else { nobody.clone() };
 
             let rules = rules();
-            let mut payload = payload_of(&token);
-            let (verdict, session) = verify(&mut payload, Some(&keys()), &rules, NOW);
+            let (verdict, session) = verify_token(&token, Some(&keys()), &rules);
             assert_eq!(verdict, Verdict::Good, "{claim}: {value}");
             assert_eq!(held(&session.unwrap()), expected, "{claim}: {value}");
             let is_told = told(&rules).contains(&claim.as_str());
@@ -173,9 +177,9 @@ fn a3_an_authorization_claim_of_another_type_is_held_by_nobody() {
         let mut twice = base.to_string();
         twice.insert_str(1, &format!(r#""{claim}":{right},"#));
         let header = json!({ "alg": "RS256", "kid": key(0).kid }).to_string();
-        let (mut payload, mut expected) = (payload_of(&key(0).sign(&header, &twice)), all.clone());
+        let mut expected = all.clone();
         expected[claim] = nobody;
-        let (_, session) = verify(&mut payload, Some(&keys()), &rules(), NOW);
+        let (_, session) = verify_token(&key(0).sign(&header, &twice), Some(&keys()), &rules());
         assert_eq!(held(&session.unwrap()), expected, "{claim} is there twice");
     }
 }
@@ -300,7 +304,7 @@ fn a5_what_an_unverified_token_says_may_refuse_it_and_admits_nothing() {
         ];
         for (how, token, keys, otherwise) in cases {
             let expected = if is_for_others { Verdict::NotOurs } else { otherwise };
-            let (verdict, session) = verify(&mut payload_of(token), keys, &rules, NOW);
+            let (verdict, session) = verify_token(token, keys, &rules);
             assert_eq!((verdict, session.is_some()), (expected, false), "{name}: {how}");
             // Anybody can make up a bearer token: one that is none at all is not looked into.
             let expected = if how == "unsigned" { otherwise } else { expected };
