@@ -89,7 +89,7 @@ impl SessionEnder {
 
     /// Whether a session was signed out here.
     pub(crate) fn has_ended(&self, session_id: &str) -> bool {
-        let Some(mut tables) = self.state.lock_if_any() else { return false };
+        let Some(mut tables) = self.state.lock_for(None, Some(session_id)) else { return false };
         let now = self.settings.clock().monotonic();
         match tables.lineages.returned(None, Some(session_id), now) {
             LineageStatus::Ended => true,

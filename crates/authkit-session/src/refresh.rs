@@ -126,8 +126,9 @@ impl Refresher {
 
     /// Marks a candidate by what is remembered of its lineage, and remembers that the browser has it.
     pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
-        let Some(mut tables) = self.state.lock_if_any() else { return };
         let Some(identity) = candidate.identity() else { return };
+        let token = candidate.pair.map(|pair| pair.token);
+        let Some(mut tables) = self.state.lock_for(token, identity.session) else { return };
         let now = self.settings.clock().monotonic();
         match tables.lineages.returned(candidate.pair, identity.session, now) {
             LineageStatus::Unknown => {}
@@ -170,7 +171,7 @@ impl Refresher {
         token: TokenHash,
         received: ReceivedCookies,
     ) -> Vec<HeaderValue> {
-        let Some(mut tables) = self.state.lock_if_any() else { return Vec::new() };
+        let Some(mut tables) = self.state.lock_for(Some(token), None) else { return Vec::new() };
         let now = self.settings.clock().monotonic();
         let Some(successor) = tables.lineages.pair_to_send(token, now) else { return Vec::new() };
         drop(tables);

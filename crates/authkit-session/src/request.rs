@@ -5,6 +5,7 @@ pub(crate) mod authenticate;
 pub(crate) mod bearer;
 pub(crate) mod credential_kind;
 pub(crate) mod header;
+pub(crate) mod lanes;
 pub(crate) mod offline;
 pub(crate) mod policy;
 pub(crate) mod sign_in;

@@ -1,7 +1,8 @@
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, time::Duration};
 
 use crate::{
-    token::verified::VerifiedToken,
+    seal::PasswordId,
+    token::{PairId, TokenHash, verified::VerifiedToken},
     user::{ShownUser, User},
 };
 
@@ -15,12 +16,51 @@ pub struct VerifiedSession {
     pub(crate) token: VerifiedToken,
     pub(crate) user: ShownUser,
     pub(crate) authentication_method: Option<Box<str>>,
+    /// What it takes to know it again by its cookie; absent where it is not remembered.
+    pub(crate) remembered: Option<Remembered>,
+}
+
+/// On which conditions a session is known by its cookie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered {
+    /// The refresh token in its cookie, by which its lineage is known.
+    pub(crate) refresh_token: Option<TokenHash>,
+    /// What opened its cookie.
+    pub(crate) password: PasswordId,
+    /// As they were before the cookie was opened.
+    pub(crate) generations: KeyGenerations,
+    /// When its token ends by the monotonic clock, whatever becomes of the other one.
+    pub(crate) until: Duration,
+    /// How many bytes the value of its cookie has.
+    pub(crate) length: usize,
+    /// About how many bytes it takes, with the value of its cookie.
+    pub(crate) weight: usize,
+}
+
+/// Generation counters of the cookie passwords and the signing keys; equal counters mean that nothing was removed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct KeyGenerations {
+    /// How often the passwords were replaced.
+    pub(crate) passwords: u64,
+    /// When the signing keys were fetched; `None` where they are not fresh.
+    pub(crate) keys: Option<Duration>,
 }
 
 impl VerifiedSession {
     /// The signed-in user.
     pub fn user(&self) -> &User {
         self.user.get(self.user_id())
+    }
+
+    /// Whether it is known by a value of so many bytes.
+    pub(crate) fn is_remembered_by(&self, length: usize) -> bool {
+        self.remembered.as_ref().is_some_and(|remembered| remembered.length == length)
+    }
+
+    /// Names its pair of tokens, where it is remembered.
+    pub(crate) fn pair(&self) -> Option<PairId> {
+        let token = self.remembered.as_ref()?.refresh_token?;
+        Some(PairId { token, made: self.token.claims.iat })
     }
 
     /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), where the cookie says so.

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, ETAG, LAST_MODIFIED, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, ETAG, Entry, LAST_MODIFIED, SET_COOKIE, VARY},
 };
 
 use crate::{cookie, denial::DenialLog};
@@ -85,7 +85,8 @@ pub(crate) fn write(
 
 /// Warns of a head that sets cookies and that nginx does not take by default.
 pub(crate) fn warn_if_large(headers: &HeaderMap, log: &DenialLog) {
-    if headers.contains_key(SET_COOKIE) {
+    // There are few, so that going through them is quicker than hashing a name.
+    if headers.keys().any(|name| name == SET_COOKIE) {
         let bytes = size(headers);
         if bytes > SMALL {
             log.head_is_large(bytes);
@@ -114,35 +115,39 @@ const SMALL: usize = 4096;
 
 /// Adds to `Vary` what the response depends on.
 pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
-    vary_by(headers, "Cookie");
+    vary_by(headers, BY_COOKIE);
     match varies {
         Varies::ByCookie => {}
-        Varies::ByCookieAndAuthorization => vary_by(headers, "Authorization"),
+        Varies::ByCookieAndAuthorization => vary_by(headers, BY_AUTHORIZATION),
     }
 }
 
 /// Adds `name` to `Vary`, unless it is there; `Vary` becomes one field.
-fn vary_by(headers: &mut HeaderMap, name: &'static str) {
+fn vary_by(headers: &mut HeaderMap, name: HeaderValue) {
     let varies = |field: &HeaderValue| {
         let members = field.to_str().unwrap_or_default().split(',').map(str::trim);
-        members.into_iter().any(|member| member == "*" || member.eq_ignore_ascii_case(name))
+        members
+            .into_iter()
+            .any(|member| member == "*" || name.as_bytes().eq_ignore_ascii_case(member.as_bytes()))
     };
-    let fields: Vec<_> = headers.get_all(VARY).iter().collect();
-    if fields.iter().any(|field| varies(field)) {
+    let mut said = match headers.entry(VARY) {
+        Entry::Vacant(none) => {
+            none.insert(name);
+            return;
+        }
+        Entry::Occupied(said) => said,
+    };
+    if said.iter().any(varies) {
         return;
     }
-    let field = if fields.is_empty() {
-        Ok(HeaderValue::from_static(name))
-    } else {
-        let members: Vec<_> =
-            fields.into_iter().map(HeaderValue::as_bytes).chain([name.as_bytes()]).collect();
-        HeaderValue::from_bytes(&members.join(b", ".as_slice()))
-    };
-    if let Ok(field) = field {
-        headers.insert(VARY, field);
+    let members: Vec<_> = said.iter().chain([&name]).map(HeaderValue::as_bytes).collect();
+    if let Ok(field) = HeaderValue::from_bytes(&members.join(b", ".as_slice())) {
+        said.insert(field);
     }
 }
 
+const BY_COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
+const BY_AUTHORIZATION: HeaderValue = HeaderValue::from_static("Authorization");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 const REVALIDATED: HeaderValue = HeaderValue::from_static("private, no-cache");
 

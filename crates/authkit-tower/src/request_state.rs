@@ -31,15 +31,8 @@ pub(crate) struct RequestState {
     authkit: Option<AuthKit>,
     /// The session cookie in them is opened again when its refresh token is needed.
     request_cookies: CookieFields,
-    head: Mutex<ResponseHead>,
+    head_cookies: Mutex<HeadCookies>,
     head_sent: AtomicBool,
-}
-
-/// What is known so far of the head of the response.
-struct ResponseHead {
-    cookies: HeadCookies,
-    /// Who sent the request; stays after a sign-out.
-    admitted: Option<Admitted>,
 }
 
 /// Where the `Set-Cookie` fields of the response come from.
@@ -51,8 +44,13 @@ pub(crate) enum HeadCookies {
     },
     /// A credential of its own admitted the request, so the response sets no cookie.
     Header(HeaderPrincipal),
-    /// The handler signed the user out: these fields delete the session's cookies.
-    SignedOut(Vec<HeaderValue>),
+    /// The handler signed the user out.
+    SignedOut {
+        /// The fields that delete the session's cookies.
+        deletions: Vec<HeaderValue>,
+        /// Who sent the request.
+        admitted: Option<Admitted>,
+    },
     /// The layer did not read the request's cookies.
     NotRead,
 }
@@ -63,7 +61,6 @@ impl RequestState {
         cookies: HeadCookies,
         request: &Request<B>,
     ) -> Arc<Self> {
-        let admitted = cookies.admitted();
         let uri = uri::original(request.uri(), request.extensions());
         let authkit = match settings.authkit().at(uri, request.headers()) {
             Cow::Borrowed(_) => None,
@@ -73,7 +70,7 @@ impl RequestState {
             settings,
             authkit,
             request_cookies: CookieFields::of(request.headers()),
-            head: Mutex::new(ResponseHead { cookies, admitted }),
+            head_cookies: Mutex::new(cookies),
             head_sent: AtomicBool::new(false),
         })
     }
@@ -114,13 +111,11 @@ impl RequestState {
     ///
     /// A refusal by an inner layer changes nothing, and after a sign-out no newer session counts.
     pub(crate) fn renew(&self, newer: HeadCookies) {
-        let mut head = self.head();
-        match (&head.cookies, &newer) {
-            (HeadCookies::SignedOut(_), _) | (_, HeadCookies::Refused { .. }) => {}
-            (_, HeadCookies::Admitted(_)) => {
-                *head = ResponseHead { admitted: newer.admitted(), cookies: newer };
-            }
-            (_, HeadCookies::Header(_) | HeadCookies::SignedOut(_) | HeadCookies::NotRead) => {}
+        let mut cookies = self.head_cookies();
+        match (&*cookies, &newer) {
+            (HeadCookies::SignedOut { .. }, _) | (_, HeadCookies::Refused { .. }) => {}
+            (_, HeadCookies::Admitted(_)) => *cookies = newer,
+            (_, HeadCookies::Header(_) | HeadCookies::SignedOut { .. } | HeadCookies::NotRead) => {}
         }
     }
 
@@ -134,26 +129,26 @@ impl RequestState {
         &self,
         sign_out: impl FnOnce() -> (T, Vec<HeaderValue>),
     ) -> Result<T, Error> {
-        let mut head = self.head();
+        let mut cookies = self.head_cookies();
         if self.is_head_sent() {
             return Err(ErrorKind::HeadSent.into());
         }
         let (value, deletions) = sign_out();
-        head.cookies = HeadCookies::SignedOut(deletions);
+        *cookies = HeadCookies::SignedOut { deletions, admitted: cookies.admitted() };
         Ok(value)
     }
 
     /// Writes cookies and cache headers onto the head of the response, and into its extensions who was admitted.
     pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
-        let head = self.head();
-        let (cookies, caching) = match &head.cookies {
+        let known = self.head_cookies();
+        let (cookies, caching) = match &*known {
             HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
             HeadCookies::Refused { refusal, asker } => {
                 (refusal.head_cookies(*asker), Caching::ByCookie)
             }
             HeadCookies::Header(_) => (Vec::new(), Caching::Private),
-            HeadCookies::SignedOut(deletions) => {
+            HeadCookies::SignedOut { deletions, .. } => {
                 head::clear_site_data(response.headers_mut());
                 (deletions.clone(), Caching::Private)
             }
@@ -169,14 +164,14 @@ impl RequestState {
         );
         head::warn_if_large(response.headers(), self.authkit().site().denial_log());
         // A layer inside may have judged a credential instead.
-        if let Some(admitted) = &head.admitted {
-            response.extensions_mut().get_or_insert_with(|| admitted.clone());
+        if let Some(admitted) = known.admitted() {
+            response.extensions_mut().get_or_insert_with(|| admitted);
         }
     }
 
-    fn head(&self) -> MutexGuard<'_, ResponseHead> {
+    fn head_cookies(&self) -> MutexGuard<'_, HeadCookies> {
         // Each write replaces a whole value, so a panic of another thread cannot leave it half-written.
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+        self.head_cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,7 +180,8 @@ impl HeadCookies {
         match self {
             Self::Admitted(admission) => Some(Admitted::by_session(admission.session())),
             Self::Header(principal) => Some(Admitted::by_header(principal)),
-            Self::Refused { .. } | Self::SignedOut(_) | Self::NotRead => None,
+            Self::SignedOut { admitted, .. } => admitted.clone(),
+            Self::Refused { .. } | Self::NotRead => None,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     sync::Arc,
-    time::Duration,
 };
 
 use foldhash::quality::RandomState;
@@ -17,57 +16,15 @@ use quick_cache::{
 };
 
 use crate::{
-    candidate::kept_cookie::KeptCookie, cookie::received::CookieValue, seal::PasswordId,
-    session::VerifiedSession, token::PairId,
+    candidate::kept_cookie::KeptCookie, cookie::received::CookieValue, session::VerifiedSession,
 };
 
 /// The sessions verified last, as many as fit; none where it is switched off.
 ///
 /// The hash is fast rather than proof against chosen keys: a key gets in only if it was sealed with our password.
-pub(crate) struct SessionCache(Option<Cache<CachedValue, CachedSession, Weight, RandomState>>);
-
-/// A session as it was verified, without its refresh token.
-#[derive(Clone)]
-pub(crate) struct CachedSession {
-    pub(crate) session: Arc<VerifiedSession>,
-    /// What its lineage is known by.
-    pub(crate) pair: Option<PairId>,
-    /// What opened its cookie.
-    pub(crate) password: PasswordId,
-    /// As they were before the cookie was opened.
-    pub(crate) generations: KeyGenerations,
-    /// When its token ends by the monotonic clock, whatever becomes of the other one.
-    pub(crate) until: Duration,
-    /// About how many bytes it takes beside the cookie's value.
-    weight: usize,
-}
-
-impl CachedSession {
-    /// The verified session of `cookie`.
-    pub(crate) fn new(
-        cookie: &KeptCookie,
-        session: Arc<VerifiedSession>,
-        pair: Option<PairId>,
-        password: PasswordId,
-        generations: KeyGenerations,
-        until: Duration,
-    ) -> Self {
-        let claims = &session.claims;
-        let ids = [Some(&claims.sub), Some(&claims.sid), claims.org_id.as_ref()];
-        let ids: usize = ids.into_iter().flatten().map(|id| id.len()).sum();
-        let weight = ENTRY + ids + session.user.weight() + cookie.token_weight();
-        Self { session, pair, password, generations, until, weight }
-    }
-}
-
-/// Generation counters of the cookie passwords and the signing keys; equal counters mean that nothing was removed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct KeyGenerations {
-    /// How often the passwords were replaced.
-    pub(crate) passwords: u64,
-    /// When the signing keys were fetched; `None` where they are not fresh.
-    pub(crate) keys: Option<Duration>,
-}
+pub(crate) struct SessionCache(
+    Option<Cache<CachedValue, Arc<VerifiedSession>, Weight, RandomState>>,
+);
 
 impl SessionCache {
     /// Holds about so many bytes at most; none at all if there are 0.
@@ -80,8 +37,14 @@ impl SessionCache {
         Self((bytes > 0).then(|| sized(bytes)))
     }
 
-    pub(crate) fn get(&self, value: CookieValue<'_>) -> Option<CachedSession> {
+    pub(crate) fn get(&self, value: CookieValue<'_>) -> Option<Arc<VerifiedSession>> {
         self.0.as_ref()?.get(&value)
+    }
+
+    /// The session whose cookie's value is at the start of `field`, up to the next semicolon or the end. A value that is
+    /// not known need not be found by this.
+    pub(crate) fn get_at_start(&self, field: &[u8]) -> Option<Arc<VerifiedSession>> {
+        self.0.as_ref()?.get(&ValueAtStart(field))
     }
 
     /// Whether anything is remembered at all.
@@ -89,9 +52,9 @@ impl SessionCache {
         self.0.is_some()
     }
 
-    pub(crate) fn insert(&self, cookie: Arc<KeptCookie>, remembered: CachedSession) {
+    pub(crate) fn insert(&self, cookie: Arc<KeptCookie>, session: Arc<VerifiedSession>) {
         if let Some(cache) = &self.0 {
-            cache.insert(CachedValue(cookie), remembered);
+            cache.insert(CachedValue(cookie), session);
         }
     }
 
@@ -107,7 +70,7 @@ impl fmt::Debug for SessionCache {
     }
 }
 
-/// The value of a cookie. Compared whole; hashed by its end, which in every format is as random as a hash.
+/// The value of a cookie. Compared whole; hashed by its start, which in every format is as random as a hash.
 struct CachedValue(Arc<KeptCookie>);
 
 impl PartialEq for CachedValue {
@@ -138,33 +101,57 @@ impl Equivalent<CachedValue> for CookieValue<'_> {
     }
 }
 
-/// Hashes the last bytes of what the pieces make together.
-fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
-    let mut end = [0; 16];
-    let mut left = end.len();
-    for piece in pieces.iter().rev() {
-        let taken = piece.len().min(left);
-        end[left - taken..left].copy_from_slice(&piece[piece.len() - taken..]);
-        left -= taken;
+/// A `Cookie` field from where a value starts.
+///
+/// Where the value ends is not looked for: the comparison that has to be made anyway says it.
+struct ValueAtStart<'a>(&'a [u8]);
+
+impl Hash for ValueAtStart<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(&[self.0], state);
     }
-    state.write(&end);
+}
+
+impl Equivalent<CachedValue> for ValueAtStart<'_> {
+    fn equivalent(&self, value: &CachedValue) -> bool {
+        let rest = self.0.strip_prefix(value.0.value());
+        rest.is_some_and(|rest| matches!(rest, [] | [b';', ..]))
+    }
+}
+
+/// Hashes the first bytes of what the pieces make together: more than any format has before its salt or nonce.
+fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
+    let mut start = [0; 48];
+    let mut filled = 0;
+    for piece in pieces {
+        let taken = piece.len().min(start.len() - filled);
+        start[filled..filled + taken].copy_from_slice(&piece[..taken]);
+        filled += taken;
+    }
+    state.write(&start);
 }
 
 /// About how much memory an entry takes, as measured by `cargo xtask bench`.
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<CachedValue, CachedSession> for Weight {
-    fn weight(&self, value: &CachedValue, remembered: &CachedSession) -> u64 {
+impl Weighter<CachedValue, Arc<VerifiedSession>> for Weight {
+    fn weight(&self, _: &CachedValue, session: &Arc<VerifiedSession>) -> u64 {
         // Asked for again when the entry goes: whatever it is made of stays the same.
-        (value.0.value().len() + remembered.weight) as u64
+        session.remembered.as_ref().map_or(0, |remembered| remembered.weight as u64)
     }
 }
 
+/// About how many bytes a session takes that is remembered by `cookie`.
+pub(crate) fn weight(cookie: &KeptCookie, session: &VerifiedSession) -> usize {
+    let texts = session.token.claims.len() + session.user.weight();
+    ENTRY + cookie.value().len() + texts + cookie.token_weight()
+}
+
 /// What an entry takes beside the texts in it: its place in the table, the session, and what allocating them costs.
-const ENTRY: usize = 1_008;
+const ENTRY: usize = 700;
 /// What an entry usually weighs.
-const USUAL_WEIGHT: usize = 3_900;
+const USUAL_WEIGHT: usize = 3_584;
 
 #[cfg(test)]
 mod tests;

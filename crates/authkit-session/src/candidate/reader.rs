@@ -5,17 +5,17 @@ use http::HeaderMap;
 use crate::{
     candidate::{
         OpenedSession, SessionCandidate,
-        cache::{CachedSession, KeyGenerations, SessionCache},
+        cache::{self, SessionCache},
         jwks::Jwks,
         kept_cookie::KeptCookie,
         verify::{verify, verify_bearer, when},
     },
     config::settings::Settings,
-    cookie::received::{self, CookieValue, ReceivedCookies},
+    cookie::received::{self, CookieValue, ReceivedCookies, SessionCookies},
     decide::Verdict,
     payload::Payload,
     seal::{Attempts, Reuse, Sealer},
-    session::VerifiedSession,
+    session::{KeyGenerations, Remembered, VerifiedSession},
     token::{AccessToken, verified::VerifiedToken},
 };
 
@@ -50,20 +50,34 @@ impl SessionReader {
 
     /// The session among a request's cookies. One that was verified before is not opened again.
     pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
-        self.best(headers, |value, received, others, attempts| match self.cached(value) {
-            Some((verdict, CachedSession { session, pair, .. })) => SessionCandidate {
-                session: Some(session),
-                pair,
-                ..SessionCandidate::without_session(verdict, received)
-            },
-            None => self.open_and_remember(value, received, others, attempts),
+        let mut first = None;
+        let name = self.settings.cookie_name();
+        let cookies = received::session_cookies_where_known(headers, name, |field| {
+            let session = self.cache.get_at_start(field)?;
+            let length = session.remembered.as_ref()?.length;
+            first = Some(session);
+            Some(length)
+        });
+        self.best(&cookies, |value, others, attempts| {
+            // One that is beyond what is looked at is not the value here.
+            let first = first.take().filter(|it| it.is_remembered_by(value.len()));
+            match first.or_else(|| self.cache.get(value)).and_then(|known| self.still_counts(known))
+            {
+                Some((verdict, session)) => SessionCandidate {
+                    pair: session.pair(),
+                    session: Some(session),
+                    ..SessionCandidate::without_session(verdict, cookies.received)
+                },
+                None => self.open_and_remember(value, cookies.received, others, attempts),
+            }
         })
     }
 
     /// The same, but the cookie is opened in any case, as a refresh needs it.
     pub(crate) fn read_opened(&self, headers: &HeaderMap) -> SessionCandidate {
-        self.best(headers, |value, received, others, attempts| {
-            self.open_and_remember(value, received, others, attempts)
+        let cookies = received::session_cookies(headers, self.settings.cookie_name());
+        self.best(&cookies, |value, others, attempts| {
+            self.open_and_remember(value, cookies.received, others, attempts)
         })
     }
 
@@ -125,20 +139,19 @@ impl SessionReader {
     /// are still to come.
     fn best(
         &self,
-        headers: &HeaderMap,
-        look: impl Fn(CookieValue<'_>, ReceivedCookies, usize, &mut Attempts) -> SessionCandidate,
+        cookies: &SessionCookies<'_>,
+        mut look: impl FnMut(CookieValue<'_>, usize, &mut Attempts) -> SessionCandidate,
     ) -> SessionCandidate {
-        let cookies = received::session_cookies(headers, self.settings.cookie_name());
         let mut attempts = Attempts::new();
         let mut values = cookies.values();
         let Some(first) = values.next() else {
             return SessionCandidate::without_session(Verdict::Absent, cookies.received);
         };
         let mut others = cookies.count() - 1;
-        let mut best = look(first, cookies.received, others, &mut attempts);
+        let mut best = look(first, others, &mut attempts);
         for value in values {
             others -= 1;
-            best = best.or_better(look(value, cookies.received, others, &mut attempts));
+            best = best.or_better(look(value, others, &mut attempts));
         }
         best
     }
@@ -164,24 +177,26 @@ impl SessionReader {
         candidate
     }
 
-    /// The session of a value that was verified before, if that still counts: neither clock says that its token has
-    /// expired, and the password and the key that it was verified with are still in use.
-    fn cached(&self, value: CookieValue<'_>) -> Option<(Verdict, CachedSession)> {
-        let cached = self.cache.get(value)?;
-        let CachedSession { session, password, until, .. } = &cached;
+    /// A session that was verified before, if that still counts: neither clock says that its token has expired, and the
+    /// password and the key that it was verified with are still in use.
+    fn still_counts(
+        &self,
+        session: Arc<VerifiedSession>,
+    ) -> Option<(Verdict, Arc<VerifiedSession>)> {
+        let remembered = session.remembered.as_ref()?;
         let (unix, now) = self.settings.clock().both();
         let verdict = when(&session.claims, self.settings.rules.leeway, unix);
         let generations = self.generations(now);
-        let is_unchanged = generations.keys.is_some() && generations == cached.generations;
+        let is_unchanged = generations.keys.is_some() && generations == remembered.generations;
         let is_still_in_use = || {
             let keys = self.keys.current_at(now);
             let has_key = keys.as_ref().is_some_and(|keys| keys.has_id(session.key));
-            has_key && self.sealer.has(*password)
+            has_key && self.sealer.has(remembered.password)
         };
         let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
-            && now < *until
+            && now < remembered.until
             && (is_unchanged || is_still_in_use());
-        counts.then_some((verdict, cached))
+        counts.then_some((verdict, session))
     }
 
     /// Remembers a session that may be admitted, by the value that it came in.
@@ -208,17 +223,23 @@ impl SessionReader {
         if !self.cache.is_on() || !may_be_kept {
             return;
         }
-        let cookie = Arc::new(KeptCookie::new(value, passwords));
-        if let Some(session) = Arc::get_mut(session) {
-            session.token.access_token = AccessToken::kept(Arc::clone(&cookie) as _);
-        }
         let clock = self.settings.clock();
         let end = session.claims.exp.saturating_add(self.settings.rules.leeway);
         let left = Duration::from_secs(end.saturating_sub(clock.unix()));
-        let until = clock.monotonic().saturating_add(left);
-        let session = Arc::clone(session);
-        let remembered = CachedSession::new(&cookie, session, *pair, password, generations, until);
-        self.cache.insert(cookie, remembered);
+        let cookie = Arc::new(KeptCookie::new(value, passwords));
+        let weight = cache::weight(&cookie, session);
+        // Nobody else has the session yet.
+        let Some(new) = Arc::get_mut(session) else { return };
+        new.token.access_token = AccessToken::kept(Arc::clone(&cookie) as _);
+        new.remembered = Some(Remembered {
+            refresh_token: pair.map(|pair| pair.token),
+            password,
+            generations,
+            until: clock.monotonic().saturating_add(left),
+            length: value.len(),
+            weight,
+        });
+        self.cache.insert(cookie, Arc::clone(session));
     }
 }
 

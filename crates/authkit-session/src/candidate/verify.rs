@@ -57,7 +57,7 @@ pub(crate) fn verify(
         Err(verdict) => return (verdict, None),
     };
     let named = actor.as_ref().map(|actor| actor.sub.as_str());
-    if payload.user.as_ref().is_some_and(|user| *user.id != *claims.sub)
+    if payload.user.as_ref().is_some_and(|user| *user.id != *claims.sub())
         || payload
             .impersonator
             .as_ref()
@@ -77,12 +77,13 @@ pub(crate) fn verify(
     // The signed claim names who impersonates; the cookie only adds why.
     let impersonator = actor.map(|Actor { sub: email }| {
         let reason = payload.impersonator.take().and_then(|impersonator| impersonator.reason);
-        Impersonator { email, reason }
+        Box::new(Impersonator { email, reason })
     });
     let session = payload.user.take().map(|user| VerifiedSession {
         token: VerifiedToken { claims, impersonator, access_token: AccessToken::new(token), key },
         user: user.to_shown(),
         authentication_method: payload.authentication_method.take().map(Into::into),
+        remembered: None,
     });
     (verdict, session)
 }
@@ -109,7 +110,8 @@ pub(crate) fn verify_bearer(
     }
     tell_odd_claims(&odd, rules, now);
     let verdict = when(&claims, rules.leeway, now);
-    let impersonator = actor.map(|Actor { sub: email }| Impersonator { email, reason: None });
+    let impersonator =
+        actor.map(|Actor { sub: email }| Box::new(Impersonator { email, reason: None }));
     (verdict, Some(VerifiedToken { claims, impersonator, access_token: token, key }))
 }
 
@@ -175,8 +177,8 @@ fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Who
             aud.is_some_and(|aud| audiences.iter().any(|audience| aud.contains(audience)))
         }
     };
-    let is_ours = !claims.sub.is_empty()
-        && claims.sid.starts_with("session_")
+    let is_ours = !claims.sub().is_empty()
+        && claims.sid().starts_with("session_")
         && client_id.is_none_or(|client_id| client_id == *rules.client_id)
         && (rules.issuers.is_none() || iss.is_some_and(|iss| is_listed(&iss, rules)))
         && is_for_audience;

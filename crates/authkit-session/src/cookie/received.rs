@@ -31,6 +31,10 @@ impl<'a> CookieValue<'a> {
         self.0
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.0.iter().map(|piece| piece.len()).sum()
+    }
+
     /// The value in one piece.
     pub(crate) fn whole(self) -> Cow<'a, [u8]> {
         match self.0 {
@@ -104,7 +108,7 @@ impl ReceivedCookies {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Piece {
     Whole,
     Part(usize),
@@ -114,6 +118,17 @@ enum Piece {
 ///
 /// More than [`MAX_BYTES`] in all is looked at no further: the browser's sessions are never as large.
 pub(crate) fn session_cookies<'h>(headers: &'h HeaderMap, name: &str) -> SessionCookies<'h> {
+    session_cookies_where_known(headers, name, |_| None)
+}
+
+/// The same. `known` may know how long the first value is, which is given with all that follows it in the field; then the
+/// value's end, a semicolon or the field's, is not looked for.
+pub(crate) fn session_cookies_where_known<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+    known: impl FnOnce(&'h [u8]) -> Option<usize>,
+) -> SessionCookies<'h> {
+    let mut known = Some(known);
     let mut found = SessionCookies::default();
     let mut left = MAX_BYTES;
     for field in headers.get_all(header::COOKIE) {
@@ -123,8 +138,10 @@ pub(crate) fn session_cookies<'h>(headers: &'h HeaderMap, name: &str) -> Session
                 rest = after_semicolon(rest);
                 continue;
             };
+            let known = known.take_if(|_| piece == Piece::Whole).and_then(|known| known(value));
             // The end is not looked for where the value would be too long anyway.
-            let end = memchr(b';', &value[..value.len().min(left + 1)]).unwrap_or(value.len());
+            let find = || memchr(b';', &value[..value.len().min(left + 1)]).unwrap_or(value.len());
+            let end = known.unwrap_or_else(find);
             if end > left {
                 found.received.add(piece);
                 // In place of the values one that is empty: it opens under no password.

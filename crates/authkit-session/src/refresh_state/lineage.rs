@@ -12,7 +12,9 @@
 //! 6. A pair that no head has carried is kept for a day, since its old cookie is the browser's current one. A pair that
 //!    a head has carried is kept for ten minutes from the last such head, since the response may have been lost on its
 //!    way. A pair that the browser has sent back is kept for a minute, for requests that were on their way.
-//! 7. Everything is bounded. What would be forgotten first goes first.
+//! 7. What nothing is remembered of that matters is passed by without asking the table: a token that is not in it, and
+//!    one that the browser has sent back and that was obtained 10 seconds ago, until something happens to its lineage.
+//! 8. Everything is bounded. What would be forgotten first goes first.
 
 mod ended;
 mod index;
@@ -20,6 +22,7 @@ mod pair;
 mod refused;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +34,11 @@ use self::{
     refused::RememberedRefusal,
 };
 use crate::{
-    decide::refresh_outcome::{ApiRefusal, RefusalAge},
+    decide::{
+        JUST_NOW,
+        refresh_outcome::{ApiRefusal, RefusalAge},
+    },
+    refresh_state::presence::Presence,
     token::{PairId, TokenHash},
     upstream::budget::Throttled,
 };
@@ -108,15 +115,17 @@ pub(crate) enum LineageStatus {
 }
 
 impl<J: Clone, P: TokenPair> Lineages<J, P> {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// An empty table that marks in `presence` what a request has to look up.
+    pub(crate) fn new(limits: Limits, presence: Arc<Presence>) -> Self {
         Self {
-            index: LineageIndex::new(),
-            ended_sessions: EndedSessions::new(limits.tokens),
+            index: LineageIndex::new(Arc::clone(&presence)),
+            ended_sessions: EndedSessions::new(limits.tokens, presence),
             limits,
         }
     }
 
-    /// Whether nothing is remembered, so that no request has to be looked up.
+    /// Whether nothing is remembered.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.index.is_empty() && self.ended_sessions.is_empty()
     }
@@ -126,6 +135,13 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
     pub(crate) fn len(&self) -> usize {
         let sizes = self.index.sizes();
         sizes.tokens + sizes.lineages + self.ended_sessions.len()
+    }
+
+    /// Whether a request with this token, of this session, has to be looked up.
+    #[cfg(test)]
+    pub(crate) fn asks_for(&self, token: TokenHash, session_id: &str) -> bool {
+        let is_marked = self.index.token(token).is_some_and(|token| token.mark.is_some());
+        is_marked || self.ended_sessions.contains(Some(session_id))
     }
 
     /// How many bytes the remembered pairs take.
@@ -157,8 +173,11 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
             newest.cookie = CookieState::Returned;
             now.saturating_sub(newest.obtained)
         });
-        if age.is_some() {
+        if let Some(age) = age {
             self.index.keep_at_most_until(id, now + KEPT_RETURNED);
+            if age >= JUST_NOW {
+                self.index.pass_by(pair.token);
+            }
         }
         LineageStatus::Known(age)
     }

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use crate::{
     cookie::received::ReceivedCookies,
     decide::reason::{CookieFate, Reason, RefusalKind},
-    refresh::Refresher,
+    request::lanes::RefresherLane,
     session::VerifiedSession,
     token::TokenHash,
 };
@@ -120,7 +120,7 @@ impl Refusal {
 /// What it takes to choose the cookies of a response head when it leaves.
 #[derive(Clone)]
 pub(crate) struct ResponseCookies {
-    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) refresher: Arc<RefresherLane>,
     /// The refresh token that the request brought: whatever comes of it before the head leaves belongs to the browser.
     pub(crate) token: Option<TokenHash>,
     pub(crate) received: ReceivedCookies,

@@ -23,6 +23,7 @@ use crate::{
     },
     request::{
         admission::{Admission, Refusal, ResponseCookies},
+        lanes::RefresherLanes,
         policy::Policy,
         waiting::{Decision, PATIENCE, Waiting},
     },
@@ -34,6 +35,7 @@ pub(crate) struct RequestAuthenticator {
     settings: Arc<Settings>,
     reader: Arc<SessionReader>,
     refresher: Arc<Refresher>,
+    lanes: RefresherLanes,
     ender: Arc<SessionEnder>,
     /// When requests that anybody can send were last logged.
     refused: LogLimiter,
@@ -49,7 +51,8 @@ impl RequestAuthenticator {
     ) -> Self {
         let limiter = || LogLimiter::new(LogLimiter::PAUSE);
         let (refused, unrefreshed) = (limiter(), limiter());
-        Self { settings, reader, refresher, ender, refused, unrefreshed }
+        let lanes = RefresherLanes::new(&refresher);
+        Self { settings, reader, refresher, lanes, ender, refused, unrefreshed }
     }
 
     /// Decides about a request, or says what it waits for. Waits for nobody itself.
@@ -243,11 +246,8 @@ impl RequestAuthenticator {
     }
 
     fn response_cookies(&self, candidate: &SessionCandidate) -> ResponseCookies {
-        ResponseCookies {
-            refresher: Arc::clone(&self.refresher),
-            token: candidate.pair.map(|pair| pair.token),
-            received: candidate.received,
-        }
+        let token = candidate.pair.map(|pair| pair.token);
+        ResponseCookies { refresher: self.lanes.of(token), token, received: candidate.received }
     }
 
     /// A line each for sessions that the logs know, to say later why a user was signed out. What anybody can send without

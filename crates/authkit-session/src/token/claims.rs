@@ -14,7 +14,7 @@
 //!    else is mistyped, so that no spelling of it passes for "nobody".
 //! 4. Session tokens and tokens of Connect are told apart by `sid`. `scope` says nothing: a JWT template may set it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use crate::{
     decide::security_claim::SecurityClaim,
@@ -26,14 +26,11 @@ use crate::{
 /// What a token says, once every security claim has turned out to be of its type.
 #[derive(Clone)]
 pub(crate) struct Claims {
-    pub(crate) sub: Box<str>,
-    pub(crate) sid: Box<str>,
+    ids: ClaimTexts,
     pub(crate) exp: u64,
     pub(crate) iat: u64,
     pub(crate) nbf: Option<u64>,
     pub(crate) auth_time: Option<u64>,
-    pub(crate) org_id: Option<Box<str>>,
-    pub(crate) role: Option<Box<str>>,
     pub(crate) roles: ClaimList,
     pub(crate) permissions: ClaimList,
     pub(crate) entitlements: ClaimList,
@@ -41,9 +38,57 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
+    pub(crate) fn sub(&self) -> &str {
+        self.ids.get(0).unwrap_or_default()
+    }
+
+    pub(crate) fn sid(&self) -> &str {
+        self.ids.get(1).unwrap_or_default()
+    }
+
+    pub(crate) fn org_id(&self) -> Option<&str> {
+        self.ids.get(2)
+    }
+
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.ids.get(3)
+    }
+
+    /// How many bytes its texts have, but for the lists.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.all.len()
+    }
+
     /// How long the token lives, in seconds.
     pub(crate) fn lifetime(&self) -> u64 {
         self.exp.saturating_sub(self.iat)
+    }
+}
+
+/// Up to four texts in one.
+#[derive(Clone)]
+struct ClaimTexts {
+    all: Box<str>,
+    /// Where each ends, if it is there.
+    ends: [Option<NonZeroU32>; 4],
+}
+
+impl ClaimTexts {
+    fn new(texts: [Option<&str>; 4]) -> Self {
+        let length = texts.iter().flatten().map(|text| text.len()).sum();
+        let mut all = String::with_capacity(length);
+        let ends = texts.map(|text| {
+            all.push_str(text?);
+            // One more than the end, which may be 0.
+            NonZeroU32::new(u32::try_from(all.len()).ok()?.checked_add(1)?)
+        });
+        Self { all: all.into(), ends }
+    }
+
+    fn get(&self, n: usize) -> Option<&str> {
+        let end = |n: usize| Some(self.ends.get(n).copied()??.get() as usize - 1);
+        let start = (0..n).rev().find_map(end).unwrap_or(0);
+        self.all.get(start..end(n)?)
     }
 }
 
@@ -119,15 +164,17 @@ impl<'a> ClaimSet<'a> {
         use SecurityClaim::{Act, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
 
         let mut odd = OddValues::default();
+        let (sub, sid) = (self.sub.value(Sub)?, self.sid.value(Sid)?);
+        let (exp, iat) = (self.exp.value(Exp)?.ok_or(Exp)?, self.iat.value(Iat)?);
+        let (nbf, org_id) = (self.nbf.value(Nbf)?, self.org_id.value(OrgId)?);
+        let auth_time = self.auth_time.value("auth_time", &mut odd);
+        let role = self.role.value("role", &mut odd);
         let claims = Claims {
-            sub: self.sub.value(Sub)?.unwrap_or_default().into(),
-            sid: self.sid.value(Sid)?.unwrap_or_default().into(),
-            exp: self.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
-            iat: self.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),
-            nbf: self.nbf.value(Nbf)?.map(NumericDate::rounded_up),
-            org_id: self.org_id.value(OrgId)?.map(Into::into),
-            auth_time: self.auth_time.value("auth_time", &mut odd).map(NumericDate::rounded_down),
-            role: self.role.value("role", &mut odd).map(Into::into),
+            ids: ClaimTexts::new([sub, sid, org_id, role].each_ref().map(Option::as_deref)),
+            exp: exp.rounded_down(),
+            iat: iat.map_or(0, NumericDate::rounded_down),
+            nbf: nbf.map(NumericDate::rounded_up),
+            auth_time: auth_time.map(NumericDate::rounded_down),
             roles: lists.read(self.roles, "roles", &mut odd),
             permissions: lists.read(self.permissions, "permissions", &mut odd),
             entitlements: lists.read(self.entitlements, "entitlements", &mut odd),
@@ -260,6 +307,20 @@ mod tests {
             let date = NumericDate::from_json(json);
             let rounded = date.map(|date| (date.rounded_down(), date.rounded_up()));
             assert_eq!(rounded, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn texts_are_told_from_absent_ones() {
+        let all = [None, Some(""), Some("a"), Some("\u{e4}bc")];
+        for first in all {
+            for second in all {
+                for third in all {
+                    let texts = [first, second, third, first];
+                    let kept = ClaimTexts::new(texts);
+                    assert_eq!([0, 1, 2, 3].map(|n| kept.get(n)), texts);
+                }
+            }
         }
     }
 

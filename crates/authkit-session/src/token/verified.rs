@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone)]
 pub struct VerifiedToken {
     pub(crate) claims: Claims,
-    pub(crate) impersonator: Option<Impersonator>,
+    pub(crate) impersonator: Option<Box<Impersonator>>,
     pub(crate) access_token: AccessToken,
     /// What its signature was verified with.
     pub(crate) key: KeyId,
@@ -29,22 +29,22 @@ pub struct VerifiedToken {
 impl VerifiedToken {
     /// The user's id (`sub`).
     pub fn user_id(&self) -> &str {
-        &self.claims.sub
+        self.claims.sub()
     }
 
     /// The session's id (`sid`).
     pub fn session_id(&self) -> &str {
-        &self.claims.sid
+        self.claims.sid()
     }
 
     /// The organization that the user is signed in to (`org_id`).
     pub fn organization_id(&self) -> Option<&str> {
-        self.claims.org_id.as_deref()
+        self.claims.org_id()
     }
 
     /// The user's role in the organization (`role`).
     pub fn role(&self) -> Option<&str> {
-        self.claims.role.as_deref()
+        self.claims.role()
     }
 
     /// All of the user's roles in the organization (`roles`).
@@ -69,7 +69,7 @@ impl VerifiedToken {
 
     /// Who uses the session in the user's stead, as the signed `act` claim says.
     pub fn impersonator(&self) -> Option<&Impersonator> {
-        self.impersonator.as_ref()
+        self.impersonator.as_deref()
     }
 
     /// When the access token ends (`exp`). A refresh comes before.
@@ -118,8 +118,8 @@ impl VerifiedToken {
 impl fmt::Debug for VerifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedToken")
-            .field("user_id", &self.claims.sub)
-            .field("organization_id", &self.claims.org_id)
+            .field("user_id", &self.claims.sub())
+            .field("organization_id", &self.claims.org_id())
             .field("expires_at", &self.claims.exp)
             .finish_non_exhaustive()
     }

@@ -55,13 +55,27 @@ impl Browser {
     }
 }
 
-/// A value as a session is remembered by it.
-fn kept(service: &Service, value: &[u8]) -> Arc<KeptCookie> {
-    Arc::new(KeptCookie::new(value, service.authenticator.sealer().shared_ring()))
+impl Service {
+    /// Remembers a session by this value.
+    fn insert(&self, cache: &SessionCache, value: &[u8], session: &VerifiedSession) {
+        let cookie = KeptCookie::new(value, self.authenticator.sealer().shared_ring());
+        let mut session = session.clone();
+        let weight = weight(&cookie, &session);
+        let remembered = session.remembered.as_mut().unwrap();
+        (remembered.length, remembered.weight) = (value.len(), weight);
+        cache.insert(Arc::new(cookie), Arc::new(session));
+    }
+}
+
+/// The same session, remembered until another time.
+fn until(session: &VerifiedSession, until: Duration) -> VerifiedSession {
+    let mut session = session.clone();
+    session.remembered.as_mut().unwrap().until = until;
+    session
 }
 
 /// What a session is remembered with that verified just now.
-fn remembered(service: &Service, browser: &Browser) -> CachedSession {
+fn remembered(service: &Service, browser: &Browser) -> Arc<VerifiedSession> {
     let value = browser.value();
     service.authenticator.reader().cache().get(CookieValue::of(&[value.as_bytes()])).unwrap()
 }
@@ -142,16 +156,15 @@ async fn jw_08_it_does_not_outlive_its_token_by_either_clock() {
     let known = remembered(&service, &browser);
     let now = service.clock.monotonic();
 
-    assert!(known.until > now + Duration::from_secs(290));
-    let kept = || kept(&service, value.as_bytes());
-    cache.insert(kept(), CachedSession { until: now, ..known.clone() });
+    assert!(known.remembered.unwrap().until > now + Duration::from_secs(290));
+    service.insert(cache, value.as_bytes(), &until(&known, now));
     assert!(!service.knows(&browser), "over by the monotonic clock");
 
     time::sleep(Duration::from_secs(280)).await;
     assert!(service.knows(&browser), "expiring, but good");
     time::sleep(Duration::from_secs(30)).await;
-    let until = service.clock.monotonic() + Duration::from_secs(1_000);
-    cache.insert(kept(), CachedSession { until, ..known });
+    let later = service.clock.monotonic() + Duration::from_secs(1_000);
+    service.insert(cache, value.as_bytes(), &until(&known, later));
     let presented = service.present(&browser);
     assert_eq!(presented.verdict, Verdict::Expired, "over by the wall clock");
     assert!(presented.opened.is_some());
@@ -269,7 +282,7 @@ async fn values_with_one_hash_are_compared_whole() {
     let known = remembered(&service, &service.seen("user_a").await);
     let cache = SessionCache::new(1 << 20);
     let value = [b'a'; 200].as_slice();
-    cache.insert(kept(&service, value), known);
+    service.insert(&cache, value, &known);
 
     let (start, end) = value.split_at(130);
     let (mut first, mut middle) = (value.to_vec(), value.to_vec());
@@ -289,6 +302,60 @@ async fn values_with_one_hash_are_compared_whole() {
     for (name, pieces, expected) in cases {
         assert_eq!(cache.get(CookieValue::of(pieces)).is_some(), expected, "{name}");
     }
+    let cases: [(&str, &[&[u8]], bool); 9] = [
+        ("to the end", &[value], true),
+        ("to a semicolon", &[value, b"; a=b"], true),
+        ("to a semicolon and no more", &[value, b";"], true),
+        ("longer", &[value, b"a"], false),
+        ("before a space", &[value, b" ; a=b"], false),
+        ("quoted", &[b"\"", value, b"\""], false),
+        ("another beginning", &[&first, b"; a=b"], false),
+        ("another middle", &[&middle, b"; a=b"], false),
+        ("less of it", &[&value[1..], b";"], false),
+    ];
+    for (name, field, expected) in cases {
+        assert_eq!(cache.get_at_start(&field.concat()).is_some(), expected, "{name}");
+    }
+}
+
+/// Wherever the value stands, and whatever stands around it.
+#[tokio::test(start_paused = true)]
+async fn it_is_known_by_every_spelling_of_the_field() {
+    let service = Service::new();
+    let browser = service.seen("user_a").await;
+    let value = browser.value();
+    let other = service.sign_in("user_a").await.value();
+    let altered = format!("{}A", &value[..value.len() - 1]);
+    let cases = [
+        ("alone", format!("wos_session={value}"), true),
+        ("first", format!("wos_session={value}; a=b"), true),
+        ("last", format!("a=b; wos_session={value}"), true),
+        ("spaced", format!(" a=b ;  wos_session={value}  ; c=d"), true),
+        ("quoted", format!("wos_session=\"{value}\""), true),
+        ("of another name", format!("wos_session2={value}"), false),
+        ("altered", format!("wos_session={altered}"), false),
+        ("and more", format!("wos_session={value}A"), false),
+        (
+            "beside one that is too much",
+            format!("wos_session={value}; wos_session={}", "a".repeat(16_000)),
+            false,
+        ),
+    ];
+    for (name, field, expected) in cases {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_str(&field).unwrap());
+        let read = service.authenticator.reader().read(&headers);
+        assert_eq!(read.session.is_some() && read.opened.is_none(), expected, "{name}");
+    }
+    for both in [[&value, &other], [&other, &value]] {
+        let mut headers = HeaderMap::new();
+        for value in both {
+            let field = HeaderValue::from_str(&format!("wos_session={value}")).unwrap();
+            headers.append(header::COOKIE, field);
+        }
+        let read = service.authenticator.reader().read(&headers);
+        assert_eq!(read.session.unwrap().user_id(), "user_a");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,8 +368,8 @@ async fn it_stays_within_its_bytes() {
         let cache = SessionCache::new(limit);
         let mut hits = 0;
         for n in 0..5_000_u32 {
-            let value = format!("{value}{n:05}");
-            cache.insert(kept(&service, value.as_bytes()), known.clone());
+            let value = format!("{n:05}{value}");
+            service.insert(&cache, value.as_bytes(), &known);
             hits += u32::from(cache.get(CookieValue::of(&[value.as_bytes()])).is_some());
             assert!(cache.bytes() <= limit as u64, "{} bytes of {limit}", cache.bytes());
         }
@@ -311,6 +378,6 @@ async fn it_stays_within_its_bytes() {
     }
     let large = vec![b'a'; 16 << 10];
     let small = SessionCache::new(8 << 10);
-    small.insert(kept(&service, &large), known);
+    service.insert(&small, &large, &known);
     assert!(small.get(CookieValue::of(&[&large])).is_none(), "what is too large is left out");
 }

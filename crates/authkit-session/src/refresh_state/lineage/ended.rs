@@ -1,37 +1,47 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{bounded_map::BoundedMap, refresh_state::lineage::KEPT_ENDED};
+use crate::{
+    bounded_map::BoundedMap,
+    refresh_state::{
+        lineage::KEPT_ENDED,
+        presence::{Presence, PresenceMark},
+    },
+};
 
 /// The ids of sessions that ended here.
 #[derive(Clone, Debug)]
-pub(super) struct EndedSessions(BoundedMap);
+pub(super) struct EndedSessions {
+    ids: BoundedMap<PresenceMark>,
+    presence: Arc<Presence>,
+}
 
 impl EndedSessions {
-    pub(super) fn new(limit: usize) -> Self {
-        Self(BoundedMap::new(limit, KEPT_ENDED))
+    pub(super) fn new(limit: usize, presence: Arc<Presence>) -> Self {
+        Self { ids: BoundedMap::new(limit, KEPT_ENDED), presence }
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ids.is_empty()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.ids.len()
     }
 
     /// A session without an id never ended here.
     pub(super) fn contains(&self, session_id: Option<&str>) -> bool {
-        session_id.is_some_and(|id| self.0.contains(id))
+        session_id.is_some_and(|id| self.ids.contains(id))
     }
 
     pub(super) fn add(&mut self, session_id: Option<&str>, now: Duration) {
         if let Some(id) = session_id {
-            self.0.add(id, (), now);
+            self.ids.add(id, self.presence.mark(id), now);
         }
     }
 
     pub(super) fn forget_old(&mut self, now: Duration) {
-        self.0.forget_expired(now);
+        self.ids.forget_expired(now);
     }
 }

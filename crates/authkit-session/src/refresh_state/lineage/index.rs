@@ -12,8 +12,9 @@ use std::{
 #[cfg(test)]
 use super::tests;
 use crate::{
-    refresh_state::lineage::{
-        Limits, LineageState, TokenPair, pair::Newest, refused::RememberedRefusal,
+    refresh_state::{
+        lineage::{Limits, LineageState, TokenPair, pair::Newest, token::Token},
+        presence::Presence,
     },
     token::TokenHash,
 };
@@ -27,6 +28,7 @@ pub(super) struct LineageIndex<J, P> {
     expiries: BTreeSet<(Duration, LineageId)>,
     next: u64,
     bytes: usize,
+    presence: Arc<Presence>,
 }
 
 /// The number of a lineage.
@@ -44,29 +46,19 @@ pub(super) struct Lineage<P> {
     forget_at: Duration,
 }
 
-/// A refresh token of a lineage.
-#[derive(Clone, Debug)]
-pub(super) struct Token<J> {
-    lineage: LineageId,
-    pub(super) exchange: Option<J>,
-    pub(super) refusal: Option<RememberedRefusal>,
-    /// When another process's exchange delayed a refusal of it.
-    pub(super) contested: Option<Duration>,
-    /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
-    forget_at: Option<Duration>,
-}
-
 impl<J, P: TokenPair> LineageIndex<J, P> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(presence: Arc<Presence>) -> Self {
         Self {
             lineages: HashMap::new(),
             tokens: HashMap::new(),
             expiries: BTreeSet::new(),
             next: 0,
             bytes: 0,
+            presence,
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.lineages.is_empty()
     }
@@ -89,14 +81,15 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         self.tokens.get(&token).map(|token| token.lineage)
     }
 
-    /// The lineage of this token. A new one is forgotten at once if nothing comes of it.
+    /// The lineage of this token, to which something happens. A new one is forgotten at once if nothing comes of it.
     pub(super) fn find_or_create(&mut self, token: TokenHash) -> LineageId {
         if let Some(id) = self.find(token) {
+            self.ask_for(id);
             return id;
         }
         let id = LineageId(self.next);
         self.next += 1;
-        self.tokens.insert(token, Token::of(id));
+        self.tokens.insert(token, Token::of(id, self.presence.mark(&token)));
         let lineage = Lineage {
             members: vec![token],
             newest: None,
@@ -156,7 +149,22 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
         if !lineage.members.contains(&token) {
             lineage.members.push(token);
-            self.tokens.insert(token, Token::of(id));
+            self.tokens.insert(token, Token::of(id, self.presence.mark(&token)));
+        }
+    }
+
+    /// Has requests with this token pass by until something happens to its lineage.
+    pub(super) fn pass_by(&mut self, token: TokenHash) {
+        if let Some(token) = self.tokens.get_mut(&token) {
+            token.mark = None;
+        }
+    }
+
+    /// Has requests with each token of a lineage ask again.
+    fn ask_for(&mut self, id: LineageId) {
+        for member in &self.lineages.get(&id).expect(IN_STEP).members {
+            let token = self.tokens.get_mut(member).expect(IN_STEP);
+            token.mark.get_or_insert_with(|| self.presence.mark(member));
         }
     }
 
@@ -174,6 +182,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
 
     /// Makes one lineage of two: `earlier` led to a token of `later`.
     pub(super) fn unite(&mut self, earlier: LineageId, later: LineageId) -> LineageId {
+        self.ask_for(later);
         self.clear_newest(earlier);
         let Lineage { members, state, exchanges, forget_at, .. } =
             self.lineages.remove(&earlier).expect(IN_STEP);
@@ -303,16 +312,10 @@ impl<J: Hash, P: TokenPair> LineageIndex<J, P> {
     pub(super) fn fingerprint(&self, token: TokenHash, now: Duration, hasher: &mut impl Hasher) {
         let Some(token) = self.tokens.get(&token) else { return };
         let lineage = self.lineage(token.lineage);
-        (&token.exchange, token.refusal).hash(hasher);
+        (&token.exchange, token.refusal, token.mark.is_some()).hash(hasher);
         token.forget_at.map(|at| at.saturating_sub(now)).hash(hasher);
         (lineage.members.len(), lineage.state, lineage.exchanges).hash(hasher);
         lineage.forget_at.saturating_sub(now).hash(hasher);
-    }
-}
-
-impl<J> Token<J> {
-    fn of(lineage: LineageId) -> Self {
-        Self { lineage, exchange: None, refusal: None, contested: None, forget_at: None }
     }
 }
 

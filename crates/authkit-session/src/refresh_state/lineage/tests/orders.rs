@@ -12,7 +12,7 @@ use super::{
     model::{Answer, Model},
     table,
 };
-use crate::refresh_state::lineage::LineageStatus;
+use crate::{decide::JUST_NOW, refresh_state::lineage::LineageStatus};
 
 /// What can happen next.
 #[derive(Clone, Copy, Debug)]
@@ -141,8 +141,16 @@ impl World {
         let known = self.table.index.find(cookie.token()).is_some();
         let expected = self.model.standing(cookie, self.sids, known, self.now);
         let name = self.sids.name(cookie);
+        let passes_by = !self.table.asks_for(cookie.token(), name);
         let standing = self.table.returned(Some(cookie.id()), Some(name), self.now);
         assert_eq!(standing, expected);
+        match standing {
+            LineageStatus::Unknown | LineageStatus::Known(None) => {}
+            LineageStatus::Known(Some(age)) if age >= JUST_NOW => {}
+            LineageStatus::Known(Some(_)) | LineageStatus::Ended => {
+                assert!(!passes_by, "{cookie:?} passes by what matters to it: {standing:?}");
+            }
+        }
         if let LineageStatus::Known(Some(_)) = standing {
             self.model.presented(cookie, self.now);
             let newest = self.newest.entry(cookie.user).or_insert(cookie);
@@ -179,8 +187,10 @@ impl World {
     fn head(&mut self, cookie: Cookie) {
         self.requests.remove(&cookie);
         let expected = self.model.head(cookie, self.sids, self.now);
+        let asks = self.table.asks_for(cookie.token(), "");
         let carried = self.table.pair_to_send(cookie.token(), self.now).map(|pair| pair.cookie);
         assert_eq!(carried, expected);
+        assert!(asks || carried.is_none(), "{cookie:?} passes by what its head has to carry");
         let Some(carried) = carried else { return };
         assert_eq!(carried.user, cookie.user, "another user's pair");
         let signed_out = self.signed_out.get(&cookie.user);

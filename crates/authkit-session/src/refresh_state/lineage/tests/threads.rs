@@ -11,12 +11,14 @@ use shuttle::{
     thread,
 };
 
-use super::{ApiRefusal, Cookie, ExchangeStatus, LineageState, Sids, Successor, Table, table};
-use crate::refresh_state::lineage::LineageStatus;
+use super::{ApiRefusal, Cookie, ExchangeStatus, Limits, LineageState, Sids, Successor, Table};
+use crate::refresh_state::{lineage::LineageStatus, presence::Presence};
 
 /// What is behind the lock, and what was seen of it.
 struct Observed {
     table: Table,
+    /// In front of the lock; here too, to be asked while nothing changes.
+    presence: std::sync::Arc<Presence>,
     now: Duration,
     exchanging: BTreeSet<Cookie>,
     signed_out: BTreeSet<u8>,
@@ -34,9 +36,11 @@ fn request(shared: &Shared, cookie: Cookie) -> Cookie {
     thread::yield_now();
     let mut seen = shared.lock().unwrap();
     let now = seen.now;
+    let asks = seen.presence.may_concern(Some(cookie.token()), None);
     let Some(carried) = seen.table.pair_to_send(cookie.token(), now).map(|pair| pair.cookie) else {
         return cookie;
     };
+    assert!(asks, "a head passes by the pair that it has to carry");
     assert_eq!(carried.user, cookie.user, "another user's pair");
     assert!(!seen.signed_out.contains(&cookie.user), "a cookie is set after the sign-out");
     let presented = seen.presented.get(&cookie.user);
@@ -47,6 +51,15 @@ fn request(shared: &Shared, cookie: Cookie) -> Cookie {
 /// Whether the request goes on.
 fn wait_for_refresh(shared: &Shared, cookie: Cookie) -> bool {
     loop {
+        let seen = shared.lock().unwrap();
+        let (presence, is_signed_out) =
+            (std::sync::Arc::clone(&seen.presence), seen.signed_out.contains(&cookie.user));
+        drop(seen);
+        thread::yield_now();
+        // Without the lock, whatever the others do meanwhile.
+        let asks = presence.may_concern(Some(cookie.token()), Some(Sids::Kept.name(cookie)));
+        assert!(asks || !is_signed_out, "a session passes by its end");
+        thread::yield_now();
         let mut seen = shared.lock().unwrap();
         seen.now += Duration::from_millis(1);
         let now = seen.now;
@@ -116,8 +129,10 @@ fn sign_out(shared: &Shared, cookie: Cookie) {
 #[test]
 fn cc_03_threads_of_two_users_get_their_own_sessions_in_every_order() {
     let run = || {
+        let presence = std::sync::Arc::new(Presence::new(1_024));
         let shared = Arc::new(Mutex::new(Observed {
-            table: table(),
+            table: Table::new(Limits::default(), std::sync::Arc::clone(&presence)),
+            presence,
             now: Duration::ZERO,
             exchanging: BTreeSet::new(),
             signed_out: BTreeSet::new(),

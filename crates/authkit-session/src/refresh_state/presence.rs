@@ -1,0 +1,115 @@
+//! Which tokens and sessions have to be looked up: asked by every request, and without a lock.
+
+use std::{
+    hash::{BuildHasher, Hash},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use foldhash::quality::RandomState;
+
+use crate::token::TokenHash;
+
+/// Counts, by hash, the tokens and session ids that a request must not pass by.
+///
+/// A count that is zero says so surely; one that is not may be another's of the same hash, and the table behind the lock
+/// is asked. Counts change under that lock, before what they stand for does: whoever reads a zero comes before the event.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    counts: Box<[AtomicU32]>,
+    hasher: RandomState,
+}
+
+impl Presence {
+    /// As many counts as there usually are entries, and a few: 512 KiB.
+    pub(crate) const COUNTS: usize = 1 << 17;
+
+    pub(crate) fn new(counts: usize) -> Self {
+        let counts = (0..counts.max(1)).map(|_| AtomicU32::new(0)).collect();
+        Self { counts, hasher: RandomState::default() }
+    }
+
+    /// Whether a request with this token, of this session, has to be looked up.
+    pub(crate) fn may_concern(&self, token: Option<TokenHash>, session_id: Option<&str>) -> bool {
+        token.is_some_and(|token| self.is_counted(&token))
+            || session_id.is_some_and(|id| self.is_counted(id))
+    }
+
+    /// Counts a token or a session id until the mark is dropped.
+    pub(crate) fn mark(self: &Arc<Self>, entry: &(impl Hash + ?Sized)) -> PresenceMark {
+        PresenceMark::at(Arc::clone(self), self.slot(entry))
+    }
+
+    fn is_counted(&self, entry: &(impl Hash + ?Sized)) -> bool {
+        self.counts[self.slot(entry)].load(Ordering::Acquire) > 0
+    }
+
+    fn slot(&self, entry: &(impl Hash + ?Sized)) -> usize {
+        self.hasher.hash_one(entry) as usize % self.counts.len()
+    }
+}
+
+/// That something is counted, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct PresenceMark {
+    presence: Arc<Presence>,
+    slot: usize,
+}
+
+impl PresenceMark {
+    fn at(presence: Arc<Presence>, slot: usize) -> Self {
+        presence.counts[slot].fetch_add(1, Ordering::Release);
+        Self { presence, slot }
+    }
+}
+
+impl Clone for PresenceMark {
+    fn clone(&self) -> Self {
+        Self::at(Arc::clone(&self.presence), self.slot)
+    }
+}
+
+impl Drop for PresenceMark {
+    fn drop(&mut self) {
+        self.presence.counts[self.slot].fetch_sub(1, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::RefreshToken;
+
+    #[test]
+    fn an_entry_counts_as_long_as_a_mark_of_it_lives() {
+        let presence = Arc::new(Presence::new(Presence::COUNTS));
+        let [one, other] = ["one", "other"].map(|token| RefreshToken::new(token).hash());
+        let concerns = |token, id| presence.may_concern(token, id);
+        assert!(!concerns(None, None) && !concerns(Some(one), Some("session_1")));
+
+        let (token, session) = (presence.mark(&one), presence.mark("session_1"));
+        assert!(concerns(Some(one), None) && concerns(Some(one), Some("session_2")));
+        assert!(concerns(None, Some("session_1")) && concerns(Some(other), Some("session_1")));
+        assert!(!concerns(Some(other), Some("session_2")));
+
+        let again = token.clone();
+        drop(token);
+        assert!(concerns(Some(one), None));
+        drop((again, session));
+        assert!(!concerns(Some(one), Some("session_1")));
+    }
+
+    /// As where the table is full.
+    #[test]
+    fn entries_of_one_hash_are_counted_together() {
+        let presence = Arc::new(Presence::new(1));
+        let marks: Vec<_> = (0..100).map(|n| presence.mark(&n)).collect();
+        for mark in marks {
+            assert!(presence.may_concern(None, Some("another")));
+            drop(mark);
+        }
+        assert!(!presence.may_concern(None, Some("another")));
+    }
+}
