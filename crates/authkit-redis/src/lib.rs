@@ -85,10 +85,12 @@
 //!
 //! # Features
 //!
-//! None is on by default.
+//! One of the two cryptographies has to be on.
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `aws-lc-rs` (default) | cryptography, TLS included, by `aws-lc-rs`; see `authkit-session` |
+//! | `ring` | the same by `ring` |
 //! | `tls` | `rediss://` URLs, by rustls |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

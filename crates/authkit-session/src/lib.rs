@@ -113,10 +113,12 @@
 //!
 //! # Features
 //!
-//! None is on by default, and each only adds.
+//! Each only adds. One of the two cryptographies has to be on.
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `aws-lc-rs` (default) | cryptography, TLS included, by `aws-lc-rs`: the faster of the two; it wins where `ring` is on as well |
+//! | `ring` | cryptography, TLS included, by `ring`: the quicker to build |
 //! | `conformance` | module `conformance`: checks for implementations of [`RefreshCoordinator`] and [`Revocations`] |
 //! | `inspect` | module `inspect`: looks into a sealed session, for operators' tools |
 //! | `php` | opens the PHP SDK's cookies too |

@@ -190,10 +190,12 @@
 //!
 //! # Features
 //!
-//! Each only adds.
+//! Each only adds. One of the two cryptographies has to be on.
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `aws-lc-rs` (default) | cryptography, TLS included, by `aws-lc-rs`: the faster of the two; it wins where `ring` is on as well |
+//! | `ring` | cryptography, TLS included, by `ring`: the quicker to build; with `default-features = false` |
 //! | `axum` (default) | extractors, `From<Endpoints> for Router`, the original URI under `nest` |
 //! | `dev` | module `dev`, `AuthKit::from_env_or_emulator`; for development and tests |
 //! | `webhooks` | `Webhooks`: what ends a session at WorkOS ends it here |

@@ -4,7 +4,7 @@
 mod front_page;
 mod minimal_versions;
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
@@ -65,23 +65,33 @@ fn docs(sh: &Shell, project: &Project) -> Result<()> {
 
 /// Features are additive, so that any set of them has to do that has a cryptography in it.
 fn feature_sets(sh: &Shell, project: &Project) -> Result<()> {
-    for Package { name, features, .. } in &project.published {
-        for set in subsets(features).into_iter().filter(|set| has_cryptography(features, set)) {
-            let only = ["--locked", "--package", name, "--no-default-features", "--features", &set];
-            cmd!(sh, "cargo clippy {only...} -- -D warnings").run()?;
-        }
+    for package in &project.published {
+        let sets = subsets(&package.features).into_iter();
+        let sets = sets.map(|set| with_cryptography(&package.features, &set));
+        check_features(sh, package, sets.collect())?;
     }
     Ok(())
 }
 
-/// Whether there is one to choose in the package, and it is chosen. Both at once is what `--all-features` has.
-fn has_cryptography(features: &[String], set: &str) -> bool {
-    let is_offered = features.iter().any(|feature| CRYPTOGRAPHY.contains(&feature.as_str()));
-    let chosen = set.split(',').filter(|feature| CRYPTOGRAPHY.contains(feature)).count();
-    !is_offered || chosen == 1
+/// Checks a package with each of these sets of features.
+pub(crate) fn check_features(sh: &Shell, package: &Package, sets: BTreeSet<String>) -> Result<()> {
+    let name = &package.name;
+    for set in sets {
+        let only = ["--locked", "--package", name, "--no-default-features", "--features", &set];
+        cmd!(sh, "cargo clippy {only...} -- -D warnings").run()?;
+    }
+    Ok(())
 }
 
-const CRYPTOGRAPHY: [&str; 2] = ["aws-lc-rs", "ring"];
+/// The set, and the default cryptography where the package has one to choose and none is chosen.
+pub(crate) fn with_cryptography(features: &[String], set: &str) -> String {
+    let is_cryptography = |feature: &str| CRYPTOGRAPHY.contains(&feature);
+    let is_offered = features.iter().any(|feature| is_cryptography(feature));
+    if !is_offered || set.split(',').any(is_cryptography) {
+        return set.to_owned();
+    }
+    format!("{},{set}", CRYPTOGRAPHY[0]).trim_end_matches(',').to_owned()
+}
 
 /// Every subset, as `--features` takes it.
 fn subsets(features: &[String]) -> Vec<String> {
@@ -129,6 +139,9 @@ fn api_changes(sh: &Shell, project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// The default first.
+const CRYPTOGRAPHY: [&str; 2] = ["aws-lc-rs", "ring"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +151,21 @@ mod tests {
         let features = ["a", "b", "c"].map(String::from);
         assert_eq!(subsets(&features), ["", "a", "b", "a,b", "c", "a,c", "b,c", "a,b,c"]);
         assert_eq!(subsets(&[]), [""]);
+    }
+
+    #[test]
+    fn a_set_of_features_has_a_cryptography_where_there_is_one_to_choose() {
+        let features = ["aws-lc-rs", "dev", "ring"].map(String::from);
+        let cases = [
+            ("", "aws-lc-rs"),
+            ("dev", "aws-lc-rs,dev"),
+            ("dev,ring", "dev,ring"),
+            ("aws-lc-rs,ring", "aws-lc-rs,ring"),
+        ];
+        for (set, expected) in cases {
+            assert_eq!(with_cryptography(&features, set), expected);
+        }
+        assert_eq!(with_cryptography(&["dev".to_owned()], "dev"), "dev");
     }
 
     #[test]

@@ -55,12 +55,9 @@ fn docs(sh: &Shell) -> Result<()> {
 /// Features are additive, so none and each one alone are the sets that the other steps leave out.
 fn features(sh: &Shell, project: &Project) -> Result<()> {
     for package in &project.published {
-        let name = &package.name;
-        let alone = package.features.iter().map(|feature| format!("--features={feature}"));
-        for features in iter::once(None).chain(alone.map(Some)) {
-            let only = ["--locked", "--package", name, "--no-default-features"];
-            cmd!(sh, "cargo clippy {only...} {features...} -- -D warnings").run()?;
-        }
+        let alone = iter::once("").chain(package.features.iter().map(String::as_str));
+        let sets = alone.map(|set| packages::with_cryptography(&package.features, set));
+        packages::check_features(sh, package, sets.collect())?;
     }
     Ok(())
 }
