@@ -34,6 +34,7 @@ mod origins;
 mod other_framework;
 mod password_rollout;
 mod peers_seal;
+mod playwright;
 mod refresh_in_line;
 mod replicas;
 mod replicas_apart;

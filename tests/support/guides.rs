@@ -6,3 +6,6 @@ struct Readme;
 
 #[doc = include_str!("../../crates/authkit-redis/README.md")]
 struct RedisReadme;
+
+#[doc = include_str!("../../docs/guides/testing.md")]
+struct Testing;

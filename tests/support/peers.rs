@@ -6,6 +6,7 @@
 mod app;
 mod emulator;
 pub mod kinds;
+pub mod playwright;
 mod sdk;
 pub mod sharing;
 

@@ -173,6 +173,17 @@ const ENVIRONMENTS: &[Environment] = &[
         ],
     },
     Environment {
+        folder: "playwright",
+        installer: Installer::Npm,
+        pins: &[
+            ("node@22.23.3", "the runtime of the next one"),
+            (
+                "@playwright/test@1.65.1",
+                "runs the recipe of docs/guides/testing.md, with Debian's browser",
+            ),
+        ],
+    },
+    Environment {
         folder: "py10",
         installer: Installer::Pip,
         pins: &[("workos==10.8.0", "the current Python SDK")],
