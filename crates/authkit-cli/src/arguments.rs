@@ -13,9 +13,9 @@ Checks the set-up of WorkOS AuthKit sessions, and looks into their cookies.
 Usage: authkit COMMAND [OPTIONS]
 
 Commands:
-  doctor      says what is wrong with the WORKOS_* variables and with the way to WorkOS, and what to write
+  doctor      says what is wrong with the WORKOS_* variables, with REDIS_URL and with the way to both, and what to write
                 --env-file FILE      reads a `.env` file first; variables that are set already win
-                --offline            asks nothing of WorkOS
+                --offline            asks neither WorkOS nor Redis
                 --permissions N      how many permissions the sample session's user has [default: 10]
                 --json               for programs
   inspect     opens a session cookie from the standard input: its value, or the whole Cookie header
@@ -24,6 +24,7 @@ Commands:
                 --json               for programs
   password    prints a new cookie password, which suits every format but `rust` and `ruby6`
   emulator    runs an emulator of WorkOS; `authkit emulator --help` lists its options
+  completions bash, zsh or fish: what the shell offers, as a script for it; `source <(authkit completions bash)`
 
 Options:
   -h, --help       prints this
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Password,
     /// The arguments are the emulator's.
     Emulator(Vec<OsString>),
+    Completions(CompletedShell),
     Help,
     Version,
 }
@@ -59,7 +61,15 @@ pub(crate) struct InspectOptions {
     pub(crate) form: Form,
 }
 
-/// Whether WorkOS is asked.
+/// A shell that has completions.
+#[derive(Clone, Copy)]
+pub(crate) enum CompletedShell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Whether WorkOS and Redis are asked.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub(crate) enum Network {
     #[default]
@@ -101,6 +111,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Some(other) => Err(unexpected(other)),
         },
         "emulator" => Ok(Command::Emulator(parser.raw_args().map_err(one_line)?.collect())),
+        "completions" => completions(&mut parser),
         "help" => Ok(Command::Help),
         other => Err(format!("there is no command `{}`; see --help", other.escape_debug())),
     }
@@ -140,6 +151,18 @@ fn inspect(parser: &mut Parser) -> Result<Command, String> {
         }
     }
     Ok(Command::Inspect(options))
+}
+
+fn completions(parser: &mut Parser) -> Result<Command, String> {
+    match parser.next().map_err(one_line)? {
+        Some(Value(shell)) if shell == "bash" => Ok(Command::Completions(CompletedShell::Bash)),
+        Some(Value(shell)) if shell == "zsh" => Ok(Command::Completions(CompletedShell::Zsh)),
+        Some(Value(shell)) if shell == "fish" => Ok(Command::Completions(CompletedShell::Fish)),
+        Some(Short('h') | Long("help")) => Ok(Command::Help),
+        Some(_) | None => {
+            Err("name the shell: `authkit completions bash`, `zsh` or `fish`".to_owned())
+        }
+    }
 }
 
 fn path(parser: &mut Parser) -> Result<PathBuf, String> {

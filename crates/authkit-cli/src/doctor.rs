@@ -2,6 +2,7 @@
 
 mod configuration;
 mod proxy;
+mod redis;
 mod report;
 mod size;
 mod workos;
@@ -28,5 +29,6 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<Output, String> {
         }
         None => report.ok("workos", "was not asked: correct the variables first"),
     }
+    redis::check(&mut report, options.network).await;
     Ok(report.output(options.form))
 }

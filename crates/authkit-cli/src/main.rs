@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod completions;
 mod doctor;
 mod inspect;
 mod password;
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
             Ok(Output::good(concat!("authkit ", env!("CARGO_PKG_VERSION"), "\n").to_owned()))
         }
         Ok(Command::Password) => password::run(),
+        Ok(Command::Completions(shell)) => Ok(completions::run(shell)),
         Ok(Command::Inspect(options)) => inspect::run(options),
         Ok(Command::Doctor(options)) => doctor::run(&options).await,
         Ok(Command::Emulator(arguments)) => {

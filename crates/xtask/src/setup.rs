@@ -79,6 +79,11 @@ const PROGRAMS: &[Program] = &[
         reason: "the official emulator's tokens live an hour; its clock is set back to see one expire",
     },
     Program {
+        package: "fish",
+        probe: &["fish", "--version"],
+        reason: "a shell that completes what is typed of the program `authkit`",
+    },
+    Program {
         package: "nginx",
         // Not on every user's path; tests start their own.
         probe: &["/usr/sbin/nginx", "-v"],
@@ -119,6 +124,11 @@ const PROGRAMS: &[Program] = &[
         // Its version is an error to itself.
         probe: &["which", "wrk"],
         reason: "puts load on whole services for the benchmarks",
+    },
+    Program {
+        package: "zsh",
+        probe: &["zsh", "--version"],
+        reason: "another shell that completes",
     },
 ];
 

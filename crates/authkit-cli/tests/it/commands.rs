@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use super::{authkit, folder};
 
 #[test]
@@ -5,7 +7,7 @@ fn it_says_what_it_can_do() {
     for arguments in [&[][..], &["--help"], &["-h"], &["help"], &["doctor", "--help"]] {
         let said = authkit(arguments, &[], "");
         assert_eq!(said.code, Some(0), "{arguments:?}");
-        for command in ["doctor", "inspect", "password", "emulator"] {
+        for command in ["doctor", "inspect", "password", "emulator", "completions"] {
             assert!(said.out.contains(&format!("  {command} ")), "{command}: {}", said.out);
         }
     }
@@ -22,6 +24,8 @@ fn mistakes_are_one_line_that_names_them() {
         (&["doctor", "--env-file", "/nowhere/.env"], "/nowhere/.env"),
         (&["inspect", "wos_session=secret"], "standard input"),
         (&["password", "extra"], "extra"),
+        (&["completions"], "`authkit completions bash`, `zsh` or `fish`"),
+        (&["completions", "tcsh"], "`authkit completions bash`, `zsh` or `fish`"),
         (&["--prot"], "--prot"),
     ] {
         let said = authkit(arguments, &[], "");
@@ -69,4 +73,106 @@ fn a_line_that_cannot_be_read_is_not_repeated() {
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains(".env: a line of it cannot be read"), "{}", said.err);
     assert!(!said.err.contains("secret"), "{}", said.err);
+}
+
+/// The options in a help text.
+fn options(help: &str) -> Vec<&str> {
+    let words = help.split([' ', '\n', ',', '`', ';']);
+    let mut options: Vec<_> =
+        words.filter(|word| word.len() > 2 && word.starts_with("--")).collect();
+    options.sort_unstable();
+    options.dedup();
+    options
+}
+
+/// What a script for a shell says.
+fn script(shell: &str) -> String {
+    let said = authkit(&["completions", shell], &[], "");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    said.out
+}
+
+/// Runs a line of a shell in which the completions are in force.
+fn in_shell(shell: &str, line: &str) -> String {
+    let file = folder("completions").join(shell);
+    std::fs::write(&file, script(shell)).unwrap();
+    let text = format!("source {}; {line}", file.display());
+    let output = Command::new(shell).args(["-c", &text]).output().unwrap();
+    assert!(output.status.success(), "{shell}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_shell_offers_every_command_and_option_and_nothing_else() {
+    let own = authkit(&["--help"], &[], "").out;
+    let emulator = authkit(&["emulator", "--help"], &[], "").out;
+    let mut known: Vec<_> = options(&own).into_iter().chain(options(&emulator)).collect();
+    known.sort_unstable();
+    known.dedup();
+    let script = script("bash");
+    let words: Vec<_> = script.split([' ', '"', '|', ')', '\n']).collect();
+    for option in &known {
+        assert!(words.contains(option), "{option} is not offered: {script}");
+    }
+    for word in words.iter().filter(|word| word.len() > 2 && word.starts_with("--")) {
+        assert!(known.contains(word), "{word} is offered, and there is no such option");
+    }
+}
+
+#[test]
+fn bash_completes() {
+    for (typed, offered) in [
+        ("authkit d", "doctor"),
+        ("authkit doctor --o", "--offline"),
+        ("authkit emulator --strict --au", "--auto"),
+        ("authkit completions f", "fish"),
+        ("authkit emulator --port ''", ""),
+    ] {
+        let count = typed.split(' ').count() - 1;
+        let line = format!(
+            "COMP_WORDS=({typed}); COMP_CWORD={count}; _authkit; echo \"${{COMPREPLY[*]}}\""
+        );
+        assert_eq!(in_shell("bash", &line).trim_end(), offered, "{typed}");
+    }
+}
+
+#[test]
+fn fish_completes() {
+    for (typed, offered) in [
+        ("authkit d", "doctor"),
+        ("authkit doctor --o", "--offline"),
+        ("authkit emulator --strict --au", "--auto"),
+        ("authkit completions f", "fish"),
+    ] {
+        let said = in_shell("fish", &format!("complete -C '{typed}'"));
+        let found: Vec<_> = said.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(found, [offered], "{typed}");
+    }
+}
+
+/// What zsh's own functions would do with it takes a terminal: here they say what they are given.
+#[test]
+fn zsh_completes() {
+    let given =
+        "compdef() {}; _describe() { print -r -- $commands }; _arguments() { print -rl -- $@ }; ";
+    let file = folder("completions").join("zsh");
+    std::fs::write(&file, script("zsh")).unwrap();
+    for (typed, offered) in [
+        ("authkit ''", "doctor:says"),
+        ("authkit doctor ''", "--offline[asks nobody]"),
+        (
+            "authkit emulator --strict ''",
+            "--env-file[writes the variables for a service there]:file:_files",
+        ),
+        ("authkit completions ''", "1:word:(bash zsh fish)"),
+    ] {
+        let count = typed.split(' ').count();
+        let text = format!(
+            "{given} source {}; words=({typed}); CURRENT={count}; _authkit",
+            file.display()
+        );
+        let output = Command::new("zsh").args(["-f", "-c", &text]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.contains(offered), "{typed}: {said}");
+    }
 }
