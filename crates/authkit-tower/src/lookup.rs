@@ -103,6 +103,9 @@ impl NoPrincipal {
 
     /// Builds the denial that the optional layer would have sent if it were a required one.
     pub(crate) fn deny(&self, caller: Caller<'_>) -> Denied {
+        if self.is_signed_out() {
+            self.state.authkit().site().denial_log().needs_somebody();
+        }
         self.state.deny(&self.cause, caller)
     }
 }

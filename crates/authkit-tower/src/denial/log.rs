@@ -112,6 +112,17 @@ impl DenialLog {
         }
     }
 
+    /// Reminds of what makes a page of an optional layer one for those who are signed in alone.
+    pub(crate) fn needs_somebody(&self) {
+        if let Some(left_out) = self.reminders.admit("nobody", self.clock.monotonic()) {
+            info!(
+                left_out,
+                "denied: nobody is signed in, and below AuthKitLayer::optional a handler takes a Session or a guard asks \
+                 for one; where everybody may come, take an Option<Session>"
+            );
+        }
+    }
+
     /// Reminds of proxies that do not take a response whose head, cookies included, is this large.
     pub(crate) fn head_is_large(&self, bytes: usize) {
         if let Some(left_out) = self.reminders.admit("large head", self.clock.monotonic()) {
