@@ -23,9 +23,12 @@ fn configured(changed: &[(&str, &str)]) -> Result<AuthKit, authkit_tower::Config
     AuthKit::new(Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()))?)
 }
 
+/// A mistake, the variables that are not as they should be, and the words of its text.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn a_program_that_cannot_start_says_what_to_write() {
-    let mistakes: [(&str, &[(&str, &str)], &[&str]); 11] = [
+    let mistakes: [Row<'_>; 11] = [
         (
             "1: no variable is set",
             &[

@@ -7,5 +7,35 @@ struct Readme;
 #[doc = include_str!("../../crates/authkit-redis/README.md")]
 struct RedisReadme;
 
+#[doc = include_str!("../../docs/guides/axum.md")]
+struct AnAxumService;
+
+#[doc = include_str!("../../docs/guides/hyper.md")]
+struct Hyper;
+
+#[doc = include_str!("../../docs/guides/tonic.md")]
+struct Tonic;
+
+#[doc = include_str!("../../docs/guides/nextjs.md")]
+struct NextJs;
+
+#[doc = include_str!("../../docs/guides/one-domain.md")]
+struct OneDomain;
+
+#[doc = include_str!("../../docs/guides/from-the-sdk.md")]
+struct FromTheSdk;
+
+#[doc = include_str!("../../docs/guides/kubernetes.md")]
+struct Kubernetes;
+
+#[doc = include_str!("../../docs/guides/proxies.md")]
+struct Proxies;
+
+#[doc = include_str!("../../docs/guides/organizations.md")]
+struct OrganizationsAndRoles;
+
 #[doc = include_str!("../../docs/guides/testing.md")]
 struct Testing;
+
+#[doc = include_str!("../../docs/guides/troubleshooting.md")]
+struct Troubleshooting;
