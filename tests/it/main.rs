@@ -37,6 +37,7 @@ mod other_framework;
 mod password_rollout;
 mod peers_seal;
 mod playwright;
+mod readme;
 mod refresh_in_line;
 mod replicas;
 mod replicas_apart;

@@ -262,7 +262,7 @@ async fn a_refusal_says_what_would_have_let_the_request_in() {
 
     let bearer = Router::new()
         .route("/", greet())
-        .route("/me", get(async |principal: Principal| principal.user_id().to_owned()))
+        .route("/me", get(async |principal: Principal| principal.subject().to_owned()))
         .route_layer(AuthKitLayer::new(authkit).with_bearer().unwrap())
         .merge(Endpoints::new(authkit));
     let mut request = fetch("/");

@@ -176,7 +176,7 @@
 //! | configure | [`AuthKit`], [`Config`], [`CookiePassword`], [`SealFormat`], [`SameSite`], [`Secret`], [`Clock`]; [`ConfigError`] and [`ConfigProblem`] say what is wrong, [`ConfigWarning`] and [`Settings`] what is doubtful and what is in force ([`Finding`], [`Setting`]) |
 //! | protect routes | [`AuthKitLayer`]; the service it makes is [`AuthKitService`] ([`ResponseFuture`], [`ResponseBody`], [`NoBody`]) |
 //! | ask more of some | [`Require`] ([`RequireService`], [`RequireFuture`]) |
-//! | know who it is | [`Session`], [`Bearer`], [`Principal`]; what they say: [`VerifiedSession`], [`VerifiedToken`], [`User`], [`Metadata`], [`Impersonator`], [`AccessToken`] |
+//! | know who it is | [`Session`], [`Bearer`], [`ApiKey`], [`Machine`], [`OAuthClient`], or any of them: [`Principal`]; what they say: [`VerifiedSession`], [`VerifiedToken`], [`User`], [`Metadata`], [`Impersonator`], [`AccessToken`] |
 //! | change a session | [`Session::refresh`], [`Session::switch_organization`] ([`Switched`]), [`Session::sign_out`] |
 //! | sign in and out | [`Endpoints`] ([`EndpointsService`], [`EndpointsFuture`]), [`LoginRequest`], [`SignInOutcome`], [`SignInFailure`], [`StateTypeError`], [`BrowserRedirect`], [`StartedSession`] |
 //! | refuse sessions by rules of your own | [`NewSession`], [`RefreshedSession`], [`HookDecision`] |

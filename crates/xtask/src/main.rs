@@ -10,6 +10,7 @@ mod layout;
 mod owners;
 mod packages;
 mod peers;
+mod pictures;
 mod project;
 mod setup;
 mod steps;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ["cases"] => cases::run,
         ["owners"] => owners::run,
         ["packages"] => packages::run,
+        ["pictures"] => pictures::run,
         ["bench"] => bench::run,
         ["bench", "--count"] => count::run,
         ["help" | "--help" | "-h"] => {
@@ -85,6 +87,8 @@ Usage: cargo xtask <command>
           whether what is published is fit to be: each built from its package alone, with every
           set of features, the oldest compiler and the oldest dependencies; licences; changes
           since the last release; about 15 minutes
+  pictures
+          what the README shows of the example, as a browser test sees it
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
           machine alone meanwhile, for about 8 minutes
   bench --count

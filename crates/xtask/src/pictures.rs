@@ -1,0 +1,27 @@
+//! `cargo xtask pictures`: what the README shows of the example, as the browser test sees it.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::{project::Project, setup, steps::Steps, tally::Tally};
+
+pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    steps.take("set-up", || setup::install(sh, project))?;
+    steps.test("sign in", || {
+        let test = cmd!(sh, "cargo test --locked --package authkit-tests --test it");
+        Tally::of(test.args(["--", "--exact", TEST]))
+    })?;
+    steps.take("pictures", || {
+        for (taken, shown) in PICTURES {
+            let taken = project.target.join("screenshots").join(taken);
+            sh.copy_file(taken, project.root.join("docs").join(shown))?;
+        }
+        Ok(())
+    })
+}
+
+const TEST: &str = "browser_flow::a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points";
+const PICTURES: [(&str, &str); 2] = [
+    ("app-dashboard-light.png", "signed-in.png"),
+    ("app-dashboard-dark.png", "signed-in-dark.png"),
+];
