@@ -135,6 +135,8 @@ async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
         let app = app(&harness.authkit);
         let app = if forgotten { app } else { app.merge(Endpoints::new(&harness.authkit)) };
         let running = harness.serve(app);
+        // Somebody has followed a redirect, where there is a page to follow it to.
+        running.browser().navigate(&running.url("/login")).await;
         let events = Events::listen();
         for _ in 0..20 {
             running.browser().navigate(&running.url("/page")).await;

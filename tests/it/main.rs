@@ -27,6 +27,7 @@ mod heads;
 mod large_sessions;
 mod log_volume;
 mod matrix;
+mod metrics;
 mod mistakes;
 mod odd_values;
 mod official_emulator;
@@ -60,6 +61,7 @@ mod stacks;
 mod start_session;
 mod streams;
 mod tampering;
+mod trace_layer;
 mod webhooks;
 
 /// The program `axum-app`, built for these tests.

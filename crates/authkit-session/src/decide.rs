@@ -15,6 +15,8 @@
 //! Tokens that this process obtained less than 10 seconds ago are not refreshed for their age or signature.
 
 pub(crate) mod reason;
+#[cfg(any(test, feature = "metrics"))]
+pub(crate) mod reasons;
 pub(crate) mod refresh_outcome;
 pub(crate) mod security_claim;
 

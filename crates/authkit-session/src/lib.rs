@@ -154,6 +154,9 @@ pub mod integration;
 mod json;
 mod log_id;
 mod log_limit;
+mod meter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod payload;
 mod random;
 mod refresh;

@@ -12,6 +12,7 @@ pub(crate) mod coordinator;
 mod exchange;
 mod exchanged_session;
 pub(crate) mod hook;
+mod observed_exchange;
 pub(crate) mod on_demand;
 mod refusal_log;
 mod replicas;
@@ -275,7 +276,7 @@ impl Refresher {
             let purpose = ExchangePurpose::Refresh;
             let exchange =
                 Exchange::new(self, token.clone(), pair.token, session, purpose, sender, permit);
-            tokio::spawn(exchange.run());
+            exchange.start();
         }
         status
     }

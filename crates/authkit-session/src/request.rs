@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod authenticate;
 pub(crate) mod bearer;
 pub(crate) mod credential_kind;
+mod decision_log;
 pub(crate) mod header;
 pub(crate) mod lanes;
 pub(crate) mod offline;

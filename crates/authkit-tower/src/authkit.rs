@@ -120,6 +120,26 @@ impl AuthKit {
         self.inner.authenticator.settings()
     }
 
+    /// The log id of a session or a user: what log lines and spans know them by as `session` and `user`.
+    ///
+    /// It is a keyed hash of the id, the same on every replica: from an id to its log lines there is a way, from a log
+    /// line to an id there is none. Its key is the API key that the handle was made with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let user = authkit.log_id("user_01HJTGY3F4W8XRN5B0C2D6E7A9");
+    /// println!("search the logs for user=\"{user}\"");
+    /// # assert_eq!(user.len(), 12);
+    /// # Ok::<(), authkit_tower::ConfigError>(())
+    /// ```
+    pub fn log_id(&self, id: &str) -> String {
+        self.settings().log_id(id)
+    }
+
     /// Begins a session from an answer of WorkOS, for users who sign in by other means than [`Endpoints`]: a password
     /// form or a one-time code, sent to WorkOS by the `workos` crate or by hand.
     ///

@@ -164,6 +164,28 @@
 //! No kind is ever made from another. Handlers that serve several take a [`Principal`], and [`Require`] asks each for what
 //! it can have.
 //!
+//! # Logs, traces and metrics
+//!
+//! Each refusal has a [`Reason`], and log lines know sessions and users by [`AuthKit::log_id`]: `docs/reasons.md` in the
+//! repository leads from a complaint to the reason. What takes time has a span (`docs/tracing.md`); the feature `metrics`
+//! counts what happens (`docs/metrics.md`, with a Grafana dashboard).
+//!
+//! The callback's URL has a code and a state in its query. A `TraceLayer` of tower-http around the endpoints writes them into
+//! its span, unless that says the path alone:
+//!
+//! ```
+//! # use authkit_tower::{AuthKit, Endpoints};
+//! use axum::{Router, extract::Request};
+//! use tower_http::trace::TraceLayer;
+//!
+//! # fn app(authkit: &AuthKit) -> Router {
+//! let traced = TraceLayer::new_for_http().make_span_with(|request: &Request| {
+//!     tracing::info_span!("request", method = %request.method(), path = request.uri().path())
+//! });
+//! Router::new().merge(Endpoints::new(authkit)).layer(traced)
+//! # }
+//! ```
+//!
 //! # Development and tests
 //!
 //! With the feature `dev`, `AuthKit::from_env_or_emulator` signs users in without an account, and `dev::TestKit` tests an
@@ -233,6 +255,7 @@ mod head;
 mod layer;
 mod lookup;
 mod machine;
+mod meter;
 mod oauth_client;
 mod origin;
 mod principal;
@@ -425,6 +448,9 @@ pub use authkit_session::{
     VerifiedMachine, VerifiedSession, VerifiedToken,
     integration::{CookieRules, ErrorClass, SignInCause},
 };
+
+#[cfg(feature = "metrics")]
+pub use authkit_session::metrics;
 
 #[cfg(feature = "webhooks")]
 pub use crate::webhooks::{Webhooks, WebhooksFuture};

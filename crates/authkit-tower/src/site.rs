@@ -6,7 +6,7 @@ use authkit_session::{PublicOrigin, PublicOrigins, Settings};
 use http::{HeaderMap, Uri, header::HOST};
 use url::form_urlencoded;
 
-use crate::{denial::DenialLog, endpoints::EndpointReminder};
+use crate::{denial::DenialLog, endpoints::EndpointReminder, meter::LayerMeter};
 
 /// The service as browsers see it at one of its origins: by the configuration, never by what a request says.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ struct SharedSite {
     return_origins: Vec<String>,
     denial_log: DenialLog,
     endpoint_reminder: EndpointReminder,
+    meter: LayerMeter,
 }
 
 /// One of our own endpoints.
@@ -54,6 +55,7 @@ impl Site {
                 return_origins: settings.return_origins().to_owned(),
                 denial_log: DenialLog::new(settings.clock().clone()),
                 endpoint_reminder: EndpointReminder::new(settings.clock().clone()),
+                meter: LayerMeter::new(),
             }),
         }
     }
@@ -126,6 +128,10 @@ impl Site {
 
     pub(crate) fn endpoint_reminder(&self) -> &EndpointReminder {
         &self.shared.endpoint_reminder
+    }
+
+    pub(crate) fn meter(&self) -> &LayerMeter {
+        &self.shared.meter
     }
 
     /// The endpoint that lives exactly at `path`, as the browser sees it.

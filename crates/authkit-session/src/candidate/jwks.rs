@@ -11,6 +11,7 @@ use std::{
 
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::{runtime::Handle, sync::watch};
+use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
     clock::Clock,
@@ -72,6 +73,19 @@ pub(crate) enum FetchFor {
     UnknownBearerKey,
     /// A token that WorkOS has just answered names a key that is not there.
     OwnAnswer,
+}
+
+impl FetchFor {
+    /// For operators.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none_cached",
+            Self::Freshness => "freshness",
+            Self::UnknownKey => "unknown_key",
+            Self::UnknownBearerKey => "unknown_bearer_key",
+            Self::OwnAnswer => "own_answer",
+        }
+    }
 }
 
 impl Jwks {
@@ -163,7 +177,10 @@ impl Jwks {
         }
         drop(fetches);
         let fetch = Fetch { inner: Arc::clone(&self.inner), failed: Some(Failure::Unreachable) };
-        tokio::spawn(fetch.run());
+        // It may outlive the request that it is for, so its span is linked to the request's, and is no part of it.
+        let span = info_span!(parent: None, "authkit.keys", why = why.as_str(), outcome = Empty);
+        span.follows_from(Span::current());
+        tokio::spawn(fetch.run().instrument(span));
         Some(waiting)
     }
 
@@ -233,6 +250,9 @@ impl Fetch {
                     self.inner.keys.store(Some(Arc::new(keys)));
                     let nanos = u64::try_from(at.as_nanos()).unwrap_or(0);
                     self.inner.fetched_at.store(nanos, Ordering::Release);
+                    if *self.inner.url == self.inner.client.key_set_url() {
+                        self.inner.client.meter().keys_fetched(unix);
+                    }
                     None
                 }
                 None => Some(Failure::NoKeys),
@@ -242,6 +262,12 @@ impl Fetch {
                 UpstreamFailure::Refused(_) => Failure::NoKeys,
             }),
         };
+        let outcome = match self.failed {
+            None => "fetched",
+            Some(Failure::Unreachable) => "unreachable",
+            Some(Failure::NoKeys) => "no_keys",
+        };
+        Span::current().record("outcome", outcome);
     }
 }
 

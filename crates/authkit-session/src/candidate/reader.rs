@@ -13,6 +13,7 @@ use crate::{
     config::settings::Settings,
     cookie::received::{self, CookieValue, ReceivedCookies, SessionCookies},
     decide::Verdict,
+    meter::CacheLookup,
     payload::Payload,
     seal::{Attempts, Reuse, Sealer},
     session::{KeyGenerations, Remembered, VerifiedSession},
@@ -50,6 +51,7 @@ impl SessionReader {
 
     /// The session among a request's cookies. One that was verified before is not opened again.
     pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
+        let meter = &self.settings.meter;
         let mut first = None;
         let name = self.settings.cookie_name();
         let cookies = received::session_cookies_where_known(headers, name, |field| {
@@ -63,12 +65,18 @@ impl SessionReader {
             let first = first.take().filter(|it| it.is_remembered_by(value.len()));
             match first.or_else(|| self.cache.get(value)).and_then(|known| self.still_counts(known))
             {
-                Some((verdict, session)) => SessionCandidate {
-                    pair: session.pair(),
-                    session: Some(session),
-                    ..SessionCandidate::without_session(verdict, cookies.received)
-                },
-                None => self.open_and_remember(value, cookies.received, others, attempts),
+                Some((verdict, session)) => {
+                    meter.session_cache(CacheLookup::Hit);
+                    SessionCandidate {
+                        pair: session.pair(),
+                        session: Some(session),
+                        ..SessionCandidate::without_session(verdict, cookies.received)
+                    }
+                }
+                None => {
+                    meter.session_cache(CacheLookup::Miss);
+                    self.open_and_remember(value, cookies.received, others, attempts)
+                }
             }
         })
     }

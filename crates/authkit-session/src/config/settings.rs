@@ -11,6 +11,7 @@ use crate::{
     end::revocation::Revocations,
     log_id::LogIds,
     log_limit::LogLimiter,
+    meter::Meter,
     refresh::{coordinator::RefreshCoordinator, hook::RefreshHooks},
     seal::{KeyRing, SealFormat},
     secret::Secret,
@@ -37,6 +38,7 @@ pub struct Settings {
     pub(crate) cookies: CookieRules,
     pub(crate) rules: Rules,
     pub(crate) log_ids: LogIds,
+    pub(crate) meter: Meter,
     seal_format: SealFormat,
     environment: Environment,
     /// What the refresh coordinator calls itself.
@@ -109,6 +111,12 @@ impl Settings {
     /// Where the time comes from.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// What logs know a session or a user by: a keyed hash of the id, in 12 hexadecimal digits. The API key that the
+    /// service started with is its key, so that replicas write the same.
+    pub fn log_id(&self, id: &str) -> String {
+        self.log_ids.of(id)
     }
 
     /// What works and is hardly meant, in the order of the settings.
@@ -202,6 +210,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         [config.login_path(), config.logout_path(), config.after_logout()].map(Box::<str>::from);
     let log_ids = LogIds::new(config.api_key.expose().as_bytes());
     let environment = Environment::of(&config.api_key);
+    let meter = Meter::new();
     let client = Client::new(
         &config.client_id,
         config.api_key,
@@ -209,7 +218,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         (base, browser_base),
         config.clock.clone(),
         transport,
-        Budget::new(config.refresh_limits),
+        Budget::new(config.refresh_limits, meter.clone()),
     );
     let settings = Settings {
         origins,
@@ -231,6 +240,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         },
         client_id: config.client_id.into(),
         log_ids,
+        meter,
         seal_format: config.seal_format,
         environment,
         coordinator: name_of(&config.refresh_coordinator).into(),

@@ -21,6 +21,7 @@ use crate::{
             Subject,
         },
     },
+    meter::RevocationSource,
     seal::{Purpose, Sealer},
 };
 
@@ -60,6 +61,7 @@ impl RevocationPublisher {
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), NotPublished> {
         let subject = self.settings.log_ids.of(revocation.subject.id());
         tracing::info!(?revocation, subject, "revoked");
+        self.settings.meter.revoked(&revocation.subject, RevocationSource::Here);
         self.apply(revocation);
         self.publish(revocation).await
     }
@@ -119,6 +121,7 @@ impl Receiver for RevocationPublisher {
     fn receive(&self, sealed: &str) -> Delivery {
         match self.open(sealed) {
             Some(Received::Revocation(revocation)) => {
+                self.settings.meter.revoked(&revocation.subject, RevocationSource::Replica);
                 self.apply(&revocation);
                 Delivery::Taken
             }

@@ -6,7 +6,9 @@ use crate::{
     candidate::{OpenedSession, reader::SessionReader},
     config::settings::Settings,
     end::SessionEnder,
+    meter::SessionEvent,
     refresh_state::lineage::Ended,
+    upstream::budget::RefreshOwner,
 };
 
 /// Signs out whoever a request's cookies name.
@@ -41,9 +43,15 @@ impl SignOut {
         let cookies = &self.settings.cookies;
         let (sessions, received) = self.reader.open_all(cookies.name(), headers);
         for opened in &sessions {
-            let id = opened.unverified().sid.as_deref();
+            let RefreshOwner { session: id, user } = opened.owner();
             if self.ender.end(opened.token(), id) == Ended::Now {
-                tracing::info!(session = self.settings.log_ids.of_any(id), "signed out");
+                let Settings { log_ids, meter, .. } = &*self.settings;
+                tracing::info!(
+                    session = log_ids.of_any(id),
+                    user = log_ids.of_any(user),
+                    "signed out"
+                );
+                meter.session(SessionEvent::SignedOut);
             }
         }
         let claims = sessions.iter().map(OpenedSession::unverified);

@@ -2,16 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tracing::Instrument;
+
 use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
     decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
+    meter::SessionEvent,
     payload::Answer,
     refresh::{
         Refresher,
         attempts::ExchangeAttempts,
         exchanged_session::ExchangedSession,
         hook::HookDecision,
-        replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
+        observed_exchange::ObservedExchange,
+        replicas::{ClaimStatus, PublishedOutcome, SharedExchange, is_for_others},
     },
     refresh_state::{
         lineage::{Contest, LineageState},
@@ -34,6 +38,7 @@ pub(super) struct Exchange {
     session: ExchangedSession,
     sender: ExchangeSender,
     recorded: Recorded,
+    observed: ObservedExchange,
     _task: Task,
     _permit: CallPermit,
 }
@@ -78,6 +83,7 @@ impl Exchange {
         Self {
             _task: refresher.tasks.start(),
             _permit: permit,
+            observed: ObservedExchange::begin(&refresher.settings, session),
             refresher: Arc::clone(refresher),
             token,
             hash,
@@ -88,7 +94,13 @@ impl Exchange {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Makes the exchange in a task of its own, which no client's leaving ends.
+    pub(super) fn start(self) {
+        let span = self.observed.span();
+        tokio::spawn(self.run().instrument(span));
+    }
+
+    async fn run(mut self) {
         let Refresher { coordinator, sealer, tasks, settings, .. } = &*self.refresher;
         let tasks = tasks.clone();
         let organization = self.session.organization();
@@ -201,23 +213,8 @@ impl Exchange {
         outcome: PublishedOutcome,
     ) -> (ExchangeResult, Option<PublishedOutcome>) {
         let result = self.record(&outcome).await;
-        let is_for_others = match &result {
-            Ok(_) | Err(RefreshFailure::HookUndecided { .. } | RefreshFailure::Refused { .. }) => {
-                true
-            }
-            Err(
-                RefreshFailure::Unverified
-                | RefreshFailure::Foreign
-                | RefreshFailure::SignedOut
-                | RefreshFailure::HookRefused
-                | RefreshFailure::OtherOrganization
-                | RefreshFailure::Transient { .. }
-                | RefreshFailure::TimedOut
-                | RefreshFailure::Busy
-                | RefreshFailure::CircuitOpen,
-            ) => false,
-        };
-        (result, is_for_others.then_some(outcome))
+        let outcome = is_for_others(&result).then_some(outcome);
+        (result, outcome)
     }
 
     /// Records an outcome in the lineage of the token.
@@ -274,6 +271,7 @@ impl Exchange {
                 if let Some(id) = &successor.session_id {
                     let session = refresher.settings.log_ids.of(id);
                     tracing::info!(session, "the application refused a session");
+                    refresher.settings.meter.session(SessionEvent::HookRefused);
                     refresher.ender.end_elsewhere(id);
                 }
                 Err(RefreshFailure::HookRefused)
@@ -287,6 +285,7 @@ impl Exchange {
     /// Lets those go who wait.
     fn finish(mut self, result: ExchangeResult) {
         self.record_lost();
+        self.observed.ended(&result);
         self.sender.send_replace(Some(result));
     }
 

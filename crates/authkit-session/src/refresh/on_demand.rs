@@ -153,7 +153,7 @@ fn next_step(
     if let Some((sender, permit)) = started {
         let exchange =
             Exchange::new(refresher, token.clone(), pair.token, session, purpose, sender, permit);
-        tokio::spawn(exchange.run());
+        exchange.start();
     }
     match status {
         ExchangeStatus::Start(exchange) => Ok(Step::Started(exchange)),

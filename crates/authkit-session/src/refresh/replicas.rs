@@ -9,8 +9,9 @@ use tokio::time;
 use crate::{
     clock::Clock,
     crypto::digest,
-    decide::refresh_outcome::ApiRefusal,
+    decide::refresh_outcome::{ApiRefusal, RefreshFailure},
     refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
+    refresh_state::successor::ExchangeResult,
     seal::{Purpose, Sealer},
     token::TokenHash,
 };
@@ -144,6 +145,24 @@ impl PublishedOutcome {
             REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
             bytes => Some(Self::Renewed(Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?))),
         }
+    }
+}
+
+/// Whether the other processes are to know what an exchange ended with.
+pub(super) fn is_for_others(result: &ExchangeResult) -> bool {
+    match result {
+        Ok(_) | Err(RefreshFailure::HookUndecided { .. } | RefreshFailure::Refused { .. }) => true,
+        Err(
+            RefreshFailure::Unverified
+            | RefreshFailure::Foreign
+            | RefreshFailure::SignedOut
+            | RefreshFailure::HookRefused
+            | RefreshFailure::OtherOrganization
+            | RefreshFailure::Transient { .. }
+            | RefreshFailure::TimedOut
+            | RefreshFailure::Busy
+            | RefreshFailure::CircuitOpen,
+        ) => false,
     }
 }
 

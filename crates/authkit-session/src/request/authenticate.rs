@@ -15,7 +15,6 @@ use crate::{
     },
     end::SessionEnder,
     error::{Error, ErrorKind},
-    log_limit::LogLimiter,
     refresh::{
         Acceptance, Refresher, Unacceptable,
         hook::HookStatus,
@@ -23,9 +22,10 @@ use crate::{
     },
     request::{
         admission::{Admission, Refusal, ResponseCookies},
+        decision_log::DecisionLog,
         lanes::RefresherLanes,
         policy::Policy,
-        waiting::{Decision, PATIENCE, Waiting},
+        waiting::{Decision, PATIENCE, Waiting, in_span},
     },
     session::VerifiedSession,
 };
@@ -37,9 +37,7 @@ pub(crate) struct RequestAuthenticator {
     refresher: Arc<Refresher>,
     lanes: RefresherLanes,
     ender: Arc<SessionEnder>,
-    /// When requests that anybody can send were last logged.
-    refused: LogLimiter,
-    unrefreshed: LogLimiter,
+    log: DecisionLog,
 }
 
 impl RequestAuthenticator {
@@ -49,10 +47,9 @@ impl RequestAuthenticator {
         refresher: Arc<Refresher>,
         ender: Arc<SessionEnder>,
     ) -> Self {
-        let limiter = || LogLimiter::new(LogLimiter::PAUSE);
-        let (refused, unrefreshed) = (limiter(), limiter());
         let lanes = RefresherLanes::new(&refresher);
-        Self { settings, reader, refresher, lanes, ender, refused, unrefreshed }
+        let log = DecisionLog::new(Arc::clone(&settings));
+        Self { settings, reader, refresher, lanes, ender, log }
     }
 
     /// Decides about a request, or says what it waits for. Waits for nobody itself.
@@ -67,7 +64,8 @@ impl RequestAuthenticator {
                 for field in headers.get_all(header::COOKIE) {
                     cookies.append(header::COOKIE, field.clone());
                 }
-                Decision::Wait(Waiting::new(Arc::clone(self).wait(cookies, policy)))
+                let waiting = in_span(Arc::clone(self).wait(cookies, policy));
+                Decision::Wait(Waiting::new(waiting))
             }
         }
     }
@@ -183,7 +181,7 @@ impl RequestAuthenticator {
                 }
                 (None, _) => return Err(self.refuse(Reason::NotASession, &candidate)),
             };
-        self.log_refresh(&outcome, &candidate);
+        self.log.refreshed(&outcome, &candidate);
         let retry_after = outcome.as_ref().err().and_then(RefreshFailure::retry_after);
         let session = match settle(outcome, or) {
             Settlement::AdmitRenewed(renewed) => renewed.session,
@@ -193,7 +191,10 @@ impl RequestAuthenticator {
             }
         };
         match session {
-            Some(session) => Ok(Admission::new(session, self.response_cookies(&candidate))),
+            Some(session) => {
+                self.log.admitted();
+                Ok(Admission::new(session, self.response_cookies(&candidate)))
+            }
             None => Err(self.refuse(Reason::Unverified, &candidate)),
         }
     }
@@ -229,14 +230,17 @@ impl RequestAuthenticator {
     fn admit(&self, candidate: SessionCandidate) -> Result<Admission, Refusal> {
         let cookies = self.response_cookies(&candidate);
         match candidate.session {
-            Some(session) => Ok(Admission::new(session, cookies)),
+            Some(session) => {
+                self.log.admitted();
+                Ok(Admission::new(session, cookies))
+            }
             // The verdicts that admit come with a session; without one, nobody is let in.
             None => Err(Refusal::new(Reason::NotASession, cookies)),
         }
     }
 
     fn refuse(&self, reason: Reason, candidate: &SessionCandidate) -> Refusal {
-        self.log_refused(reason, candidate);
+        self.log.refused(reason, candidate);
         let organization = if reason == Reason::InteractionNeeded {
             candidate.opened.as_ref().and_then(|it| it.unverified().org_id.as_deref())
         } else {
@@ -248,49 +252,6 @@ impl RequestAuthenticator {
     fn response_cookies(&self, candidate: &SessionCandidate) -> ResponseCookies {
         let token = candidate.pair.map(|pair| pair.token);
         ResponseCookies { refresher: self.lanes.of(token), token, received: candidate.received }
-    }
-
-    /// A line each for sessions that the logs know, to say later why a user was signed out. What anybody can send without
-    /// one, and what an operator has to look at, is logged by reason.
-    fn log_refused(&self, reason: Reason, candidate: &SessionCandidate) {
-        let session = self.settings.log_ids.of_any(candidate.session_id());
-        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
-        if reason == Reason::NoCookie {
-            tracing::trace!(%reason, "session refused");
-        } else if reason.is_for_the_operator() {
-            match due() {
-                Some(left_out) => tracing::error!(%reason, session, left_out, "session refused"),
-                None => tracing::debug!(%reason, session, "session refused"),
-            }
-        } else if candidate.session_id().is_some() {
-            tracing::info!(%reason, session, "session refused");
-        } else {
-            match due() {
-                Some(left_out) => tracing::info!(%reason, left_out, "session refused"),
-                None => tracing::debug!(%reason, "session refused"),
-            }
-        }
-    }
-
-    fn log_refresh(
-        &self,
-        outcome: &RefreshOutcome<SessionCandidate>,
-        candidate: &SessionCandidate,
-    ) {
-        let session = self.settings.log_ids.of_any(candidate.session_id());
-        match outcome {
-            Ok(_) => tracing::debug!(session, "session refreshed"),
-            Err(failure) => {
-                let outcome = Reason::from(failure);
-                let now = self.settings.clock().monotonic();
-                match self.unrefreshed.admit(outcome.as_str(), now) {
-                    Some(left_out) => {
-                        tracing::warn!(%outcome, session, left_out, "session not refreshed");
-                    }
-                    None => tracing::debug!(%outcome, session, "session not refreshed"),
-                }
-            }
-        }
     }
 }
 

@@ -12,12 +12,13 @@ use crate::{
     },
     decide::reason::Reason,
     log_limit::LogLimiter,
+    meter::Credential,
     request::{
         admission::Refusal,
         bearer::BearerTokens,
         credential_kind::{CredentialKind, IssuerKind, SidKind, SubjectKind},
         policy::Policy,
-        waiting::Decision,
+        waiting::{Decision, Waiting, in_span},
     },
     token::{jwt::Unverified, verified::VerifiedToken},
 };
@@ -109,7 +110,7 @@ impl HeaderCredentials {
             Ok(kind) => kind,
             Err(reason) => return Decision::Refuse(self.refuse(reason)),
         };
-        match kind {
+        let decision = match kind {
             CredentialKind::Bearer => {
                 let Some(tokens) = &self.bearer else { return self.wrong_kind() };
                 tokens.authenticate(credential, policy).map(HeaderPrincipal::Bearer)
@@ -128,17 +129,43 @@ impl HeaderCredentials {
                 let client = |token| HeaderPrincipal::Client(VerifiedClient(token));
                 tokens.authenticate(credential, *policy).map(client)
             }
-        }
+        };
+        self.counted(kind, decision)
     }
 
     /// Refuses a request that brought nothing, where no session counts.
     pub fn refuse_nothing(&self) -> Refusal {
+        self.settings.meter.decided(Credential::Unrecognized, Some(Reason::NoCredential));
         Refusal::without_cookies(Reason::NoCredential)
     }
 
     /// Refuses a request whose `Authorization` field has another scheme than `Bearer`.
     pub fn refuse_other_scheme(&self) -> Refusal {
         self.refuse(Reason::OtherScheme)
+    }
+
+    /// Counts a decision about a credential of this kind, when it is made.
+    fn counted(
+        &self,
+        kind: CredentialKind,
+        decision: Decision<HeaderPrincipal>,
+    ) -> Decision<HeaderPrincipal> {
+        let (settings, kind) = (Arc::clone(&self.settings), Credential::Header(kind));
+        match decision {
+            Decision::Admit(principal) => {
+                settings.meter.decided(kind, None);
+                Decision::Admit(principal)
+            }
+            Decision::Refuse(refusal) => {
+                settings.meter.decided(kind, Some(refusal.reason()));
+                Decision::Refuse(refusal)
+            }
+            Decision::Wait(waiting) => Decision::Wait(Waiting::new(in_span(async move {
+                let decided = waiting.await;
+                settings.meter.decided(kind, decided.as_ref().err().map(Refusal::reason));
+                decided
+            }))),
+        }
     }
 
     /// Who is to judge a credential, by what it says of itself.
@@ -190,6 +217,7 @@ impl HeaderCredentials {
     }
 
     fn refuse(&self, reason: Reason) -> Refusal {
+        self.settings.meter.decided(Credential::Unrecognized, Some(reason));
         match self.log.admit(reason.as_str(), self.settings.clock().monotonic()) {
             Some(left_out) => tracing::info!(%reason, left_out, "bearer credential refused"),
             None => tracing::debug!(%reason, "bearer credential refused"),

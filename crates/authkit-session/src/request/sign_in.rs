@@ -14,12 +14,14 @@ use crate::{
     decide::Verdict,
     end::SessionEnder,
     error::{Error, ErrorKind},
+    meter::SessionEvent,
     payload::{Answer, Payload},
     refresh::hook::{self, HookDecision},
+    refresh_state::lineage::Ended,
     seal::{Attempts, Form, Sealer},
     session::VerifiedSession,
     token::jwt::Unverified,
-    upstream::{client::Client, pkce::PkceVerifier},
+    upstream::{budget::RefreshOwner, client::Client, pkce::PkceVerifier},
 };
 
 /// Begins sessions from WorkOS's answers, and ends those that they replace.
@@ -165,14 +167,25 @@ impl SignIn {
             tracing::error!(bytes = sealed.len(), "a new session is too large for cookies");
             Error::new(ErrorKind::TooLarge)
         })?;
+        let Settings { log_ids, meter, .. } = &*self.settings;
+        let log_id = log_ids.of(session.session_id());
         for old in &replaced {
-            let old_id = old.unverified().sid.as_deref();
-            if old_id != Some(session.session_id()) {
-                self.ender.end(old.token(), old_id);
+            let RefreshOwner { session: old_id, user } = old.owner();
+            if old_id != Some(session.session_id())
+                && self.ender.end(old.token(), old_id) == Ended::Now
+            {
+                tracing::info!(
+                    session = log_ids.of_any(old_id),
+                    user = log_ids.of_any(user),
+                    by = log_id,
+                    "a sign-in replaced a session"
+                );
+                meter.session(SessionEvent::Replaced);
             }
         }
-        let log_id = self.settings.log_ids.of(session.session_id());
-        tracing::info!(session = log_id, "a session began");
+        let user = log_ids.of(session.user_id());
+        tracing::info!(session = log_id, user, "a session began");
+        meter.session(SessionEvent::Began);
         // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
         let mut set_cookies = cookies.delete_other_scope(received);
         set_cookies.extend(written);

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::{Instrument, Span, field::Empty, info_span};
+
 use crate::{
     boxed_future::BoxFuture,
     request::admission::{Admission, Refusal},
@@ -69,6 +71,20 @@ impl<A> fmt::Debug for Waiting<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Waiting")
     }
+}
+
+/// Decides in the span `authkit.wait`, which is a part of the request's.
+pub(crate) async fn in_span<A>(
+    decision: impl Future<Output = Result<A, Refusal>>,
+) -> Result<A, Refusal> {
+    let span = info_span!("authkit.wait", outcome = Empty);
+    let decided = async {
+        let decision = decision.await;
+        let outcome = decision.as_ref().map_or_else(|it| it.reason().as_str(), |_| "admitted");
+        Span::current().record("outcome", outcome);
+        decision
+    };
+    decided.instrument(span).await
 }
 
 /// How long a request waits for keys and a refresh together.

@@ -22,7 +22,11 @@ use std::{
 use tokio::time;
 
 use self::{calls::Calls, shares::ShareKeys};
-use crate::{clock::Clock, decide::refresh_outcome::RefreshFailure};
+use crate::{
+    clock::Clock,
+    decide::refresh_outcome::RefreshFailure,
+    meter::{CircuitState, Meter},
+};
 
 /// What a call to WorkOS is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,7 +96,10 @@ impl From<Throttled> for RefreshFailure {
 
 /// Counts the calls to WorkOS, and says whether another one may start. Clones share the count.
 #[derive(Clone)]
-pub(crate) struct Budget(Arc<Mutex<Calls>>);
+pub(crate) struct Budget {
+    counts: Arc<Mutex<Calls>>,
+    meter: Meter,
+}
 
 /// A call that was let out. It is over when this is dropped.
 pub(crate) struct CallPermit {
@@ -103,8 +110,13 @@ pub(crate) struct CallPermit {
 }
 
 impl Budget {
-    pub(crate) fn new(limits: RefreshLimits) -> Self {
-        Self(Arc::new(Mutex::new(Calls::new(limits))))
+    pub(crate) fn new(limits: RefreshLimits, meter: Meter) -> Self {
+        Self { counts: Arc::new(Mutex::new(Calls::new(limits))), meter }
+    }
+
+    /// What counts the calls for operators.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Starts a refresh, or says why not. Its first attempt may go out after [`retry_after`](Self::retry_after).
@@ -113,7 +125,8 @@ impl Budget {
         owner: RefreshOwner<'_>,
         now: Duration,
     ) -> Result<CallPermit, Throttled> {
-        let owners = self.calls().start_refresh(owner, now)?;
+        let started = self.calls().start_refresh(owner, now);
+        let owners = started.map_err(|why| self.throttled(CallClass::Refresh, why))?;
         Ok(CallPermit { budget: self.clone(), class: CallClass::Refresh, owners })
     }
 
@@ -137,9 +150,9 @@ impl Budget {
                     let owners = ShareKeys::default();
                     return Ok(CallPermit { budget: self.clone(), class, owners });
                 }
-                Err(throttled) if now >= until => return Err(throttled),
+                Err(throttled) if now >= until => return Err(self.throttled(class, throttled)),
                 Err(Throttled::RetryAfter(wait)) if now + wait > until => {
-                    return Err(Throttled::RetryAfter(wait));
+                    return Err(self.throttled(class, Throttled::RetryAfter(wait)));
                 }
                 Err(_) => time::sleep(LOOK_AGAIN.min(until.saturating_sub(now))).await,
             }
@@ -159,11 +172,16 @@ impl Budget {
     /// WorkOS answered a refresh, whatever it said.
     pub(crate) fn answered(&self) {
         self.calls().failures = 0;
+        self.meter.circuit_is(CircuitState::Closed);
     }
 
     /// WorkOS failed to answer a refresh.
     pub(crate) fn failed(&self, now: Duration) {
-        self.calls().failed(now);
+        let mut calls = self.calls();
+        calls.failed(now);
+        let state = calls.circuit();
+        drop(calls);
+        self.meter.circuit_is(state);
     }
 
     /// WorkOS asked not to be called for `wait` (`Retry-After`); a minute of it is honoured.
@@ -172,9 +190,15 @@ impl Budget {
         calls.retry_at = calls.retry_at.max(now + wait.min(LONGEST_PAUSE));
     }
 
+    /// Counts a call that is not made.
+    fn throttled(&self, class: CallClass, why: Throttled) -> Throttled {
+        self.meter.throttled(class, why);
+        why
+    }
+
     fn calls(&self) -> MutexGuard<'_, Calls> {
         // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,12 +10,14 @@ use crate::{
     clock::Clock,
     config::origins::PublicOrigin,
     error::Error,
+    meter::{CallPurpose, Meter},
     secret::Secret,
     token::RefreshToken,
     upstream::{
         authorize::AuthorizationRequest,
         budget::{Budget, CallClass, CallPermit},
         error_answer::{self, UpstreamError},
+        observed_call::observed,
         own_api_key::OwnApiKey,
         pkce::PkceVerifier,
         transport::{Transport, TransportError},
@@ -61,6 +63,11 @@ impl Client {
     /// Where calls go.
     pub(crate) fn base_url(&self) -> &str {
         self.base.as_str()
+    }
+
+    /// What counts them for operators.
+    pub(crate) fn meter(&self) -> &Meter {
+        self.budget.meter()
     }
 
     /// What all calls are counted in.
@@ -130,7 +137,8 @@ impl Client {
         let path = ["user_management", "sessions", "revoke"];
         let api_key = self.api_key.load_full();
         let body = RevokeBody { session_id };
-        self.post(&path, &body, &api_key, Connection::Pooled, CALL_DEADLINE).await?;
+        let call = self.post(&path, &body, &api_key, Connection::Pooled, CALL_DEADLINE);
+        observed(self.meter(), CallPurpose::SignOut, call).await?;
         Ok(())
     }
 
@@ -142,17 +150,13 @@ impl Client {
     ) -> Result<Bytes, UpstreamError> {
         let _permit = self.permit(CallClass::SignIn, SIGN_IN_PATIENCE).await?;
         let api_key = self.api_key.load_full();
-        self.authenticate(
-            &Authenticate {
-                code: Some(code),
-                code_verifier: Some(verifier.expose()),
-                ..Authenticate::of(self, &api_key, "authorization_code")
-            },
-            &api_key,
-            Connection::Pooled,
-            CALL_DEADLINE,
-        )
-        .await
+        let body = Authenticate {
+            code: Some(code),
+            code_verifier: Some(verifier.expose()),
+            ..Authenticate::of(self, &api_key, "authorization_code")
+        };
+        let call = self.authenticate(&body, &api_key, Connection::Pooled, CALL_DEADLINE);
+        observed(self.meter(), CallPurpose::SignIn, call).await
     }
 
     /// Exchanges a refresh token, for the organization given.
@@ -164,17 +168,13 @@ impl Client {
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
         let api_key = self.api_key.load_full();
-        self.authenticate(
-            &Authenticate {
-                refresh_token: Some(token.expose()),
-                organization_id: organization,
-                ..Authenticate::of(self, &api_key, "refresh_token")
-            },
-            &api_key,
-            connection,
-            deadline,
-        )
-        .await
+        let body = Authenticate {
+            refresh_token: Some(token.expose()),
+            organization_id: organization,
+            ..Authenticate::of(self, &api_key, "refresh_token")
+        };
+        let call = self.authenticate(&body, &api_key, connection, deadline);
+        observed(self.meter(), CallPurpose::Refresh, call).await
     }
 
     /// Fetches a JWK set. Carries no credentials.
@@ -187,7 +187,8 @@ impl Client {
             .method(Method::GET)
             .uri(url)
             .header(header::ACCEPT, "application/json");
-        self.send(request.body(Bytes::new()), Connection::Pooled, deadline).await
+        let call = self.send(request.body(Bytes::new()), Connection::Pooled, deadline);
+        observed(self.meter(), CallPurpose::Keys, call).await
     }
 
     /// Whether a presented key is the one that calls go out with.

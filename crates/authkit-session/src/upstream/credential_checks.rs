@@ -7,8 +7,11 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::{
+    meter::CallPurpose,
     secret::Secret,
-    upstream::{budget::CallClass, client::Client, error_answer::UpstreamError},
+    upstream::{
+        budget::CallClass, client::Client, error_answer::UpstreamError, observed_call::observed,
+    },
 };
 
 /// Asks WorkOS about credentials, within the budget of all calls.
@@ -42,7 +45,8 @@ impl CredentialChecks {
         }
         let _permit = self.client.permit(CallClass::Credential, CHECK_PATIENCE).await?;
         let body = ValidationBody { value: key.expose() };
-        self.client.post_json(&["api_keys", "validations"], &body, CHECK_DEADLINE).await
+        let call = self.client.post_json(&["api_keys", "validations"], &body, CHECK_DEADLINE);
+        observed(self.client.meter(), CallPurpose::Credential, call).await
     }
 
     /// Asks an AuthKit domain about an access token (RFC 7662).
@@ -59,7 +63,8 @@ impl CredentialChecks {
             .append_pair("client_id", &credentials.client_id)
             .append_pair("client_secret", credentials.client_secret.expose())
             .finish();
-        self.client.post_form(url, body, CHECK_DEADLINE).await
+        let call = self.client.post_form(url, body, CHECK_DEADLINE);
+        observed(self.client.meter(), CallPurpose::Credential, call).await
     }
 }
 

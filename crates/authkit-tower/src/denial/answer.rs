@@ -73,6 +73,9 @@ pub(crate) fn answer<'a>(
         Cause::CrossOrigin(_) => (DenialKind::CrossOrigin, None, None),
         Cause::Misconfigured(_) => (DenialKind::Misconfigured, None, None),
     };
+    if let Some(site) = site {
+        site.meter().denied(kind, caller.client);
+    }
     let sign_in_at = site.filter(|_| challenge.offer == SignInOffer::Offered);
     let login_url = sign_in_at.and_then(|site| login_url(cause, caller, site));
     let denial = Denial { kind, client: caller.client, reason, login_url, retry_after };

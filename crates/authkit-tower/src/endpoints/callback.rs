@@ -5,7 +5,7 @@ use std::sync::Arc;
 use authkit_session::{Decision, Policy, Replacing};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use tracing::warn;
+use tracing::{Instrument, Span, field::Empty, info_span, warn};
 use url::form_urlencoded;
 
 use super::{
@@ -59,16 +59,21 @@ pub(super) fn answer(
         CallbackDecision::Exchange { code, flow } => {
             let (authkit, customization) = (authkit.clone(), Arc::clone(customization));
             let headers = caller.headers.clone();
-            return Reply::Later(Box::pin(async move {
+            let span =
+                info_span!("authkit.callback", session = Empty, user = Empty, outcome = Empty);
+            let ended = async move {
                 let (outcome, response) =
                     exchange(&authkit, &customization, &headers, &code, flow).await;
-                let response = customization.finish(outcome, with_cookies(response, deletion));
+                outcome.record(&authkit, &Span::current());
+                let response =
+                    customization.finish(&authkit, outcome, with_cookies(response, deletion));
                 head::warn_if_large(response.headers(), authkit.site().denial_log());
                 response
-            }));
+            };
+            return Reply::Later(Box::pin(ended.instrument(span)));
         }
     };
-    Reply::now(customization.finish(outcome, with_cookies(response, deletion)))
+    Reply::now(customization.finish(authkit, outcome, with_cookies(response, deletion)))
 }
 
 async fn exchange(

@@ -10,7 +10,7 @@ use tracing::error;
 use url::form_urlencoded;
 
 use super::SignInOutcome;
-use crate::denial::Caller;
+use crate::{authkit::AuthKit, denial::Caller};
 
 /// The application's closures.
 #[derive(Clone, Default)]
@@ -79,13 +79,15 @@ impl SignInCustomization {
         }
     }
 
-    /// Logs the outcome, lets the editor change the response, and puts the outcome into its extensions.
+    /// Logs and counts the outcome, lets the editor change the response, and puts the outcome into its extensions.
     pub(super) fn finish(
         &self,
+        authkit: &AuthKit,
         outcome: SignInOutcome,
         mut response: Response<Bytes>,
     ) -> Response<Bytes> {
         outcome.log();
+        authkit.site().meter().sign_in_ended(&outcome);
         if let Some(edit) = &self.edit {
             edit(&outcome, &mut response);
         }

@@ -59,7 +59,7 @@ pub(super) fn answer(
         let failure = guard.cause(authkit, caller);
         let page = failure.page(authkit, Some(&return_path));
         let page = with_cookies(page, redirect_loop::delete(authkit, caller.headers));
-        return customization.finish(SignInOutcome::Failed(failure), page);
+        return customization.finish(authkit, SignInOutcome::Failed(failure), page);
     }
     let may_redirect_back = guard.is_none_or(RedirectLoopGuard::may_redirect_back);
     if let (true, Some(admission)) = (may_redirect_back, already_signed_in(authkit, caller, query))

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use authkit_session::{Error, VerifiedSession, integration::ErrorClass};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
-use tracing::info;
+use tracing::{Span, info};
 
 use crate::{
     authkit::AuthKit,
@@ -65,6 +65,26 @@ pub enum SignInFailure {
 }
 
 impl SignInOutcome {
+    /// The word of the outcome, for operators.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::SignedIn(_) => "signed_in",
+            Self::AlreadySignedIn => "already_signed_in",
+            Self::Restarted => "restarted",
+            Self::Asked => "asked",
+            Self::Failed(failure) => failure.as_str(),
+        }
+    }
+
+    /// Writes the outcome, and who signed in, into the span of a callback.
+    pub(super) fn record(&self, authkit: &AuthKit, span: &Span) {
+        span.record("outcome", self.as_str());
+        if let Self::SignedIn(session) = self {
+            span.record("session", authkit.log_id(session.session_id()));
+            span.record("user", authkit.log_id(session.user_id()));
+        }
+    }
+
     /// Logs the outcome, once.
     pub(super) fn log(&self) {
         match self {
@@ -79,6 +99,26 @@ impl SignInOutcome {
 }
 
 impl SignInFailure {
+    /// The word of the failure, for operators.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::ForeignState => "foreign_state",
+            Self::TooLate => "too_late",
+            Self::NoCookies => "no_cookies",
+            Self::WrongScheme => "wrong_scheme",
+            Self::TooLarge => "too_large",
+            Self::Clock => "clock",
+            Self::UnreadableSession => "unreadable_session",
+            Self::Looping => "looping",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::CodeRefused => "code_refused",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
     /// Reads the `error` of an authorization response (RFC 6749 section 4.1.2.1, and WorkOS's list of error codes).
     pub(super) fn of_error(error: &str) -> Self {
         let known = KNOWN_ERRORS.iter().find(|(name, _)| *name == error);

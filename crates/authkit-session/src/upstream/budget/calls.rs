@@ -1,8 +1,11 @@
 use std::{collections::VecDeque, time::Duration};
 
-use crate::upstream::budget::{
-    CallClass, PROBE_EVERY, RefreshLimits, RefreshOwner, SECOND, Throttled,
-    shares::{ShareKeys, Shares},
+use crate::{
+    meter::CircuitState,
+    upstream::budget::{
+        CallClass, PROBE_EVERY, RefreshLimits, RefreshOwner, SECOND, Throttled,
+        shares::{ShareKeys, Shares},
+    },
 };
 
 /// The counts. Plain data: the time is passed in.
@@ -120,6 +123,11 @@ impl Calls {
             self.next_probe = now + PROBE_EVERY;
         }
         Ok(())
+    }
+
+    /// Whether WorkOS is left alone.
+    pub(super) fn circuit(&self) -> CircuitState {
+        if self.failures >= FAILURES { CircuitState::Open } else { CircuitState::Closed }
     }
 
     pub(super) fn failed(&mut self, now: Duration) {

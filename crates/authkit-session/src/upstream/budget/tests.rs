@@ -16,7 +16,7 @@ fn start(budget: &Budget, now: Duration) -> Result<(), Throttled> {
 
 #[test]
 fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
-    let budget = Budget::new(RefreshLimits::default());
+    let budget = Budget::new(RefreshLimits::default(), Meter::new());
     for _ in 0..4 {
         budget.failed(at(0));
     }
@@ -33,7 +33,7 @@ fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
 
 #[test]
 fn exchanges_are_capped_at_once_and_a_second() {
-    let budget = Budget::new(RefreshLimits::default());
+    let budget = Budget::new(RefreshLimits::default(), Meter::new());
     let permits: Vec<_> =
         (0..32).map(|_| budget.start_refresh(ANYBODY, at(0)).ok().unwrap()).collect();
     assert_eq!(start(&budget, at(0)), Err(Throttled::Busy));
@@ -47,7 +47,7 @@ fn exchanges_are_capped_at_once_and_a_second() {
 
 #[test]
 fn a_short_pause_that_workos_asks_for_is_waited_out_and_a_long_one_holds_exchanges() {
-    let budget = Budget::new(RefreshLimits::default());
+    let budget = Budget::new(RefreshLimits::default(), Meter::new());
     budget.honour_retry_after(at(2_000), at(0));
     assert_eq!(start(&budget, at(0)), Ok(()));
     assert_eq!(budget.retry_after(at(500)), at(1_500));
@@ -67,7 +67,7 @@ fn a_short_pause_that_workos_asks_for_is_waited_out_and_a_long_one_holds_exchang
 #[test]
 fn c1_each_class_has_a_share_of_its_own() {
     for flooding in [CallClass::SignIn, CallClass::SignOut, CallClass::Credential] {
-        let budget = Budget::new(RefreshLimits::default());
+        let budget = Budget::new(RefreshLimits::default(), Meter::new());
         let started = (0..1_000).filter(|_| budget.calls().start(flooding, at(0)).is_ok()).count();
         let limit = match flooding {
             CallClass::SignIn => SIGN_INS.per_second,
@@ -91,7 +91,7 @@ fn all_classes_together_stay_below_what_workos_allows_but_for_the_first_moment()
 /// C3 of the field's list: one session, and one user with many, leave the others their share.
 #[test]
 fn c3_a_session_and_a_user_have_shares() {
-    let budget = Budget::new(RefreshLimits::default());
+    let budget = Budget::new(RefreshLimits::default(), Meter::new());
     let refresh = |session: &str, user: &str, now| {
         let owner = RefreshOwner { session: Some(session), user: Some(user) };
         budget.start_refresh(owner, now).ok()
@@ -118,7 +118,7 @@ fn c3_a_session_and_a_user_have_shares() {
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_room_as_long_as_it_may() {
     let clock = crate::testing::clock();
-    let budget = Budget::new(RefreshLimits::default());
+    let budget = Budget::new(RefreshLimits::default(), Meter::new());
     let mut permits = Vec::new();
     for _ in 0..SIGN_OUTS.at_once {
         permits.push(budget.permit(CallClass::SignOut, &clock, at(0)).await.ok().unwrap());

@@ -1,0 +1,42 @@
+use tracing::{Span, field::Empty, info_span};
+
+use crate::{
+    candidate::OpenedSession, config::settings::Settings, decide::reason::Reason,
+    meter::RefreshTimer, refresh_state::successor::ExchangeResult,
+};
+
+/// What an operator sees of one exchange: a span of its own, its count and how long it took.
+pub(super) struct ObservedExchange {
+    span: Span,
+    timer: RefreshTimer,
+}
+
+impl ObservedExchange {
+    /// Begins the span `authkit.refresh`. The exchange outlives the request that it is for, so the span is linked to the
+    /// request's, and is no part of it.
+    pub(super) fn begin(settings: &Settings, session: &OpenedSession) -> Self {
+        let owner = session.owner();
+        let span = info_span!(
+            parent: None,
+            "authkit.refresh",
+            session = settings.log_ids.of_any(owner.session),
+            user = settings.log_ids.of_any(owner.user),
+            outcome = Empty,
+        );
+        span.follows_from(Span::current());
+        Self { span, timer: settings.meter.refresh_starts() }
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(super) fn ended(&mut self, result: &ExchangeResult) {
+        let outcome = match result {
+            Ok(_) => "refreshed",
+            Err(failure) => Reason::from(failure).as_str(),
+        };
+        self.span.record("outcome", outcome);
+        self.timer.refresh_ended(result.as_ref().map(|_| ()));
+    }
+}

@@ -1,0 +1,100 @@
+//! What is logged and counted of decisions about requests.
+
+use std::sync::Arc;
+
+use crate::{
+    candidate::SessionCandidate,
+    config::settings::Settings,
+    decide::{reason::Reason, refresh_outcome::RefreshOutcome},
+    log_limit::LogLimiter,
+    meter::Credential,
+};
+
+/// Logs and counts what becomes of requests with a session cookie.
+pub(super) struct DecisionLog {
+    settings: Arc<Settings>,
+    /// When requests that anybody can send were last logged.
+    refused: LogLimiter,
+    unrefreshed: LogLimiter,
+}
+
+impl DecisionLog {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        let limiter = || LogLimiter::new(LogLimiter::PAUSE);
+        Self { settings, refused: limiter(), unrefreshed: limiter() }
+    }
+
+    /// A request goes on.
+    pub(super) fn admitted(&self) {
+        self.settings.meter.decided(Credential::Cookie, None);
+    }
+
+    /// A request is refused: a line each for sessions that the logs know, to say later why a user was signed out. What
+    /// anybody can send without one, and what an operator has to look at, is logged by reason.
+    pub(super) fn refused(&self, reason: Reason, candidate: &SessionCandidate) {
+        self.settings.meter.decided(Credential::Cookie, Some(reason));
+        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
+        let (session, user) = (|| self.session(candidate), || self.user(candidate));
+        if reason == Reason::NoCookie {
+            tracing::trace!(%reason, "session refused");
+        } else if reason.is_for_the_operator() {
+            match due() {
+                Some(left_out) => tracing::error!(
+                    %reason,
+                    session = session(),
+                    user = user(),
+                    left_out,
+                    "session refused"
+                ),
+                None => {
+                    tracing::debug!(%reason, session = session(), user = user(), "session refused");
+                }
+            }
+        } else if candidate.session_id().is_some() {
+            tracing::info!(%reason, session = session(), user = user(), "session refused");
+        } else {
+            match due() {
+                Some(left_out) => tracing::info!(%reason, left_out, "session refused"),
+                None => tracing::debug!(%reason, "session refused"),
+            }
+        }
+    }
+
+    /// A request has waited for a refresh.
+    pub(super) fn refreshed(
+        &self,
+        outcome: &RefreshOutcome<SessionCandidate>,
+        candidate: &SessionCandidate,
+    ) {
+        let session = || self.session(candidate);
+        match outcome {
+            Ok(_) => tracing::debug!(session = session(), "session refreshed"),
+            Err(failure) => {
+                let outcome = Reason::from(failure);
+                let now = self.settings.clock().monotonic();
+                match self.unrefreshed.admit(outcome.as_str(), now) {
+                    Some(left_out) => tracing::warn!(
+                        %outcome,
+                        session = session(),
+                        user = self.user(candidate),
+                        left_out,
+                        "session not refreshed"
+                    ),
+                    None => {
+                        tracing::debug!(%outcome, session = session(), "session not refreshed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The log id of the candidate's session.
+    fn session(&self, candidate: &SessionCandidate) -> String {
+        self.settings.log_ids.of_any(candidate.session_id())
+    }
+
+    /// The log id of the candidate's user.
+    fn user(&self, candidate: &SessionCandidate) -> String {
+        self.settings.log_ids.of_any(candidate.identity().and_then(|it| it.subject))
+    }
+}
