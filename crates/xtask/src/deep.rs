@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{packages, project::Project, setup, steps::Steps, tally::Tally};
+use crate::{model, packages, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
@@ -34,6 +34,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         })?;
     }
     steps.test("cryptography by ring", || by_ring(sh))?;
+    model::run(sh, project, steps)?;
     packages::run(sh, project, steps)
 }
 

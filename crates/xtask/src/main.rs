@@ -7,6 +7,7 @@ mod cases;
 mod count;
 mod deep;
 mod layout;
+mod model;
 mod owners;
 mod packages;
 mod peers;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ["deep"] => deep::run,
         ["cases"] => cases::run,
         ["owners"] => owners::run,
+        ["model"] => model::run,
         ["packages"] => packages::run,
         ["pictures"] => pictures::run,
         ["bench"] => bench::run,
@@ -80,9 +82,11 @@ Usage: cargo xtask <command>
           two to build
   deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
           100,000 refreshes under faults, with what they came to; then all tests again as
-          users build them, optimized, first in one thread and then in four a core, and `packages`
+          users build them, optimized, first in one thread and then in four a core, `model` and `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise
   owners  whether every type has its methods in one file, and a name of its own
+  model   every order of what two replicas and a store do, by the model checker spin, and
+          that each rule is needed; about 5 minutes and 5 GB of memory
   packages
           whether what is published is fit to be: each built from its package alone, with every
           set of features, the oldest compiler and the oldest dependencies; licences; changes

@@ -20,6 +20,11 @@ pub(crate) fn install_browsers(sh: &Shell, project: &Project) -> Result<()> {
     install_all(sh, project, BROWSERS, DRIVERS)
 }
 
+/// Installs the model checker.
+pub(crate) fn install_spin(sh: &Shell) -> Result<()> {
+    install_programs(sh, MODEL_CHECKERS)
+}
+
 fn install_all(
     sh: &Shell,
     project: &Project,
@@ -61,6 +66,12 @@ struct Program {
     probe: &'static [&'static str],
     reason: &'static str,
 }
+
+const MODEL_CHECKERS: &[Program] = &[Program {
+    package: "spin",
+    probe: &["spin", "-V"],
+    reason: "looks at every order of what two replicas do",
+}];
 
 const PROGRAMS: &[Program] = &[
     Program {

@@ -107,11 +107,11 @@ impl Exchange {
         let shared =
             SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
         let (result, outcome) = match shared.claim().await {
-            ClaimStatus::Published(outcome) if self.session.accepts(&outcome) => {
+            ClaimStatus::Published(outcome, ago) if self.counts(&outcome, ago) => {
                 (self.record(&outcome).await, None)
             }
             ClaimStatus::Alone => self.exchange(&shared, Others::None).await,
-            ClaimStatus::Contested | ClaimStatus::Published(_) => {
+            ClaimStatus::Contested | ClaimStatus::Published(..) => {
                 self.exchange(&shared, Others::Exchanging).await
             }
         };
@@ -173,11 +173,11 @@ impl Exchange {
             ) => return self.record_for_all(outcome).await,
         }
         match (shared.look().await, others) {
-            (ClaimStatus::Published(published), _) if self.session.accepts(&published) => {
+            (ClaimStatus::Published(published, _), _) if self.session.accepts(&published) => {
                 (self.record(&published).await, None)
             }
             (ClaimStatus::Alone, Others::None) => self.record_for_all(outcome).await,
-            (ClaimStatus::Published(_) | ClaimStatus::Contested, _)
+            (ClaimStatus::Published(..) | ClaimStatus::Contested, _)
             | (ClaimStatus::Alone, Others::Exchanging) => match self.contest() {
                 Contest::First => {
                     tracing::info!("a refresh was refused that another process was making");
@@ -188,6 +188,19 @@ impl Exchange {
                 Contest::Again => (self.record(&outcome).await, None),
             },
         }
+    }
+
+    /// Whether what another process was answered so long ago is what WorkOS would answer here.
+    fn counts(&self, outcome: &PublishedOutcome, ago: Duration) -> bool {
+        let Refresher { state, settings, .. } = &*self.refresher;
+        let now = settings.clock().monotonic();
+        let counts = match outcome {
+            PublishedOutcome::Renewed(_) => true,
+            PublishedOutcome::Refused(_) => {
+                state.lock().lineages.counts_refusal(self.hash, ago, now)
+            }
+        };
+        counts && self.session.accepts(outcome)
     }
 
     /// Whether another process's exchange has delayed a refusal of this token before.

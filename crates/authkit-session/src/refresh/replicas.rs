@@ -29,7 +29,8 @@ pub(super) struct SharedExchange {
 pub(super) enum ClaimStatus {
     Alone,
     Contested,
-    Published(PublishedOutcome),
+    /// What another process published, and how long ago.
+    Published(PublishedOutcome, Duration),
 }
 
 /// What a replica publishes of its exchange.
@@ -90,7 +91,9 @@ impl SharedExchange {
             Ok(Claim::Alone) => ClaimStatus::Alone,
             Ok(Claim::Contested) => ClaimStatus::Contested,
             Ok(Claim::Published(sealed)) => match self.open(&sealed) {
-                Some((age, outcome)) if age <= OUTCOME_LASTS => ClaimStatus::Published(outcome),
+                Some((age, outcome)) if age <= OUTCOME_LASTS => {
+                    ClaimStatus::Published(outcome, age)
+                }
                 Some(_) => {
                     tracing::warn!("the refresh coordinator handed out an outcome of long ago");
                     ClaimStatus::Alone
@@ -109,8 +112,8 @@ impl SharedExchange {
         }
     }
 
-    /// An outcome, and how many seconds old it is; one from the future is as old as it is early.
-    fn open(&self, sealed: &[u8]) -> Option<(u64, PublishedOutcome)> {
+    /// An outcome, and how old it is; one from the future is as old as it is early.
+    fn open(&self, sealed: &[u8]) -> Option<(Duration, PublishedOutcome)> {
         if sealed.len() > MAX_SEALED {
             return None;
         }
@@ -118,7 +121,7 @@ impl SharedExchange {
         let opened = self.sealer.open_for(Purpose::Replica, &self.context, sealed)?;
         let (at, outcome) = opened.split_first_chunk()?;
         let age = self.clock.unix().abs_diff(u64::from_be_bytes(*at));
-        Some((age, PublishedOutcome::from_bytes(outcome)?))
+        Some((Duration::from_secs(age), PublishedOutcome::from_bytes(outcome)?))
     }
 }
 
@@ -173,9 +176,9 @@ const INTERACTION_NEEDED: &[u8] = b"refused interaction";
 const CREDENTIALS: &[u8] = b"refused credentials";
 const REQUEST: &[u8] = b"refused request";
 const REJECTED: &[u8] = b"refused otherwise";
-/// How old an outcome may be, in seconds: as long as a coordinator keeps it, so that who can write to its store cannot
+/// How old an outcome may be: as long as a coordinator keeps it, so that who can write to its store cannot
 /// bring an old one back.
-const OUTCOME_LASTS: u64 = 60;
+const OUTCOME_LASTS: Duration = Duration::from_secs(60);
 /// The longest sealed outcome that is opened: WorkOS's longest answer, sealed.
 const MAX_SEALED: usize = 512 * 1024;
 /// How long a coordinator may take; longer than the 1.5 seconds that it may wait itself.

@@ -290,6 +290,13 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         }
     }
 
+    /// Whether a refusal that another process was given `ago` counts here. After one that is remembered it does where it
+    /// was given after that one's time: a token is dead after two refusals a minute apart.
+    pub(crate) fn counts_refusal(&self, token: TokenHash, ago: Duration, now: Duration) -> bool {
+        let remembered = self.index.token(token).and_then(|known| known.refusal);
+        remembered.is_none_or(|refusal| refusal.holds(now.saturating_sub(ago)).is_none())
+    }
+
     /// WorkOS refused the exchange of `token`, which another process may have been making too.
     pub(crate) fn contest(&mut self, token: TokenHash, now: Duration) -> Contest {
         let id = self.index.find_or_create(token);

@@ -104,7 +104,7 @@ async fn an_outcome_is_for_its_token_and_its_organization_alone() {
             for asked in organizations {
                 let status = exchange(&there, "token", asked).look().await;
                 assert_eq!(
-                    matches!(&status, ClaimStatus::Published(got) if *got == outcome),
+                    matches!(&status, ClaimStatus::Published(got, _) if *got == outcome),
                     asked == published,
                     "{outcome:?}: published for {published:?}, asked for {asked:?}"
                 );
@@ -144,6 +144,27 @@ async fn what_workos_refused_one_process_the_other_does_not_ask() {
         assert_eq!(refused, (Reason::RefusedAgain, Challenge));
     }
     assert_eq!(replicas.refreshes(), 2);
+}
+
+/// Two refusals are a minute apart, whoever was given them: an incident at WorkOS that lasts less signs nobody out.
+#[tokio::test(start_paused = true)]
+async fn what_another_process_was_refused_within_the_minute_is_no_second_refusal() {
+    let replicas = replicas();
+    let browser = replicas.expired().await;
+    let workos = &replicas.all[0].workos;
+    let refusal = Reply::Instead(400, vec![], json!({"error": "invalid_grant"}).to_string());
+    workos.usually(Endpoint::Authenticate, refusal);
+    replicas.store.trouble(Some(Trouble::Hangs));
+    let mut here = browser.clone();
+    assert_eq!(replicas.all[0].get(&mut here).await.refusal().0, Reason::RefusedJustNow);
+    time::sleep(s(20)).await;
+    replicas.store.trouble(None);
+    let there = replicas.all[1].get(&mut browser.clone()).await.refusal();
+    assert_eq!(there.0, Reason::RefusedJustNow);
+    workos.usually(Endpoint::Authenticate, Reply::Usual(ms(0)));
+    time::sleep(s(41)).await;
+    assert_eq!(replicas.store.published().len(), 1);
+    replicas.all[0].get(&mut here).await.session();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,120 @@
+//! `cargo xtask model`: checks the model of what replicas do together, `docs/replicas.pml`, with spin.
+//!
+//! Every order of events is looked at, and none may break an assertion. Then each rule is taken out, and some order has
+//! to break the assertion that rests on it: an assertion that nothing breaks would say nothing.
+
+use anyhow::{Context, Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::{project::Project, setup, steps::Steps};
+
+pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    steps.take("set-up of spin", || setup::install_spin(sh))?;
+    for setting in SETTINGS {
+        steps.take(&format!("model: {}", setting.name), || setting.check(sh, project))?;
+    }
+    Ok(())
+}
+
+/// What the model is checked with, and what is to come of it.
+struct Setting {
+    name: &'static str,
+    macros: &'static [&'static str],
+    expected: Expected,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Expected {
+    /// Every order of events keeps the assertions.
+    Holds,
+    /// Some order breaks one.
+    Breaks,
+}
+
+const SETTINGS: &[Setting] = &[
+    holds("two replicas and a store", &[]),
+    holds("a process dies", &["-DDEATHS"]),
+    holds("the store goes away and loses its data", &["-DFAILURES"]),
+    holds("WorkOS refuses for a while what it should not", &["-DINCIDENT"]),
+    breaks("no mark in the store", &["-DWITHOUT_MARK"]),
+    breaks("the store is not asked after a refusal", &["-DWITHOUT_LOOK"]),
+    breaks("one refusal is enough", &["-DINCIDENT", "-DWITHOUT_SECOND_REFUSAL"]),
+    breaks(
+        "another process's refusal within the minute is the second one",
+        &["-DINCIDENT", "-DWITHOUT_MINUTE_BETWEEN_REFUSALS"],
+    ),
+    breaks("a sign-out is not published", &["-DWITHOUT_PUBLISHED_SIGN_OUT"]),
+    breaks("a refreshed session is not held against sign-outs", &["-DWITHOUT_CUT_OFFS_OF_RENEWED"]),
+];
+
+const fn holds(name: &'static str, macros: &'static [&'static str]) -> Setting {
+    Setting { name, macros, expected: Expected::Holds }
+}
+
+const fn breaks(name: &'static str, macros: &'static [&'static str]) -> Setting {
+    Setting { name, macros, expected: Expected::Breaks }
+}
+
+impl Setting {
+    fn check(&self, sh: &Shell, project: &Project) -> Result<()> {
+        let (macros, model) = (self.macros, project.root.join(MODEL));
+        let folder = project.target.join("model");
+        sh.create_dir(&folder)?;
+        let _in_folder = sh.push_dir(&folder);
+        cmd!(sh, "spin {macros...} -a {model}").ignore_stdout().run()?;
+        cmd!(sh, "cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c").run()?;
+        // A depth that no order reaches, and room for the states in the table of hashes.
+        let report = cmd!(sh, "./pan -m1000000 -w26").ignore_status().read()?;
+        let found = outcome(&report).with_context(|| format!("no result in:\n{report}"))?;
+        ensure!(found == self.expected, "{:?} and not {found:?}:\n{report}", self.expected);
+        Ok(())
+    }
+}
+
+/// What spin's report says; `None` where the search did not come to an end.
+fn outcome(report: &str) -> Option<Expected> {
+    if report.contains("assertion violated") {
+        return Some(Expected::Breaks);
+    }
+    let is_complete = report.contains("errors: 0")
+        && !report.contains("Search not completed")
+        && !report.contains("max search depth too small");
+    is_complete.then_some(Expected::Holds)
+}
+
+const MODEL: &str = "docs/replicas.pml";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_search_that_was_cut_off_shows_nothing() {
+        let cases = [
+            ("State-vector 68 byte, depth reached 11333, errors: 0\n", Some(Expected::Holds)),
+            ("pan:1: assertion violated (x) (at depth 3)\nerrors: 1\n", Some(Expected::Breaks)),
+            ("Warning: Search not completed\nerrors: 0\n", None),
+            ("error: max search depth too small\nerrors: 0\n", None),
+            ("pan:1: invalid end state (at depth 3)\nerrors: 1\n", None),
+            ("", None),
+        ];
+        for (report, expected) in cases {
+            assert_eq!(outcome(report), expected, "{report}");
+        }
+    }
+
+    #[test]
+    fn every_rule_that_can_be_taken_out_is() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let model = std::fs::read_to_string(root.join(MODEL)).unwrap();
+        let tried: Vec<_> = SETTINGS.iter().flat_map(|setting| setting.macros).collect();
+        let known = model.lines().filter_map(|line| {
+            line.trim().strip_prefix("#ifdef ").or_else(|| line.trim().strip_prefix("#ifndef "))
+        });
+        for name in known {
+            assert!(tried.iter().any(|tried| tried.strip_prefix("-D") == Some(name)), "{name}");
+        }
+    }
+}
