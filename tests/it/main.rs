@@ -63,6 +63,7 @@ mod streams;
 mod tampering;
 mod trace_layer;
 mod webhooks;
+mod why_signed_out;
 
 /// The program `axum-app`, built for these tests.
 const AXUM_APP: &str = env!("CARGO_BIN_EXE_axum-app-under-test");
