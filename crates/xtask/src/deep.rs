@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{model, packages, project::Project, setup, steps::Steps, tally::Tally};
+use crate::{frameworks, model, packages, project::Project, setup, steps::Steps, tally::Tally};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
@@ -35,6 +35,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     }
     steps.test("cryptography by ring", || by_ring(sh))?;
     model::run(sh, project, steps)?;
+    steps.test("other frameworks", || frameworks::test(sh, project))?;
     packages::run(sh, project, steps)
 }
 

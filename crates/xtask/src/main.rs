@@ -6,6 +6,7 @@ mod bench;
 mod cases;
 mod count;
 mod deep;
+mod frameworks;
 mod layout;
 mod model;
 mod owners;
@@ -82,7 +83,8 @@ Usage: cargo xtask <command>
           two to build
   deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
           100,000 refreshes under faults, with what they came to; then all tests again as
-          users build them, optimized, first in one thread and then in four a core, `model` and `packages`
+          users build them, optimized, first in one thread and then in four a core; `model`, the
+          examples of other frameworks, and `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and

@@ -5,7 +5,10 @@ use std::iter;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{count, layout, owners, packages, project::Project, setup, steps::Steps, tally::Tally};
+use crate::{
+    count, frameworks, layout, owners, packages, project::Project, setup, steps::Steps,
+    tally::Tally,
+};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
@@ -14,6 +17,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.take("owners", || owners::check(sh, &project.root))?;
     steps.take("front pages", || packages::front_pages(project))?;
     steps.take("one version of each dependency", || duplicates(sh))?;
+    steps.take("lock file of the other frameworks", || frameworks::check_lock(sh, project))?;
     steps.take("clippy", || clippy(sh))?;
     steps.take("docs", || docs(sh))?;
     steps.take("each feature alone", || features(sh, project))?;

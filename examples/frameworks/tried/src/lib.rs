@@ -1,0 +1,3 @@
+//! Nothing: what was tried is in `tests/`.
+
+#![forbid(unsafe_code)]
