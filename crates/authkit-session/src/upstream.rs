@@ -1,5 +1,6 @@
 //! All calls to WorkOS.
 
+mod authenticate_body;
 pub(crate) mod authorize;
 pub(crate) mod budget;
 pub(crate) mod client;

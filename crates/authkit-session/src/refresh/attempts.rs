@@ -11,8 +11,9 @@ use crate::{
     payload::Answer,
     token::{RefreshToken, TokenHash},
     upstream::{
-        client::{Client, Connection},
+        client::Client,
         error_answer::{UpstreamError, UpstreamFailure},
+        transport::Connection,
     },
 };
 

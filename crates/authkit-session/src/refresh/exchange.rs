@@ -2,12 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::Instrument;
-
 use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
     decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
-    meter::SessionEvent,
     payload::Answer,
     refresh::{
         Refresher,
@@ -97,7 +94,7 @@ impl Exchange {
     /// Makes the exchange in a task of its own, which no client's leaving ends.
     pub(super) fn start(self) {
         let span = self.observed.span();
-        tokio::spawn(self.run().instrument(span));
+        tokio::spawn(tracing::Instrument::instrument(self.run(), span));
     }
 
     async fn run(mut self) {
@@ -282,9 +279,7 @@ impl Exchange {
             }
             (HookDecision::Refuse, _) => {
                 if let Some(id) = &successor.session_id {
-                    let session = refresher.settings.log_ids.of(id);
-                    tracing::info!(session, "the application refused a session");
-                    refresher.settings.meter.session(SessionEvent::HookRefused);
+                    self.observed.hook_refused(&refresher.settings, id);
                     refresher.ender.end_elsewhere(id);
                 }
                 Err(RefreshFailure::HookRefused)

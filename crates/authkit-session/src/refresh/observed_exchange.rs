@@ -1,8 +1,11 @@
 use tracing::{Span, field::Empty, info_span};
 
 use crate::{
-    candidate::OpenedSession, config::settings::Settings, decide::reason::Reason,
-    meter::RefreshTimer, refresh_state::successor::ExchangeResult,
+    candidate::OpenedSession,
+    config::settings::Settings,
+    decide::reason::Reason,
+    meter::{RefreshTimer, SessionEvent},
+    refresh_state::successor::ExchangeResult,
 };
 
 /// What an operator sees of one exchange: a span of its own, its count and how long it took.
@@ -29,6 +32,13 @@ impl ObservedExchange {
 
     pub(super) fn span(&self) -> Span {
         self.span.clone()
+    }
+
+    /// The application's hook has refused the session with this id.
+    pub(super) fn hook_refused(&self, settings: &Settings, session_id: &str) {
+        let session = settings.log_ids.of(session_id);
+        tracing::info!(session, "the application refused a session");
+        settings.meter.session(SessionEvent::HookRefused);
     }
 
     pub(super) fn ended(&mut self, result: &ExchangeResult) {

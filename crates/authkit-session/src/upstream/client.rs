@@ -14,13 +14,14 @@ use crate::{
     secret::Secret,
     token::RefreshToken,
     upstream::{
+        authenticate_body::Authenticate,
         authorize::AuthorizationRequest,
         budget::{Budget, CallClass, CallPermit},
         error_answer::{self, UpstreamError},
         observed_call::observed,
         own_api_key::OwnApiKey,
         pkce::PkceVerifier,
-        transport::{Transport, TransportError},
+        transport::{Connection, Transport, TransportError},
     },
 };
 
@@ -153,7 +154,7 @@ impl Client {
         let body = Authenticate {
             code: Some(code),
             code_verifier: Some(verifier.expose()),
-            ..Authenticate::of(self, &api_key, "authorization_code")
+            ..Authenticate::of(&self.client_id, &api_key, "authorization_code")
         };
         let call = self.authenticate(&body, &api_key, Connection::Pooled, CALL_DEADLINE);
         observed(self.meter(), CallPurpose::SignIn, call).await
@@ -171,7 +172,7 @@ impl Client {
         let body = Authenticate {
             refresh_token: Some(token.expose()),
             organization_id: organization,
-            ..Authenticate::of(self, &api_key, "refresh_token")
+            ..Authenticate::of(&self.client_id, &api_key, "refresh_token")
         };
         let call = self.authenticate(&body, &api_key, connection, deadline);
         observed(self.meter(), CallPurpose::Refresh, call).await
@@ -305,45 +306,6 @@ impl fmt::Debug for Client {
             .field("client_id", &self.client_id)
             .field("base", &self.base.as_str())
             .finish_non_exhaustive()
-    }
-}
-
-/// Which connection a call takes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Connection {
-    /// One that is there already, if any.
-    Pooled,
-    /// One that no other call has used.
-    New,
-}
-
-/// The body of `POST /user_management/authenticate`.
-#[derive(Serialize)]
-struct Authenticate<'a> {
-    client_id: &'a str,
-    client_secret: &'a str,
-    grant_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code_verifier: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization_id: Option<&'a str>,
-}
-
-impl<'a> Authenticate<'a> {
-    fn of(client: &'a Client, api_key: &'a OwnApiKey, grant_type: &'static str) -> Self {
-        Self {
-            client_id: &client.client_id,
-            client_secret: api_key.secret.expose(),
-            grant_type,
-            code: None,
-            code_verifier: None,
-            refresh_token: None,
-            organization_id: None,
-        }
     }
 }
 

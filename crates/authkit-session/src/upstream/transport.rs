@@ -19,6 +19,15 @@ use crate::{
     crypto,
 };
 
+/// Which connection a call takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Connection {
+    /// One that is there already, if any.
+    Pooled,
+    /// One that no other call has used.
+    New,
+}
+
 /// Sends one HTTP request to WorkOS and reads the whole answer.
 ///
 /// The default is HTTPS by reqwest. Write another one for a proxy, for recording, or for tests.
