@@ -4,14 +4,14 @@ use authkit_tower::{AuthKitLayer, Endpoints, Require};
 use axum::{Router, extract::DefaultBodyLimit, routing::post};
 use bytes::Bytes;
 use http::Method;
-use support::{Browser, Harness, PASSWORD, Port, SharedCache};
+use support::{Browser, Harness, Nginx, PASSWORD, Port};
 
 /// E6 of the field's list.
 #[tokio::test]
 async fn e6_nginx_passes_on_what_is_answered_before_the_body_was_read() {
     let harness = Harness::start().await;
     let issuer = harness.emulator.issuer().to_owned();
-    let nginx = SharedCache::start(async |origin| {
+    let nginx = Nginx::sharing_a_cache(async |origin| {
         let authkit = harness.authkit_at(origin, |config| config.with_issuers([issuer.as_str()]));
         let take = async |body: Bytes| body.len().to_string();
         let app = Router::new()

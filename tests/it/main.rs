@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod browser_flow;
+mod browser_origins;
 mod browser_pages;
 mod browser_strangers;
 mod browser_tabs;
@@ -60,6 +61,7 @@ mod sign_out;
 mod stacks;
 mod start_session;
 mod streams;
+mod stripped_prefix;
 mod tampering;
 mod trace_layer;
 mod webhooks;

@@ -7,7 +7,7 @@ use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Principal, Require, Sessio
 use axum::{Router, http::HeaderMap, routing::get};
 use bytes::Bytes;
 use http::Method;
-use support::{Answer, Browser, DOCUMENT, Harness, PASSWORD, Port, SharedCache};
+use support::{Answer, Browser, DOCUMENT, Harness, Nginx, PASSWORD, Port};
 
 const ALICE: &str = "alice@acme.test";
 const BOB: &str = "bob@acme.test";
@@ -48,14 +48,14 @@ fn app(authkit: &AuthKit) -> Router {
 
 struct Site {
     harness: Harness,
-    cache: SharedCache,
+    cache: Nginx,
 }
 
 impl Site {
     async fn start() -> Self {
         let harness = Harness::start().await;
         let issuer = harness.emulator.issuer().to_owned();
-        let cache = SharedCache::start(async |origin| {
+        let cache = Nginx::sharing_a_cache(async |origin| {
             let authkit =
                 harness.authkit_at(origin, |config| config.with_issuers([issuer.as_str()]));
             Port::bind().await.serve_axum(app(&authkit))

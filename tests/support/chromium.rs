@@ -28,6 +28,8 @@ pub enum Habit {
     None,
     /// It keeps no cookies.
     BlocksCookies,
+    /// It keeps no cookies of frames of other sites, unless they are partitioned.
+    BlocksCookiesOfFrames,
     /// It goes on with another tab while one is loading, rather than wait for it.
     DoesNotWait,
 }
@@ -56,6 +58,10 @@ impl Chromium {
             Habit::None => {}
             Habit::BlocksCookies => {
                 let blocked = json!({ "profile.default_content_setting_values.cookies": 2 });
+                wanted.add_experimental_option("prefs", blocked).expect("they are JSON");
+            }
+            Habit::BlocksCookiesOfFrames => {
+                let blocked = json!({ "profile.cookie_controls_mode": 1 });
                 wanted.add_experimental_option("prefs", blocked).expect("they are JSON");
             }
             Habit::DoesNotWait => {

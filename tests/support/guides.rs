@@ -39,3 +39,9 @@ struct Testing;
 
 #[doc = include_str!("../../docs/guides/troubleshooting.md")]
 struct Troubleshooting;
+
+#[doc = include_str!("../../docs/guides/origins-and-prefixes.md")]
+struct OriginsAndPrefixes;
+
+#[doc = include_str!("../../docs/guides/single-page-applications.md")]
+struct SinglePageApplications;

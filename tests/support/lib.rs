@@ -34,7 +34,7 @@ pub use crate::{
     example::{example, example_over_tls, example_with},
     harness::{Harness, Neighbour, PASSWORD, Running},
     logs::Logs,
-    nginx::SharedCache,
+    nginx::Nginx,
     process::Replica,
     program::Program,
     real_browser::RealBrowser,

@@ -1,4 +1,4 @@
-//! nginx in front of a service, as a cache that all its users share.
+//! nginx in front of a service: as a cache that all its users share, or as a proxy that strips a prefix.
 
 use std::{
     fs,
@@ -12,30 +12,62 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::served::{Served, free_port};
 
-/// An nginx on a port of its own that keeps whatever it may; dropping it ends it.
-///
-/// It caches what no header keeps it from caching, also what sets a cookie, and tells users apart by `Vary` alone.
+/// An nginx on a port of its own; dropping it ends it.
 #[derive(Debug)]
-pub struct SharedCache {
+pub struct Nginx {
     process: Child,
     folder: PathBuf,
     port: u16,
     _upstream: Served,
 }
 
-impl SharedCache {
-    /// Starts one in front of the service that `serve` starts, which is told the origin that browsers will see.
+impl Nginx {
+    /// Starts one that keeps whatever it may, in front of the service that `serve` starts, which is told the origin that
+    /// browsers will see.
+    ///
+    /// It caches what no header keeps it from caching, also what sets a cookie, and tells users apart by `Vary` alone.
     ///
     /// # Panics
     ///
     /// If there is no nginx (Debian package `nginx`), or it does not start.
-    pub async fn start(serve: impl AsyncFn(&str) -> Served) -> Self {
+    pub async fn sharing_a_cache(serve: impl AsyncFn(&str) -> Served) -> Self {
+        Self::start(serve, |upstream| {
+            format!(
+                "\
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_cache shared;
+            proxy_cache_key $request_method$request_uri;
+            proxy_cache_methods GET HEAD;
+            proxy_cache_valid any 10m;
+            proxy_ignore_headers Set-Cookie;
+            add_header X-Cache $upstream_cache_status always;
+        }}"
+            )
+        })
+        .await
+    }
+
+    /// Starts one that strips `prefix` from the paths of requests, and answers others with 404.
+    ///
+    /// # Panics
+    ///
+    /// As [`sharing_a_cache`](Self::sharing_a_cache).
+    pub async fn stripping(prefix: &str, serve: impl AsyncFn(&str) -> Served) -> Self {
+        Self::start(serve, |upstream| {
+            format!("        location {prefix}/ {{ proxy_pass http://127.0.0.1:{upstream}/; }}")
+        })
+        .await
+    }
+
+    async fn start(serve: impl AsyncFn(&str) -> Served, locations: impl Fn(u16) -> String) -> Self {
         // The port is free when it is chosen and may be taken a moment later, hence more than one try.
         for _ in 0..5 {
             let port = free_port();
             let upstream = serve(&format!("http://localhost:{port}")).await;
             let folder = folder();
-            let process = spawn(&folder, &configuration(port, upstream.address().port()));
+            let locations = locations(upstream.address().port());
+            let process = spawn(&folder, &configuration(port, &locations));
             let mut cache = Self { process, folder, port, _upstream: upstream };
             if cache.is_up().await {
                 return cache;
@@ -63,7 +95,7 @@ impl SharedCache {
     }
 }
 
-impl Drop for SharedCache {
+impl Drop for Nginx {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.process.kill();
@@ -91,7 +123,7 @@ fn spawn(folder: &Path, configuration: &str) -> Child {
 }
 
 /// One process, so that ending it leaves nothing behind; every path below the folder.
-fn configuration(port: u16, upstream: u16) -> String {
+fn configuration(port: u16, locations: &str) -> String {
     format!(
         "\
 daemon off;
@@ -109,17 +141,9 @@ http {{
     proxy_cache_path cache keys_zone=shared:1m;
     server {{
         listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_cache shared;
-            proxy_cache_key $request_method$request_uri;
-            proxy_cache_methods GET HEAD;
-            proxy_cache_valid any 10m;
-            proxy_ignore_headers Set-Cookie;
-            add_header X-Cache $upstream_cache_status always;
-        }}
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+{locations}
     }}
 }}
 "

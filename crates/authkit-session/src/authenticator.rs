@@ -28,6 +28,7 @@ use crate::{
         watch::PrincipalWatch,
     },
     error::Error,
+    oauth_tokens::OauthTokens,
     refresh::{Refresher, RefresherParts, hook::HookDecision, on_demand::OnDemand},
     refresh_state::RefreshState,
     request::{
@@ -199,7 +200,8 @@ impl Authenticator {
     /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
     /// `decide` refuses it: then the new session is revoked at WorkOS, and the one in `headers` goes on.
     ///
-    /// The code is sent once: what became of it after a lost answer cannot be known. `decide` has 3 seconds. `replacing`
+    /// The code is sent once: what became of it after a lost answer cannot be known. `decide` has 3 seconds, and gets the
+    /// provider's tokens, if WorkOS sent any; they are kept nowhere. `replacing`
     /// says whose session in `headers` the new one may take the place of.
     ///
     /// # Errors
@@ -214,7 +216,7 @@ impl Authenticator {
         verifier: &PkceVerifier,
         headers: &HeaderMap,
         replacing: Replacing,
-        decide: impl FnOnce(Arc<VerifiedSession>) -> R,
+        decide: impl FnOnce(Arc<VerifiedSession>, Option<OauthTokens>) -> R,
     ) -> Result<SignedIn, Error>
     where
         R: Future<Output = HookDecision> + Send + 'static,

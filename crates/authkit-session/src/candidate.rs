@@ -23,7 +23,7 @@ use crate::{
     payload::Payload,
     seal::Unsealed,
     session::VerifiedSession,
-    token::{PairId, RefreshToken, TokenHash, TokenIdentity, jwt::Unverified},
+    token::{PairId, RefreshToken, TokenHash, TokenIdentity, TokenTimes, jwt::Unverified},
     upstream::budget::RefreshOwner,
 };
 
@@ -134,6 +134,18 @@ impl SessionCandidate {
             (Some(session), _) => Duration::from_secs(session.claims.lifetime()),
             (None, Some(opened)) => opened.unverified().lifetime(),
             (None, None) => Duration::ZERO,
+        }
+    }
+
+    /// What its token says of time, whether or not it verified; `None` where there is no token.
+    pub(crate) fn times(&self) -> Option<TokenTimes> {
+        match (&self.session, &self.opened) {
+            (Some(session), _) => Some(session.times()),
+            (None, Some(opened)) => {
+                let Unverified { iat, auth_time, .. } = *opened.unverified();
+                Some(TokenTimes { issued_at: iat.unwrap_or(0), auth_time })
+            }
+            (None, None) => None,
         }
     }
 

@@ -144,7 +144,7 @@ impl Config {
     /// | `WORKOS_COOKIE_NAME` | | `wos_session` |
     /// | `WORKOS_COOKIE_DOMAIN` | | this host only |
     /// | `WORKOS_COOKIE_MAX_AGE` | seconds | 34560000 |
-    /// | `WORKOS_COOKIE_SAMESITE` | `lax` or `none` | `lax` |
+    /// | `WORKOS_COOKIE_SAMESITE` | `lax`, `none`, or `partitioned` (none, and kept apart for each site that embeds the service) | `lax` |
     /// | `WORKOS_ISSUER` | accepted issuers, separated by commas | any |
     /// | `WORKOS_BASE_URL` | where calls go | `https://api.workos.com` |
     /// | `WORKOS_API_HOSTNAME`, `WORKOS_API_HTTPS`, `WORKOS_API_PORT` | the same in parts, as the JavaScript libraries have it | |

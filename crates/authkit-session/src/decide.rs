@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | no cookie, unreadable, not a session, ambiguous | refused | refused |
 //! | signed out, revoked | refused | refused |
+//! | one of the rows with refreshes below, or good: older, or longer unused, than the layer allows | refused | refused |
 //! | no keys, or a key set older than the token without its key | keys are fetched; not allowed now: refused | the same |
 //! | bad signature | refreshed | refused |
 //! | another user's, not ours, a security claim of another type, not yet valid | refused | refused |
 //! | expired, or no user in the cookie | refreshed | refused |
 //! | good, and newer tokens are demanded | refreshed; only new tokens admit | refused |
+//! | good, and newer tokens are wished for | refreshed; admitted whatever comes of it | admitted |
 //! | expiring | refreshed; admitted whatever comes of it | admitted |
 //! | good | admitted | admitted |
 //!
@@ -106,6 +108,8 @@ impl From<MissingKeys> for Reason {
 pub(crate) struct Circumstances {
     /// Whether the session can be refreshed.
     pub(crate) refresh: Refreshing,
+    /// Whether the session may still be used.
+    pub(crate) limit: SessionLimit,
     /// Whether a good session is good enough.
     pub(crate) demand: Demand,
     /// Whether signing keys may be fetched now.
@@ -123,11 +127,24 @@ pub(crate) enum Refreshing {
     Impossible,
 }
 
+/// Whether a session is within the limits that the layer sets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SessionLimit {
+    /// It is, or there are none.
+    Within,
+    /// Its user signed in too long ago.
+    TooOld,
+    /// It was not used for too long.
+    Idle,
+}
+
 /// Whether a good session is good enough.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Demand {
     /// It is.
     Nothing,
+    /// It is, and newer tokens would show for longer that the session is in use.
+    NewPairIfPossible,
     /// Only new tokens will do: those presented are older than the layer allows.
     NewPair,
     /// Only newer tokens will do, however new those presented are: what they say has changed since.
@@ -210,6 +227,20 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         KeyFetch::Allowed => Action::FetchKeys,
         KeyFetch::Exhausted => Action::Refuse(reason),
     };
+    // What refreshes would renew it for ever.
+    let is_a_session = matches!(
+        verdict,
+        Verdict::BadSignature
+            | Verdict::Expired
+            | Verdict::NoUser
+            | Verdict::Expiring
+            | Verdict::Good
+    );
+    match circumstances.limit {
+        SessionLimit::TooOld if is_a_session => return Action::Refuse(Reason::SessionTooOld),
+        SessionLimit::Idle if is_a_session => return Action::Refuse(Reason::SessionIdle),
+        SessionLimit::TooOld | SessionLimit::Idle | SessionLimit::Within => {}
+    }
     match (verdict, circumstances.age) {
         (Verdict::Absent, _) => Action::Refuse(Reason::NoCookie),
         (Verdict::Unreadable, _) => Action::Refuse(Reason::UnreadableCookie),
@@ -231,20 +262,27 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         (Verdict::NoUser, PairAge::Older) => renew(Reason::NotASession),
         (Verdict::Expiring | Verdict::Good, PairAge::JustObtained) => match circumstances.demand {
             Demand::NewerPair => renew(Reason::Expired),
-            Demand::NewPair | Demand::Nothing => Action::Admit,
+            Demand::NewPair | Demand::NewPairIfPossible | Demand::Nothing => Action::Admit,
         },
         (Verdict::Expiring, PairAge::Older) => {
             match (circumstances.demand, circumstances.refresh) {
                 (Demand::NewPair | Demand::NewerPair, _) => renew(Reason::Expired),
-                (Demand::Nothing, Refreshing::Possible) => {
+                (Demand::Nothing | Demand::NewPairIfPossible, Refreshing::Possible) => {
                     Action::Refresh { or: Fallback::Current }
                 }
-                (Demand::Nothing, Refreshing::Impossible) => Action::Admit,
+                (Demand::Nothing | Demand::NewPairIfPossible, Refreshing::Impossible) => {
+                    Action::Admit
+                }
             }
         }
-        (Verdict::Good, PairAge::Older) => match circumstances.demand {
-            Demand::NewPair | Demand::NewerPair => renew(Reason::Expired),
-            Demand::Nothing => Action::Admit,
+        (Verdict::Good, PairAge::Older) => match (circumstances.demand, circumstances.refresh) {
+            (Demand::NewPair | Demand::NewerPair, _) => renew(Reason::Expired),
+            (Demand::NewPairIfPossible, Refreshing::Possible) => {
+                Action::Refresh { or: Fallback::Current }
+            }
+            (Demand::NewPairIfPossible, Refreshing::Impossible) | (Demand::Nothing, _) => {
+                Action::Admit
+            }
         },
     }
 }
@@ -264,6 +302,7 @@ mod tests {
 
     const USUAL: Circumstances = Circumstances {
         refresh: Refreshing::Possible,
+        limit: SessionLimit::Within,
         demand: Demand::Nothing,
         keys: KeyFetch::Allowed,
         age: PairAge::Older,
@@ -303,6 +342,54 @@ mod tests {
             assert_eq!(decide(verdict, USUAL), refreshable, "{verdict:?}");
             let without = Circumstances { refresh: Refreshing::Impossible, ..USUAL };
             assert_eq!(decide(verdict, without), otherwise, "{verdict:?} without a refresh");
+        }
+    }
+
+    #[test]
+    fn a_session_beyond_its_limits_is_refused_and_never_refreshed() {
+        use Verdict::*;
+
+        for (limit, reason) in [
+            (SessionLimit::TooOld, Reason::SessionTooOld),
+            (SessionLimit::Idle, Reason::SessionIdle),
+        ] {
+            for refresh in [Refreshing::Possible, Refreshing::Impossible] {
+                for age in [PairAge::JustObtained, PairAge::Older] {
+                    let beyond = Circumstances { limit, refresh, age, ..USUAL };
+                    for verdict in [BadSignature, Expired, NoUser, Expiring, Good] {
+                        assert_eq!(decide(verdict, beyond), Refuse(reason), "{verdict:?}");
+                    }
+                    for verdict in [
+                        Absent,
+                        Unreadable,
+                        NotASession,
+                        Ambiguous,
+                        SignedOut,
+                        Revoked,
+                        NoKeys,
+                        UnknownKey,
+                        WrongSubject,
+                        NotOurs,
+                        InvalidClaim(Act),
+                        NotYetValid,
+                    ] {
+                        let within = Circumstances { limit: SessionLimit::Within, ..beyond };
+                        assert_eq!(decide(verdict, beyond), decide(verdict, within), "{verdict:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn newer_tokens_that_are_wished_for_are_not_waited_for() {
+        let wished = Circumstances { demand: Demand::NewPairIfPossible, ..USUAL };
+        let without = Circumstances { refresh: Refreshing::Impossible, ..wished };
+        let fresh = Circumstances { age: PairAge::JustObtained, ..wished };
+        for verdict in [Verdict::Good, Verdict::Expiring] {
+            assert_eq!(decide(verdict, wished), Refresh { or: Fallback::Current });
+            assert_eq!(decide(verdict, without), Admit);
+            assert_eq!(decide(verdict, fresh), Admit);
         }
     }
 

@@ -157,6 +157,7 @@ mod log_limit;
 mod meter;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod oauth_tokens;
 mod payload;
 mod random;
 mod refresh;
@@ -204,6 +205,7 @@ pub use crate::{
         watch::PrincipalWatch,
     },
     error::{Error, ErrorKind},
+    oauth_tokens::OauthTokens,
     refresh::{
         coordinator::{Claim, Coordinating, InProcess, RefreshCoordinator},
         hook::{HookDecision, RefreshedSession},

@@ -105,6 +105,14 @@ pub(crate) struct PairId {
     pub(crate) made: u64,
 }
 
+/// What a token says of time, in Unix seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TokenTimes {
+    pub(crate) issued_at: u64,
+    /// When its user signed in interactively; refreshes leave it as it is.
+    pub(crate) auth_time: Option<u64>,
+}
+
 /// Who a token belongs to and when it was issued, in Unix seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenIdentity<'a> {

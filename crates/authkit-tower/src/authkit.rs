@@ -8,7 +8,7 @@ use authkit_session::{
 };
 use http::{HeaderMap, HeaderValue, Uri, header::SET_COOKIE};
 
-use crate::{redeemed_states::RedeemedStates, site::Site};
+use crate::{redeemed_states::RedeemedStates, sign_in_url::SignInUrl, site::Site};
 
 /// The handle that layers and endpoints are made from. Cloning it is cheap.
 ///
@@ -138,6 +138,16 @@ impl AuthKit {
     /// ```
     pub fn log_id(&self, id: &str) -> String {
         self.settings().log_id(id)
+    }
+
+    /// A link to sign in, for a page: the path of the sign-in endpoint, with what the builder adds.
+    pub fn sign_in_url(&self) -> SignInUrl {
+        SignInUrl::sign_in(&self.site)
+    }
+
+    /// A link to sign up: AuthKit shows that page first.
+    pub fn sign_up_url(&self) -> SignInUrl {
+        SignInUrl::sign_up(&self.site)
     }
 
     /// Begins a session from an answer of WorkOS, for users who sign in by other means than [`Endpoints`]: a password

@@ -28,7 +28,10 @@ pub(crate) use self::{
     log::DenialLog,
     pages::{Page, PageAction, PageLink},
 };
-use crate::{client_kind::ClientKind, origin::CrossOrigin, principal_ref::PrincipalKind};
+use crate::{
+    client_kind::ClientKind, origin::CrossOrigin, principal_ref::PrincipalKind,
+    settings::LayerSettings,
+};
 
 /// A denial as it is sent.
 pub(crate) type Denied = Box<Response<Bytes>>;
@@ -110,9 +113,10 @@ pub(crate) enum Cause {
         organization: Option<Box<str>>,
         reason: Reason,
     },
-    /// The user signed in longer ago than this.
+    /// The user signed in longer ago than this. The reason is that of a layer's limit; a guard has none.
     SignInAgain {
         max_age: Duration,
+        reason: Option<Reason>,
     },
     Forbidden,
     /// The token lacks a scope.
@@ -163,8 +167,11 @@ impl Cause {
         }
     }
 
-    pub(crate) fn of(refusal: &Refusal, client: ClientKind) -> Self {
+    pub(crate) fn of(refusal: &Refusal, client: ClientKind, settings: &LayerSettings) -> Self {
         let reason = refusal.reason();
+        if let Some(max_age) = settings.sign_in_within(reason) {
+            return Self::SignInAgain { max_age, reason: Some(reason) };
+        }
         let challenge =
             || Self::Challenge { organization: refusal.organization().map(Into::into), reason };
         let unavailable = || Self::Unavailable { retry_after: refusal.retry_after(), reason };

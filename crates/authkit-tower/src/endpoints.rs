@@ -5,6 +5,7 @@ mod callback;
 mod customization;
 mod flow;
 mod helper_cookie;
+mod hints;
 mod initiator;
 mod login;
 mod logout;
@@ -16,7 +17,7 @@ mod state;
 
 use std::{future::Future, sync::Arc};
 
-use authkit_session::HookDecision;
+use authkit_session::{AuthorizationRequest, HookDecision};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub(crate) use self::{
     logout::{end as sign_out, logout_url},
     reminder::EndpointReminder,
 };
+#[cfg(doc)]
+use crate::Provider;
 use crate::{
     authkit::AuthKit,
     denial::{self, Caller, Cause, Mistake, Scheme},
@@ -46,10 +49,11 @@ use crate::{
 /// - **`GET /login`** redirects the browser to AuthKit, with PKCE (S256) and a state that only this browser can bring
 ///   back. `return_to` is where the user ends up: a path of this
 ///   service, or a URL of an origin of [`Config::with_return_origins`](crate::Config::with_return_origins). `screen_hint`, `organization_id`,
-///   `login_hint`, `invitation_token`, `max_age` and `prompt` are passed on. A browser that is signed in already, and
+///   `login_hint`, `invitation_token`, `max_age` and `prompt` are passed on, and so are `provider` (a [`Provider`]),
+///   `connection_id` (`conn_...`) and `domain_hint` (a domain); what is of another form is ignored. A browser that is signed in already, and
 ///   whose request has no other parameter than `return_to`, is redirected there at once. A browser that comes back three
 ///   times within ten seconds of a sign-in gets a page that names the cause: cookies that the browser does not keep, a
-///   session that is too large, a wrong scheme. If another site sent the browser here, an organization and an invitation
+///   session that is too large, a wrong scheme. If another site sent the browser here, an organization, a connection and an invitation
 ///   are passed on only after the user has agreed on a page, whose button sends a `POST`.
 /// - **The callback** exchanges the code, sets the session cookie and redirects to where the user was. It is also the
 ///   sign-in endpoint of the WorkOS dashboard: impersonations and invitations start there and bring no state. Their code
@@ -116,6 +120,39 @@ impl Endpoints {
         make: impl Fn(&LoginRequest<'_>) -> T + Send + Sync + 'static,
     ) -> Self {
         self.with(|customization| customization.set_state(make))
+    }
+
+    /// Adds to what WorkOS is asked when a sign-in begins, such as a provider, a connection or a domain hint (default:
+    /// what the query of `/login` says).
+    ///
+    /// `add` gets the request with the parameters of the query in it, and has the last word. It is asked too where a
+    /// sign-in starts again at the callback, whose request has no parameters of yours.
+    ///
+    /// # Examples
+    ///
+    /// Customers with a host of their own sign in by their own identity provider:
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Endpoints};
+    /// # fn connection_of(_: &str) -> Option<String> { None }
+    /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
+    /// Endpoints::new(authkit).with_authorization(|request, authorization| {
+    ///     let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    ///     match connection_of(host) {
+    ///         Some(connection) => authorization.with_connection_id(connection),
+    ///         None => authorization,
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn with_authorization(
+        self,
+        add: impl Fn(&LoginRequest<'_>, AuthorizationRequest) -> AuthorizationRequest
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.with(|customization| customization.set_authorization(add))
     }
 
     /// Asks the application about every session that begins here, before the browser gets it (default: keep it).

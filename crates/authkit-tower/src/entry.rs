@@ -21,8 +21,12 @@
 mod attach;
 mod authentication;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use authkit_session::VerifiedToken;
 use http::Request;
 
 use self::authentication::{Authentication, authenticate};
@@ -142,7 +146,9 @@ fn enter_inside<B>(
         (_, true, _) => None,
         (PrincipalRef::Session(_), false, _) if settings.sessions == Sessions::Ignored => None,
         (PrincipalRef::Session(session), false, _) => {
-            is_fresh(settings, session.issued_at()).then_some(pass).flatten()
+            let is_enough =
+                is_fresh(settings, session.issued_at()) && is_within_limits(settings, session);
+            is_enough.then_some(pass).flatten()
         }
         (
             PrincipalRef::Bearer(_)
@@ -186,9 +192,19 @@ fn check_origin<B>(settings: &LayerSettings, request: &Request<B>) -> Result<(),
 
 /// Whether what was learnt at `at` is younger than this layer's greatest age.
 fn is_fresh(settings: &LayerSettings, at: SystemTime) -> bool {
-    settings.max_token_age.is_none_or(|max| {
+    is_within(settings, settings.max_token_age, Some(at))
+}
+
+/// Whether a session that a layer outside admitted is within this layer's limits too.
+fn is_within_limits(settings: &LayerSettings, session: &VerifiedToken) -> bool {
+    is_within(settings, settings.max_session_age, session.auth_time())
+        && is_within(settings, settings.idle_timeout, Some(session.issued_at()))
+}
+
+fn is_within(settings: &LayerSettings, limit: Option<Duration>, since: Option<SystemTime>) -> bool {
+    limit.is_none_or(|limit| {
         let now = settings.authkit().clock().wall();
-        now.duration_since(at).unwrap_or_default() < max
+        since.is_some_and(|since| now.duration_since(since).unwrap_or_default() < limit)
     })
 }
 

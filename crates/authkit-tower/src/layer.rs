@@ -359,6 +359,49 @@ impl AuthKitLayer {
         self.with(|settings| settings.default_caching = DefaultCaching::Revalidation)
     }
 
+    /// Asks for a new sign-in this long after the last one (default: sessions last as long as WorkOS refreshes them).
+    ///
+    /// It is about sessions, not about what comes in `Authorization`. Counted in whole seconds from the token's `auth_time`, which refreshes leave as it is; a token without it is too
+    /// old. WorkOS is told how recent the sign-in has to be, so that its own session does not answer for the user. The
+    /// refusal's reason is [`Reason::SessionTooOld`](crate::Reason::SessionTooOld), and the cookie stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer};
+    /// # use std::time::Duration;
+    /// # fn layer(authkit: &AuthKit) -> AuthKitLayer {
+    /// AuthKitLayer::new(authkit).with_max_session_age(Duration::from_secs(12 * 3600)) // once a working day
+    /// # }
+    /// ```
+    pub fn with_max_session_age(self, age: Duration) -> Self {
+        self.with(|settings| settings.max_session_age = Some(age))
+    }
+
+    /// Asks for a new sign-in after this long without a request (default: sessions last unused).
+    ///
+    /// The age of the access token stands for the time without requests, since the cookie is all that replicas share: a
+    /// session in use is refreshed once its token is older than half of `timeout`. So a session that was idle for
+    /// `timeout` never gets in, and one that was idle for less than half of it always does; in between it depends on when
+    /// its last refresh was. Each refresh is a call to WorkOS: a timeout of twice the tokens' lifetime (10 minutes, where
+    /// tokens live 5) or more costs none beyond the usual.
+    ///
+    /// **Warning:** an outage of WorkOS counts as time without requests, because nothing can be refreshed. The refusal's
+    /// reason is [`Reason::SessionIdle`](crate::Reason::SessionIdle), and the cookie stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer};
+    /// # use std::time::Duration;
+    /// # fn layer(authkit: &AuthKit) -> AuthKitLayer {
+    /// AuthKitLayer::new(authkit).with_idle_timeout(Duration::from_secs(30 * 60))
+    /// # }
+    /// ```
+    pub fn with_idle_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.idle_timeout = Some(timeout))
+    }
+
     fn with_presence(authkit: &AuthKit, presence: Presence) -> Self {
         Self { settings: Arc::new(LayerSettings::new(authkit.clone(), presence)) }
     }

@@ -260,6 +260,7 @@ mod oauth_client;
 mod origin;
 mod principal;
 mod principal_ref;
+mod provider;
 mod readiness;
 mod redeemed_states;
 mod request_state;
@@ -269,6 +270,7 @@ mod service;
 mod session;
 mod session_rejection;
 mod settings;
+mod sign_in_url;
 mod site;
 mod unread_body;
 mod uri;
@@ -442,10 +444,10 @@ pub use authkit_session::{
     AccessToken, ApiKeyOwner, AuthorizationRequest, Claim, Client, Clock, Config, ConfigError,
     ConfigProblem, ConfigWarning, CookiePassword, Coordinating, Delivery, Error, ErrorKind,
     Finding, HookDecision, Impersonator, InProcess, Inbox, Introspection, MAX_ANSWER, Machines,
-    Metadata, NotPublished, Notice, PkceVerifier, ProtectedResource, PublicOrigin, PublicOrigins,
-    Publishing, Reason, RefreshedSession, Revocation, SameSite, SealFormat, Secret, SecurityClaim,
-    Sending, Setting, Settings, TransportError, User, VerifiedApiKey, VerifiedClient,
-    VerifiedMachine, VerifiedSession, VerifiedToken,
+    Metadata, NotPublished, Notice, OauthTokens, PkceVerifier, ProtectedResource, PublicOrigin,
+    PublicOrigins, Publishing, Reason, RefreshedSession, Revocation, SameSite, SealFormat, Secret,
+    SecurityClaim, Sending, Setting, Settings, TransportError, User, VerifiedApiKey,
+    VerifiedClient, VerifiedMachine, VerifiedSession, VerifiedToken,
     integration::{CookieRules, ErrorClass, SignInCause},
 };
 
@@ -473,11 +475,13 @@ pub use crate::{
     machine::Machine,
     oauth_client::OAuthClient,
     principal::Principal,
+    provider::{Provider, UnknownProvider},
     require::{Require, RequireFuture, RequireService},
     resource::ResourceMetadata,
     service::AuthKitService,
     session::{Session, Switched},
     session_rejection::SessionRejection,
+    sign_in_url::SignInUrl,
 };
 
 /// What a router of axum leaves in the extensions of a request whose URI it has shortened.

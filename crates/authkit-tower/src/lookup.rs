@@ -89,9 +89,9 @@ impl NoPrincipal {
     /// Whether nobody is signed in. `false` if the layer could not find out, as during an outage.
     pub(crate) fn is_signed_out(&self) -> bool {
         match *self.cause {
-            Cause::Challenge { .. } => true,
-            Cause::SignInAgain { .. }
-            | Cause::Forbidden
+            // A limit of the layer ended the session for it.
+            Cause::Challenge { .. } | Cause::SignInAgain { .. } => true,
+            Cause::Forbidden
             | Cause::InsufficientScope { .. }
             | Cause::OtherPrincipal { .. }
             | Cause::RepeatedCredentials

@@ -235,7 +235,9 @@ impl Require {
         let state = principal.state();
         let cause = match self.judge(principal, state.now()) {
             Judgement::Pass => return Ok(()),
-            Judgement::SignInAgain(Reverse(max_age)) => Cause::SignInAgain { max_age },
+            Judgement::SignInAgain(Reverse(max_age)) => {
+                Cause::SignInAgain { max_age, reason: None }
+            }
             Judgement::Forbidden => match self.scope_for(principal) {
                 Some(scope) => Cause::InsufficientScope { scope: scope.into() },
                 None => Cause::Forbidden,

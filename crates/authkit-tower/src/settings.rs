@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use authkit_session::integration::{HeaderCredentials, HeaderPrincipal};
+use authkit_session::{
+    Reason,
+    integration::{HeaderCredentials, HeaderPrincipal},
+};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 
@@ -25,6 +28,8 @@ pub(crate) struct LayerSettings {
     /// The paths for which the layer is an optional one; `None` if it was told of none.
     pub(crate) exceptions: Option<Exceptions>,
     pub(crate) max_token_age: Option<Duration>,
+    pub(crate) max_session_age: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) sessions: Sessions,
     /// Judges credentials in `Authorization`; `None` in a layer that ignores that field. There where sessions are ignored.
     pub(crate) credentials: Option<HeaderCredentials>,
@@ -90,6 +95,8 @@ impl LayerSettings {
             presence,
             exceptions: None,
             max_token_age: None,
+            max_session_age: None,
+            idle_timeout: None,
             sessions: Sessions::Accepted,
             credentials: None,
             resource: None,
@@ -115,6 +122,17 @@ impl LayerSettings {
     /// place, and says so.
     pub(crate) fn lets_endpoints_through(&self) -> bool {
         self.presence == Presence::Optional || self.exceptions.is_some()
+    }
+
+    /// How recently the user has to have signed in to go on, where a limit of this layer refused the session.
+    pub(crate) fn sign_in_within(&self, reason: Reason) -> Option<Duration> {
+        if reason == Reason::SessionTooOld {
+            self.max_session_age
+        } else if reason == Reason::SessionIdle {
+            self.idle_timeout
+        } else {
+            None
+        }
     }
 
     /// Builds the denial for `caller` and lets the layer's editor change it.

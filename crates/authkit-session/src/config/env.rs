@@ -76,17 +76,18 @@ pub(super) fn read(
         match word.to_ascii_lowercase().as_str() {
             "lax" => {}
             "none" => config = config.with_same_site(SameSite::None),
+            "partitioned" => config = config.with_same_site(SameSite::Partitioned),
             "strict" => vars.invalid(
                 Setting::SameSite,
                 &word,
                 "keeps browsers from sending the cookie on the way back from signing in",
-                "write `lax` or `none`",
+                "write `lax`, `none` or `partitioned`",
             ),
             _ => vars.invalid(
                 Setting::SameSite,
                 &word,
                 "is no value of this attribute",
-                "write `lax` or `none`",
+                "write `lax`, `none` or `partitioned`",
             ),
         }
     }

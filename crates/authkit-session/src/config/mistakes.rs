@@ -233,10 +233,14 @@ impl Search<'_> {
         if config.cookie_prefix == CookiePrefix::Host && !config.base_path.is_empty() {
             self.invalid(Setting::HostPrefix, "is called, and there is a base path", "choose one: browsers take `__Host-` cookies for the whole host only (RFC 6265bis section 4.1.3.2)");
         }
-        if config.same_site == SameSite::None && !is_secure {
+        let is_of_other_sites = match config.same_site {
+            SameSite::None | SameSite::Partitioned => true,
+            SameSite::Lax => false,
+        };
+        if is_of_other_sites && !is_secure {
             self.invalid(
                 Setting::SameSite,
-                "is `none`, and the redirect URI is plain http",
+                "lets other sites send the cookie, and the redirect URI is plain http",
                 "write `lax`: browsers drop `SameSite=None` without `Secure`",
             );
         }

@@ -17,7 +17,7 @@ pub struct CookieRules {
     name: Box<str>,
     domain: Option<Box<str>>,
     lifetime: CookieLifetime,
-    same_site: cookie::SameSite,
+    same_site: SameSite,
     secure: bool,
     path: Box<str>,
 }
@@ -55,10 +55,7 @@ impl CookieRules {
             },
             domain: domain.map(|domain| domain.trim_start_matches('.').into()),
             lifetime,
-            same_site: match same_site {
-                SameSite::Lax => cookie::SameSite::Lax,
-                SameSite::None => cookie::SameSite::None,
-            },
+            same_site,
             secure,
         }
     }
@@ -187,9 +184,15 @@ impl CookieRules {
             CookieLifetime::MaxAge(age) => cookie.max_age(age.try_into().ok()?),
             CookieLifetime::Browser => cookie.expires(Expiration::Session),
         };
-        cookie = match scope {
-            Scope::Session => cookie.same_site(self.same_site),
-            Scope::Helper | Scope::Host => cookie.same_site(cookie::SameSite::Lax),
+        cookie = match (self.same_site, scope) {
+            // A frame's sign-in comes back by them, in the frame.
+            (SameSite::Partitioned, _) => {
+                cookie.same_site(cookie::SameSite::None).partitioned(true)
+            }
+            (SameSite::None, Scope::Session) => cookie.same_site(cookie::SameSite::None),
+            (SameSite::None, Scope::Helper | Scope::Host) | (SameSite::Lax, _) => {
+                cookie.same_site(cookie::SameSite::Lax)
+            }
         };
         if let (Scope::Session, Some(domain)) = (scope, &self.domain) {
             cookie = cookie.domain(domain.as_ref());
@@ -209,6 +212,13 @@ pub enum SameSite {
     Lax,
     /// With every request. Needs https.
     None,
+    /// With every request, in frames of other sites too, and one session for each site that embeds the service
+    /// (`SameSite=None; Partitioned`, <https://developer.mozilla.org/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies>).
+    /// Needs https.
+    ///
+    /// For an application that others embed in a frame: browsers that keep no cookies of other sites keep these. They hold
+    /// for the cookies of a sign-in under way too.
+    Partitioned,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -325,8 +335,17 @@ mod tests {
                 "__Host-wos_session=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
             ),
         ];
+        let embedded = [(
+            "in a frame, below a path",
+            CookieRules {
+                same_site: SameSite::Partitioned,
+                path: "/app".into(),
+                ..rules(None, CookiePrefix::Plain, true)
+            },
+            "wos_session=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/app; Max-Age=34560000",
+        )];
         let mut headers = HeaderMap::new();
-        for (name, rules, expected) in cases {
+        for (name, rules, expected) in cases.into_iter().chain(embedded) {
             let written = rules
                 .session("v", SessionLifetime::Configured, ReceivedCookies::default())
                 .unwrap();
@@ -341,6 +360,28 @@ mod tests {
             let deletion = expected.replace("=v;", "=;").replace("Max-Age=34560000", "Max-Age=0");
             assert_eq!(text(&deleted), [deletion], "{name}, deleted");
             assert!(written.iter().chain(&deleted).all(HeaderValue::is_sensitive), "{name}");
+        }
+    }
+
+    /// `__Host-` names want the whole host, and a frame's sign-in comes back in the frame.
+    #[test]
+    fn helper_cookies_are_for_the_whole_host_and_for_frames_where_the_session_is() {
+        let age = Duration::from_secs(600);
+        for (same_site, expected) in [
+            (SameSite::Lax, "SameSite=Lax; Secure"),
+            (SameSite::None, "SameSite=Lax; Secure"),
+            (SameSite::Partitioned, "SameSite=None; Partitioned; Secure"),
+        ] {
+            let rules = CookieRules { same_site, path: "/app".into(), ..plain() };
+            let written = [
+                rules.short_lived("__Host-x", "v", age).unwrap(),
+                rules.delete_short_lived("__Host-x").unwrap(),
+            ];
+            let expected = [
+                format!("__Host-x=v; HttpOnly; {expected}; Path=/; Max-Age=600"),
+                format!("__Host-x=; HttpOnly; {expected}; Path=/; Max-Age=0"),
+            ];
+            assert_eq!(text(&written), expected, "{same_site:?}");
         }
     }
 

@@ -34,6 +34,10 @@ pub enum Reason {
     Clock,
     /// The access token has expired, and nothing can or may refresh it.
     Expired,
+    /// The user signed in longer ago than the layer allows, or the token does not say when.
+    SessionTooOld,
+    /// The session has not been used for longer than the layer allows.
+    SessionIdle,
     /// WorkOS refused the refresh token a moment ago; the browser may already hold a newer cookie.
     RefusedJustNow,
     /// WorkOS refused the refresh token.
@@ -127,6 +131,8 @@ impl Reason {
             | Self::NotOurs
             | Self::InvalidClaim(_)
             | Self::Expired
+            | Self::SessionTooOld
+            | Self::SessionIdle
             | Self::Refused
             | Self::RefusedAgain
             | Self::OrganizationGone
@@ -169,6 +175,8 @@ impl Reason {
             | Self::WrongSubject
             | Self::NotOurs
             | Self::InvalidClaim(_)
+            | Self::SessionTooOld
+            | Self::SessionIdle
             | Self::RefusedJustNow
             | Self::Refused
             | Self::RefusedAgain
@@ -210,6 +218,8 @@ impl Reason {
             | Self::NotOurs
             | Self::InvalidClaim(_)
             | Self::Expired
+            | Self::SessionTooOld
+            | Self::SessionIdle
             | Self::RefusedJustNow
             | Self::Refused
             | Self::RefusedAgain
@@ -247,6 +257,8 @@ impl Reason {
             | Self::InvalidClaim(_)
             | Self::Clock
             | Self::Expired
+            | Self::SessionTooOld
+            | Self::SessionIdle
             | Self::RefusedJustNow
             | Self::Refused
             | Self::OrganizationGone
@@ -310,6 +322,8 @@ impl Reason {
             Self::InvalidClaim(SecurityClaim::OrgId) => "invalid_org_id",
             Self::Clock => "clock",
             Self::Expired => "expired",
+            Self::SessionTooOld => "session_too_old",
+            Self::SessionIdle => "session_idle",
             Self::RefusedJustNow => "refused_just_now",
             Self::Refused => "refused",
             Self::RefusedAgain => "refused_again",

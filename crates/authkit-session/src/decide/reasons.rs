@@ -3,7 +3,7 @@
 use crate::decide::{reason::Reason, security_claim::SecurityClaim};
 
 /// In the order of `docs/reasons.md`.
-pub(crate) const REASONS: [Reason; 45] = [
+pub(crate) const REASONS: [Reason; 47] = [
     Reason::NoCookie,
     Reason::UnreadableCookie,
     Reason::NotASession,
@@ -27,6 +27,8 @@ pub(crate) const REASONS: [Reason; 45] = [
     Reason::InvalidClaim(SecurityClaim::OrgId),
     Reason::Clock,
     Reason::Expired,
+    Reason::SessionTooOld,
+    Reason::SessionIdle,
     Reason::RefusedJustNow,
     Reason::Refused,
     Reason::RefusedAgain,

@@ -111,13 +111,11 @@ impl RequestAuthenticator {
     fn action(&self, candidate: &SessionCandidate, policy: Policy) -> Action {
         let missing = candidate.verdict.missing_keys().map(fetch_for);
         let keys = missing.map_or(KeyFetch::Allowed, |why| self.reader.keys().may_fetch(why));
+        let (times, clock) = (candidate.times(), self.settings.clock());
         let circumstances = Circumstances {
             refresh: policy.refreshing(candidate),
-            demand: policy.demand(
-                candidate.cut_off,
-                candidate.session.as_ref().map(|session| session.claims.iat),
-                self.settings.clock(),
-            ),
+            limit: policy.limit(times, clock),
+            demand: policy.demand(candidate.cut_off, times.map(|times| times.issued_at), clock),
             keys,
             age: candidate.age,
         };

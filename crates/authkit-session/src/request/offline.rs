@@ -8,8 +8,8 @@ use crate::{
     candidate::jwks::{FetchFor, Jwks},
     config::settings::Settings,
     decide::{
-        Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing, Verdict,
-        decide, reason::Reason,
+        Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing,
+        SessionLimit, Verdict, decide, reason::Reason,
     },
     log_limit::LogLimiter,
     request::{
@@ -92,6 +92,7 @@ impl<R: ReadToken> OfflineTokens<R> {
         let clock = self.settings.clock();
         let circumstances = Circumstances {
             refresh: Refreshing::Impossible,
+            limit: SessionLimit::Within,
             demand: policy.demand(candidate.cut_off, candidate.issued_at, clock),
             keys,
             age: PairAge::Older,

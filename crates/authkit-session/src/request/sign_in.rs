@@ -15,6 +15,7 @@ use crate::{
     end::SessionEnder,
     error::{Error, ErrorKind},
     meter::SessionEvent,
+    oauth_tokens::OauthTokens,
     payload::{Answer, Payload},
     refresh::hook::{self, HookDecision},
     refresh_state::lineage::Ended,
@@ -79,13 +80,13 @@ impl SignIn {
         verifier: &PkceVerifier,
         headers: &HeaderMap,
         replacing: Replacing,
-        decide: impl FnOnce(Arc<VerifiedSession>) -> R,
+        decide: impl FnOnce(Arc<VerifiedSession>, Option<OauthTokens>) -> R,
     ) -> Result<SignedIn, Error>
     where
         R: Future<Output = HookDecision> + Send + 'static,
     {
         let answer = self.client.exchange_code(code, verifier).await?;
-        let new = self.verified(&answer).await?;
+        let (new, oauth_tokens) = self.verified(&answer).await?;
         match replacing {
             Replacing::AnyUser => {}
             // It is not revoked: AuthKit signs the user in by it again after the user has agreed.
@@ -94,11 +95,12 @@ impl SignIn {
             }
             Replacing::SameUser => {}
         }
-        let refused = match hook::within_patience(decide(Arc::clone(&new.session))).await {
-            HookDecision::Keep => return self.install(new, headers),
-            HookDecision::Refuse => ErrorKind::HookRefused,
-            HookDecision::Undecided => ErrorKind::HookUndecided,
-        };
+        let refused =
+            match hook::within_patience(decide(Arc::clone(&new.session), oauth_tokens)).await {
+                HookDecision::Keep => return self.install(new, headers),
+                HookDecision::Refuse => ErrorKind::HookRefused,
+                HookDecision::Undecided => ErrorKind::HookUndecided,
+            };
         self.ender.end_elsewhere(new.session.session_id());
         Err(refused.into())
     }
@@ -118,12 +120,15 @@ impl SignIn {
         answer: &[u8],
         headers: &HeaderMap,
     ) -> Result<SignedIn, Error> {
-        let new = self.verified(answer).await?;
+        let (new, _) = self.verified(answer).await?;
         self.install(new, headers)
     }
 
     /// Seals and verifies the session of an answer, with new keys if it takes them.
-    async fn verified(&self, answer: &[u8]) -> Result<VerifiedAnswer, Error> {
+    async fn verified(
+        &self,
+        answer: &[u8],
+    ) -> Result<(VerifiedAnswer, Option<OauthTokens>), Error> {
         let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
         let sealed = self.seal(&answer)?;
         let keys = self.reader.keys();
@@ -138,7 +143,8 @@ impl SignIn {
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {
-            return Ok(VerifiedAnswer { session, sealed, lifetime });
+            let oauth_tokens = answer.oauth_tokens.and_then(OauthTokens::read);
+            return Ok((VerifiedAnswer { session, sealed, lifetime }, oauth_tokens));
         }
         let is_of_another_time =
             matches!(candidate.verdict, Verdict::Expired | Verdict::NotYetValid);

@@ -78,6 +78,7 @@ pub(crate) struct Unverified {
     pub(crate) client_id: Option<String>,
     pub(crate) iat: Option<u64>,
     pub(crate) exp: Option<u64>,
+    pub(crate) auth_time: Option<u64>,
     /// There when somebody impersonates the user, whatever it says.
     pub(crate) act: Option<IgnoredAny>,
 }
@@ -101,6 +102,7 @@ impl Unverified {
                 "client_id" => says.client_id = text(),
                 "iat" => says.iat = date(),
                 "exp" => says.exp = date(),
+                "auth_time" => says.auth_time = date(),
                 "act" if value != "null" => says.act = Some(IgnoredAny),
                 _ => {}
             }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, ErrorKind},
-    token::{AccessToken, TokenIdentity, claims::Claims, jwt, keys::KeyId},
+    token::{AccessToken, TokenIdentity, TokenTimes, claims::Claims, jwt, keys::KeyId},
     user::Impersonator,
 };
 
@@ -101,6 +101,11 @@ impl VerifiedToken {
             organization: self.organization_id(),
             issued_at: self.claims.iat,
         }
+    }
+
+    /// When it was issued, and when its user signed in.
+    pub(crate) fn times(&self) -> TokenTimes {
+        TokenTimes { issued_at: self.claims.iat, auth_time: self.claims.auth_time }
     }
 
     /// Reads the token's claims into a type of your own, as those that a JWT template adds.

@@ -62,7 +62,7 @@ pub(crate) fn answer<'a>(
     }
     let (kind, reason, retry_after) = match cause {
         Cause::Challenge { reason, .. } => (DenialKind::Unauthenticated, Some(*reason), None),
-        Cause::SignInAgain { .. } => (DenialKind::Unauthenticated, None, None),
+        Cause::SignInAgain { reason, .. } => (DenialKind::Unauthenticated, *reason, None),
         Cause::Forbidden | Cause::InsufficientScope { .. } | Cause::OtherPrincipal { .. } => {
             (DenialKind::Forbidden, None, None)
         }
@@ -130,7 +130,7 @@ pub(crate) fn answer_without_layer(mistake: Mistake, caller: Caller<'_>) -> Deni
 fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
     let (organization, max_age) = match cause {
         Cause::Challenge { organization, .. } => (organization.as_deref(), None),
-        Cause::SignInAgain { max_age } => (None, Some(max_age.as_secs().to_string())),
+        Cause::SignInAgain { max_age, .. } => (None, Some(max_age.as_secs().to_string())),
         Cause::Forbidden
         | Cause::InsufficientScope { .. }
         | Cause::OtherPrincipal { .. }
@@ -321,7 +321,7 @@ fn www_authenticate(
     }
     let Challenge { scheme, resource, .. } = challenge;
     let error = match (cause, scheme) {
-        (Cause::SignInAgain { max_age }, _) => format!(
+        (Cause::SignInAgain { max_age, .. }, _) => format!(
             r#", error="insufficient_user_authentication", max_age="{}""#,
             max_age.as_secs()
         ),

@@ -36,7 +36,10 @@ impl DenialLog {
     pub(super) fn report(&self, cause: &Cause, caller: Caller<'_>, own_origin: Option<&str>) {
         let client = caller.client;
         match cause {
-            Cause::Challenge { .. } | Cause::Unavailable { .. } | Cause::Forbidden => {}
+            Cause::Challenge { .. }
+            | Cause::SignInAgain { reason: Some(_), .. }
+            | Cause::Unavailable { .. }
+            | Cause::Forbidden => {}
             Cause::InsufficientScope { scope } => {
                 if let Some(left_out) = self.admit("the token lacks a scope", client) {
                     info!(?client, %scope, left_out, "denied: the token lacks a scope");
@@ -50,7 +53,7 @@ impl DenialLog {
                     );
                 }
             }
-            Cause::SignInAgain { max_age } => {
+            Cause::SignInAgain { max_age, reason: None } => {
                 if let Some(left_out) = self.admit("the user signed in too long ago", client) {
                     info!(?client, ?max_age, left_out, "denied: the user signed in too long ago");
                 }

@@ -168,7 +168,7 @@ fn the_way_to_sign_in_knows_the_way_back() {
         organization: Some("org_1&x".into()),
         reason: Reason::InteractionNeeded,
     };
-    let again = Cause::SignInAgain { max_age: Duration::from_secs(300) };
+    let again = Cause::SignInAgain { max_age: Duration::from_secs(300), reason: None };
     let form = &[DOCUMENT[0], ("referer", "https://app.example.com/form?x=1")];
     let cases: [(&str, &Cause, &str, &str, Fields<'_>, &str); 9] = [
         (

@@ -34,7 +34,7 @@ pub(super) fn answer(
     caller: Caller<'_>,
 ) -> Reply {
     if *caller.method == Method::POST {
-        return Reply::now(begin_after_asking(authkit, caller));
+        return Reply::now(begin_after_asking(authkit, customization, caller));
     }
     if *caller.method != Method::GET {
         return Reply::now(method_not_allowed("GET, POST"));
@@ -50,7 +50,8 @@ pub(super) fn answer(
         CallbackDecision::Restart { restarts, return_path, initiator } => {
             let start = FlowStart { return_path, restarts, initiator, state: None };
             let found = StatusCode::FOUND;
-            let response = flow::begin(authkit, caller.headers, found, start, |request| request);
+            let hints = |request| customization.authorize(caller, request);
+            let response = flow::begin(authkit, caller.headers, found, start, hints);
             (SignInOutcome::Restarted, response)
         }
         CallbackDecision::Fail(failure, return_path) => {
@@ -88,9 +89,9 @@ async fn exchange(
         Initiator::User => Replacing::AnyUser,
         Initiator::AnotherSite => Replacing::SameUser,
     };
-    let rule = |session| {
+    let rule = |session, oauth_tokens| {
         let return_to = return_path.as_str().to_owned();
-        customization.ask_hook(NewSession { session, return_to, state: custom })
+        customization.ask_hook(NewSession { session, return_to, state: custom, oauth_tokens })
     };
     match authkit.authenticator().exchange_code(code, &verifier, headers, replacing, rule).await {
         Ok(signed_in) => {
@@ -129,7 +130,11 @@ fn ask(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
 }
 
 /// Begins the sign-in anew that the user has agreed to. AuthKit knows who signed in.
-fn begin_after_asking(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
+fn begin_after_asking(
+    authkit: &AuthKit,
+    customization: &SignInCustomization,
+    caller: Caller<'_>,
+) -> Response<Bytes> {
     if let Err(refused) = refuse_other_origins(authkit, caller, &[]) {
         return *refused;
     }
@@ -137,7 +142,8 @@ fn begin_after_asking(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> 
     let return_path = ReturnTarget::of_query(query, authkit.site())
         .unwrap_or_else(|| ReturnTarget::root(authkit.site()));
     let start = FlowStart { return_path, restarts: 0, initiator: Initiator::User, state: None };
-    flow::begin(authkit, caller.headers, StatusCode::SEE_OTHER, start, |request| request)
+    let hints = |request| customization.authorize(caller, request);
+    flow::begin(authkit, caller.headers, StatusCode::SEE_OTHER, start, hints)
 }
 
 /// The parameters that WorkOS sends the browser back with (RFC 6749 section 4.1.2), unchecked.

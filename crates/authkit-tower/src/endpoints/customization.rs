@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
-use authkit_session::{BoxFuture, HookDecision, VerifiedSession};
+use authkit_session::{
+    AuthorizationRequest, BoxFuture, HookDecision, OauthTokens, VerifiedSession,
+};
 use bytes::Bytes;
 use http::{HeaderMap, Response, Uri};
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,11 +18,14 @@ use crate::{authkit::AuthKit, denial::Caller};
 #[derive(Clone, Default)]
 pub(super) struct SignInCustomization {
     make_state: Option<Arc<MakeState>>,
+    authorize: Option<Arc<Authorize>>,
     hook: Option<Arc<SignInHook>>,
     edit: Option<Arc<EditResponse>>,
 }
 
 type MakeState = dyn Fn(&LoginRequest<'_>) -> Option<String> + Send + Sync;
+type Authorize =
+    dyn Fn(&LoginRequest<'_>, AuthorizationRequest) -> AuthorizationRequest + Send + Sync;
 type SignInHook = dyn Fn(NewSession) -> BoxFuture<'static, HookDecision> + Send + Sync;
 type EditResponse = dyn Fn(&SignInOutcome, &mut Response<Bytes>) + Send + Sync;
 
@@ -79,6 +84,28 @@ impl SignInCustomization {
         }
     }
 
+    pub(super) fn set_authorization(
+        &mut self,
+        add: impl Fn(&LoginRequest<'_>, AuthorizationRequest) -> AuthorizationRequest
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        self.authorize = Some(Arc::new(add));
+    }
+
+    /// Lets the application add to what WorkOS is asked.
+    pub(super) fn authorize(
+        &self,
+        caller: Caller<'_>,
+        request: AuthorizationRequest,
+    ) -> AuthorizationRequest {
+        match &self.authorize {
+            Some(add) => add(&LoginRequest { uri: caller.uri, headers: caller.headers }, request),
+            None => request,
+        }
+    }
+
     /// Logs and counts the outcome, lets the editor change the response, and puts the outcome into its extensions.
     pub(super) fn finish(
         &self,
@@ -100,13 +127,14 @@ impl fmt::Debug for SignInCustomization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignInCustomization")
             .field("make_state", &self.make_state.is_some())
+            .field("authorize", &self.authorize.is_some())
             .field("hook", &self.hook.is_some())
             .field("edit", &self.edit.is_some())
             .finish()
     }
 }
 
-/// A request to `/login` that begins a sign-in.
+/// A request that begins a sign-in: one to `/login`, or one to the callback where a sign-in starts again.
 #[derive(Clone, Copy)]
 pub struct LoginRequest<'a> {
     uri: &'a Uri,
@@ -146,6 +174,7 @@ pub struct NewSession {
     pub(super) session: Arc<VerifiedSession>,
     pub(super) return_to: String,
     pub(super) state: Option<String>,
+    pub(super) oauth_tokens: Option<OauthTokens>,
 }
 
 impl NewSession {
@@ -158,6 +187,14 @@ impl NewSession {
     /// [`Config::with_return_origins`](crate::Config::with_return_origins).
     pub fn return_to(&self) -> &str {
         &self.return_to
+    }
+
+    /// The tokens of the provider that the user signed in with, if WorkOS returned any: the "Return OAuth tokens" setting
+    /// of the provider in the WorkOS dashboard.
+    ///
+    /// This is the only time that they are there. The session does not keep them, and nothing logs them.
+    pub fn oauth_tokens(&self) -> Option<&OauthTokens> {
+        self.oauth_tokens.as_ref()
     }
 
     /// The value of [`Endpoints::with_state`](crate::Endpoints::with_state).

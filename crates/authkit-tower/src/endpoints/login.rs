@@ -1,8 +1,6 @@
 //! `GET /login`, and `POST` of the page that it asks with.
 
-use std::time::Duration;
-
-use authkit_session::{Admission, AuthorizationRequest, Decision, Policy};
+use authkit_session::{Admission, Decision, Policy};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use url::form_urlencoded;
@@ -12,6 +10,7 @@ use super::{
     answers::{hx_redirect, method_not_allowed, redirect, with_cookies},
     customization::SignInCustomization,
     flow::{self, FlowStart},
+    hints::{needs_a_click, with_hints},
     initiator::Initiator,
     redirect_loop::{self, RedirectLoopGuard},
 };
@@ -78,8 +77,8 @@ pub(super) fn answer(
     let state = customization.state(caller);
     let start = FlowStart { return_path, restarts: 0, initiator, state };
     let status = if has_agreed { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
-    let response =
-        flow::begin(authkit, caller.headers, status, start, |request| with_hints(query, request));
+    let hints = |request| customization.authorize(caller, with_hints(query, request));
+    let response = flow::begin(authkit, caller.headers, status, start, hints);
     with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
 }
 
@@ -94,13 +93,6 @@ pub(super) fn refuse_other_origins(
     checked.map_err(|from| {
         let cause = Cause::CrossOrigin(from);
         Box::new(denial::answer(&cause, caller, Some(authkit.site()), Scheme::Cookie).1)
-    })
-}
-
-/// Whether a query asks for what another site may not have: an organization to sign in to, an invitation to accept.
-fn needs_a_click(query: &str) -> bool {
-    form_urlencoded::parse(query.as_bytes()).any(|(name, value)| {
-        matches!(name.as_ref(), "organization_id" | "invitation_token") && !value.is_empty()
     })
 }
 
@@ -131,27 +123,6 @@ fn already_signed_in(authkit: &AuthKit, caller: Caller<'_>, query: &str) -> Opti
         Decision::Wait(_) | Decision::Refuse(_) => None,
     }
 }
-
-/// Passes the known parameters of a sign-in on to WorkOS, and ignores all others.
-fn with_hints(query: &str, request: AuthorizationRequest) -> AuthorizationRequest {
-    form_urlencoded::parse(query.as_bytes())
-        .filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE)
-        .fold(request, |request, (name, value)| match (name.as_ref(), value.as_ref()) {
-            ("screen_hint", hint @ ("sign-in" | "sign-up")) => request.with_screen_hint(hint),
-            ("organization_id", id) => request.with_organization_id(id),
-            ("login_hint", address) => request.with_login_hint(address),
-            ("invitation_token", token) => request.with_invitation_token(token),
-            ("prompt", prompt) => request.with_prompt(prompt),
-            ("max_age", age) => match age.parse::<u32>() {
-                Ok(seconds) => request.with_max_age(Duration::from_secs(seconds.into())),
-                Err(_) => request,
-            },
-            _ => request,
-        })
-}
-
-/// The longest value that is passed on to WorkOS, in bytes.
-const MAX_VALUE: usize = 2048;
 
 #[cfg(test)]
 mod tests;

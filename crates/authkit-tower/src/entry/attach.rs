@@ -38,7 +38,7 @@ fn conclude_header<B>(
 ) -> Result<Outgoing, Denied> {
     let state_with =
         |cookies, request: &Request<B>| RequestState::new(Arc::clone(settings), cookies, request);
-    let cause = |refusal: Refusal| Cause::of(&refusal, Caller::of(request).client);
+    let cause = |refusal: Refusal| Cause::of(&refusal, Caller::of(request).client, settings);
     let principal =
         outcome.map_err(cause).and_then(|principal| match settings.missing_scope(&principal) {
             Some(scope) => Err(Cause::InsufficientScope { scope }),
@@ -92,7 +92,7 @@ fn conclude_session<B>(
         }
         Err(refusal) => {
             let caller = Caller::of(request);
-            let (cause, asker) = (Cause::of(&refusal, caller.client), caller.asker());
+            let (cause, asker) = (Cause::of(&refusal, caller.client, settings), caller.asker());
             match settings.presence(request) {
                 Presence::Required => {
                     let mut response = settings.deny(&cause, caller);

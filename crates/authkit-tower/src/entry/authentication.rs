@@ -76,6 +76,12 @@ fn policy(settings: &LayerSettings, headers: &HeaderMap) -> Policy {
     if let Some(max) = settings.max_token_age {
         policy = policy.with_max_token_age(max);
     }
+    if let Some(max) = settings.max_session_age {
+        policy = policy.with_max_session_age(max);
+    }
+    if let Some(timeout) = settings.idle_timeout {
+        policy = policy.with_idle_timeout(timeout);
+    }
     // A native gRPC client has no cookie jar, so it would lose the refreshed session.
     if is_native_grpc(headers) { policy.without_refresh() } else { policy }
 }

@@ -524,3 +524,82 @@ async fn an_admitted_response_says_who_was_admitted_and_a_denied_one_does_not() 
     let response = send(required.layer(leaves), get(&good)).await;
     assert_eq!(who(&response), user("session_good"), "who signed out had been admitted");
 }
+
+/// The limits count from what the token says, and no refresh is tried for a session beyond them.
+#[tokio::test]
+async fn a_session_beyond_a_layers_limits_has_to_sign_in_again() {
+    use authkit_session::Reason;
+
+    let hours = |n: u64| Duration::from_secs(n * 3_600);
+    let document = |cookie: &str| {
+        let fields = [("cookie", cookie), ("sec-fetch-mode", "navigate")];
+        request("GET", "/a?b", &fields)
+    };
+    let (authkit, workos) = authkit();
+    let now = workos.clock().unix();
+    let signed_in = |hours: u64| json!({ "sid": "session_1", "auth_time": now - hours * 3_600 });
+    let (recent, old) = (signed_in(1), signed_in(9));
+    let recent = workos.cookie(&authkit, recent).await;
+    let old = workos.cookie(&authkit, old).await;
+    let silent = workos.cookie(&authkit, json!({ "auth_time": null })).await;
+    let daily = AuthKitLayer::new(&authkit).with_max_session_age(hours(8));
+    assert_eq!(header(&send(daily.layer(inner()), get(&recent)).await, "x-saw"), "session_1");
+    let fetch =
+        |cookie: &str| request("GET", "/a", &[("cookie", cookie), ("sec-fetch-mode", "cors")]);
+    for cookie in [&old, &silent] {
+        let response = send(daily.layer(inner()), fetch(cookie)).await;
+        let denial = response.extensions().get::<Denial>().unwrap();
+        assert_eq!(
+            (denial.kind(), denial.reason()),
+            (DenialKind::Unauthenticated, Some(Reason::SessionTooOld))
+        );
+        assert!(header(&response, "www-authenticate").contains(r#"max_age="28800""#));
+        assert_eq!(set_cookies(&response).len(), 0, "the cookie stays");
+        let response = send(daily.layer(inner()), document(cookie)).await;
+        assert_eq!(header(&response, "location"), "/login?return_to=%2Fa%3Fb&max_age=28800");
+        let response = send(AuthKitLayer::new(&authkit).layer(inner()), get(cookie)).await;
+        assert_eq!(response.status(), 200, "another layer has other limits");
+    }
+    // An optional layer lets the request through without a session, and one inside may be stricter.
+    let optional = AuthKitLayer::optional(&authkit);
+    let limited = optional.clone().with_max_session_age(hours(8));
+    let response = send(limited.layer(inner()), get(&old)).await;
+    assert!(header(&response, "x-saw").starts_with("SignInAgain"), "{response:?}");
+    let response = send(optional.layer(daily.layer(inner())), get(&old)).await;
+    assert_eq!(kind(&response), Some(DenialKind::Unauthenticated));
+
+    let idle = AuthKitLayer::new(&authkit).with_idle_timeout(Duration::from_secs(1_800));
+    workos.clock().advance(Duration::from_secs(1_799));
+    workos.will(Reply::Session(json!({ "sid": "session_2" })));
+    let response = send(idle.layer(inner()), get(&recent)).await;
+    assert_eq!((header(&response, "x-saw"), set_cookies(&response).len()), ("session_2", 1));
+    let calls = workos.calls().len();
+    workos.clock().advance(Duration::from_secs(1));
+    let response = send(idle.layer(inner()), fetch(&silent)).await;
+    let denial = response.extensions().get::<Denial>().unwrap();
+    assert_eq!(denial.reason(), Some(Reason::SessionIdle));
+    assert_eq!(denial.login_url(), Some("/login?max_age=1800"));
+    assert_eq!(workos.calls().len(), calls, "it is not refreshed");
+}
+
+/// A token that is still good is refreshed halfway, so that its age says that the session is in use.
+#[tokio::test]
+async fn a_session_in_use_never_counts_as_idle() {
+    let (authkit, workos) = authkit();
+    let mut cookie = workos.cookie(&authkit, json!({ "exp": workos.clock().unix() + 7_200 })).await;
+    let idle = AuthKitLayer::new(&authkit).with_idle_timeout(Duration::from_secs(600));
+    for minute in 0..40 {
+        let exp = workos.clock().unix() + 7_200;
+        workos.will(Reply::Session(json!({ "exp": exp })));
+        let response = send(idle.layer(inner()), get(&cookie)).await;
+        assert_eq!(response.status(), 200, "minute {minute}");
+        let renewed = response.headers().get("set-cookie").map(|it| it.to_str().unwrap());
+        if let Some(renewed) = renewed {
+            cookie = renewed.split(';').next().unwrap().to_owned();
+        }
+        workos.clock().advance(Duration::from_secs(60));
+    }
+    assert_eq!(workos.calls().len(), 7, "every five minutes, though a token lives two hours");
+    workos.clock().advance(Duration::from_secs(600));
+    assert_eq!(send(idle.layer(inner()), get(&cookie)).await.status(), 302);
+}

@@ -39,6 +39,8 @@ pub(crate) struct Workos {
 pub(crate) enum Reply {
     /// With a session of these claims, beside the usual ones.
     Session(Value),
+    /// With a usual session, and these members beside it.
+    Beside(Value),
     /// With this status and JSON body.
     Error(u16, Value),
     /// Not at all.
@@ -173,6 +175,13 @@ impl Workos {
                 let next = self.replies.lock().unwrap().pop_front();
                 match next.unwrap_or(Reply::Session(json!({}))) {
                     Reply::Session(claims) => reply(200, &self.session(&claims)),
+                    Reply::Beside(members) => {
+                        let mut session = self.session(&json!({}));
+                        for (name, value) in members.as_object().unwrap() {
+                            session[name] = value.clone();
+                        }
+                        reply(200, &session)
+                    }
                     Reply::Error(status, body) => reply(status, &body),
                     Reply::Lost => Err(TransportError::Lost),
                 }

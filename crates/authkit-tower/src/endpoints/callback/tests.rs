@@ -795,3 +795,44 @@ async fn e1_a_session_that_was_signed_out_is_replaced_without_a_question() {
     let response = browser.go(&callback(&[("code", "code_1"), ("state", &state)])).await;
     assert!(matches!(outcome(&response), SignInOutcome::SignedIn(_)));
 }
+
+#[tokio::test]
+async fn the_sign_in_hook_gets_the_providers_tokens_and_the_session_does_not() {
+    let (authkit, workos) = authkit();
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keep = Arc::clone(&seen);
+    let endpoints = Endpoints::new(&authkit).with_sign_in_hook(move |new: NewSession| {
+        assert!(!format!("{new:?} {:?}", new.oauth_tokens()).contains("ya29"));
+        let token = new.oauth_tokens().map(|tokens| tokens.access_token().expose().to_owned());
+        keep.lock().unwrap().push(token);
+        std::future::ready(HookDecision::Keep)
+    });
+    let mut browser = Browser::of(endpoints);
+    let tokens = json!({ "provider": "GoogleOAuth", "access_token": "ya29.secret", "scopes": [] });
+    workos.will(Reply::Beside(json!({ "oauth_tokens": tokens })));
+    assert_eq!(browser.sign_in("/login").await.status(), 303);
+    browser.cookies.clear();
+    assert_eq!(browser.sign_in("/login").await.status(), 303);
+    assert_eq!(*seen.lock().unwrap(), [Some("ya29.secret".to_owned()), None]);
+}
+
+/// Impersonations and invitations, and a sign-in that starts again, go where the application sends them.
+#[tokio::test]
+async fn what_the_application_adds_goes_with_every_sign_in() {
+    let (authkit, _) = authkit();
+    let mut browser = Browser::of(Endpoints::new(&authkit).with_authorization(|request, it| {
+        let from = request.query("tenant").unwrap_or_else(|| "none".to_owned());
+        it.with_provider("GoogleOAuth").with_domain_hint(format!("{from}.test"))
+    }));
+    for (uri, hint) in [
+        ("/login?tenant=acme&provider=GitHubOAuth&domain_hint=evil.test", "acme.test"),
+        ("/login", "none.test"),
+        ("/callback?code=of-an-impersonation", "none.test"),
+    ] {
+        let asked = browser.start(uri).await;
+        assert_eq!(
+            (asked["provider"].as_str(), asked["domain_hint"].as_str()),
+            ("GoogleOAuth", hint)
+        );
+    }
+}

@@ -72,7 +72,7 @@ async fn what_a_link_asks_for_is_passed_on() {
 
     let long = "x".repeat(3_000);
     let junk = format!(
-        "/login?screen_hint=evil&max_age=-1&organization_id=&redirect_uri=https://evil.example&state=x&client_id=y&code_challenge=z&provider=GoogleOAuth&login_hint={long}"
+        "/login?screen_hint=evil&max_age=-1&organization_id=&redirect_uri=https://evil.example&state=x&client_id=y&code_challenge=z&provider=EvilOAuth&connection_id=evil&domain_hint=evil&login_hint={long}"
     );
     let asked = browser.start(&junk).await;
     assert_eq!(asked.len(), 7, "{asked:?}");
@@ -326,9 +326,12 @@ async fn e1_another_site_chooses_neither_organization_nor_invitation_without_a_c
     let lookalike = [("referer", "https://app.example.com.evil/"), ("accept", "text/html")];
     let own = [("referer", "https://app.example.com/teams"), ("accept", "text/html")];
     let (organization, invitation) = ("organization_id=org_evil", "invitation_token=t");
+    let connection = "connection_id=conn_evil";
     let cases: &[(&str, Fields<'_>, &str, bool)] = &[
         ("another site, an organization", &ELSEWHERE, organization, true),
         ("another site, an invitation", &ELSEWHERE, invitation, true),
+        ("another site, a connection", &ELSEWHERE, connection, true),
+        ("another site, a provider", &ELSEWHERE, "provider=GitHubOAuth", false),
         ("another site, spelt in another way", &ELSEWHERE, "organization%5Fid=org_evil", true),
         (
             "another site, a second one",
@@ -370,7 +373,11 @@ async fn e1_another_site_chooses_neither_organization_nor_invitation_without_a_c
         let agreed = browser.send("POST", &uri, &FORM).await;
         assert_eq!(agreed.status(), 303, "{name}");
         let asked = crate::endpoints::tests::authorization(&agreed);
-        let hint = if *query == invitation { "invitation_token" } else { "organization_id" };
+        let hint = match *query {
+            query if query == invitation => "invitation_token",
+            query if query == connection => "connection_id",
+            _ => "organization_id",
+        };
         assert!(asked.contains_key(hint), "{name}: {asked:?}");
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn flood(service: Service, mut luck: Luck, tally: Arc<Mutex<Tal
                     let (service, code) = (service.clone(), format!("junk{}", luck.next()));
                     calls.spawn(async move {
                         let (verifier, nobody) = (PkceVerifier::generate(), HeaderMap::new());
-                        let keep = async |_| HookDecision::Keep;
+                        let keep = async |_, _| HookDecision::Keep;
                         let begun = service.authenticator.exchange_code(
                             &code,
                             &verifier,

@@ -1,0 +1,106 @@
+use std::{fmt, time::Duration};
+
+use crate::{provider::Provider, site::Site, uri::ReturnTarget};
+
+/// A link to the sign-in endpoint, made by [`AuthKit::sign_in_url`](crate::AuthKit::sign_in_url) or
+/// [`AuthKit::sign_up_url`](crate::AuthKit::sign_up_url).
+///
+/// It is written by [`Display`](fmt::Display): a path of this service, as the browser sees it. In an HTML attribute, `&`
+/// has to be escaped as `&amp;`, which templates do.
+///
+/// # Examples
+///
+/// ```
+/// # use authkit_tower::{AuthKit, Config, CookiePassword};
+/// use authkit_tower::Provider;
+///
+/// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+/// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+/// let link = authkit.sign_in_url().with_provider(Provider::Google).with_return_to("/reports?page=2");
+/// assert_eq!(link.to_string(), "/login?provider=GoogleOAuth&return_to=%2Freports%3Fpage%3D2");
+/// assert_eq!(authkit.sign_up_url().to_string(), "/login?screen_hint=sign-up");
+/// # Ok::<(), authkit_tower::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SignInUrl {
+    site: Site,
+    parameters: Vec<(&'static str, String)>,
+}
+
+impl SignInUrl {
+    pub(crate) fn sign_in(site: &Site) -> Self {
+        Self { site: site.clone(), parameters: Vec::new() }
+    }
+
+    pub(crate) fn sign_up(site: &Site) -> Self {
+        Self::sign_in(site).with("screen_hint", "sign-up".to_owned())
+    }
+
+    /// Ends the sign-in at this path of the service, as the browser sees it, or at this URL of an origin of
+    /// [`Config::with_return_origins`](crate::Config::with_return_origins) (default: the first page). Anything else is
+    /// ignored.
+    pub fn with_return_to(self, target: &str) -> Self {
+        match ReturnTarget::parse(target, &self.site) {
+            Some(target) => self.with("return_to", target.as_str().to_owned()),
+            None => self,
+        }
+    }
+
+    /// Goes to this provider at once (default: AuthKit's pages).
+    pub fn with_provider(self, provider: Provider) -> Self {
+        self.with("provider", provider.into())
+    }
+
+    /// Goes to this single sign-on connection at once (`conn_...`), whatever provider is named.
+    pub fn with_connection_id(self, id: impl Into<String>) -> Self {
+        self.with("connection_id", id.into())
+    }
+
+    /// Signs in to this organization (`org_...`).
+    pub fn with_organization_id(self, id: impl Into<String>) -> Self {
+        self.with("organization_id", id.into())
+    }
+
+    /// Fills in the user's address.
+    pub fn with_login_hint(self, address: impl Into<String>) -> Self {
+        self.with("login_hint", address.into())
+    }
+
+    /// Tells Microsoft or Google the domain of the user's account.
+    pub fn with_domain_hint(self, domain: impl Into<String>) -> Self {
+        self.with("domain_hint", domain.into())
+    }
+
+    /// Asks the user to sign in again if the last time was longer ago than this. Whole seconds.
+    pub fn with_max_age(self, age: Duration) -> Self {
+        self.with("max_age", age.as_secs().to_string())
+    }
+
+    /// A parameter that [`Endpoints::with_state`](crate::Endpoints::with_state) or
+    /// [`Endpoints::with_authorization`](crate::Endpoints::with_authorization) looks at.
+    pub fn with_parameter(self, name: &'static str, value: impl Into<String>) -> Self {
+        self.with(name, value.into())
+    }
+
+    fn with(mut self, name: &'static str, value: String) -> Self {
+        self.parameters.retain(|(known, _)| *known != name);
+        self.parameters.push((name, value));
+        self
+    }
+}
+
+impl fmt::Display for SignInUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parameters: Vec<_> =
+            self.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        f.write_str(&self.site.login_url(&parameters))
+    }
+}
+
+impl fmt::Debug for SignInUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.parameters.iter().map(|(name, _)| name).collect();
+        f.debug_struct("SignInUrl").field("parameters", &names).finish_non_exhaustive()
+    }
+}
