@@ -179,3 +179,79 @@ async fn five_tabs_sign_in_at_once() {
     let back = browser.navigate(&app.url("/login?return_to=%2Fdashboard")).await;
     assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/dashboard"));
 }
+
+/// As the WorkOS dashboard begins an impersonation, and AuthKit a sign-in by an invitation: the browser comes with a code
+/// and without a state of ours. The code is left alone, and the sign-in begins here.
+#[tokio::test]
+async fn a_sign_in_that_began_at_workos_begins_again_here() {
+    let emulator = OfficialEmulator::start();
+    let app = started(&emulator);
+    let browser = Browser::new();
+    let redirect_uri = app.url("/callback");
+    let url = format!(
+        "{}/user_management/authorize?client_id=client_of_the_example&response_type=code&redirect_uri={}",
+        emulator.base_url(),
+        url::form_urlencoded::byte_serialize(redirect_uri.as_bytes()).collect::<String>()
+    );
+    let there = browser.navigate(&url).await;
+    let callback = browser.target(&there);
+    assert!(callback.as_str().starts_with(&format!("{redirect_uri}?code=")), "{callback}");
+    assert!(!callback.query().unwrap().contains("state="), "{callback}");
+
+    let again = browser.navigate(callback.as_str()).await;
+    let authorize = browser.target(&again);
+    assert!(authorize.query().unwrap().contains("code_challenge="), "{authorize}");
+    let page = browser.open(authorize.as_str()).await;
+    assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, app.url("/").as_str()));
+    let user = me(&browser, &app).await.json()["user"].clone();
+    assert_eq!(user["email"], OfficialEmulator::USER.0);
+    assert_eq!(sessions(&emulator, &user).await.len(), 1, "the first code began none");
+}
+
+/// This emulator names an impersonator beside the tokens and signs no `act` claim, which production does: an impersonation
+/// that no token shows is not let in.
+#[tokio::test]
+async fn an_impersonator_whom_no_token_names_is_not_let_in() {
+    let emulator = OfficialEmulator::start();
+    let app = started(&emulator);
+    let browser = Browser::new();
+    let page =
+        browser.open(&app.url("/login?login_hint=bob%40acme.test&return_to=/dashboard")).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::SERVICE_UNAVAILABLE, "/callback"));
+    assert_eq!(browser.cookie("wos_session"), None);
+    let me = browser.fetch(Method::GET, &app.url("/api/me"), "").await;
+    assert_eq!(me.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_invitation_travels_to_workos_and_its_organization_is_there_afterwards() {
+    let emulator = OfficialEmulator::start();
+    let app = started(&emulator);
+    let client = reqwest::Client::new();
+    let api = |path: &str| format!("{}/user_management/invitations{path}", emulator.base_url());
+    let organizations = client.get(format!("{}/organizations", emulator.base_url()));
+    let list = organizations.bearer_auth(OfficialEmulator::API_KEY).send().await.unwrap();
+    let list: Value = list.json().await.unwrap();
+    let organization = list["data"][0]["id"].as_str().unwrap();
+    let invited = json!({ "email": OfficialEmulator::USER.0, "organization_id": organization });
+    let invitation = client.post(api("")).bearer_auth(OfficialEmulator::API_KEY).json(&invited);
+    let invitation: Value = invitation.send().await.unwrap().json().await.unwrap();
+    let token = invitation["token"].as_str().unwrap();
+
+    let browser = Browser::new();
+    let link = format!("/login?invitation_token={token}&return_to=/dashboard");
+    let login = browser.navigate(&app.url(&link)).await;
+    let authorize = browser.target(&login);
+    let asked = authorize.query_pairs().find(|(name, _)| name == "invitation_token");
+    assert_eq!(asked.unwrap().1, token, "{authorize}");
+    let page = browser.open(authorize.as_str()).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/dashboard"));
+
+    // This emulator leaves the acceptance to its API.
+    let id = invitation["id"].as_str().unwrap();
+    let accept = client.post(api(&format!("/{id}/accept"))).bearer_auth(OfficialEmulator::API_KEY);
+    assert_eq!(accept.send().await.unwrap().status(), 200);
+    let switched = browser.submit(&app.url("/organization"), &[("id", organization)]).await;
+    assert_eq!(switched.status, StatusCode::SEE_OTHER);
+    assert_eq!(me(&browser, &app).await.json()["organization_id"], organization);
+}
