@@ -22,7 +22,10 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Serialize;
 
-use self::{answers::Reply, customization::SignInCustomization};
+use self::{
+    answers::Reply,
+    customization::{Fragments, SignInCustomization},
+};
 pub use self::{
     customization::{LoginRequest, NewSession, StateTypeError},
     service::{EndpointsFuture, EndpointsService},
@@ -153,6 +156,25 @@ impl Endpoints {
         + 'static,
     ) -> Self {
         self.with(|customization| customization.set_authorization(add))
+    }
+
+    /// Keeps the fragment of an address over the sign-in, as in `/reports#march` (default: it is lost, since browsers send
+    /// none and forget it on WorkOS's pages).
+    ///
+    /// A browser that needs to sign in is shown a page of ours for a moment. Its one script, which the page's policy allows
+    /// by its hash, loads `/login` again with the fragment as a parameter. A sign-in that another site began, by a link
+    /// on one of its pages, does without. A `return_to` may have a fragment in any case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Endpoints};
+    /// # fn endpoints(authkit: &AuthKit) -> Endpoints {
+    /// Endpoints::new(authkit).with_fragments()
+    /// # }
+    /// ```
+    pub fn with_fragments(self) -> Self {
+        self.with(|customization| customization.fragments = Fragments::Kept)
     }
 
     /// Asks the application about every session that begins here, before the browser gets it (default: keep it).

@@ -71,6 +71,12 @@ impl ReturnTarget {
         (target.len() <= Self::MAX_LEN).then_some(Self(target))
     }
 
+    /// The same with this fragment, which a browser keeps to itself; unchanged if it would be too long.
+    pub(crate) fn with_fragment(self, fragment: &str, site: &Site) -> Self {
+        let page = self.0.split_once('#').map_or(self.0.as_str(), |(page, _)| page);
+        Self::parse(&format!("{page}#{fragment}"), site).unwrap_or(self)
+    }
+
     /// Checks `return_to` of a query.
     pub(crate) fn of_query(query: &str, site: &Site) -> Option<Self> {
         let mut parameters = form_urlencoded::parse(query.as_bytes());
@@ -111,26 +117,29 @@ impl ReturnTarget {
     }
 }
 
-/// A path and query of `origin`, encoded as browsers encode it; `None` unless every program reads it as the same one and
+/// A path, query and fragment of `origin`, encoded as browsers encode it; `None` unless every program reads it as the same one and
 /// `is_allowed` accepts each way to read it.
 fn normalised(input: &str, origin: &str, is_allowed: impl Fn(&str) -> bool) -> Option<String> {
     if !input.starts_with('/') {
         return None;
     }
-    let input = input.split_once('#').map_or(input, |(before, _)| before);
+    let (input, fragment) = input.split_once('#').unwrap_or((input, ""));
     let (path, query) = match input.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (input, None),
     };
-    if !is_harmless(path, is_allowed)
-        || query.is_some_and(|query| query.chars().any(char::is_control))
-    {
+    let has_control = |text: &str| text.chars().any(char::is_control);
+    if !is_harmless(path, is_allowed) || query.is_some_and(has_control) || has_control(fragment) {
         return None;
     }
     let mut encoded = encode(path);
     if let Some(query) = query {
         encoded.push('?');
         encoded.push_str(&encode(query));
+    }
+    if !fragment.is_empty() {
+        encoded.push('#');
+        encoded.push_str(&encode(fragment));
     }
     // Browsers parse as the URL standard says. By that parser too, the path stays on the origin and is normalised.
     let url = Url::parse(origin).ok()?.join(&encoded).ok()?;

@@ -30,6 +30,8 @@ pub(crate) enum PageAction<'a> {
     Reload,
     Link(PageLink<'a>),
     Post(PageLink<'a>),
+    /// Loads the same address again, its fragment in the parameter `fragment`; the link is for browsers without scripts.
+    TellFragment(PageLink<'a>),
     /// Posts to the address that the page was requested at, which the page does not show.
     PostHere {
         label: &'static str,
@@ -41,6 +43,12 @@ impl Page<'_> {
         let button = match &self.action {
             PageAction::None => String::new(),
             PageAction::Reload => r#"<p><a class="button" href="">Try again</a></p>"#.to_owned(),
+            PageAction::TellFragment(PageLink { to, label }) => {
+                format!(
+                    r#"<p><a class="button" href="{}">{label}</a></p><script>{TELL_FRAGMENT}</script>"#,
+                    escape(to)
+                )
+            }
             PageAction::Link(PageLink { to, label }) => {
                 format!(r#"<p><a class="button" href="{}">{label}</a></p>"#, escape(to))
             }
@@ -71,6 +79,7 @@ impl Page<'_> {
             // Browsers apply `form-action` to the redirects that follow too, and a sign-out is redirected to WorkOS. With
             // `no-referrer` they would send `Origin: null`, which tells our form from nobody's.
             PageAction::Post(_) | PageAction::PostHere { .. } => (CSP_FORM, "same-origin"),
+            PageAction::TellFragment(_) => (CSP_SCRIPT, "no-referrer"),
             PageAction::None | PageAction::Reload | PageAction::Link(_) => (CSP, "no-referrer"),
         };
         let headers = response.headers_mut();
@@ -122,6 +131,13 @@ macro_rules! csp {
 }
 const CSP: &str = csp!("form-action 'none'; ");
 const CSP_FORM: &str = csp!("");
+/// The hash is that of [`TELL_FRAGMENT`].
+const CSP_SCRIPT: &str =
+    csp!("script-src 'sha256-fun4uVREeI0Vzc6iSExaqPBjDhCR7WW+uPWOF1inY3E='; form-action 'none'; ");
+
+/// The query of the address is empty or begins with `?`.
+const TELL_FRAGMENT: &str = "location.replace(location.pathname+(location.search||\"?\")+\"&fragment=\"+\
+encodeURIComponent(location.hash.slice(1)))";
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--page:#f4f4f6;--card:#fff;--line:#e2e2e8;--text:#1b1b21;--quiet:#5a5a66;--accent:#4b49d8;\
@@ -162,7 +178,10 @@ mod tests {
     #[test]
     fn the_policy_allows_our_style_and_nothing_else() {
         let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-        for policy in [CSP, CSP_FORM] {
+        let script = STANDARD.encode(digest::digest(&digest::SHA256, TELL_FRAGMENT.as_bytes()));
+        assert!(CSP_SCRIPT.contains(&format!("script-src 'sha256-{script}';")), "{script}");
+        assert!(!CSP.contains("script-src") && !CSP_FORM.contains("script-src"));
+        for policy in [CSP, CSP_FORM, CSP_SCRIPT] {
             assert!(policy.contains(&format!("style-src 'sha256-{hash}';")), "{hash}");
             assert!(policy.starts_with("default-src 'none';"));
             assert!(!policy.contains("unsafe"));
@@ -177,6 +196,7 @@ mod tests {
             (PageAction::None, "no-referrer"),
             (PageAction::Reload, "no-referrer"),
             (PageAction::Link(link), "no-referrer"),
+            (PageAction::TellFragment(link), "no-referrer"),
             (PageAction::Post(link), "same-origin"),
             (PageAction::PostHere { label: "Go" }, "same-origin"),
         ] {

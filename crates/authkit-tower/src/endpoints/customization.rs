@@ -19,8 +19,19 @@ use crate::{authkit::AuthKit, denial::Caller};
 pub(super) struct SignInCustomization {
     make_state: Option<Arc<MakeState>>,
     authorize: Option<Arc<Authorize>>,
+    pub(super) fragments: Fragments,
     hook: Option<Arc<SignInHook>>,
     edit: Option<Arc<EditResponse>>,
+}
+
+/// What becomes of the fragment of an address that needs a sign-in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Fragments {
+    /// Browsers forget it on WorkOS's pages.
+    #[default]
+    Lost,
+    /// A page of ours asks the browser for it.
+    Kept,
 }
 
 type MakeState = dyn Fn(&LoginRequest<'_>) -> Option<String> + Send + Sync;

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::{
     SignInOutcome,
     answers::{hx_redirect, method_not_allowed, redirect, with_cookies},
-    customization::SignInCustomization,
+    customization::{Fragments, SignInCustomization},
     flow::{self, FlowStart},
     hints::{needs_a_click, with_hints},
     initiator::Initiator,
@@ -74,6 +74,20 @@ pub(super) fn answer(
         Initiator::AnotherSite if !has_agreed && needs_a_click(query) => return ask(authkit),
         Initiator::AnotherSite | Initiator::User => {}
     }
+    let fragment = fragment(query);
+    match (customization.fragments, initiator) {
+        // What our page loads does not look like what another site began.
+        (Fragments::Kept, Initiator::User) if fragment.is_none() && !has_agreed => {
+            return ask_for_fragment(authkit, &return_path);
+        }
+        (Fragments::Kept, Initiator::User | Initiator::AnotherSite) | (Fragments::Lost, _) => {}
+    }
+    let return_path = match (customization.fragments, fragment) {
+        (Fragments::Kept, Some(fragment)) if !fragment.is_empty() => {
+            return_path.with_fragment(&fragment, authkit.site())
+        }
+        (Fragments::Kept | Fragments::Lost, _) => return_path,
+    };
     let state = customization.state(caller);
     let start = FlowStart { return_path, restarts: 0, initiator, state };
     let status = if has_agreed { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
@@ -105,6 +119,26 @@ fn ask(authkit: &AuthKit) -> Response<Bytes> {
                expected that.",
         action: PageAction::PostHere { label: "Go on" },
         other: Some(PageLink { to: authkit.site().root(), label: "Go home" }),
+    }
+    .into_response()
+}
+
+/// The fragment that our page found, empty if there is none; `None` if it was not asked.
+fn fragment(query: &str) -> Option<String> {
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.find(|(name, _)| name == "fragment").map(|(_, fragment)| fragment.into_owned())
+}
+
+/// Has the browser say what the fragment of its address is.
+fn ask_for_fragment(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
+    let parameters = [("return_to", return_path.as_str()), ("fragment", "")];
+    let to = authkit.site().login_url(&parameters);
+    Page {
+        status: StatusCode::OK,
+        title: "Signing in",
+        text: "One moment, please.",
+        action: PageAction::TellFragment(PageLink { to: &to, label: "Go on" }),
+        other: None,
     }
     .into_response()
 }

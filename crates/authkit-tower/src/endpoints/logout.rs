@@ -100,7 +100,14 @@ pub(crate) fn logout_url(
     let origin = authkit.site().origin();
     let after = return_path.map_or(authkit.settings().after_logout(), ReturnTarget::as_str);
     let target = Url::parse(origin).and_then(|base| base.join(after));
-    let target = target.map_or_else(|_| origin.to_owned(), String::from);
+    let target = target.map_or_else(
+        |_| origin.to_owned(),
+        |mut url| {
+            // WorkOS compares it with what is registered.
+            url.set_fragment(None);
+            url.into()
+        },
+    );
     match session_id {
         Some(session_id) => authkit.client().logout_url(session_id, Some(&target)),
         None => target,

@@ -36,6 +36,8 @@ fn honest_paths_come_back_as_they_were() {
         "/a//b",
         "/search?q=a+b&c=%2F%2F#",
         "/search?next=https://other.example/",
+        "/page#section",
+        "/app?x#/route/1?y=//z",
         "/caf%C3%A9?stra%C3%9Fe=1",
         "/q?discount=100%&x",
         "/files/100%",
@@ -66,7 +68,9 @@ fn honest_paths_come_back_as_they_were() {
         ("/q?name=O'Brien", "/q?name=O%27Brien"),
         ("/q?a=\\b", "/q?a=%5Cb"),
         ("/{id}?x=<y>\"", "/%7Bid%7D?x=%3Cy%3E%22"),
-        ("/page#section", "/page"),
+        ("/page#a b", "/page#a%20b"),
+        ("/page#a#b", "/page#a%23b"),
+        ("/q?a=b#", "/q?a=b"),
         ("/trailing ", "/trailing%20"),
     ];
     for (input, expected) in written_otherwise {
@@ -357,7 +361,7 @@ fn every_client_is_sent_back_to_where_a_browser_can_be() {
             "POST",
             "/a",
             &[("referer", "https://app.example.com/form?x=1#y")],
-            "/form?x=1",
+            "/form?x=1#y",
         ),
         ("from our root", "POST", "/a", &[("referer", own)], "/"),
         ("from elsewhere", "POST", "/a", &[("referer", "https://evil.example/form")], "/"),
@@ -485,4 +489,22 @@ fn a_url_leads_to_a_listed_origin_and_to_no_other() {
     let (post, uri) = (Method::POST, "/form".parse().unwrap());
     let target = ReturnTarget::of_request(ClientKind::Document, &post, &uri, &fields, &site);
     assert_eq!(target.as_str(), "/");
+}
+
+#[test]
+fn a_fragment_is_added_in_place_of_another() {
+    for (page, fragment, expected) in [
+        ("/a?b", "tab", "/a?b#tab"),
+        ("/a#old", "new", "/a#new"),
+        ("/a#old", "", "/a"),
+        ("/a", "/route?x=\"y\"", "/a#/route?x=%22y%22"),
+        ("/a", "//evil.example", "/a#//evil.example"),
+        ("/a#old", "line\nbreak", "/a#old"),
+    ] {
+        let target = ReturnTarget::parse(page, &site()).unwrap().with_fragment(fragment, &site());
+        assert_eq!(target.as_str(), expected, "{fragment:?}");
+    }
+    let long = "x".repeat(ReturnTarget::MAX_LEN);
+    let target = ReturnTarget::parse("/a", &site()).unwrap().with_fragment(&long, &site());
+    assert_eq!(target.as_str(), "/a");
 }

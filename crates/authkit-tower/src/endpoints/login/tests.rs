@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    AuthKit,
+    AuthKit, Endpoints,
     endpoints::tests::{Browser, NAVIGATION},
     tests::{Fields, Reply, Workos, body, header, request},
 };
@@ -434,4 +434,39 @@ async fn e14_the_cause_is_named_only_to_a_browser_that_was_sent_back_here() {
         let response = stranger.go("/login?return_to=%2Fx").await;
         assert_eq!(response.status(), 302, "{forged:.20}: {}", body(&response));
     }
+}
+
+/// The page that asks for the fragment, and what comes of it.
+#[tokio::test]
+async fn a_fragment_survives_a_sign_in_that_the_user_began() {
+    let (authkit, _) = crate::tests::authkit();
+    let endpoints = Endpoints::new(&authkit).with_fragments();
+    let mut browser = Browser::of(endpoints.clone());
+    let asked = browser.go("/login?return_to=%2Freports&organization_id=org_1").await;
+    assert_eq!((asked.status().as_u16(), browser.flows().len()), (200, 0));
+    let page = body(&asked);
+    assert!(page.contains("<script>location.replace("), "{page}");
+    assert!(page.contains(r#"href="/login?return_to=%2Freports&amp;fragment=""#), "{page}");
+    assert!(!page.contains("org_1"), "{page}");
+    assert!(header(&asked, "content-security-policy").contains("script-src 'sha256-"));
+
+    for (fragment, expected) in [
+        ("march%201", "/reports#march%201"),
+        ("", "/reports"),
+        ("%2F%2Fevil.example", "/reports#//evil.example"),
+        ("a%0D%0Ab", "/reports"),
+    ] {
+        let mut browser = Browser::of(endpoints.clone());
+        let uri = format!("/login?return_to=%2Freports&fragment={fragment}");
+        let done = browser.sign_in(&uri).await;
+        assert_eq!(header(&done, "location"), expected);
+    }
+    // Another site's sign-in does not become the user's own by way of our page.
+    let mut browser = Browser::of(endpoints);
+    let response = browser.send("GET", "/login?return_to=%2Freports", &ELSEWHERE).await;
+    assert_eq!(response.status(), 302);
+    // Without the setting there is no page, and the parameter says nothing.
+    let mut browser = Browser::new(&authkit);
+    let done = browser.sign_in("/login?return_to=%2Freports&fragment=march").await;
+    assert_eq!(header(&done, "location"), "/reports");
 }
