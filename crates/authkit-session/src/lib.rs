@@ -99,13 +99,13 @@
 //!
 //! | to | there is |
 //! |---|---|
-//! | configure | [`Config`], [`CookiePassword`], [`SealFormat`], [`SameSite`], [`Secret`], [`Clock`]; [`ConfigError`] and [`ConfigProblem`] say what is wrong, [`ConfigWarning`] and [`Settings`] what is doubtful and what is in force ([`Finding`], [`Setting`]) |
+//! | configure | [`Config`], [`CookiePassword`], [`SealFormat`], [`SameSite`], [`Secret`], [`Clock`], [`PublicOrigins`] ([`PublicOrigin`]); [`ConfigError`] and [`ConfigProblem`] say what is wrong, [`ConfigWarning`] and [`Settings`] what is doubtful and what is in force ([`Finding`], [`Setting`]) |
 //! | decide about a request | [`Authenticator`], [`Policy`], [`Decision`], [`Waiting`], [`Admission`], [`Refusal`], [`Reason`] ([`SecurityClaim`]) |
 //! | know who it is | [`VerifiedSession`], [`VerifiedToken`], [`User`], [`Metadata`], [`Impersonator`], [`AccessToken`] |
-//! | accept access tokens | [`BearerTokens`] |
+//! | accept credentials of programs | [`BearerTokens`], [`ApiKeys`] ([`VerifiedApiKey`], [`ApiKeyOwner`]), [`Machines`] ([`VerifiedMachine`]), [`ProtectedResource`] ([`VerifiedClient`], [`Introspection`]) |
 //! | sign in and out | [`Client`], [`AuthorizationRequest`], [`PkceVerifier`], [`SignedIn`], [`Replacing`], [`SignedOut`], [`RefreshToken`] |
 //! | refuse sessions by rules of your own | [`HookDecision`], [`RefreshedSession`] |
-//! | end sessions everywhere | [`Revocation`], [`SessionWatch`], [`NotPublished`] |
+//! | end sessions everywhere | [`Revocation`], [`PrincipalWatch`], [`NotPublished`] |
 //! | share work between replicas | the crate `authkit-redis`, or [`RefreshCoordinator`] ([`Claim`], [`Coordinating`], [`InProcess`]) and [`Revocations`] ([`Inbox`], [`Notice`], [`Delivery`], [`Publishing`]) of your own |
 //! | call WorkOS in a way of your own | [`Transport`], [`Sending`], [`TransportError`], [`MAX_ANSWER`] |
 //! | tell errors apart | [`Error`], [`ErrorKind`], [`SealError`] |
@@ -121,6 +121,7 @@
 //! | `ring` | cryptography, TLS included, by `ring`: the quicker to build |
 //! | `conformance` | module `conformance`: checks for implementations of [`RefreshCoordinator`] and [`Revocations`] |
 //! | `inspect` | module `inspect`: looks into a sealed session, for operators' tools |
+//! | `metrics` | counts and times what happens, by the crate `metrics` |
 //! | `php` | opens the PHP SDK's cookies too |
 //!
 //! What happens to a request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them

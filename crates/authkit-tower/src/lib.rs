@@ -196,7 +196,7 @@
 //! | to | there is |
 //! |---|---|
 //! | configure | [`AuthKit`], [`Config`], [`CookiePassword`], [`SealFormat`], [`SameSite`], [`Secret`], [`Clock`]; [`ConfigError`] and [`ConfigProblem`] say what is wrong, [`ConfigWarning`] and [`Settings`] what is doubtful and what is in force ([`Finding`], [`Setting`]) |
-//! | protect routes | [`AuthKitLayer`]; the service it makes is [`AuthKitService`] ([`ResponseFuture`], [`ResponseBody`], [`NoBody`]) |
+//! | protect routes | [`AuthKitLayer`], [`ResourceMetadata`] for an OAuth resource; the service it makes is [`AuthKitService`] ([`ResponseFuture`], [`ResponseBody`], [`NoBody`]) |
 //! | ask more of some | [`Require`] ([`RequireService`], [`RequireFuture`]) |
 //! | know who it is | [`Session`], [`Bearer`], [`ApiKey`], [`Machine`], [`OAuthClient`], or any of them: [`Principal`]; what they say: [`VerifiedSession`], [`VerifiedToken`], [`User`], [`Metadata`], [`Impersonator`], [`AccessToken`] |
 //! | change a session | [`Session::refresh`], [`Session::switch_organization`] ([`Switched`]), [`Session::sign_out`] |
@@ -220,6 +220,7 @@
 //! | `ring` | cryptography, TLS included, by `ring`: the quicker to build; with `default-features = false` |
 //! | `axum` (default) | extractors, `From<Endpoints> for Router`, the original URI under `nest` |
 //! | `dev` | module `dev`, `AuthKit::from_env_or_emulator`; for development and tests |
+//! | `metrics` | counts and times what happens, by the crate `metrics` |
 //! | `webhooks` | `Webhooks`: what ends a session at WorkOS ends it here |
 //!
 //! # What it does not do
