@@ -26,7 +26,7 @@ use crate::{
     json,
     seal::{KeyStyle, SealFormat},
     strictness::{Display, Held, OddValues, Spelt, Strict},
-    token::RefreshToken,
+    token::{RefreshToken, jwt::Unverified},
     user::{Impersonator, UserFields},
 };
 
@@ -242,6 +242,11 @@ impl<'a> Answer<'a> {
             return Err(NotASession);
         }
         Ok(answer)
+    }
+
+    /// What its token says; nothing where that cannot be read.
+    pub(crate) fn claims(&self) -> Unverified {
+        Unverified::of(&self.access_token)
     }
 
     /// What the answer says of a field; `None` if nothing.

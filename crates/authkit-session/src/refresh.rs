@@ -129,8 +129,12 @@ impl Refresher {
     pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
         let Some(identity) = candidate.identity() else { return };
         let token = candidate.pair.map(|pair| pair.token);
-        let Some(mut tables) = self.state.lock_for(token, identity.session) else { return };
-        let now = self.settings.clock().monotonic();
+        let now = || self.settings.clock().monotonic();
+        // A session is opened at least once for each of its tokens.
+        let forgets = || candidate.opened.as_ref().and_then(|_| self.state.lock_to_forget(now()));
+        let tables = self.state.lock_for(token, identity.session).or_else(forgets);
+        let Some(mut tables) = tables else { return };
+        let now = now();
         match tables.lineages.returned(candidate.pair, identity.session, now) {
             LineageStatus::Unknown => {}
             LineageStatus::Ended => {

@@ -10,7 +10,11 @@ pub(crate) mod successor;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use self::{
@@ -25,6 +29,8 @@ use crate::token::TokenHash;
 pub(crate) struct RefreshState {
     tables: Mutex<RefreshTables>,
     presence: Arc<Presence>,
+    /// From when on the tables are asked to forget what is old, in seconds of the monotonic clock.
+    forget_from: AtomicU64,
 }
 
 /// The tables themselves.
@@ -39,7 +45,7 @@ impl RefreshState {
         let presence = Arc::new(Presence::new(Presence::COUNTS));
         let lineages = Lineages::new(Limits::default(), Arc::clone(&presence));
         let tables = RefreshTables { lineages, pace: Pace::default() };
-        Self { tables: Mutex::new(tables), presence }
+        Self { tables: Mutex::new(tables), presence, forget_from: AtomicU64::new(0) }
     }
 
     /// Locks the tables. Never held across an await.
@@ -56,7 +62,20 @@ impl RefreshState {
     ) -> Option<MutexGuard<'_, RefreshTables>> {
         self.presence.may_concern(token, session_id).then(|| self.lock())
     }
+
+    /// The same once a minute, whoever asks: every event has the tables forget what is old, and without one nothing else
+    /// would.
+    pub(crate) fn lock_to_forget(&self, now: Duration) -> Option<MutexGuard<'_, RefreshTables>> {
+        let is_due = self.forget_from.load(Ordering::Relaxed) <= now.as_secs();
+        is_due.then(|| {
+            self.forget_from.store(now.as_secs() + FORGET_EVERY, Ordering::Relaxed);
+            self.lock()
+        })
+    }
 }
+
+/// How often the tables forget what is old, in seconds.
+const FORGET_EVERY: u64 = 60;
 
 impl fmt::Debug for RefreshState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

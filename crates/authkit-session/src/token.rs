@@ -84,6 +84,12 @@ impl fmt::Debug for RefreshToken {
 pub(crate) struct TokenHash([u8; 32]);
 
 impl TokenHash {
+    /// A number that is as good as random.
+    pub(crate) fn number(&self) -> u64 {
+        let [first, ..] = self.0.as_chunks().0 else { return 0 };
+        u64::from_le_bytes(*first)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -250,7 +250,8 @@ impl Exchange {
         let refresher = Arc::clone(&self.refresher);
         let transient = RefreshFailure::Transient { retry_after: None };
         let Ok(answer) = Answer::parse(body) else { return Err(transient) };
-        if !self.session.owns(&answer) {
+        let claims = answer.claims();
+        if !self.session.owns(&claims) {
             tracing::error!(
                 "WorkOS answered a refresh with another user's or another organization's session"
             );
@@ -261,7 +262,9 @@ impl Exchange {
             // Whoever verifies the new token waits for them.
             let _ = keys.fetch(FetchFor::OwnAnswer);
         }
-        let Some(successor) = self.session.seal(&refresher, &answer) else { return Err(transient) };
+        let Some(successor) = self.session.seal(&refresher, &answer, claims) else {
+            return Err(transient);
+        };
         // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
         let decision = self.session.ask_hook(&refresher, &successor).await;
         let state = match decision {

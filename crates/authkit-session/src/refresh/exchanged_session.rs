@@ -50,23 +50,23 @@ impl ExchangedSession {
         match outcome {
             PublishedOutcome::Refused(_) => true,
             PublishedOutcome::Renewed(body) => {
-                Answer::parse(body).is_ok_and(|answer| self.owns(&answer))
+                Answer::parse(body).is_ok_and(|answer| self.owns(&answer.claims()))
             }
         }
     }
 
-    /// Whether an answer is about the same user, and the organization that was asked for.
-    pub(super) fn owns(&self, answer: &Answer<'_>) -> bool {
-        let claims = Unverified::of(&answer.access_token);
+    /// Whether an answer with these claims is about the same user, and the organization that was asked for.
+    pub(super) fn owns(&self, claims: &Unverified) -> bool {
         let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
         same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
     }
 
-    /// The new session, sealed as the old one was.
+    /// The new session, sealed as the old one was; `claims` are those of its token.
     pub(super) fn seal(
         &self,
         refresher: &Refresher,
         answer: &Answer<'_>,
+        claims: Unverified,
     ) -> Option<Arc<Successor>> {
         let Refresher { sealer, settings, .. } = refresher;
         let ring = sealer.ring();
@@ -85,7 +85,6 @@ impl ExchangedSession {
             );
             CookieFit::TooLarge
         };
-        let claims = Unverified::of(&answer.access_token);
         Some(Arc::new(Successor {
             sealed,
             lifetime: SessionLifetime::of(&claims),

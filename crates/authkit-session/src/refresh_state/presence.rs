@@ -1,14 +1,14 @@
 //! Which tokens and sessions have to be looked up: asked by every request, and without a lock.
 
 use std::{
-    hash::{BuildHasher, Hash},
+    hash::{BuildHasher, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
 };
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 
 use crate::token::TokenHash;
 
@@ -26,28 +26,60 @@ impl Presence {
     /// As many counts as there usually are entries, and a few: 512 KiB.
     pub(crate) const COUNTS: usize = 1 << 17;
 
+    /// No marks, in about so many counts.
     pub(crate) fn new(counts: usize) -> Self {
-        let counts = (0..counts.max(1)).map(|_| AtomicU32::new(0)).collect();
+        let counts = (0..counts.next_power_of_two()).map(|_| AtomicU32::new(0)).collect();
         Self { counts, hasher: RandomState::default() }
     }
 
     /// Whether a request with this token, of this session, has to be looked up.
     pub(crate) fn may_concern(&self, token: Option<TokenHash>, session_id: Option<&str>) -> bool {
-        token.is_some_and(|token| self.is_counted(&token))
-            || session_id.is_some_and(|id| self.is_counted(id))
+        token.is_some_and(|token| self.is_counted(token.into()))
+            || session_id.is_some_and(|id| self.is_counted(id.into()))
     }
 
     /// Counts a token or a session id until the mark is dropped.
-    pub(crate) fn mark(self: &Arc<Self>, entry: &(impl Hash + ?Sized)) -> PresenceMark {
-        PresenceMark::at(Arc::clone(self), self.slot(entry))
+    pub(crate) fn mark<'e>(self: &Arc<Self>, entry: impl Into<PresenceEntry<'e>>) -> PresenceMark {
+        PresenceMark::at(Arc::clone(self), self.slot(entry.into()))
     }
 
-    fn is_counted(&self, entry: &(impl Hash + ?Sized)) -> bool {
+    #[inline]
+    fn is_counted(&self, entry: PresenceEntry<'_>) -> bool {
         self.counts[self.slot(entry)].load(Ordering::Acquire) > 0
     }
 
-    fn slot(&self, entry: &(impl Hash + ?Sized)) -> usize {
-        self.hasher.hash_one(entry) as usize % self.counts.len()
+    #[inline]
+    fn slot(&self, entry: PresenceEntry<'_>) -> usize {
+        let hash = match entry {
+            PresenceEntry::Token(token) => token.number(),
+            PresenceEntry::Session(id) => {
+                let mut hasher = self.hasher.build_hasher();
+                hasher.write(id.as_bytes());
+                hasher.finish()
+            }
+        };
+        // A power of two.
+        hash as usize & (self.counts.len() - 1)
+    }
+}
+
+/// What can be counted.
+#[derive(Clone, Copy)]
+pub(crate) enum PresenceEntry<'e> {
+    /// It is a hash already.
+    Token(TokenHash),
+    Session(&'e str),
+}
+
+impl From<TokenHash> for PresenceEntry<'_> {
+    fn from(token: TokenHash) -> Self {
+        Self::Token(token)
+    }
+}
+
+impl<'e> From<&'e str> for PresenceEntry<'e> {
+    fn from(id: &'e str) -> Self {
+        Self::Session(id)
     }
 }
 
@@ -89,7 +121,7 @@ mod tests {
         let concerns = |token, id| presence.may_concern(token, id);
         assert!(!concerns(None, None) && !concerns(Some(one), Some("session_1")));
 
-        let (token, session) = (presence.mark(&one), presence.mark("session_1"));
+        let (token, session) = (presence.mark(one), presence.mark("session_1"));
         assert!(concerns(Some(one), None) && concerns(Some(one), Some("session_2")));
         assert!(concerns(None, Some("session_1")) && concerns(Some(other), Some("session_1")));
         assert!(!concerns(Some(other), Some("session_2")));
@@ -105,7 +137,7 @@ mod tests {
     #[test]
     fn entries_of_one_hash_are_counted_together() {
         let presence = Arc::new(Presence::new(1));
-        let marks: Vec<_> = (0..100).map(|n| presence.mark(&n)).collect();
+        let marks: Vec<_> = (0..100).map(|n| presence.mark(&*format!("session_{n}"))).collect();
         for mark in marks {
             assert!(presence.may_concern(None, Some("another")));
             drop(mark);

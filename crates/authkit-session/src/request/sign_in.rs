@@ -21,7 +21,6 @@ use crate::{
     refresh_state::lineage::Ended,
     seal::{Attempts, Form, Sealer},
     session::VerifiedSession,
-    token::jwt::Unverified,
     upstream::{budget::RefreshOwner, client::Client, pkce::PkceVerifier},
 };
 
@@ -139,7 +138,7 @@ impl SignIn {
         }
         let received = ReceivedCookies::default();
         let candidate = self.reader.open(sealed.as_bytes(), received, &mut Attempts::new());
-        let lifetime = SessionLifetime::of(&Unverified::of(&answer.access_token));
+        let lifetime = SessionLifetime::of(&answer.claims());
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {
