@@ -16,6 +16,7 @@
 
 mod behaviour;
 mod browser;
+mod program;
 mod site;
 
 pub use crate::{
@@ -25,6 +26,7 @@ pub use crate::{
         an_error_of_the_framework_keeps_the_refreshed_session, nobody_is_let_in,
     },
     browser::Browser,
+    program::the_program_serves_until_it_is_interrupted,
     site::{Exchange, Exchanging, Site},
 };
 
