@@ -22,6 +22,10 @@ pub(crate) fn test(sh: &Shell, project: &Project) -> Result<Tally> {
     cmd!(sh, "cargo clippy --manifest-path {manifest} {only...} --all-targets -- -D warnings")
         .env("CARGO_TARGET_DIR", &target)
         .run()?;
+    cmd!(sh, "cargo doc --manifest-path {manifest} {only...} --no-deps")
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
     let test = cmd!(sh, "cargo test --manifest-path {manifest} {only...} --no-fail-fast");
     Tally::of(test.env("CARGO_TARGET_DIR", &target))
 }
