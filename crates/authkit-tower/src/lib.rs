@@ -143,6 +143,9 @@
 //! [`SessionRejection`], which holds the response to send. [`Endpoints`] is a service; [`Endpoints::paths`] says where to
 //! mount it.
 //!
+//! The crates `authkit-poem` and `authkit-actix` do all that for poem and actix-web. salvo takes layers by its feature
+//! `tower-compat`, `lambda_http` runs services. `docs/frameworks.md` in the repository says what was tried.
+//!
 //! # Many replicas
 //!
 //! Sessions are in cookies, so replicas work without sharing anything. The crate `authkit-redis` lets them share two
