@@ -39,6 +39,7 @@ mod other_framework;
 mod password_rollout;
 mod peers_seal;
 mod playwright;
+mod principals;
 mod readme;
 mod refresh_in_line;
 mod replicas;

@@ -3,8 +3,10 @@
 //! 1. A credential is known by its hash alone.
 //! 2. There is one call for each credential at a time, in a task of its own, so that no client's leaving ends it.
 //! 3. An accepted one is remembered for as long as is configured, or until it expires; a refused one for 10 seconds.
-//! 4. Credentials that were never accepted here share an allowance of calls. Whoever makes credentials up uses it up, and
-//!    WorkOS hears no more of it than that; those that were accepted before are asked about all the same.
+//! 4. Credentials that were never seen here share an allowance of calls. Whoever makes credentials up uses it up, and
+//!    WorkOS hears no more of it than that; those that were accepted before are asked about all the same. Those that were
+//!    refused before have an allowance of their own, without which they stay refused: dead keys in forgotten scripts take
+//!    nothing from new ones.
 //! 5. After a fault nobody is asked about for two seconds. A fault says nothing of the credential: what is remembered
 //!    lasts up to its time.
 
@@ -73,6 +75,7 @@ pub(crate) enum Answer<V> {
 struct Questions<V> {
     under_way: HashMap<CredentialHash, watch::Receiver<Option<Answer<V>>>>,
     strangers: Allowance,
+    refused_before: Allowance,
     fault: Option<(Duration, Reason)>,
 }
 
@@ -92,7 +95,8 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
             refused: cache(),
             questions: Mutex::new(Questions {
                 under_way: HashMap::new(),
-                strangers: Allowance::new(clock.monotonic()),
+                strangers: Allowance::new(STRANGERS, STRANGER_EVERY, clock.monotonic()),
+                refused_before: Allowance::new(REFUSED_BEFORE, REFUSED_EVERY, clock.monotonic()),
                 fault: None,
             }),
             clock,
@@ -173,6 +177,11 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         }
         let standing = if self.accepted.get(&hash).is_some() {
             Standing::AcceptedBefore
+        } else if self.refused.get(&hash).is_some() {
+            if !questions.refused_before.take(now) {
+                return Question::Answered(Answer::Refused);
+            }
+            Standing::RefusedBefore
         } else if questions.strangers.take(now) {
             Standing::Stranger
         } else {
@@ -241,10 +250,11 @@ enum Question<V> {
     UnderWay(watch::Receiver<Option<Answer<V>>>),
 }
 
-/// Whether a credential takes part of the strangers' allowance.
+/// Whose allowance a credential takes part of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Standing {
     AcceptedBefore,
+    RefusedBefore,
     Stranger,
 }
 
@@ -271,8 +281,10 @@ impl<V: Clone + Send + Sync + 'static> Asking<V> {
                 true
             }
         };
-        if gives_back && self.standing == Standing::Stranger {
-            questions.strangers.give_back();
+        match self.standing {
+            Standing::Stranger if gives_back => questions.strangers.give_back(),
+            Standing::RefusedBefore if gives_back => questions.refused_before.give_back(),
+            Standing::AcceptedBefore | Standing::RefusedBefore | Standing::Stranger => {}
         }
         drop(questions);
         self.sender.send_replace(Some(answer));
@@ -292,6 +304,12 @@ fn cache<V: Clone>() -> Cache<CredentialHash, V, UnitWeighter, RandomState> {
 
 /// How many accepted credentials are remembered, and how many refused ones.
 const LIMIT: usize = 10_000;
+/// How many that were never seen may be asked about at once, and how soon after another one.
+const STRANGERS: u32 = 8;
+const STRANGER_EVERY: Duration = Duration::from_secs(15);
+/// The same for those that were refused before.
+const REFUSED_BEFORE: u32 = 10;
+const REFUSED_EVERY: Duration = Duration::from_secs(2);
 /// How long a refused one is remembered.
 const REFUSED: Duration = Duration::from_secs(10);
 /// How long nobody is asked about after a fault.
@@ -401,7 +419,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_thousand_made_up_credentials_make_ten_calls_and_cost_nobody_else_theirs() {
+    async fn ten_thousand_made_up_credentials_make_eight_calls_and_cost_nobody_else_theirs() {
         let (validations, _) = validations();
         let workos = Workos::answering(GOOD);
         assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)));
@@ -424,15 +442,33 @@ mod tests {
                 Err(reason) => assert_eq!(reason, Reason::Busy),
             }
         }
-        assert_eq!((workos.calls() - before, refused), (10, 10));
+        assert_eq!((workos.calls() - before, refused), (8, 8));
 
         workos.answers(GOOD);
         assert_eq!(workos.ask(&validations, "stranger").await, Err(Reason::Busy));
         assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)), "it was good before");
-        time::sleep(allowance::PERIOD).await;
+        time::sleep(STRANGER_EVERY).await;
         assert_eq!(workos.ask(&validations, "stranger").await, Ok(Some(1)));
         let (accepted, refused) = validations.len();
         assert!(accepted <= LIMIT && refused <= LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dead_credentials_in_forgotten_scripts_take_nothing_from_new_ones() {
+        let (validations, _) = validations();
+        let workos = Workos::answering(Answer::Refused);
+        let dead: Vec<_> = (0..20).map(|n| format!("dead {n}")).collect();
+        for credential in &dead {
+            assert_eq!(workos.ask(&validations, credential).await, Ok(None));
+            time::sleep(STRANGER_EVERY).await;
+        }
+        let before = workos.calls();
+        for credential in dead.iter().cycle().take(1_000) {
+            assert_eq!(workos.ask(&validations, credential).await, Ok(None), "asked about or not");
+        }
+        assert!(workos.calls() - before <= REFUSED_BEFORE as usize + 1);
+        workos.answers(GOOD);
+        assert_eq!(workos.ask(&validations, "new").await, Ok(Some(1)));
     }
 
     #[tokio::test(start_paused = true)]
