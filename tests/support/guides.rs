@@ -34,6 +34,15 @@ struct Proxies;
 #[doc = include_str!("../../docs/guides/organizations.md")]
 struct OrganizationsAndRoles;
 
+#[doc = include_str!("../../docs/guides/api-keys.md")]
+struct ApiKeysOfCustomers;
+
+#[doc = include_str!("../../docs/guides/machine-to-machine.md")]
+struct MachineToMachine;
+
+#[doc = include_str!("../../docs/guides/mcp-server.md")]
+struct McpServer;
+
 #[doc = include_str!("../../docs/guides/testing.md")]
 struct Testing;
 

@@ -21,6 +21,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     }
     steps.take("set-up of browsers", || setup::install_browsers(sh, project))?;
     steps.test("three browser engines", || engines(sh))?;
+    steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     // One thread shows a test that leans on its neighbours; more than there are cores show one that leans on being
@@ -37,6 +38,21 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     model::run(sh, project, steps)?;
     steps.test("other frameworks", || frameworks::test(sh, project))?;
     packages::run(sh, project, steps)
+}
+
+/// Runs the example MCP server with the clients of two SDKs. It is a workspace of its own: the Rust SDK takes minutes to
+/// build, and nothing else needs it.
+fn mcp(sh: &Shell, project: &Project) -> Result<Tally> {
+    setup::install_mcp_clients(sh, project)?;
+    let manifest = project.root.join("examples/mcp-server/Cargo.toml");
+    let target = project.peers().join("mcp-server");
+    let only = ["--locked", "--manifest-path"];
+    cmd!(
+        sh,
+        "cargo clippy {only...} {manifest} --target-dir {target} --all-targets -- -D warnings"
+    )
+    .run()?;
+    Tally::of(cmd!(sh, "cargo test {only...} {manifest} --target-dir {target}"))
 }
 
 /// Runs the client crates' own tests with the other cryptography. The keys that they sign with are still aws-lc's.

