@@ -389,7 +389,8 @@ async fn what_is_in_authorization_decides_alone() {
     let cookie = ("cookie", format!("wos_session={cookie}"));
     let good = format!("Bearer {}", world.api_key.value);
     let cookie = (cookie.0, cookie.1.as_str());
-    let cases: [(&str, &[(&str, &str)], u16); 8] = [
+    type Fields<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Fields<'_>, u16); 8] = [
         ("/who", &[cookie], 200),
         ("/who", &[cookie, ("authorization", "Basic YTpi")], 401),
         ("/who", &[cookie, ("authorization", "Bearer garbage")], 401),

@@ -6,15 +6,12 @@
 
 pub(crate) mod answer;
 pub(crate) mod shape;
+pub(crate) mod verified;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    api_key::{answer::ValidationAnswer, shape::KeyShape},
+    api_key::{answer::ValidationAnswer, shape::KeyShape, verified::VerifiedApiKey},
     config::settings::Settings,
     decide::{CutOffEffect, reason::Reason, refresh_outcome::ApiRefusal},
     end::SessionEnder,
@@ -25,119 +22,12 @@ use crate::{
         waiting::{Decision, Waiting},
     },
     secret::Secret,
-    token::TokenIdentity,
     upstream::{
         credential_checks::CredentialChecks,
         error_answer::{UpstreamError, UpstreamFailure},
     },
-    validation::{Answer, CredentialHash, Remembered, Validations},
+    validation::{CredentialAnswer, CredentialHash, RememberedCredential, Validations},
 };
-
-/// A customer's API key that WorkOS has accepted.
-///
-/// Its [`Debug`] output shows ids only; the key itself is not kept.
-#[derive(Clone)]
-pub struct VerifiedApiKey {
-    id: Box<str>,
-    name: Option<Box<str>>,
-    owner: ApiKeyOwner,
-    permissions: Vec<String>,
-    expires_at: Option<SystemTime>,
-    /// When WorkOS was asked.
-    validated_at: SystemTime,
-}
-
-/// Whose an API key is.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "an owner of another kind is refused until it is known what it stands for"
-)]
-pub enum ApiKeyOwner {
-    /// An organization.
-    Organization {
-        /// Its id (`org_…`).
-        id: Box<str>,
-    },
-    /// A user, for one organization.
-    User {
-        /// The user's id (`user_…`).
-        id: Box<str>,
-        /// The organization's id (`org_…`).
-        organization_id: Box<str>,
-    },
-}
-
-impl VerifiedApiKey {
-    /// The key's id (`api_key_…`), which is no secret.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// What its owner calls it.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// Whose it is.
-    pub fn owner(&self) -> &ApiKeyOwner {
-        &self.owner
-    }
-
-    /// The user whose key it is (`user_…`); `None` for an organization's.
-    pub fn user_id(&self) -> Option<&str> {
-        match &self.owner {
-            ApiKeyOwner::Organization { .. } => None,
-            ApiKeyOwner::User { id, .. } => Some(id),
-        }
-    }
-
-    /// The organization that it is for (`org_…`).
-    pub fn organization_id(&self) -> &str {
-        match &self.owner {
-            ApiKeyOwner::Organization { id } => id,
-            ApiKeyOwner::User { organization_id, .. } => organization_id,
-        }
-    }
-
-    /// The permissions that were given to it.
-    pub fn permissions(&self) -> &[String] {
-        &self.permissions
-    }
-
-    /// When it expires, if it does.
-    pub fn expires_at(&self) -> Option<SystemTime> {
-        self.expires_at
-    }
-
-    /// When WorkOS was asked about it.
-    pub fn validated_at(&self) -> SystemTime {
-        self.validated_at
-    }
-
-    /// Who owns it, for cut-offs.
-    pub(crate) fn owner_identity(&self) -> TokenIdentity<'_> {
-        TokenIdentity {
-            subject: self.user_id(),
-            session: None,
-            organization: Some(self.organization_id()),
-            issued_at: seconds(self.validated_at),
-        }
-    }
-
-    pub(crate) fn validated_second(&self) -> u64 {
-        seconds(self.validated_at)
-    }
-}
-
-impl fmt::Debug for VerifiedApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedApiKey")
-            .field("id", &self.id)
-            .field("owner", &self.owner)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Decides about requests by the API keys of customers.
 ///
@@ -184,7 +74,7 @@ impl ApiKeys {
     ///
     /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
     /// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
-    /// let keys = Authenticator::new(config)?.api_keys();
+    /// let keys = Authenticator::new(config)?.credential_kinds().api_keys();
     /// for (key, reason) in
     ///     [("not a key", Reason::MalformedCredential), ("sk_test_123", Reason::OwnApiKey)]
     /// {
@@ -219,12 +109,12 @@ impl ApiKeyJudge {
         }
         let hash = CredentialHash::of(key);
         match self.validations.remembered(hash) {
-            Remembered::Nothing => KeyAction::Ask(hash),
-            Remembered::Refused => KeyAction::Refuse(Reason::UnknownApiKey),
-            Remembered::Accepted(key) => match self.judge(&key, policy) {
-                Standing::Good => KeyAction::Admit(key),
-                Standing::Ended(reason) => KeyAction::Refuse(reason),
-                Standing::Outdated => {
+            RememberedCredential::Nothing => KeyAction::Ask(hash),
+            RememberedCredential::Refused => KeyAction::Refuse(Reason::UnknownApiKey),
+            RememberedCredential::Accepted(key) => match self.judge(&key, policy) {
+                KeyStanding::Good => KeyAction::Admit(key),
+                KeyStanding::Ended(reason) => KeyAction::Refuse(reason),
+                KeyStanding::Outdated => {
                     self.validations.forget(hash);
                     KeyAction::Ask(hash)
                 }
@@ -249,11 +139,11 @@ impl ApiKeyJudge {
                 Err(reason) => return Err(self.refuse(reason)),
             };
             match self.judge(&verified, policy) {
-                Standing::Good => return Ok(verified),
-                Standing::Ended(reason) => return Err(self.refuse(reason)),
+                KeyStanding::Good => return Ok(verified),
+                KeyStanding::Ended(reason) => return Err(self.refuse(reason)),
                 // What WorkOS has just said is as new as it gets.
-                Standing::Outdated if is_repeated => return Ok(verified),
-                Standing::Outdated => {
+                KeyStanding::Outdated if is_repeated => return Ok(verified),
+                KeyStanding::Outdated => {
                     is_repeated = true;
                     self.validations.forget(hash);
                 }
@@ -262,18 +152,18 @@ impl ApiKeyJudge {
     }
 
     /// One question to WorkOS.
-    async fn question(self: Arc<Self>, key: Arc<Secret>) -> Answer<Arc<VerifiedApiKey>> {
+    async fn question(self: Arc<Self>, key: Arc<Secret>) -> CredentialAnswer<Arc<VerifiedApiKey>> {
         let asked_at = self.settings.clock().wall();
         let answer = match self.checks.validate_api_key(&key).await {
             Ok(answer) => answer,
-            Err(error) => return Answer::Fault(self.fault(&error)),
+            Err(error) => return CredentialAnswer::Fault(self.fault(&error)),
         };
         match ValidationAnswer::read(&answer, asked_at) {
             ValidationAnswer::Accepted(key) => {
-                let expires_at = key.expires_at;
-                Answer::Accepted { value: Arc::new(*key), expires_at }
+                let expires_at = key.expires_at();
+                CredentialAnswer::Accepted { value: Arc::new(*key), expires_at }
             }
-            ValidationAnswer::Refused => Answer::Refused,
+            ValidationAnswer::Refused => CredentialAnswer::Refused,
             ValidationAnswer::Unreadable(field) => {
                 self.tell("an answer about an API key", |left_out| {
                     tracing::error!(
@@ -282,7 +172,7 @@ impl ApiKeyJudge {
                         "WorkOS's answer about an API key cannot be read"
                     );
                 });
-                Answer::Fault(Reason::Upstream)
+                CredentialAnswer::Fault(Reason::Upstream)
             }
         }
     }
@@ -303,17 +193,19 @@ impl ApiKeyJudge {
     }
 
     /// Whether a key that WorkOS accepted still counts.
-    fn judge(&self, key: &VerifiedApiKey, policy: Policy) -> Standing {
+    fn judge(&self, key: &VerifiedApiKey, policy: Policy) -> KeyStanding {
         let now = self.settings.clock().wall();
-        let age = now.duration_since(key.validated_at).unwrap_or_default();
+        let age = now.duration_since(key.validated_at()).unwrap_or_default();
         match self.ender.cut_off_of_api_key(key) {
-            CutOffEffect::Ended => Standing::Ended(Reason::Revoked),
-            _ if key.expires_at.is_some_and(|at| at <= now) => Standing::Ended(Reason::Expired),
-            CutOffEffect::Changed | CutOffEffect::MayHaveChanged => Standing::Outdated,
-            CutOffEffect::None if policy.max_age().is_some_and(|max| age >= max) => {
-                Standing::Outdated
+            CutOffEffect::Ended => KeyStanding::Ended(Reason::Revoked),
+            _ if key.expires_at().is_some_and(|at| at <= now) => {
+                KeyStanding::Ended(Reason::Expired)
             }
-            CutOffEffect::None => Standing::Good,
+            CutOffEffect::Changed | CutOffEffect::MayHaveChanged => KeyStanding::Outdated,
+            CutOffEffect::None if policy.max_age().is_some_and(|max| age >= max) => {
+                KeyStanding::Outdated
+            }
+            CutOffEffect::None => KeyStanding::Good,
         }
     }
 
@@ -349,7 +241,7 @@ impl fmt::Debug for ApiKeys {
 }
 
 /// Whether an accepted key still counts.
-enum Standing {
+enum KeyStanding {
     Good,
     /// Something has changed since WorkOS was asked, or the layer wants a newer answer.
     Outdated,
@@ -375,8 +267,4 @@ pub(crate) fn fault(error: &UpstreamError) -> Reason {
             _,
         ) => Reason::Misconfigured,
     }
-}
-
-fn seconds(at: SystemTime) -> u64 {
-    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

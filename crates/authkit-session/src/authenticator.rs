@@ -3,7 +3,6 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use http::HeaderMap;
 
 use crate::{
-    api_key::ApiKeys,
     candidate::{jwks::Jwks, reader::SessionReader},
     config::{
         Config,
@@ -11,13 +10,6 @@ use crate::{
         warning::ConfigWarning,
     },
     config_error::ConfigError,
-    connect::{
-        domain::{ConnectDomains, issuer_of},
-        introspection::{Introspection, Introspector},
-        reader::ConnectReader,
-        resource::{Machines, ProtectedResource, ResourceAudiences},
-        tokens::ConnectTokens,
-    },
     cookie_password::CookiePassword,
     end::{
         SessionEnder,
@@ -35,9 +27,8 @@ use crate::{
         admission::Admission,
         authenticate::RequestAuthenticator,
         bearer::BearerTokens,
-        credential_kind::CredentialKind,
-        header::{HeaderCredentials, HeaderPrincipal},
-        offline::OfflineTokens,
+        credential_kinds::{CredentialKinds, CredentialKindsParts},
+        header::HeaderPrincipal,
         policy::Policy,
         sign_in::{Replacing, SignIn, SignedIn},
         waiting::Decision,
@@ -48,8 +39,7 @@ use crate::{
     siblings::{SiblingGuard, Siblings},
     tasks::Tasks,
     token::verified::VerifiedToken,
-    upstream::{client::Client, credential_checks::CredentialChecks, pkce::PkceVerifier},
-    validation::Validations,
+    upstream::{client::Client, pkce::PkceVerifier},
 };
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
@@ -89,10 +79,7 @@ struct Owners {
     sign_in: SignIn,
     sign_out: SignOut,
     publisher: Arc<RevocationPublisher>,
-    api_keys: ApiKeys,
-    checks: CredentialChecks,
-    domains: ConnectDomains,
-    introspected: Arc<Validations<()>>,
+    kinds: CredentialKinds,
     tasks: Tasks,
     _presence: SiblingGuard,
     #[cfg(test)]
@@ -133,68 +120,12 @@ impl Authenticator {
     ///
     /// [`ConfigError`] where [`Config::with_issuers`] names no issuer.
     pub fn bearer_tokens(&self) -> Result<BearerTokens, ConfigError> {
-        let Owners { settings, reader, ender, .. } = &*self.owners;
-        BearerTokens::new(Arc::clone(settings), Arc::clone(reader), Arc::clone(ender))
+        self.owners.kinds.bearer_tokens()
     }
 
-    /// Decides about requests by the API keys of customers.
-    pub fn api_keys(&self) -> ApiKeys {
-        self.owners.api_keys.clone()
-    }
-
-    /// Judges bearer credentials, of no kind yet.
-    pub fn header_credentials(&self) -> HeaderCredentials {
-        HeaderCredentials::none(Arc::clone(&self.owners.settings))
-    }
-
-    /// Accepts session tokens besides.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] where [`Config::with_issuers`] names no issuer, or one that is an AuthKit domain too.
-    pub fn accept_bearer(
-        &self,
-        credentials: HeaderCredentials,
-    ) -> Result<HeaderCredentials, ConfigError> {
-        credentials.with_bearer(self.bearer_tokens()?)
-    }
-
-    /// Accepts API keys of customers besides.
-    pub fn accept_api_keys(&self, credentials: HeaderCredentials) -> HeaderCredentials {
-        credentials.with_api_keys(self.api_keys())
-    }
-
-    /// Accepts tokens of machines besides: for the client id of this environment.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] where the domain is none, or is listed as an issuer of session tokens too.
-    pub fn accept_machines(
-        &self,
-        credentials: HeaderCredentials,
-        machines: Machines,
-    ) -> Result<HeaderCredentials, ConfigError> {
-        let Machines { domain, introspection } = machines;
-        let audiences = ResourceAudiences::only(self.settings().client_id());
-        let kind = CredentialKind::Machine;
-        credentials.with_machines(self.owners.connect(&domain, kind, audiences, introspection)?)
-    }
-
-    /// Accepts tokens of OAuth applications for a protected resource besides.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] where the resource cannot be one, or its domain is listed as an issuer of session tokens too.
-    pub fn accept_clients(
-        &self,
-        credentials: HeaderCredentials,
-        resource: &ProtectedResource,
-    ) -> Result<HeaderCredentials, ConfigError> {
-        let audiences = resource.audiences(self.settings().client_id())?;
-        let introspection = resource.introspection.clone();
-        let kind = CredentialKind::Client;
-        let tokens = self.owners.connect(resource.domain(), kind, audiences, introspection)?;
-        credentials.with_clients(tokens)
+    /// Makes the judges of the credentials that a layer accepts.
+    pub fn credential_kinds(&self) -> &CredentialKinds {
+        &self.owners.kinds
     }
 
     /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
@@ -445,17 +376,16 @@ impl Owners {
             ender: Arc::clone(&ender),
             tasks: tasks.clone(),
         }));
-        let checks = CredentialChecks::new(client.clone());
+        let kinds = CredentialKinds::new(CredentialKindsParts {
+            settings: Arc::clone(&settings),
+            client: client.clone(),
+            reader: Arc::clone(&reader),
+            ender: Arc::clone(&ender),
+            stale_keys,
+            memory: credential_memory,
+        });
         Self {
-            api_keys: ApiKeys::new(
-                Arc::clone(&settings),
-                checks.clone(),
-                Arc::clone(&ender),
-                credential_memory,
-            ),
-            introspected: Arc::new(Validations::new(settings.clock().clone(), credential_memory)),
-            domains: ConnectDomains::new(client.clone(), settings.clock().clone(), stale_keys),
-            checks,
+            kinds,
             requests: Arc::new(RequestAuthenticator::new(
                 Arc::clone(&settings),
                 Arc::clone(&reader),
@@ -481,37 +411,6 @@ impl Owners {
             #[cfg(test)]
             state,
         }
-    }
-}
-
-impl Owners {
-    /// Judges the tokens of one kind that an AuthKit domain issues.
-    fn connect(
-        &self,
-        domain: &str,
-        kind: CredentialKind,
-        audiences: ResourceAudiences,
-        introspection: Option<Introspection>,
-    ) -> Result<ConnectTokens, ConfigError> {
-        let domain = self.domains.of_issuer(&issuer_of(domain)?);
-        let introspector = introspection.map(|introspection| {
-            Introspector::new(
-                Arc::clone(&self.settings),
-                &domain,
-                introspection,
-                self.checks.clone(),
-                Arc::clone(&self.introspected),
-            )
-        });
-        let reader = ConnectReader {
-            settings: Arc::clone(&self.settings),
-            ender: Arc::clone(&self.ender),
-            domain,
-            kind,
-            audiences,
-        };
-        let offline = OfflineTokens::new(Arc::clone(&self.settings), reader);
-        Ok(ConnectTokens::new(offline, introspector))
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::{
-    api_key::VerifiedApiKey,
+    api_key::verified::VerifiedApiKey,
     candidate::SessionCandidate,
     config::settings::Settings,
     decide::{CutOffEffect, Verdict},

@@ -13,6 +13,7 @@ pub use crate::{
     log_limit::LogLimiter,
     request::{
         admission::Asker,
+        credential_kinds::CredentialKinds,
         header::{HeaderCredentials, HeaderPrincipal},
     },
     seal::Purpose,

@@ -179,7 +179,10 @@ mod user;
 mod validation;
 
 pub use crate::{
-    api_key::{ApiKeyOwner, ApiKeys, VerifiedApiKey},
+    api_key::{
+        ApiKeys,
+        verified::{ApiKeyOwner, VerifiedApiKey},
+    },
     authenticator::Authenticator,
     boxed_future::BoxFuture,
     clock::Clock,

@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod authenticate;
 pub(crate) mod bearer;
 pub(crate) mod credential_kind;
+pub(crate) mod credential_kinds;
 mod decision_log;
 pub(crate) mod header;
 pub(crate) mod lanes;

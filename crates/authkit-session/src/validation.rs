@@ -54,7 +54,7 @@ struct Accepted<V> {
 }
 
 /// What is remembered of a credential.
-pub(crate) enum Remembered<V> {
+pub(crate) enum RememberedCredential<V> {
     Accepted(V),
     Refused,
     Nothing,
@@ -62,7 +62,7 @@ pub(crate) enum Remembered<V> {
 
 /// What WorkOS says of a credential.
 #[derive(Clone)]
-pub(crate) enum Answer<V> {
+pub(crate) enum CredentialAnswer<V> {
     Accepted {
         value: V,
         expires_at: Option<SystemTime>,
@@ -73,7 +73,7 @@ pub(crate) enum Answer<V> {
 }
 
 struct Questions<V> {
-    under_way: HashMap<CredentialHash, watch::Receiver<Option<Answer<V>>>>,
+    under_way: HashMap<CredentialHash, watch::Receiver<Option<CredentialAnswer<V>>>>,
     strangers: Allowance,
     refused_before: Allowance,
     fault: Option<(Duration, Reason)>,
@@ -104,16 +104,16 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     }
 
     /// What is remembered of a credential now.
-    pub(crate) fn remembered(&self, hash: CredentialHash) -> Remembered<V> {
+    pub(crate) fn remembered(&self, hash: CredentialHash) -> RememberedCredential<V> {
         let now = self.clock.monotonic();
         if let Some(Accepted { value, until }) = self.accepted.get(&hash)
             && now < until
         {
-            return Remembered::Accepted(value);
+            return RememberedCredential::Accepted(value);
         }
         match self.refused.get(&hash) {
-            Some(until) if now < until => Remembered::Refused,
-            Some(_) | None => Remembered::Nothing,
+            Some(until) if now < until => RememberedCredential::Refused,
+            Some(_) | None => RememberedCredential::Nothing,
         }
     }
 
@@ -135,57 +135,62 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         question: impl FnOnce() -> Q,
     ) -> Result<Option<V>, Reason>
     where
-        Q: Future<Output = Answer<V>> + Send + 'static,
+        Q: Future<Output = CredentialAnswer<V>> + Send + 'static,
     {
         let mut answer = match self.join_or_start(hash, question) {
-            Question::Answered(answer) => return answer.into_result(),
-            Question::UnderWay(answer) => answer,
+            JoinedQuestion::Answered(answer) => return answer.into_result(),
+            JoinedQuestion::UnderWay(answer) => answer,
         };
         let answer = match time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await {
             Ok(Ok(answer)) => (*answer).clone(),
             Ok(Err(_)) => None,
             Err(_) => return Err(Reason::TimedOut),
         };
-        answer.unwrap_or(Answer::Fault(Reason::Upstream)).into_result()
+        answer.unwrap_or(CredentialAnswer::Fault(Reason::Upstream)).into_result()
     }
 
     fn join_or_start<Q>(
         self: &Arc<Self>,
         hash: CredentialHash,
         question: impl FnOnce() -> Q,
-    ) -> Question<V>
+    ) -> JoinedQuestion<V>
     where
-        Q: Future<Output = Answer<V>> + Send + 'static,
+        Q: Future<Output = CredentialAnswer<V>> + Send + 'static,
     {
         let now = self.clock.monotonic();
         let mut questions = self.questions();
         if let Some(answer) = questions.under_way.get(&hash) {
-            return Question::UnderWay(answer.clone());
+            return JoinedQuestion::UnderWay(answer.clone());
         }
         // One that was under way may just have been answered.
         match self.remembered(hash) {
-            Remembered::Accepted(value) => {
-                return Question::Answered(Answer::Accepted { value, expires_at: None });
+            RememberedCredential::Accepted(value) => {
+                return JoinedQuestion::Answered(CredentialAnswer::Accepted {
+                    value,
+                    expires_at: None,
+                });
             }
-            Remembered::Refused => return Question::Answered(Answer::Refused),
-            Remembered::Nothing => {}
+            RememberedCredential::Refused => {
+                return JoinedQuestion::Answered(CredentialAnswer::Refused);
+            }
+            RememberedCredential::Nothing => {}
         }
         if let Some((at, reason)) = questions.fault
             && now.saturating_sub(at) < AFTER_FAULT
         {
-            return Question::Answered(Answer::Fault(reason));
+            return JoinedQuestion::Answered(CredentialAnswer::Fault(reason));
         }
         let standing = if self.accepted.get(&hash).is_some() {
-            Standing::AcceptedBefore
+            Allotment::AcceptedBefore
         } else if self.refused.get(&hash).is_some() {
             if !questions.refused_before.take(now) {
-                return Question::Answered(Answer::Refused);
+                return JoinedQuestion::Answered(CredentialAnswer::Refused);
             }
-            Standing::RefusedBefore
+            Allotment::RefusedBefore
         } else if questions.strangers.take(now) {
-            Standing::Stranger
+            Allotment::Stranger
         } else {
-            return Question::Answered(Answer::Fault(Reason::Busy));
+            return JoinedQuestion::Answered(CredentialAnswer::Fault(Reason::Busy));
         };
         let (sender, receiver) = watch::channel(None);
         questions.under_way.insert(hash, receiver.clone());
@@ -193,14 +198,14 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         let asking = Asking { validations: Arc::clone(self), hash, standing, sender };
         let question = question();
         tokio::spawn(async move { asking.finish(question.await) });
-        Question::UnderWay(receiver)
+        JoinedQuestion::UnderWay(receiver)
     }
 
     /// Remembers an answer.
-    fn remember(&self, hash: CredentialHash, answer: &Answer<V>) {
+    fn remember(&self, hash: CredentialHash, answer: &CredentialAnswer<V>) {
         let now = self.clock.monotonic();
         match answer {
-            Answer::Accepted { value, expires_at } => {
+            CredentialAnswer::Accepted { value, expires_at } => {
                 let wall = self.clock.wall();
                 let left = expires_at.map_or(self.memory, |at| {
                     at.duration_since(wall).unwrap_or_default().min(self.memory)
@@ -209,11 +214,11 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
                 self.refused.remove(&hash);
                 self.accepted.insert(hash, Accepted { value: value.clone(), until });
             }
-            Answer::Refused => {
+            CredentialAnswer::Refused => {
                 self.accepted.remove(&hash);
                 self.refused.insert(hash, now.saturating_add(REFUSED));
             }
-            Answer::Fault(_) => {}
+            CredentialAnswer::Fault(_) => {}
         }
     }
 
@@ -229,7 +234,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     }
 }
 
-impl<V> Answer<V> {
+impl<V> CredentialAnswer<V> {
     fn into_result(self) -> Result<Option<V>, Reason> {
         match self {
             Self::Accepted { value, .. } => Ok(Some(value)),
@@ -245,14 +250,14 @@ impl<V> fmt::Debug for Validations<V> {
     }
 }
 
-enum Question<V> {
-    Answered(Answer<V>),
-    UnderWay(watch::Receiver<Option<Answer<V>>>),
+enum JoinedQuestion<V> {
+    Answered(CredentialAnswer<V>),
+    UnderWay(watch::Receiver<Option<CredentialAnswer<V>>>),
 }
 
 /// Whose allowance a credential takes part of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Standing {
+enum Allotment {
     AcceptedBefore,
     RefusedBefore,
     Stranger,
@@ -262,18 +267,18 @@ enum Standing {
 struct Asking<V: Clone + Send + Sync + 'static> {
     validations: Arc<Validations<V>>,
     hash: CredentialHash,
-    standing: Standing,
-    sender: watch::Sender<Option<Answer<V>>>,
+    standing: Allotment,
+    sender: watch::Sender<Option<CredentialAnswer<V>>>,
 }
 
 impl<V: Clone + Send + Sync + 'static> Asking<V> {
-    fn finish(self, answer: Answer<V>) {
+    fn finish(self, answer: CredentialAnswer<V>) {
         self.validations.remember(self.hash, &answer);
         let mut questions = self.validations.questions();
         let gives_back = match &answer {
-            Answer::Accepted { .. } => true,
-            Answer::Refused => false,
-            Answer::Fault(reason) => {
+            CredentialAnswer::Accepted { .. } => true,
+            CredentialAnswer::Refused => false,
+            CredentialAnswer::Fault(reason) => {
                 // Our own budget is no fault of WorkOS's.
                 if *reason != Reason::Busy {
                     questions.fault = Some((self.validations.clock.monotonic(), *reason));
@@ -282,9 +287,9 @@ impl<V: Clone + Send + Sync + 'static> Asking<V> {
             }
         };
         match self.standing {
-            Standing::Stranger if gives_back => questions.strangers.give_back(),
-            Standing::RefusedBefore if gives_back => questions.refused_before.give_back(),
-            Standing::AcceptedBefore | Standing::RefusedBefore | Standing::Stranger => {}
+            Allotment::Stranger if gives_back => questions.strangers.give_back(),
+            Allotment::RefusedBefore if gives_back => questions.refused_before.give_back(),
+            Allotment::AcceptedBefore | Allotment::RefusedBefore | Allotment::Stranger => {}
         }
         drop(questions);
         self.sender.send_replace(Some(answer));
@@ -323,11 +328,11 @@ mod tests {
 
     struct Workos {
         calls: AtomicUsize,
-        answer: Mutex<Answer<u8>>,
+        answer: Mutex<CredentialAnswer<u8>>,
     }
 
     impl Workos {
-        fn answering(answer: Answer<u8>) -> Arc<Self> {
+        fn answering(answer: CredentialAnswer<u8>) -> Arc<Self> {
             Arc::new(Self { calls: AtomicUsize::new(0), answer: Mutex::new(answer) })
         }
 
@@ -335,7 +340,7 @@ mod tests {
             self.calls.load(Ordering::SeqCst)
         }
 
-        fn answers(&self, answer: Answer<u8>) {
+        fn answers(&self, answer: CredentialAnswer<u8>) {
             *self.answer.lock().unwrap() = answer;
         }
 
@@ -354,7 +359,7 @@ mod tests {
         }
     }
 
-    const GOOD: Answer<u8> = Answer::Accepted { value: 1, expires_at: None };
+    const GOOD: CredentialAnswer<u8> = CredentialAnswer::Accepted { value: 1, expires_at: None };
 
     fn validations() -> (Arc<Validations<u8>>, Clock) {
         let clock = crate::testing::clock();
@@ -363,9 +368,9 @@ mod tests {
 
     fn is_remembered(validations: &Validations<u8>, credential: &str) -> Option<bool> {
         match validations.remembered(CredentialHash::of(credential)) {
-            Remembered::Accepted(_) => Some(true),
-            Remembered::Refused => Some(false),
-            Remembered::Nothing => None,
+            RememberedCredential::Accepted(_) => Some(true),
+            RememberedCredential::Refused => Some(false),
+            RememberedCredential::Nothing => None,
         }
     }
 
@@ -391,9 +396,14 @@ mod tests {
         let (validations, clock) = validations();
         let soon = clock.wall() + Duration::from_secs(30);
         let cases = [
-            ("ends soon", Answer::Accepted { value: 1, expires_at: Some(soon) }, Some(true), 30),
+            (
+                "ends soon",
+                CredentialAnswer::Accepted { value: 1, expires_at: Some(soon) },
+                Some(true),
+                30,
+            ),
             ("good", GOOD, Some(true), 60),
-            ("refused", Answer::Refused, Some(false), 10),
+            ("refused", CredentialAnswer::Refused, Some(false), 10),
         ];
         for (name, answer, expected, seconds) in cases {
             let workos = Workos::answering(answer);
@@ -413,7 +423,7 @@ mod tests {
             assert_eq!(is_remembered(&validations, name), None, "{name}: {:?}", asked.elapsed());
             time::sleep(Duration::from_secs(100)).await;
         }
-        let workos = Workos::answering(Answer::Fault(Reason::Upstream));
+        let workos = Workos::answering(CredentialAnswer::Fault(Reason::Upstream));
         assert_eq!(workos.ask(&validations, "fault").await, Err(Reason::Upstream));
         assert_eq!(is_remembered(&validations, "fault"), None);
     }
@@ -426,7 +436,7 @@ mod tests {
         time::sleep(Duration::from_secs(60)).await;
         assert_eq!(is_remembered(&validations, "known"), None);
 
-        workos.answers(Answer::Refused);
+        workos.answers(CredentialAnswer::Refused);
         let before = workos.calls();
         let flood: Vec<_> = (0..10_000)
             .map(|n| {
@@ -456,7 +466,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn dead_credentials_in_forgotten_scripts_take_nothing_from_new_ones() {
         let (validations, _) = validations();
-        let workos = Workos::answering(Answer::Refused);
+        let workos = Workos::answering(CredentialAnswer::Refused);
         let dead: Vec<_> = (0..20).map(|n| format!("dead {n}")).collect();
         for credential in &dead {
             assert_eq!(workos.ask(&validations, credential).await, Ok(None));
@@ -487,7 +497,7 @@ mod tests {
         let workos = Workos::answering(GOOD);
         assert_eq!(workos.ask(&validations, "known").await, Ok(Some(1)));
         for reason in [Reason::Upstream, Reason::Misconfigured] {
-            workos.answers(Answer::Fault(reason));
+            workos.answers(CredentialAnswer::Fault(reason));
             let before = workos.calls();
             for n in 0..1_000 {
                 assert_eq!(workos.ask(&validations, &n.to_string()).await, Err(reason));

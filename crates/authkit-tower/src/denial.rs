@@ -13,6 +13,7 @@
 
 mod answer;
 mod caller;
+mod challenge;
 mod log;
 mod pages;
 
@@ -23,8 +24,9 @@ use bytes::Bytes;
 use http::Response;
 
 pub(crate) use self::{
-    answer::{Challenge, Scheme, SignInOffer, answer, answer_without_layer},
+    answer::{answer, answer_without_layer},
     caller::Caller,
+    challenge::{Challenge, Scheme, SignInOffer},
     log::DenialLog,
     pages::{Page, PageAction, PageLink},
 };

@@ -155,7 +155,7 @@ impl AuthKitLayer {
     /// ```
     pub fn with_bearer(self) -> Result<Self, ConfigError> {
         let credentials = self.settings.credentials();
-        let credentials = self.settings.authkit().authenticator().accept_bearer(credentials)?;
+        let credentials = self.settings.kinds().accept_bearer(credentials)?;
         Ok(self.with(|settings| settings.credentials = Some(credentials)))
     }
 
@@ -185,7 +185,7 @@ impl AuthKitLayer {
     /// ```
     pub fn with_api_keys(self) -> Self {
         let credentials = self.settings.credentials();
-        let credentials = self.settings.authkit().authenticator().accept_api_keys(credentials);
+        let credentials = self.settings.kinds().accept_api_keys(credentials);
         self.with(|settings| settings.credentials = Some(credentials))
     }
 
@@ -218,8 +218,7 @@ impl AuthKitLayer {
     /// ```
     pub fn with_machines(self, machines: impl Into<Machines>) -> Result<Self, ConfigError> {
         let credentials = self.settings.credentials();
-        let authenticator = self.settings.authkit().authenticator();
-        let credentials = authenticator.accept_machines(credentials, machines.into())?;
+        let credentials = self.settings.kinds().accept_machines(credentials, machines.into())?;
         Ok(self.with(|settings| settings.credentials = Some(credentials)))
     }
 
@@ -262,8 +261,7 @@ impl AuthKitLayer {
     ) -> Result<Self, ConfigError> {
         let resource = resource.borrow();
         let credentials = self.settings.credentials();
-        let authenticator = self.settings.authkit().authenticator();
-        let credentials = authenticator.accept_clients(credentials, resource)?;
+        let credentials = self.settings.kinds().accept_clients(credentials, resource)?;
         let resource = Arc::new(ResourceSettings::new(resource)?);
         Ok(self.with(|settings| {
             settings.credentials = Some(credentials);

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authkit_session::{
     Reason,
-    integration::{HeaderCredentials, HeaderPrincipal},
+    integration::{CredentialKinds, HeaderCredentials, HeaderPrincipal},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -175,9 +175,13 @@ impl LayerSettings {
         if self.takes_header() { Authorization::of(headers) } else { Authorization::Absent }
     }
 
+    pub(crate) fn kinds(&self) -> &CredentialKinds {
+        self.authkit.authenticator().credential_kinds()
+    }
+
     /// Takes the judge of credentials, to switch another kind on.
     pub(crate) fn credentials(&self) -> HeaderCredentials {
-        let none = || self.authkit.authenticator().header_credentials();
+        let none = || self.kinds().none();
         self.credentials.clone().unwrap_or_else(none)
     }
 

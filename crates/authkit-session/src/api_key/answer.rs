@@ -8,8 +8,10 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ApiKeyOwner, VerifiedApiKey};
-use crate::timestamp::parse_timestamp;
+use crate::{
+    api_key::verified::{ApiKeyOwner, VerifiedApiKey},
+    timestamp::parse_timestamp,
+};
 
 /// What WorkOS said of a key.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(crate) enum ValidationAnswer {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct ValidationEnvelope {
     /// Has to be there, and may be `null`.
     #[serde(deserialize_with = "Option::deserialize")]
     api_key: Option<KeyObject>,
@@ -50,7 +52,7 @@ enum OwnerObject {
 impl ValidationAnswer {
     /// Reads the answer to a question that was asked at `asked_at`.
     pub(crate) fn read(body: &[u8], asked_at: SystemTime) -> Self {
-        let Ok(Envelope { api_key }) = serde_json::from_slice(body) else {
+        let Ok(ValidationEnvelope { api_key }) = serde_json::from_slice(body) else {
             return Self::Unreadable("api_key");
         };
         let Some(key) = api_key else { return Self::Refused };

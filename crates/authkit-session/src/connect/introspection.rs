@@ -17,7 +17,7 @@ use crate::{
     secret::Secret,
     token::verified::at,
     upstream::credential_checks::{ClientCredentials, CredentialChecks},
-    validation::{Answer, CredentialHash, Remembered, Validations},
+    validation::{CredentialAnswer, CredentialHash, RememberedCredential, Validations},
 };
 
 /// The credentials of an application of the AuthKit domain, with which tokens are introspected.
@@ -90,9 +90,9 @@ impl Introspector {
     ) -> Decision<Arc<ConnectToken>> {
         let hash = CredentialHash::of(token.access_token.expose());
         match self.validations.remembered(hash) {
-            Remembered::Accepted(()) => Decision::Admit(token),
-            Remembered::Refused => Decision::Refuse(self.refuse(Reason::Revoked)),
-            Remembered::Nothing => {
+            RememberedCredential::Accepted(()) => Decision::Admit(token),
+            RememberedCredential::Refused => Decision::Refuse(self.refuse(Reason::Revoked)),
+            RememberedCredential::Nothing => {
                 let introspector = Arc::clone(self);
                 Decision::Wait(Waiting::new(async move { introspector.ask(hash, token).await }))
             }
@@ -112,7 +112,7 @@ impl Introspector {
         }
     }
 
-    async fn question(self: Arc<Self>, token: Arc<ConnectToken>) -> Answer<()> {
+    async fn question(self: Arc<Self>, token: Arc<ConnectToken>) -> CredentialAnswer<()> {
         let text = token.access_token.expose();
         let answer = match self.checks.introspect(&self.url, &self.credentials, text).await {
             Ok(answer) => answer,
@@ -129,22 +129,27 @@ impl Introspector {
                         "the introspection endpoint refuses our client id or secret"
                     );
                 }
-                return Answer::Fault(reason);
+                return CredentialAnswer::Fault(reason);
             }
         };
         self.read(&answer, &token, at(token.claims.exp))
     }
 
-    fn read(&self, answer: &[u8], token: &ConnectToken, expires_at: SystemTime) -> Answer<()> {
+    fn read(
+        &self,
+        answer: &[u8],
+        token: &ConnectToken,
+        expires_at: SystemTime,
+    ) -> CredentialAnswer<()> {
         match serde_json::from_slice(answer) {
             Ok(IntrospectionAnswer { active: true, iss, sub })
                 if iss.as_deref().is_none_or(|iss| iss.trim_end_matches('/') == &*self.issuer)
                     && sub.as_deref().is_none_or(|sub| sub == token.claims.sub) =>
             {
-                Answer::Accepted { value: (), expires_at: Some(expires_at) }
+                CredentialAnswer::Accepted { value: (), expires_at: Some(expires_at) }
             }
-            Ok(IntrospectionAnswer { .. }) => Answer::Refused,
-            Err(_) => Answer::Fault(Reason::Upstream),
+            Ok(IntrospectionAnswer { .. }) => CredentialAnswer::Refused,
+            Err(_) => CredentialAnswer::Fault(Reason::Upstream),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
+    api_key::verified::VerifiedApiKey,
     decide::CutOffEffect,
     end::SessionEnder,
     request::header::HeaderPrincipal,
@@ -27,7 +28,7 @@ enum Watched {
         organization_id: Option<Box<str>>,
         issued_at: u64,
     },
-    ApiKey(Arc<crate::api_key::VerifiedApiKey>),
+    ApiKey(Arc<VerifiedApiKey>),
 }
 
 impl PrincipalWatch {

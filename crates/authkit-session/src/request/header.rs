@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    api_key::{ApiKeys, VerifiedApiKey, shape},
+    api_key::{ApiKeys, shape, verified::VerifiedApiKey},
     config::{setting::Setting, settings::Settings},
     config_error::{ConfigError, ConfigProblem},
     connect::{

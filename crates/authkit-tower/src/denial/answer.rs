@@ -8,45 +8,10 @@ use http::{
 use serde::Serialize;
 
 use super::{
-    Caller, Cause, ClientKind, Denial, DenialKind, DenialLog, Denied, Mistake, Page, PageAction,
-    PageLink,
+    Caller, Cause, Challenge, ClientKind, Denial, DenialKind, DenialLog, Denied, Mistake, Page,
+    PageAction, PageLink, Scheme, SignInOffer,
 };
-use crate::{
-    Clock, principal_ref::PrincipalKind, resource::ResourceSettings, site::Site, uri::ReturnTarget,
-};
-
-/// How a client may authenticate, as `WWW-Authenticate` says it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Scheme {
-    Cookie,
-    /// With a bearer token; the request had none.
-    Bearer,
-    /// With another bearer token than the request's.
-    AnotherBearer,
-}
-
-/// Whether it helps to sign in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum SignInOffer {
-    Offered,
-    /// No session counts here.
-    Useless,
-}
-
-/// What a layer says of how to authenticate.
-#[derive(Clone, Copy)]
-pub(crate) struct Challenge<'a> {
-    pub(crate) scheme: Scheme,
-    pub(crate) offer: SignInOffer,
-    /// The protected resource whose metadata says where tokens come from.
-    pub(crate) resource: Option<&'a ResourceSettings>,
-}
-
-impl From<Scheme> for Challenge<'_> {
-    fn from(scheme: Scheme) -> Self {
-        Self { scheme, offer: SignInOffer::Offered, resource: None }
-    }
-}
+use crate::{Clock, principal_ref::PrincipalKind, site::Site, uri::ReturnTarget};
 
 /// Builds the denial for `caller`, in its own protocol. `site` is `None` where no layer ran, so that none is known.
 pub(crate) fn answer<'a>(
@@ -105,7 +70,7 @@ pub(crate) fn answer<'a>(
     };
     let status = response.status();
     let headers = response.headers_mut();
-    if let Some(field) = site.and_then(|site| www_authenticate(cause, status, challenge, site)) {
+    if let Some(field) = site.and_then(|site| challenge.field(cause, status, site)) {
         insert(headers, WWW_AUTHENTICATE, &field);
     }
     if let Some(after) = denial.retry_after.filter(|_| status != StatusCode::OK) {
@@ -302,67 +267,6 @@ fn problem(denial: &Denial, detail: &str) -> Response<Bytes> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
-}
-
-/// The `WWW-Authenticate` field of a 401, which must have one (RFC 9110 section 11.6.1), of a 403 for a token that is not
-/// enough, and of a 400 for several.
-///
-/// RFC 6750 section 3 requires at least one parameter, and no `error` if the request had no token. The error for "signed
-/// in too long ago" is that of RFC 9470 section 3; `resource_metadata` is that of RFC 9728 section 5.1.
-fn www_authenticate(
-    cause: &Cause,
-    status: StatusCode,
-    challenge: Challenge<'_>,
-    site: &Site,
-) -> Option<String> {
-    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST)
-    {
-        return None;
-    }
-    let Challenge { scheme, resource, .. } = challenge;
-    let error = match (cause, scheme) {
-        (Cause::SignInAgain { max_age, .. }, _) => format!(
-            r#", error="insufficient_user_authentication", max_age="{}""#,
-            max_age.as_secs()
-        ),
-        (Cause::Challenge { .. }, Scheme::AnotherBearer) => r#", error="invalid_token""#.to_owned(),
-        (Cause::Challenge { .. }, Scheme::Cookie | Scheme::Bearer) => String::new(),
-        (
-            Cause::Forbidden | Cause::InsufficientScope { .. } | Cause::OtherPrincipal { .. },
-            Scheme::AnotherBearer,
-        ) => r#", error="insufficient_scope""#.to_owned(),
-        (Cause::RepeatedCredentials, _) => r#", error="invalid_request""#.to_owned(),
-        (
-            Cause::Forbidden
-            | Cause::InsufficientScope { .. }
-            | Cause::OtherPrincipal { .. }
-            | Cause::Unavailable { .. }
-            | Cause::CrossOrigin(_)
-            | Cause::Misconfigured(_),
-            _,
-        ) => return None,
-    };
-    let scope = match cause {
-        Cause::InsufficientScope { scope } => Some(&**scope),
-        Cause::Challenge { .. } => resource.and_then(ResourceSettings::scope),
-        Cause::SignInAgain { .. }
-        | Cause::Forbidden
-        | Cause::OtherPrincipal { .. }
-        | Cause::RepeatedCredentials
-        | Cause::Unavailable { .. }
-        | Cause::CrossOrigin(_)
-        | Cause::Misconfigured(_) => None,
-    };
-    let scope = scope.map(|scope| format!(r#", scope="{scope}""#)).unwrap_or_default();
-    let metadata = resource.map(|resource| resource.metadata.url());
-    let metadata =
-        metadata.map(|url| format!(r#", resource_metadata="{url}""#)).unwrap_or_default();
-    Some(match scheme {
-        Scheme::Cookie => format!(r#"Cookie cookie-name="{}"{error}"#, site.cookie_name()),
-        Scheme::Bearer | Scheme::AnotherBearer => {
-            format!(r#"Bearer realm="{}"{error}{scope}{metadata}"#, site.origin())
-        }
-    })
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

@@ -1,0 +1,113 @@
+use std::{fmt, time::SystemTime};
+
+use crate::token::TokenIdentity;
+
+/// A customer's API key that WorkOS has accepted.
+///
+/// Its [`Debug`] output shows ids only; the key itself is not kept.
+#[derive(Clone)]
+pub struct VerifiedApiKey {
+    pub(super) id: Box<str>,
+    pub(super) name: Option<Box<str>>,
+    pub(super) owner: ApiKeyOwner,
+    pub(super) permissions: Vec<String>,
+    pub(super) expires_at: Option<SystemTime>,
+    /// When WorkOS was asked.
+    pub(super) validated_at: SystemTime,
+}
+
+/// Whose an API key is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "an owner of another kind is refused until it is known what it stands for"
+)]
+pub enum ApiKeyOwner {
+    /// An organization.
+    Organization {
+        /// Its id (`org_…`).
+        id: Box<str>,
+    },
+    /// A user, for one organization.
+    User {
+        /// The user's id (`user_…`).
+        id: Box<str>,
+        /// The organization's id (`org_…`).
+        organization_id: Box<str>,
+    },
+}
+
+impl VerifiedApiKey {
+    /// The key's id (`api_key_…`), which is no secret.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What its owner calls it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> &ApiKeyOwner {
+        &self.owner
+    }
+
+    /// The user whose key it is (`user_…`); `None` for an organization's.
+    pub fn user_id(&self) -> Option<&str> {
+        match &self.owner {
+            ApiKeyOwner::Organization { .. } => None,
+            ApiKeyOwner::User { id, .. } => Some(id),
+        }
+    }
+
+    /// The organization that it is for (`org_…`).
+    pub fn organization_id(&self) -> &str {
+        match &self.owner {
+            ApiKeyOwner::Organization { id } => id,
+            ApiKeyOwner::User { organization_id, .. } => organization_id,
+        }
+    }
+
+    /// The permissions that were given to it.
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
+    }
+
+    /// When it expires, if it does.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// When WorkOS was asked about it.
+    pub fn validated_at(&self) -> SystemTime {
+        self.validated_at
+    }
+
+    /// Who owns it, for cut-offs.
+    pub(crate) fn owner_identity(&self) -> TokenIdentity<'_> {
+        TokenIdentity {
+            subject: self.user_id(),
+            session: None,
+            organization: Some(self.organization_id()),
+            issued_at: seconds(self.validated_at),
+        }
+    }
+
+    pub(crate) fn validated_second(&self) -> u64 {
+        seconds(self.validated_at)
+    }
+}
+
+impl fmt::Debug for VerifiedApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedApiKey")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
