@@ -1,6 +1,6 @@
 //! What users of a service with several origins see in a real browser, and of one that others embed.
 
-use authkit_emulator::Seed;
+use authkit_emulator::{EmulatorBuilder, Seed, SignIn};
 use authkit_tower::{AuthKit, AuthKitLayer, Config, Endpoints, SameSite, Session};
 use axum::{
     Router,
@@ -181,4 +181,29 @@ async fn without_the_setting_a_frame_keeps_no_session() {
     let browser = Chromium::with(Habit::BlocksCookiesOfFrames).await;
     browser.open(&url).await;
     browser.see("nothing yet, loaded").await;
+}
+
+/// The one script of ours runs under its policy, and tells what the address had behind the `#`.
+#[tokio::test]
+async fn a_fragment_is_still_there_after_an_interactive_sign_in() {
+    let seed = Seed::from_json(serde_json::json!({ "users": [{ "email": "alice@acme.test" }] }));
+    let with_a_page =
+        |emulator: EmulatorBuilder| emulator.seed(seed.unwrap()).sign_in(SignIn::Interactive);
+    let harness = Harness::with(with_a_page, |config| config).await;
+    let endpoints = Endpoints::new(&harness.authkit).with_fragments();
+    let app = Router::new()
+        .route("/page", get(whose))
+        .route_layer(AuthKitLayer::new(&harness.authkit))
+        .route("/", get(async || Html("nothing here")))
+        .merge(endpoints);
+    let running = harness.serve(app);
+    let browser = Chromium::start().await;
+    for page in ["/page?a=b#march%201/x?y=%26", "/page?a=c"] {
+        browser.open(&running.url(page)).await;
+        browser.press("alice@acme.test").await;
+        browser.arrive(&running.url(page)).await;
+        browser.see("A page of alice@acme.test").await;
+        browser.press("Sign out").await;
+        browser.see("nothing here").await;
+    }
 }
