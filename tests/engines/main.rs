@@ -4,6 +4,8 @@
 //! on them, forms, the history. All of it goes over TLS, as users have it: WebKit keeps pages of plain http for the back
 //! button, whatever their `Cache-Control` says.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use support::{BrowserEngine, RealBrowser, Running, example_over_tls};

@@ -1,6 +1,6 @@
 //! What is remembered of refreshes and of those under way: plain tables behind one lock, with the time passed in.
 //!
-//! Nearly every request is about a session of which nothing is remembered. It learns that from the [`Presence`] in front
+//! Nearly every request is about a session of which nothing is remembered. It learns that from the [`PresenceCounts`] in front
 //! of the lock, and takes none.
 
 pub(crate) mod lineage;
@@ -20,7 +20,7 @@ use std::{
 use self::{
     lineage::{Limits, Lineages},
     pace::Pace,
-    presence::Presence,
+    presence::PresenceCounts,
     successor::{ExchangeWaiter, Successor},
 };
 use crate::token::TokenHash;
@@ -28,7 +28,7 @@ use crate::token::TokenHash;
 /// The tables, shared by every request.
 pub(crate) struct RefreshState {
     tables: Mutex<RefreshTables>,
-    presence: Arc<Presence>,
+    presence: Arc<PresenceCounts>,
     /// From when on the tables are asked to forget what is old, in seconds of the monotonic clock.
     forget_from: AtomicU64,
 }
@@ -42,7 +42,7 @@ pub(crate) struct RefreshTables {
 
 impl RefreshState {
     pub(crate) fn new() -> Self {
-        let presence = Arc::new(Presence::new(Presence::COUNTS));
+        let presence = Arc::new(PresenceCounts::new(PresenceCounts::COUNTS));
         let lineages = Lineages::new(Limits::default(), Arc::clone(&presence));
         let tables = RefreshTables { lineages, pace: Pace::default() };
         Self { tables: Mutex::new(tables), presence, forget_from: AtomicU64::new(0) }

@@ -38,7 +38,7 @@ use crate::{
         JUST_NOW,
         refresh_outcome::{ApiRefusal, RefusalAge},
     },
-    refresh_state::presence::Presence,
+    refresh_state::presence::PresenceCounts,
     token::{PairId, TokenHash},
     upstream::budget::Throttled,
 };
@@ -116,7 +116,7 @@ pub(crate) enum LineageStatus {
 
 impl<J: Clone, P: TokenPair> Lineages<J, P> {
     /// An empty table that marks in `presence` what a request has to look up.
-    pub(crate) fn new(limits: Limits, presence: Arc<Presence>) -> Self {
+    pub(crate) fn new(limits: Limits, presence: Arc<PresenceCounts>) -> Self {
         Self {
             index: LineageIndex::new(Arc::clone(&presence)),
             ended_sessions: EndedSessions::new(limits.tokens, presence),

@@ -17,12 +17,12 @@ use crate::token::TokenHash;
 /// A count that is zero says so surely; one that is not may be another's of the same hash, and the table behind the lock
 /// is asked. Counts change under that lock, before what they stand for does: whoever reads a zero comes before the event.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct PresenceCounts {
     counts: Box<[AtomicU32]>,
     hasher: RandomState,
 }
 
-impl Presence {
+impl PresenceCounts {
     /// As many counts as there usually are entries, and a few: 512 KiB.
     pub(crate) const COUNTS: usize = 1 << 17;
 
@@ -86,12 +86,12 @@ impl<'e> From<&'e str> for PresenceEntry<'e> {
 /// That something is counted, as long as this lives.
 #[derive(Debug)]
 pub(crate) struct PresenceMark {
-    presence: Arc<Presence>,
+    presence: Arc<PresenceCounts>,
     slot: usize,
 }
 
 impl PresenceMark {
-    fn at(presence: Arc<Presence>, slot: usize) -> Self {
+    fn at(presence: Arc<PresenceCounts>, slot: usize) -> Self {
         presence.counts[slot].fetch_add(1, Ordering::Release);
         Self { presence, slot }
     }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_entry_counts_as_long_as_a_mark_of_it_lives() {
-        let presence = Arc::new(Presence::new(Presence::COUNTS));
+        let presence = Arc::new(PresenceCounts::new(PresenceCounts::COUNTS));
         let [one, other] = ["one", "other"].map(|token| RefreshToken::new(token).hash());
         let concerns = |token, id| presence.may_concern(token, id);
         assert!(!concerns(None, None) && !concerns(Some(one), Some("session_1")));
@@ -136,7 +136,7 @@ mod tests {
     /// As where the table is full.
     #[test]
     fn entries_of_one_hash_are_counted_together() {
-        let presence = Arc::new(Presence::new(1));
+        let presence = Arc::new(PresenceCounts::new(1));
         let marks: Vec<_> = (0..100).map(|n| presence.mark(&*format!("session_{n}"))).collect();
         for mark in marks {
             assert!(presence.may_concern(None, Some("another")));

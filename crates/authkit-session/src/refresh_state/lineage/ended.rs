@@ -4,7 +4,7 @@ use crate::{
     bounded_map::BoundedMap,
     refresh_state::{
         lineage::KEPT_ENDED,
-        presence::{Presence, PresenceMark},
+        presence::{PresenceCounts, PresenceMark},
     },
 };
 
@@ -12,11 +12,11 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct EndedSessions {
     ids: BoundedMap<PresenceMark>,
-    presence: Arc<Presence>,
+    presence: Arc<PresenceCounts>,
 }
 
 impl EndedSessions {
-    pub(super) fn new(limit: usize, presence: Arc<Presence>) -> Self {
+    pub(super) fn new(limit: usize, presence: Arc<PresenceCounts>) -> Self {
         Self { ids: BoundedMap::new(limit, KEPT_ENDED), presence }
     }
 

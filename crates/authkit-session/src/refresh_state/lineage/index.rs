@@ -14,7 +14,7 @@ use super::tests;
 use crate::{
     refresh_state::{
         lineage::{Limits, LineageState, TokenPair, pair::Newest, token::Token},
-        presence::Presence,
+        presence::PresenceCounts,
     },
     token::TokenHash,
 };
@@ -28,7 +28,7 @@ pub(super) struct LineageIndex<J, P> {
     expiries: BTreeSet<(Duration, LineageId)>,
     next: u64,
     bytes: usize,
-    presence: Arc<Presence>,
+    presence: Arc<PresenceCounts>,
 }
 
 /// The number of a lineage.
@@ -47,7 +47,7 @@ pub(super) struct Lineage<P> {
 }
 
 impl<J, P: TokenPair> LineageIndex<J, P> {
-    pub(super) fn new(presence: Arc<Presence>) -> Self {
+    pub(super) fn new(presence: Arc<PresenceCounts>) -> Self {
         Self {
             lineages: HashMap::new(),
             tokens: HashMap::new(),

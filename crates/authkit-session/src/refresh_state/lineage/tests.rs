@@ -12,7 +12,7 @@ use super::{
     RefusalAge, TokenPair,
 };
 use crate::{
-    refresh_state::presence::Presence,
+    refresh_state::presence::PresenceCounts,
     token::{RefreshToken, TokenHash},
     upstream::budget::Throttled,
 };
@@ -130,7 +130,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 fn table() -> Table {
-    Table::new(Limits::default(), Arc::new(Presence::new(64)))
+    Table::new(Limits::default(), Arc::new(PresenceCounts::new(64)))
 }
 
 fn ask(table: &mut Table, cookie: Cookie, now: Duration) -> ExchangeStatus<(), Successor> {
@@ -229,7 +229,7 @@ fn a_held_exchange_leaves_nothing_behind() {
 #[test]
 fn dl_02_every_map_stays_within_its_limits() {
     let limits = Limits { tokens: 1_000, bytes: 300_000 };
-    let presence = Arc::new(Presence::new(64));
+    let presence = Arc::new(PresenceCounts::new(64));
     let mut table = Table::new(limits, Arc::clone(&presence));
     let token = |n: u32| RefreshToken::new(format!("token {n}")).hash();
     for n in 0..20_000_u32 {

@@ -12,13 +12,13 @@ use shuttle::{
 };
 
 use super::{ApiRefusal, Cookie, ExchangeStatus, Limits, LineageState, Sids, Successor, Table};
-use crate::refresh_state::{lineage::LineageStatus, presence::Presence};
+use crate::refresh_state::{lineage::LineageStatus, presence::PresenceCounts};
 
 /// What is behind the lock, and what was seen of it.
 struct Observed {
     table: Table,
     /// In front of the lock; here too, to be asked while nothing changes.
-    presence: std::sync::Arc<Presence>,
+    presence: std::sync::Arc<PresenceCounts>,
     now: Duration,
     exchanging: BTreeSet<Cookie>,
     signed_out: BTreeSet<u8>,
@@ -129,7 +129,7 @@ fn sign_out(shared: &Shared, cookie: Cookie) {
 #[test]
 fn cc_03_threads_of_two_users_get_their_own_sessions_in_every_order() {
     let run = || {
-        let presence = std::sync::Arc::new(Presence::new(1_024));
+        let presence = std::sync::Arc::new(PresenceCounts::new(1_024));
         let shared = Arc::new(Mutex::new(Observed {
             table: Table::new(Limits::default(), std::sync::Arc::clone(&presence)),
             presence,
