@@ -89,6 +89,16 @@ impl Require {
         Rule::Organization(id.into()).into()
     }
 
+    /// Requires an entitlement of the organization.
+    pub fn entitlement(entitlement: impl Into<Box<str>>) -> Self {
+        Rule::Entitlement(entitlement.into()).into()
+    }
+
+    /// Requires a feature flag that is on for the user.
+    pub fn feature_flag(flag: impl Into<Box<str>>) -> Self {
+        Rule::FeatureFlag(flag.into()).into()
+    }
+
     /// Requires a scope of the access token: of a machine, or of an OAuth application that acts for a user.
     ///
     /// An OAuth application without it gets 403 with `error="insufficient_scope"` and the scope, so that it can ask the
@@ -105,16 +115,6 @@ impl Require {
     /// ```
     pub fn scope(scope: impl Into<Box<str>>) -> Self {
         Rule::Scope(scope.into()).into()
-    }
-
-    /// Requires an entitlement of the organization.
-    pub fn entitlement(entitlement: impl Into<Box<str>>) -> Self {
-        Rule::Entitlement(entitlement.into()).into()
-    }
-
-    /// Requires a feature flag that is on for the user.
-    pub fn feature_flag(flag: impl Into<Box<str>>) -> Self {
-        Rule::FeatureFlag(flag.into()).into()
     }
 
     /// Requires a sign-in (`auth_time`, not a refresh) at most this long ago. A user whose sign-in is older has to sign in
