@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::decide::security_claim::SecurityClaim;
+use crate::decide::{cookie_fate::CookieFate, security_claim::SecurityClaim};
 
 /// Why a request was not admitted. [`Display`](fmt::Display) writes it in snake_case, for logs and metrics.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -106,14 +106,6 @@ pub enum SignInCause {
     Clock,
     /// Anything else: signing in again does not change it.
     Other,
-}
-
-/// What becomes of the browser's cookie with a refusal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum CookieFate {
-    Kept,
-    /// Deleted, but only by the answer to a document's GET: no other answer shows that it was the browser's newest.
-    DeletedByDocument,
 }
 
 impl Reason {

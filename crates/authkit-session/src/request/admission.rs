@@ -4,7 +4,10 @@ use http::HeaderValue;
 
 use crate::{
     cookie::received::ReceivedCookies,
-    decide::reason::{CookieFate, Reason, RefusalKind},
+    decide::{
+        cookie_fate::CookieFate,
+        reason::{Reason, RefusalKind},
+    },
     request::lanes::RefresherLane,
     session::VerifiedSession,
     token::TokenHash,
