@@ -332,6 +332,8 @@ mod tests {
                 r#"{"membership":{"user":"u","organization":"o"},"at":1800000000}"#,
             ),
             (Revocation::organization("o", at), r#"{"organization":"o","at":1800000000}"#),
+            (Revocation::api_key("k", at), r#"{"api_key":"k","deleted":true,"at":1800000000}"#),
+            (Revocation::changed_api_key("k", at), r#"{"api_key":"k","at":1800000000}"#),
         ];
         for (revocation, expected) in cases {
             let stated = serde_json::to_string(&NoticeContent::of(&revocation)).unwrap();
@@ -349,6 +351,40 @@ mod tests {
         assert!(matches!(NoticeContent::read(unknown.as_bytes()), Some(Received::Unknown)));
         for no_notice in ["", "[]", "{}", "7", r#"{"session":"s"}"#] {
             assert!(NoticeContent::read(no_notice.as_bytes()).is_none(), "{no_notice}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_api_key_that_ends_or_changes_at_one_replica_does_so_at_all() {
+        let loopback = Arc::new(Loopback::default());
+        let one = publisher("client_1", [NEW, OLD], &loopback);
+        let other = publisher("client_1", [OLD, NEW], &loopback);
+        let effect = |id, organization, asked_at| {
+            let owner = TokenIdentity {
+                subject: None,
+                session: None,
+                organization: Some(organization),
+                issued_at: asked_at,
+            };
+            other.cut_offs().effect_on_api_key(id, owner, asked_at)
+        };
+        let at = unix();
+        let now = UNIX_EPOCH + Duration::from_secs(at);
+        one.revoke(&Revocation::api_key("key_ended", now)).await.unwrap();
+        one.revoke(&Revocation::changed_api_key("key_changed", now)).await.unwrap();
+        one.revoke(&Revocation::organization("org_gone", now)).await.unwrap();
+        let (ended, changed, none) =
+            (CutOffEffect::Ended, CutOffEffect::Changed, CutOffEffect::None);
+        let cases = [
+            ("key_ended", "org_1", [ended; 2]),
+            ("key_changed", "org_1", [changed, none]),
+            // WorkOS says what becomes of the keys of an organization.
+            ("key_1", "org_gone", [changed, none]),
+            ("key_1", "org_1", [none; 2]),
+        ];
+        for (id, organization, expected) in cases {
+            let effects = [at - 1, at + 1].map(|asked_at| effect(id, organization, asked_at));
+            assert_eq!(effects, expected, "{id} of {organization}");
         }
     }
 
