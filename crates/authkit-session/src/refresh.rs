@@ -10,6 +10,7 @@
 mod attempts;
 pub(crate) mod coordinator;
 mod exchange;
+mod exchange_purpose;
 mod exchanged_session;
 pub(crate) mod hook;
 mod observed_exchange;
@@ -25,7 +26,8 @@ use http::HeaderValue;
 
 use self::{
     coordinator::RefreshCoordinator,
-    exchange::{Exchange, ExchangePurpose},
+    exchange::Exchange,
+    exchange_purpose::ExchangePurpose,
     hook::{HookStatus, RefreshHooks},
     refusal_log::RefusalLog,
 };

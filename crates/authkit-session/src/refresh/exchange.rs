@@ -9,6 +9,7 @@ use crate::{
     refresh::{
         Refresher,
         attempts::ExchangeAttempts,
+        exchange_purpose::ExchangePurpose,
         exchanged_session::ExchangedSession,
         hook::HookDecision,
         observed_exchange::ObservedExchange,
@@ -40,15 +41,6 @@ pub(super) struct Exchange {
     _permit: CallPermit,
 }
 
-/// What a refresh token is exchanged for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum ExchangePurpose {
-    /// The same session, with a new token.
-    Refresh,
-    /// The same session, in this organization.
-    Switch(String),
-}
-
 /// Whether the lineage knows what came of the exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Recorded {
@@ -73,10 +65,6 @@ impl Exchange {
         sender: ExchangeSender,
         permit: CallPermit,
     ) -> Self {
-        let organization = match &purpose {
-            ExchangePurpose::Refresh => session.unverified().org_id.clone(),
-            ExchangePurpose::Switch(organization) => Some(organization.clone()),
-        };
         Self {
             _task: refresher.tasks.start(),
             _permit: permit,
@@ -84,8 +72,8 @@ impl Exchange {
             refresher: Arc::clone(refresher),
             token,
             hash,
+            session: ExchangedSession::of(session, purpose.organization(session)),
             purpose,
-            session: ExchangedSession::of(session, organization),
             sender,
             recorded: Recorded::No,
         }

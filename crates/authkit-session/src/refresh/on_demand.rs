@@ -7,8 +7,7 @@ use crate::{
     decide::{Verdict, refresh_outcome::RefreshFailure},
     error::{Error, ErrorKind},
     refresh::{
-        Acceptance, Refresher, Unacceptable,
-        exchange::{Exchange, ExchangePurpose},
+        Acceptance, Refresher, Unacceptable, exchange::Exchange, exchange_purpose::ExchangePurpose,
     },
     refresh_state::{
         RefreshTables,

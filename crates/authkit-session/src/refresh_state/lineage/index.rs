@@ -59,11 +59,6 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     }
 
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.lineages.is_empty()
-    }
-
-    #[cfg(test)]
     pub(super) fn sizes(&self) -> tests::Sizes {
         tests::Sizes {
             tokens: self.tokens.len(),
