@@ -156,7 +156,7 @@ impl ApiKeyJudge {
         let asked_at = self.settings.clock().wall();
         let answer = match self.checks.validate_api_key(&key).await {
             Ok(answer) => answer,
-            Err(error) => return CredentialAnswer::Fault(self.fault(&error)),
+            Err(error) => return without_answer(&error, self.fault(&error)),
         };
         match ValidationAnswer::read(&answer, asked_at) {
             ValidationAnswer::Accepted(key) => {
@@ -172,7 +172,7 @@ impl ApiKeyJudge {
                         "WorkOS's answer about an API key cannot be read"
                     );
                 });
-                CredentialAnswer::Fault(Reason::Upstream)
+                CredentialAnswer::Unanswered(Reason::Upstream)
             }
         }
     }
@@ -246,6 +246,22 @@ enum KeyStanding {
     /// Something has changed since WorkOS was asked, or the layer wants a newer answer.
     Outdated,
     Ended(Reason),
+}
+
+/// Whom it concerns that a call about a credential brought no answer: everybody, or only who presented this one.
+pub(crate) fn without_answer<V>(error: &UpstreamError, reason: Reason) -> CredentialAnswer<V> {
+    match error.failure {
+        UpstreamFailure::Transient | UpstreamFailure::Refused(ApiRefusal::Credentials) => {
+            CredentialAnswer::Fault(reason)
+        }
+        UpstreamFailure::Refused(
+            ApiRefusal::Request
+            | ApiRefusal::InvalidGrant
+            | ApiRefusal::OrganizationGone
+            | ApiRefusal::InteractionNeeded
+            | ApiRefusal::Rejected,
+        ) => CredentialAnswer::Unanswered(reason),
+    }
 }
 
 /// Why a call about a credential brought no answer.

@@ -7,7 +7,9 @@
 //!    WorkOS hears no more of it than that; those that were accepted before are asked about all the same. Those that were
 //!    refused before have an allowance of their own, without which they stay refused: dead keys in forgotten scripts take
 //!    nothing from new ones.
-//! 5. After a fault nobody is asked about for two seconds. A fault says nothing of the credential: what is remembered
+//! 5. What WorkOS would not answer of one credential is remembered for 10 seconds, and for that one alone: whoever finds a
+//!    credential that WorkOS stumbles over stops nobody else's.
+//! 6. After any other fault nobody is asked about for two seconds. A fault says nothing of the credential: what is remembered
 //!    lasts up to its time.
 
 pub(crate) mod allowance;
@@ -39,6 +41,8 @@ pub(crate) struct Validations<V> {
     accepted: Cache<CredentialHash, Accepted<V>, UnitWeighter, RandomState>,
     /// Until when the refused ones are remembered, by the monotonic clock.
     refused: Cache<CredentialHash, Duration, UnitWeighter, RandomState>,
+    /// Why nothing is known of these, and until when.
+    unanswered: Cache<CredentialHash, (Duration, Reason), UnitWeighter, RandomState>,
     questions: Mutex<Questions<V>>,
 }
 
@@ -68,6 +72,8 @@ pub(crate) enum CredentialAnswer<V> {
         expires_at: Option<SystemTime>,
     },
     Refused,
+    /// WorkOS would not say of this one.
+    Unanswered(Reason),
     /// Nothing was learnt.
     Fault(Reason),
 }
@@ -93,6 +99,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
             memory,
             accepted: cache(),
             refused: cache(),
+            unanswered: cache(),
             questions: Mutex::new(Questions {
                 under_way: HashMap::new(),
                 strangers: Allowance::new(STRANGERS, STRANGER_EVERY, clock.monotonic()),
@@ -175,6 +182,11 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
             }
             RememberedCredential::Nothing => {}
         }
+        if let Some((until, reason)) = self.unanswered.get(&hash)
+            && now < until
+        {
+            return JoinedQuestion::Answered(CredentialAnswer::Unanswered(reason));
+        }
         if let Some((at, reason)) = questions.fault
             && now.saturating_sub(at) < AFTER_FAULT
         {
@@ -218,6 +230,9 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
                 self.accepted.remove(&hash);
                 self.refused.insert(hash, now.saturating_add(REFUSED));
             }
+            CredentialAnswer::Unanswered(reason) => {
+                self.unanswered.insert(hash, (now.saturating_add(REFUSED), *reason));
+            }
             CredentialAnswer::Fault(_) => {}
         }
     }
@@ -239,7 +254,7 @@ impl<V> CredentialAnswer<V> {
         match self {
             Self::Accepted { value, .. } => Ok(Some(value)),
             Self::Refused => Ok(None),
-            Self::Fault(reason) => Err(reason),
+            Self::Unanswered(reason) | Self::Fault(reason) => Err(reason),
         }
     }
 }
@@ -277,7 +292,7 @@ impl<V: Clone + Send + Sync + 'static> Asking<V> {
         let mut questions = self.validations.questions();
         let gives_back = match &answer {
             CredentialAnswer::Accepted { .. } => true,
-            CredentialAnswer::Refused => false,
+            CredentialAnswer::Refused | CredentialAnswer::Unanswered(_) => false,
             CredentialAnswer::Fault(reason) => {
                 // Our own budget is no fault of WorkOS's.
                 if *reason != Reason::Busy {
@@ -315,7 +330,7 @@ const STRANGER_EVERY: Duration = Duration::from_secs(15);
 /// The same for those that were refused before.
 const REFUSED_BEFORE: u32 = 10;
 const REFUSED_EVERY: Duration = Duration::from_secs(2);
-/// How long a refused one is remembered.
+/// How long a refused one is remembered, and one that WorkOS would not answer of.
 const REFUSED: Duration = Duration::from_secs(10);
 /// How long nobody is asked about after a fault.
 const AFTER_FAULT: Duration = Duration::from_secs(2);
@@ -508,6 +523,28 @@ mod tests {
         }
         workos.answers(GOOD);
         assert_eq!(workos.ask(&validations, "new").await, Ok(Some(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_workos_would_not_say_of_one_credential_stops_no_other() {
+        let (validations, _) = validations();
+        let workos = Workos::answering(CredentialAnswer::Unanswered(Reason::Misconfigured));
+        for _ in 0..100 {
+            let asked = workos.ask(&validations, "odd").await;
+            assert_eq!(asked, Err(Reason::Misconfigured));
+        }
+        assert_eq!(workos.calls(), 1);
+        workos.answers(GOOD);
+        assert_eq!(workos.ask(&validations, "new").await, Ok(Some(1)));
+        time::sleep(REFUSED).await;
+        assert_eq!(workos.ask(&validations, "odd").await, Ok(Some(1)));
+        // Whoever makes such credentials up uses the strangers' allowance up.
+        workos.answers(CredentialAnswer::Unanswered(Reason::Misconfigured));
+        let before = workos.calls();
+        for n in 0..1_000 {
+            let _ = workos.ask(&validations, &format!("odd {n}")).await;
+        }
+        assert!(workos.calls() - before <= 10, "{}", workos.calls() - before);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use serde::Deserialize;
 
 use crate::{
-    api_key::fault,
+    api_key::{fault, without_answer},
     config::settings::Settings,
     connect::{domain::ConnectDomain, token::ConnectToken},
     decide::reason::Reason,
@@ -129,7 +129,7 @@ impl Introspector {
                         "the introspection endpoint refuses our client id or secret"
                     );
                 }
-                return CredentialAnswer::Fault(reason);
+                return without_answer(&error, reason);
             }
         };
         self.read(&answer, &token, at(token.claims.exp))
@@ -149,7 +149,7 @@ impl Introspector {
                 CredentialAnswer::Accepted { value: (), expires_at: Some(expires_at) }
             }
             Ok(IntrospectionAnswer { .. }) => CredentialAnswer::Refused,
-            Err(_) => CredentialAnswer::Fault(Reason::Upstream),
+            Err(_) => CredentialAnswer::Unanswered(Reason::Upstream),
         }
     }
 
