@@ -208,7 +208,7 @@ impl Authenticator {
         headers: &HeaderMap,
         session: &VerifiedSession,
     ) -> Result<Admission, Error> {
-        self.owners.requests.exchange(headers, session, OnDemand::NewToken).await
+        self.owners.requests.refresh_on_demand(headers, session, OnDemand::NewToken).await
     }
 
     /// Exchanges the newest token of the session in `headers` for one in this organization.
@@ -227,7 +227,7 @@ impl Authenticator {
         organization_id: &str,
     ) -> Result<Admission, Error> {
         let demand = OnDemand::Organization(organization_id);
-        self.owners.requests.exchange(headers, session, demand).await
+        self.owners.requests.refresh_on_demand(headers, session, demand).await
     }
 
     /// Puts a revocation into effect here, at once, and on the other replicas, where [`Config::with_revocations`]

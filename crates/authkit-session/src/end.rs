@@ -24,7 +24,7 @@ use crate::{
     end::{
         cut_offs::CutOffs,
         notice::RevocationPublisher,
-        revoke::{Revoke, Unrevoked},
+        revoke::{PendingRevokes, Revoke},
     },
     refresh_state::{
         RefreshState,
@@ -44,7 +44,7 @@ pub(crate) struct SessionEnder {
     publisher: Arc<RevocationPublisher>,
     client: Client,
     tasks: Tasks,
-    unrevoked: Arc<Unrevoked>,
+    pending_revokes: Arc<PendingRevokes>,
 }
 
 impl SessionEnder {
@@ -56,12 +56,12 @@ impl SessionEnder {
         tasks: Tasks,
     ) -> Self {
         let cut_offs = Arc::clone(publisher.cut_offs());
-        let unrevoked = Arc::default();
-        Self { settings, state, cut_offs, publisher, client, tasks, unrevoked }
+        let pending_revokes = Arc::default();
+        Self { settings, state, cut_offs, publisher, client, tasks, pending_revokes }
     }
 
     /// Marks a candidate whose session has ended or changed at WorkOS.
-    pub(crate) fn check(&self, candidate: &mut SessionCandidate) {
+    pub(crate) fn mark_if_revoked(&self, candidate: &mut SessionCandidate) {
         let effect = candidate.identity().map_or(CutOffEffect::None, |it| self.cut_off(it));
         match effect {
             // It ended here before, and that is answered more gently: the browser may have signed in again.
@@ -119,7 +119,7 @@ impl SessionEnder {
             session_id: session_id.to_owned(),
             log_id: self.settings.log_ids.of(session_id),
             client: self.client.clone(),
-            unrevoked: Arc::clone(&self.unrevoked),
+            pending_revokes: Arc::clone(&self.pending_revokes),
             _task: self.tasks.start(),
         };
         let publisher = Arc::clone(&self.publisher);
@@ -130,8 +130,8 @@ impl SessionEnder {
     }
 
     /// A request brought a session that has ended here. If WorkOS could not be told of that, it is told now.
-    pub(crate) fn seen_again(&self, session_id: &str) {
-        if self.unrevoked.take(session_id) {
+    pub(crate) fn retry_revoke(&self, session_id: &str) {
+        if self.pending_revokes.take(session_id) {
             self.end_elsewhere(session_id);
         }
     }
@@ -206,9 +206,9 @@ mod tests {
         assert!((5..20).contains(&tried), "{tried}");
 
         parts.workos.usually(Endpoint::Revoke, Reply::Usual(Duration::ZERO));
-        ender.seen_again("session_2");
-        ender.seen_again("session_1");
-        ender.seen_again("session_1");
+        ender.retry_revoke("session_2");
+        ender.retry_revoke("session_1");
+        ender.retry_revoke("session_1");
         assert!(parts.tasks.drain(Duration::from_secs(5)).await);
         assert_eq!(parts.workos.calls(Endpoint::Revoke), tried + 1, "once, and for that one");
     }

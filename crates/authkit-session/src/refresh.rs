@@ -142,7 +142,7 @@ impl Refresher {
             LineageStatus::Ended => {
                 drop(tables);
                 if let Some(id) = identity.session {
-                    self.ender.seen_again(id);
+                    self.ender.retry_revoke(id);
                 }
                 candidate.verdict = Verdict::SignedOut;
                 candidate.session = None;

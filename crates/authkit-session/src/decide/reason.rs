@@ -233,7 +233,7 @@ impl Reason {
         }
     }
 
-    pub(crate) fn cookie(self) -> CookieFate {
+    pub(crate) fn cookie_fate(self) -> CookieFate {
         match self {
             Self::Revoked | Self::RefusedAgain | Self::HookRefused => CookieFate::DeletedByDocument,
             Self::NoCookie
@@ -374,7 +374,7 @@ mod tests {
                 RefusalKind::ChallengeDocuments => "challenge, pages only",
                 RefusalKind::Unavailable => "unavailable",
             };
-            let cookie = match reason.cookie() {
+            let cookie = match reason.cookie_fate() {
                 CookieFate::Kept => "kept",
                 CookieFate::DeletedByDocument => "deleted",
             };

@@ -22,7 +22,7 @@ pub(super) struct Revoke {
     pub(super) session_id: String,
     pub(super) log_id: String,
     pub(super) client: Client,
-    pub(super) unrevoked: Arc<Unrevoked>,
+    pub(super) pending_revokes: Arc<PendingRevokes>,
     pub(super) _task: Task,
 }
 
@@ -48,7 +48,7 @@ impl Revoke {
         {
             let session = self.log_id.as_str();
             tracing::warn!(%error, session, "a session has ended here, but WorkOS did not take its revocation");
-            self.unrevoked.add(&self.session_id);
+            self.pending_revokes.add(&self.session_id);
         }
     }
 }
@@ -77,15 +77,15 @@ fn after(error: &UpstreamError) -> Next {
 
 /// The sessions that have ended here, but not at WorkOS: the latest [`LIMIT`].
 #[derive(Debug)]
-pub(super) struct Unrevoked(Mutex<BoundedMap>);
+pub(super) struct PendingRevokes(Mutex<BoundedMap>);
 
-impl Default for Unrevoked {
+impl Default for PendingRevokes {
     fn default() -> Self {
         Self(Mutex::new(BoundedMap::new(LIMIT, Duration::MAX)))
     }
 }
 
-impl Unrevoked {
+impl PendingRevokes {
     fn add(&self, session_id: &str) {
         self.lock().add(session_id, (), Duration::ZERO);
     }

@@ -111,7 +111,7 @@ impl Refusal {
     /// The `Set-Cookie` values for the answer that leaves now.
     pub fn head_cookies(&self, asker: Asker) -> Vec<HeaderValue> {
         let Some(cookies) = &self.cookies else { return Vec::new() };
-        match (self.reason.cookie(), asker) {
+        match (self.reason.cookie_fate(), asker) {
             (CookieFate::DeletedByDocument, Asker::Document) => cookies.to_delete(),
             (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => {
                 cookies.to_send()

@@ -55,7 +55,7 @@ impl RequestAuthenticator {
     /// Decides about a request, or says what it waits for. Waits for nobody itself.
     pub(crate) fn authenticate(self: &Arc<Self>, headers: &HeaderMap, policy: Policy) -> Decision {
         let mut candidate = self.reader.read(headers);
-        self.check(&mut candidate);
+        self.apply_history(&mut candidate);
         match self.action(&candidate, policy) {
             Action::Admit => Decision::of(self.admit(candidate)),
             Action::Refuse(reason) => Decision::Refuse(self.refuse(reason, &candidate)),
@@ -71,14 +71,14 @@ impl RequestAuthenticator {
     }
 
     /// Exchanges the newest token of the session in `headers`, which has to be of the user of `session`.
-    pub(crate) async fn exchange(
+    pub(crate) async fn refresh_on_demand(
         &self,
         headers: &HeaderMap,
         session: &VerifiedSession,
         demand: OnDemand<'_>,
     ) -> Result<Admission, Error> {
         let mut candidate = self.reader.read_opened(headers);
-        self.check(&mut candidate);
+        self.apply_history(&mut candidate);
         let is_meant = |it: &OpenedSession| it.subject().as_deref() == Some(session.user_id());
         if !candidate.opened.as_deref().is_some_and(is_meant) {
             return Err(ErrorKind::NoSession.into());
@@ -96,9 +96,9 @@ impl RequestAuthenticator {
     }
 
     /// Holds a candidate against all that is known of its session.
-    fn check(&self, candidate: &mut SessionCandidate) {
+    fn apply_history(&self, candidate: &mut SessionCandidate) {
         self.refresher.recall(candidate);
-        self.ender.check(candidate);
+        self.ender.mark_if_revoked(candidate);
         match self.refresher.hook_status(candidate) {
             HookStatus::Decided => {}
             HookStatus::Undecided | HookStatus::AskAgainIn(_) => {
@@ -132,7 +132,7 @@ impl RequestAuthenticator {
         let mut fetched = false;
         loop {
             let mut candidate = self.reader.read_opened(&cookies);
-            self.check(&mut candidate);
+            self.apply_history(&mut candidate);
             match self.action(&candidate, policy) {
                 Action::Admit => return self.admit(candidate),
                 Action::Refuse(reason) => return Err(self.refuse(reason, &candidate)),
@@ -199,7 +199,7 @@ impl RequestAuthenticator {
 
     /// Whether a session that a refresh brought is one that `policy` admits.
     fn accept(&self, renewed: &mut SessionCandidate, policy: Policy) -> Acceptance {
-        self.ender.check(renewed);
+        self.ender.mark_if_revoked(renewed);
         let undecided = match self.refresher.hook_status(renewed) {
             HookStatus::Decided => None,
             HookStatus::Undecided => {

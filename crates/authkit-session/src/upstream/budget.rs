@@ -21,7 +21,7 @@ use std::{
 
 use tokio::time;
 
-use self::{calls::Calls, shares::ShareKeys};
+use self::{calls::Calls, shares::ShareOwners};
 use crate::{
     clock::Clock,
     decide::refresh_outcome::RefreshFailure,
@@ -106,7 +106,7 @@ pub(crate) struct CallPermit {
     budget: Budget,
     class: CallClass,
     /// Whose share it counts in.
-    owners: ShareKeys,
+    owners: ShareOwners,
 }
 
 impl Budget {
@@ -147,7 +147,7 @@ impl Budget {
             let started = self.calls().start(class, now);
             match started {
                 Ok(()) => {
-                    let owners = ShareKeys::default();
+                    let owners = ShareOwners::default();
                     return Ok(CallPermit { budget: self.clone(), class, owners });
                 }
                 Err(throttled) if now >= until => return Err(self.throttled(class, throttled)),

@@ -4,7 +4,7 @@ use crate::{
     meter::CircuitState,
     upstream::budget::{
         CallClass, PROBE_EVERY, RefreshLimits, RefreshOwner, SECOND, Throttled,
-        shares::{ShareKeys, Shares},
+        shares::{ShareOwners, Shares},
     },
 };
 
@@ -90,7 +90,7 @@ impl Calls {
         &mut self,
         owner: RefreshOwner<'_>,
         now: Duration,
-    ) -> Result<ShareKeys, Throttled> {
+    ) -> Result<ShareOwners, Throttled> {
         let retry_after = self.retry_after(now);
         if retry_after > WORTH_WAITING {
             return Err(Throttled::RetryAfter(retry_after));

@@ -11,13 +11,13 @@ use crate::upstream::budget::RefreshOwner;
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     hasher: RandomState,
-    starts: VecDeque<(Duration, ShareKeys)>,
+    starts: VecDeque<(Duration, ShareOwners)>,
     counts: HashMap<u64, Count>,
 }
 
 /// A session and a user, by their hashes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ShareKeys {
+pub(super) struct ShareOwners {
     session: Option<u64>,
     user: Option<u64>,
 }
@@ -30,7 +30,7 @@ struct Count {
 
 impl Shares {
     /// Counts a refresh, if its session and its user have room for it.
-    pub(super) fn start(&mut self, owner: RefreshOwner<'_>, now: Duration) -> Option<ShareKeys> {
+    pub(super) fn start(&mut self, owner: RefreshOwner<'_>, now: Duration) -> Option<ShareOwners> {
         while self.starts.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
             if let Some((_, owners)) = self.starts.pop_front() {
                 self.count_down(owners, |count| count.starts -= 1);
@@ -38,7 +38,7 @@ impl Shares {
         }
         let hash = |kind, id: Option<&str>| id.map(|id| self.hasher.hash_one((kind, id)));
         let owners =
-            ShareKeys { session: hash("session", owner.session), user: hash("user", owner.user) };
+            ShareOwners { session: hash("session", owner.session), user: hash("user", owner.user) };
         let has_room = |key: Option<u64>, share| {
             let count = key.and_then(|key| self.counts.get(&key));
             count.is_none_or(|count| count.under_way < share && count.starts < share)
@@ -56,7 +56,7 @@ impl Shares {
     }
 
     /// A refresh is over.
-    pub(super) fn finish(&mut self, owners: ShareKeys) {
+    pub(super) fn finish(&mut self, owners: ShareOwners) {
         self.count_down(owners, |count| count.under_way -= 1);
     }
 
@@ -66,7 +66,7 @@ impl Shares {
         self.counts.len()
     }
 
-    fn count_down(&mut self, owners: ShareKeys, less: impl Fn(&mut Count)) {
+    fn count_down(&mut self, owners: ShareOwners, less: impl Fn(&mut Count)) {
         for key in owners.keys() {
             let Some(count) = self.counts.get_mut(&key) else { continue };
             less(count);
@@ -77,7 +77,7 @@ impl Shares {
     }
 }
 
-impl ShareKeys {
+impl ShareOwners {
     fn keys(self) -> impl Iterator<Item = u64> {
         [self.session, self.user].into_iter().flatten()
     }
