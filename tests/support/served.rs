@@ -17,7 +17,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, pki_types::PrivateKeyDer},
+    rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer},
 };
 use tower::{Service, ServiceExt};
 
@@ -145,7 +145,12 @@ impl Scheme {
         let made = made.expect("it takes a name");
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("it is a key");
         let chain = vec![made.cert.der().clone()];
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+        // Named, since the features of all packages together are those of two providers.
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has what its default versions need")
+            .with_no_client_auth()
+            .with_single_cert(chain, key);
         Self::Https(TlsAcceptor::from(Arc::new(config.expect("they belong together"))))
     }
 
