@@ -14,7 +14,7 @@ const BOB: &str = "bob@acme.test";
 const REASONS: &str = include_str!("../../docs/reasons.md");
 
 /// Reasons of sessions that log lines know.
-const OF_A_SESSION: [&str; 18] = [
+const OF_A_SESSION: [&str; 20] = [
     "signed_out",
     "revoked",
     "bad_signature",
@@ -33,6 +33,8 @@ const OF_A_SESSION: [&str; 18] = [
     "interaction_needed",
     "rejected",
     "hook_refused",
+    "session_too_old",
+    "session_idle",
 ];
 /// Reasons of requests that bring no session of one user.
 const OF_NOBODY: [&str; 4] = ["no_cookie", "unreadable_cookie", "not_a_session", "ambiguous"];
@@ -53,10 +55,16 @@ const OTHERS: [&str; 12] = [
     "own_api_key",
 ];
 
-fn app(authkit: &AuthKit) -> Router {
+fn app(authkit: &AuthKit, reason: &str) -> Router {
+    let layer = AuthKitLayer::new(authkit);
+    let layer = match reason {
+        "session_too_old" => layer.with_max_session_age(Duration::from_secs(3_600)),
+        "session_idle" => layer.with_idle_timeout(Duration::from_secs(600)),
+        _ => layer,
+    };
     Router::new()
         .route("/page", get(async |session: Session| session.user_id().to_owned()))
-        .route_layer(AuthKitLayer::new(authkit))
+        .route_layer(layer)
         .merge(Endpoints::new(authkit))
 }
 
@@ -73,7 +81,7 @@ async fn running(reason: &'static str) -> Running {
         },
     )
     .await;
-    let app = app(&harness.authkit);
+    let app = app(&harness.authkit, reason);
     harness.serve(app)
 }
 
@@ -135,6 +143,8 @@ async fn happen(running: &Running, browser: &Browser, session: &TestSession, rea
         }
         "organization_gone" => answer_with(Fault::error(400, "organization_not_found")),
         "interaction_needed" => answer_with(Fault::error(403, "sso_required")),
+        "session_too_old" => running.advance(Duration::from_secs(3_700)),
+        "session_idle" => running.advance(Duration::from_secs(700)),
         "rejected" => answer_with(Fault::error(409, "a_word_of_tomorrow")),
         _ => {}
     }
