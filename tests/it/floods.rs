@@ -78,13 +78,17 @@ async fn others_refresh(running: &Arc<Running>, lasts: Duration) -> usize {
         let browser = running.holding(&running.emulator.session(&email).expired());
         let url = running.url("/page");
         requests.spawn(async move {
-            // A client does what a 503 with `Retry-After: 1` says, once.
-            let first = browser.navigate(&url).await.status;
-            if first != StatusCode::SERVICE_UNAVAILABLE {
-                return first;
+            // A client does what a 503 with `Retry-After: 1` says: once, or more often where other tests take the time.
+            let tries = if seconds_of_deep().is_some() { 1 } else { 5 };
+            let mut status = browser.navigate(&url).await.status;
+            for _ in 0..tries {
+                if status != StatusCode::SERVICE_UNAVAILABLE {
+                    break;
+                }
+                time::sleep(Duration::from_secs(1)).await;
+                status = browser.navigate(&url).await.status;
             }
-            time::sleep(Duration::from_secs(1)).await;
-            browser.navigate(&url).await.status
+            status
         });
         time::sleep(lasts / 100).await;
     }
