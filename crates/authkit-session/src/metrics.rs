@@ -4,14 +4,16 @@
 //! [`Authenticator`](crate::Authenticator) decides about its first request. What is counted is registered once, so that a
 //! request costs an atomic addition for each counter. No label has a value that a request chooses: there are no ids.
 //!
+//! The buckets of a histogram are the exporter's: with `metrics-exporter-prometheus`, `set_buckets_for_metric` takes
+//! [`REFRESH_DURATION`]'s name and the seconds that you want told apart.
+//!
 //! # Examples
 //!
-//! The buckets of a histogram are the exporter's, here those of `metrics-exporter-prometheus`:
+//! ```
+//! use authkit_session::metrics;
 //!
-//! ```ignore
-//! PrometheusBuilder::new()
-//!     .set_buckets_for_metric(Matcher::Full(REFRESH_DURATION.to_owned()), &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 25.0])?
-//!     .install_recorder()?;
+//! // What an alert watches: refreshes that end in anything but a new session.
+//! assert_eq!(metrics::REFRESHES, "authkit_refreshes_total");
 //! ```
 
 /// Counter: decisions about requests, by `credential`, `decision` and `reason`.
