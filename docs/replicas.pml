@@ -129,11 +129,12 @@ inline die() {
 
 proctype Replica(bit me) {
   bool others;
+  bool counts;             /* what was seen is an outcome of this token's exchange that counts here */
   bool missed;             /* an answer of WorkOS did not arrive */
   mtype seen;
 
 idle:
-  others = false; missed = false; seen = nothing;
+  others = false; counts = false; missed = false; seen = nothing;
   if
   /* Token 0 comes: from the browser, or from somebody who has copied it. */
   :: atomic { (cookie == old || signed_out) && !memory[me].ended && !memory[me].successor &&
@@ -169,9 +170,11 @@ tell:
 claim:
   atomic {
     if
-    :: IS_KEPT && (entry == renewed || entry == refused) -> seen = entry
+    :: IS_KEPT && (entry == renewed || entry == refused) -> seen = entry; counts = COUNTS
 #ifndef WITHOUT_MARK
     :: IS_KEPT && entry == mark && written_by != me -> others = true
+#else
+    :: IS_KEPT && entry == mark && written_by != me
 #endif
     :: IS_KEPT && entry == mark && written_by == me
     :: !IS_KEPT -> publish(mark)
@@ -179,15 +182,15 @@ claim:
   };
   if
   /* Waits for the outcome, but not for long. */
-  :: atomic { others && IS_KEPT && (entry == renewed || entry == refused) -> seen = entry }
+  :: atomic { others && IS_KEPT && (entry == renewed || entry == refused) -> seen = entry; counts = COUNTS }
   :: atomic { others && (slow || died || failed || memory[me].began_ago > 0 || written_ago >= WAITED_FOR) }
   :: !others
   fi;
   if
   :: seen == renewed -> goto take
 #ifndef WITHOUT_MINUTE_BETWEEN_REFUSALS
-  :: seen == refused && COUNTS -> goto take
-  :: seen == refused && !COUNTS
+  :: seen == refused && counts -> goto take
+  :: seen == refused && !counts
 #else
   :: seen == refused -> goto take
 #endif
