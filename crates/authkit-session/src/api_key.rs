@@ -13,20 +13,17 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::{
     api_key::{answer::ValidationAnswer, shape::KeyShape, verified::VerifiedApiKey},
     config::settings::Settings,
-    decide::{CutOffEffect, reason::Reason, refresh_outcome::ApiRefusal},
+    decide::{CutOffEffect, reason::Reason},
     end::SessionEnder,
-    log_limit::LogLimiter,
     request::{
         admission::Refusal,
+        credential_log::CredentialLog,
         policy::Policy,
         waiting::{Decision, Waiting},
     },
     secret::Secret,
-    upstream::{
-        credential_checks::CredentialChecks,
-        error_answer::{UpstreamError, UpstreamFailure},
-    },
-    validation::{CredentialAnswer, CredentialHash, RememberedCredential, Validations},
+    upstream::{credential_checks::CredentialChecks, error_answer::UpstreamError},
+    validation::{CredentialHash, RememberedCredential, Validations, answer::CredentialAnswer},
 };
 
 /// Decides about requests by the API keys of customers.
@@ -42,7 +39,7 @@ struct ApiKeyJudge {
     checks: CredentialChecks,
     ender: Arc<SessionEnder>,
     validations: Arc<Validations<Arc<VerifiedApiKey>>>,
-    log: LogLimiter,
+    log: CredentialLog,
 }
 
 /// What is to be done about a key.
@@ -60,7 +57,7 @@ impl ApiKeys {
         memory: Duration,
     ) -> Self {
         let validations = Arc::new(Validations::new(settings.clock().clone(), memory));
-        let log = LogLimiter::new(LogLimiter::PAUSE);
+        let log = CredentialLog::new(Arc::clone(&settings));
         Self { judge: Arc::new(ApiKeyJudge { settings, checks, ender, validations, log }) }
     }
 
@@ -156,7 +153,7 @@ impl ApiKeyJudge {
         let asked_at = self.settings.clock().wall();
         let answer = match self.checks.validate_api_key(&key).await {
             Ok(answer) => answer,
-            Err(error) => return without_answer(&error, self.fault(&error)),
+            Err(error) => return self.without_answer(&error),
         };
         match ValidationAnswer::read(&answer, asked_at) {
             ValidationAnswer::Accepted(key) => {
@@ -177,19 +174,19 @@ impl ApiKeyJudge {
         }
     }
 
-    /// Why WorkOS gave no answer. None of it is the caller's fault.
-    fn fault(&self, error: &UpstreamError) -> Reason {
-        let reason = fault(error);
-        if reason == Reason::Misconfigured {
+    /// WorkOS gave no answer. None of it is the caller's fault.
+    fn without_answer(&self, error: &UpstreamError) -> CredentialAnswer<Arc<VerifiedApiKey>> {
+        let answer = CredentialAnswer::from(error);
+        if answer.is_misconfigured() {
             self.tell("our own credentials", |left_out| {
                 tracing::error!(
                     %error,
                     left_out,
-                    "WorkOS refuses our own API key or request, so that no customer's API key can be checked"
+                    "WorkOS refuses our own API key, or our question about a customer's, which cannot be checked"
                 );
             });
         }
-        reason
+        answer
     }
 
     /// Whether a key that WorkOS accepted still counts.
@@ -217,18 +214,13 @@ impl ApiKeyJudge {
                     "a client presented the WorkOS API key of this service as its own: it may have leaked; replace it"
                 );
             });
-        } else {
-            let due = self.log.admit(reason.as_str(), self.settings.clock().monotonic());
-            match due {
-                Some(left_out) => tracing::info!(%reason, left_out, "API key refused"),
-                None => tracing::debug!(%reason, "API key refused"),
-            }
+            return Refusal::without_cookies(reason);
         }
-        Refusal::without_cookies(reason)
+        self.log.refuse("API key", reason)
     }
 
     fn tell(&self, key: &'static str, write: impl FnOnce(u64)) {
-        if let Some(left_out) = self.log.admit(key, self.settings.clock().monotonic()) {
+        if let Some(left_out) = self.log.due(key) {
             write(left_out);
         }
     }
@@ -246,41 +238,4 @@ enum KeyStanding {
     /// Something has changed since WorkOS was asked, or the layer wants a newer answer.
     Outdated,
     Ended(Reason),
-}
-
-/// Whom it concerns that a call about a credential brought no answer: everybody, or only who presented this one.
-pub(crate) fn without_answer<V>(error: &UpstreamError, reason: Reason) -> CredentialAnswer<V> {
-    match error.failure {
-        UpstreamFailure::Transient | UpstreamFailure::Refused(ApiRefusal::Credentials) => {
-            CredentialAnswer::Fault(reason)
-        }
-        UpstreamFailure::Refused(
-            ApiRefusal::Request
-            | ApiRefusal::InvalidGrant
-            | ApiRefusal::OrganizationGone
-            | ApiRefusal::InteractionNeeded
-            | ApiRefusal::Rejected,
-        ) => CredentialAnswer::Unanswered(reason),
-    }
-}
-
-/// Why a call about a credential brought no answer.
-pub(crate) fn fault(error: &UpstreamError) -> Reason {
-    match (error.failure, error.details.status, error.details.retry_after) {
-        // Our own budget, not WorkOS's word.
-        (UpstreamFailure::Transient, None, Some(_)) => Reason::Busy,
-        (UpstreamFailure::Transient, _, _) => Reason::Upstream,
-        (
-            UpstreamFailure::Refused(
-                ApiRefusal::Credentials
-                | ApiRefusal::Request
-                | ApiRefusal::InvalidGrant
-                | ApiRefusal::OrganizationGone
-                | ApiRefusal::InteractionNeeded
-                | ApiRefusal::Rejected,
-            ),
-            _,
-            _,
-        ) => Reason::Misconfigured,
-    }
 }

@@ -5,6 +5,7 @@ pub(crate) mod authenticate;
 pub(crate) mod bearer;
 pub(crate) mod credential_kind;
 pub(crate) mod credential_kinds;
+pub(crate) mod credential_log;
 mod decision_log;
 pub(crate) mod header;
 pub(crate) mod lanes;

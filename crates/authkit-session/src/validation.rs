@@ -13,12 +13,13 @@
 //!    lasts up to its time.
 
 pub(crate) mod allowance;
+pub(crate) mod answer;
 
 use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use foldhash::quality::RandomState;
@@ -29,8 +30,11 @@ use quick_cache::{
 use tokio::{sync::watch, time};
 
 use crate::{
-    clock::Clock, crypto::digest, decide::reason::Reason, request::waiting::PATIENCE,
-    validation::allowance::Allowance,
+    clock::Clock,
+    crypto::digest,
+    decide::reason::Reason,
+    request::waiting::PATIENCE,
+    validation::{allowance::Allowance, answer::CredentialAnswer},
 };
 
 /// Asks about credentials and remembers the answers. `V` is what an accepted one is worth; cloning it is cheap.
@@ -62,20 +66,6 @@ pub(crate) enum RememberedCredential<V> {
     Accepted(V),
     Refused,
     Nothing,
-}
-
-/// What WorkOS says of a credential.
-#[derive(Clone)]
-pub(crate) enum CredentialAnswer<V> {
-    Accepted {
-        value: V,
-        expires_at: Option<SystemTime>,
-    },
-    Refused,
-    /// WorkOS would not say of this one.
-    Unanswered(Reason),
-    /// Nothing was learnt.
-    Fault(Reason),
 }
 
 struct Questions<V> {
@@ -246,16 +236,6 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     #[cfg(test)]
     fn len(&self) -> (usize, usize) {
         (self.accepted.len(), self.refused.len())
-    }
-}
-
-impl<V> CredentialAnswer<V> {
-    fn into_result(self) -> Result<Option<V>, Reason> {
-        match self {
-            Self::Accepted { value, .. } => Ok(Some(value)),
-            Self::Refused => Ok(None),
-            Self::Unanswered(reason) | Self::Fault(reason) => Err(reason),
-        }
     }
 }
 

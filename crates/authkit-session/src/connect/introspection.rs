@@ -5,19 +5,18 @@ use std::{sync::Arc, time::SystemTime};
 use serde::Deserialize;
 
 use crate::{
-    api_key::{fault, without_answer},
     config::settings::Settings,
     connect::{domain::ConnectDomain, token::ConnectToken},
     decide::reason::Reason,
-    log_limit::LogLimiter,
     request::{
         admission::Refusal,
+        credential_log::CredentialLog,
         waiting::{Decision, Waiting},
     },
     secret::Secret,
     token::verified::at,
     upstream::credential_checks::{ClientCredentials, CredentialChecks},
-    validation::{CredentialAnswer, CredentialHash, RememberedCredential, Validations},
+    validation::{CredentialHash, RememberedCredential, Validations, answer::CredentialAnswer},
 };
 
 /// The credentials of an application of the AuthKit domain, with which tokens are introspected.
@@ -46,13 +45,12 @@ impl Introspection {
 /// Introspects the tokens of one domain, and remembers the answers.
 #[derive(Debug)]
 pub(crate) struct Introspector {
-    settings: Arc<Settings>,
     url: String,
     issuer: Box<str>,
     credentials: ClientCredentials,
     checks: CredentialChecks,
     validations: Arc<Validations<()>>,
-    log: LogLimiter,
+    log: CredentialLog,
 }
 
 #[derive(Deserialize)]
@@ -73,13 +71,12 @@ impl Introspector {
         validations: Arc<Validations<()>>,
     ) -> Self {
         Self {
-            settings,
+            log: CredentialLog::new(settings),
             url: domain.introspection_url(),
             issuer: domain.issuer().into(),
             credentials,
             checks,
             validations,
-            log: LogLimiter::new(LogLimiter::PAUSE),
         }
     }
 
@@ -117,10 +114,9 @@ impl Introspector {
         let answer = match self.checks.introspect(&self.url, &self.credentials, text).await {
             Ok(answer) => answer,
             Err(error) => {
-                let reason = fault(&error);
-                if reason == Reason::Misconfigured
-                    && let Some(left_out) =
-                        self.log.admit("credentials", self.settings.clock().monotonic())
+                let answer = CredentialAnswer::from(&error);
+                if answer.is_misconfigured()
+                    && let Some(left_out) = self.log.due("credentials")
                 {
                     tracing::error!(
                         %error,
@@ -129,7 +125,7 @@ impl Introspector {
                         "the introspection endpoint refuses our client id or secret"
                     );
                 }
-                return without_answer(&error, reason);
+                return answer;
             }
         };
         self.read(&answer, &token, at(token.claims.exp))
@@ -154,10 +150,6 @@ impl Introspector {
     }
 
     fn refuse(&self, reason: Reason) -> Refusal {
-        match self.log.admit(reason.as_str(), self.settings.clock().monotonic()) {
-            Some(left_out) => tracing::info!(%reason, left_out, "introspected token refused"),
-            None => tracing::debug!(%reason, "introspected token refused"),
-        }
-        Refusal::without_cookies(reason)
+        self.log.refuse("introspected token", reason)
     }
 }

@@ -11,12 +11,12 @@ use crate::{
         tokens::ConnectTokens,
     },
     decide::reason::Reason,
-    log_limit::LogLimiter,
     meter::Credential,
     request::{
         admission::Refusal,
         bearer::BearerTokens,
         credential_kind::{CredentialKind, IssuerKind, SidKind, SubjectKind},
+        credential_log::CredentialLog,
         policy::Policy,
         waiting::{Decision, Waiting, in_span},
     },
@@ -32,7 +32,7 @@ pub struct HeaderCredentials {
     api_keys: Option<ApiKeys>,
     machines: Option<ConnectTokens>,
     clients: Option<ConnectTokens>,
-    log: Arc<LogLimiter>,
+    log: Arc<CredentialLog>,
 }
 
 /// Who sent a request, by a credential that was verified.
@@ -53,12 +53,12 @@ impl HeaderCredentials {
     /// Accepts no kind.
     pub(crate) fn none(settings: Arc<Settings>) -> Self {
         Self {
+            log: Arc::new(CredentialLog::new(Arc::clone(&settings))),
             settings,
             bearer: None,
             api_keys: None,
             machines: None,
             clients: None,
-            log: Arc::new(LogLimiter::new(LogLimiter::PAUSE)),
         }
     }
 
@@ -218,10 +218,6 @@ impl HeaderCredentials {
 
     fn refuse(&self, reason: Reason) -> Refusal {
         self.settings.meter.decided(Credential::Unrecognized, Some(reason));
-        match self.log.admit(reason.as_str(), self.settings.clock().monotonic()) {
-            Some(left_out) => tracing::info!(%reason, left_out, "bearer credential refused"),
-            None => tracing::debug!(%reason, "bearer credential refused"),
-        }
-        Refusal::without_cookies(reason)
+        self.log.refuse("bearer credential", reason)
     }
 }

@@ -11,9 +11,9 @@ use crate::{
         Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing,
         SessionLimit, Verdict, decide, reason::Reason,
     },
-    log_limit::LogLimiter,
     request::{
         admission::Refusal,
+        credential_log::CredentialLog,
         policy::Policy,
         waiting::{Decision, PATIENCE, Waiting},
     },
@@ -55,13 +55,12 @@ impl<T> TokenCandidate<T> {
 pub(crate) struct OfflineTokens<R> {
     settings: Arc<Settings>,
     reader: R,
-    /// When tokens that anybody can make up were last logged.
-    refused: LogLimiter,
+    log: CredentialLog,
 }
 
 impl<R: ReadToken> OfflineTokens<R> {
     pub(crate) fn new(settings: Arc<Settings>, reader: R) -> Self {
-        Self { settings, reader, refused: LogLimiter::new(LogLimiter::PAUSE) }
+        Self { log: CredentialLog::new(Arc::clone(&settings)), settings, reader }
     }
 
     pub(crate) fn reader(&self) -> &R {
@@ -146,15 +145,13 @@ impl<R: ReadToken> OfflineTokens<R> {
             // There is nothing to refresh with.
             Action::Refresh { .. } => Reason::Expired,
         };
-        let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
-        match candidate.token.as_ref().map(|token| self.reader.log_id(token)) {
-            Some(session) => tracing::info!(%reason, session, "bearer token refused"),
-            None => match due() {
-                Some(left_out) => tracing::info!(%reason, left_out, "bearer token refused"),
-                None => tracing::debug!(%reason, "bearer token refused"),
-            },
-        }
-        Err(Refusal::without_cookies(reason))
+        Err(match candidate.token.as_ref().map(|token| self.reader.log_id(token)) {
+            Some(session) => {
+                tracing::info!(%reason, session, "bearer token refused");
+                Refusal::without_cookies(reason)
+            }
+            None => self.log.refuse("bearer token", reason),
+        })
     }
 }
 
