@@ -133,19 +133,7 @@ enum Whose {
 }
 
 fn signed(token: &str, jwt: &Jwt<'_>, keys: &KeySet, rules: &Rules) -> Result<Signed, Verdict> {
-    match keys.verify(jwt) {
-        Signature::Good => {}
-        Signature::Bad => return may_be_ours(token, rules).and(Err(Verdict::BadSignature)),
-        Signature::UnknownKey => {
-            let issued_at = may_be_ours(token, rules)?.iat.unwrap_or(0);
-            let keys_may_be_older = keys.fetched_unix <= issued_at;
-            return Err(if keys_may_be_older {
-                Verdict::UnknownKey
-            } else {
-                Verdict::BadSignature
-            });
-        }
-    }
+    check_signature(jwt, keys, || may_be_ours(token, rules))?;
     let key = keys.id(&jwt.kid).ok_or(Verdict::BadSignature)?;
     let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
     let claims = ClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
@@ -153,6 +141,24 @@ fn signed(token: &str, jwt: &Jwt<'_>, keys: &KeySet, rules: &Rules) -> Result<Si
         claims.checked(&rules.lists).map_err(Verdict::InvalidClaim)?;
     let whose = whose(&claims, recipient, rules).map_err(Verdict::InvalidClaim)?;
     Ok(Signed { claims, actor, whose, odd, key })
+}
+
+/// Judges the signature alone. Where it is not found good, `may_be_ours` reads what the token says of itself: whether it
+/// is of our kind at all, and when it was issued.
+pub(crate) fn check_signature(
+    jwt: &Jwt<'_>,
+    keys: &KeySet,
+    may_be_ours: impl FnOnce() -> Result<Unverified, Verdict>,
+) -> Result<(), Verdict> {
+    match keys.verify(jwt) {
+        Signature::Good => Ok(()),
+        Signature::Bad => may_be_ours().and(Err(Verdict::BadSignature)),
+        Signature::UnknownKey => {
+            let issued_at = may_be_ours()?.iat.unwrap_or(0);
+            let keys_may_be_older = keys.fetched_unix <= issued_at;
+            Err(if keys_may_be_older { Verdict::UnknownKey } else { Verdict::BadSignature })
+        }
+    }
 }
 
 /// What a token says whose signature was not found good. That may refuse the token, and admits nothing.
@@ -190,7 +196,7 @@ fn is_listed(issuer: &str, rules: &Rules) -> bool {
     rules.issuers.as_ref().is_none_or(|issuers| issuers.iter().any(|one| one == issuer))
 }
 
-fn tell_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
+pub(crate) fn tell_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
     for &claim in odd.names() {
         if let Some(left_out) = rules.odd_values.admit(claim, Duration::from_secs(now)) {
             tracing::warn!(

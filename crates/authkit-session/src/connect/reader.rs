@@ -1,9 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     candidate::{
         jwks::Jwks,
-        verify::{is_expired, is_too_early},
+        verify::{check_signature, is_expired, is_too_early, tell_odd_claims},
     },
     config::settings::Settings,
     connect::{
@@ -16,12 +16,12 @@ use crate::{
     end::SessionEnder,
     request::{
         credential_kind::{CredentialKind, IssuerKind, SidKind, SubjectKind},
-        offline::{MAX_TOKEN, ReadToken, TokenCandidate},
+        offline::{ReadToken, TokenCandidate},
     },
     token::{
         AccessToken,
         jwt::{Jwt, Unverified},
-        keys::{KeySet, Signature},
+        keys::KeySet,
     },
 };
 
@@ -43,19 +43,7 @@ impl ConnectReader {
             Some(keys) => keys,
             None => return self.may_be_ours(text).and(Err(Verdict::NoKeys)),
         };
-        match keys.verify(&jwt) {
-            Signature::Good => {}
-            Signature::Bad => return self.may_be_ours(text).and(Err(Verdict::BadSignature)),
-            Signature::UnknownKey => {
-                let issued_at = self.may_be_ours(text)?.iat.unwrap_or(0);
-                let keys_may_be_older = keys.fetched_unix <= issued_at;
-                return Err(if keys_may_be_older {
-                    Verdict::UnknownKey
-                } else {
-                    Verdict::BadSignature
-                });
-            }
-        }
+        check_signature(&jwt, keys, || self.may_be_ours(text))?;
         let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
         let set = ConnectClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
         let CheckedConnectClaims { claims, iss, sid, aud, odd } =
@@ -67,16 +55,7 @@ impl ConnectReader {
         if kind != Some(self.kind) || !is_for_us {
             return Err(Verdict::NotOurs);
         }
-        let now = Duration::from_secs(self.settings.clock().unix());
-        for &claim in odd.names() {
-            if let Some(left_out) = self.settings.rules.odd_values.admit(claim, now) {
-                tracing::warn!(
-                    claim,
-                    left_out,
-                    "nobody holds what this claim says: it is not of its type"
-                );
-            }
-        }
+        tell_odd_claims(&odd, &self.settings.rules, self.settings.clock().unix());
         Ok(ConnectToken { claims, access_token: AccessToken::new(text) })
     }
 
@@ -102,9 +81,6 @@ impl ReadToken for ConnectReader {
     type Token = ConnectToken;
 
     fn read(&self, token: &str) -> TokenCandidate<ConnectToken> {
-        if token.len() > MAX_TOKEN {
-            return TokenCandidate::without_token(Verdict::BadSignature);
-        }
         let token = match self.verify(token, self.domain.keys().current().as_deref()) {
             Ok(token) => token,
             Err(verdict) => return TokenCandidate::without_token(verdict),

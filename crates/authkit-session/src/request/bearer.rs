@@ -9,7 +9,7 @@ use crate::{
     decide::{CutOffEffect, Verdict},
     end::SessionEnder,
     request::{
-        offline::{MAX_TOKEN, OfflineTokens, ReadToken, TokenCandidate},
+        offline::{OfflineTokens, ReadToken, TokenCandidate},
         policy::Policy,
         waiting::Decision,
     },
@@ -84,9 +84,6 @@ impl ReadToken for BearerReader {
     type Token = VerifiedToken;
 
     fn read(&self, token: &str) -> TokenCandidate<VerifiedToken> {
-        if token.len() > MAX_TOKEN {
-            return TokenCandidate::without_token(Verdict::BadSignature);
-        }
         let (verdict, token) = self.reader.verify_bearer(token);
         let Some(token) = token else { return TokenCandidate::without_token(verdict) };
         let cut_off = self.ender.cut_off(token.identity());

@@ -73,7 +73,7 @@ impl<R: ReadToken> OfflineTokens<R> {
         token: &str,
         policy: Policy,
     ) -> Decision<Arc<R::Token>> {
-        let candidate = self.reader.read(token);
+        let candidate = self.read(token);
         match self.action(&candidate, policy) {
             Action::FetchKeys => {
                 let tokens = Arc::clone(self);
@@ -83,6 +83,13 @@ impl<R: ReadToken> OfflineTokens<R> {
                 Decision::of(self.carry_out(candidate, action))
             }
         }
+    }
+
+    fn read(&self, token: &str) -> TokenCandidate<R::Token> {
+        if token.len() > MAX_TOKEN {
+            return TokenCandidate::without_token(Verdict::BadSignature);
+        }
+        self.reader.read(token)
     }
 
     fn action(&self, candidate: &TokenCandidate<R::Token>, policy: Policy) -> Action {
@@ -108,7 +115,7 @@ impl<R: ReadToken> OfflineTokens<R> {
         let deadline = Instant::now() + PATIENCE;
         let mut fetched = false;
         loop {
-            let candidate = self.reader.read(token.expose());
+            let candidate = self.read(token.expose());
             match self.action(&candidate, policy) {
                 Action::FetchKeys if !fetched => {
                     fetched = true;
@@ -164,4 +171,4 @@ fn fetch_for(missing: MissingKeys) -> FetchFor {
 }
 
 /// The longest token that is read: as much as is read of cookies.
-pub(crate) const MAX_TOKEN: usize = 16 * 1024;
+const MAX_TOKEN: usize = 16 * 1024;
