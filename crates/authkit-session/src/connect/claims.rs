@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::{
     decide::security_claim::SecurityClaim,
     json,
-    strictness::{FromJson, Held, OddValues, Strict},
-    token::claims::{Actor, Audience, NumericDate},
+    strictness::{FromJson, Held, OddValues},
+    token::claims::{Actor, Audience, NumericDate, SecurityClaimSet},
 };
 
 /// What a token says, once every security claim has turned out to be of its type.
@@ -34,16 +34,7 @@ pub(crate) struct CheckedConnectClaims<'a> {
 /// The claims as they are written, before anything is known of their types.
 #[derive(Default)]
 pub(crate) struct ConnectClaimSet<'a> {
-    exp: Strict<NumericDate>,
-    nbf: Strict<NumericDate>,
-    iat: Strict<NumericDate>,
-    sub: Strict<String>,
-    sid: Strict<Cow<'a, str>>,
-    org_id: Strict<String>,
-    act: Strict<Actor>,
-    iss: Strict<Cow<'a, str>>,
-    client_id: Strict<String>,
-    aud: Strict<Audience<'a>>,
+    security: SecurityClaimSet<'a>,
     scope: Held<Scopes>,
 }
 
@@ -52,18 +43,8 @@ impl<'a> ConnectClaimSet<'a> {
     pub(crate) fn read(payload: &'a str) -> Option<Self> {
         let mut set = Self::default();
         json::members(payload, |name, value| match &*name.text() {
-            "exp" => set.exp.read(value),
-            "nbf" => set.nbf.read(value),
-            "iat" => set.iat.read(value),
-            "sub" => set.sub.read(value),
-            "sid" => set.sid.read(value),
-            "org_id" => set.org_id.read(value),
-            "act" => set.act.read(value),
-            "iss" => set.iss.read(value),
-            "client_id" => set.client_id.read(value),
-            "aud" => set.aud.read(value),
             "scope" => set.scope.read(value),
-            _ => {}
+            name => set.security.read(name, value),
         })?;
         Some(set)
     }
@@ -74,22 +55,22 @@ impl<'a> ConnectClaimSet<'a> {
     pub(crate) fn checked(self) -> Result<CheckedConnectClaims<'a>, SecurityClaim> {
         use SecurityClaim::{Act, Aud, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
 
-        let mut odd = OddValues::default();
+        let (mut odd, security) = (OddValues::default(), self.security);
         let claims = ConnectClaims {
-            sub: self.sub.value(Sub)?.unwrap_or_default(),
-            client_id: self.client_id.value(ClientId)?,
-            org_id: self.org_id.value(OrgId)?,
+            sub: security.sub.value(Sub)?.unwrap_or_default().into_owned(),
+            client_id: security.client_id.value(ClientId)?.map(Cow::into_owned),
+            org_id: security.org_id.value(OrgId)?.map(Cow::into_owned),
             scopes: self.scope.value("scope", &mut odd).map(|Scopes(all)| all).unwrap_or_default(),
-            exp: self.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
-            iat: self.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),
-            nbf: self.nbf.value(Nbf)?.map(NumericDate::rounded_up),
-            impersonator: self.act.value(Act)?.map(|Actor { sub }| sub),
+            exp: security.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
+            iat: security.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),
+            nbf: security.nbf.value(Nbf)?.map(NumericDate::rounded_up),
+            impersonator: security.act.value(Act)?.map(|Actor { sub }| sub),
         };
         Ok(CheckedConnectClaims {
             claims,
-            iss: self.iss.value(Iss)?,
-            sid: self.sid.value(Sid)?,
-            aud: self.aud.value(Aud)?,
+            iss: security.iss.value(Iss)?,
+            sid: security.sid.value(Sid)?,
+            aud: security.aud.value(Aud)?,
             odd,
         })
     }

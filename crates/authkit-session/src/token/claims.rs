@@ -95,22 +95,47 @@ impl ClaimTexts {
 /// The claims as they are written, before anything is known of their types.
 #[derive(Default)]
 pub(crate) struct ClaimSet<'a> {
-    exp: Strict<NumericDate>,
-    nbf: Strict<NumericDate>,
-    iat: Strict<NumericDate>,
-    sub: Strict<Cow<'a, str>>,
-    sid: Strict<Cow<'a, str>>,
-    org_id: Strict<Cow<'a, str>>,
-    act: Strict<Actor>,
-    iss: Strict<Cow<'a, str>>,
-    client_id: Strict<Cow<'a, str>>,
-    aud: Strict<Audience<'a>>,
+    security: SecurityClaimSet<'a>,
     auth_time: Held<NumericDate>,
     role: Held<Cow<'a, str>>,
     roles: Held<Spelt<'a>>,
     permissions: Held<Spelt<'a>>,
     entitlements: Held<Spelt<'a>>,
     feature_flags: Held<Spelt<'a>>,
+}
+
+/// The security claims of a token of any kind, as they are written.
+#[derive(Default)]
+pub(crate) struct SecurityClaimSet<'a> {
+    pub(crate) exp: Strict<NumericDate>,
+    pub(crate) nbf: Strict<NumericDate>,
+    pub(crate) iat: Strict<NumericDate>,
+    pub(crate) sub: Strict<Cow<'a, str>>,
+    pub(crate) sid: Strict<Cow<'a, str>>,
+    pub(crate) org_id: Strict<Cow<'a, str>>,
+    pub(crate) act: Strict<Actor>,
+    pub(crate) iss: Strict<Cow<'a, str>>,
+    pub(crate) client_id: Strict<Cow<'a, str>>,
+    pub(crate) aud: Strict<Audience<'a>>,
+}
+
+impl<'a> SecurityClaimSet<'a> {
+    /// Reads a claim, if it is one of these.
+    pub(crate) fn read(&mut self, name: &str, value: &'a str) {
+        match name {
+            "exp" => self.exp.read(value),
+            "nbf" => self.nbf.read(value),
+            "iat" => self.iat.read(value),
+            "sub" => self.sub.read(value),
+            "sid" => self.sid.read(value),
+            "org_id" => self.org_id.read(value),
+            "act" => self.act.read(value),
+            "iss" => self.iss.read(value),
+            "client_id" => self.client_id.read(value),
+            "aud" => self.aud.read(value),
+            _ => {}
+        }
+    }
 }
 
 /// What a token says beside its [`Claims`].
@@ -134,23 +159,13 @@ impl<'a> ClaimSet<'a> {
     pub(crate) fn read(payload: &'a str) -> Option<Self> {
         let mut set = Self::default();
         json::members(payload, |name, value| match &*name.text() {
-            "exp" => set.exp.read(value),
-            "nbf" => set.nbf.read(value),
-            "iat" => set.iat.read(value),
-            "sub" => set.sub.read(value),
-            "sid" => set.sid.read(value),
-            "org_id" => set.org_id.read(value),
-            "act" => set.act.read(value),
-            "iss" => set.iss.read(value),
-            "client_id" => set.client_id.read(value),
-            "aud" => set.aud.read(value),
             "auth_time" => set.auth_time.read(value),
             "role" => set.role.read(value),
             "roles" => set.roles.read(value),
             "permissions" => set.permissions.read(value),
             "entitlements" => set.entitlements.read(value),
             "feature_flags" => set.feature_flags.read(value),
-            _ => {}
+            name => set.security.read(name, value),
         })?;
         Some(set)
     }
@@ -163,10 +178,10 @@ impl<'a> ClaimSet<'a> {
     pub(crate) fn checked(self, lists: &ClaimLists) -> Result<CheckedClaims<'a>, SecurityClaim> {
         use SecurityClaim::{Act, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
 
-        let mut odd = OddValues::default();
-        let (sub, sid) = (self.sub.value(Sub)?, self.sid.value(Sid)?);
-        let (exp, iat) = (self.exp.value(Exp)?.ok_or(Exp)?, self.iat.value(Iat)?);
-        let (nbf, org_id) = (self.nbf.value(Nbf)?, self.org_id.value(OrgId)?);
+        let (mut odd, security) = (OddValues::default(), self.security);
+        let (sub, sid) = (security.sub.value(Sub)?, security.sid.value(Sid)?);
+        let (exp, iat) = (security.exp.value(Exp)?.ok_or(Exp)?, security.iat.value(Iat)?);
+        let (nbf, org_id) = (security.nbf.value(Nbf)?, security.org_id.value(OrgId)?);
         let auth_time = self.auth_time.value("auth_time", &mut odd);
         let role = self.role.value("role", &mut odd);
         let claims = Claims {
@@ -180,11 +195,11 @@ impl<'a> ClaimSet<'a> {
             entitlements: lists.read(self.entitlements, "entitlements", &mut odd),
             feature_flags: lists.read(self.feature_flags, "feature_flags", &mut odd),
         };
-        let actor = self.act.value(Act)?;
+        let actor = security.act.value(Act)?;
         let recipient = Recipient {
-            iss: self.iss.value(Iss)?,
-            client_id: self.client_id.value(ClientId)?,
-            aud: self.aud,
+            iss: security.iss.value(Iss)?,
+            client_id: security.client_id.value(ClientId)?,
+            aud: security.aud,
         };
         Ok(CheckedClaims { claims, actor, recipient, odd })
     }
