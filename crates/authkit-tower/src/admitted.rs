@@ -6,7 +6,8 @@ use authkit_session::{VerifiedSession, integration::HeaderPrincipal};
 ///
 /// The layer puts one into every response to a request that it admitted, with a session or a credential of any kind; a
 /// denied request has a [`Denial`](crate::Denial) there instead. Its [`Debug`] output shows who acted and the
-/// organization. The id of the session is not among them: whoever knows it can ask WorkOS to revoke the session, with an API key.
+/// organization. The id of the session is not among them: whoever knows it can ask WorkOS to revoke the session, with an
+/// API key.
 ///
 /// # Examples
 ///
@@ -42,12 +43,7 @@ impl Admitted {
     pub fn subject(&self) -> &str {
         match &self.by {
             AdmittedBy::Session(session) => session.user_id(),
-            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => token.user_id(),
-            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => {
-                key.user_id().unwrap_or_else(|| key.organization_id())
-            }
-            AdmittedBy::Header(HeaderPrincipal::Machine(machine)) => machine.client_id(),
-            AdmittedBy::Header(HeaderPrincipal::Client(client)) => client.user_id(),
+            AdmittedBy::Header(principal) => principal.subject(),
         }
     }
 
@@ -55,10 +51,7 @@ impl Admitted {
     pub fn user_id(&self) -> Option<&str> {
         match &self.by {
             AdmittedBy::Session(session) => Some(session.user_id()),
-            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => Some(token.user_id()),
-            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => key.user_id(),
-            AdmittedBy::Header(HeaderPrincipal::Machine(_)) => None,
-            AdmittedBy::Header(HeaderPrincipal::Client(client)) => Some(client.user_id()),
+            AdmittedBy::Header(principal) => principal.user_id(),
         }
     }
 
@@ -92,10 +85,7 @@ impl Admitted {
     pub fn organization_id(&self) -> Option<&str> {
         match &self.by {
             AdmittedBy::Session(session) => session.organization_id(),
-            AdmittedBy::Header(HeaderPrincipal::Bearer(token)) => token.organization_id(),
-            AdmittedBy::Header(HeaderPrincipal::ApiKey(key)) => Some(key.organization_id()),
-            AdmittedBy::Header(HeaderPrincipal::Machine(machine)) => machine.organization_id(),
-            AdmittedBy::Header(HeaderPrincipal::Client(client)) => client.organization_id(),
+            AdmittedBy::Header(principal) => principal.organization_id(),
         }
     }
 }

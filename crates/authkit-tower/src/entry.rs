@@ -6,9 +6,9 @@
 //!    asks for its own requirement (a principal at all, a bearer token, a token's age), and checks no origin again.
 //! 2. Otherwise this layer removes every principal from the extensions: only what a layer of this `AuthKit` attached to
 //!    this very request counts.
-//! 3. The metadata of the layer's protected resource is public. A sign-in endpoint is never behind a required layer: the answer is 500. An optional layer, and a required one with
-//!    [`exceptions`](crate::exceptions), let the request through. A request that is excepted is treated as by an optional
-//!    layer in all that follows.
+//! 3. The metadata of the layer's protected resource is public. A sign-in endpoint is never behind a required layer: the
+//!    answer is 500. An optional layer, and a required one with [`exceptions`](crate::exceptions), let the request
+//!    through. A request that is excepted is treated as by an optional layer in all that follows.
 //! 4. A CORS preflight goes to the inner service where the layer is told so.
 //! 5. A request with an `Authorization` field, in a layer that accepts a kind of credential, is judged by that field
 //!    alone; two such fields are 400. No browser adds a bearer credential by itself, so the origin is not checked, and the

@@ -126,10 +126,10 @@ impl AuthKitLayer {
     ///
     /// The `Authorization` field alone decides about a request that has one, whatever its scheme: its cookies are not
     /// read, nothing is refreshed and no cookie is set. Two such fields are 400. No browser adds a bearer token by itself,
-    /// so the origin of such a request is not checked. The request reaches the service with a [`Bearer`](crate::Bearer) in its extensions
-    /// instead of a [`Session`](crate::Session), because a token names its user by id only. Handlers that serve browsers
-    /// and programs take a [`Principal`](crate::Principal); one that takes a `Session` answers 403. A token that does not
-    /// verify, or does not meet a guard, is answered according to RFC 6750.
+    /// so the origin of such a request is not checked. The request reaches the service with a [`Bearer`](crate::Bearer) in
+    /// its extensions instead of a [`Session`](crate::Session), because a token names its user by id only. Handlers that
+    /// serve browsers and programs take a [`Principal`](crate::Principal); one that takes a `Session` answers 403. A token
+    /// that does not verify, or does not meet a guard, is answered according to RFC 6750.
     ///
     /// # Errors
     ///
@@ -359,9 +359,10 @@ impl AuthKitLayer {
 
     /// Asks for a new sign-in this long after the last one (default: sessions last as long as WorkOS refreshes them).
     ///
-    /// It is about sessions, not about what comes in `Authorization`. Counted in whole seconds from the token's `auth_time`, which refreshes leave as it is; a token without it is too
-    /// old. WorkOS is told how recent the sign-in has to be, so that its own session does not answer for the user. The
-    /// refusal's reason is [`Reason::SessionTooOld`](crate::Reason::SessionTooOld), and the cookie stays.
+    /// It is about sessions, not about what comes in `Authorization`. The age is counted in whole seconds from the token's
+    /// `auth_time`, which refreshes leave as it is; a token without it is too old. WorkOS is told how recent the sign-in has
+    /// to be, so that its own session does not answer for the user. The refusal's reason is
+    /// [`Reason::SessionTooOld`](crate::Reason::SessionTooOld), and the cookie stays.
     ///
     /// # Examples
     ///

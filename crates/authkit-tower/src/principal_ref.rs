@@ -53,7 +53,7 @@ impl<'a> PrincipalRef<'a> {
         match self {
             Self::Session(session) => session.user_id(),
             Self::Bearer(bearer) => bearer.user_id(),
-            Self::ApiKey(key) => key.user_id().unwrap_or_else(|| key.organization_id()),
+            Self::ApiKey(key) => key.owner_id(),
             Self::Machine(machine) => machine.client_id(),
             Self::Client(client) => client.user_id(),
         }

@@ -21,9 +21,10 @@ struct SharedSite {
     /// The path that a proxy strips, or nothing.
     base: String,
     root: String,
-    login: String,
-    callback: String,
-    logout: String,
+    /// Of login, callback and logout, in the order of [`ENDPOINTS`], as the browser sees them.
+    paths: [String; 3],
+    /// The same without the base path, as requests have them.
+    request_paths: [String; 3],
     cookie_name: String,
     return_origins: Vec<String>,
     denial_log: DenialLog,
@@ -43,14 +44,17 @@ impl Site {
     /// At the origin of the redirect URI.
     pub(crate) fn of(settings: &Settings) -> Self {
         let base = settings.base_path().to_owned();
+        let paths = [settings.login_path(), settings.callback_path(), settings.logout_path()];
+        let request_paths = paths.map(|path| {
+            path.strip_prefix(&*base).expect("the paths were checked to be below").to_owned()
+        });
         Self {
             origin: Arc::clone(settings.origins().default_origin()),
             shared: Arc::new(SharedSite {
                 root: format!("{base}/"),
+                paths: paths.map(str::to_owned),
+                request_paths,
                 base,
-                login: settings.login_path().to_owned(),
-                callback: settings.callback_path().to_owned(),
-                logout: settings.logout_path().to_owned(),
                 cookie_name: settings.cookie_name().to_owned(),
                 return_origins: settings.return_origins().to_owned(),
                 denial_log: DenialLog::new(settings.clock().clone()),
@@ -100,17 +104,17 @@ impl Site {
 
     /// The sign-in endpoint's path, as the browser sees it.
     pub(crate) fn login(&self) -> &str {
-        &self.shared.login
+        &self.shared.paths[0]
     }
 
     /// The callback's path, as the browser sees it.
     pub(crate) fn callback(&self) -> &str {
-        &self.shared.callback
+        &self.shared.paths[1]
     }
 
     /// The sign-out endpoint's path, as the browser sees it.
     pub(crate) fn logout(&self) -> &str {
-        &self.shared.logout
+        &self.shared.paths[2]
     }
 
     pub(crate) fn cookie_name(&self) -> &str {
@@ -136,21 +140,12 @@ impl Site {
 
     /// The endpoint that lives exactly at `path`, as the browser sees it.
     pub(crate) fn endpoint(&self, path: &str) -> Option<Endpoint> {
-        [
-            (self.login(), Endpoint::Login),
-            (self.callback(), Endpoint::Callback),
-            (self.logout(), Endpoint::Logout),
-        ]
-        .into_iter()
-        .find_map(|(own, endpoint)| (own == path).then_some(endpoint))
+        endpoint_at(&self.shared.paths, path)
     }
 
     /// The endpoint that a request is for, whose path has no base path.
     pub(crate) fn requested_endpoint(&self, path: &str) -> Option<Endpoint> {
-        let [login, callback, logout] = self.request_paths();
-        [(login, Endpoint::Login), (callback, Endpoint::Callback), (logout, Endpoint::Logout)]
-            .into_iter()
-            .find_map(|(own, endpoint)| (own == path).then_some(endpoint))
+        endpoint_at(&self.shared.request_paths, path)
     }
 
     /// Whether endpoints that answer `shortened`, one of our paths, lie below a prefix that our paths know nothing of, so
@@ -166,10 +161,7 @@ impl Site {
 
     /// The paths of login, callback and logout as requests have them, without the base path.
     pub(crate) fn request_paths(&self) -> [&str; 3] {
-        let stripped = |path| {
-            str::strip_prefix(path, self.base()).expect("the paths were checked to be below")
-        };
-        [self.login(), self.callback(), self.logout()].map(stripped)
+        self.shared.request_paths.each_ref().map(String::as_str)
     }
 
     /// A path and query of a request, as the browser sees it.
@@ -186,6 +178,14 @@ impl Site {
             form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         format!("{}?{query}", self.login())
     }
+}
+
+/// In the order of a site's paths.
+const ENDPOINTS: [Endpoint; 3] = [Endpoint::Login, Endpoint::Callback, Endpoint::Logout];
+
+fn endpoint_at(paths: &[String; 3], path: &str) -> Option<Endpoint> {
+    let position = paths.iter().position(|own| own == path)?;
+    Some(ENDPOINTS[position])
 }
 
 /// The listed origin that a request names by its target's authority (`:authority` in HTTP/2) or by `Host`. `None` if it

@@ -53,6 +53,13 @@ impl VerifiedApiKey {
         &self.owner
     }
 
+    /// The id of its owner: a user's (`user_…`) or an organization's (`org_…`).
+    pub fn owner_id(&self) -> &str {
+        match &self.owner {
+            ApiKeyOwner::Organization { id } | ApiKeyOwner::User { id, .. } => id,
+        }
+    }
+
     /// The user whose key it is (`user_…`); `None` for an organization's.
     pub fn user_id(&self) -> Option<&str> {
         match &self.owner {

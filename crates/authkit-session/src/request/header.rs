@@ -49,6 +49,38 @@ pub enum HeaderPrincipal {
     Client(VerifiedClient),
 }
 
+impl HeaderPrincipal {
+    /// The id of whoever acts: a user's, an API key's owner's, or a machine's client id.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Bearer(token) => token.user_id(),
+            Self::ApiKey(key) => key.owner_id(),
+            Self::Machine(machine) => machine.client_id(),
+            Self::Client(client) => client.user_id(),
+        }
+    }
+
+    /// The user's id (`user_…`). A machine, and an organization's API key, have none.
+    pub fn user_id(&self) -> Option<&str> {
+        match self {
+            Self::Bearer(token) => Some(token.user_id()),
+            Self::ApiKey(key) => key.user_id(),
+            Self::Machine(_) => None,
+            Self::Client(client) => Some(client.user_id()),
+        }
+    }
+
+    /// The organization's id (`org_…`).
+    pub fn organization_id(&self) -> Option<&str> {
+        match self {
+            Self::Bearer(token) => token.organization_id(),
+            Self::ApiKey(key) => Some(key.organization_id()),
+            Self::Machine(machine) => machine.organization_id(),
+            Self::Client(client) => client.organization_id(),
+        }
+    }
+}
+
 impl HeaderCredentials {
     /// Accepts no kind.
     pub(crate) fn none(settings: Arc<Settings>) -> Self {
