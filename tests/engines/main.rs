@@ -8,24 +8,14 @@
 
 use std::time::Duration;
 
-use support::{BrowserEngine, RealBrowser, Running, example_over_tls};
+use support::{BrowserEngine, example_over_tls};
 
 const ALICE: &str = "alice@acme.test";
-
-/// Signs Alice in at Acme, on the emulator's pages, from a page that needs a session.
-async fn sign_in(browser: &RealBrowser, running: &Running, deep_link: &str) {
-    browser.open(&running.url(deep_link)).await;
-    browser.see("Sign in").await;
-    browser.press(ALICE).await;
-    browser.see("Choose an organization").await;
-    browser.press("Acme Corp").await;
-    browser.arrive(&running.url(deep_link)).await;
-}
 
 async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points(engine: BrowserEngine) {
     let running = example_over_tls().await;
     let browser = engine.start().await;
-    sign_in(&browser, &running, "/dashboard?tab=notes&x=a%20b").await;
+    browser.sign_in_at_acme(&running, "/dashboard?tab=notes&x=a%20b").await;
     browser.see(ALICE).await;
     let cookies = browser.cookies().await;
     assert!(cookies.contains(&"wos_session".to_owned()), "{cookies:?}");
@@ -38,7 +28,7 @@ async fn a_form_keeps_its_data_though_the_session_expires_while_it_is_written(
 ) {
     let running = example_over_tls().await;
     let browser = engine.start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
 
     browser.write("text", "Written with care, äöü & <b>all</b>.").await;
     running.advance(Duration::from_secs(3600));
@@ -56,7 +46,7 @@ async fn a_form_keeps_its_data_though_the_session_expires_while_it_is_written(
 async fn an_organization_is_switched(engine: BrowserEngine) {
     let running = example_over_tls().await;
     let browser = engine.start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
     browser.see("org_01ACME").await;
 
     browser.choose("id", "Globex").await;
@@ -70,7 +60,7 @@ async fn an_organization_is_switched(engine: BrowserEngine) {
 async fn the_back_button_shows_nothing_private_after_signing_out(engine: BrowserEngine) {
     let running = example_over_tls().await;
     let browser = engine.start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
     browser.see("audit:read").await;
 
     browser.press("Sign out").await;
@@ -91,7 +81,7 @@ async fn the_back_button_shows_nothing_private_after_signing_out(engine: Browser
 async fn our_own_page_signs_out(engine: BrowserEngine) {
     let running = example_over_tls().await;
     let browser = engine.start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
 
     browser.open(&running.url("/logout")).await;
     browser.see("You will be signed out").await;

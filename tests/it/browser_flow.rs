@@ -3,19 +3,9 @@
 use std::time::Duration;
 
 use authkit_emulator::SignIn;
-use support::{Chromium, Running, chromium::Habit, example, example_with};
+use support::{Chromium, chromium::Habit, example, example_with};
 
 const ALICE: &str = "alice@acme.test";
-
-/// Signs Alice in at Acme, on the emulator's pages, from a page that needs a session.
-async fn sign_in(browser: &Chromium, running: &Running, deep_link: &str) {
-    browser.open(&running.url(deep_link)).await;
-    browser.see("Sign in").await;
-    browser.press(ALICE).await;
-    browser.see("Choose an organization").await;
-    browser.press("Acme Corp").await;
-    browser.arrive(&running.url(deep_link)).await;
-}
 
 #[tokio::test]
 async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
@@ -55,7 +45,7 @@ async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
 async fn an_organization_is_switched_and_other_tabs_follow() {
     let running = example().await;
     let browser = Chromium::start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
     let first = browser.tab().await;
     browser.open_tab().await;
     browser.open(&running.url("/dashboard")).await;
@@ -81,7 +71,7 @@ async fn an_organization_is_switched_and_other_tabs_follow() {
 async fn a_part_of_the_page_is_loaded_again_after_the_token_has_expired() {
     let running = example().await;
     let browser = Chromium::start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
     browser.write("text", "A note that is not sent yet").await;
     running.advance(Duration::from_secs(3600));
 
@@ -100,7 +90,7 @@ async fn a_part_of_the_page_is_loaded_again_after_the_token_has_expired() {
 async fn a_form_keeps_its_data_though_the_session_expires_while_it_is_written() {
     let running = example().await;
     let browser = Chromium::start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
 
     browser.write("text", "Written with care, äöü & <b>all</b>.").await;
     running.advance(Duration::from_secs(3600));
@@ -116,7 +106,7 @@ async fn a_form_keeps_its_data_though_the_session_expires_while_it_is_written() 
 async fn the_back_button_shows_nothing_private_after_signing_out() {
     let running = example().await;
     let browser = Chromium::start().await;
-    sign_in(&browser, &running, "/dashboard").await;
+    browser.sign_in_at_acme(&running, "/dashboard").await;
     browser.see("audit:read").await;
 
     browser.press("Sign out").await;

@@ -19,6 +19,8 @@ use thirtyfour::{
 use tokio::time::sleep;
 use url::Url;
 
+use crate::harness::Running;
+
 /// A browser of its own, with a new profile. Dropping it closes it.
 ///
 /// Each of its methods panics where the browser does not do what it is told. Pages change while they are looked at: what
@@ -99,6 +101,16 @@ impl RealBrowser {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Signs Alice in at Acme, on the emulator's pages, from a page that needs a session.
+    pub async fn sign_in_at_acme(&self, running: &Running, deep_link: &str) {
+        self.open(&running.url(deep_link)).await;
+        self.see("Sign in").await;
+        self.press("alice@acme.test").await;
+        self.see("Choose an organization").await;
+        self.press("Acme Corp").await;
+        self.arrive(&running.url(deep_link)).await;
     }
 
     /// Presses the first button, link or summary whose text contains `label`, and waits for the page that comes.
