@@ -2,7 +2,7 @@
 
 use crate::{client_kind::ClientKind, denial::DenialKind, endpoints::SignInOutcome};
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct NoLayerMeter;
 
 impl NoLayerMeter {

@@ -1,9 +1,6 @@
 //! The meter with the feature `metrics`: handles that are registered once.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::OnceLock};
 
 use ::metrics::{Counter, Unit, counter, describe_counter};
 use authkit_session::metrics::{DENIALS, SIGN_INS};
@@ -14,11 +11,10 @@ use crate::{
     endpoints::{SignInFailure, SignInOutcome},
 };
 
-/// Counts denials and sign-ins. Clones share the handles, which are registered when something is counted first.
-#[derive(Clone)]
+/// Counts denials and sign-ins. The handles are registered when something is counted first.
 pub(crate) struct LayerMeter {
-    denials: Arc<OnceLock<Denials>>,
-    sign_ins: Arc<OnceLock<SignIns>>,
+    denials: OnceLock<Denials>,
+    sign_ins: OnceLock<SignIns>,
 }
 
 type Denials = Vec<((DenialKind, ClientKind), Counter)>;
@@ -26,7 +22,7 @@ type SignIns = Vec<(&'static str, Counter)>;
 
 impl LayerMeter {
     pub(crate) fn new() -> Self {
-        Self { denials: Arc::default(), sign_ins: Arc::default() }
+        Self { denials: OnceLock::new(), sign_ins: OnceLock::new() }
     }
 
     pub(crate) fn denied(&self, kind: DenialKind, client: ClientKind) {
