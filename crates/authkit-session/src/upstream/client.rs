@@ -136,9 +136,8 @@ impl Client {
         }
         let _permit = self.permit(CallClass::SignOut, SIGN_OUT_PATIENCE).await?;
         let path = ["user_management", "sessions", "revoke"];
-        let api_key = self.api_key.load_full();
         let body = RevokeBody { session_id };
-        let call = self.post(&path, &body, &api_key, Connection::Pooled, CALL_DEADLINE);
+        let call = self.post_json(&path, &body, CALL_DEADLINE);
         observed(self.meter(), CallPurpose::SignOut, call).await?;
         Ok(())
     }
