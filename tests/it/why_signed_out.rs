@@ -4,25 +4,34 @@ use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use authkit_emulator::{Endpoint, Fault, TestSession};
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, HookDecision, Revocation, Session};
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use support::{Browser, Events, Harness, Running};
 
-const BOB: &str = "bob@acme.test";
+const ALICE: &str = "alice@acme.test";
+const GLOBEX: &str = "org_01GLOBEX00000000000000000";
 const REASONS: &str = include_str!("../../docs/reasons.md");
 
 /// Reasons of sessions that log lines know.
-const OF_A_SESSION: [&str; 20] = [
+const OF_A_SESSION: [&str; 26] = [
     "signed_out",
     "revoked",
     "bad_signature",
     "wrong_subject",
     "not_ours",
+    "invalid_exp",
     "invalid_nbf",
     "invalid_iat",
+    "invalid_sub",
+    "invalid_sid",
+    "invalid_iss",
     "invalid_client_id",
+    "invalid_aud",
     "invalid_act",
     "invalid_org_id",
     "expired",
@@ -32,21 +41,15 @@ const OF_A_SESSION: [&str; 20] = [
     "organization_gone",
     "interaction_needed",
     "rejected",
+    "other_organization",
     "hook_refused",
     "session_too_old",
     "session_idle",
 ];
 /// Reasons of requests that bring no session of one user.
 const OF_NOBODY: [&str; 4] = ["no_cookie", "unreadable_cookie", "not_a_session", "ambiguous"];
-/// What no session that was ever good comes to: claims that nobody is known by or that take a configuration, a switch of
-/// organizations in another tab, and credentials of programs, which nobody signs in with.
-const OTHERS: [&str; 12] = [
-    "invalid_exp",
-    "invalid_sub",
-    "invalid_sid",
-    "invalid_iss",
-    "invalid_aud",
-    "other_organization",
+/// Credentials of programs, which nobody signs in with.
+const OF_PROGRAMS: [&str; 6] = [
     "no_credential",
     "other_scheme",
     "malformed_credential",
@@ -64,6 +67,12 @@ fn app(authkit: &AuthKit, reason: &str) -> Router {
     };
     Router::new()
         .route("/page", get(async |session: Session| session.user_id().to_owned()))
+        .route(
+            "/switch",
+            post(async |session: Session| {
+                session.switch_organization(GLOBEX).await.map(drop).unwrap()
+            }),
+        )
         .route_layer(layer)
         .merge(Endpoints::new(authkit))
 }
@@ -72,6 +81,10 @@ async fn running(reason: &'static str) -> Running {
     let harness = Harness::with(
         |emulator| emulator,
         |config| {
+            let config = match reason {
+                "invalid_aud" => config.with_audiences(["client_123"]),
+                _ => config,
+            };
             config.with_refresh_hook(move |_| async move {
                 match reason {
                     "hook_refused" => HookDecision::Refuse,
@@ -87,7 +100,7 @@ async fn running(reason: &'static str) -> Running {
 
 /// A session that comes to this reason, if something is wrong with its cookie.
 fn session(running: &Running, reason: &str) -> TestSession {
-    let session = running.emulator.session(BOB);
+    let session = running.emulator.session(ALICE);
     match reason {
         "bad_signature" => {
             let token = session.access_token();
@@ -102,8 +115,13 @@ fn session(running: &Running, reason: &str) -> TestSession {
             session.sealed_field("user", user)
         }
         "not_ours" => session.claim("client_id", "client_of_somebody_else"),
+        "invalid_exp" => session.claim("exp", "soon"),
         "invalid_nbf" => session.claim("nbf", "now"),
         "invalid_iat" => session.claim("iat", "now"),
+        "invalid_sub" => session.claim("sub", 7),
+        "invalid_sid" => session.claim("sid", 7),
+        "invalid_iss" => session.claim("iss", 7),
+        "invalid_aud" => session.claim("aud", 7),
         "invalid_client_id" => session.claim("client_id", 7),
         "invalid_act" => session.claim("act", "somebody"),
         "invalid_org_id" => session.claim("org_id", 7),
@@ -143,6 +161,11 @@ async fn happen(running: &Running, browser: &Browser, session: &TestSession, rea
         }
         "organization_gone" => answer_with(Fault::error(400, "organization_not_found")),
         "interaction_needed" => answer_with(Fault::error(403, "sso_required")),
+        "other_organization" => {
+            let other_tab = running.holding(session);
+            other_tab.send(Method::POST, &running.url("/switch"), [], Bytes::new()).await;
+            running.advance(Duration::from_secs(310));
+        }
         "session_too_old" => running.advance(Duration::from_secs(3_700)),
         "session_idle" => running.advance(Duration::from_secs(700)),
         "rejected" => answer_with(Fault::error(409, "a_word_of_tomorrow")),
@@ -172,10 +195,17 @@ async fn each_reason_that_ends_a_session_is_found_by_the_log_ids_of_session_and_
         assert_eq!(answer.status, StatusCode::FOUND, "{reason}: {}", answer.text());
 
         let authkit = &running.authkit;
-        let user = session.claims()["sub"].as_str().unwrap().to_owned();
+        let user = running.emulator.session(ALICE).claims()["sub"].as_str().unwrap().to_owned();
         let (session, user) = (authkit.log_id(session.session_id()), authkit.log_id(&user));
         let told = events.take();
-        let parts = [format!("reason={reason}"), format!("{session:?}"), format!("{user:?}")];
+        // Nobody is known by a claim that is none; the other one leads to the session.
+        let ids = match reason {
+            "invalid_sub" => [Some(&session), None],
+            "invalid_sid" => [None, Some(&user)],
+            _ => [Some(&session), Some(&user)],
+        };
+        let ids = ids.into_iter().flatten().map(|id| format!("{id:?}"));
+        let parts: Vec<_> = ids.chain([format!("reason={reason}")]).collect();
         let names = |line: &&String| parts.iter().all(|part| line.contains(part.as_str()));
         assert_eq!(told.iter().filter(names).count(), 1, "{reason}: {parts:?} in {told:#?}");
         let ends = match reason {
@@ -202,10 +232,10 @@ async fn each_reason_of_a_request_without_a_session_is_told_and_counted() {
             "no_cookie" => String::new(),
             "unreadable_cookie" => "wos_session=garbage".to_owned(),
             "not_a_session" => {
-                let session = running.emulator.session(BOB).without_sealed_field("access_token");
+                let session = running.emulator.session(ALICE).without_sealed_field("access_token");
                 format!("wos_session={}", session.cookie(support::PASSWORD))
             }
-            _ => format!("wos_session={}; wos_session={}", of(BOB), of("alice@acme.test")),
+            _ => format!("wos_session={}; wos_session={}", of(ALICE), of("bob@acme.test")),
         };
         let events = Events::listen();
         let headers = [("cookie", &*cookies), ("sec-fetch-mode", "navigate")];
@@ -229,7 +259,7 @@ fn no_reason_to_sign_in_is_left_out() {
         .filter(|cells| cells[2].starts_with("challenge"))
         .map(|cells| cells[1].trim_matches('`'))
         .collect();
-    let here: BTreeSet<_> = OF_A_SESSION.into_iter().chain(OF_NOBODY).chain(OTHERS).collect();
+    let here: BTreeSet<_> = OF_A_SESSION.into_iter().chain(OF_NOBODY).chain(OF_PROGRAMS).collect();
     assert_eq!(here, challenges);
 }
 

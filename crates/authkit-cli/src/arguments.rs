@@ -22,6 +22,8 @@ Commands:
                 --env-file FILE      as above; WORKOS_COOKIE_PASSWORD and ..._OTHERS open the cookie
                 --tokens             shows the tokens, with which anybody can act as the user
                 --json               for programs
+  log-id ID.. prints what log lines know a user or a session by: a hash of its id under WORKOS_API_KEY
+                --env-file FILE      as above
   password    prints a new cookie password, which suits every format but `rust` and `ruby6`
   emulator    runs an emulator of WorkOS; `authkit emulator --help` lists its options
   completions bash, zsh or fish: what the shell offers, as a script for it; `source <(authkit completions bash)`
@@ -38,6 +40,7 @@ could not do what it was told.
 pub(crate) enum Command {
     Doctor(DoctorOptions),
     Inspect(InspectOptions),
+    LogId(LogIdOptions),
     Password,
     /// The arguments are the emulator's.
     Emulator(Vec<OsString>),
@@ -59,6 +62,13 @@ pub(crate) struct InspectOptions {
     pub(crate) env_file: Option<PathBuf>,
     pub(crate) tokens: Tokens,
     pub(crate) form: Form,
+}
+
+#[derive(Default)]
+pub(crate) struct LogIdOptions {
+    pub(crate) env_file: Option<PathBuf>,
+    /// `user_…` or `session_…`.
+    pub(crate) ids: Vec<String>,
 }
 
 /// A shell that has completions.
@@ -105,6 +115,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     match command.as_str() {
         "doctor" => doctor(&mut parser),
         "inspect" => inspect(&mut parser),
+        "log-id" => log_id(&mut parser),
         "password" => match parser.next().map_err(one_line)? {
             None => Ok(Command::Password),
             Some(Short('h') | Long("help")) => Ok(Command::Help),
@@ -151,6 +162,22 @@ fn inspect(parser: &mut Parser) -> Result<Command, String> {
         }
     }
     Ok(Command::Inspect(options))
+}
+
+fn log_id(parser: &mut Parser) -> Result<Command, String> {
+    let mut options = LogIdOptions::default();
+    while let Some(argument) = parser.next().map_err(one_line)? {
+        match argument {
+            Long("env-file") => options.env_file = Some(path(parser)?),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(id) => options.ids.push(id.string().map_err(one_line)?),
+            other => return Err(unexpected(other)),
+        }
+    }
+    if options.ids.is_empty() {
+        return Err("name the users or sessions: `authkit log-id user_...`".to_owned());
+    }
+    Ok(Command::LogId(options))
 }
 
 fn completions(parser: &mut Parser) -> Result<Command, String> {

@@ -59,6 +59,12 @@ const COMMANDS: &[Offered] = &[
         ],
         words: &[],
     },
+    Offered {
+        name: "log-id",
+        about: "prints what log lines know a user or a session by",
+        options: &[option("env-file", Takes::File, "reads a .env file first")],
+        words: &[],
+    },
     Offered { name: "password", about: "prints a new cookie password", options: &[], words: &[] },
     Offered {
         name: "emulator",

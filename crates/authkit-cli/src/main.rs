@@ -6,6 +6,7 @@ mod arguments;
 mod completions;
 mod doctor;
 mod inspect;
+mod log_id;
 mod password;
 mod variables;
 
@@ -27,6 +28,7 @@ async fn main() -> ExitCode {
         Ok(Command::Password) => password::run(),
         Ok(Command::Completions(shell)) => Ok(completions::run(shell)),
         Ok(Command::Inspect(options)) => inspect::run(options),
+        Ok(Command::LogId(options)) => log_id::run(&options),
         Ok(Command::Doctor(options)) => doctor::run(&options).await,
         Ok(Command::Emulator(arguments)) => {
             return authkit_emulator::program("authkit emulator", arguments).await;

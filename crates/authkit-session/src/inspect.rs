@@ -1,4 +1,5 @@
-//! For operators who look into a cookie (feature `inspect`): what a sealed session holds, and how large one gets.
+//! For operators who look into a cookie or a log (feature `inspect`): what a sealed session holds, how large one gets, and
+//! what log lines know a user by.
 //!
 //! Nothing here is verified, so nothing here admits anybody.
 
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     config_error::ConfigError,
     cookie_password::{CookiePassword, Neighbours},
+    log_id::LogIds,
     seal::{Attempts, KeyRing, SealError, SealFormat},
 };
 
@@ -98,6 +100,26 @@ pub fn seal(
     let ring = KeyRing::new(format, password, &[], Neighbours::Unpinned)?;
     let sealed = ring.target(None).seal(plaintext, now());
     Ok(sealed.expect("the operating system gives random bytes"))
+}
+
+/// The log id of a session or a user in a service with this API key, as [`Settings::log_id`](crate::Settings::log_id)
+/// makes it.
+///
+/// # Examples
+///
+/// ```
+/// use authkit_session::{Config, CookiePassword, inspect};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+/// let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+/// let user = "user_01HJTGY3F4W8XRN5B0C2D6E7A9";
+/// assert_eq!(inspect::log_id("sk_test_123", user), config.build()?.log_id(user));
+/// # Ok(())
+/// # }
+/// ```
+pub fn log_id(api_key: &str, id: &str) -> String {
+    LogIds::new(api_key.as_bytes()).of(id)
 }
 
 /// In Unix milliseconds.

@@ -245,7 +245,9 @@ impl Require {
         };
         let caller = caller();
         if let Cause::Forbidden = cause {
-            state.authkit().site().denial_log().guard_refused(self, principal, caller.client);
+            let authkit = state.authkit();
+            let log = authkit.site().denial_log();
+            log.guard_refused(self, principal, caller.client, authkit.settings());
         }
         Err(SessionRejection::new(state, &cause, caller))
     }

@@ -7,7 +7,7 @@ fn it_says_what_it_can_do() {
     for arguments in [&[][..], &["--help"], &["-h"], &["help"], &["doctor", "--help"]] {
         let said = authkit(arguments, &[], "");
         assert_eq!(said.code, Some(0), "{arguments:?}");
-        for command in ["doctor", "inspect", "password", "emulator", "completions"] {
+        for command in ["doctor", "inspect", "log-id", "password", "emulator", "completions"] {
             assert!(said.out.contains(&format!("  {command} ")), "{command}: {}", said.out);
         }
     }
@@ -24,6 +24,9 @@ fn mistakes_are_one_line_that_names_them() {
         (&["doctor", "--env-file", "/nowhere/.env"], "/nowhere/.env"),
         (&["inspect", "wos_session=secret"], "standard input"),
         (&["password", "extra"], "extra"),
+        (&["log-id"], "`authkit log-id user_...`"),
+        (&["log-id", "user_1"], "WORKOS_API_KEY is not set"),
+        (&["log-id", "user_1", "--tokens"], "--tokens"),
         (&["completions"], "`authkit completions bash`, `zsh` or `fish`"),
         (&["completions", "tcsh"], "`authkit completions bash`, `zsh` or `fish`"),
         (&["--prot"], "--prot"),
@@ -53,6 +56,20 @@ fn a_password_is_new_each_time_and_good_for_the_service() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("0 problem(s), 0 warning(s)"), "{}", said.out);
     assert!(said.out.contains("suits the formats ruby, go, python, node"), "{}", said.out);
+}
+
+/// The values are those of HMAC-SHA256 by OpenSSL, as docs/reasons.md has the command.
+#[test]
+fn a_log_id_is_printed_for_each_id() {
+    let file = folder("log-id").join("key");
+    std::fs::write(&file, "sk_test_123\n").unwrap();
+    let variable = [("WORKOS_API_KEY", "sk_test_123")];
+    let secret_file = [("WORKOS_API_KEY_FILE", file.to_str().unwrap())];
+    for variables in [&variable, &secret_file] {
+        let said = authkit(&["log-id", "user_1", "session_1"], variables, "");
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert_eq!(said.out, "8247f9c1ee9c\n5e9ae92401fe\n");
+    }
 }
 
 #[test]
@@ -125,6 +142,7 @@ fn bash_completes() {
         ("authkit d", "doctor"),
         ("authkit doctor --o", "--offline"),
         ("authkit emulator --strict --au", "--auto"),
+        ("authkit log-id --e", "--env-file"),
         ("authkit completions f", "fish"),
         ("authkit emulator --port ''", ""),
     ] {

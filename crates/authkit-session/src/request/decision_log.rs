@@ -50,7 +50,7 @@ impl DecisionLog {
                     tracing::debug!(%reason, session = session(), user = user(), "session refused");
                 }
             }
-        } else if candidate.session_id().is_some() {
+        } else if candidate.identity().is_some_and(|it| it.session.or(it.subject).is_some()) {
             tracing::info!(%reason, session = session(), user = user(), "session refused");
         } else {
             match due() {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use authkit_session::{Setting, VerifiedToken, integration::LogLimiter};
+use authkit_session::{Setting, Settings, VerifiedToken, integration::LogLimiter};
 use http::{HeaderMap, header::ORIGIN};
 use tracing::{debug, error, info, warn};
 use url::Url;
@@ -100,18 +100,26 @@ impl DenialLog {
         }
     }
 
-    /// Logs what a guard asked for and what whoever asks has.
+    /// Logs what a guard asked for, and what whoever asks has. Each refusal has a line at debug, by which a user's
+    /// complaint is found.
     pub(crate) fn guard_refused(
         &self,
         asked: &Require,
         principal: PrincipalRef<'_>,
         client: ClientKind,
+        settings: &Settings,
     ) {
+        let log_id = |id: Option<&str>| id.map(|id| settings.log_id(id)).unwrap_or_default();
+        let role = principal.token().and_then(VerifiedToken::role);
+        let organization = principal.organization_id();
+        let session = log_id(principal.token().map(VerifiedToken::session_id));
+        let user = log_id(principal.user_id());
         let key = "the session does not meet a guard's condition";
-        if let Some(left_out) = self.admit(key, client) {
-            let role = principal.token().and_then(VerifiedToken::role);
-            let organization = principal.organization_id();
-            info!(?client, %asked, role, organization, left_out, "denied: {key}");
+        match self.lines.admit(key, self.clock.monotonic()) {
+            Some(left_out) => {
+                info!(?client, %asked, role, organization, session, user, left_out, "denied: {key}");
+            }
+            None => debug!(?client, %asked, role, organization, session, user, "denied: {key}"),
         }
     }
 
