@@ -73,7 +73,8 @@ pub(crate) fn is_native_grpc(headers: &HeaderMap) -> bool {
 
 pub(crate) fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::CONNECT
-        || list(headers, &UPGRADE).any(|one| one.eq_ignore_ascii_case("websocket"))
+        || headers.contains_key(UPGRADE)
+            && list(headers, &UPGRADE).any(|one| one.eq_ignore_ascii_case("websocket"))
 }
 
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {

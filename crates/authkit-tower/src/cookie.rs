@@ -1,5 +1,7 @@
 //! Reads cookies by name, as bytes: a `Cookie` field need not be text.
 
+use std::iter;
+
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
 /// The cookies of all `Cookie` fields, as pairs of name and value (RFC 9113 section 8.2.3 lets HTTP/2 split the field).
@@ -19,8 +21,13 @@ pub(crate) struct CookieFields {
 
 impl CookieFields {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut fields = headers.get_all(COOKIE).into_iter().cloned();
-        Self { first: fields.next(), others: fields.collect() }
+        let mut fields = headers.get_all(COOKIE).into_iter();
+        let first = fields.next().cloned();
+        let others = match fields.next() {
+            None => Vec::new(),
+            Some(second) => iter::once(second).chain(fields).cloned().collect(),
+        };
+        Self { first, others }
     }
 
     pub(crate) fn to_headers(&self) -> HeaderMap {

@@ -39,7 +39,7 @@ pub(crate) enum PendingAuthentication {
 pub(super) fn authenticate(settings: &LayerSettings, headers: &HeaderMap) -> Authentication {
     use AuthenticationOutcome as Outcome;
 
-    let policy = policy(settings, headers);
+    let policy = policy(settings);
     let refuse = |refusal| Authentication::Done(Outcome::Header(Err(refusal)));
     if let Some(credentials) = &settings.credentials {
         match (Authorization::of(headers), settings.sessions) {
@@ -64,14 +64,21 @@ pub(super) fn authenticate(settings: &LayerSettings, headers: &HeaderMap) -> Aut
             (Authorization::Absent, Sessions::Accepted) => {}
         }
     }
-    match settings.authkit().authenticator().authenticate(headers, &policy) {
+    let authenticator = settings.authkit().authenticator();
+    let mut decision = authenticator.authenticate(headers, &policy);
+    // A native gRPC client has no cookie jar, so it would lose the refreshed session. What waits may be a refresh, and
+    // begins when it is polled; all else is decided alike with a refresh and without.
+    if matches!(decision, Decision::Wait(_)) && is_native_grpc(headers) {
+        decision = authenticator.authenticate(headers, &policy.without_refresh());
+    }
+    match decision {
         Decision::Admit(admission) => Authentication::Done(Outcome::Session(Ok(admission))),
         Decision::Refuse(refusal) => Authentication::Done(Outcome::Session(Err(refusal))),
         Decision::Wait(waiting) => Authentication::Pending(PendingAuthentication::Session(waiting)),
     }
 }
 
-fn policy(settings: &LayerSettings, headers: &HeaderMap) -> Policy {
+fn policy(settings: &LayerSettings) -> Policy {
     let mut policy = Policy::default();
     if let Some(max) = settings.max_token_age {
         policy = policy.with_max_token_age(max);
@@ -82,8 +89,7 @@ fn policy(settings: &LayerSettings, headers: &HeaderMap) -> Policy {
     if let Some(timeout) = settings.idle_timeout {
         policy = policy.with_idle_timeout(timeout);
     }
-    // A native gRPC client has no cookie jar, so it would lose the refreshed session.
-    if is_native_grpc(headers) { policy.without_refresh() } else { policy }
+    policy
 }
 
 impl Future for PendingAuthentication {

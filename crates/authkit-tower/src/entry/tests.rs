@@ -415,6 +415,21 @@ async fn native_grpc_is_not_refreshed() {
         Some(authkit_session::Reason::Expired)
     );
     assert!(workos.calls().is_empty());
+
+    let age = Duration::from_secs(250);
+    workos.clock().advance(age);
+    let response = send(layer.layer(inner()), grpc(&good)).await;
+    assert_eq!(header(&response, "x-saw"), "session_good", "what expires soon is good enough");
+    let young = layer.clone().with_max_token_age(age);
+    let response = send(young.layer(inner()), grpc(&good)).await;
+    assert_eq!(header(&response, "grpc-status"), "16", "too old for this layer");
+    assert!(workos.calls().is_empty());
+
+    workos.rename_key("key_2");
+    let renamed = workos.cookie(&workos.authkit_of(|config| config), json!({})).await;
+    workos.clock().advance(Duration::from_secs(31));
+    assert_eq!(header(&send(layer.layer(inner()), grpc(&renamed)).await, "x-saw"), "session_1");
+    assert!(workos.calls().is_empty(), "keys are waited for, without a refresh");
 }
 
 #[tokio::test]
