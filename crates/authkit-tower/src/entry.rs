@@ -29,14 +29,14 @@ use std::{
 use authkit_session::VerifiedToken;
 use http::Request;
 
-use self::authentication::{Authentication, authenticate};
-pub(crate) use self::{attach::conclude, authentication::PendingAuthentication};
+pub(crate) use self::authentication::PendingAuthentication;
+use self::authentication::{Authentication, AuthenticationOutcome, authenticate};
 use crate::{
     authorization::Authorization,
     client_kind::is_preflight,
     cookie,
     denial::{Caller, Cause, Denied, Mistake},
-    lookup::{self, NoPrincipal, PrincipalLookup},
+    lookup::{NoPrincipal, Place, PrincipalLookup},
     origin::{self, CrossOrigin},
     principal_ref::PrincipalRef,
     request_state::{HeadCookies, Outgoing, RequestState},
@@ -54,28 +54,37 @@ pub(crate) enum EntryDecision {
 
 /// Decides about a request before it may reach the inner service.
 pub(crate) fn enter<B>(settings: &Arc<LayerSettings>, request: &mut Request<B>) -> EntryDecision {
-    let outer = PrincipalLookup::of(request.extensions()).state();
-    let decided = if outer.is_some_and(|state| state.belongs_to(settings.authkit())) {
-        enter_inside(settings, request)
-    } else {
-        enter_outermost(settings, request)
+    let place = Place::enter(request.extensions_mut(), settings.authkit());
+    let decided = match &place {
+        Place::Inside(_) => enter_inside(settings, request),
+        Place::Outermost => enter_outermost(settings, request),
     };
     if let Some(decided) = decided {
         return EntryDecision::Ready(decided);
     }
     match authenticate(settings, request.headers()) {
-        Authentication::Done(outcome) => EntryDecision::Ready(conclude(settings, outcome, request)),
+        Authentication::Done(outcome) => {
+            EntryDecision::Ready(attach::conclude(settings, outcome, request, &place))
+        }
         Authentication::Pending(pending) => EntryDecision::Wait(pending),
     }
 }
 
-/// Rules 2 to 6: what can be decided without opening the cookie.
+/// Decides about a request that has waited for WorkOS, by the outcome.
+pub(crate) fn conclude<B>(
+    settings: &Arc<LayerSettings>,
+    outcome: AuthenticationOutcome,
+    request: &mut Request<B>,
+) -> Result<Outgoing, Denied> {
+    let place = Place::of(request.extensions());
+    attach::conclude(settings, outcome, request, &place)
+}
+
+/// Rules 3 to 6: what can be decided without opening the cookie.
 fn enter_outermost<B>(
     settings: &Arc<LayerSettings>,
     request: &mut Request<B>,
 ) -> Option<Result<Outgoing, Denied>> {
-    lookup::detach(request.extensions_mut());
-
     let path = uri::original(request.uri(), request.extensions()).path();
     if let Some(resource) = &settings.resource
         && let Some(metadata) = resource.metadata.respond(request.method(), path)
@@ -94,7 +103,7 @@ fn enter_outermost<B>(
     {
         let state = RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request);
         let none = NoPrincipal::new(Cause::NOT_SIGNED_IN, Arc::clone(&state));
-        lookup::attach(request.extensions_mut(), none);
+        Place::Outermost.attach(request.extensions_mut(), none);
         return Some(Ok(Outgoing::of(state)));
     }
     match (settings.authorization(request.headers()), settings.sessions) {

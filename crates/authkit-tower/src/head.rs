@@ -5,7 +5,7 @@ use http::{
     header::{CACHE_CONTROL, ETAG, Entry, LAST_MODIFIED, SET_COOKIE, VARY},
 };
 
-use crate::{cookie, denial::DenialLog};
+use crate::{cookie, denial::DenialLog, site::Site};
 
 /// Which caches may store a response on which the layer sets no cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +41,16 @@ pub(crate) enum Varies {
     ByCookieAndAuthorization,
 }
 
+impl Varies {
+    /// `Vary` of a response that depends on nothing else.
+    fn alone(self) -> HeaderValue {
+        match self {
+            Self::ByCookie => BY_COOKIE,
+            Self::ByCookieAndAuthorization => HeaderValue::from_static("Cookie, Authorization"),
+        }
+    }
+}
+
 /// Adds our cookies, unless the service has set or deleted the session cookie itself, and the cache headers.
 ///
 /// No cache may store a response that sets a session cookie, whatever the service's headers say: `Set-Cookie` alone does
@@ -48,45 +58,99 @@ pub(crate) enum Varies {
 pub(crate) fn write(
     headers: &mut HeaderMap,
     cookies: Vec<HeaderValue>,
-    session_name: &str,
+    site: &Site,
     caching: Caching,
     varies: Varies,
 ) {
+    let said = Said::of(headers);
+    if !said.cookies && cookies.is_empty() {
+        return write_caching(headers, &said, caching, varies);
+    }
+    match add_cookies(headers, cookies, site.cookie_name()) {
+        SessionCookie::Set => make_private(headers, varies),
+        SessionCookie::NotSet => write_caching(headers, &said, caching, varies),
+    }
+    warn_if_large(headers, site.denial_log());
+}
+
+/// What the service's own fields are about, as far as it matters here.
+///
+/// Found in one pass: there are few, so that going through them is quicker than hashing names.
+#[derive(Default)]
+struct Said {
+    cookies: bool,
+    caching: bool,
+    varies: bool,
+}
+
+impl Said {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        for name in headers.keys() {
+            said.cookies |= name == SET_COOKIE;
+            said.caching |= name == CACHE_CONTROL || overrides(name);
+            said.varies |= name == VARY;
+        }
+        said
+    }
+}
+
+/// Whether a response sets or deletes the session cookie.
+enum SessionCookie {
+    Set,
+    NotSet,
+}
+
+/// Adds `cookies`, unless the service has set or deleted the session cookie itself.
+fn add_cookies(
+    headers: &mut HeaderMap,
+    cookies: Vec<HeaderValue>,
+    session_name: &str,
+) -> SessionCookie {
     let is_session =
         |field: &HeaderValue| cookie::is_session(cookie::set_name(field), session_name);
-    let service_decided = headers.get_all(SET_COOKIE).iter().any(is_session);
-    let sets_session = service_decided || cookies.iter().any(is_session);
-    if !service_decided {
-        for cookie in cookies {
-            headers.append(SET_COOKIE, cookie);
-        }
+    if headers.get_all(SET_COOKIE).iter().any(is_session) {
+        return SessionCookie::Set;
     }
-    if sets_session {
-        let overriding: Vec<_> = headers.keys().filter(|name| overrides(name)).cloned().collect();
-        for name in overriding {
-            headers.remove(name);
-        }
-        headers.insert(CACHE_CONTROL, PRIVATE);
-        vary(headers, varies);
-        return;
+    let session =
+        if cookies.iter().any(is_session) { SessionCookie::Set } else { SessionCookie::NotSet };
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
     }
+    session
+}
+
+/// Lets no cache store the response, whatever the service's headers say.
+fn make_private(headers: &mut HeaderMap, varies: Varies) {
+    let overriding: Vec<_> = headers.keys().filter(|name| overrides(name)).cloned().collect();
+    for name in overriding {
+        headers.remove(name);
+    }
+    headers.insert(CACHE_CONTROL, PRIVATE);
+    vary(headers, varies);
+}
+
+/// Adds what the policy says of caches, unless the service has said it.
+fn write_caching(headers: &mut HeaderMap, said: &Said, caching: Caching, varies: Varies) {
     let default = match caching {
         Caching::Private => Some(PRIVATE),
         Caching::Revalidated => Some(REVALIDATED),
         Caching::ByCookie => None,
         Caching::AsTheServiceSays => return,
     };
-    let is_said = headers.keys().any(|name| name == CACHE_CONTROL || overrides(name));
-    if let Some(default) = default.filter(|_| !is_said) {
+    if let Some(default) = default.filter(|_| !said.caching) {
         headers.insert(CACHE_CONTROL, default);
     }
-    vary(headers, varies);
+    if said.varies {
+        vary(headers, varies);
+    } else {
+        headers.insert(VARY, varies.alone());
+    }
 }
 
 /// Warns of a head that sets cookies and that nginx does not take by default.
 pub(crate) fn warn_if_large(headers: &HeaderMap, log: &DenialLog) {
-    // There are few, so that going through them is quicker than hashing a name.
-    if headers.keys().any(|name| name == SET_COOKIE) {
+    if headers.contains_key(SET_COOKIE) {
         let bytes = size(headers);
         if bytes > SMALL {
             log.head_is_large(bytes);
@@ -162,7 +226,7 @@ fn overrides(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{Fields, headers};
+    use crate::tests::{Fields, authkit, headers};
 
     const OURS: &str = "wos_session=new; Path=/";
 
@@ -170,15 +234,11 @@ mod tests {
         fields: Fields<'_>,
         cookies: &[&'static str],
         caching: Caching,
+        varies: Varies,
     ) -> Vec<(String, String)> {
         let mut headers = headers(fields);
-        write(
-            &mut headers,
-            cookies.iter().map(|one| HeaderValue::from_static(one)).collect(),
-            "wos_session",
-            caching,
-            Varies::ByCookie,
-        );
+        let cookies = cookies.iter().map(|one| HeaderValue::from_static(one)).collect();
+        write(&mut headers, cookies, authkit().0.site(), caching, varies);
         let mut fields: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
@@ -346,7 +406,31 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect();
-            assert_eq!(written(fields, cookies, *caching), expected, "{name}");
+            let written = written(fields, cookies, *caching, Varies::ByCookie);
+            assert_eq!(written, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_layer_that_reads_credentials_says_that_it_does() {
+        let cases: &[(&str, Fields<'_>, &[&'static str], &[&str])] = &[
+            ("nothing said", &[], &[], &["Cookie, Authorization"]),
+            ("a cookie is set", &[], &[OURS], &["Cookie, Authorization"]),
+            ("varies already", &[("vary", "authorization")], &[], &["authorization, Cookie"]),
+            ("varies by all", &[("vary", "*")], &[], &["*"]),
+            (
+                "varies by more",
+                &[("vary", "Origin"), ("vary", "Accept")],
+                &[],
+                &["Origin, Accept, Cookie, Authorization"],
+            ),
+        ];
+        for (name, fields, cookies, expected) in cases {
+            let varies = Varies::ByCookieAndAuthorization;
+            let written = written(fields, cookies, Caching::Private, varies);
+            let varies = written.iter().filter(|(name, _)| name == "vary");
+            let varies: Vec<_> = varies.map(|(_, value)| value).collect();
+            assert_eq!(varies, *expected, "{name}");
         }
     }
 }

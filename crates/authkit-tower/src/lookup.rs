@@ -6,6 +6,7 @@ use http::Extensions;
 
 use crate::{
     api_key::ApiKey,
+    authkit::AuthKit,
     bearer::Bearer,
     denial::{Caller, Cause, Denied},
     machine::Machine,
@@ -54,14 +55,52 @@ impl<'a> PrincipalLookup<'a> {
     }
 }
 
-/// Attaches a principal or a [`NoPrincipal`], and removes the one that was attached before.
-pub(crate) fn attach<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, attached: T) {
-    detach(extensions);
-    extensions.insert(attached);
+/// Where a layer stands among those of its handle, by what is attached to the request.
+///
+/// Each kind of principal is looked for once: all that follows asks this.
+pub(crate) enum Place {
+    /// No layer of the handle is outside. Nothing is attached.
+    Outermost,
+    /// A layer of the handle is outside, and keeps this state of the request.
+    Inside(Arc<RequestState>),
+}
+
+impl Place {
+    /// The place of a layer of `authkit`, on entry: what no other layer of that handle has attached is removed.
+    pub(crate) fn enter(extensions: &mut Extensions, authkit: &AuthKit) -> Self {
+        match PrincipalLookup::of(extensions).state() {
+            Some(state) if state.belongs_to(authkit) => Self::Inside(Arc::clone(state)),
+            Some(_) => {
+                detach(extensions);
+                Self::Outermost
+            }
+            None => Self::Outermost,
+        }
+    }
+
+    /// The place of a layer that has entered before.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        PrincipalLookup::of(extensions)
+            .state()
+            .map_or(Self::Outermost, |state| Self::Inside(Arc::clone(state)))
+    }
+
+    /// Attaches a principal or a [`NoPrincipal`], in place of what a layer outside has attached.
+    pub(crate) fn attach<T: Clone + Send + Sync + 'static>(
+        &self,
+        extensions: &mut Extensions,
+        attached: T,
+    ) {
+        match self {
+            Self::Outermost => {}
+            Self::Inside(_) => detach(extensions),
+        }
+        extensions.insert(attached);
+    }
 }
 
 /// Removes whatever a layer has attached.
-pub(crate) fn detach(extensions: &mut Extensions) {
+fn detach(extensions: &mut Extensions) {
     extensions.remove::<Session>();
     extensions.remove::<Bearer>();
     extensions.remove::<ApiKey>();

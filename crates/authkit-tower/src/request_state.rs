@@ -158,11 +158,10 @@ impl RequestState {
         head::write(
             response.headers_mut(),
             cookies,
-            self.authkit().site().cookie_name(),
+            self.authkit().site(),
             caching,
             self.settings.varies(),
         );
-        head::warn_if_large(response.headers(), self.authkit().site().denial_log());
         // A layer inside may have judged a credential instead.
         if let Some(admitted) = known.admitted() {
             response.extensions_mut().get_or_insert_with(|| admitted);

@@ -11,7 +11,7 @@ use crate::{
     bearer::Bearer,
     denial::{Caller, Cause, Denied},
     head::{self, Caching},
-    lookup::{self, NoPrincipal, PrincipalLookup},
+    lookup::{NoPrincipal, Place},
     machine::Machine,
     oauth_client::OAuthClient,
     request_state::{HeadCookies, Outgoing, RequestState},
@@ -20,14 +20,19 @@ use crate::{
 };
 
 /// Attaches the principal, or denies, by the outcome of the request's authentication.
-pub(crate) fn conclude<B>(
+pub(super) fn conclude<B>(
     settings: &Arc<LayerSettings>,
     outcome: AuthenticationOutcome,
     request: &mut Request<B>,
+    place: &Place,
 ) -> Result<Outgoing, Denied> {
     match outcome {
-        AuthenticationOutcome::Session(outcome) => conclude_session(settings, outcome, request),
-        AuthenticationOutcome::Header(outcome) => conclude_header(settings, outcome, request),
+        AuthenticationOutcome::Session(outcome) => {
+            conclude_session(settings, outcome, request, place)
+        }
+        AuthenticationOutcome::Header(outcome) => {
+            conclude_header(settings, outcome, request, place)
+        }
     }
 }
 
@@ -35,6 +40,7 @@ fn conclude_header<B>(
     settings: &Arc<LayerSettings>,
     outcome: Result<HeaderPrincipal, Refusal>,
     request: &mut Request<B>,
+    place: &Place,
 ) -> Result<Outgoing, Denied> {
     let state_with =
         |cookies, request: &Request<B>| RequestState::new(Arc::clone(settings), cookies, request);
@@ -51,14 +57,14 @@ fn conclude_header<B>(
             let extensions = request.extensions_mut();
             match principal {
                 HeaderPrincipal::Bearer(token) => {
-                    lookup::attach(extensions, Bearer::new(token, state));
+                    place.attach(extensions, Bearer::new(token, state));
                 }
-                HeaderPrincipal::ApiKey(key) => lookup::attach(extensions, ApiKey::new(key, state)),
+                HeaderPrincipal::ApiKey(key) => place.attach(extensions, ApiKey::new(key, state)),
                 HeaderPrincipal::Machine(machine) => {
-                    lookup::attach(extensions, Machine::new(machine, state));
+                    place.attach(extensions, Machine::new(machine, state));
                 }
                 HeaderPrincipal::Client(client) => {
-                    lookup::attach(extensions, OAuthClient::new(client, state));
+                    place.attach(extensions, OAuthClient::new(client, state));
                 }
             }
             Ok(outgoing)
@@ -68,7 +74,7 @@ fn conclude_header<B>(
             Presence::Optional => {
                 let state = state_with(HeadCookies::NotRead, request);
                 let none = NoPrincipal::new(cause, Arc::clone(&state));
-                lookup::attach(request.extensions_mut(), none);
+                place.attach(request.extensions_mut(), none);
                 Ok(Outgoing::of(state))
             }
         },
@@ -80,14 +86,14 @@ fn conclude_session<B>(
     settings: &Arc<LayerSettings>,
     outcome: Result<Admission, Refusal>,
     request: &mut Request<B>,
+    place: &Place,
 ) -> Result<Outgoing, Denied> {
-    let outer = PrincipalLookup::of(request.extensions()).state().cloned();
     match outcome {
         Ok(admission) => {
             let session = Arc::clone(admission.session());
             let (state, outgoing) =
-                state(settings, outer, HeadCookies::Admitted(admission), request);
-            lookup::attach(request.extensions_mut(), Session::new(session, state));
+                state(settings, place, HeadCookies::Admitted(admission), request);
+            place.attach(request.extensions_mut(), Session::new(session, state));
             Ok(outgoing)
         }
         Err(refusal) => {
@@ -96,21 +102,22 @@ fn conclude_session<B>(
             match settings.presence(request) {
                 Presence::Required => {
                     let mut response = settings.deny(&cause, caller);
-                    if outer.is_none() {
-                        head::write(
+                    match place {
+                        Place::Outermost => head::write(
                             response.headers_mut(),
                             refusal.head_cookies(asker),
-                            settings.authkit().site().cookie_name(),
+                            settings.authkit().site(),
                             Caching::Private,
                             settings.varies(),
-                        );
+                        ),
+                        Place::Inside(_) => {}
                     }
                     Err(response)
                 }
                 Presence::Optional => {
                     let cookies = HeadCookies::Refused { refusal, asker };
-                    let (state, outgoing) = state(settings, outer, cookies, request);
-                    lookup::attach(request.extensions_mut(), NoPrincipal::new(cause, state));
+                    let (state, outgoing) = state(settings, place, cookies, request);
+                    place.attach(request.extensions_mut(), NoPrincipal::new(cause, state));
                     Ok(outgoing)
                 }
             }
@@ -121,16 +128,16 @@ fn conclude_session<B>(
 /// The outer layer's state, updated with a newer session; or a state of our own, whose cookies this layer writes.
 fn state<B>(
     settings: &Arc<LayerSettings>,
-    outer: Option<Arc<RequestState>>,
+    place: &Place,
     cookies: HeadCookies,
     request: &Request<B>,
 ) -> (Arc<RequestState>, Outgoing) {
-    match outer {
-        Some(outer) => {
+    match place {
+        Place::Inside(outer) => {
             outer.renew(cookies);
-            (outer, Outgoing::none())
+            (Arc::clone(outer), Outgoing::none())
         }
-        None => {
+        Place::Outermost => {
             let state = RequestState::new(Arc::clone(settings), cookies, request);
             (Arc::clone(&state), Outgoing::of(state))
         }

@@ -198,6 +198,37 @@ async fn a_session_that_the_layer_did_not_make_is_removed() {
     assert!(header(&response, "x-saw").starts_with("Challenge"), "{response:?}");
 }
 
+/// One look finds one of them; the other is no less false.
+#[tokio::test]
+async fn of_several_principals_that_the_layer_did_not_make_none_is_left() {
+    let (authkit, workos, good, old) = sessions().await;
+    let (other, _) = crate::tests::authkit();
+    let (seen, saw) = std::sync::mpsc::channel();
+    let takes = move |request: Request<Empty>| {
+        seen.send(request.into_parts().0.extensions).unwrap();
+        ready(Ok::<_, Infallible>(Response::new(())))
+    };
+    let takes = tower::service_fn(takes);
+    send(AuthKitLayer::new(&authkit).layer(takes.clone()), get(&good)).await;
+    let smuggled = saw.recv().unwrap().remove::<Session>().unwrap();
+
+    workos.will(Reply::Session(json!({ "sid": "session_new" })));
+    let cases = [("nobody", "", None), ("one who waits", old.as_str(), Some("session_new"))];
+    for (name, cookie, expected) in cases {
+        let protected = AuthKitLayer::optional(&authkit).layer(takes.clone());
+        let smuggled = smuggled.clone();
+        let adds = tower::util::MapRequest::new(protected, move |mut request: Request<Empty>| {
+            request.extensions_mut().insert(smuggled.clone());
+            request
+        });
+        send(AuthKitLayer::optional(&other).layer(adds), get(cookie)).await;
+        let extensions = saw.recv().unwrap();
+        let session = extensions.get::<Session>().map(|session| session.session_id());
+        assert_eq!(session, expected, "{name}");
+        assert_eq!(extensions.len(), 1, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_layer_inside_adds_its_requirement_and_no_cookie() {
     let (authkit, workos, good, old) = sessions().await;
