@@ -3,7 +3,7 @@ use std::{
     future::{Ready, ready},
 };
 
-use authkit_tower::{AuthKit, AuthKitLayer, AuthKitService};
+use authkit_tower::{AuthKit, AuthKitLayer, AuthKitService, ConfigError};
 use http::{HeaderMap, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn, util::ServiceFn};
 
@@ -16,10 +16,15 @@ type Inner = fn(Request<String>) -> Ready<Result<Response<()>, Infallible>>;
 
 impl Layered {
     /// One whose keys are there and that has seen `request`.
-    pub fn after(sample: &Sample, request: &HeaderMap) -> Self {
+    pub fn after(
+        sample: &Sample,
+        request: &HeaderMap,
+        edit: impl FnOnce(AuthKitLayer) -> Result<AuthKitLayer, ConfigError>,
+    ) -> Self {
         let authkit = AuthKit::new(sample.config()).expect("the settings work");
         let inner: Inner = |_| ready(Ok(Response::new(())));
-        let service = AuthKitLayer::new(&authkit).layer(service_fn(inner));
+        let layer = edit(AuthKitLayer::new(&authkit)).expect("the settings work");
+        let service = layer.layer(service_fn(inner));
         let answer = block_on(service.clone().oneshot(self::request(request)));
         assert_eq!(answer.expect("it never fails").status(), 200);
         Self(service)

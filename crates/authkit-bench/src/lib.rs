@@ -1,7 +1,7 @@
 //! What the benchmarks measure with: one session of a realistic size, sealed as often as wanted.
 //!
 //! `session.json` is a key set and WorkOS's answer to a sign-in, as the emulator made them once: an access token of
-//! 1.2 KB that is good until 2100, so that every run measures the same bytes.
+//! 1.2 KB that is good until 2100, so that every run measures the same bytes. `machine.json` is the same for a machine.
 
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,10 @@ use authkit_session::{
     Authenticator, Config, CookiePassword, Decision, Policy, SealFormat, Sending, Transport, User,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header::COOKIE};
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, COOKIE},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime;
@@ -44,6 +47,19 @@ pub struct Sample {
     pub client_id: String,
     pub jwks: Box<RawValue>,
     pub answer: Box<RawValue>,
+}
+
+/// A machine's token and the key set that it verifies with.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MachineSample {
+    pub jwks: Box<RawValue>,
+    pub token: String,
+}
+
+impl MachineSample {
+    pub fn read() -> Self {
+        serde_json::from_str(include_str!("machine.json")).expect("the sample is JSON")
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,7 +91,10 @@ impl Sample {
     pub fn config(&self) -> Config {
         let password = CookiePassword::new(PASSWORD).expect("64 bytes");
         Config::new(&self.client_id, "sk_bench", "https://app.example.com/callback", password)
-            .with_transport(Arc::new(OnlyKeys(Bytes::from(self.jwks.get().to_owned()))))
+            .with_issuers([format!("https://api.workos.com/user_management/{}", self.client_id)])
+            .with_transport(Arc::new(OneAnswer {
+                session_keys: Bytes::from(self.jwks.get().to_owned()),
+            }))
     }
 
     /// The decision maker of such a service, with its keys fetched.
@@ -116,6 +135,12 @@ pub fn headers(cookie: &str) -> HeaderMap {
     HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(cookie).expect("cookies are ASCII"))])
 }
 
+/// The headers of a program's request with this credential.
+pub fn authorization(credential: &str) -> HeaderMap {
+    let value = HeaderValue::try_from(format!("Bearer {credential}"));
+    HeaderMap::from_iter([(AUTHORIZATION, value.expect("credentials are ASCII"))])
+}
+
 /// Polls a future that has nothing to wait for.
 pub fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -130,12 +155,21 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime starts").block_on(future)
 }
 
-/// Answers every request with the key set, without a network.
+/// Answers each question in one way, without a network: with the key set, or that an API key is good.
 #[derive(Debug)]
-struct OnlyKeys(Bytes);
+struct OneAnswer {
+    session_keys: Bytes,
+}
 
-impl Transport for OnlyKeys {
-    fn send(&self, _: Request<Bytes>, _: Duration) -> Sending<'_> {
-        Box::pin(async { Ok(Response::new(self.0.clone())) })
+impl Transport for OneAnswer {
+    fn send(&self, request: Request<Bytes>, _: Duration) -> Sending<'_> {
+        let answer = match request.uri().path() {
+            "/api_keys/validations" => Bytes::from_static(API_KEY_ANSWER),
+            "/oauth2/jwks" => Bytes::from(MachineSample::read().jwks.get().to_owned()),
+            _ => self.session_keys.clone(),
+        };
+        Box::pin(async { Ok(Response::new(answer)) })
     }
 }
+
+const API_KEY_ANSWER: &[u8] = br#"{"api_key":{"object":"api_key","id":"api_key_01BENCH","name":"Reports","owner":{"type":"organization","id":"org_01ACME0000000000000000000"},"permissions":["reports:read","reports:write"],"expires_at":null}}"#;

@@ -23,6 +23,10 @@ pub(crate) fn check(sh: &Shell, project: &Project) -> Result<()> {
     let record = sh.read_file(project.root.join(RECORD))?;
     let record: Value = serde_json::from_str(&record).context(RECORD)?;
     let counts = count(sh, project)?;
+    for program in ["machine", "api_key"] {
+        let is_cheap = counts[program] <= counts["bearer"];
+        ensure!(is_cheap, "a known {program} costs more than a user's bearer token");
+    }
     let (recorded, used) = (record["rustc"].as_str().context(RECORD)?, bench::rustc(sh)?);
     if recorded != used {
         eprintln!("not compared: recorded with {recorded}, counted with {used}");
@@ -53,7 +57,7 @@ fn count(sh: &Shell, project: &Project) -> Result<BTreeMap<&'static str, u64>> {
     cmd!(sh, "cargo build {only...} --manifest-path {manifest} --target-dir {target}").run()?;
     let program = target.join("release/count");
     let mut counts = BTreeMap::new();
-    for path in ["warm", "cold", "layer", "cryptography"] {
+    for path in PATHS {
         // What comes before the first authentication is in both.
         let [few, many] = TIMES.map(|times| instructions(sh, &program, path, times));
         let count = (many? - few?) / (TIMES[1] - TIMES[0]);
@@ -78,6 +82,7 @@ fn parse(report: &str) -> Result<u64> {
     count.with_context(|| format!("callgrind counted nothing:\n{report}"))
 }
 
+const PATHS: [&str; 7] = ["warm", "cold", "cryptography", "layer", "bearer", "machine", "api_key"];
 const TIMES: [u64; 2] = [200, 1_200];
 const RECORD: &str = "crates/authkit-bench/instructions.json";
 const AGAIN: &str = "run `cargo xtask bench --count`";

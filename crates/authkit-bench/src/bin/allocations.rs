@@ -22,7 +22,7 @@ fn main() {
     let unseen = sample.authenticator(|config| config);
     let cryptography = Cryptography::of(&sample, &ruby);
     let token = Token::of(&sample);
-    let mut layered = Layered::after(&sample, &request);
+    let mut layered = Layered::after(&sample, &request, Ok);
     let through_layer = authkit_bench::request(&request);
     let rows = BTreeMap::from([
         ("sdk", measure(|| drop(at_once(sdk.authenticate(&rust))))),

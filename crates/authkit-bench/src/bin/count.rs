@@ -1,20 +1,32 @@
-//! One way of authenticating, or the cryptography in it alone, so many times: `count warm|cold|layer|cryptography TIMES`,
-//! for callgrind to count the instructions of.
+//! One way of authenticating, or the cryptography in it alone, so many times: `count PATH TIMES`, for callgrind to count
+//! the instructions of.
+//!
+//! | path | what |
+//! |---|---|
+//! | `warm` | a known cookie, to the decision |
+//! | `cold` | a cookie that is not remembered |
+//! | `cryptography` | what of `cold` is decryption and signature |
+//! | `layer` | `warm`, through the layer and a service and back |
+//! | `bearer`, `machine`, `api_key` | the same with a user's token, a machine's, or a customer's API key that are known |
 
 #![forbid(unsafe_code)]
 
 use std::{env, hint::black_box};
 
 use anyhow::{Context, Result, bail};
-use authkit_bench::{Cryptography, Layered, Sample, headers, request};
-use authkit_session::{Decision, Policy, SealFormat};
+use authkit_bench::{
+    Cryptography, Layered, MachineSample, Sample, authorization, headers, request,
+};
+use authkit_session::{ConfigError, Decision, Policy, SealFormat};
+use authkit_tower::AuthKitLayer;
+use http::HeaderMap;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [path, times] = &arguments[..] else { bail!("count warm|cold|layer|cryptography TIMES") };
+    let [path, times] = &arguments[..] else { bail!("count PATH TIMES") };
     let times = times.parse().context("TIMES is a number")?;
     let (cache, sessions) = match path.as_str() {
-        "warm" | "layer" => (32 << 20, 1),
+        "warm" | "layer" | "bearer" | "machine" | "api_key" => (32 << 20, 1),
         "cold" | "cryptography" => (0, 100),
         _ => bail!("no such path: {path}"),
     };
@@ -23,10 +35,9 @@ fn main() -> Result<()> {
     let authenticator = sample.authenticator(|config| config.with_session_cache(cache));
     let cookies = sample.cookies(sessions, SealFormat::Ruby);
     let requests: Vec<_> = cookies.iter().map(|cookie| headers(cookie)).collect();
-    if path == "layer" {
-        let mut layered = Layered::after(&sample, &requests[0]);
+    if let Some((headers, mut layered)) = layered(path, &sample, &requests[0]) {
         for _ in 0..times {
-            layered.pass(black_box(request(&requests[0])));
+            layered.pass(black_box(request(&headers)));
         }
         return Ok(());
     }
@@ -44,4 +55,22 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The layer that lets this kind of request in, and the request's headers.
+fn layered(path: &str, sample: &Sample, cookie: &HeaderMap) -> Option<(HeaderMap, Layered)> {
+    let (headers, edit): (_, fn(AuthKitLayer) -> Result<AuthKitLayer, ConfigError>) =
+        match path {
+            "layer" => (cookie.clone(), Ok),
+            "bearer" => (authorization(&sample.access_token()), AuthKitLayer::with_bearer),
+            "machine" => (authorization(&MachineSample::read().token), |layer| {
+                layer.with_machines("https://bench.authkit.app")
+            }),
+            "api_key" => (authorization("sk_bench_0123456789abcdef0123456789"), |layer| {
+                Ok(layer.with_api_keys())
+            }),
+            _ => return None,
+        };
+    let layered = Layered::after(sample, &headers, edit);
+    Some((headers, layered))
 }
