@@ -57,6 +57,7 @@ impl Program {
             .env_clear()
             .envs([("PORT", port.to_string()), ("EMULATOR_PORT", "0".to_owned())])
             .env("RUST_LOG", "warn")
+            .envs(EMULATED)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
@@ -81,3 +82,7 @@ impl Drop for Program {
         let _ = self.process.wait();
     }
 }
+
+/// What an example needs to start an emulator by itself: nothing, unless it is optimized.
+const EMULATED: Option<(&str, &str)> =
+    if cfg!(debug_assertions) { None } else { Some(("AUTHKIT_DEV", "1")) };

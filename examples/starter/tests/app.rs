@@ -39,6 +39,7 @@ impl Program {
         let mut process = Command::new(env!("CARGO_BIN_EXE_starter"))
             .current_dir(&folder)
             .env_clear()
+            .envs(EMULATED)
             .env("PORT", port.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -175,3 +176,7 @@ fn it_is_short_enough_to_copy() {
     let lines = include_str!("../src/main.rs").lines().count();
     assert!(lines <= 60, "{lines} lines");
 }
+
+/// What it needs to start an emulator by itself: nothing, unless it is optimized.
+const EMULATED: Option<(&str, &str)> =
+    if cfg!(debug_assertions) { None } else { Some(("AUTHKIT_DEV", "1")) };

@@ -13,7 +13,7 @@ fn e12_a_signal_ends_it_in_order_as_soon_as_it_has_said_where_it_listens() {
     for signal in ["-INT", "-TERM"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tonic-service"))
             .env_clear()
-            .envs([("PORT", "0"), ("EMULATOR_PORT", "0")])
+            .envs([("PORT", "0"), ("EMULATOR_PORT", "0"), ("AUTHKIT_DEV", "1")])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
