@@ -6,9 +6,21 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use xshell::{Shell, cmd};
 
-use crate::{project::Project, setup, steps::Steps};
+use crate::{project::Project, ratios, setup, steps::Steps};
 
+/// Measures, writes the page, and fails where a figure is over 10 % worse than the recorded one.
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    measure(sh, project, steps)?;
+    steps.take("comparison", || ratios::check(sh, &target(project).join("results")))
+}
+
+/// Measures, writes the page, and records the figures for later runs to be held to.
+pub(crate) fn record(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    measure(sh, project, steps)?;
+    steps.take("record", || ratios::record(sh, &target(project).join("results")))
+}
+
+fn measure(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     let (manifest, target) = (manifest(project), target(project));
     let apart = ["--locked".as_ref(), "--manifest-path".as_ref(), manifest.as_os_str()];
     sh.set_var("CARGO_TARGET_DIR", &target);
@@ -58,7 +70,6 @@ fn machine(sh: &Shell) -> Result<String> {
     let machine = json!({
         "processor": processor,
         "cores": processors().count(),
-        "kernel": cmd!(sh, "uname -r").read()?,
         "rustc": rustc(sh)?,
         "date": cmd!(sh, "date -u +%Y-%m-%d").read()?,
     });

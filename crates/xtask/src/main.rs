@@ -14,6 +14,7 @@ mod packages;
 mod peers;
 mod pictures;
 mod project;
+mod ratios;
 mod setup;
 mod steps;
 mod tally;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ["packages"] => packages::run,
         ["pictures"] => pictures::run,
         ["bench"] => bench::run,
+        ["bench", "--record"] => bench::record,
         ["bench", "--count"] => count::run,
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -96,8 +98,11 @@ Usage: cargo xtask <command>
           since the last release; about 15 minutes
   pictures
           what the README shows of the example, as a browser test sees it
-  bench   what a check costs beside the alternatives, into docs/benchmarks.md; leave the
-          machine alone meanwhile, for about 8 minutes
+  bench   what a check costs beside the alternatives, into docs/benchmarks.md; fails where a
+          ratio is over 10 % worse than the recorded one; leave the machine alone meanwhile,
+          for about 8 minutes
+  bench --record
+          the same, and records the ratios
   bench --count
           how many instructions it takes, into a file that `test` compares with
   help    this text

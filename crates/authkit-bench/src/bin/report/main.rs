@@ -1,8 +1,10 @@
-//! Writes `docs/benchmarks.md` and its chart from what a run measured: `report TARGET DOCS`.
+//! Writes `docs/benchmarks.md` and its chart from what a run measured: `report TARGET DOCS`. What later runs are held to is
+//! in `TARGET/results/figures.json` then.
 
 #![forbid(unsafe_code)]
 
 mod chart;
+mod figures;
 mod page;
 mod results;
 
@@ -10,13 +12,16 @@ use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::results::Results;
+use crate::{figures::Figure, results::Results};
 
 fn main() -> Result<()> {
     let mut arguments = env::args().skip(1).map(PathBuf::from);
     let (target, docs) = arguments.next().zip(arguments.next()).context("report TARGET DOCS")?;
     let results = Results::read(&target)?;
-    let page = page::write(&results);
+    let figures = Figure::of(&results);
+    let page = page::write(&results, &figures);
+    let record = serde_json::to_vec_pretty(&Figure::record(&figures))?;
+    fs::write(target.join("results/figures.json"), record)?;
     fs::write(docs.join("benchmarks.svg"), chart::draw(&results))?;
     fs::write(docs.join("benchmarks.md"), &page)?;
     println!("{page}");

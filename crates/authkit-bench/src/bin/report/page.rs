@@ -1,21 +1,21 @@
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
-use crate::results::Results;
+use crate::{figures::Figure, results::Results};
 
 /// The page, with nothing in it that was not measured in this run.
-pub(crate) fn write(results: &Results) -> String {
+pub(crate) fn write(results: &Results, figures: &[Figure]) -> String {
     let mut page = String::from(HEAD);
     machine(&mut page, results);
     requests(&mut page, results);
     services(&mut page, results);
     memory(&mut page, results);
-    aims(&mut page, results);
+    aims(&mut page, figures);
     page
 }
 
 fn machine(page: &mut String, results: &Results) {
     let it = &results.machine;
-    line(page, format!("{}, {} cores, Linux {}, {}.", it.processor, it.cores, it.kernel, it.rustc));
+    line(page, format!("{}, {} cores, {}.", it.processor, it.cores, it.rustc));
     line(page, format!("Run on {} by `cargo xtask bench`, which wrote this page.\n", it.date));
     line(
         page,
@@ -95,7 +95,7 @@ fn memory(page: &mut String, results: &Results) {
             thousands(it.sessions),
             it.cache >> 20,
             thousands(it.held),
-            mib(it.resident),
+            it.resident_mib(),
         ),
     );
     line(
@@ -108,87 +108,14 @@ fn memory(page: &mut String, results: &Results) {
     );
 }
 
-fn aims(page: &mut String, results: &Results) {
+fn aims(page: &mut String, figures: &[Figure]) {
     page.push_str(AIMS);
-    let sdk = results.time("one/sdk");
-    let cold = results.time("one/ours-cold");
-    let [allocations, _] = results.allocations("ours-known");
-    let warm = sdk / results.time("one/ours-known");
-    let warm_of_1000 = results.time("of-1000/sdk") / results.time("of-1000/ours");
-    let of_cryptography = cold / results.time("one/cryptography");
-    let of_tower_sessions = results.extra("ours") / results.extra("tower-sessions");
-    let throughput = |kind, base| results.throughput(kind) / results.throughput(base);
-    let of_same_requests = throughput("ours", "bare-with-cookie");
-    let of_same_garbage = throughput("ours-garbage", "bare-with-garbage");
-    let resident = mib(results.memory.resident);
-    let garbage = results.time("garbage/16384") / cold;
-    let too_large = results.time("garbage/65536");
-    let rows = [
-        ("known cookie, times faster than the SDK", warm, Aim::AtLeast(150.0)),
-        ("the same over 1,000 sessions", warm_of_1000, Aim::AtLeast(80.0)),
-        ("allocations of a known cookie", allocations as f64, Aim::AtMost(0.0)),
-        ("cache off, times the cryptography", of_cryptography, Aim::AtMost(1.25)),
-        ("extra processor time, times tower-sessions'", of_tower_sessions, Aim::AtMost(0.5)),
-        (
-            "throughput, times that without sessions for the same requests",
-            of_same_requests,
-            Aim::AtLeast(0.9),
-        ),
-        (
-            "the same, times that without sessions and cookies",
-            results.throughput("ours"),
-            Aim::AtLeast(0.9),
-        ),
-        ("MiB for a cache of 32 MiB", resident, Aim::AtMost(40.0)),
-        ("16 KiB of garbage, times a good cookie with the cache off", garbage, Aim::AtMost(2.0)),
-        ("nanoseconds for more than 16 KiB", too_large, Aim::Below(1_000.0)),
-        (
-            "throughput with garbage alone, times that without sessions for the same requests",
-            of_same_garbage,
-            Aim::Above(0.5),
-        ),
-        (
-            "the same, times that without sessions and garbage",
-            results.throughput("ours-garbage"),
-            Aim::Above(0.5),
-        ),
-    ];
-    for (label, measured, wanted) in rows {
-        let reached = if wanted.is_reached_by(measured) { "yes" } else { "no" };
+    for figure in figures {
+        let Figure { label, measured, wanted, .. } = figure;
+        let reached = if figure.is_reached() { "yes" } else { "no" };
         line(page, format!("| {label} | {measured:.2} | {wanted} | {reached} |"));
     }
     page.push_str(REASONS);
-}
-
-/// What a figure is to be.
-#[derive(Clone, Copy)]
-enum Aim {
-    AtLeast(f64),
-    Above(f64),
-    AtMost(f64),
-    Below(f64),
-}
-
-impl Aim {
-    fn is_reached_by(self, measured: f64) -> bool {
-        match self {
-            Self::AtLeast(bound) => measured >= bound,
-            Self::Above(bound) => measured > bound,
-            Self::AtMost(bound) => measured <= bound,
-            Self::Below(bound) => measured < bound,
-        }
-    }
-}
-
-impl fmt::Display for Aim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtLeast(bound) => write!(f, "at least {bound}"),
-            Self::Above(bound) => write!(f, "above {bound}"),
-            Self::AtMost(bound) => write!(f, "at most {bound}"),
-            Self::Below(bound) => write!(f, "less than {bound}"),
-        }
-    }
 }
 
 fn line(page: &mut String, text: String) {
@@ -204,10 +131,6 @@ fn thousands(count: usize) -> String {
         0..1_000 => count.to_string(),
         _ => format!("{},{:03}", thousands(count / 1_000), count % 1_000),
     }
-}
-
-fn mib(bytes: usize) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 const HEAD: &str = "\

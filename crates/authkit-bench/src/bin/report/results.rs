@@ -18,7 +18,6 @@ pub(crate) struct Results {
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
-    pub(crate) kernel: String,
     pub(crate) rustc: String,
     pub(crate) date: String,
 }
@@ -37,6 +36,13 @@ pub(crate) struct Memory {
     pub(crate) held: usize,
     pub(crate) hit_rate: f64,
     pub(crate) lru_hit_rate: f64,
+}
+
+impl Memory {
+    /// By how much the process has grown.
+    pub(crate) fn resident_mib(&self) -> f64 {
+        self.resident as f64 / f64::from(1 << 20)
+    }
 }
 
 impl Results {

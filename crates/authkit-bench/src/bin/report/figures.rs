@@ -1,0 +1,150 @@
+//! The figures that have an aim: what the page shows of them, and what later runs are held to.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+use crate::results::Results;
+
+/// One figure of a run.
+pub(crate) struct Figure {
+    /// What it is called in the record of a run.
+    name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) measured: f64,
+    pub(crate) wanted: Aim,
+}
+
+/// What a figure is to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Aim {
+    AtLeast(f64),
+    AtMost(f64),
+    /// A time, which says nothing on another machine: it is shown, and not recorded.
+    NanosecondsBelow(f64),
+}
+
+/// A figure in the record of a run.
+#[derive(Serialize)]
+pub(crate) struct Recorded {
+    measured: f64,
+    better: Better,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Better {
+    Higher,
+    Lower,
+}
+
+impl Figure {
+    /// All figures of a run that have an aim.
+    pub(crate) fn of(results: &Results) -> Vec<Self> {
+        let sdk = results.time("one/sdk");
+        let cold = results.time("one/ours-cold");
+        let [allocations, _] = results.allocations("ours-known");
+        let throughput = |kind, base| results.throughput(kind) / results.throughput(base);
+        let figure = |name, label, measured, wanted| Self { name, label, measured, wanted };
+        vec![
+            figure(
+                "known",
+                "known cookie, times faster than the SDK",
+                sdk / results.time("one/ours-known"),
+                Aim::AtLeast(150.0),
+            ),
+            figure(
+                "known-of-1000",
+                "the same over 1,000 sessions",
+                results.time("of-1000/sdk") / results.time("of-1000/ours"),
+                Aim::AtLeast(80.0),
+            ),
+            figure(
+                "known-allocations",
+                "allocations of a known cookie",
+                allocations as f64,
+                Aim::AtMost(0.0),
+            ),
+            figure(
+                "cold",
+                "cache off, times the cryptography",
+                cold / results.time("one/cryptography"),
+                Aim::AtMost(1.25),
+            ),
+            figure(
+                "throughput",
+                "throughput, times that without sessions for the same requests",
+                throughput("ours", "bare-with-cookie"),
+                Aim::AtLeast(0.97),
+            ),
+            figure(
+                "throughput-without-cookie",
+                "the same, times that without sessions and cookies",
+                results.throughput("ours"),
+                Aim::AtLeast(0.9),
+            ),
+            figure(
+                "extra",
+                "extra processor time, times tower-sessions'",
+                results.extra("ours") / results.extra("tower-sessions"),
+                Aim::AtMost(0.35),
+            ),
+            figure(
+                "memory",
+                "MiB for a cache of 32 MiB",
+                results.memory.resident_mib(),
+                Aim::AtMost(40.0),
+            ),
+            figure(
+                "garbage",
+                "16 KiB of garbage, times a good cookie with the cache off",
+                results.time("garbage/16384") / cold,
+                Aim::AtMost(2.0),
+            ),
+            figure(
+                "too-large",
+                "nanoseconds for more than 16 KiB",
+                results.time("garbage/65536"),
+                Aim::NanosecondsBelow(1_000.0),
+            ),
+            figure(
+                "throughput-of-garbage",
+                "throughput with garbage alone, times that without sessions for the same requests",
+                throughput("ours-garbage", "bare-with-garbage"),
+                Aim::AtLeast(0.8),
+            ),
+        ]
+    }
+
+    /// Those of `figures` that mean the same on another machine, by name.
+    pub(crate) fn record(figures: &[Self]) -> BTreeMap<&'static str, Recorded> {
+        let recorded = |figure: &Self| {
+            let measured = figure.measured;
+            let better = match figure.wanted {
+                Aim::AtLeast(_) => Better::Higher,
+                Aim::AtMost(_) => Better::Lower,
+                Aim::NanosecondsBelow(_) => return None,
+            };
+            Some((figure.name, Recorded { measured, better }))
+        };
+        figures.iter().filter_map(recorded).collect()
+    }
+
+    pub(crate) fn is_reached(&self) -> bool {
+        match self.wanted {
+            Aim::AtLeast(bound) => self.measured >= bound,
+            Aim::AtMost(bound) => self.measured <= bound,
+            Aim::NanosecondsBelow(bound) => self.measured < bound,
+        }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(bound) => write!(f, "at least {bound}"),
+            Self::AtMost(bound) => write!(f, "at most {bound}"),
+            Self::NanosecondsBelow(bound) => write!(f, "less than {bound}"),
+        }
+    }
+}
