@@ -4,13 +4,12 @@ use std::{borrow::Cow, iter};
 
 use base64::Engine as _;
 use memchr::{memchr, memchr_iter, memchr3};
-use zeroize::Zeroizing;
 
 use crate::{codec::Base64, seal::SealError};
 
-/// Decodes into the one buffer that a value is then opened in.
-pub(super) fn decode(engine: &Base64, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    engine.decode(text).map(Zeroizing::new).map_err(|_| SealError::Malformed)
+/// Decodes into the one buffer that a value is then opened in. Once it is open, the buffer has to be wiped.
+pub(super) fn decode(engine: &Base64, text: &[u8]) -> Result<Vec<u8>, SealError> {
+    engine.decode(text).map_err(|_| SealError::Malformed)
 }
 
 /// Undoes what frameworks and proxies do to a value on its way: `%XX` and white space, neither of which is part of

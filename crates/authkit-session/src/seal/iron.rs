@@ -138,7 +138,7 @@ impl<'a> Parts<'a> {
         if prefix != MAC_PREFIX || parts.next().is_some() || !id.bytes().all(is_word) {
             return Err(SealError::Malformed);
         }
-        let text = armor::decode(&codec::BARE_URL_SAFE, text.as_bytes())?;
+        let text = Zeroizing::new(armor::decode(&codec::BARE_URL_SAFE, text.as_bytes())?);
         if text.is_empty() || text.len() % BLOCK_LEN != 0 {
             return Err(SealError::Malformed);
         }

@@ -59,7 +59,7 @@ impl FernetKey {
 
 /// Decodes `value`, if it has the shape of a token.
 pub(super) fn decode(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let token = armor::decode(&codec::URL_SAFE, value)?;
+    let token = Zeroizing::new(armor::decode(&codec::URL_SAFE, value)?);
     let text_len = token.len().checked_sub(HEAD_LEN + MAC_LEN).ok_or(SealError::Malformed)?;
     if token[0] != VERSION || text_len == 0 || text_len % BLOCK_LEN != 0 {
         return Err(SealError::Malformed);

@@ -227,6 +227,8 @@ impl KeyRing {
     }
 
     /// Formats that are nothing but base64: told apart by their first byte at most, so every key has to be tried.
+    ///
+    /// What does not open stays as it came and is not wiped: wiping 12 KB of garbage takes longer than refusing it.
     fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut sealed = armor::decode(&codec::STANDARD, value)?;
         if !go::is_shaped(&sealed) {
@@ -245,7 +247,7 @@ impl KeyRing {
                     go::open(key, b"", &mut sealed)
                 };
                 if opened.is_ok() {
-                    return Ok(Unsealed::new(sealed, wire, keys));
+                    return Ok(Unsealed::new(Zeroizing::new(sealed), wire, keys));
                 }
             }
         }
@@ -254,7 +256,7 @@ impl KeyRing {
             let Some(key) = &keys.php else { continue };
             attempts.take()?;
             if php::open(key, &mut sealed).is_ok() {
-                return Ok(Unsealed::new(sealed, Wire::Php, keys));
+                return Ok(Unsealed::new(Zeroizing::new(sealed), Wire::Php, keys));
             }
         }
         Err(SealError::Tampered)

@@ -39,5 +39,5 @@ pub(super) fn open(
     let mut sealed = armor::decode(&codec::BARE_URL_SAFE, value.as_bytes()).ok()?;
     ring.passwords()
         .any(|keys| go::open(keys.purposes.get(purpose), context, &mut sealed).is_ok())
-        .then_some(sealed)
+        .then(|| Zeroizing::new(sealed))
 }
