@@ -52,8 +52,9 @@ impl ClientKind {
             Self::EventStream
         } else if is_prefetch(headers) {
             Self::Prefetch
-        } else if text(headers, "hx-request")
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        } else if headers
+            .get(&HX_REQUEST)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
         {
             Self::Htmx
         } else if is_document(headers) && !is_xhr(headers) {
@@ -68,7 +69,7 @@ impl ClientKind {
 pub(crate) fn is_native_grpc(headers: &HeaderMap) -> bool {
     is_grpc(headers)
         && !headers.contains_key(ORIGIN)
-        && !SEC_FETCH.iter().any(|name| headers.contains_key(*name))
+        && !SEC_FETCH.iter().any(|name| headers.contains_key(name))
 }
 
 pub(crate) fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
@@ -92,22 +93,21 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 fn is_prefetch(headers: &HeaderMap) -> bool {
-    [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose")].iter().any(
-        |name| {
-            list(headers, name).flat_map(|value| value.split(';')).any(|purpose| {
-                let purpose = purpose.trim();
-                purpose.eq_ignore_ascii_case("prefetch")
-                    || purpose.eq_ignore_ascii_case("prerender")
-            })
-        },
-    )
+    PURPOSE.iter().any(|name| {
+        list(headers, name).flat_map(|value| value.split(';')).any(|purpose| {
+            let purpose = purpose.trim();
+            purpose.eq_ignore_ascii_case("prefetch") || purpose.eq_ignore_ascii_case("prerender")
+        })
+    })
 }
 
 fn is_document(headers: &HeaderMap) -> bool {
-    match text(headers, "sec-fetch-mode") {
+    let [mode, others @ ..] = &SEC_FETCH;
+    match headers.get(mode).and_then(|mode| mode.to_str().ok()) {
         Some(mode) => mode == "navigate",
         None => {
-            !SEC_FETCH.iter().any(|name| headers.contains_key(*name))
+            !headers.contains_key(mode)
+                && !others.iter().any(|name| headers.contains_key(name))
                 && accepts(headers, "text/html")
         }
     }
@@ -117,7 +117,7 @@ fn is_document(headers: &HeaderMap) -> bool {
 /// `text/html, */*` where it loads a fragment. Android's web views send the name of the app in this header, on
 /// navigations too, so only this value counts.
 fn is_xhr(headers: &HeaderMap) -> bool {
-    headers.get_all("x-requested-with").iter().any(|value| value == "XMLHttpRequest")
+    headers.get_all(&X_REQUESTED_WITH).iter().any(|value| value == "XMLHttpRequest")
 }
 
 /// Whether `Accept` names exactly this media type, with a weight above zero.
@@ -147,8 +147,17 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-const SEC_FETCH: [&str; 4] =
-    ["sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest", "sec-fetch-user"];
+// Made once: a look-up by text checks and copies it first.
+static SEC_FETCH: [HeaderName; 4] = [
+    HeaderName::from_static("sec-fetch-mode"),
+    HeaderName::from_static("sec-fetch-site"),
+    HeaderName::from_static("sec-fetch-dest"),
+    HeaderName::from_static("sec-fetch-user"),
+];
+static PURPOSE: [HeaderName; 2] =
+    [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose")];
+static HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 #[cfg(test)]
 mod tests {
