@@ -47,7 +47,8 @@ fn hello(user: &User) -> String {
 
 /// No session at all.
 fn bare(sample: &Sample) -> Router {
-    let user = sample.user();
+    // Shared, since axum clones a handler for each request.
+    let user = Arc::new(sample.user());
     Router::new().route("/", get(async move || hello(&user))).route("/start", get(async || ""))
 }
 
