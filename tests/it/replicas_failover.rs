@@ -98,6 +98,8 @@ impl Service {
         fail();
         assert_all_ok("under way", under_way).await;
         self.emulator.clear_faults();
+        // What each process had to exchange alone counts among the 40 refreshes that it may begin in a second.
+        sleep(SECOND).await;
         let mut sessions = 20;
         let going_on = async {
             loop {
