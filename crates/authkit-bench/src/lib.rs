@@ -9,6 +9,7 @@ mod cryptography;
 mod layered;
 #[cfg(feature = "peers")]
 mod sdk;
+mod service;
 #[cfg(feature = "peers")]
 mod token;
 
@@ -34,6 +35,7 @@ use tokio::runtime;
 pub use crate::{
     cryptography::Cryptography,
     layered::{Layered, request},
+    service::Service,
 };
 #[cfg(feature = "peers")]
 pub use crate::{sdk::Sdk, token::Token};

@@ -46,6 +46,16 @@ fn measure(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
         let (load, server) = (program("load"), program("server"));
         note("servers", cmd!(sh, "{load} {server}").read()?)
     })?;
+    steps.take("a storm of refreshes", || {
+        let (storm, server) = (program("storm"), program("server"));
+        // A connection for each session, at both ends.
+        let second_core = r#"ulimit -n 16384 && exec taskset -c 1 "$@""#;
+        note("storm", cmd!(sh, "sh -c {second_core} sh {storm} {server}").read()?)
+    })?;
+    steps.take("builds", || {
+        let (builds, root, scratch) = (program("builds"), &project.root, target.join("builds"));
+        note("builds", cmd!(sh, "{builds} {root} {scratch}").read()?)
+    })?;
     steps.take("page", || {
         let (report, docs) = (program("report"), project.root.join("docs"));
         Ok(cmd!(sh, "{report} {target} {docs}").run()?)

@@ -100,7 +100,7 @@ Usage: cargo xtask <command>
           what the README shows of the example, as a browser test sees it
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; fails where a
           ratio is over 10 % worse than the recorded one; leave the machine alone meanwhile,
-          for about 8 minutes
+          for about 20 minutes
   bench --record
           the same, and records the ratios
   bench --count

@@ -2,16 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{collections::BTreeMap, env, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use authkit_bench::Service;
 use serde::Serialize;
 
 const KINDS: [&str; 10] = [
@@ -57,14 +51,14 @@ fn main() -> Result<()> {
 
 fn run(server: &Path, kind: &str, seconds: u32) -> Result<Best> {
     let (program, cookie) = match kind {
-        "bare-with-cookie" => ("bare", Some(Service::start(server, "ours")?.cookie()?)),
+        "bare-with-cookie" => ("bare", Some(Service::start(server, "ours", &[])?.cookie()?)),
         "bare-with-garbage" => ("bare", Some(garbage())),
         "ours-garbage" => ("ours", Some(garbage())),
         _ => (kind, None),
     };
-    let service = Service::start(server, program)?;
+    let service = Service::start(server, program, &[])?;
     let cookie = cookie.map_or_else(|| service.cookie(), Ok)?;
-    let url = format!("http://127.0.0.1:{}/", service.port);
+    let url = format!("http://127.0.0.1:{}/", service.port());
     let wrk = |seconds: u32| -> Result<String> {
         let output = Command::new("taskset")
             .args(["-c", "1", "wrk", "-t1", "-c32", &format!("-d{seconds}s")])
@@ -98,58 +92,4 @@ fn run(server: &Path, kind: &str, seconds: u32) -> Result<Best> {
 /// As much as is looked at, and nothing in it.
 fn garbage() -> String {
     format!("wos_session={}", "A".repeat(16 << 10))
-}
-
-/// A server on the first core. `wrk` has the second.
-struct Service {
-    process: Child,
-    port: u16,
-}
-
-impl Service {
-    fn start(server: &Path, kind: &str) -> Result<Self> {
-        let mut process = Command::new("taskset")
-            .args(["-c", "0"])
-            .args([server.as_os_str(), kind.as_ref()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("taskset")?;
-        let mut line = String::new();
-        let output = process.stdout.take().context("its output is piped")?;
-        BufReader::new(output).read_line(&mut line)?;
-        let port = line.trim().parse().context("the server prints its port")?;
-        Ok(Self { process, port })
-    }
-
-    /// The cookies of a session that begins.
-    fn cookie(&self) -> Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.write_all(b"GET /start HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        let cookies = answer.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
-        Ok(cookies.filter_map(|field| field.split(';').next()).collect::<Vec<_>>().join("; "))
-    }
-
-    /// Seconds in user and in system mode (proc(5)).
-    fn processor_time(&self) -> Result<f64> {
-        /// `USER_HZ`, which is 100 on every architecture of today.
-        const TICKS: f64 = 100.0;
-
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("the name ends in a bracket")?;
-        let ticks =
-            |at| fields.split_whitespace().nth(at).and_then(|ticks| ticks.parse::<f64>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).context("times are numbers")?;
-        Ok((user + system) / TICKS)
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

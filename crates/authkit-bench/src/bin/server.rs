@@ -29,6 +29,7 @@ fn main() -> Result<()> {
             "bare" => bare(&sample),
             "ours" => ours(&sample, 32 << 20)?,
             "ours-cold" => ours(&sample, 0)?,
+            "ours-of-workos" => greeting(&AuthKit::from_env()?),
             "tower-sessions" => tower_sessions(&sample),
             "axum-login" => axum_login(&sample),
             "private-cookie-jar" => private_cookie_jar(&sample),
@@ -54,10 +55,13 @@ fn bare(sample: &Sample) -> Router {
 
 fn ours(sample: &Sample, cache: usize) -> Result<Router> {
     let authkit = AuthKit::new(sample.config().with_session_cache(cache))?;
-    let router = Router::new()
+    Ok(greeting(&authkit).merge(starting_with(sample, SealFormat::Ruby)))
+}
+
+fn greeting(authkit: &AuthKit) -> Router {
+    Router::new()
         .route("/", get(async |session: Session| hello(session.user())))
-        .route_layer(AuthKitLayer::new(&authkit));
-    Ok(router.merge(starting_with(sample, SealFormat::Ruby)))
+        .route_layer(AuthKitLayer::new(authkit))
 }
 
 /// The official SDK as its guide has it: the cookie opened and verified in the handler.

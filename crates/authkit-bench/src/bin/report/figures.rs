@@ -84,6 +84,24 @@ impl Figure {
                 Aim::AtLeast(0.9),
             ),
             figure(
+                "storm",
+                "p99 of others while 5,000 sessions expire, times that without sessions for the same requests",
+                results.storm.ratio,
+                Aim::AtMost(1.5),
+            ),
+            figure(
+                "build-with-ring",
+                "processor time of a build with `ring`, times that without sessions",
+                results.build("ring"),
+                Aim::AtMost(2.1),
+            ),
+            figure(
+                "build-with-aws-lc-rs",
+                "the same with `aws-lc-rs`",
+                results.build("aws-lc-rs"),
+                Aim::AtMost(3.4),
+            ),
+            figure(
                 "extra",
                 "extra processor time, times tower-sessions'",
                 results.extra("ours") / results.extra("tower-sessions"),

@@ -11,6 +11,9 @@ pub(crate) struct Results {
     allocations: BTreeMap<String, [u64; 2]>,
     pub(crate) servers: BTreeMap<String, Server>,
     pub(crate) memory: Memory,
+    pub(crate) storm: Storm,
+    /// By what is built.
+    pub(crate) builds: BTreeMap<String, Build>,
 }
 
 /// What it ran on.
@@ -36,6 +39,24 @@ pub(crate) struct Memory {
     pub(crate) held: usize,
     pub(crate) hit_rate: f64,
     pub(crate) lru_hit_rate: f64,
+}
+
+/// What others feel while sessions expire, in milliseconds.
+#[derive(Deserialize)]
+pub(crate) struct Storm {
+    pub(crate) bare_p99: f64,
+    pub(crate) ours_p99: f64,
+    pub(crate) ratio: f64,
+    pub(crate) refreshed: f64,
+}
+
+/// A clean debug build.
+#[derive(Deserialize)]
+pub(crate) struct Build {
+    pub(crate) seconds: f64,
+    pub(crate) crates: usize,
+    /// How long each package took, the longest first.
+    pub(crate) packages: Vec<(String, f64)>,
 }
 
 impl Memory {
@@ -70,6 +91,8 @@ impl Results {
             allocations: read(&results.join("allocations.json"))?,
             servers: read(&results.join("servers.json"))?,
             memory: read(&results.join("memory.json"))?,
+            storm: read(&results.join("storm.json"))?,
+            builds: read(&results.join("builds.json"))?,
         })
     }
 
@@ -86,6 +109,11 @@ impl Results {
     /// Processor time a request beyond what a service without sessions takes, in microseconds.
     pub(crate) fn extra(&self, kind: &str) -> f64 {
         self.servers[kind].microseconds - self.servers["bare"].microseconds
+    }
+
+    /// Processor time of a build, times that of a service without sessions.
+    pub(crate) fn build(&self, kind: &str) -> f64 {
+        self.builds[kind].seconds / self.builds["hello"].seconds
     }
 
     /// Throughput of a kind of service as a share of one without sessions.
