@@ -1,10 +1,15 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    hint::black_box,
+    sync::Arc,
 };
 
 use authkit_tower::{AuthKit, AuthKitLayer, AuthKitService, ConfigError};
-use http::{HeaderMap, Request, Response};
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{CACHE_CONTROL, VARY},
+};
 use tower::{Layer, Service, ServiceExt, service_fn, util::ServiceFn};
 
 use crate::{Sample, at_once, block_on};
@@ -13,6 +18,7 @@ use crate::{Sample, at_once, block_on};
 pub struct Layered(AuthKitService<ServiceFn<Inner>>);
 
 type Inner = fn(Request<String>) -> Ready<Result<Response<()>, Infallible>>;
+const INNER: Inner = |_| ready(Ok(Response::new(())));
 
 impl Layered {
     /// One whose keys are there and that has seen `request`.
@@ -22,9 +28,8 @@ impl Layered {
         edit: impl FnOnce(AuthKitLayer) -> Result<AuthKitLayer, ConfigError>,
     ) -> Self {
         let authkit = AuthKit::new(sample.config()).expect("the settings work");
-        let inner: Inner = |_| ready(Ok(Response::new(())));
         let layer = edit(AuthKitLayer::new(&authkit)).expect("the settings work");
-        let service = layer.layer(service_fn(inner));
+        let service = layer.layer(service_fn(INNER));
         let answer = block_on(service.clone().oneshot(self::request(request)));
         assert_eq!(answer.expect("it never fails").status(), 200);
         Self(service)
@@ -34,6 +39,46 @@ impl Layered {
     pub fn pass(&mut self, request: Request<String>) {
         let answer = at_once(self.0.call(request));
         assert_eq!(answer.expect("it never fails").status(), 200);
+    }
+}
+
+/// The service that does nothing, by itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Alone {
+    /// Untouched: what of a count is the service's and the measurement's.
+    Bare,
+    /// Given by hand what a layer leaves on a request and its response: an entry each in their extensions, a state that
+    /// both share, and two fields. No layer that does the same takes less.
+    Marked,
+}
+
+/// Something that a layer attaches.
+#[derive(Clone)]
+struct Mark {
+    _session: Arc<[u64; 16]>,
+    _state: Arc<[u64; 16]>,
+}
+
+impl Alone {
+    /// Sends a request and takes its response.
+    pub fn pass(self, mut request: Request<String>, session: &Arc<[u64; 16]>) {
+        let mark = || Mark { _session: Arc::clone(session), _state: black_box(Arc::new([0; 16])) };
+        let mark = match self {
+            Self::Bare => None,
+            Self::Marked => Some(mark()),
+        };
+        if let Some(mark) = &mark {
+            request.extensions_mut().insert(mark.clone());
+        }
+        let answer = at_once(service_fn(INNER).call(request));
+        let mut response = answer.expect("it never fails");
+        if let Some(mark) = mark {
+            let headers = response.headers_mut();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+            headers.insert(VARY, HeaderValue::from_static("Cookie"));
+            response.extensions_mut().insert(mark);
+        }
+        assert_eq!(response.status(), 200);
     }
 }
 

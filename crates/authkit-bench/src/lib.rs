@@ -34,7 +34,7 @@ use tokio::runtime;
 
 pub use crate::{
     cryptography::Cryptography,
-    layered::{Layered, request},
+    layered::{Alone, Layered, request},
     service::Service,
 };
 #[cfg(feature = "peers")]

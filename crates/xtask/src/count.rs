@@ -82,7 +82,8 @@ fn parse(report: &str) -> Result<u64> {
     count.with_context(|| format!("callgrind counted nothing:\n{report}"))
 }
 
-const PATHS: [&str; 7] = ["warm", "cold", "cryptography", "layer", "bearer", "machine", "api_key"];
+const PATHS: [&str; 9] =
+    ["warm", "cold", "cryptography", "layer", "service", "marks", "bearer", "machine", "api_key"];
 const TIMES: [u64; 2] = [200, 1_200];
 const RECORD: &str = "crates/authkit-bench/instructions.json";
 const AGAIN: &str = "run `cargo xtask bench --count`";

@@ -7,15 +7,17 @@
 //! | `cold` | a cookie that is not remembered |
 //! | `cryptography` | what of `cold` is decryption and signature |
 //! | `layer` | `warm`, through the layer and a service and back |
+//! | `service` | what of `layer` is the service's and the measurement's |
+//! | `marks` | `service`, and what a layer leaves on a request and its response put there by hand |
 //! | `bearer`, `machine`, `api_key` | the same with a user's token, a machine's, or a customer's API key that are known |
 
 #![forbid(unsafe_code)]
 
-use std::{env, hint::black_box};
+use std::{env, hint::black_box, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use authkit_bench::{
-    Cryptography, Layered, MachineSample, Sample, authorization, headers, request,
+    Alone, Cryptography, Layered, MachineSample, Sample, authorization, headers, request,
 };
 use authkit_session::{ConfigError, Decision, Policy, SealFormat};
 use authkit_tower::AuthKitLayer;
@@ -26,7 +28,7 @@ fn main() -> Result<()> {
     let [path, times] = &arguments[..] else { bail!("count PATH TIMES") };
     let times = times.parse().context("TIMES is a number")?;
     let (cache, sessions) = match path.as_str() {
-        "warm" | "layer" | "bearer" | "machine" | "api_key" => (32 << 20, 1),
+        "warm" | "layer" | "service" | "marks" | "bearer" | "machine" | "api_key" => (32 << 20, 1),
         "cold" | "cryptography" => (0, 100),
         _ => bail!("no such path: {path}"),
     };
@@ -35,6 +37,13 @@ fn main() -> Result<()> {
     let authenticator = sample.authenticator(|config| config.with_session_cache(cache));
     let cookies = sample.cookies(sessions, SealFormat::Ruby);
     let requests: Vec<_> = cookies.iter().map(|cookie| headers(cookie)).collect();
+    if let Some(alone) = alone(path) {
+        let session = Arc::new([0; 16]);
+        for _ in 0..times {
+            alone.pass(black_box(request(&requests[0])), &session);
+        }
+        return Ok(());
+    }
     if let Some((headers, mut layered)) = layered(path, &sample, &requests[0]) {
         for _ in 0..times {
             layered.pass(black_box(request(&headers)));
@@ -57,9 +66,19 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+fn alone(path: &str) -> Option<Alone> {
+    match path {
+        "service" => Some(Alone::Bare),
+        "marks" => Some(Alone::Marked),
+        _ => None,
+    }
+}
+
+type Edit = fn(AuthKitLayer) -> Result<AuthKitLayer, ConfigError>;
+
 /// The layer that lets this kind of request in, and the request's headers.
 fn layered(path: &str, sample: &Sample, cookie: &HeaderMap) -> Option<(HeaderMap, Layered)> {
-    let (headers, edit): (_, fn(AuthKitLayer) -> Result<AuthKitLayer, ConfigError>) =
+    let (headers, edit): (_, Edit) =
         match path {
             "layer" => (cookie.clone(), Ok),
             "bearer" => (authorization(&sample.access_token()), AuthKitLayer::with_bearer),
