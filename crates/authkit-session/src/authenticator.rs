@@ -111,7 +111,7 @@ impl Authenticator {
     /// Decides about a request by its `Cookie` fields. Synchronous: it reads what is cached and waits for
     /// nobody; keys that are 5 minutes old are fetched anew by a task of their own.
     pub fn authenticate(&self, headers: &HeaderMap, policy: &Policy) -> Decision {
-        self.owners.requests.authenticate(headers, *policy)
+        self.owners.requests.authenticate(headers, policy)
     }
 
     /// Decides about requests by their bearer tokens.

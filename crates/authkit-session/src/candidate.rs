@@ -21,6 +21,7 @@ use crate::{
     cookie::received::ReceivedCookies,
     decide::{CutOffEffect, PairAge, Verdict},
     payload::Payload,
+    refresh_state::presence::SessionIdHash,
     seal::Unsealed,
     session::VerifiedSession,
     token::{PairId, RefreshToken, TokenHash, TokenIdentity, TokenTimes, jwt::Unverified},
@@ -92,6 +93,7 @@ impl OpenedSession {
 
 impl SessionCandidate {
     /// A candidate without a session.
+    #[inline]
     pub(crate) fn without_session(verdict: Verdict, received: ReceivedCookies) -> Self {
         Self {
             verdict,
@@ -102,6 +104,17 @@ impl SessionCandidate {
             cut_off: CutOffEffect::None,
             received,
         }
+    }
+
+    /// A session that is known from the cache.
+    #[inline]
+    pub(crate) fn known(
+        session: Arc<VerifiedSession>,
+        verdict: Verdict,
+        received: ReceivedCookies,
+    ) -> Self {
+        let pair = session.pair();
+        Self { session: Some(session), pair, ..Self::without_session(verdict, received) }
     }
 
     /// An opened cookie, and the result of verifying it.
@@ -128,6 +141,14 @@ impl SessionCandidate {
         self.identity()?.session
     }
 
+    /// Hash of the session's id, as its token says.
+    #[inline]
+    pub(crate) fn session_id_hash(&self) -> Option<SessionIdHash> {
+        let remembered = self.session.as_ref().and_then(|session| session.remembered.as_ref());
+        let known = remembered.map(|remembered| remembered.session_id);
+        known.or_else(|| self.session_id().map(SessionIdHash::of))
+    }
+
     /// How long its token lives.
     pub(crate) fn lifetime(&self) -> Duration {
         match (&self.session, &self.opened) {
@@ -138,6 +159,7 @@ impl SessionCandidate {
     }
 
     /// What its token says of time, whether or not it verified; `None` where there is no token.
+    #[inline]
     pub(crate) fn times(&self) -> Option<TokenTimes> {
         match (&self.session, &self.opened) {
             (Some(session), _) => Some(session.times()),

@@ -41,7 +41,7 @@ enum Source {
 /// Reads a clock of the application's.
 type Function<T> = dyn Fn() -> T + Send + Sync;
 
-/// The last reading of the machine's wall clock by [`Clock::both`], in milliseconds.
+/// The last reading of the machine's wall clock by [`Clock::both`], in nanoseconds.
 #[derive(Default)]
 struct Reading {
     /// When it was, by the monotonic clock.
@@ -122,21 +122,33 @@ impl Clock {
     }
 
     /// [`unix`](Self::unix) and [`monotonic`](Self::monotonic) at the price of one: the wall clock is carried on by the
-    /// other one for up to a tenth of a second, so that a correction of it is noticed that much later.
-    pub(crate) fn both(&self) -> (u64, Duration) {
-        let monotonic = self.monotonic();
-        let Source::System(reading) = &self.source else { return (self.unix(), monotonic) };
-        let now = u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX);
+    /// other one for up to a tenth of a second, so that a correction of it is noticed that much later. The second is in
+    /// nanoseconds.
+    #[inline]
+    pub(crate) fn both(&self) -> (u64, u64) {
+        let Source::System(reading) = &self.source else { return self.both_read() };
+        let since = self.origin.elapsed();
+        let now = since.as_secs().wrapping_mul(NANOS).wrapping_add(since.subsec_nanos().into());
         let (at, ahead) =
             (reading.at.load(Ordering::Relaxed), reading.ahead.load(Ordering::Relaxed));
         if ahead > 0 && now.saturating_sub(at) < CARRIED_ON {
-            return (now.saturating_add(ahead) / 1_000, monotonic);
+            return (now.saturating_add(ahead) / NANOS, now);
         }
-        let unix = self.unix_millis();
+        (self.read_wall(reading, now), now)
+    }
+
+    #[inline(never)]
+    fn both_read(&self) -> (u64, u64) {
+        (self.unix(), nanos(self.monotonic()))
+    }
+
+    #[inline(never)]
+    fn read_wall(&self, reading: &Reading, now: u64) -> u64 {
+        let unix = nanos(self.wall().duration_since(UNIX_EPOCH).unwrap_or_default());
         // Whoever reads one of them without the other is off by no more than a correction within that time.
         reading.ahead.store(unix.saturating_sub(now), Ordering::Relaxed);
         reading.at.store(now, Ordering::Relaxed);
-        (unix / 1_000, monotonic)
+        unix / NANOS
     }
 
     /// Time since this clock was made, or since the moment that a clock [`of`](Self::of) functions counts from; never
@@ -153,8 +165,15 @@ impl Clock {
     }
 }
 
-/// How long the wall clock is not read again, in milliseconds.
-const CARRIED_ON: u64 = 100;
+/// A time in nanoseconds; what 64 bits do not hold is 584 years.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// In a second.
+const NANOS: u64 = 1_000_000_000;
+/// How long the wall clock is not read again, in nanoseconds.
+const CARRIED_ON: u64 = 100_000_000;
 
 impl Default for Clock {
     fn default() -> Self {
@@ -184,9 +203,10 @@ mod tests {
         let of = Clock::of(SystemTime::now, move || made.elapsed());
         for clock in [Clock::system(), Clock::simulated(start), of] {
             for _ in 0..1_000 {
-                let before = (clock.unix_millis().saturating_sub(2) / 1_000, clock.monotonic());
+                let monotonic = || nanos(clock.monotonic());
+                let before = (clock.unix_millis().saturating_sub(2) / 1_000, monotonic());
                 let both = clock.both();
-                let after = (clock.unix_millis().saturating_add(2) / 1_000, clock.monotonic());
+                let after = (clock.unix_millis().saturating_add(2) / 1_000, monotonic());
                 assert!(before.0 <= both.0 && both.0 <= after.0, "{clock:?}");
                 assert!(before.1 <= both.1 && both.1 <= after.1, "{clock:?}");
             }
@@ -199,7 +219,7 @@ mod tests {
         let Source::System(reading) = &clock.source else { unreachable!("it is the system's") };
         let (unix, _) = clock.both();
         // As if the wall clock had been an hour ahead when it was read.
-        let hour = 3_600_000;
+        let hour = 3_600 * NANOS;
         reading.ahead.fetch_add(hour, Ordering::Relaxed);
         let at = reading.at.load(Ordering::Relaxed);
         reading.at.store(at.saturating_add(CARRIED_ON / 2), Ordering::Relaxed);

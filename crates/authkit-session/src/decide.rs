@@ -219,6 +219,7 @@ pub(crate) enum Fallback {
 }
 
 /// Maps a verdict to an action. The table is in the documentation of this module; the first row that holds counts.
+#[inline]
 pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
     let renew = |reason| match circumstances.refresh {
         Refreshing::Possible => Action::Refresh { or: Fallback::Nothing },

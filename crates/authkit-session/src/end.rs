@@ -29,6 +29,7 @@ use crate::{
     refresh_state::{
         RefreshState,
         lineage::{Ended, LineageStatus},
+        presence::SessionIdHash,
     },
     tasks::Tasks,
     token::{TokenHash, TokenIdentity},
@@ -61,8 +62,11 @@ impl SessionEnder {
     }
 
     /// Marks a candidate whose session has ended or changed at WorkOS.
+    #[inline]
     pub(crate) fn mark_if_revoked(&self, candidate: &mut SessionCandidate) {
-        let effect = candidate.identity().map_or(CutOffEffect::None, |it| self.cut_off(it));
+        let may_be_hit = candidate.times().is_some_and(|it| self.cut_offs.may_hit(it.issued_at));
+        let identity = may_be_hit.then(|| candidate.identity()).flatten();
+        let effect = identity.map_or(CutOffEffect::None, |it| self.cut_off(it));
         match effect {
             // It ended here before, and that is answered more gently: the browser may have signed in again.
             _ if candidate.verdict == Verdict::SignedOut => {}
@@ -89,7 +93,8 @@ impl SessionEnder {
 
     /// Whether a session was signed out here.
     pub(crate) fn has_ended(&self, session_id: &str) -> bool {
-        let Some(mut tables) = self.state.lock_for(None, Some(session_id)) else { return false };
+        let hash = SessionIdHash::of(session_id);
+        let Some(mut tables) = self.state.lock_for(None, Some(hash)) else { return false };
         let now = self.settings.clock().monotonic();
         match tables.lineages.returned(None, Some(session_id), now) {
             LineageStatus::Ended => true,

@@ -20,7 +20,11 @@ mod replicas;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, MutexGuard},
+    time::Duration,
+};
 
 use http::HeaderValue;
 
@@ -41,7 +45,7 @@ use crate::{
     },
     end::SessionEnder,
     refresh_state::{
-        RefreshState,
+        RefreshState, RefreshTables,
         lineage::{ExchangeStatus, LineageStatus},
         successor::{ExchangeWaiter, Successor},
     },
@@ -128,20 +132,33 @@ impl Refresher {
     }
 
     /// Marks a candidate by what is remembered of its lineage, and remembers that the browser has it.
+    #[inline]
     pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
-        let Some(identity) = candidate.identity() else { return };
-        let token = candidate.pair.map(|pair| pair.token);
-        let now = || self.settings.clock().monotonic();
-        // A session is opened at least once for each of its tokens.
-        let forgets = || candidate.opened.as_ref().and_then(|_| self.state.lock_to_forget(now()));
-        let tables = self.state.lock_for(token, identity.session).or_else(forgets);
-        let Some(mut tables) = tables else { return };
-        let now = now();
-        match tables.lineages.returned(candidate.pair, identity.session, now) {
+        let token = candidate.pair.as_ref().map(|pair| &pair.token);
+        match self.state.lock_for(token, candidate.session_id_hash()) {
+            Some(tables) => self.recall_from(tables, candidate),
+            // A session is opened at least once for each of its tokens.
+            None if candidate.opened.is_some() => {
+                let now = self.settings.clock().monotonic();
+                if let Some(tables) = self.state.lock_to_forget(now) {
+                    self.recall_from(tables, candidate);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn recall_from(
+        &self,
+        mut tables: MutexGuard<'_, RefreshTables>,
+        candidate: &mut SessionCandidate,
+    ) {
+        let (now, session_id) = (self.settings.clock().monotonic(), candidate.session_id());
+        match tables.lineages.returned(candidate.pair, session_id, now) {
             LineageStatus::Unknown => {}
             LineageStatus::Ended => {
                 drop(tables);
-                if let Some(id) = identity.session {
+                if let Some(id) = session_id {
                     self.ender.retry_revoke(id);
                 }
                 candidate.verdict = Verdict::SignedOut;
@@ -154,6 +171,7 @@ impl Refresher {
     }
 
     /// What the application's hook has said of a candidate's session.
+    #[inline]
     pub(crate) fn hook_status(&self, candidate: &SessionCandidate) -> HookStatus {
         if self.hooks.refresh.is_none() {
             return HookStatus::Decided;
@@ -178,7 +196,7 @@ impl Refresher {
         token: TokenHash,
         received: ReceivedCookies,
     ) -> Vec<HeaderValue> {
-        let Some(mut tables) = self.state.lock_for(Some(token), None) else { return Vec::new() };
+        let Some(mut tables) = self.state.lock_for(Some(&token), None) else { return Vec::new() };
         let now = self.settings.clock().monotonic();
         let Some(successor) = tables.lineages.pair_to_send(token, now) else { return Vec::new() };
         drop(tables);

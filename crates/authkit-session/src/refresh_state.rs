@@ -20,7 +20,7 @@ use std::{
 use self::{
     lineage::{Limits, Lineages},
     pace::Pace,
-    presence::PresenceCounts,
+    presence::{PresenceCounts, SessionIdHash},
     successor::{ExchangeWaiter, Successor},
 };
 use crate::token::TokenHash;
@@ -55,12 +55,13 @@ impl RefreshState {
     }
 
     /// The same, if anything that matters to a request with this token, of this session, may be remembered.
+    #[inline]
     pub(crate) fn lock_for(
         &self,
-        token: Option<TokenHash>,
-        session_id: Option<&str>,
+        token: Option<&TokenHash>,
+        session: Option<SessionIdHash>,
     ) -> Option<MutexGuard<'_, RefreshTables>> {
-        self.presence.may_concern(token, session_id).then(|| self.lock())
+        self.presence.may_concern(token, session).then(|| self.lock())
     }
 
     /// The same once a minute, whoever asks: every event has the tables forget what is old, and without one nothing else

@@ -1,6 +1,7 @@
-use std::{fmt, ops::Deref, time::Duration};
+use std::{fmt, num::NonZeroU64, ops::Deref};
 
 use crate::{
+    refresh_state::presence::SessionIdHash,
     seal::PasswordId,
     token::{PairId, TokenHash, verified::VerifiedToken},
     user::{ShownUser, User},
@@ -25,12 +26,14 @@ pub struct VerifiedSession {
 pub(crate) struct Remembered {
     /// The refresh token in its cookie, by which its lineage is known.
     pub(crate) refresh_token: Option<TokenHash>,
+    /// By which its end is looked for.
+    pub(crate) session_id: SessionIdHash,
     /// What opened its cookie.
     pub(crate) password: PasswordId,
     /// As they were before the cookie was opened.
     pub(crate) generations: KeyGenerations,
-    /// When its token ends by the monotonic clock, whatever becomes of the other one.
-    pub(crate) until: Duration,
+    /// When its token ends by the monotonic clock, whatever becomes of the other one; in nanoseconds.
+    pub(crate) until: u64,
     /// How many bytes the value of its cookie has.
     pub(crate) length: usize,
     /// About how many bytes it takes, with the value of its cookie.
@@ -42,8 +45,8 @@ pub(crate) struct Remembered {
 pub(crate) struct KeyGenerations {
     /// How often the passwords were replaced.
     pub(crate) passwords: u64,
-    /// When the signing keys were fetched; `None` where they are not fresh.
-    pub(crate) keys: Option<Duration>,
+    /// When the signing keys were fetched, in nanoseconds; `None` where they are not fresh.
+    pub(crate) keys: Option<NonZeroU64>,
 }
 
 impl VerifiedSession {

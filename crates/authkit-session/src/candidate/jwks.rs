@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU64,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +15,7 @@ use tokio::{runtime::Handle, sync::watch};
 use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     decide::KeyFetch,
     token::{jwt::Jwt, keys::KeySet},
     upstream::{client::Client, error_answer::UpstreamFailure},
@@ -134,9 +135,11 @@ impl Jwks {
     }
 
     /// When the keys were asked for, while they are fresh: as long as this stays the same, so do they.
-    pub(crate) fn fetched_at(&self, now: Duration) -> Option<Duration> {
-        let at = Duration::from_nanos(self.inner.fetched_at.load(Ordering::Acquire));
-        (!at.is_zero() && now.saturating_sub(at) < FRESH).then_some(at)
+    /// It is in nanoseconds of the monotonic clock, as `now` is.
+    #[inline]
+    pub(crate) fn fetched_at(&self, now: u64) -> Option<NonZeroU64> {
+        let at = NonZeroU64::new(self.inner.fetched_at.load(Ordering::Acquire))?;
+        (now.saturating_sub(at.get()) < FRESH_NANOS).then_some(at)
     }
 
     /// Whether the key that signed `token` is not there.
@@ -248,8 +251,7 @@ impl Fetch {
             Ok(body) => match KeySet::parse(&body, unix, at) {
                 Some(keys) => {
                     self.inner.keys.store(Some(Arc::new(keys)));
-                    let nanos = u64::try_from(at.as_nanos()).unwrap_or(0);
-                    self.inner.fetched_at.store(nanos, Ordering::Release);
+                    self.inner.fetched_at.store(clock::nanos(at), Ordering::Release);
                     if *self.inner.url == self.inner.client.key_set_url() {
                         self.inner.client.meter().keys_fetched(unix);
                     }
@@ -298,6 +300,7 @@ impl Drop for Fetch {
 
 /// How old keys are before new ones are fetched in the background.
 const FRESH: Duration = Duration::from_secs(5 * 60);
+const FRESH_NANOS: u64 = FRESH.as_secs() * 1_000_000_000;
 /// How old keys may get while WorkOS can be reached: requests wait for new ones then, since a key may be gone.
 const AGING: Duration = Duration::from_secs(10 * 60);
 /// How often a key that is not there is looked for, for cookies and for bearer tokens.

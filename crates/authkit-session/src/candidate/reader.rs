@@ -10,14 +10,16 @@ use crate::{
         kept_cookie::KeptCookie,
         verify::{verify, verify_bearer, when},
     },
+    clock,
     config::settings::Settings,
     cookie::received::{self, CookieValue, ReceivedCookies, SessionCookies},
     decide::Verdict,
     meter::CacheLookup,
     payload::Payload,
-    seal::{Attempts, Reuse, Sealer},
+    refresh_state::presence::SessionIdHash,
+    seal::{Attempts, PasswordId, Reuse, Sealer},
     session::{KeyGenerations, Remembered, VerifiedSession},
-    token::{AccessToken, verified::VerifiedToken},
+    token::{AccessToken, keys::KeyId, verified::VerifiedToken},
 };
 
 /// Reads the session out of a request's cookies: opens it, verifies it, and remembers it.
@@ -50,31 +52,42 @@ impl SessionReader {
     }
 
     /// The session among a request's cookies. One that was verified before is not opened again.
+    #[inline]
     pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
-        let meter = &self.settings.meter;
+        let mut cookies = SessionCookies::default();
         let mut first = None;
-        let name = self.settings.cookie_name();
-        let cookies = received::session_cookies_where_known(headers, name, |field| {
+        cookies.collect(headers, self.settings.cookie_name(), |field| {
             let session = self.cache.get_at_start(field)?;
             let length = session.remembered.as_ref()?.length;
             first = Some(session);
             Some(length)
         });
-        self.best(&cookies, |value, others, attempts| {
-            // One that is beyond what is looked at is not the value here.
-            let first = first.take().filter(|it| it.is_remembered_by(value.len()));
-            match first.or_else(|| self.cache.get(value)).and_then(|known| self.still_counts(known))
-            {
+        let Some(value) = cookies.value(0) else {
+            return SessionCandidate::without_session(Verdict::Absent, cookies.received);
+        };
+        // One that is beyond what is looked at is not the value here.
+        let first = first.filter(|it| it.is_remembered_by(value.len()));
+        let first = first.or_else(|| self.cache.get(value));
+        if cookies.count() == 1
+            && let Some(session) = first
+            && let Some(verdict) = self.still_counts(&session)
+        {
+            return SessionCandidate::known(session, verdict, cookies.received);
+        }
+        self.read_more(&cookies)
+    }
+
+    /// The session among these cookies, of which not all are known, or there are several.
+    #[inline(never)]
+    fn read_more(&self, cookies: &SessionCookies<'_>) -> SessionCandidate {
+        self.best(cookies, |value, others, attempts| {
+            let known = self.cache.get(value).and_then(|it| Some((self.still_counts(&it)?, it)));
+            match known {
                 Some((verdict, session)) => {
-                    meter.session_cache(CacheLookup::Hit);
-                    SessionCandidate {
-                        pair: session.pair(),
-                        session: Some(session),
-                        ..SessionCandidate::without_session(verdict, cookies.received)
-                    }
+                    SessionCandidate::known(session, verdict, cookies.received)
                 }
                 None => {
-                    meter.session_cache(CacheLookup::Miss);
+                    self.settings.meter.session_cache(CacheLookup::Miss);
                     self.open_and_remember(value, cookies.received, others, attempts)
                 }
             }
@@ -151,25 +164,26 @@ impl SessionReader {
         mut look: impl FnMut(CookieValue<'_>, usize, &mut Attempts) -> SessionCandidate,
     ) -> SessionCandidate {
         let mut attempts = Attempts::new();
-        let mut values = cookies.values();
-        let Some(first) = values.next() else {
+        let Some(first) = cookies.value(0) else {
             return SessionCandidate::without_session(Verdict::Absent, cookies.received);
         };
         let mut others = cookies.count() - 1;
         let mut best = look(first, others, &mut attempts);
-        for value in values {
+        for value in cookies.values().skip(1) {
             others -= 1;
             best = best.or_better(look(value, others, &mut attempts));
         }
         best
     }
 
-    /// What sessions are opened and verified with at `now`.
-    fn generations(&self, now: Duration) -> KeyGenerations {
+    /// What sessions are opened and verified with at `now`, in nanoseconds of the monotonic clock.
+    #[inline]
+    fn generations(&self, now: u64) -> KeyGenerations {
         KeyGenerations { passwords: self.sealer.generation(), keys: self.keys.fetched_at(now) }
     }
 
     /// Opens a value that has `others` after it, with its share of the attempts.
+    #[inline(never)]
     fn open_and_remember(
         &self,
         value: CookieValue<'_>,
@@ -178,7 +192,7 @@ impl SessionReader {
         attempts: &mut Attempts,
     ) -> SessionCandidate {
         let value = value.whole();
-        let generations = self.generations(self.settings.clock().monotonic());
+        let generations = self.generations(clock::nanos(self.settings.clock().monotonic()));
         let mut candidate =
             attempts.with_share(others, |attempts| self.open(&value, received, attempts));
         self.remember(&value, &mut candidate, generations);
@@ -187,24 +201,30 @@ impl SessionReader {
 
     /// A session that was verified before, if that still counts: neither clock says that its token has expired, and the
     /// password and the key that it was verified with are still in use.
-    fn still_counts(
-        &self,
-        session: Arc<VerifiedSession>,
-    ) -> Option<(Verdict, Arc<VerifiedSession>)> {
+    ///
+    /// Inlined, as every request asks it: calling it would cost a sixth of it.
+    #[inline(always)]
+    fn still_counts(&self, session: &VerifiedSession) -> Option<Verdict> {
         let remembered = session.remembered.as_ref()?;
         let (unix, now) = self.settings.clock().both();
         let verdict = when(&session.claims, self.settings.rules.leeway, unix);
         let generations = self.generations(now);
         let is_unchanged = generations.keys.is_some() && generations == remembered.generations;
-        let is_still_in_use = || {
-            let keys = self.keys.current_at(now);
-            let has_key = keys.as_ref().is_some_and(|keys| keys.has_id(session.key));
-            has_key && self.sealer.has(remembered.password)
-        };
         let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)
             && now < remembered.until
-            && (is_unchanged || is_still_in_use());
-        counts.then_some((verdict, session))
+            && (is_unchanged || self.is_still_in_use(session.key, remembered.password));
+        if !counts {
+            return None;
+        }
+        self.settings.meter.session_cache(CacheLookup::Hit);
+        Some(verdict)
+    }
+
+    /// Whether this key and this password are among those in use.
+    #[inline(never)]
+    fn is_still_in_use(&self, key: KeyId, password: PasswordId) -> bool {
+        let keys = self.keys.current();
+        keys.as_ref().is_some_and(|keys| keys.has_id(key)) && self.sealer.has(password)
     }
 
     /// Remembers a session that may be admitted, by the value that it came in.
@@ -241,9 +261,10 @@ impl SessionReader {
         new.token.access_token = AccessToken::kept(Arc::clone(&cookie) as _);
         new.remembered = Some(Remembered {
             refresh_token: pair.map(|pair| pair.token),
+            session_id: SessionIdHash::of(new.session_id()),
             password,
             generations,
-            until: clock.monotonic().saturating_add(left),
+            until: clock::nanos(clock.monotonic().saturating_add(left)),
             length: value.len(),
             weight,
         });
@@ -286,6 +307,9 @@ mod tests {
         let second = reader.read(&cookie);
         assert_eq!((second.verdict, second.pair), (Verdict::Good, first.pair));
         assert!(second.opened.is_none(), "known");
+        let id = SessionIdHash::of(second.session_id().unwrap());
+        assert_eq!(second.session_id_hash(), Some(id), "its end is looked for by its id");
+        assert_eq!(first.session_id_hash(), Some(id));
         assert!(reader.read_opened(&cookie).opened.is_some(), "a refresh wants what is inside");
     }
 

@@ -1,6 +1,6 @@
 //! Finds the session in a request's `Cookie` fields, whole or in parts, without copying it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, slice};
 
 use http::{HeaderMap, header};
 use memchr::memchr;
@@ -8,13 +8,20 @@ use memchr::memchr;
 /// What a request brought under the session cookie's name.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCookies<'h> {
-    whole: [&'h [u8]; MAX_CANDIDATES],
-    wholes: usize,
-    parts: [&'h [u8]; MAX_PARTS],
-    /// How many parts make one value; 0 where there is none, or one is missing.
-    joined: usize,
+    wholes: [&'h [u8]; MAX_CANDIDATES],
+    /// How many of those there are.
+    count: usize,
+    joined: Option<JoinedParts<'h>>,
     /// Which cookies the browser holds, so that those not needed any more are deleted with the next write.
     pub(crate) received: ReceivedCookies,
+}
+
+/// The parts that make one value together.
+#[derive(Debug)]
+struct JoinedParts<'h> {
+    /// Apart, so that the many sessions in one cookie do not carry room for them.
+    parts: Box<[&'h [u8]; MAX_PARTS]>,
+    count: usize,
 }
 
 /// A value as it may be a sealed session: unquoted, in the pieces that it came in.
@@ -47,41 +54,96 @@ impl<'a> CookieValue<'a> {
 impl<'h> SessionCookies<'h> {
     /// How many [`values`](Self::values) there are.
     pub(crate) fn count(&self) -> usize {
-        (self.wholes + usize::from(self.joined > 0)).min(MAX_CANDIDATES)
+        (self.count + usize::from(self.joined.is_some())).min(MAX_CANDIDATES)
+    }
+
+    /// The one of this number.
+    #[inline]
+    pub(crate) fn value(&self, n: usize) -> Option<CookieValue<'_>> {
+        if let Some(whole) = self.wholes[..self.count].get(n) {
+            Some(CookieValue(slice::from_ref(whole)))
+        } else if n == self.count && n < MAX_CANDIDATES {
+            self.joined.as_ref().map(|joined| CookieValue(&joined.parts[..joined.count]))
+        } else {
+            None
+        }
     }
 
     /// At most [`MAX_CANDIDATES`].
     pub(crate) fn values(&self) -> impl Iterator<Item = CookieValue<'_>> {
-        (0..MAX_CANDIDATES).map_while(|n| match n.checked_sub(self.wholes) {
-            None => Some(CookieValue(&self.whole[n..=n])),
-            Some(0) if self.joined > 0 => Some(CookieValue(&self.parts[..self.joined])),
-            Some(_) => None,
-        })
+        (0..MAX_CANDIDATES).map_while(|n| self.value(n))
     }
 
-    fn add(&mut self, piece: Piece, value: &'h [u8]) {
-        match piece {
-            Piece::Whole if self.wholes < MAX_CANDIDATES => {
-                self.whole[self.wholes] = value;
-                self.wholes += 1;
+    /// Collects the session's cookies from every `Cookie` field (RFC 9113 section 8.2.3 splits it). `known` may know how
+    /// long the first value is, which is given with all that follows it in the field; then the value's end, a semicolon or
+    /// the field's, is not looked for.
+    ///
+    /// More than [`MAX_BYTES`] in all is looked at no further: the browser's sessions are never as large.
+    #[inline]
+    pub(crate) fn collect(
+        &mut self,
+        headers: &'h HeaderMap,
+        name: &str,
+        known: impl FnOnce(&'h [u8]) -> Option<usize>,
+    ) {
+        let mut known = Some(known);
+        let mut parts: Option<Box<[&[u8]; MAX_PARTS]>> = None;
+        let mut left = MAX_BYTES;
+        for field in headers.get_all(header::COOKIE) {
+            let mut rest = field.as_bytes();
+            while !rest.is_empty() {
+                let Some((piece, value)) = session_piece(rest, name.as_bytes()) else {
+                    rest = after_semicolon(rest);
+                    continue;
+                };
+                let known = known.take_if(|_| piece == Piece::Whole).and_then(|it| it(value));
+                // The end is not looked for where the value would be too long anyway.
+                let find =
+                    || memchr(b';', &value[..value.len().min(left + 1)]).unwrap_or(value.len());
+                let end = known.unwrap_or_else(find);
+                if end > left {
+                    // In place of the values one that is empty: it opens under no password.
+                    self.wholes[0] = &[];
+                    self.count = 1;
+                    self.received.add(piece);
+                    return;
+                }
+                left -= end;
+                // One that is known is spelt as it was when it was opened.
+                let text = &value[..end];
+                let text = if known.is_some() { text } else { unquoted(text.trim_ascii_end()) };
+                match piece {
+                    Piece::Whole => self.add_whole(text),
+                    // Browsers send the cookie of the longest path first.
+                    Piece::Part(n) if self.received.part(n) => {}
+                    Piece::Part(n) => parts.get_or_insert_default()[n] = text,
+                }
+                self.received.add(piece);
+                rest = value.get(end + 1..).unwrap_or_default();
             }
-            // Browsers send the cookie of the longest path first.
-            Piece::Part(n) if !self.received.part(n) => self.parts[n] = value,
-            Piece::Whole | Piece::Part(_) => {}
         }
-        self.received.add(piece);
+        self.joined = parts.and_then(|parts| JoinedParts::of(parts, self.received));
     }
 
-    /// Counts the parts that make one value together, as the first one says; takes the count off it.
-    fn join(&mut self) {
-        let first = self.parts[0];
-        let Some(dot) = memchr(b'.', first) else { return };
-        let count = str::from_utf8(&first[..dot]).ok().and_then(|count| count.parse().ok());
-        let Some(count) = count.filter(|count| (1..=MAX_PARTS).contains(count)) else { return };
-        if (0..count).all(|n| self.received.part(n)) {
-            self.parts[0] = &first[dot + 1..];
-            self.joined = count;
+    fn add_whole(&mut self, value: &'h [u8]) {
+        if self.count < MAX_CANDIDATES {
+            self.wholes[self.count] = value;
+            self.count += 1;
         }
+    }
+}
+
+impl<'h> JoinedParts<'h> {
+    /// Those that make one value, as the first one says; takes their count off it. `None` where one is missing.
+    fn of(mut parts: Box<[&'h [u8]; MAX_PARTS]>, received: ReceivedCookies) -> Option<Self> {
+        let first = parts[0];
+        let dot = memchr(b'.', first)?;
+        let count = str::from_utf8(&first[..dot]).ok()?.parse().ok()?;
+        let is_whole = (1..=MAX_PARTS).contains(&count) && (0..count).all(|n| received.part(n));
+        is_whole.then(|| {
+            parts[0] = &first[dot + 1..];
+            Self { parts, count }
+        })
     }
 }
 
@@ -115,48 +177,9 @@ enum Piece {
 }
 
 /// Collects the session's cookies from every `Cookie` field (RFC 9113 section 8.2.3 splits it).
-///
-/// More than [`MAX_BYTES`] in all is looked at no further: the browser's sessions are never as large.
 pub(crate) fn session_cookies<'h>(headers: &'h HeaderMap, name: &str) -> SessionCookies<'h> {
-    session_cookies_where_known(headers, name, |_| None)
-}
-
-/// The same. `known` may know how long the first value is, which is given with all that follows it in the field; then the
-/// value's end, a semicolon or the field's, is not looked for.
-pub(crate) fn session_cookies_where_known<'h>(
-    headers: &'h HeaderMap,
-    name: &str,
-    known: impl FnOnce(&'h [u8]) -> Option<usize>,
-) -> SessionCookies<'h> {
-    let mut known = Some(known);
     let mut found = SessionCookies::default();
-    let mut left = MAX_BYTES;
-    for field in headers.get_all(header::COOKIE) {
-        let mut rest = field.as_bytes();
-        while !rest.is_empty() {
-            let Some((piece, value)) = session_piece(rest, name.as_bytes()) else {
-                rest = after_semicolon(rest);
-                continue;
-            };
-            let known = known.take_if(|_| piece == Piece::Whole).and_then(|known| known(value));
-            // The end is not looked for where the value would be too long anyway.
-            let find = || memchr(b';', &value[..value.len().min(left + 1)]).unwrap_or(value.len());
-            let end = known.unwrap_or_else(find);
-            if end > left {
-                found.received.add(piece);
-                // In place of the values one that is empty: it opens under no password.
-                return SessionCookies {
-                    wholes: 1,
-                    received: found.received,
-                    ..SessionCookies::default()
-                };
-            }
-            left -= end;
-            found.add(piece, unquoted(value[..end].trim_ascii_end()));
-            rest = value.get(end + 1..).unwrap_or_default();
-        }
-    }
-    found.join();
+    found.collect(headers, name, |_| None);
     found
 }
 
@@ -166,7 +189,12 @@ fn after_semicolon(field: &[u8]) -> &[u8] {
 
 /// Where a cookie that carries `name` starts, with or without a part number: its value, and what follows.
 fn session_piece<'h>(field: &'h [u8], name: &[u8]) -> Option<(Piece, &'h [u8])> {
-    match field.trim_ascii_start().strip_prefix(name)? {
+    let field = field.trim_ascii_start();
+    // The first byte tells most other cookies.
+    if field.first() != name.first() {
+        return None;
+    }
+    match field.strip_prefix(name)? {
         [b'=', value @ ..] => Some((Piece::Whole, value)),
         [b'.', digit @ b'0'..=b'9', b'=', value @ ..] => {
             Some((Piece::Part(usize::from(digit - b'0')), value))

@@ -132,6 +132,12 @@ impl CutOffs {
         self.newest.store(newest, Ordering::Release);
     }
 
+    /// Whether there may be a cut-off that hits tokens issued at this second: all that most requests have to ask.
+    #[inline]
+    pub(crate) fn may_hit(&self, issued_at: u64) -> bool {
+        issued_at <= self.newest.load(Ordering::Acquire)
+    }
+
     /// What the cut-offs say of a token.
     pub(crate) fn effect_on(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
         self.worst_effect(identity.issued_at, subjects(identity))
@@ -155,7 +161,7 @@ impl CutOffs {
         at: u64,
         subjects: impl Iterator<Item = Subject<&'a str>>,
     ) -> CutOffEffect {
-        if at > self.newest.load(Ordering::Acquire) {
+        if !self.may_hit(at) {
             return CutOffEffect::None;
         }
         let known = subjects.map(|subject| self.effect_of(&subject, at)).max();

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use foldhash::fast::RandomState;
+use foldhash::{SharedSeed, fast::SeedableRandomState};
 
 use crate::token::TokenHash;
 
@@ -19,7 +19,6 @@ use crate::token::TokenHash;
 #[derive(Debug)]
 pub(crate) struct PresenceCounts {
     counts: Box<[AtomicU32]>,
-    hasher: RandomState,
 }
 
 impl PresenceCounts {
@@ -29,57 +28,73 @@ impl PresenceCounts {
     /// No marks, in about so many counts.
     pub(crate) fn new(counts: usize) -> Self {
         let counts = (0..counts.next_power_of_two()).map(|_| AtomicU32::new(0)).collect();
-        Self { counts, hasher: RandomState::default() }
+        Self { counts }
     }
 
     /// Whether a request with this token, of this session, has to be looked up.
-    pub(crate) fn may_concern(&self, token: Option<TokenHash>, session_id: Option<&str>) -> bool {
+    #[inline]
+    pub(crate) fn may_concern(
+        &self,
+        token: Option<&TokenHash>,
+        session: Option<SessionIdHash>,
+    ) -> bool {
         token.is_some_and(|token| self.is_counted(token.into()))
-            || session_id.is_some_and(|id| self.is_counted(id.into()))
+            || session.is_some_and(|session| self.is_counted(session.into()))
     }
 
     /// Counts a token or a session id until the mark is dropped.
-    pub(crate) fn mark<'e>(self: &Arc<Self>, entry: impl Into<PresenceEntry<'e>>) -> PresenceMark {
+    pub(crate) fn mark(self: &Arc<Self>, entry: impl Into<PresenceEntry>) -> PresenceMark {
         PresenceMark::at(Arc::clone(self), self.slot(entry.into()))
     }
 
     #[inline]
-    fn is_counted(&self, entry: PresenceEntry<'_>) -> bool {
+    fn is_counted(&self, entry: PresenceEntry) -> bool {
         self.counts[self.slot(entry)].load(Ordering::Acquire) > 0
     }
 
     #[inline]
-    fn slot(&self, entry: PresenceEntry<'_>) -> usize {
-        let hash = match entry {
-            PresenceEntry::Token(token) => token.number(),
-            PresenceEntry::Session(id) => {
-                let mut hasher = self.hasher.build_hasher();
-                hasher.write(id.as_bytes());
-                hasher.finish()
-            }
-        };
+    fn slot(&self, PresenceEntry(hash): PresenceEntry) -> usize {
         // A power of two.
         hash as usize & (self.counts.len() - 1)
     }
 }
 
-/// What can be counted.
+/// What can be counted: a token, which is a hash already, or a session id, by its hash.
 #[derive(Clone, Copy)]
-pub(crate) enum PresenceEntry<'e> {
-    /// It is a hash already.
-    Token(TokenHash),
-    Session(&'e str),
-}
+pub(crate) struct PresenceEntry(u32);
 
-impl From<TokenHash> for PresenceEntry<'_> {
-    fn from(token: TokenHash) -> Self {
-        Self::Token(token)
+impl From<&TokenHash> for PresenceEntry {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "any of its bits are as good as random")]
+    fn from(token: &TokenHash) -> Self {
+        Self(token.number() as u32)
     }
 }
 
-impl<'e> From<&'e str> for PresenceEntry<'e> {
-    fn from(id: &'e str) -> Self {
-        Self::Session(id)
+impl From<SessionIdHash> for PresenceEntry {
+    #[inline]
+    fn from(SessionIdHash(hash): SessionIdHash) -> Self {
+        Self(hash)
+    }
+}
+
+impl From<&str> for PresenceEntry {
+    fn from(session_id: &str) -> Self {
+        SessionIdHash::of(session_id).into()
+    }
+}
+
+/// Hash of a session's id, the same for the whole process: a remembered session has it, so that no request makes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SessionIdHash(u32);
+
+impl SessionIdHash {
+    #[expect(clippy::cast_possible_truncation, reason = "any of its bits are as good as random")]
+    pub(crate) fn of(session_id: &str) -> Self {
+        let seed = SeedableRandomState::with_seed(0, SharedSeed::global_random());
+        let mut hasher = seed.build_hasher();
+        hasher.write(session_id.as_bytes());
+        Self(hasher.finish() as u32)
     }
 }
 
@@ -118,19 +133,20 @@ mod tests {
     fn an_entry_counts_as_long_as_a_mark_of_it_lives() {
         let presence = Arc::new(PresenceCounts::new(PresenceCounts::COUNTS));
         let [one, other] = ["one", "other"].map(|token| RefreshToken::new(token).hash());
-        let concerns = |token, id| presence.may_concern(token, id);
-        assert!(!concerns(None, None) && !concerns(Some(one), Some("session_1")));
+        let concerns =
+            |token, id: Option<&str>| presence.may_concern(token, id.map(SessionIdHash::of));
+        assert!(!concerns(None, None) && !concerns(Some(&one), Some("session_1")));
 
-        let (token, session) = (presence.mark(one), presence.mark("session_1"));
-        assert!(concerns(Some(one), None) && concerns(Some(one), Some("session_2")));
-        assert!(concerns(None, Some("session_1")) && concerns(Some(other), Some("session_1")));
-        assert!(!concerns(Some(other), Some("session_2")));
+        let (token, session) = (presence.mark(&one), presence.mark("session_1"));
+        assert!(concerns(Some(&one), None) && concerns(Some(&one), Some("session_2")));
+        assert!(concerns(None, Some("session_1")) && concerns(Some(&other), Some("session_1")));
+        assert!(!concerns(Some(&other), Some("session_2")));
 
         let again = token.clone();
         drop(token);
-        assert!(concerns(Some(one), None));
+        assert!(concerns(Some(&one), None));
         drop((again, session));
-        assert!(!concerns(Some(one), Some("session_1")));
+        assert!(!concerns(Some(&one), Some("session_1")));
     }
 
     /// As where the table is full.
@@ -138,10 +154,11 @@ mod tests {
     fn entries_of_one_hash_are_counted_together() {
         let presence = Arc::new(PresenceCounts::new(1));
         let marks: Vec<_> = (0..100).map(|n| presence.mark(&*format!("session_{n}"))).collect();
+        let another = Some(SessionIdHash::of("another"));
         for mark in marks {
-            assert!(presence.may_concern(None, Some("another")));
+            assert!(presence.may_concern(None, another));
             drop(mark);
         }
-        assert!(!presence.may_concern(None, Some("another")));
+        assert!(!presence.may_concern(None, another));
     }
 }

@@ -53,21 +53,27 @@ impl RequestAuthenticator {
     }
 
     /// Decides about a request, or says what it waits for. Waits for nobody itself.
-    pub(crate) fn authenticate(self: &Arc<Self>, headers: &HeaderMap, policy: Policy) -> Decision {
+    pub(crate) fn authenticate(self: &Arc<Self>, headers: &HeaderMap, policy: &Policy) -> Decision {
         let mut candidate = self.reader.read(headers);
         self.apply_history(&mut candidate);
         match self.action(&candidate, policy) {
-            Action::Admit => Decision::of(self.admit(candidate)),
+            Action::Admit => match self.admit(candidate) {
+                Ok(admission) => Decision::Admit(admission),
+                Err(refusal) => Decision::Refuse(refusal),
+            },
             Action::Refuse(reason) => Decision::Refuse(self.refuse(reason, &candidate)),
-            Action::Refresh { .. } | Action::FetchKeys => {
-                let mut cookies = HeaderMap::new();
-                for field in headers.get_all(header::COOKIE) {
-                    cookies.append(header::COOKIE, field.clone());
-                }
-                let waiting = in_span(Arc::clone(self).wait(cookies, policy));
-                Decision::Wait(Waiting::new(waiting))
-            }
+            Action::Refresh { .. } | Action::FetchKeys => self.begin_waiting(headers, *policy),
         }
+    }
+
+    #[inline(never)]
+    fn begin_waiting(self: &Arc<Self>, headers: &HeaderMap, policy: Policy) -> Decision {
+        let mut cookies = HeaderMap::new();
+        for field in headers.get_all(header::COOKIE) {
+            cookies.append(header::COOKIE, field.clone());
+        }
+        let waiting = in_span(Arc::clone(self).wait(cookies, policy));
+        Decision::Wait(Waiting::new(waiting))
     }
 
     /// Exchanges the newest token of the session in `headers`, which has to be of the user of `session`.
@@ -84,7 +90,7 @@ impl RequestAuthenticator {
             return Err(ErrorKind::NoSession.into());
         }
         let cookies = self.response_cookies(&candidate);
-        let accept = |renewed: &mut SessionCandidate| self.accept(renewed, Policy::default());
+        let accept = |renewed: &mut SessionCandidate| self.accept(renewed, &Policy::default());
         let exchange = on_demand::exchange(&self.refresher, candidate, demand, accept);
         let renewed = time::timeout(PATIENCE, exchange)
             .await
@@ -96,6 +102,7 @@ impl RequestAuthenticator {
     }
 
     /// Holds a candidate against all that is known of its session.
+    #[inline]
     fn apply_history(&self, candidate: &mut SessionCandidate) {
         self.refresher.recall(candidate);
         self.ender.mark_if_revoked(candidate);
@@ -108,7 +115,8 @@ impl RequestAuthenticator {
     }
 
     /// The first table's answer.
-    fn action(&self, candidate: &SessionCandidate, policy: Policy) -> Action {
+    #[inline]
+    fn action(&self, candidate: &SessionCandidate, policy: &Policy) -> Action {
         let missing = candidate.verdict.missing_keys().map(fetch_for);
         let keys = missing.map_or(KeyFetch::Allowed, |why| self.reader.keys().may_fetch(why));
         let (times, clock) = (candidate.times(), self.settings.clock());
@@ -133,11 +141,11 @@ impl RequestAuthenticator {
         loop {
             let mut candidate = self.reader.read_opened(&cookies);
             self.apply_history(&mut candidate);
-            match self.action(&candidate, policy) {
+            match self.action(&candidate, &policy) {
                 Action::Admit => return self.admit(candidate),
                 Action::Refuse(reason) => return Err(self.refuse(reason, &candidate)),
                 Action::Refresh { or } => {
-                    return self.refresh(candidate, policy, or, deadline).await;
+                    return self.refresh(candidate, &policy, or, deadline).await;
                 }
                 Action::FetchKeys => {
                     let missing = candidate.verdict.missing_keys().unwrap_or(MissingKeys::All);
@@ -158,7 +166,7 @@ impl RequestAuthenticator {
     async fn refresh(
         &self,
         candidate: SessionCandidate,
-        policy: Policy,
+        policy: &Policy,
         or: Fallback,
         deadline: Instant,
     ) -> Result<Admission, Refusal> {
@@ -198,7 +206,7 @@ impl RequestAuthenticator {
     }
 
     /// Whether a session that a refresh brought is one that `policy` admits.
-    fn accept(&self, renewed: &mut SessionCandidate, policy: Policy) -> Acceptance {
+    fn accept(&self, renewed: &mut SessionCandidate, policy: &Policy) -> Acceptance {
         self.ender.mark_if_revoked(renewed);
         let undecided = match self.refresher.hook_status(renewed) {
             HookStatus::Decided => None,
@@ -225,6 +233,7 @@ impl RequestAuthenticator {
         }
     }
 
+    #[inline]
     fn admit(&self, candidate: SessionCandidate) -> Result<Admission, Refusal> {
         let cookies = self.response_cookies(&candidate);
         match candidate.session {
@@ -237,6 +246,7 @@ impl RequestAuthenticator {
         }
     }
 
+    #[inline(never)]
     fn refuse(&self, reason: Reason, candidate: &SessionCandidate) -> Refusal {
         self.log.refused(reason, candidate);
         let organization = if reason == Reason::InteractionNeeded {
@@ -247,9 +257,11 @@ impl RequestAuthenticator {
         Refusal::new(reason, self.response_cookies(candidate)).at_organization(organization)
     }
 
+    #[inline]
     fn response_cookies(&self, candidate: &SessionCandidate) -> ResponseCookies {
         let token = candidate.pair.map(|pair| pair.token);
-        ResponseCookies { refresher: self.lanes.of(token), token, received: candidate.received }
+        let refresher = self.lanes.of(token.as_ref());
+        ResponseCookies { refresher, token, received: candidate.received }
     }
 }
 

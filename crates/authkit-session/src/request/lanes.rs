@@ -18,7 +18,8 @@ impl RefresherLanes {
     }
 
     /// The way for requests with this refresh token.
-    pub(crate) fn of(&self, token: Option<TokenHash>) -> Arc<RefresherLane> {
+    #[inline]
+    pub(crate) fn of(&self, token: Option<&TokenHash>) -> Arc<RefresherLane> {
         let at = token.map_or(0, |token| usize::from(token.as_bytes()[0]) % LANES);
         Arc::clone(&self.0[at])
     }

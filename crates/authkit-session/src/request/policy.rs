@@ -53,12 +53,15 @@ impl Policy {
     }
 
     /// Whether a session with these times may still be used.
-    pub(crate) fn limit(self, times: Option<TokenTimes>, clock: &Clock) -> SessionLimit {
+    ///
+    /// The clock is asked only where there is a limit: most layers have none.
+    #[inline]
+    pub(crate) fn limit(&self, times: Option<TokenTimes>, clock: &Clock) -> SessionLimit {
         let Some(times) = times else { return SessionLimit::Within };
         let age = |since: u64| Duration::from_secs(clock.unix().saturating_sub(since));
         // What does not say when its user signed in is not known to be young.
-        let signed_in = times.auth_time.map_or(Duration::MAX, age);
-        if self.max_session_age.is_some_and(|max| signed_in >= max) {
+        let signed_in = || times.auth_time.map_or(Duration::MAX, age);
+        if self.max_session_age.is_some_and(|max| signed_in() >= max) {
             SessionLimit::TooOld
         } else if self.idle_timeout.is_some_and(|timeout| age(times.issued_at) >= timeout) {
             SessionLimit::Idle
@@ -68,7 +71,8 @@ impl Policy {
     }
 
     /// What is asked of a token that was issued at `made`, if it verified.
-    pub(crate) fn demand(self, cut_off: CutOffEffect, made: Option<u64>, clock: &Clock) -> Demand {
+    #[inline]
+    pub(crate) fn demand(&self, cut_off: CutOffEffect, made: Option<u64>, clock: &Clock) -> Demand {
         let is_older = |limit: Option<Duration>| match (limit, made) {
             (Some(limit), Some(made)) => clock.unix().saturating_sub(made) >= limit.as_secs(),
             (None, _) | (_, None) => false,
@@ -88,7 +92,8 @@ impl Policy {
         }
     }
 
-    pub(crate) fn refreshing(self, candidate: &SessionCandidate) -> Refreshing {
+    #[inline]
+    pub(crate) fn refreshing(&self, candidate: &SessionCandidate) -> Refreshing {
         if candidate.pair.is_some() && !self.unrefreshable {
             Refreshing::Possible
         } else {
@@ -131,6 +136,11 @@ mod tests {
             assert_eq!(policy.demand(CutOffEffect::None, made, &clock), demand, "{times:?}");
             assert_eq!(Policy::default().limit(times, &clock), SessionLimit::Within);
         }
+        let unread = Clock::of(|| panic!("there is no limit"), || Duration::ZERO);
+        let times = Some(TokenTimes { auth_time: Some(0), issued_at: 0 });
+        let unlimited = Policy::default();
+        assert_eq!(unlimited.limit(times, &unread), SessionLimit::Within);
+        assert_eq!(unlimited.demand(CutOffEffect::None, Some(0), &unread), Demand::Nothing);
         let ahead = Some(TokenTimes { auth_time: Some(now + 60), issued_at: now + 60 });
         assert_eq!(policy.limit(ahead, &clock), SessionLimit::Within, "a clock that is ahead");
     }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::HashSet, hash::BuildHasher, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     CookiePassword, Decision, Policy, Reason, Revocation, SealFormat,
     candidate::SessionCandidate,
+    clock,
     decide::Verdict,
     integration::Asker,
     testing::{Browser, Endpoint, Service},
@@ -70,7 +71,7 @@ impl Service {
 /// The same session, remembered until another time.
 fn until(session: &VerifiedSession, until: Duration) -> VerifiedSession {
     let mut session = session.clone();
-    session.remembered.as_mut().unwrap().until = until;
+    session.remembered.as_mut().unwrap().until = clock::nanos(until);
     session
 }
 
@@ -156,7 +157,7 @@ async fn jw_08_it_does_not_outlive_its_token_by_either_clock() {
     let known = remembered(&service, &browser);
     let now = service.clock.monotonic();
 
-    assert!(known.remembered.unwrap().until > now + Duration::from_secs(290));
+    assert!(known.remembered.unwrap().until > clock::nanos(now + Duration::from_secs(290)));
     service.insert(cache, value.as_bytes(), &until(&known, now));
     assert!(!service.knows(&browser), "over by the monotonic clock");
 
@@ -315,6 +316,25 @@ async fn values_with_one_hash_are_compared_whole() {
     ];
     for (name, field, expected) in cases {
         assert_eq!(cache.get_at_start(&field.concat()).is_some(), expected, "{name}");
+    }
+}
+
+/// Only the start of a value is hashed, folded into one number: it has to be random in every format.
+#[test]
+fn values_of_every_format_have_hashes_of_their_own() {
+    let state = RandomState::default();
+    for &format in SealFormat::ALL {
+        let service = Service::in_format(format);
+        let sealer = service.authenticator.sealer();
+        let ring = sealer.shared_ring();
+        let target = ring.target(None);
+        let hashes: HashSet<u64> = (0..100)
+            .map(|_| {
+                let value = sealer.seal(br#"{"access_token":"a"}"#, &target).unwrap();
+                state.hash_one(CookieValue::of(&[value.as_bytes()]))
+            })
+            .collect();
+        assert_eq!(hashes.len(), 100, "{format}");
     }
 }
 

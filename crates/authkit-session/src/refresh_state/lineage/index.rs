@@ -84,7 +84,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
         let id = LineageId(self.next);
         self.next += 1;
-        self.tokens.insert(token, Token::of(id, self.presence.mark(token)));
+        self.tokens.insert(token, Token::of(id, self.presence.mark(&token)));
         let lineage = Lineage {
             members: vec![token],
             newest: None,
@@ -144,7 +144,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
         if !lineage.members.contains(&token) {
             lineage.members.push(token);
-            self.tokens.insert(token, Token::of(id, self.presence.mark(token)));
+            self.tokens.insert(token, Token::of(id, self.presence.mark(&token)));
         }
     }
 
@@ -159,7 +159,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     fn ask_for(&mut self, id: LineageId) {
         for member in &self.lineages.get(&id).expect(IN_STEP).members {
             let token = self.tokens.get_mut(member).expect(IN_STEP);
-            token.mark.get_or_insert_with(|| self.presence.mark(*member));
+            token.mark.get_or_insert_with(|| self.presence.mark(member));
         }
     }
 

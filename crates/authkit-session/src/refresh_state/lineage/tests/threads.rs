@@ -12,7 +12,10 @@ use shuttle::{
 };
 
 use super::{ApiRefusal, Cookie, ExchangeStatus, Limits, LineageState, Sids, Successor, Table};
-use crate::refresh_state::{lineage::LineageStatus, presence::PresenceCounts};
+use crate::refresh_state::{
+    lineage::LineageStatus,
+    presence::{PresenceCounts, SessionIdHash},
+};
 
 /// What is behind the lock, and what was seen of it.
 struct Observed {
@@ -36,7 +39,7 @@ fn request(shared: &Shared, cookie: Cookie) -> Cookie {
     thread::yield_now();
     let mut seen = shared.lock().unwrap();
     let now = seen.now;
-    let asks = seen.presence.may_concern(Some(cookie.token()), None);
+    let asks = seen.presence.may_concern(Some(&cookie.token()), None);
     let Some(carried) = seen.table.pair_to_send(cookie.token(), now).map(|pair| pair.cookie) else {
         return cookie;
     };
@@ -57,7 +60,8 @@ fn wait_for_refresh(shared: &Shared, cookie: Cookie) -> bool {
         drop(seen);
         thread::yield_now();
         // Without the lock, whatever the others do meanwhile.
-        let asks = presence.may_concern(Some(cookie.token()), Some(Sids::Kept.name(cookie)));
+        let asks = presence
+            .may_concern(Some(&cookie.token()), Some(SessionIdHash::of(Sids::Kept.name(cookie))));
         assert!(asks || !is_signed_out, "a session passes by its end");
         thread::yield_now();
         let mut seen = shared.lock().unwrap();
