@@ -1,8 +1,8 @@
 //! The one budget of all calls to WorkOS.
 //!
 //! 1. Each purpose is a class with a share of its own of the calls at once and a second, so that neither a stranger at
-//!    the callback nor a flood of sign-outs takes what refreshes need. All classes together stay below WorkOS's limit of
-//!    500 writes in 10 seconds.
+//!    the callback nor a flood of sign-outs takes what refreshes need: of WorkOS's 500 writes in 10 seconds, sign-ins and
+//!    sign-outs leave 300 to refreshes. Credential checks do not count as writes at WorkOS.
 //! 2. Within the refreshes, each session and each user has a share.
 //! 3. A `Retry-After` is honoured by every class of writes. Signing keys come from another endpoint that is not counted
 //!    with them, and without them nobody could be verified.
