@@ -1,8 +1,7 @@
 //! Writes cookies. Every attribute of every cookie comes from [`CookieRules::cookie`].
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
-use cookie::{Cookie, Expiration};
 use http::HeaderValue;
 
 use crate::{
@@ -71,7 +70,7 @@ impl CookieRules {
 
     /// A cookie of this host alone that ends after `age`, such as the one of a sign-in under way.
     ///
-    /// `None` where name or value have bytes that a header cannot carry.
+    /// `None` where name or value have bytes that no cookie can carry.
     pub fn short_lived(&self, name: &str, value: &str, age: Duration) -> Option<HeaderValue> {
         self.cookie(name, value, CookieLifetime::MaxAge(age), Scope::Helper)
     }
@@ -166,7 +165,8 @@ impl CookieRules {
         format!("{}.{n}", self.name)
     }
 
-    /// The one place where attributes are written; a deletion repeats them (RFC 6265bis section 5.7).
+    /// The one place where attributes are written; a deletion repeats them (RFC 6265bis section 5.7). `None` where name or
+    /// value are none of a cookie, so that neither can end early and bring attributes of its own.
     fn cookie(
         &self,
         name: &str,
@@ -174,34 +174,44 @@ impl CookieRules {
         lifetime: CookieLifetime,
         scope: Scope,
     ) -> Option<HeaderValue> {
+        if !is_name(name) || !value.bytes().all(is_value_byte) {
+            return None;
+        }
         let path = match scope {
             Scope::Helper => "/",
             Scope::Host | Scope::Session => &self.path,
         };
-        let mut cookie =
-            Cookie::build((name, value)).path(path).http_only(true).secure(self.secure);
-        cookie = match lifetime {
-            CookieLifetime::MaxAge(age) => cookie.max_age(age.try_into().ok()?),
-            CookieLifetime::Browser => cookie.expires(Expiration::Session),
-        };
-        cookie = match (self.same_site, scope) {
+        let same_site = match (self.same_site, scope) {
             // A frame's sign-in comes back by them, in the frame.
-            (SameSite::Partitioned, _) => {
-                cookie.same_site(cookie::SameSite::None).partitioned(true)
-            }
-            (SameSite::None, Scope::Session) => cookie.same_site(cookie::SameSite::None),
-            (SameSite::None, Scope::Helper | Scope::Host) | (SameSite::Lax, _) => {
-                cookie.same_site(cookie::SameSite::Lax)
-            }
+            (SameSite::Partitioned, _) => "None; Partitioned",
+            (SameSite::None, Scope::Session) => "None",
+            (SameSite::None, Scope::Helper | Scope::Host) | (SameSite::Lax, _) => "Lax",
         };
+        let secure = if self.secure { "; Secure" } else { "" };
+        let mut field =
+            format!("{name}={value}; HttpOnly; SameSite={same_site}{secure}; Path={path}");
         if let (Scope::Session, Some(domain)) = (scope, &self.domain) {
-            cookie = cookie.domain(domain.as_ref());
+            write!(field, "; Domain={domain}").ok()?;
         }
-        let mut field = HeaderValue::from_str(&cookie.build().to_string()).ok()?;
+        if let CookieLifetime::MaxAge(age) = lifetime {
+            write!(field, "; Max-Age={}", age.as_secs()).ok()?;
+        }
+        let mut field = HeaderValue::try_from(field).ok()?;
         // Out of `Debug` texts, and out of HPACK's and QPACK's tables (RFC 7541 section 7.1.3).
         field.set_sensitive(true);
         Some(field)
     }
+}
+
+/// Whether it is a token (RFC 9110 section 5.6.2).
+fn is_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}
+
+/// Whether a cookie's value may have it: `cookie-octet` of RFC 6265 section 4.1.1.
+fn is_value_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
 
 /// Which requests of other sites the browser sends the session cookie with.
@@ -382,6 +392,32 @@ mod tests {
                 format!("__Host-x=; HttpOnly; {expected}; Path=/; Max-Age=0"),
             ];
             assert_eq!(text(&written), expected, "{same_site:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_or_value_brings_attributes_of_its_own() {
+        let age = Duration::from_secs(600);
+        let cases = [
+            ("x", "v", true),
+            ("__Host-x.1", "", true),
+            ("x", "a.b-c_d~e%2F+/=", true),
+            ("x", "v; Domain=evil.example", false),
+            ("x", "a,b", false),
+            ("x", "a b", false),
+            ("x", "\"v\"", false),
+            ("x", "a\\b", false),
+            ("x", "a\r\nSet-Cookie: y=1", false),
+            ("x", "\u{e9}", false),
+            ("x", "\u{7f}", false),
+            ("x=y", "v", false),
+            ("x;", "v", false),
+            ("x y", "v", false),
+            ("", "v", false),
+        ];
+        for (name, value, is_written) in cases {
+            let written = plain().short_lived(name, value, age);
+            assert_eq!(written.is_some(), is_written, "{name:?} {value:?}");
         }
     }
 
