@@ -395,7 +395,7 @@ impl Config {
         self
     }
 
-    /// Remembers verified sessions in so many bytes (default 32 MiB, some 5,000 sessions; 0: in none).
+    /// Remembers verified sessions in so many bytes (default 32 MiB, some 10,000 sessions; 0: in none).
     ///
     /// A request whose very cookie was verified before is let in again without cryptography, for as long as its token
     /// lives, its signing key is published, its password is configured and the session has not ended. Sessions beyond

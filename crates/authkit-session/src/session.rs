@@ -4,7 +4,7 @@ use crate::{
     refresh_state::presence::SessionIdHash,
     seal::PasswordId,
     token::{PairId, TokenHash, verified::VerifiedToken},
-    user::{ShownUser, User},
+    user::{User, shown::ShownUser},
 };
 
 /// A session whose access token was verified: signature, time and kind.
@@ -15,8 +15,7 @@ use crate::{
 #[derive(Clone)]
 pub struct VerifiedSession {
     pub(crate) token: VerifiedToken,
-    pub(crate) user: ShownUser,
-    pub(crate) authentication_method: Option<Box<str>>,
+    pub(crate) shown: ShownUser,
     /// What it takes to know it again by its cookie; absent where it is not remembered.
     pub(crate) remembered: Option<Remembered>,
 }
@@ -35,9 +34,9 @@ pub(crate) struct Remembered {
     /// When its token ends by the monotonic clock, whatever becomes of the other one; in nanoseconds.
     pub(crate) until: u64,
     /// How many bytes the value of its cookie has.
-    pub(crate) length: usize,
+    pub(crate) length: u32,
     /// About how many bytes it takes, with the value of its cookie.
-    pub(crate) weight: usize,
+    pub(crate) weight: u32,
 }
 
 /// Generation counters of the cookie passwords and the signing keys; equal counters mean that nothing was removed.
@@ -52,12 +51,12 @@ pub(crate) struct KeyGenerations {
 impl VerifiedSession {
     /// The signed-in user.
     pub fn user(&self) -> &User {
-        self.user.get(self.user_id())
+        self.shown.user(self.user_id())
     }
 
     /// Whether it is known by a value of so many bytes.
     pub(crate) fn is_remembered_by(&self, length: usize) -> bool {
-        self.remembered.as_ref().is_some_and(|remembered| remembered.length == length)
+        self.remembered.as_ref().is_some_and(|remembered| remembered.length as usize == length)
     }
 
     /// Names its pair of tokens, where it is remembered.
@@ -68,7 +67,7 @@ impl VerifiedSession {
 
     /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), where the cookie says so.
     pub fn authentication_method(&self) -> Option<&str> {
-        self.authentication_method.as_deref()
+        self.shown.authentication_method(self.user_id())
     }
 }
 

@@ -2,15 +2,9 @@
 //! user's id, which is the `sub` of the access token or the session is refused.
 
 pub(crate) mod metadata;
+pub(crate) mod shown;
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
@@ -77,8 +71,12 @@ impl User {
     ///
     /// `None` where `json` is no object with an `id`.
     pub(crate) fn read(json: &str, odd: &mut OddValues) -> Option<Self> {
-        let UserFields { id, email_verified, texts } = UserFields::read(json, odd)?;
-        Some(Self::of(id.into_owned(), email_verified, texts))
+        UserFields::read(json, odd).map(UserFields::into_user)
+    }
+
+    /// A user of whom nothing but the id is known.
+    pub(crate) fn known_by_id(id: &str) -> Self {
+        Self::of::<String>(id.to_owned(), false, UserTexts::default())
     }
 
     fn of<T: AsRef<str> + Into<String>>(
@@ -148,65 +146,11 @@ impl<'a> UserFields<'a> {
         Some(Self { id, email_verified, texts })
     }
 
-    /// The user as a session keeps it.
-    pub(crate) fn to_shown(&self) -> ShownUser {
-        let mut length = 0;
-        let _ = self.texts.as_ref().map(|_, text| length += text.as_deref().map_or(0, str::len));
-        let mut all = String::with_capacity(length);
-        let lengths = self.texts.as_ref().map(|_, text| {
-            let text = text.as_deref()?;
-            all.push_str(text);
-            u32::try_from(text.len()).ok()
-        });
-        ShownUser {
-            texts: all.into(),
-            lengths: lengths.map(|_, length| length.unwrap_or(ABSENT)),
-            email_verified: self.email_verified,
-            user: OnceLock::new(),
-        }
+    /// The user in full.
+    pub(crate) fn into_user(self) -> User {
+        User::of(self.id.into_owned(), self.email_verified, self.texts)
     }
 }
-
-/// What a session knows of its user: all texts in one, until somebody asks for the [`User`].
-#[derive(Clone)]
-pub(crate) struct ShownUser {
-    texts: Box<str>,
-    lengths: UserTexts<u32>,
-    email_verified: bool,
-    user: OnceLock<Box<User>>,
-}
-
-impl ShownUser {
-    /// The user, whose id is `id`.
-    pub(crate) fn get(&self, id: &str) -> &User {
-        self.user.get_or_init(|| {
-            USERS_ARE_ASKED_FOR.store(true, Ordering::Relaxed);
-            let mut rest = &*self.texts;
-            let texts = self.lengths.as_ref().map(|_, &length| {
-                let length = (length != ABSENT).then_some(length as usize)?;
-                let (text, others) = rest.split_at_checked(length)?;
-                rest = others;
-                Some(text)
-            });
-            Box::new(User::of(id.to_owned(), self.email_verified, texts))
-        })
-    }
-
-    /// How many bytes of memory it takes beside itself. A [`User`] counts once somebody has ever asked for one.
-    pub(crate) fn weight(&self) -> usize {
-        let texts = self.texts.len();
-        let is_asked_for = USERS_ARE_ASKED_FOR.load(Ordering::Relaxed);
-        if is_asked_for { 2 * texts + ASKED_FOR } else { texts }
-    }
-}
-
-/// Whether this process asks for users, so that sessions remembered from now on have to count theirs.
-static USERS_ARE_ASKED_FOR: AtomicBool = AtomicBool::new(false);
-/// What a [`User`] takes beside its texts: the fields, and what allocating a dozen texts costs.
-const ASKED_FOR: usize = 624;
-
-/// The length of a text that is not there.
-const ABSENT: u32 = u32::MAX;
 
 /// Something for each field of a user that is kept as a text. The metadata is JSON.
 #[derive(Clone, Copy, Debug, Default)]

@@ -9,40 +9,57 @@ use zeroize::Zeroizing;
 
 use crate::{
     payload::Payload,
-    seal::{Attempts, KeyRing},
+    seal::{Attempts, KeyRing, Unsealed},
     secret::Secret,
     token::KeptToken,
+    user::{
+        User, UserFields,
+        shown::{KeptUser, ShownFields, ShownUser},
+    },
 };
 
 /// The value of a cookie, with the passwords that open it.
 ///
-/// The session's access token is in it, and takes no memory a second time before somebody asks for it.
+/// The session's access token and its user are in it, and take no memory a second time before somebody asks for them. Once
+/// anybody has asked, the user of each session is there from the start: their handlers will ask again.
 pub(crate) struct KeptCookie {
     value: Zeroizing<Box<[u8]>>,
     passwords: Arc<KeyRing>,
-    token: OnceLock<Secret>,
+    token: OnceLock<Box<Secret>>,
+    shown: OnceLock<Box<ShownFields>>,
 }
 
 impl KeptCookie {
     /// Keeps a value that `passwords` have opened.
     pub(crate) fn new(value: &[u8], passwords: Arc<KeyRing>) -> Self {
-        Self { value: Zeroizing::new(value.into()), passwords, token: OnceLock::new() }
+        let (token, shown) = (OnceLock::new(), OnceLock::new());
+        Self { value: Zeroizing::new(value.into()), passwords, token, shown }
+    }
+
+    /// Keeps what the value shows of a user, whose id is `id`, if this process asks for users.
+    pub(crate) fn keep_shown(&self, shown: ShownUser, id: &str) {
+        if USERS_ARE_ASKED_FOR.load(Ordering::Relaxed)
+            && let Some(fields) = shown.into_fields(id)
+        {
+            self.shown.get_or_init(|| fields);
+        }
     }
 
     pub(crate) fn value(&self) -> &[u8] {
         &self.value
     }
 
-    /// How many bytes a token that is asked for takes: nothing, as long as none ever was.
-    pub(crate) fn token_weight(&self) -> usize {
-        if TOKENS_ARE_ASKED_FOR.load(Ordering::Relaxed) { self.value.len() / 2 } else { 0 }
+    /// How many bytes what is asked for takes, of a user that is `shown`: nothing, as long as none ever was.
+    pub(crate) fn weight(&self, shown: &ShownUser) -> usize {
+        let if_asked =
+            |asked: &AtomicBool, bytes| if asked.load(Ordering::Relaxed) { bytes } else { 0 };
+        if_asked(&TOKENS_ARE_ASKED_FOR, self.value.len() / 2)
+            + if_asked(&USERS_ARE_ASKED_FOR, shown.weight_in_full())
     }
 
-    fn open(&self) -> Option<Secret> {
+    fn open(&self) -> Option<Unsealed> {
         // Whatever expires by itself is not kept, so the time says nothing.
-        let opened = self.passwords.open(&self.value, 0, &mut Attempts::new()).ok()?;
-        let payload = Payload::parse(&opened.plaintext).ok()?;
-        Some(Secret::new(payload.access_token))
+        self.passwords.open(&self.value, 0, &mut Attempts::new()).ok()
     }
 }
 
@@ -50,12 +67,32 @@ impl KeptToken for KeptCookie {
     fn expose(&self) -> &str {
         let token = self.token.get_or_init(|| {
             TOKENS_ARE_ASKED_FOR.store(true, Ordering::Relaxed);
+            let opened = self.open();
+            let payload = opened.as_ref().and_then(|it| Payload::parse(&it.plaintext).ok());
             // The same passwords opened it before.
-            self.open().unwrap_or_else(|| Secret::new(""))
+            Box::new(Secret::new(payload.map_or_else(Default::default, |it| it.access_token)))
         });
         token.expose()
     }
 }
 
+impl KeptUser for KeptCookie {
+    fn shown(&self, id: &str) -> &ShownFields {
+        self.shown.get_or_init(|| {
+            USERS_ARE_ASKED_FOR.store(true, Ordering::Relaxed);
+            let opened = self.open();
+            let payload = opened.as_ref().and_then(|it| Payload::parse(&it.plaintext).ok());
+            let (user, method) =
+                payload.map_or((None, None), |it| (it.user, it.authentication_method));
+            // The same passwords opened it before.
+            let user = user.map_or_else(|| User::known_by_id(id), UserFields::into_user);
+            let authentication_method = method.map(Into::into);
+            Box::new(ShownFields { user, authentication_method })
+        })
+    }
+}
+
 /// Whether this process asks for tokens, so that sessions remembered from now on have to count theirs.
 static TOKENS_ARE_ASKED_FOR: AtomicBool = AtomicBool::new(false);
+/// The same for users.
+static USERS_ARE_ASKED_FOR: AtomicBool = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
@@ -20,6 +20,7 @@ use crate::{
     seal::{Attempts, PasswordId, Reuse, Sealer},
     session::{KeyGenerations, Remembered, VerifiedSession},
     token::{AccessToken, keys::KeyId, verified::VerifiedToken},
+    user::shown::ShownUser,
 };
 
 /// Reads the session out of a request's cookies: opens it, verifies it, and remembers it.
@@ -60,7 +61,7 @@ impl SessionReader {
             let session = self.cache.get_at_start(field)?;
             let length = session.remembered.as_ref()?.length;
             first = Some(session);
-            Some(length)
+            Some(length as usize)
         });
         let Some(value) = cookies.value(0) else {
             return SessionCandidate::without_session(Verdict::Absent, cookies.received);
@@ -256,16 +257,21 @@ impl SessionReader {
         let left = Duration::from_secs(end.saturating_sub(clock.unix()));
         let cookie = Arc::new(KeptCookie::new(value, passwords));
         let weight = cache::weight(&cookie, session);
+        let (Ok(length), Ok(weight)) = (u32::try_from(value.len()), u32::try_from(weight)) else {
+            return;
+        };
         // Nobody else has the session yet.
         let Some(new) = Arc::get_mut(session) else { return };
         new.token.access_token = AccessToken::kept(Arc::clone(&cookie) as _);
+        let shown = mem::replace(&mut new.shown, ShownUser::Kept(Arc::clone(&cookie) as _));
+        cookie.keep_shown(shown, new.user_id());
         new.remembered = Some(Remembered {
             refresh_token: pair.map(|pair| pair.token),
             session_id: SessionIdHash::of(new.session_id()),
             password,
             generations,
             until: clock::nanos(clock.monotonic().saturating_add(left)),
-            length: value.len(),
+            length,
             weight,
         });
         self.cache.insert(cookie, Arc::clone(session));

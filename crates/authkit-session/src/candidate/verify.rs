@@ -16,7 +16,7 @@ use crate::{
         keys::{KeyId, KeySet, Signature},
         verified::VerifiedToken,
     },
-    user::Impersonator,
+    user::{Impersonator, shown::ShownUser},
 };
 
 /// What an access token has to be, beyond its signature.
@@ -81,8 +81,7 @@ pub(crate) fn verify(
     });
     let session = payload.user.take().map(|user| VerifiedSession {
         token: VerifiedToken { claims, impersonator, access_token: AccessToken::new(token), key },
-        user: user.to_shown(),
-        authentication_method: payload.authentication_method.take().map(Into::into),
+        shown: ShownUser::of(&user, payload.authentication_method.as_deref()),
         remembered: None,
     });
     (verdict, session)

@@ -10,20 +10,20 @@ use quick_cache::{
 
 use crate::strictness::{FromJson as _, Held, OddValues, Spelt};
 
-/// The strings of a claim; none where nothing is held.
+/// The strings of a claim; none where nothing is held. Every session has four: a pointer each, of one word.
 #[derive(Clone, Default)]
-pub(crate) struct ClaimList(Option<Arc<[String]>>);
+pub(crate) struct ClaimList(Option<Arc<Vec<String>>>);
 
 impl ClaimList {
     pub(crate) fn as_slice(&self) -> &[String] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or(&[], |list| list.as_slice())
     }
 }
 
 /// Lists by the way they are spelt, so that equal ones are read once and take their memory once.
 ///
 /// Only what a verified token says gets in. The hash is fast rather than proof against chosen keys.
-pub(crate) struct ClaimLists(Cache<Box<str>, Arc<[String]>, ListWeight, RandomState>);
+pub(crate) struct ClaimLists(Cache<Box<str>, Arc<Vec<String>>, ListWeight, RandomState>);
 
 impl ClaimLists {
     /// Holds about 1 MiB of lists.
@@ -43,11 +43,12 @@ impl ClaimLists {
         if let Some(known) = self.0.get(json) {
             return ClaimList(Some(known));
         }
-        let Some(list) = Vec::from_json(json) else {
+        let Some(mut list) = Vec::from_json(json) else {
             odd.note(name);
             return ClaimList::default();
         };
-        let list: Arc<[String]> = list.into();
+        list.shrink_to_fit();
+        let list = Arc::new(list);
         self.0.insert(json.into(), Arc::clone(&list));
         ClaimList(Some(list))
     }
@@ -63,8 +64,8 @@ impl fmt::Debug for ClaimLists {
 #[derive(Clone)]
 struct ListWeight;
 
-impl Weighter<Box<str>, Arc<[String]>> for ListWeight {
-    fn weight(&self, json: &Box<str>, list: &Arc<[String]>) -> u64 {
+impl Weighter<Box<str>, Arc<Vec<String>>> for ListWeight {
+    fn weight(&self, json: &Box<str>, list: &Arc<Vec<String>>) -> u64 {
         (ENTRY + 2 * json.len() + STRING * list.len()) as u64
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::user::shown::ShownUser;
 
 /// Every field but the id, in both spellings, and what to read it by.
 const FIELDS: [(&str, &str, Get); 12] = [
@@ -113,9 +114,13 @@ fn a_session_keeps_every_field_of_its_user() {
     }
     for user in users {
         let text = user.to_string();
-        let shown = UserFields::read(&text, &mut OddValues::default()).unwrap().to_shown();
-        assert_eq!(Some(shown.get("user_1")), read(&text).0.as_ref(), "{text}");
-        assert_eq!(shown.clone().get("user_1").id, "user_1");
+        let fields = UserFields::read(&text, &mut OddValues::default()).unwrap();
+        for method in [None, Some(""), Some("SSO")] {
+            let shown = ShownUser::of(&fields, method);
+            assert_eq!(Some(shown.user("user_1")), read(&text).0.as_ref(), "{text}");
+            assert_eq!(shown.clone().user("user_1").id, "user_1");
+            assert_eq!(shown.authentication_method("user_1"), method, "{text}");
+        }
     }
 }
 

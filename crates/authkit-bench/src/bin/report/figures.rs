@@ -114,6 +114,18 @@ impl Figure {
                 Aim::AtMost(40.0),
             ),
             figure(
+                "session-bytes",
+                "bytes that a session takes of the cache",
+                results.memory.session_bytes(),
+                Aim::AtMost(3_500.0),
+            ),
+            figure(
+                "hits",
+                "share of the requests of 100,000 sessions that are known in 32 MiB",
+                results.memory.hit_rate,
+                Aim::AtLeast(0.8),
+            ),
+            figure(
                 "garbage",
                 "16 KiB of garbage, times a good cookie with the cache off",
                 results.time("garbage/16384") / cold,

@@ -39,6 +39,7 @@ pub(crate) struct Memory {
     pub(crate) held: usize,
     pub(crate) hit_rate: f64,
     pub(crate) lru_hit_rate: f64,
+    pub(crate) foreseen_hit_rate: f64,
 }
 
 /// What others feel while sessions expire, in milliseconds.
@@ -60,6 +61,11 @@ pub(crate) struct Build {
 }
 
 impl Memory {
+    /// How many bytes of the cache a session takes.
+    pub(crate) fn session_bytes(&self) -> f64 {
+        self.cache as f64 / self.held as f64
+    }
+
     /// By how much the process has grown.
     pub(crate) fn resident_mib(&self) -> f64 {
         self.resident as f64 / f64::from(1 << 20)

@@ -63,7 +63,8 @@ impl Service {
         let mut session = session.clone();
         let weight = weight(&cookie, &session);
         let remembered = session.remembered.as_mut().unwrap();
-        (remembered.length, remembered.weight) = (value.len(), weight);
+        remembered.length = u32::try_from(value.len()).unwrap();
+        remembered.weight = u32::try_from(weight).unwrap();
         cache.insert(Arc::new(cookie), Arc::new(session));
     }
 }
@@ -92,9 +93,9 @@ async fn a_session_is_verified_once() {
     assert_eq!((first.verdict, first.pair), (second.verdict, second.pair));
 }
 
-/// Its token takes no memory before somebody asks for it, and is the one that was verified.
+/// Its token and its user take no memory before somebody asks for them, and are the ones that were verified.
 #[tokio::test(start_paused = true)]
-async fn a_known_session_has_the_token_that_its_cookie_holds() {
+async fn a_known_session_has_the_token_and_the_user_that_its_cookie_holds() {
     for &format in SealFormat::ALL {
         let service = Service::in_format(format);
         let browser = service.sign_in("user_a").await;
@@ -107,10 +108,18 @@ async fn a_known_session_has_the_token_that_its_cookie_holds() {
         assert_eq!(known.access_token().clone().expose(), token.as_str().unwrap(), "{format}");
         assert_eq!(known.claims::<serde_json::Value>().unwrap()["sub"], "user_a", "{format}");
         assert!(!format!("{:?}", known.access_token()).contains(token.as_str().unwrap()));
+        let user: crate::User = serde_json::from_value(payload["user"].clone()).unwrap();
+        let methods = ["authentication_method", "authenticationMethod"];
+        let method = methods.iter().find_map(|name| payload.get(*name)?.as_str());
+        assert_eq!((known.user(), known.authentication_method()), (&user, method), "{format}");
+        assert_eq!(known.as_ref().clone().user(), &user, "{format}");
 
         let other = CookiePassword::new(OTHER_PASSWORD).unwrap();
         let asked_for_later = service.present(&service.sign_in("user_b").await).session.unwrap();
         service.authenticator.reload_keys(&other, &[]).unwrap_or_default();
+        let user = asked_for_later.user();
+        assert_eq!((&*user.id, asked_for_later.authentication_method()), ("user_b", method));
+        assert!(user.email.as_deref().is_some_and(|it| it.starts_with("user_b")), "{format}");
         assert_eq!(asked_for_later.claims::<serde_json::Value>().unwrap()["sub"], "user_b");
     }
 }
