@@ -1,16 +1,16 @@
 //! Reads what WorkOS answers when it does not do what it was asked.
 
 use std::{
+    borrow::Cow,
     fmt,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
-use serde_json::Value;
 use url::Url;
 
-use crate::decide::refresh_outcome::ApiRefusal;
+use crate::{decide::refresh_outcome::ApiRefusal, json};
 
 /// A call to WorkOS that brought no answer, or another one than a 200.
 #[derive(Debug)]
@@ -103,7 +103,8 @@ pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     }
 }
 
-/// What is read of an error answer's body. Members of other types than they should have are left out.
+/// What is read of an error answer's body. Members of other types than they should have, or that cannot be read at all, are
+/// left out.
 #[derive(Default)]
 struct Body {
     /// The machine-readable word.
@@ -116,41 +117,38 @@ struct Body {
 
 impl Body {
     fn parse(body: &[u8]) -> Self {
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
+        let text = String::from_utf8_lossy(body);
+        let (mut read, mut code, mut error) = (Self::default(), None, None);
+        let mut is_list = false;
+        let is_object = json::members(text.trim_start_matches(BYTE_ORDER_MARK), |name, value| {
+            let text = || json::text(value).map(Cow::into_owned);
+            match &*name.text() {
+                "code" => code = text().or(code.take()),
+                "error" => error = text().or(error.take()),
+                "message" => read.message = text(),
+                "authkit_redirect_url" => read.authkit_redirect_url = text().filter(is_web_url),
+                // A list of what is wrong with the request's parameters.
+                "errors" => is_list = value.starts_with('['),
+                _ => {}
+            }
+        });
+        if is_object.is_none() {
             return Self::default();
-        };
-        let words: Vec<_> = [text(members.remove("code")), text(members.remove("error"))]
-            .into_iter()
-            .flatten()
-            .filter(|it| is_word(it))
-            .collect();
+        }
+        let words: Vec<_> = [code, error].into_iter().flatten().filter(|it| is_word(it)).collect();
         let known = words.iter().find_map(|word| Some((word.clone(), meaning(word)?)));
         let (word, meaning) = match known {
             Some((word, meaning)) => (Some(word), Some(meaning)),
             None => (words.into_iter().next(), None),
         };
-        // A list of what is wrong with the request's parameters.
-        let is_list = matches!(members.get("errors"), Some(Value::Array(_)));
         let of_list = is_list.then_some(UpstreamFailure::Refused(ApiRefusal::Request));
-        Self {
-            word,
-            meaning: meaning.or(of_list),
-            message: text(members.remove("message")),
-            authkit_redirect_url: text(members.remove("authkit_redirect_url")).filter(|url| {
-                Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
-            }),
-        }
+        Self { word, meaning: meaning.or(of_list), ..read }
     }
 }
 
-fn text(value: Option<Value>) -> Option<String> {
-    match value {
-        Some(Value::String(text)) => Some(text),
-        Some(
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
-        )
-        | None => None,
-    }
+#[expect(clippy::ptr_arg, reason = "it filters what is owned")]
+fn is_web_url(url: &String) -> bool {
+    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// What an answer means.
@@ -255,19 +253,23 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// RFC 9110 section 10.2.3: seconds, or a date.
+/// RFC 9110 section 10.2.3: seconds, or a date. Seconds are also read with a fraction, which some proxies write, and beyond
+/// all bounds.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
-        }
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    if is_number(whole) && is_number(fraction) {
+        let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+        return Some(Duration::from_secs(whole.parse().map_or(u64::MAX, |it: u64| it.saturating_add(more))));
     }
+    Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
 /// The only documented answer that is told by its message: a constant of the API's description.
 const MUST_USE_SSO: &str = "Must use SSO for selected organization";
+/// Some servers write it in front of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Longer words than this are not WorkOS's.
 const MAX_WORD: usize = 128;
 

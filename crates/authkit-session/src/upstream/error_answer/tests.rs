@@ -194,7 +194,20 @@ fn the_word_counts_before_the_status() {
 /// B4 of the field's list, and its kind.
 #[test]
 fn b4_one_odd_member_does_not_spoil_the_answer() {
-    let odd = ["400", "null", "true", "{}", r#"["invalid_grant"]"#, r#""Bad Request""#, r#""""#];
+    let deep = ["[".repeat(200), "]".repeat(200)].concat();
+    let odd = [
+        "400",
+        "null",
+        "true",
+        "{}",
+        r#"["invalid_grant"]"#,
+        r#""Bad Request""#,
+        r#""""#,
+        // What no parser makes a value of: half an emoji, as texts end in that JavaScript has cut, and the like.
+        r#""\ud83d""#,
+        "1e999",
+        &deep,
+    ];
     for odd in odd {
         for (word, other) in [("error", "code"), ("code", "error")] {
             let body = format!(r#"{{"{word}":"invalid_grant","{other}":{odd}}}"#);
@@ -212,6 +225,10 @@ fn b4_one_odd_member_does_not_spoil_the_answer() {
     for (body, failure) in [
         (r#"{"error":"a_new_word","code":"sso_required"}"#, USER),
         (r#"{"error":"sso_required","code":"a_new_word"}"#, USER),
+        (r#"{"error":"invalid_grant","error":{}}"#, GRANT),
+        (r#"{"error":null,"\u0065rror":"invalid\u005fgrant"}"#, GRANT),
+        ("\u{feff}{\"error\":\"invalid_grant\"}", GRANT),
+        (" \r\n{\"error\":\"invalid_grant\"}\n", GRANT),
         (r#"[{"error":"invalid_grant"}]"#, OTHER),
         (r#""invalid_grant""#, OTHER),
         ("{", OTHER),
@@ -266,11 +283,31 @@ fn retry_after_is_seconds_or_a_date() {
         ("7", Some(7)),
         ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
         ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
+        ("99999999999999999999999", Some(u64::MAX)),
+        ("0.5", Some(1)),
+        ("2.0", Some(2)),
+        ("18446744073709551615.5", Some(u64::MAX)),
         ("-1", None),
+        ("1e3", None),
+        (".5", None),
+        ("5.", None),
+        ("+5", None),
+        ("5, 5", None),
+        ("", None),
+        ("Sun, 06 Nov 1994", None),
         ("soon", None),
     ];
     for (value, seconds) in cases {
         let error = answered(429, "", &[("retry-after", value)]);
         assert_eq!(error.details.retry_after, seconds.map(Duration::from_secs), "{value}");
     }
+}
+
+#[test]
+fn b4_bytes_that_are_no_text_spoil_their_member_alone() {
+    let mut answer = Response::new(Bytes::from_static(
+        b"{\"message\":\"\xe9t\xe9\",\"error\":\"invalid_grant\"}",
+    ));
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    assert_eq!(read(&answer, UNIX_EPOCH).failure, GRANT);
 }
