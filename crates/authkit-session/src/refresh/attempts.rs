@@ -12,7 +12,7 @@ use crate::{
     token::{RefreshToken, TokenHash},
     upstream::{
         client::Client,
-        error_answer::{UpstreamError, UpstreamFailure},
+        error_answer::{self, UpstreamError, UpstreamFailure},
         transport::Connection,
     },
 };
@@ -103,7 +103,7 @@ impl ExchangeAttempts<'_> {
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
         let body = self.client.refresh(self.token, self.organization, connection, deadline).await?;
-        Answer::parse(&body).map_err(|_| UpstreamError::transient())?;
+        Answer::parse(&body).map_err(|_| error_answer::read_success(&body))?;
         Ok(body)
     }
 

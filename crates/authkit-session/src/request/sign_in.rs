@@ -21,7 +21,7 @@ use crate::{
     refresh_state::lineage::Ended,
     seal::{Attempts, Form, Sealer},
     session::VerifiedSession,
-    upstream::{budget::RefreshOwner, client::Client, pkce::PkceVerifier},
+    upstream::{budget::RefreshOwner, client::Client, error_answer, pkce::PkceVerifier},
 };
 
 /// Begins sessions from WorkOS's answers, and ends those that they replace.
@@ -128,7 +128,7 @@ impl SignIn {
         &self,
         answer: &[u8],
     ) -> Result<(VerifiedAnswer, Option<OauthTokens>), Error> {
-        let answer = Answer::parse(answer).map_err(|_| Error::new(ErrorKind::Transient))?;
+        let answer = Answer::parse(answer).map_err(|_| error_answer::read_success(answer))?;
         let sealed = self.seal(&answer)?;
         let keys = self.reader.keys();
         if keys.lacks_key_of(&answer.access_token)

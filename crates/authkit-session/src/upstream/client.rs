@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, header};
 use serde::Serialize;
 use url::Url;
 
@@ -287,7 +287,7 @@ impl Client {
             Connection::New => self.transport.send_on_new_connection(request, deadline).await,
         };
         match answer {
-            Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
+            Ok(answer) if answer.status().is_success() => Ok(answer.into_body()),
             Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
             Err(
                 TransportError::NotSent

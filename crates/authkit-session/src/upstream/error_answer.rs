@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{decide::refresh_outcome::ApiRefusal, json};
 
-/// A call to WorkOS that brought no answer, or another one than a 200.
+/// A call to WorkOS that brought no answer, or not what was asked for.
 #[derive(Debug)]
 pub(crate) struct UpstreamError {
     pub(crate) failure: UpstreamFailure,
@@ -100,6 +100,15 @@ pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
             request_id: header("x-request-id").filter(|id| is_word(id)).map(str::to_owned),
             authkit_redirect_url: body.authkit_redirect_url,
         },
+    }
+}
+
+/// Reads the body of a success that does not hold what was asked for: a gateway in between may have changed the status.
+pub(crate) fn read_success(body: &[u8]) -> UpstreamError {
+    let body = Body::parse(body);
+    UpstreamError {
+        failure: failure(StatusCode::OK, &body),
+        details: Answered { status: Some(StatusCode::OK), code: body.word, ..Answered::default() },
     }
 }
 
@@ -261,7 +270,9 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
     if is_number(whole) && is_number(fraction) {
         let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
-        return Some(Duration::from_secs(whole.parse().map_or(u64::MAX, |it: u64| it.saturating_add(more))));
+        return Some(Duration::from_secs(
+            whole.parse().map_or(u64::MAX, |it: u64| it.saturating_add(more)),
+        ));
     }
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }

@@ -183,11 +183,18 @@ fn the_word_counts_before_the_status() {
         (429, r#"{"message":"Too Many Requests"}"#, TRY),
         (429, r#"{"code":"sso_required"}"#, TRY),
         (503, "<h1>Service Unavailable</h1>", TRY),
+        (200, r#"{"error":"invalid_grant"}"#, GRANT),
+        (200, r#"{"error":"sso_required"}"#, TRY),
+        (200, r#"{"message":"Must use SSO for selected organization"}"#, TRY),
+        (200, "<html>Sign in to this network</html>", TRY),
         (302, "", TRY),
         (204, "", TRY),
     ];
     for (status, body, failure) in cases {
         assert_eq!(answered(status, body, &[]).failure, failure, "{status} {body}");
+        if status == 200 {
+            assert_eq!(read_success(body.as_bytes()).failure, failure, "{body}");
+        }
     }
 }
 
