@@ -3,10 +3,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::secret::Secret;
+use crate::{
+    json,
+    secret::Secret,
+    strictness::{Display, OddValues, Strict},
+    token::claims::NumericDate,
+};
 
 /// The tokens of the provider that a user signed in with, such as Google: to call its API in the user's name.
 ///
@@ -25,30 +29,31 @@ pub struct OauthTokens {
 impl OauthTokens {
     /// Reads WorkOS's `oauth_tokens`; `None` for what has no provider and access token.
     pub(crate) fn read(json: &RawValue) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Fields {
-            provider: String,
-            access_token: String,
-            #[serde(default)]
-            refresh_token: Option<String>,
-            /// Unix seconds; 0 for tokens that do not expire.
-            #[serde(default)]
-            expires_at: Option<u64>,
-            #[serde(default)]
-            scopes: Option<Vec<String>>,
-        }
-        let fields: Fields = serde_json::from_str(json.get()).ok()?;
-        if fields.access_token.is_empty() {
+        let mut fields = OauthFields::default();
+        json::members(json.get(), |name, value| match &*name.text() {
+            "provider" => fields.provider.read(value),
+            "access_token" => fields.access_token.read(value),
+            "refresh_token" => fields.refresh_token.read(value),
+            "expires_at" => fields.expires_at.read(value),
+            "scopes" => fields.scopes.read(value),
+            _ => {}
+        })?;
+        // Of what cannot be read, the application is told that it is not there. Nothing here decides on it.
+        let odd = &mut OddValues::default();
+        let access_token = fields.access_token.value(()).ok()??;
+        if access_token.is_empty() {
             return None;
         }
         let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
-        let refresh_token = fields.refresh_token.filter(|token| !token.is_empty());
+        let refresh_token = fields.refresh_token.value("oauth_tokens.refresh_token", odd);
+        let refresh_token = refresh_token.filter(|token| !token.is_empty());
+        let expires_at = fields.expires_at.value("oauth_tokens.expires_at", odd);
         Some(Self {
-            provider: fields.provider,
-            access_token: Secret::new(fields.access_token),
+            provider: fields.provider.value(()).ok()??,
+            access_token: Secret::new(access_token),
             refresh_token: refresh_token.map(Secret::new),
-            expires_at: fields.expires_at.filter(|seconds| *seconds > 0).and_then(at),
-            scopes: fields.scopes.unwrap_or_default(),
+            expires_at: expires_at.map(NumericDate::rounded_down).filter(|it| *it > 0).and_then(at),
+            scopes: fields.scopes.value("oauth_tokens.scopes", odd).unwrap_or_default(),
         })
     }
 
@@ -87,6 +92,15 @@ impl fmt::Debug for OauthTokens {
     }
 }
 
+#[derive(Default)]
+struct OauthFields {
+    provider: Strict<String>,
+    access_token: Strict<String>,
+    refresh_token: Display<String>,
+    expires_at: Display<NumericDate>,
+    scopes: Display<Vec<String>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +133,19 @@ mod tests {
         {
             assert!(read(odd).is_none(), "{odd}");
         }
+        let mut odd = String::new();
+        for member in ["refresh_token", "expires_at", "scopes"] {
+            for value in [r#""\ud83d""#, "1e999", "{}", "true", r#"["a",1]"#] {
+                odd = format!(r#"{{"provider":"X","access_token":"a","{member}":{value}}}"#);
+                let tokens = read(&odd).unwrap();
+                assert_eq!(tokens.access_token().expose(), "a", "{odd}");
+                assert!(tokens.refresh_token().is_none() && tokens.expires_at().is_none());
+                assert!(tokens.scopes().is_empty(), "{odd}");
+            }
+        }
+        let fraction = odd.replace("scopes", "expires_at").replace(r#"["a",1]"#, "1.8e9");
+        let at = Some(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        assert_eq!(read(&fraction).unwrap().expires_at(), at, "{fraction}");
         let far = read(r#"{"provider":"X","access_token":"a","expires_at":18446744073709551615}"#);
         assert_eq!(far.unwrap().expires_at(), None);
     }

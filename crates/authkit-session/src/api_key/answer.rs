@@ -1,15 +1,18 @@
 //! Reads the answer of `POST /api_keys/validations`.
 //!
 //! Strict where it decides: an expiry or an owner that cannot be read refuses, since nobody can say what the key allows.
-//! Permissions of another type are held by nobody.
+//! Permissions of another type are held by nobody. Each is read by itself, so that a name that no parser can read is no
+//! more than a key without a name.
 
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{
     api_key::verified::{ApiKeyOwner, VerifiedApiKey},
+    json,
+    strictness::{FromJson as _, Strict},
     timestamp::parse_timestamp,
 };
 
@@ -24,29 +27,23 @@ pub(crate) enum ValidationAnswer {
 }
 
 #[derive(Deserialize)]
-struct ValidationEnvelope {
-    /// Has to be there, and may be `null`.
-    #[serde(deserialize_with = "Option::deserialize")]
-    api_key: Option<KeyObject>,
+struct ValidationEnvelope<'a> {
+    // Has to be there, and may be `null`.
+    #[serde(borrow, deserialize_with = "Option::deserialize")]
+    api_key: Option<KeyObject<'a>>,
 }
 
 #[derive(Deserialize)]
-struct KeyObject {
+struct KeyObject<'a> {
     id: Box<str>,
-    owner: Value,
-    #[serde(default)]
-    name: Value,
-    #[serde(default)]
-    permissions: Value,
-    #[serde(default)]
-    expires_at: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum OwnerObject {
-    Organization { id: Box<str> },
-    User { id: Box<str>, organization_id: Box<str> },
+    #[serde(borrow)]
+    owner: &'a RawValue,
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    permissions: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    expires_at: Option<&'a RawValue>,
 }
 
 impl ValidationAnswer {
@@ -56,28 +53,13 @@ impl ValidationAnswer {
             return Self::Unreadable("api_key");
         };
         let Some(key) = api_key else { return Self::Refused };
-        let owner = match serde_json::from_value(key.owner) {
-            Ok(OwnerObject::Organization { id }) if !id.is_empty() => {
-                ApiKeyOwner::Organization { id }
-            }
-            Ok(OwnerObject::User { id, organization_id })
-                if !id.is_empty() && !organization_id.is_empty() =>
-            {
-                ApiKeyOwner::User { id, organization_id }
-            }
-            Ok(OwnerObject::Organization { .. } | OwnerObject::User { .. }) | Err(_) => {
-                return Self::Unreadable("owner");
-            }
-        };
+        let Some(owner) = owner(key.owner.get()) else { return Self::Unreadable("owner") };
         let expires_at = match key.expires_at {
-            Value::Null => None,
-            Value::String(time) => match parse_timestamp(&time) {
+            None => None,
+            Some(time) => match json::text(time.get()).and_then(|time| parse_timestamp(&time)) {
                 Some(time) => Some(time),
                 None => return Self::Unreadable("expires_at"),
             },
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                return Self::Unreadable("expires_at");
-            }
         };
         if key.id.is_empty() {
             return Self::Unreadable("id");
@@ -87,12 +69,37 @@ impl ValidationAnswer {
         }
         Self::Accepted(Box::new(VerifiedApiKey {
             id: key.id,
-            name: key.name.as_str().map(Into::into),
+            name: key.name.and_then(|name| json::text(name.get())).map(Into::into),
             owner,
-            permissions: serde_json::from_value(key.permissions).unwrap_or_default(),
+            permissions: key
+                .permissions
+                .and_then(|all| Vec::from_json(all.get()))
+                .unwrap_or_default(),
             expires_at,
             validated_at: asked_at,
         }))
+    }
+}
+
+/// `None` for one of another kind, and for one that does not say who it is.
+fn owner(json: &str) -> Option<ApiKeyOwner> {
+    let (mut kind, mut id) = (Strict::<String>::default(), Strict::<String>::default());
+    let mut organization_id = Strict::<String>::default();
+    json::members(json, |name, value| match &*name.text() {
+        "type" => kind.read(value),
+        "id" => id.read(value),
+        "organization_id" => organization_id.read(value),
+        _ => {}
+    })?;
+    let said = |member: Strict<String>| -> Option<Box<str>> {
+        member.value(()).ok()?.filter(|text| !text.is_empty()).map(Into::into)
+    };
+    match &*said(kind)? {
+        "organization" => Some(ApiKeyOwner::Organization { id: said(id)? }),
+        "user" => {
+            Some(ApiKeyOwner::User { id: said(id)?, organization_id: said(organization_id)? })
+        }
+        _ => None,
     }
 }
 
@@ -100,13 +107,17 @@ impl ValidationAnswer {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn read(answer: &Value) -> String {
+        read_text(&answer.to_string())
+    }
+
+    fn read_text(answer: &str) -> String {
         let asked_at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        match ValidationAnswer::read(answer.to_string().as_bytes(), asked_at) {
+        match ValidationAnswer::read(answer.as_bytes(), asked_at) {
             ValidationAnswer::Accepted(key) => {
                 let user = key.user_id().unwrap_or("nobody");
                 let expires = key.expires_at.is_some();
@@ -161,6 +172,39 @@ mod tests {
         ];
         for (answer, expected) in cases {
             assert_eq!(read(&answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a1_what_no_parser_can_read_spoils_its_own_member_alone() {
+        let cases = [
+            ("name", "nobody org_1 [\"a\"] false"),
+            ("permissions", "nobody org_1 [] false"),
+            ("owner_name", "nobody org_1 [\"a\"] false"),
+            ("created_at", "nobody org_1 [\"a\"] false"),
+            ("expires_at", "unreadable expires_at"),
+            ("owner", "unreadable owner"),
+            ("id", "unreadable api_key"),
+        ];
+        // Half an emoji is what JavaScript leaves of a text that it cuts.
+        for odd in [r#""CI \ud83d""#, "1e999", r#"{"a":"\udc00"}"#] {
+            for (field, expected) in cases {
+                let of = |name, value: &'static str| if name == field { odd } else { value };
+                let owner = format!(
+                    r#"{{"type":"organization","id":"org_1","owner_name":{}}}"#,
+                    of("owner_name", "null")
+                );
+                let owner = if field == "owner" { odd } else { owner.as_str() };
+                let answer = format!(
+                    r#"{{"api_key":{{"id":{},"owner":{owner},"name":{},"permissions":{},"expires_at":{},"created_at":{}}}}}"#,
+                    of("id", r#""api_key_1""#),
+                    of("name", r#""CI""#),
+                    of("permissions", r#"["a"]"#),
+                    of("expires_at", "null"),
+                    of("created_at", "0"),
+                );
+                assert_eq!(read_text(&answer), expected, "{answer}");
+            }
         }
     }
 }

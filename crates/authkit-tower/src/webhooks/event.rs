@@ -6,8 +6,8 @@
 use std::time::{Duration, SystemTime};
 
 use authkit_session::{Revocation, integration::parse_timestamp};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 use super::signature::TOLERANCE;
 
@@ -24,12 +24,12 @@ pub(super) enum Effect {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     event: String,
-    #[serde(default, deserialize_with = "text")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    created_at: Option<String>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    created_at: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +59,7 @@ impl WebhookEvent {
     /// say on whom.
     pub(super) fn parse(body: &[u8], now: SystemTime) -> Option<Self> {
         let Envelope { event, id, created_at } = serde_json::from_slice(body).ok()?;
-        let at = created_at.and_then(|time| parse_timestamp(&time)).unwrap_or(now);
+        let at = created_at.and_then(text).and_then(|time| parse_timestamp(&time)).unwrap_or(now);
         // WorkOS signed it just now, so it happened before that. A time far ahead would hit all tokens to come.
         let at = at.min(now + Duration::from_secs(TOLERANCE));
         let revocation = match event.as_str() {
@@ -94,7 +94,10 @@ impl WebhookEvent {
             // WorkOS has some 90 events, and more to come.
             _ => None,
         };
-        Some(Self { id, effect: revocation.map_or(Effect::None, Effect::Revokes) })
+        Some(Self {
+            id: id.and_then(text),
+            effect: revocation.map_or(Effect::None, Effect::Revokes),
+        })
     }
 }
 
@@ -116,14 +119,6 @@ impl TryFrom<Box<str>> for Id {
 }
 
 /// A text; whatever else stands there is none.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(text) if !text.is_empty() => Some(text),
-        Value::String(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Array(_)
-        | Value::Object(_) => None,
-    })
+fn text(json: &RawValue) -> Option<String> {
+    serde_json::from_str(json.get()).ok().filter(|text: &String| !text.is_empty())
 }

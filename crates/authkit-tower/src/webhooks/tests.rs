@@ -151,6 +151,11 @@ async fn f11_an_event_of_no_concern_is_taken_whatever_else_it_says() {
             body[field] = value;
             assert_eq!(answer(body.to_string().as_bytes()).await, (200, 0), "{body}");
         }
+        // What no parser makes a value of.
+        for value in [r#""\ud83d""#, "1e999", r#"{"a":["\udc00"]}"#] {
+            let body = format!(r#"{{"event":"user.created","{field}":{value}}}"#);
+            assert_eq!(answer(body.as_bytes()).await, (200, 0), "{body}");
+        }
     }
 }
 
