@@ -53,6 +53,9 @@ pub(super) fn edges(value: &str) -> Option<(&'static str, &'static str)> {
         (first, _) if first.is_whitespace() => {
             ("starts with white space", "write it without the white space")
         }
+        (first, last) if is_invisible(first) || is_invisible(last) => {
+            ("has a character around it that no editor shows", "type it instead of pasting it")
+        }
         (first, last) if QUOTES.contains(&first) && QUOTES.contains(&last) => (
             "is in quotes, which count as part of it",
             "write it without the quotes; `docker --env-file` and the like do not take them off",
@@ -74,6 +77,8 @@ pub(super) fn spelling(value: &str) -> Option<(&'static str, &'static str)> {
             ("has white space in it", "write it without the white space")
         } else if value.contains(QUOTES) {
             ("has a quote in it", "write it without the quote")
+        } else if value.contains(is_invisible) {
+            ("has a character in it that no editor shows", "type it instead of pasting it")
         } else if value.contains(char::is_control) {
             ("has a control character in it", "write it without the control character")
         } else {
@@ -85,7 +90,12 @@ pub(super) fn spelling(value: &str) -> Option<(&'static str, &'static str)> {
 
 /// Says whether a character can come between a value and its reader.
 pub(super) fn is_wrapping(c: char) -> bool {
-    c.is_whitespace() || QUOTES.contains(&c)
+    c.is_whitespace() || is_invisible(c) || QUOTES.contains(&c)
+}
+
+/// A byte order mark, a space without width, a mark of direction and the like: they come along with what is pasted.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Those of keyboards, and those that word processors make of them.

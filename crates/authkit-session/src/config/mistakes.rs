@@ -8,7 +8,7 @@ use crate::{
     config::{
         Config,
         finding::{Finding, is_wrapping, spelling},
-        origin_mistakes::{self, is_below},
+        origin_mistakes::{self, is_below, is_shared},
         quoter::Quoter,
         setting::Setting,
         urls::{self, UrlMistake, is_path, is_target, is_under},
@@ -255,7 +255,7 @@ impl Search<'_> {
             );
         }
         if let (Some(domain), Some(uri)) = (&config.cookie_domain, redirect_uri)
-            && !is_under(uri, domain)
+            && (!is_under(uri, domain) || is_shared(domain.trim_start_matches('.')))
         {
             self.invalid_value(Setting::CookieDomain, domain, "browsers do not take from this service", "write the host of the redirect URI or a domain above it, without scheme, port or `*`");
         }

@@ -193,7 +193,7 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigWarning> {
             continue;
         };
         let name = parent.host_str().unwrap_or_default();
-        if SHARED.contains(&name) {
+        if is_shared(name) {
             warnings.push(ConfigWarning::SharedHosts(Finding::new(
                 Setting::Origins,
                 format!(
@@ -223,6 +223,11 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigWarning> {
         }
     }
     warnings
+}
+
+/// Whether everybody can have a name below this one. Browsers keep no cookie for it (<https://publicsuffix.org>).
+pub(super) fn is_shared(domain: &str) -> bool {
+    SHARED.contains(&domain)
 }
 
 const EXAMPLE: &str = "write one such as `https://admin.example.com`";

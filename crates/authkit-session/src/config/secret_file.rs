@@ -18,6 +18,10 @@ pub(super) fn read(path: &str) -> Result<String, String> {
         return Err(format!("it has more than {MOST} bytes"));
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    // Some editors write one.
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
     text.truncate(text.trim_end_matches(['\n', '\r']).len());
     if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }
@@ -83,9 +87,10 @@ mod tests {
     #[test]
     fn secrets_come_from_files_without_the_line_breaks_at_their_ends() {
         let folder = Folder::new("secrets");
-        for end in ["", "\n", "\r\n", "\n\n"] {
-            let key = folder.write("key", format!("sk_test_1{end}").as_bytes());
-            let password = folder.write("password", format!("{PASSWORD}{end}").as_bytes());
+        for (start, end) in [("", ""), ("", "\n"), ("", "\r\n"), ("", "\n\n"), ("\u{feff}", "\r\n")]
+        {
+            let key = folder.write("key", format!("{start}sk_test_1{end}").as_bytes());
+            let password = folder.write("password", format!("{start}{PASSWORD}{end}").as_bytes());
             let others = format!("{OTHER_PASSWORD}\n{PASSWORD},{OTHER_PASSWORD}{end}");
             let others = folder.write("others", others.as_bytes());
             let config = read(&[

@@ -58,7 +58,8 @@ impl WebhookSecrets {
 
 fn key(secret: &Secret) -> Result<MacKey, ConfigError> {
     let secret = secret.expose();
-    let is_wrapped = |end: char| end.is_whitespace() || matches!(end, '"' | '\'' | '`');
+    // WorkOS's secrets are letters and digits. What is not seen, such as a byte order mark, comes along with pasting.
+    let is_wrapped = |end: char| !end.is_ascii_graphic() || matches!(end, '"' | '\'' | '`');
     if secret.len() < Webhooks::MIN_SECRET_LEN
         || secret.starts_with(is_wrapped)
         || secret.ends_with(is_wrapped)
@@ -68,7 +69,7 @@ fn key(secret: &Secret) -> Result<MacKey, ConfigError> {
         } else if secret.len() < Webhooks::MIN_SECRET_LEN {
             "has fewer than 16 bytes"
         } else {
-            "has white space or quotes around it"
+            "has white space, quotes or characters that are not seen around it"
         };
         let wants = "write the signing secret that the WorkOS dashboard shows for the endpoint";
         return Err(ConfigProblem::invalid(Setting::WebhookSecret, found, wants).into());

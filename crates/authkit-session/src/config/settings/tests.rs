@@ -37,7 +37,7 @@ fn problems_with(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
 /// Each is refused at start, by a line that names the variable and the method, what is wrong, and what to write.
 #[test]
 fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
-    let cases: [(&str, &str, &str, &str); 71] = [
+    let cases: [(&str, &str, &str, &str); 77] = [
         // Copied with something around it.
         ("WORKOS_CLIENT_ID", "\"client_1\"", "is in quotes", "without the quotes"),
         ("WORKOS_CLIENT_ID", "'client_1'", "is in quotes", "without the quotes"),
@@ -50,6 +50,12 @@ fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
         ("WORKOS_CLIENT_ID", "client_1 # staging", "white space in it", "without the white space"),
         ("WORKOS_CLIENT_ID", "client_1/2", "`client_1/2`", "`client_...`"),
         ("WORKOS_CLIENT_ID", "client_é", "characters that no client id has", "`client_...`"),
+        ("WORKOS_CLIENT_ID", "\u{feff}client_1", "no editor shows", "type it"),
+        ("WORKOS_API_KEY", "sk_test_1\u{200b}", "no editor shows", "type it"),
+        ("WORKOS_REDIRECT_URI", "https://a.test/callback\u{200b}", "no editor shows", "type it"),
+        ("WORKOS_REDIRECT_URI", "\u{202a}https://a.test/callback", "no editor shows", "type it"),
+        ("WORKOS_REDIRECT_URI", "https://a\u{ad}b.test/callback", "no editor shows", "type it"),
+        ("WORKOS_ISSUER", "https://a.test\u{2060}", "no editor shows", "type it"),
         ("WORKOS_API_KEY", "\"sk_test_1\"", "is in quotes", "without the quotes"),
         ("WORKOS_API_KEY", "'sk_test_1", "starts with a quote", "without the quote"),
         ("WORKOS_API_KEY", "sk_test_1\n", "ends with a line break", "without the line break"),
@@ -213,7 +219,7 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
         redirect_uri: "https://app.example.com/app/callback".to_owned(),
         ..config.with_base_path("/app")
     };
-    let cases: [(&str, Config, &[Setting]); 36] = [
+    let cases: [(&str, Config, &[Setting]); 37] = [
         ("the least", config(), &[]),
         ("a base path", below(config()), &[]),
         ("a login path below it", below(config().with_login_path("/app/enter")), &[]),
@@ -295,6 +301,12 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
             &[Setting::AfterLogout],
         ),
         ("a long leeway", config().with_leeway(Duration::from_secs(61)), &[Setting::Leeway]),
+        (
+            "a domain below which everybody can have a name",
+            Config { redirect_uri: "https://mine.vercel.app/callback".into(), ..config() }
+                .with_cookie_domain(".vercel.app"),
+            &[Setting::CookieDomain],
+        ),
         ("an audience in quotes", config().with_audiences(["\"api\""]), &[Setting::Audiences]),
         ("an issuer that is empty", config().with_issuers([""]), &[Setting::Issuers]),
         ("no client id", Config { client_id: String::new(), ..config() }, &[Setting::ClientId]),
