@@ -5,7 +5,8 @@ use std::time::Duration;
 use authkit_emulator::Endpoint;
 use authkit_tower::{AuthKit, AuthKitLayer, Config, Endpoints, ErrorKind, SealFormat, Session};
 use axum::{Router, routing::get};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use support::{Answer, Browser, Events, Harness, Running};
 use url::Url;
@@ -151,6 +152,42 @@ async fn ck_06_parts_of_two_sessions_are_no_session() {
         let page = browser.open(&running.url("/dashboard")).await;
         assert_eq!(page.status, StatusCode::OK, "{name}: signing in mends it");
         assert_eq!(session_cookies(&browser), WHOLE, "{name}");
+    }
+}
+
+/// C4, for parts: another path's or a neighbour's set of the same name does not hide the good one, and of two that are good
+/// the one that was issued last counts.
+#[tokio::test]
+async fn c4_parts_of_the_same_number_do_not_hide_a_session() {
+    let running = running(|config| config).await;
+    weigh(&running, HEAVY);
+    let browser = running.browser();
+    browser.open(&running.url("/dashboard")).await;
+    let old = TWO_PARTS.map(|name| browser.cookie(name).unwrap());
+    refreshed(&running, &browser).await;
+    let new = TWO_PARTS.map(|name| browser.cookie(name).unwrap());
+    let field = |set: &[&str]| {
+        let pairs = set.iter().enumerate().map(|(n, value)| format!("wos_session.{n}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
+    };
+    let (old, new) =
+        (field(&old.each_ref().map(String::as_str)), field(&new.each_ref().map(String::as_str)));
+    let garbage = field(&["2.garbage", "garbage"]);
+    running.emulator.reset_calls();
+    for (name, sets) in [
+        ("alone", vec![&new]),
+        ("a set of garbage in front", vec![&garbage, &new]),
+        ("a set of garbage behind", vec![&new, &garbage]),
+        ("an older one in front", vec![&old, &new]),
+        ("an older one behind", vec![&new, &old]),
+        ("the same one twice", vec![&new, &new]),
+    ] {
+        let cookies = sets.iter().map(|set| set.as_str()).collect::<Vec<_>>().join("; ");
+        let headers = [("cookie", cookies.as_str()), ("accept", "text/html")];
+        let url = running.url("/dashboard");
+        let page = Browser::new().send(Method::GET, &url, headers, Bytes::new()).await;
+        assert_eq!(page.status, StatusCode::OK, "{name}");
+        assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{name}");
     }
 }
 

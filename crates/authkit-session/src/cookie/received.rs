@@ -11,16 +11,17 @@ pub(crate) struct SessionCookies<'h> {
     wholes: [&'h [u8]; MAX_CANDIDATES],
     /// How many of those there are.
     count: usize,
-    joined: Option<JoinedParts<'h>>,
+    /// What parts make, which only few sessions come in: the first ones of their number, then the last ones.
+    joined: Vec<Parts<'h>>,
     /// Which cookies the browser holds, so that those not needed any more are deleted with the next write.
     pub(crate) received: ReceivedCookies,
 }
 
-/// The parts that make one value together.
-#[derive(Debug)]
-struct JoinedParts<'h> {
-    /// Apart, so that the many sessions in one cookie do not carry room for them.
-    parts: Box<[&'h [u8]; MAX_PARTS]>,
+/// Parts of one value, one of each number.
+#[derive(Clone, Debug, Default)]
+struct Parts<'h> {
+    all: [&'h [u8]; MAX_PARTS],
+    /// How many of them make the value; 0 until that is known.
     count: usize,
 }
 
@@ -54,7 +55,7 @@ impl<'a> CookieValue<'a> {
 impl<'h> SessionCookies<'h> {
     /// How many [`values`](Self::values) there are.
     pub(crate) fn count(&self) -> usize {
-        (self.count + usize::from(self.joined.is_some())).min(MAX_CANDIDATES)
+        (self.count + self.joined.len()).min(MAX_CANDIDATES)
     }
 
     /// The one of this number.
@@ -62,8 +63,8 @@ impl<'h> SessionCookies<'h> {
     pub(crate) fn value(&self, n: usize) -> Option<CookieValue<'_>> {
         if let Some(whole) = self.wholes[..self.count].get(n) {
             Some(CookieValue(slice::from_ref(whole)))
-        } else if n == self.count && n < MAX_CANDIDATES {
-            self.joined.as_ref().map(|joined| CookieValue(&joined.parts[..joined.count]))
+        } else if n < MAX_CANDIDATES {
+            self.joined.get(n - self.count).map(|parts| CookieValue(&parts.all[..parts.count]))
         } else {
             None
         }
@@ -87,7 +88,6 @@ impl<'h> SessionCookies<'h> {
         known: impl FnOnce(&'h [u8]) -> Option<usize>,
     ) {
         let mut known = Some(known);
-        let mut parts: Option<Box<[&[u8]; MAX_PARTS]>> = None;
         let mut left = MAX_BYTES;
         for field in headers.get_all(header::COOKIE) {
             let mut rest = field.as_bytes();
@@ -105,6 +105,7 @@ impl<'h> SessionCookies<'h> {
                     // In place of the values one that is empty: it opens under no password.
                     self.wholes[0] = &[];
                     self.count = 1;
+                    self.joined.clear();
                     self.received.add(piece);
                     return;
                 }
@@ -114,15 +115,13 @@ impl<'h> SessionCookies<'h> {
                 let text = if known.is_some() { text } else { unquoted(text.trim_ascii_end()) };
                 match piece {
                     Piece::Whole => self.add_whole(text),
-                    // Browsers send the cookie of the longest path first.
-                    Piece::Part(n) if self.received.part(n) => {}
-                    Piece::Part(n) => parts.get_or_insert_default()[n] = text,
+                    Piece::Part(n) => self.add_part(n, text),
                 }
                 self.received.add(piece);
                 rest = value.get(end + 1..).unwrap_or_default();
             }
         }
-        self.joined = parts.and_then(|parts| JoinedParts::of(parts, self.received));
+        self.joined.retain_mut(|parts| parts.join(self.received));
     }
 
     fn add_whole(&mut self, value: &'h [u8]) {
@@ -131,19 +130,36 @@ impl<'h> SessionCookies<'h> {
             self.count += 1;
         }
     }
+
+    /// Browsers send the cookies of the longest path first, and those of one path part by part. Where there are several of
+    /// a number, of another path or domain, by us or by a neighbour, the first ones may make a value, and so may the last.
+    fn add_part(&mut self, n: usize, value: &'h [u8]) {
+        let is_there = self.received.part(n);
+        match (&mut self.joined[..], is_there) {
+            ([], _) => self.joined.push(Parts::default()),
+            ([first], true) => {
+                let last = first.clone();
+                self.joined.push(last);
+            }
+            (_, _) => {}
+        }
+        let from = usize::from(is_there);
+        for parts in &mut self.joined[from..] {
+            parts.all[n] = value;
+        }
+    }
 }
 
-impl<'h> JoinedParts<'h> {
-    /// Those that make one value, as the first one says; takes their count off it. `None` where one is missing.
-    fn of(mut parts: Box<[&'h [u8]; MAX_PARTS]>, received: ReceivedCookies) -> Option<Self> {
-        let first = parts[0];
-        let dot = memchr(b'.', first)?;
-        let count = str::from_utf8(&first[..dot]).ok()?.parse().ok()?;
-        let is_whole = (1..=MAX_PARTS).contains(&count) && (0..count).all(|n| received.part(n));
-        is_whole.then(|| {
-            parts[0] = &first[dot + 1..];
-            Self { parts, count }
-        })
+impl Parts<'_> {
+    /// Whether they make a value, as the first one says; takes the count off it.
+    fn join(&mut self, received: ReceivedCookies) -> bool {
+        let first = self.all[0];
+        let count = memchr(b'.', first).and_then(|dot| {
+            self.all[0] = &first[dot + 1..];
+            str::from_utf8(&first[..dot]).ok()?.parse().ok()
+        });
+        self.count = count.unwrap_or(0);
+        (1..=MAX_PARTS).contains(&self.count) && (0..self.count).all(|n| received.part(n))
     }
 }
 
@@ -226,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_spelling_of_the_cookie_is_found() {
-        let cases: [(&str, &[&str], &[&str]); 12] = [
+        let cases: [(&str, &[&str], &[&str]); 19] = [
             ("one", &["wos_session=abc"], &["abc"]),
             ("among others", &["a=b; wos_session=abc; c=d"], &["abc"]),
             ("second field (HTTP/2)", &["a=b", "c=d; wos_session=abc"], &["abc"]),
@@ -242,6 +258,43 @@ mod tests {
             ("other names", &["wos_sessionx=1; xwos_session=2; wos-session=3; =v;; ;"], &[]),
             ("parts in any order", &["wos_session.1=def; wos_session.0=2.abc"], &["abcdef"]),
             ("a part is missing", &["wos_session.0=3.abc; wos_session.2=ghi"], &[]),
+            (
+                "a set of another path in front",
+                &["wos_session.0=2.a; wos_session.1=b; wos_session.0=2.c; wos_session.1=d"],
+                &["ab", "cd"],
+            ),
+            (
+                "two sets, part by part",
+                &["wos_session.0=2.a; wos_session.0=2.c", "wos_session.1=b; wos_session.1=d"],
+                &["ab", "cd"],
+            ),
+            (
+                "garbage in front of one part",
+                &["wos_session.0=x; wos_session.0=2.c; wos_session.1=d"],
+                &["cd"],
+            ),
+            (
+                "garbage behind one part",
+                &["wos_session.0=2.a; wos_session.0=2.x; wos_session.1=b"],
+                &["ab", "xb"],
+            ),
+            (
+                "a longer set behind a shorter one",
+                &["wos_session.0=1.a; wos_session.0=2.c; wos_session.1=d"],
+                &["a", "cd"],
+            ),
+            (
+                "three sets",
+                &["wos_session.0=1.a; wos_session.0=1.b; wos_session.0=1.c"],
+                &["a", "c"],
+            ),
+            (
+                "beside whole ones, four in all",
+                &[
+                    "wos_session=1; wos_session.0=1.a; wos_session.0=1.b; wos_session=2; wos_session=3",
+                ],
+                &["1", "2", "3", "a"],
+            ),
             (
                 "a surplus part is ignored",
                 &["wos_session.0=1.abc; wos_session.1=old; wos_session.01=x"],
