@@ -103,13 +103,22 @@ async fn e4_an_xml_http_request_gets_a_problem_whatever_it_accepts() {
     let running = running().await;
     let xhr = ("x-requested-with", "XMLHttpRequest");
     for accept in ["text/html, */*", "text/html", "application/json", "*/*", "text/event-stream"] {
+        for path in ["/dashboard", "/login"] {
+            let browser = Browser::new();
+            let headers = [xhr, ("accept", accept)];
+            let answer = send(&browser, "GET", &running.url(path), &headers).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path} {accept}");
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{accept}");
+            assert_eq!(answer.header("location"), "", "{path} {accept}");
+            assert!(browser.cookie_names().is_empty(), "{path} {accept}: nothing is minted");
+        }
+    }
+    // Nor can these follow a redirect to a page, whatever else they say.
+    for client in [("accept", "text/event-stream"), ("content-type", "application/grpc-web")] {
         let browser = Browser::new();
-        let headers = [xhr, ("accept", accept)];
-        let answer = send(&browser, "GET", &running.url("/dashboard"), &headers).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{accept}");
-        assert_eq!(answer.header("content-type"), "application/problem+json", "{accept}");
-        assert_eq!(answer.header("location"), "", "{accept}");
-        assert!(browser.cookie_names().is_empty(), "{accept}: nothing is minted");
+        let answer = send(&browser, "GET", &running.url("/login"), &[client]).await;
+        assert_eq!(answer.header("location"), "", "{client:?}");
+        assert!(browser.cookie_names().is_empty(), "{client:?}: nothing is minted");
     }
     assert_eq!(upstream(&running), 0);
 }

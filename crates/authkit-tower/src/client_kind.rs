@@ -116,7 +116,7 @@ fn is_document(headers: &HeaderMap) -> bool {
 /// Whether a script sent the request, as jQuery and other libraries say it. `Accept` says nothing then: jQuery asks for
 /// `text/html, */*` where it loads a fragment. Android's web views send the name of the app in this header, on
 /// navigations too, so only this value counts.
-fn is_xhr(headers: &HeaderMap) -> bool {
+pub(crate) fn is_xhr(headers: &HeaderMap) -> bool {
     headers.get_all(&X_REQUESTED_WITH).iter().any(|value| value == "XMLHttpRequest")
 }
 

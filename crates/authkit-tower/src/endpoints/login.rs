@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     authkit::AuthKit,
-    client_kind::{ClientKind, text},
+    client_kind::{ClientKind, is_xhr, text},
     denial::{self, Caller, Cause, Denied, Page, PageAction, PageLink, Scheme},
     origin,
     uri::{self, ReturnTarget},
@@ -38,8 +38,7 @@ pub(super) fn answer(
     if let Err(refused) = refuse_other_origins(authkit, caller, &[]) {
         return *refused;
     }
-    let navigates = text(caller.headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
-    if !navigates || matches!(caller.client, ClientKind::Prefetch | ClientKind::Htmx) {
+    if !may_navigate(caller) {
         let (_, mut response) =
             denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie);
         if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
@@ -94,6 +93,23 @@ pub(super) fn answer(
     let hints = |request| customization.authorize(caller, with_hints(query, request));
     let response = flow::begin(authkit, caller.headers, status, start, hints);
     with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
+}
+
+/// Whether the answer can take whoever asks to AuthKit. Command-line tools look like a browser of old.
+fn may_navigate(caller: Caller<'_>) -> bool {
+    match caller.client {
+        ClientKind::Document => true,
+        ClientKind::Fetch => {
+            let mode = text(caller.headers, "sec-fetch-mode");
+            mode.is_none_or(|mode| mode == "navigate") && !is_xhr(caller.headers)
+        }
+        ClientKind::Grpc
+        | ClientKind::Preflight
+        | ClientKind::WebSocket
+        | ClientKind::EventStream
+        | ClientKind::Prefetch
+        | ClientKind::Htmx => false,
+    }
 }
 
 /// Refuses what another site posts that is none of `trusted`.
