@@ -29,7 +29,11 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
 
 fn format(sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo fmt --all --check").run()?;
-    for apart in ["tests/peers/rust/Cargo.toml", "crates/authkit-bench/Cargo.toml"] {
+    for apart in [
+        "tests/peers/rust/Cargo.toml",
+        "crates/authkit-bench/Cargo.toml",
+        "crates/authkit-bench/hello/Cargo.toml",
+    ] {
         cmd!(sh, "cargo fmt --manifest-path {apart} --check").run()?;
     }
     Ok(())
