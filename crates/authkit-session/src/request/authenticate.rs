@@ -62,17 +62,25 @@ impl RequestAuthenticator {
                 Err(refusal) => Decision::Refuse(refusal),
             },
             Action::Refuse(reason) => Decision::Refuse(self.refuse(reason, &candidate)),
-            Action::Refresh { .. } | Action::FetchKeys => self.begin_waiting(headers, *policy),
+            Action::Refresh { .. } | Action::FetchKeys => {
+                self.begin_waiting(headers, candidate, *policy)
+            }
         }
     }
 
     #[inline(never)]
-    fn begin_waiting(self: &Arc<Self>, headers: &HeaderMap, policy: Policy) -> Decision {
+    fn begin_waiting(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        candidate: SessionCandidate,
+        policy: Policy,
+    ) -> Decision {
         let mut cookies = HeaderMap::new();
         for field in headers.get_all(header::COOKIE) {
             cookies.append(header::COOKIE, field.clone());
         }
-        let waiting = in_span(Arc::clone(self).wait(cookies, policy));
+        let read = (self.settings.clock().monotonic(), candidate);
+        let waiting = in_span(Arc::clone(self).wait(cookies, read, policy));
         Decision::Wait(Waiting::new(waiting))
     }
 
@@ -130,16 +138,20 @@ impl RequestAuthenticator {
         decide(candidate.verdict, circumstances)
     }
 
-    /// Reads the cookies again, now that waiting is possible: what the request waits for may have come meanwhile.
+    /// Goes on with the candidate that was read, if that is opened and was a moment ago. Otherwise the cookies are read
+    /// again: what the request waits for may have come meanwhile.
     async fn wait(
         self: Arc<Self>,
         cookies: HeaderMap,
+        (read_at, read): (Duration, SessionCandidate),
         policy: Policy,
     ) -> Result<Admission, Refusal> {
+        let age = self.settings.clock().monotonic().saturating_sub(read_at);
+        let mut read = Some(read).filter(|it| it.opened.is_some() && age < A_MOMENT);
         let deadline = Instant::now() + PATIENCE;
         let mut fetched = false;
         loop {
-            let mut candidate = self.reader.read_opened(&cookies);
+            let mut candidate = read.take().unwrap_or_else(|| self.reader.read_opened(&cookies));
             self.apply_history(&mut candidate);
             match self.action(&candidate, &policy) {
                 Action::Admit => return self.admit(candidate),
@@ -283,3 +295,6 @@ fn fetch_for(missing: MissingKeys) -> FetchFor {
 
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);
+
+/// For so long a candidate is as good as one read anew, which would cost a refresh as much as all else that it does.
+const A_MOMENT: Duration = Duration::from_millis(10);

@@ -5,7 +5,7 @@ use tokio::{task::JoinSet, time};
 
 use super::{expired, ms, s};
 use crate::{
-    Reason,
+    Decision, Reason,
     decide::reason::RefusalKind::Unavailable,
     testing::{Answer, Browser, Endpoint, Reply, Service},
 };
@@ -266,4 +266,25 @@ async fn up_06_an_outage_is_probed_and_its_end_is_noticed() {
         answer.session();
         assert!(took < s(1), "{took:?}");
     }
+}
+
+/// What was read is gone on with, so that it is not opened twice, but only where it is as good as new.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_is_judged_by_what_holds_when_it_is_polled() {
+    for (late, expected) in [(s(0), Ok(())), (s(60), Err(Unavailable))] {
+        let service = Service::new().replica(|config| config.with_session_cache(0));
+        let browser = service.sign_in("user_a").await;
+        time::sleep(s(280)).await;
+        service.workos.usually(Endpoint::Authenticate, status(503));
+        let Decision::Wait(waiting) = service.decide(&browser) else { panic!("it is expiring") };
+        time::sleep(late).await;
+        let answer = waiting.await.map(drop).map_err(|refusal| refusal.kind());
+        assert_eq!(answer, expected, "{late:?}");
+    }
+
+    let (service, browser) = expired().await;
+    let Decision::Wait(waiting) = service.decide(&browser) else { panic!("it has expired") };
+    let _ = service.authenticator.sign_out(&browser.headers());
+    let refusal = waiting.await.unwrap_err();
+    assert_eq!((refusal.reason(), service.refreshes()), (Reason::SignedOut, 0));
 }
