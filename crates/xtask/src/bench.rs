@@ -72,6 +72,16 @@ pub(crate) fn target(project: &Project) -> PathBuf {
     project.target.join("bench")
 }
 
+/// Whether the lock files of the benchmarks, and of the service whose build is measured, fit what the client crates depend
+/// on by now. Looks at the index, builds nothing.
+pub(crate) fn check_locks(sh: &Shell, project: &Project) -> Result<()> {
+    for manifest in [manifest(project), project.root.join("crates/authkit-bench/hello/Cargo.toml")]
+    {
+        cmd!(sh, "cargo update --workspace --locked --quiet --manifest-path {manifest}").run()?;
+    }
+    Ok(())
+}
+
 fn machine(sh: &Shell) -> Result<String> {
     let information = sh.read_file(Path::new("/proc/cpuinfo"))?;
     let processors = || information.lines().filter_map(|line| line.strip_prefix("model name"));

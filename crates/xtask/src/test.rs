@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{
-    count, frameworks, layout, owners, packages, project::Project, setup, steps::Steps,
+    bench, count, frameworks, layout, owners, packages, project::Project, setup, steps::Steps,
     tally::Tally,
 };
 
@@ -18,6 +18,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.take("front pages", || packages::front_pages(project))?;
     steps.take("one version of each dependency", || duplicates(sh))?;
     steps.take("lock file of the other frameworks", || frameworks::check_lock(sh, project))?;
+    steps.take("lock files of the benchmarks", || bench::check_locks(sh, project))?;
     steps.take("clippy", || clippy(sh))?;
     steps.take("docs", || docs(sh))?;
     steps.take("each feature alone", || features(sh, project))?;
