@@ -21,20 +21,22 @@ use crate::{
     cookie::received::ReceivedCookies,
     decide::{CutOffEffect, PairAge, Verdict},
     payload::Payload,
-    refresh_state::presence::SessionIdHash,
     seal::Unsealed,
     session::VerifiedSession,
-    token::{PairId, RefreshToken, TokenHash, TokenIdentity, TokenTimes, jwt::Unverified},
+    token::{
+        PairId, RefreshToken, SessionIdHash, TokenHash, TokenIdentity, TokenTimes, jwt::Unverified,
+    },
     upstream::budget::RefreshOwner,
 };
 
 /// A session cookie of a request, and what checking it has shown so far.
+#[derive(Clone)]
 pub(crate) struct SessionCandidate {
     pub(crate) verdict: Verdict,
     /// The session, where its token verified.
     pub(crate) session: Option<Arc<VerifiedSession>>,
     /// The opened cookie; absent where the session was known from the cache.
-    pub(crate) opened: Option<Box<OpenedSession>>,
+    pub(crate) opened: Option<Arc<OpenedSession>>,
     /// Names its pair of tokens, if it has a refresh token.
     pub(crate) pair: Option<PairId>,
     pub(crate) age: PairAge,
@@ -119,7 +121,7 @@ impl SessionCandidate {
 
     /// An opened cookie, and the result of verifying it.
     pub(crate) fn verified(
-        opened: OpenedSession,
+        opened: Arc<OpenedSession>,
         verdict: Verdict,
         session: Option<VerifiedSession>,
         received: ReceivedCookies,
@@ -130,7 +132,7 @@ impl SessionCandidate {
         };
         Self {
             session: session.map(Arc::new),
-            opened: Some(Box::new(opened)),
+            opened: Some(opened),
             pair,
             ..Self::without_session(verdict, received)
         }

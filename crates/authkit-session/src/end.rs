@@ -29,10 +29,9 @@ use crate::{
     refresh_state::{
         RefreshState,
         lineage::{Ended, LineageStatus},
-        presence::SessionIdHash,
     },
     tasks::Tasks,
-    token::{TokenHash, TokenIdentity},
+    token::{SessionIdHash, TokenHash, TokenIdentity},
     upstream::client::Client,
 };
 

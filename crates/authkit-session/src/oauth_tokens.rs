@@ -3,8 +3,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::value::RawValue;
-
 use crate::{
     json,
     secret::Secret,
@@ -28,9 +26,9 @@ pub struct OauthTokens {
 
 impl OauthTokens {
     /// Reads WorkOS's `oauth_tokens`; `None` for what has no provider and access token.
-    pub(crate) fn read(json: &RawValue) -> Option<Self> {
+    pub(crate) fn read(json: &str) -> Option<Self> {
         let mut fields = OauthFields::default();
-        json::members(json.get(), |name, value| match &*name.text() {
+        json::members(json, |name, value| match &*name.text() {
             "provider" => fields.provider.read(value),
             "access_token" => fields.access_token.read(value),
             "refresh_token" => fields.refresh_token.read(value),
@@ -106,7 +104,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Option<OauthTokens> {
-        OauthTokens::read(&RawValue::from_string(json.to_owned()).unwrap())
+        OauthTokens::read(json)
     }
 
     #[test]

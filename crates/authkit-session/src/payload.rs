@@ -7,6 +7,7 @@
 //! 4. Whoever rewrites a session keeps each member that WorkOS's answer does not replace, byte for byte, whether or not
 //!    it can be read here.
 
+mod answer;
 mod names;
 mod object;
 #[cfg(test)]
@@ -14,10 +15,9 @@ mod tests;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+pub(crate) use self::answer::Answer;
 use self::{
     names::Field,
     object::{MemberName, MemberValue, Object},
@@ -26,7 +26,7 @@ use crate::{
     json,
     seal::{KeyStyle, SealFormat},
     strictness::{Display, Held, OddValues, Spelt, Strict},
-    token::{RefreshToken, jwt::Unverified},
+    token::RefreshToken,
     user::{Impersonator, UserFields},
 };
 
@@ -201,75 +201,4 @@ impl<'a> Payload<'a> {
             object.remove(&[Field::SealedSession, Field::OauthTokens, Field::AuthorizationCode]);
         removed.then(|| object.to_json())
     }
-}
-
-/// WorkOS's answer to a successful authentication.
-///
-/// Source: WorkOS API reference, `POST /user_management/authenticate`.
-#[derive(Deserialize)]
-pub(crate) struct Answer<'a> {
-    #[serde(borrow)]
-    pub(crate) access_token: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(crate) refresh_token: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(crate) user: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(crate) impersonator: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
-    pub(crate) organization_id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
-    pub(crate) authentication_method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
-    pub(crate) oauth_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
-    pub(crate) authkit_authorization_code: Option<&'a RawValue>,
-}
-
-impl<'a> Answer<'a> {
-    /// Reads the body of a 200. A `sealed_session` in it is not looked at: WorkOS sends none, and no SDK reads it.
-    ///
-    /// # Errors
-    ///
-    /// [`NotASession`] if it has no pair of tokens.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, NotASession> {
-        let answer: Self = serde_json::from_slice(body).map_err(|_| NotASession)?;
-        // A derived `Deserialize` would also take an array of the fields.
-        if !body.trim_ascii_start().starts_with(b"{")
-            || answer.access_token.is_empty()
-            || answer.refresh_token.is_empty()
-        {
-            return Err(NotASession);
-        }
-        Ok(answer)
-    }
-
-    /// What its token says; nothing where that cannot be read.
-    pub(crate) fn claims(&self) -> Unverified {
-        Unverified::of(&self.access_token)
-    }
-
-    /// What the answer says of a field; `None` if nothing.
-    fn value(&self, field: Field, style: KeyStyle) -> Option<MemberValue<'_>> {
-        let raw = match field {
-            Field::AccessToken => return Some(MemberValue::Text(&self.access_token)),
-            Field::RefreshToken => return Some(MemberValue::Text(&self.refresh_token)),
-            // What is no user does not replace one.
-            Field::User => self.user.filter(|user| json::is_object(user.get())),
-            Field::Impersonator => self.impersonator,
-            Field::OrganizationId => self.organization_id,
-            Field::AuthenticationMethod => self.authentication_method,
-            Field::OauthTokens => self.oauth_tokens,
-            Field::AuthorizationCode => self.authkit_authorization_code,
-            Field::SealedSession => None,
-        };
-        raw.map(|raw| MemberValue::raw(raw.get()).respelt(field, style))
-    }
-}
-
-/// Tells `null`, which is said, from absence.
-fn said<'de: 'a, 'a, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }

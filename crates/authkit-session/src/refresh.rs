@@ -15,6 +15,7 @@ mod exchanged_session;
 pub(crate) mod hook;
 mod observed_exchange;
 pub(crate) mod on_demand;
+mod refresh_answer;
 mod refusal_log;
 mod replicas;
 #[cfg(test)]
@@ -47,7 +48,7 @@ use crate::{
     refresh_state::{
         RefreshState, RefreshTables,
         lineage::{ExchangeStatus, LineageStatus},
-        successor::{ExchangeWaiter, Successor},
+        successor::{ExchangeWaiter, RenewedSession, Successor},
     },
     seal::{Attempts, Sealer},
     tasks::Tasks,
@@ -223,18 +224,20 @@ impl Refresher {
         loop {
             let session = successor.as_ref().and_then(|it| it.opened.as_deref()).unwrap_or(session);
             let organization = session.unverified().org_id.as_deref();
-            let (renewed, age) = match self.start_or_join(session) {
+            let mut renewed = match self.start_or_join(session) {
                 ExchangeStatus::Start(exchange) | ExchangeStatus::UnderWay(exchange) => {
                     let is_ours = exchange.is_for(organization);
                     match (exchange.result().await, is_ours) {
-                        (Ok(renewed), true) => (renewed, Duration::ZERO),
+                        (Ok(renewed), true) => self.renewed(&renewed, received).await,
                         (Ok(_), false) => return Err(RefreshFailure::OtherOrganization),
                         // What WorkOS says of another organization is nothing about this one.
                         (Err(failure), false) if failure.is_about_organization() => continue,
                         (Err(failure), _) => return Err(failure),
                     }
                 }
-                ExchangeStatus::Successor(renewed, age) => (renewed, age),
+                ExchangeStatus::Successor(successor, age) => {
+                    self.open(&successor, age, received).await
+                }
                 ExchangeStatus::OtherOrganization => return Err(RefreshFailure::OtherOrganization),
                 ExchangeStatus::Refused(refusal, age) => {
                     return Err(RefreshFailure::Refused { refusal, age, sign_in_url: None });
@@ -242,7 +245,6 @@ impl Refresher {
                 ExchangeStatus::Ended => return Err(RefreshFailure::SignedOut),
                 ExchangeStatus::Throttled(throttled) => return Err(throttled.into()),
             };
-            let mut renewed = self.open(&renewed, age, received).await;
             match accept(&mut renewed) {
                 Acceptance::RefreshAgain { .. } if successor.is_none() => successor = Some(renewed),
                 Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {
@@ -255,20 +257,41 @@ impl Refresher {
         }
     }
 
-    /// Opens and verifies a session that was obtained so long ago. The keys that it takes may be on their way.
+    /// Opens and verifies a session that was obtained so long ago.
     async fn open(
         &self,
         successor: &Successor,
         age: Duration,
         received: ReceivedCookies,
     ) -> SessionCandidate {
-        let open = || self.reader.open(successor.sealed.as_bytes(), received, &mut Attempts::new());
-        let mut candidate = open();
-        if let (Verdict::NoKeys | Verdict::UnknownKey | Verdict::BadSignature, Some(keys)) =
-            (candidate.verdict, self.reader.keys().under_way())
+        let sealed = successor.sealed.as_bytes();
+        let opened = self.reader.open(sealed, received, &mut Attempts::new());
+        self.with_keys(opened, age).await
+    }
+
+    /// A session that was obtained, and verified, just now.
+    async fn renewed(
+        &self,
+        renewed: &RenewedSession,
+        received: ReceivedCookies,
+    ) -> SessionCandidate {
+        let verified = SessionCandidate { received, ..(*renewed.verified).clone() };
+        let verified = if takes_keys(verified.verdict) {
+            // They may have come since.
+            self.reader.verify_again(verified)
+        } else {
+            verified
+        };
+        self.with_keys(verified, Duration::ZERO).await
+    }
+
+    /// A session that was obtained so long ago. The keys that it takes may be on their way.
+    async fn with_keys(&self, mut candidate: SessionCandidate, age: Duration) -> SessionCandidate {
+        if takes_keys(candidate.verdict)
+            && let Some(keys) = self.reader.keys().under_way()
         {
             keys.over().await;
-            candidate = open();
+            candidate = self.reader.verify_again(candidate);
         }
         let lifetime = candidate
             .opened
@@ -304,6 +327,11 @@ impl Refresher {
         }
         status
     }
+}
+
+/// Whether other keys may change the verdict on a token that WorkOS has just answered.
+fn takes_keys(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::NoKeys | Verdict::UnknownKey | Verdict::BadSignature)
 }
 
 impl fmt::Debug for Refresher {

@@ -20,10 +20,10 @@ use std::{
 use self::{
     lineage::{Limits, Lineages},
     pace::Pace,
-    presence::{PresenceCounts, SessionIdHash},
+    presence::PresenceCounts,
     successor::{ExchangeWaiter, Successor},
 };
-use crate::token::TokenHash;
+use crate::token::{SessionIdHash, TokenHash};
 
 /// The tables, shared by every request.
 pub(crate) struct RefreshState {

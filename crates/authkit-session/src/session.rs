@@ -1,9 +1,8 @@
 use std::{fmt, num::NonZeroU64, ops::Deref};
 
 use crate::{
-    refresh_state::presence::SessionIdHash,
     seal::PasswordId,
-    token::{PairId, TokenHash, verified::VerifiedToken},
+    token::{PairId, SessionIdHash, TokenHash, verified::VerifiedToken},
     user::{User, shown::ShownUser},
 };
 

@@ -4,7 +4,13 @@ pub(crate) mod jwt;
 pub(crate) mod keys;
 pub(crate) mod verified;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
+
+use foldhash::{SharedSeed, fast::SeedableRandomState};
 
 use crate::{crypto::digest, secret::Secret};
 
@@ -98,6 +104,26 @@ impl TokenHash {
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenHash({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+/// Hash of a session's id, the same for the whole process: a remembered session has it, so that no request makes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SessionIdHash(u32);
+
+impl SessionIdHash {
+    #[expect(clippy::cast_possible_truncation, reason = "any of its bits are as good as random")]
+    pub(crate) fn of(session_id: &str) -> Self {
+        let seed = SeedableRandomState::with_seed(0, SharedSeed::global_random());
+        let mut hasher = seed.build_hasher();
+        hasher.write(session_id.as_bytes());
+        Self(hasher.finish() as u32)
+    }
+
+    /// It as a number.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.0
     }
 }
 

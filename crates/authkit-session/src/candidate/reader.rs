@@ -16,10 +16,9 @@ use crate::{
     decide::Verdict,
     meter::CacheLookup,
     payload::Payload,
-    refresh_state::presence::SessionIdHash,
-    seal::{Attempts, PasswordId, Reuse, Sealer},
+    seal::{Attempts, PasswordId, Reuse, Sealer, Unsealed},
     session::{KeyGenerations, Remembered, VerifiedSession},
-    token::{AccessToken, keys::KeyId, verified::VerifiedToken},
+    token::{AccessToken, SessionIdHash, keys::KeyId, verified::VerifiedToken},
     user::shown::ShownUser,
 };
 
@@ -108,7 +107,7 @@ impl SessionReader {
         &self,
         name: &str,
         headers: &HeaderMap,
-    ) -> (Vec<OpenedSession>, ReceivedCookies) {
+    ) -> (Vec<Arc<OpenedSession>>, ReceivedCookies) {
         let cookies = received::session_cookies(headers, name);
         let mut attempts = Attempts::new();
         let sessions = cookies
@@ -119,7 +118,6 @@ impl SessionReader {
                     self.open(&value.whole(), cookies.received, attempts).opened
                 })
             })
-            .map(|opened| *opened)
             .collect();
         (sessions, cookies.received)
     }
@@ -131,16 +129,38 @@ impl SessionReader {
         received: ReceivedCookies,
         attempts: &mut Attempts,
     ) -> SessionCandidate {
-        let Ok(unsealed) = self.sealer.open(value, attempts) else {
-            return SessionCandidate::without_session(Verdict::Unreadable, received);
-        };
+        match self.sealer.open(value, attempts) {
+            Ok(unsealed) => self.read_unsealed(unsealed, received),
+            Err(_) => SessionCandidate::without_session(Verdict::Unreadable, received),
+        }
+    }
+
+    /// Verifies the session of a cookie that was opened, or sealed, just now.
+    pub(crate) fn read_unsealed(
+        &self,
+        unsealed: Unsealed,
+        received: ReceivedCookies,
+    ) -> SessionCandidate {
         let Ok(mut payload) = Payload::parse(&unsealed.plaintext) else {
             return SessionCandidate::without_session(Verdict::NotASession, received);
         };
         let (verdict, session) = self.verify(&mut payload);
         let refresh_token = payload.refresh_token.take();
         drop(payload);
-        let opened = OpenedSession::new(unsealed, refresh_token);
+        let opened = Arc::new(OpenedSession::new(unsealed, refresh_token));
+        SessionCandidate::verified(opened, verdict, session, received)
+    }
+
+    /// Verifies an opened session again, with the keys that are there now.
+    pub(crate) fn verify_again(&self, candidate: SessionCandidate) -> SessionCandidate {
+        let SessionCandidate { opened: Some(opened), received, .. } = candidate else {
+            return candidate;
+        };
+        let Ok(mut payload) = Payload::parse(&opened.unsealed.plaintext) else {
+            return SessionCandidate::without_session(Verdict::NotASession, received);
+        };
+        let (verdict, session) = self.verify(&mut payload);
+        drop(payload);
         SessionCandidate::verified(opened, verdict, session, received)
     }
 

@@ -3,12 +3,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
-    candidate::{OpenedSession, reader::SessionReader},
-    config::settings::Settings,
-    end::SessionEnder,
-    meter::SessionEvent,
-    refresh_state::lineage::Ended,
-    upstream::budget::RefreshOwner,
+    candidate::reader::SessionReader, config::settings::Settings, end::SessionEnder,
+    meter::SessionEvent, refresh_state::lineage::Ended, upstream::budget::RefreshOwner,
 };
 
 /// Signs out whoever a request's cookies name.
@@ -54,7 +50,7 @@ impl SignOut {
                 meter.session(SessionEvent::SignedOut);
             }
         }
-        let claims = sessions.iter().map(OpenedSession::unverified);
+        let claims = sessions.iter().map(|it| it.unverified());
         let issued = claims.filter_map(|claims| Some((claims.iat, claims.sid.as_deref()?)));
         // Requests were admitted by the session that was issued last.
         let session_id = issued.max().map(|(_, id)| id.to_owned());

@@ -2,13 +2,12 @@
 
 use std::{future, pin::pin, task::Poll, time::Duration};
 
-use bytes::Bytes;
 use http::StatusCode;
 use tokio::time;
 
 use crate::{
     clock::Clock,
-    payload::Answer,
+    refresh::refresh_answer::RefreshAnswer,
     token::{RefreshToken, TokenHash},
     upstream::{
         client::Client,
@@ -29,7 +28,7 @@ pub(super) struct ExchangeAttempts<'a> {
 impl ExchangeAttempts<'_> {
     /// Asks until WorkOS answers with tokens or a definite refusal, within the time in which it answers a repetition of
     /// the same exchange alike. Between two attempts there is a pause, and WorkOS's own `Retry-After` is waited out.
-    pub(super) async fn run(&self) -> Result<Bytes, UpstreamError> {
+    pub(super) async fn run(&self) -> Result<RefreshAnswer, UpstreamError> {
         let now = || self.clock.monotonic();
         let retry_after = self.client.budget().retry_after(now());
         time::sleep(retry_after).await;
@@ -38,9 +37,9 @@ impl ExchangeAttempts<'_> {
         let mut pauses = Pauses::of(self.hash);
         loop {
             let error = match self.attempt(&left).await {
-                Ok(body) => {
+                Ok(answer) => {
                     self.client.budget().answered();
-                    return Ok(body);
+                    return Ok(answer);
                 }
                 Err(error) => error,
             };
@@ -71,7 +70,7 @@ impl ExchangeAttempts<'_> {
 
     /// One attempt, and another one on a new connection where the first takes long: its connection may be dead. The
     /// first stays out. The first good answer counts, and a refusal only when no attempt is out any more.
-    async fn attempt(&self, left: impl Fn() -> Duration) -> Result<Bytes, UpstreamError> {
+    async fn attempt(&self, left: impl Fn() -> Duration) -> Result<RefreshAnswer, UpstreamError> {
         let mut first = pin!(self.send(Connection::Pooled, ATTEMPT.min(left())));
         if let Ok(result) = time::timeout(SECOND_ATTEMPT, &mut first).await {
             return result;
@@ -83,7 +82,7 @@ impl ExchangeAttempts<'_> {
         });
         let (which, result) = either.await;
         let error = match result {
-            Ok(body) => return Ok(body),
+            Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         let other = match which {
@@ -91,7 +90,7 @@ impl ExchangeAttempts<'_> {
             Attempt::Second => first.await,
         };
         match (error.failure, other) {
-            (_, Ok(body)) => Ok(body),
+            (_, Ok(answer)) => Ok(answer),
             (UpstreamFailure::Refused(_), Err(_)) => Err(error),
             (UpstreamFailure::Transient, Err(other)) => Err(other),
         }
@@ -101,10 +100,9 @@ impl ExchangeAttempts<'_> {
         &self,
         connection: Connection,
         deadline: Duration,
-    ) -> Result<Bytes, UpstreamError> {
+    ) -> Result<RefreshAnswer, UpstreamError> {
         let body = self.client.refresh(self.token, self.organization, connection, deadline).await?;
-        Answer::parse(&body).map_err(|_| error_answer::read_success(&body))?;
-        Ok(body)
+        RefreshAnswer::parse(body.clone()).map_err(|_| error_answer::read_success(&body))
     }
 
     fn record_failure(&self, error: &UpstreamError, now: Duration) {

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
     decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
-    payload::Answer,
     refresh::{
         Refresher,
         attempts::ExchangeAttempts,
@@ -13,6 +12,7 @@ use crate::{
         exchanged_session::ExchangedSession,
         hook::HookDecision,
         observed_exchange::ObservedExchange,
+        refresh_answer::RefreshAnswer,
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange, is_for_others},
     },
     refresh_state::{
@@ -114,7 +114,9 @@ impl Exchange {
         others: Others,
     ) -> (ExchangeResult, Option<PublishedOutcome>) {
         let error = match self.ask_workos().await {
-            Ok(body) => return self.record_for_all(PublishedOutcome::Renewed(body)).await,
+            Ok(answer) => {
+                return self.record_for_all(PublishedOutcome::Renewed(Arc::new(answer))).await;
+            }
             Err(error) => error,
         };
         let refusal = match error.failure {
@@ -194,7 +196,7 @@ impl Exchange {
         state.lock().lineages.contest(self.hash, settings.clock().monotonic())
     }
 
-    async fn ask_workos(&self) -> Result<bytes::Bytes, UpstreamError> {
+    async fn ask_workos(&self) -> Result<RefreshAnswer, UpstreamError> {
         let attempts = ExchangeAttempts {
             client: &self.refresher.client,
             clock: self.refresher.settings.clock(),
@@ -218,7 +220,7 @@ impl Exchange {
     /// Records an outcome in the lineage of the token.
     async fn record(&mut self, outcome: &PublishedOutcome) -> ExchangeResult {
         match outcome {
-            PublishedOutcome::Renewed(body) => self.record_successor(body).await,
+            PublishedOutcome::Renewed(answer) => self.record_successor(answer).await,
             PublishedOutcome::Refused(refusal) => {
                 let Refresher { state, settings, .. } = &*self.refresher;
                 let now = settings.clock().monotonic();
@@ -234,42 +236,39 @@ impl Exchange {
     }
 
     /// Seals the new session and records it, unless the application refuses it: the old token is spent.
-    async fn record_successor(&mut self, body: &[u8]) -> ExchangeResult {
+    async fn record_successor(&mut self, answer: &RefreshAnswer) -> ExchangeResult {
         let refresher = Arc::clone(&self.refresher);
-        let transient = RefreshFailure::Transient { retry_after: None };
-        let Ok(answer) = Answer::parse(body) else { return Err(transient) };
-        let claims = answer.claims();
-        if !self.session.owns(&claims) {
+        if !self.session.owns(&answer.claims) {
             tracing::error!(
                 "WorkOS answered a refresh with another user's or another organization's session"
             );
             return Err(RefreshFailure::Foreign);
         }
         let keys = refresher.reader.keys();
-        if keys.lacks_key_of(&answer.access_token) {
+        if keys.lacks_key_of(&answer.answer.access_token) {
             // Whoever verifies the new token waits for them.
             let _ = keys.fetch(FetchFor::OwnAnswer);
         }
-        let Some(successor) = self.session.seal(&refresher, &answer, claims) else {
-            return Err(transient);
+        let Some(renewed) = self.session.seal(&refresher, answer) else {
+            return Err(RefreshFailure::Transient { retry_after: None });
         };
         // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
-        let decision = self.session.ask_hook(&refresher, &successor).await;
+        let decision = self.session.ask_hook(&refresher, &renewed).await;
         let state = match decision {
             HookDecision::Keep | HookDecision::Undecided => LineageState::Live,
             HookDecision::Refuse => LineageState::Ended,
         };
         let now = refresher.settings.clock().monotonic();
-        let state =
-            refresher.state.lock().lineages.renewed(self.hash, Arc::clone(&successor), state, now);
+        let successor = Arc::clone(&renewed.successor);
+        let state = refresher.state.lock().lineages.renewed(self.hash, successor, state, now);
         self.recorded = Recorded::Yes;
         match (decision, state) {
-            (HookDecision::Keep, LineageState::Live) => Ok(successor),
+            (HookDecision::Keep, LineageState::Live) => Ok(renewed),
             (HookDecision::Undecided, LineageState::Live) => {
                 Err(RefreshFailure::HookUndecided { retry_after: None })
             }
             (HookDecision::Refuse, _) => {
-                if let Some(id) = &successor.session_id {
+                if let Some(id) = &renewed.successor.session_id {
                     self.observed.hook_refused(&refresher.settings, id);
                     refresher.ender.end_elsewhere(id);
                 }

@@ -1,6 +1,6 @@
 //! The session whose refresh token is exchanged, and the one that comes of it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -8,14 +8,18 @@ use crate::{
     candidate::OpenedSession,
     cookie::{received::ReceivedCookies, set_cookie::SessionLifetime},
     decide::Verdict,
-    payload::{Answer, Payload},
+    payload::Payload,
     refresh::{
         Refresher,
         hook::{HookDecision, RefreshedSession},
+        refresh_answer::RefreshAnswer,
         replicas::PublishedOutcome,
     },
-    refresh_state::{lineage::CookieFit, successor::Successor},
-    seal::{Form, Seal},
+    refresh_state::{
+        lineage::CookieFit,
+        successor::{RenewedSession, Successor},
+    },
+    seal::{Form, Seal, Unsealed},
     session::VerifiedSession,
     token::{PairId, RefreshToken, jwt::Unverified},
 };
@@ -49,9 +53,7 @@ impl ExchangedSession {
     pub(super) fn accepts(&self, outcome: &PublishedOutcome) -> bool {
         match outcome {
             PublishedOutcome::Refused(_) => true,
-            PublishedOutcome::Renewed(body) => {
-                Answer::parse(body).is_ok_and(|answer| self.owns(&answer.claims()))
-            }
+            PublishedOutcome::Renewed(answer) => self.owns(&answer.claims),
         }
     }
 
@@ -61,14 +63,13 @@ impl ExchangedSession {
         same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
     }
 
-    /// The new session, sealed as the old one was; `claims` are those of its token.
+    /// The new session, verified, and sealed as the old one was.
     pub(super) fn seal(
         &self,
         refresher: &Refresher,
-        answer: &Answer<'_>,
-        claims: Unverified,
-    ) -> Option<Arc<Successor>> {
-        let Refresher { sealer, settings, .. } = refresher;
+        RefreshAnswer { answer, claims, .. }: &RefreshAnswer,
+    ) -> Option<RenewedSession> {
+        let Refresher { sealer, settings, reader, .. } = refresher;
         let ring = sealer.ring();
         let target = ring.target(Some(self.seal));
         if let Form::Replaced(format) = target.form {
@@ -85,17 +86,20 @@ impl ExchangedSession {
             );
             CookieFit::TooLarge
         };
-        Some(Arc::new(Successor {
+        let unsealed = Unsealed::of_sealed(plaintext, &target);
+        let verified = Arc::new(reader.read_unsealed(unsealed, ReceivedCookies::default()));
+        let successor = Arc::new(Successor {
             sealed,
-            lifetime: SessionLifetime::of(&claims),
+            lifetime: SessionLifetime::of(claims),
             fit,
             id: PairId {
                 token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
                 made: claims.iat.unwrap_or(0),
             },
-            session_id: claims.sid.map(Into::into),
+            session_id: claims.sid.as_deref().map(Into::into),
             organization: self.organization().map(Into::into),
-        }))
+        });
+        Some(RenewedSession { successor, verified })
     }
 
     /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
@@ -103,16 +107,17 @@ impl ExchangedSession {
     pub(super) async fn ask_hook(
         &self,
         refresher: &Refresher,
-        successor: &Successor,
+        renewed: &RenewedSession,
     ) -> HookDecision {
         let Refresher { hooks, settings, .. } = refresher;
         let Some(hook) = &hooks.refresh else { return HookDecision::Keep };
+        let successor = &renewed.successor;
         let session_id = successor.session_id.as_deref().unwrap_or_default();
         let remember = |decision| {
             let now = settings.clock().monotonic();
             hooks.remember(session_id, successor.id.made, decision, now);
         };
-        let candidate = refresher.open(successor, Duration::ZERO, ReceivedCookies::default()).await;
+        let candidate = refresher.renewed(renewed, ReceivedCookies::default()).await;
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {

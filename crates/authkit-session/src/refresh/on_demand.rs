@@ -35,26 +35,26 @@ pub(crate) async fn exchange(
 ) -> Result<SessionCandidate, Error> {
     let received = candidate.received;
     for _ in 0..ROUNDS {
-        let (successor, age, is_wanted) = match next_step(refresher, &candidate, demand)? {
+        let (mut renewed, is_wanted) = match next_step(refresher, &candidate, demand)? {
             Step::Done => return Ok(candidate),
             Step::Newer(successor, age) => {
-                let is_wanted = demand.is_met_by(&successor);
-                (successor, age, is_wanted)
+                (refresher.open(&successor, age, received).await, demand.is_met_by(&successor))
             }
             Step::UnderWay(exchange) => {
                 let is_ours = demand.is_asked_by(&exchange);
                 match exchange.result().await {
-                    Ok(successor) => {
-                        let is_wanted = demand.is_met_by(&successor);
-                        (successor, Duration::ZERO, is_wanted)
+                    Ok(renewed) => {
+                        let is_wanted = demand.is_met_by(&renewed.successor);
+                        (refresher.renewed(&renewed, received).await, is_wanted)
                     }
                     Err(failure) if is_ours => return Err(failure.into()),
                     Err(_) => continue,
                 }
             }
-            Step::Started(exchange) => (exchange.result().await?, Duration::ZERO, true),
+            Step::Started(exchange) => {
+                (refresher.renewed(&exchange.result().await?, received).await, true)
+            }
         };
-        let mut renewed = refresher.open(&successor, age, received).await;
         if is_wanted {
             match accept(&mut renewed) {
                 Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {

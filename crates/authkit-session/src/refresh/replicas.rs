@@ -10,7 +10,10 @@ use crate::{
     clock::Clock,
     crypto::digest,
     decide::refresh_outcome::{ApiRefusal, RefreshFailure},
-    refresh::coordinator::{Claim, Coordinating, RefreshCoordinator},
+    refresh::{
+        coordinator::{Claim, Coordinating, RefreshCoordinator},
+        refresh_answer::RefreshAnswer,
+    },
     refresh_state::successor::ExchangeResult,
     seal::{Purpose, Sealer},
     token::TokenHash,
@@ -36,8 +39,7 @@ pub(super) enum ClaimStatus {
 /// What a replica publishes of its exchange.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum PublishedOutcome {
-    /// WorkOS's answer.
-    Renewed(Bytes),
+    Renewed(Arc<RefreshAnswer>),
     Refused(ApiRefusal),
 }
 
@@ -128,7 +130,7 @@ impl SharedExchange {
 impl PublishedOutcome {
     fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Renewed(body) => [RENEWED, body].concat(),
+            Self::Renewed(answer) => [RENEWED, &answer.body].concat(),
             Self::Refused(ApiRefusal::InvalidGrant) => INVALID_GRANT.to_vec(),
             Self::Refused(ApiRefusal::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
             Self::Refused(ApiRefusal::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
@@ -146,7 +148,10 @@ impl PublishedOutcome {
             CREDENTIALS => Some(Self::Refused(ApiRefusal::Credentials)),
             REQUEST => Some(Self::Refused(ApiRefusal::Request)),
             REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
-            bytes => Some(Self::Renewed(Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?))),
+            bytes => {
+                let body = Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?);
+                Some(Self::Renewed(Arc::new(RefreshAnswer::parse(body).ok()?)))
+            }
         }
     }
 }

@@ -1,16 +1,11 @@
 //! Which tokens and sessions have to be looked up: asked by every request, and without a lock.
 
-use std::{
-    hash::{BuildHasher, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
-use foldhash::{SharedSeed, fast::SeedableRandomState};
-
-use crate::token::TokenHash;
+use crate::token::{SessionIdHash, TokenHash};
 
 /// Counts, by hash, the tokens and session ids that a request must not pass by.
 ///
@@ -73,28 +68,14 @@ impl From<&TokenHash> for PresenceEntry {
 
 impl From<SessionIdHash> for PresenceEntry {
     #[inline]
-    fn from(SessionIdHash(hash): SessionIdHash) -> Self {
-        Self(hash)
+    fn from(id: SessionIdHash) -> Self {
+        Self(id.number())
     }
 }
 
 impl From<&str> for PresenceEntry {
     fn from(session_id: &str) -> Self {
         SessionIdHash::of(session_id).into()
-    }
-}
-
-/// Hash of a session's id, the same for the whole process: a remembered session has it, so that no request makes it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct SessionIdHash(u32);
-
-impl SessionIdHash {
-    #[expect(clippy::cast_possible_truncation, reason = "any of its bits are as good as random")]
-    pub(crate) fn of(session_id: &str) -> Self {
-        let seed = SeedableRandomState::with_seed(0, SharedSeed::global_random());
-        let mut hasher = seed.build_hasher();
-        hasher.write(session_id.as_bytes());
-        Self(hasher.finish() as u32)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The session that an exchange brought, and the way to wait for it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::{
+    candidate::SessionCandidate,
     cookie::set_cookie::SessionLifetime,
     decide::refresh_outcome::{RefreshFailure, RefreshOutcome},
     refresh_state::lineage::{CookieFit, TokenPair},
@@ -44,8 +45,22 @@ impl TokenPair for Successor {
     }
 }
 
+/// A session that an exchange brought just now: as its cookie will have it, and as it was verified before it was sealed.
+#[derive(Clone)]
+pub(crate) struct RenewedSession {
+    pub(crate) successor: Arc<Successor>,
+    /// What nobody has to open again.
+    pub(crate) verified: Arc<SessionCandidate>,
+}
+
+impl fmt::Debug for RenewedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewedSession").finish_non_exhaustive()
+    }
+}
+
 /// What an exchange ends with, for those who wait for it.
-pub(crate) type ExchangeResult = RefreshOutcome<Arc<Successor>>;
+pub(crate) type ExchangeResult = RefreshOutcome<RenewedSession>;
 
 /// The way to wait for an exchange. Clones wait for the same one.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
-    candidate::{OpenedSession, jwks::FetchFor, reader::SessionReader},
+    candidate::{jwks::FetchFor, reader::SessionReader},
     config::settings::Settings,
     cookie::{
         received::ReceivedCookies,
@@ -107,7 +107,7 @@ impl SignIn {
     /// Whether `headers` bring a session of another user than `new`, expired or not, that has not ended here.
     fn is_of_another_user(&self, new: &VerifiedSession, headers: &HeaderMap) -> bool {
         let (present, _) = self.reader.open_all(self.settings.cookies.name(), headers);
-        present.iter().map(OpenedSession::unverified).any(|old| {
+        present.iter().map(|it| it.unverified()).any(|old| {
             let has_ended = old.sid.as_deref().is_some_and(|id| self.ender.has_ended(id));
             !has_ended && old.sub.as_deref().is_some_and(|user| user != new.user_id())
         })
@@ -142,7 +142,7 @@ impl SignIn {
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {
-            let oauth_tokens = answer.oauth_tokens.and_then(OauthTokens::read);
+            let oauth_tokens = answer.oauth_tokens.as_deref().and_then(OauthTokens::read);
             return Ok((VerifiedAnswer { session, sealed, lifetime }, oauth_tokens));
         }
         let is_of_another_time =

@@ -12,7 +12,7 @@ use crate::{
         iron::{self, PasswordNumber, Suffix},
         purpose::{PurposeKeys, derive},
         python, ruby6,
-        target::Writer,
+        target::{Form, Target, Writer},
     },
 };
 
@@ -148,6 +148,19 @@ impl Keys {
             #[cfg(feature = "php")]
             Wire::Php => None,
         }
+    }
+
+    /// What `writer`, which is of these keys, seals values as.
+    pub(super) fn target<'k>(&'k self, form: Form, writer: Writer<'k>) -> Target<'k> {
+        let wire = match writer {
+            Writer::Ruby(_) => Wire::Ruby,
+            Writer::Ruby6(_) => Wire::Ruby6,
+            Writer::Go(_) if self.hex.is_some() => Wire::Hex,
+            Writer::Go(_) => Wire::Sha256,
+            Writer::Python(_) => Wire::Python,
+            Writer::Iron { number, suffix, .. } => Wire::Iron(suffix, number),
+        };
+        Target { form, seal: Seal { wire, password: self.id }, writer }
     }
 
     fn iron(&self, number: PasswordNumber, suffix: Suffix) -> Option<Writer<'_>> {

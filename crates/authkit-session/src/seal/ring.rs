@@ -46,6 +46,11 @@ impl Unsealed {
     fn new(plaintext: Zeroizing<Vec<u8>>, wire: Wire, keys: &Keys) -> Self {
         Self { plaintext, seal: Seal { wire, password: keys.id }, reuse: Reuse::Allowed }
     }
+
+    /// The inside of a value that was sealed just now.
+    pub(crate) fn of_sealed(plaintext: Zeroizing<Vec<u8>>, target: &Target<'_>) -> Self {
+        Self { plaintext, seal: target.seal, reuse: Reuse::Never }
+    }
 }
 
 /// How many times a password may still be tried on a value.
@@ -172,15 +177,15 @@ impl KeyRing {
                 .expect("new() found that the password suits the format")
         };
         let Some(like) = like else {
-            return Target { form: Form::Configured(self.format), writer: configured() };
+            return self.current.target(Form::Configured(self.format), configured());
         };
         let keys = match self.neighbours {
             Neighbours::Pinned => self.find(like.password).unwrap_or(&self.current),
             Neighbours::Unpinned => &self.current,
         };
         match keys.rewriter(like) {
-            Some(writer) => Target { form: Form::Kept, writer },
-            None => Target { form: Form::Replaced(self.format), writer: configured() },
+            Some(writer) => keys.target(Form::Kept, writer),
+            None => self.current.target(Form::Replaced(self.format), configured()),
         }
     }
 

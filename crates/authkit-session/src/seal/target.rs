@@ -2,12 +2,14 @@
 
 use crate::{
     random,
-    seal::{KeyStyle, SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
+    seal::{KeyStyle, Seal, SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
 };
 
 /// What a value is going to be sealed as.
 pub(crate) struct Target<'ring> {
     pub(crate) form: Form,
+    /// What a value that is sealed so says when it is opened.
+    pub(crate) seal: Seal,
     pub(super) writer: Writer<'ring>,
 }
 

@@ -34,13 +34,18 @@ async fn cc_01_a_hundred_requests_make_one_exchange() {
     let answers = storm(&service, &browser, 100).await;
     assert_eq!(service.refreshes(), 1);
     let mut tokens = Vec::new();
+    let mut sessions = Vec::new();
     for (answer, browser) in answers {
-        tokens.push(answer.session().access_token().expose().to_owned());
+        let session = answer.session();
+        tokens.push(session.access_token().expose().to_owned());
+        sessions.push(session);
         tokens.push(format!("{:?}", browser.headers()));
     }
     tokens.sort_unstable();
     tokens.dedup();
     assert_eq!(tokens.len(), 2, "one session, one cookie");
+    let is_shared = |session| Arc::ptr_eq(session, &sessions[0]);
+    assert!(sessions.iter().all(is_shared), "verified once, for all who waited");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

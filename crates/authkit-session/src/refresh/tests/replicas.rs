@@ -11,7 +11,10 @@ use crate::{
         reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
         refresh_outcome::ApiRefusal,
     },
-    refresh::replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
+    refresh::{
+        refresh_answer::RefreshAnswer,
+        replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
+    },
     testing::{
         Browser, Endpoint, OwnerParts, Reply, Rotation, Service, Together, Trouble, Workos, clock,
     },
@@ -91,7 +94,9 @@ async fn an_outcome_is_for_its_token_and_its_organization_alone() {
     let parts = OwnerParts::new(|config| config);
     let of = |token: &str| RefreshToken::new(token.to_owned()).hash();
     let organizations = [None, Some("org_a"), Some("org_b"), Some("org_a@")];
-    for outcome in [Renewed(Bytes::from("an answer")), Refused(ApiRefusal::InvalidGrant)] {
+    let answer = Bytes::from(parts.workos.sign_in("user_a", json!({})));
+    let answer = Arc::new(RefreshAnswer::parse(answer).unwrap());
+    for outcome in [Renewed(answer), Refused(ApiRefusal::InvalidGrant)] {
         for published in organizations {
             let stores: [_; 2] = Together::of(&parts.clock);
             let [here, there] = stores.map(|store| Arc::new(store) as Arc<dyn RefreshCoordinator>);
@@ -272,7 +277,11 @@ async fn an_answer_about_another_user_or_organization_is_not_taken_from_the_stor
         let store: Arc<dyn RefreshCoordinator> = Arc::new(replicas.store.clone());
         let exchange = SharedExchange::new(&store, &sealer, &service.clock, token, Some("org_a"));
         assert!(matches!(exchange.claim().await, ClaimStatus::Alone));
-        exchange.publish(&PublishedOutcome::Renewed(Bytes::from(answer))).await;
+        exchange
+            .publish(&PublishedOutcome::Renewed(Arc::new(
+                RefreshAnswer::parse(Bytes::from(answer)).unwrap(),
+            )))
+            .await;
 
         let session = service.get(&mut victim).await.session();
         assert_eq!((session.user_id(), session.organization_id()), ("user_a", Some("org_a")));

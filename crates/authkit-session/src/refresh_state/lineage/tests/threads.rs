@@ -12,9 +12,9 @@ use shuttle::{
 };
 
 use super::{ApiRefusal, Cookie, ExchangeStatus, Limits, LineageState, Sids, Successor, Table};
-use crate::refresh_state::{
-    lineage::LineageStatus,
-    presence::{PresenceCounts, SessionIdHash},
+use crate::{
+    refresh_state::{lineage::LineageStatus, presence::PresenceCounts},
+    token::SessionIdHash,
 };
 
 /// What is behind the lock, and what was seen of it.
