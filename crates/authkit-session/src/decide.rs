@@ -428,4 +428,42 @@ mod tests {
             assert_eq!(decide(verdict, fresh), action, "{verdict:?}");
         }
     }
+
+    #[test]
+    fn tokens_grow_old_after_ten_seconds_or_within_their_own_life() {
+        use PairAge::{JustObtained, Older};
+
+        let (second, nanosecond) = (Duration::from_secs(1), Duration::from_nanos(1));
+        let cases = [
+            ("not obtained here", None, 300 * second, Older),
+            ("now", Some(Duration::ZERO), 300 * second, JustObtained),
+            ("almost ten seconds", Some(10 * second - nanosecond), 300 * second, JustObtained),
+            ("ten seconds", Some(10 * second), 300 * second, Older),
+            ("almost a short life", Some(5 * second - nanosecond), 5 * second, JustObtained),
+            ("a short life", Some(5 * second), 5 * second, Older),
+            ("no life at all, now", Some(Duration::ZERO), Duration::ZERO, JustObtained),
+            ("no life at all, a second", Some(second), Duration::ZERO, Older),
+        ];
+        for (name, age, lifetime, expected) in cases {
+            assert_eq!(PairAge::of(age, lifetime), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_says_whether_the_token_verified_and_which_keys_it_waits_for() {
+        let cases = [
+            (Verdict::Good, true, None),
+            (Verdict::Expiring, true, None),
+            (Verdict::Expired, false, None),
+            (Verdict::BadSignature, false, None),
+            (Verdict::NoUser, false, None),
+            (Verdict::Revoked, false, None),
+            (Verdict::NoKeys, false, Some(MissingKeys::All)),
+            (Verdict::UnknownKey, false, Some(MissingKeys::OfToken)),
+        ];
+        for (verdict, is_verified, missing_keys) in cases {
+            assert_eq!(verdict.is_verified(), is_verified, "{verdict:?}");
+            assert_eq!(verdict.missing_keys(), missing_keys, "{verdict:?}");
+        }
+    }
 }
