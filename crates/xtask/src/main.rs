@@ -7,6 +7,7 @@ mod cases;
 mod count;
 mod deep;
 mod frameworks;
+mod fuzz;
 mod layout;
 mod model;
 mod mutants;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ["owners"] => owners::run,
         ["model"] => model::run,
         ["mutants", ..] => mutants::run,
+        ["fuzz", ..] => fuzz::run,
         ["packages"] => packages::run,
         ["pictures"] => pictures::run,
         ["bench"] => bench::run,
@@ -99,6 +101,9 @@ Usage: cargo xtask <command>
           crates/authkit-session/src/decide), one place at a time, and lists what no test notices;
           only where something has changed since the revision; only every N-th place; with the
           quick tests beside the code alone; 5 to 15 seconds a place
+  fuzz [TARGET] [--minutes N]
+          looks for inputs that break a rule, of one target of crates/authkit-fuzz or of each,
+          for a minute or as long as it says; `test` runs the inputs that are kept
   packages
           whether what is published is fit to be: each built from its package alone, with every
           set of features, the oldest compiler and the oldest dependencies; licences; changes

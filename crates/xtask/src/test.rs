@@ -34,6 +34,7 @@ fn format(sh: &Shell) -> Result<()> {
         "tests/peers/rust/Cargo.toml",
         "crates/authkit-bench/Cargo.toml",
         "crates/authkit-bench/hello/Cargo.toml",
+        "crates/authkit-fuzz/libfuzzer/Cargo.toml",
     ] {
         cmd!(sh, "cargo fmt --manifest-path {apart} --check").run()?;
     }

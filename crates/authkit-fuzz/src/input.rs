@@ -1,0 +1,73 @@
+use arbitrary::Unstructured;
+
+/// The bytes of one input, read as choices. Once they are used up, every choice is the first one and every text empty, so
+/// that a short input is a plain case.
+pub(crate) struct Input<'a>(Unstructured<'a>);
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(Unstructured::new(bytes))
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0.int_in_range(0..=end.saturating_sub(1)).unwrap_or(0)
+    }
+
+    /// One of these; the first if nothing says otherwise.
+    pub(crate) fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
+    }
+
+    /// Whether to do what only some inputs do.
+    pub(crate) fn flag(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    /// Any number.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0.arbitrary().unwrap_or(0)
+    }
+
+    /// Some bytes: their number, and then themselves.
+    pub(crate) fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.0.arbitrary::<u8>().unwrap_or(0)).min(self.0.len());
+        self.0.bytes(length).unwrap_or_default()
+    }
+
+    /// Some text.
+    pub(crate) fn text(&mut self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0.take_rest()
+    }
+
+    /// A text out of `menu`, or any.
+    pub(crate) fn word(&mut self, menu: &[&str]) -> String {
+        match self.below(menu.len() + 1) {
+            n if n < menu.len() => menu[n].to_owned(),
+            _ => self.text(),
+        }
+    }
+
+    /// Changes bytes of `value`: flips bits, puts bytes in, takes some out, cuts, repeats. Nothing for an input that is used up.
+    pub(crate) fn mutate(&mut self, value: &mut Vec<u8>) {
+        for _ in 0..self.below(4) {
+            let at = (self.number() as usize).checked_rem(value.len()).unwrap_or(0);
+            match self.below(6) {
+                0 if !value.is_empty() => value[at] ^= 1 << self.below(8),
+                1 if !value.is_empty() => value[at] = self.below(256) as u8,
+                2 => drop(value.splice(at..at, self.bytes().iter().copied())),
+                3 => value.truncate(at),
+                4 if !value.is_empty() => drop(value.remove(at)),
+                _ => {
+                    let end = at.saturating_add(self.below(64)).min(value.len());
+                    value.extend_from_within(at..end);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What must hold of every answer, whatever the input was. Each rule says in words what it found broken.
+
+use std::sync::LazyLock;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto::verify, decode};
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    service::{Answer, ORIGIN, World},
+    workos::SigningKey,
+};
+
+/// Holds an answer against every rule.
+///
+/// # Panics
+///
+/// If one is broken.
+pub(crate) fn check(answer: &Answer, world: &World) {
+    let mut secrets = world.secrets();
+    secrets.extend(answer.admitted.iter().flat_map(|token| long_parts(token)));
+    let broken = [
+        admits_whom_jsonwebtoken_would(answer.admitted.as_deref(), world.clock.unix()),
+        sends_browsers_nowhere_else(&answer.headers, &answer.body),
+        tells_no_secret(answer, &secrets),
+    ];
+    if let Some(problem) = broken.into_iter().find_map(Result::err) {
+        panic!("{problem}: {answer:?}");
+    }
+}
+
+/// Whoever is admitted has a token that `jsonwebtoken` accepts, at the service's time, and that names a session.
+pub(crate) fn admits_whom_jsonwebtoken_would(token: Option<&str>, now: u64) -> Result<(), String> {
+    let Some(token) = token else { return Ok(()) };
+    let claims = match decode::<Value>(token, &OURS, &VALIDATION) {
+        Ok(token) => token.claims,
+        // It reads members of the header that we do not look at, and refuses one of another type.
+        Err(error) => signed_claims(token)
+            .ok_or_else(|| format!("jsonwebtoken does not accept whom we admit: {error}"))?,
+    };
+    let seconds = |name: &str| claims[name].as_f64();
+    let now = now as f64;
+    if seconds("exp").is_none_or(|exp| exp + LEEWAY <= now) {
+        return Err("an expired token was admitted".to_owned());
+    }
+    if seconds("nbf").is_some_and(|nbf| nbf.ceil() > now + LEEWAY) {
+        return Err("a token was admitted before its time".to_owned());
+    }
+    let names = |name: &str, start: &str| {
+        claims[name].as_str().is_some_and(|it| it.starts_with(start) && !it.is_empty())
+    };
+    if !names("sid", "session_") || !names("sub", "") {
+        return Err("a token that names no session was admitted".to_owned());
+    }
+    Ok(())
+}
+
+/// What a token says whose header names our algorithm, and whose signature is good by `jsonwebtoken` alone.
+fn signed_claims(token: &str) -> Option<Value> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (header, payload) = signed.split_once('.')?;
+    let json = |part: &str| -> Option<Value> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+    };
+    let is_ours = json(header)?["alg"] == "RS256"
+        && verify(signature, signed.as_bytes(), &OURS, Algorithm::RS256).ok()?;
+    json(payload).filter(|_| is_ours)
+}
+
+/// Every place that an answer sends a browser to is of the service's own origin, or is WorkOS.
+pub(crate) fn sends_browsers_nowhere_else(headers: &HeaderMap, body: &[u8]) -> Result<(), String> {
+    let fields =
+        [header::LOCATION.as_str(), "hx-redirect", "hx-location", "content-location", "refresh"];
+    let of_fields = fields.iter().flat_map(|name| headers.get_all(*name));
+    let mut places: Vec<String> =
+        of_fields.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    let body = String::from_utf8_lossy(body);
+    if let Ok(Value::Object(members)) = serde_json::from_str(&body) {
+        let urls = members.iter().filter(|(name, _)| name.ends_with("_url"));
+        places.extend(urls.filter_map(|(_, url)| url.as_str().map(str::to_owned)));
+    }
+    for attribute in ["href=\"", "action=\"", "src=\""] {
+        let values = body.split(attribute).skip(1).filter_map(|rest| rest.split('"').next());
+        places.extend(values.map(|value| value.replace("&amp;", "&").replace("&#x27;", "'")));
+    }
+    let page = Url::parse(&format!("{ORIGIN}/a/page")).expect("it is a URL");
+    for place in places {
+        let url = page.join(&place).map_err(|_| format!("`{place}` is no URL"))?;
+        let origin = url.origin().ascii_serialization();
+        if origin != ORIGIN && origin != WORKOS {
+            return Err(format!("a browser is sent to {origin} by `{place}`"));
+        }
+        // What reads URLs less well than a browser takes these for the start of a host.
+        let start: String = place.chars().take(2).collect();
+        if start.starts_with('/') && start.ends_with(['/', '\\']) && start.len() == 2 {
+            return Err(format!("`{place}` starts like a host"));
+        }
+    }
+    Ok(())
+}
+
+/// No byte of an answer is part of a secret.
+pub(crate) fn tells_no_secret(answer: &Answer, secrets: &[String]) -> Result<(), String> {
+    let values = answer.headers.values().map(|value| value.as_bytes());
+    for text in values.chain([&*answer.body]) {
+        let found = secrets.iter().find(|secret| has(text, secret.as_bytes()));
+        if let Some(secret) = found {
+            return Err(format!("the answer tells the secret {secret}"));
+        }
+    }
+    Ok(())
+}
+
+/// The parts of a token that tell it from every other: pieces of its payload and its signature. Its header and the start
+/// of its payload are no secret.
+pub(crate) fn long_parts(token: &str) -> Vec<String> {
+    let parts = token.split('.').skip(1).filter(|part| URL_SAFE_NO_PAD.decode(part).is_ok());
+    let pieces = parts.filter_map(|part| part.get(part.len().checked_sub(PIECE)?..));
+    pieces.map(str::to_owned).collect()
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len().max(1)).any(|window| window == part)
+}
+
+/// The one key that WorkOS publishes.
+static OURS: LazyLock<DecodingKey> = LazyLock::new(|| {
+    let (n, e) = SigningKey::ours().components();
+    DecodingKey::from_rsa_components(&n, &e).expect("it is a key")
+});
+
+/// Times are held against the service's clock, not the machine's.
+static VALIDATION: LazyLock<Validation> = LazyLock::new(|| {
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+});
+
+/// The service's default, in seconds.
+const LEEWAY: f64 = 5.0;
+const WORKOS: &str = "https://api.workos.com";
+/// Long enough not to be there by chance.
+const PIECE: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderName, HeaderValue, StatusCode};
+
+    use super::*;
+    use crate::{service::NOW, token};
+
+    fn answer(headers: &[(&'static str, &str)], body: &str) -> Answer {
+        let headers = headers.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        });
+        Answer {
+            status: StatusCode::OK,
+            headers: headers.collect(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            admitted: None,
+            reached: false,
+        }
+    }
+
+    #[test]
+    fn the_rule_on_tokens_fires() {
+        let judge = |token: &str, now| admits_whom_jsonwebtoken_would(Some(token), now).is_ok();
+        let good = token::good(NOW);
+        assert!(judge(&good, NOW));
+        assert!(judge(&good, NOW + 304));
+        assert!(!judge(&good, NOW + 305), "expired");
+        let forged = {
+            let (signed, _) = good.rsplit_once('.').unwrap();
+            format!("{signed}.{}", SigningKey::strangers().sign(signed))
+        };
+        assert!(!judge(&forged, NOW), "signed by somebody else");
+        let claims = [
+            ("nbf", (NOW + 6).to_string()),
+            ("sid", "\"app_consent_1\"".to_owned()),
+            ("sub", "\"\"".to_owned()),
+            ("exp", "null".to_owned()),
+        ];
+        for (name, value) in claims {
+            let odd = token::with_claims(NOW, |claims| claims.set(name, value));
+            assert!(!judge(&odd, NOW), "{name}");
+        }
+        assert!(admits_whom_jsonwebtoken_would(None, NOW).is_ok(), "nobody was admitted");
+    }
+
+    #[test]
+    fn the_rule_on_places_fires() {
+        let judge = |headers: &[(&'static str, &str)], body: &str| {
+            let answer = answer(headers, body);
+            sends_browsers_nowhere_else(&answer.headers, &answer.body).is_ok()
+        };
+        for good in [
+            "/",
+            "/login?return_to=%2F%2Fevil.example",
+            "https://api.workos.com/user_management/authorize?x=1",
+            "https://app.example.com/a",
+            "?a=/b",
+        ] {
+            assert!(judge(&[("location", good)], ""), "{good}");
+            assert!(judge(&[], &format!("<a href=\"{good}\">")), "{good}");
+        }
+        for bad in [
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example/",
+            "http://app.example.com/",
+            "https://app.example.com@evil.example",
+            "https://app.example.com.evil.example",
+            "javascript:alert(1)",
+            "///evil.example",
+            "/\t/evil.example",
+        ] {
+            assert!(!judge(&[("location", bad)], ""), "{bad}");
+            assert!(!judge(&[("hx-redirect", bad)], ""), "{bad}");
+            assert!(!judge(&[], &format!("<form action=\"{bad}\">")), "{bad}");
+            let problem = serde_json::json!({ "login_url": bad }).to_string();
+            assert!(!judge(&[], &problem), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_rule_on_secrets_fires() {
+        let world = World::new();
+        let good = token::good(NOW);
+        let secrets = world.secrets();
+        assert!(tells_no_secret(&answer(&[("location", "/")], "inside"), &secrets).is_ok());
+        let middle = &good[good.len() - 60..];
+        let planted = [
+            crate::service::password(),
+            crate::service::api_key(),
+            crate::service::email(),
+            crate::service::refresh_token(),
+            crate::service::upstream(),
+            middle,
+            &good,
+        ];
+        for secret in planted {
+            let told = [
+                answer(&[("x-note", &format!("a{secret}b"))], ""),
+                answer(&[], &format!("a{secret}b")),
+            ];
+            for answer in told {
+                assert!(tells_no_secret(&answer, &secrets).is_err(), "{secret}");
+            }
+        }
+    }
+}

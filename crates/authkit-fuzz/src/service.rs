@@ -1,0 +1,266 @@
+//! A service behind the real layer, made anew for each input so that none depends on those before it.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, SystemTime},
+};
+
+use authkit_session::{Authenticator, SealFormat, inspect};
+use authkit_tower::{
+    AuthKit, AuthKitLayer, Bearer, Clock, Config, CookiePassword, Endpoints, Require, Session,
+};
+use aws_lc_rs::rand;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use serde_json::json;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::{
+    oracle,
+    token::{self, CLIENT_ID, ISSUER},
+    workos::{Workos, WorkosAnswer},
+};
+
+/// A service, its WorkOS and its clock.
+pub(crate) struct World {
+    pub(crate) workos: Workos,
+    pub(crate) authkit: AuthKit,
+    pub(crate) clock: Clock,
+    config: Config,
+}
+
+/// What stands in front of the handler.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Required,
+    Optional,
+    Bearer,
+    Guarded,
+    TrustedOrigin,
+}
+
+/// What a client got, and what the handler saw.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The access token of whoever was admitted.
+    pub(crate) admitted: Option<String>,
+    pub(crate) reached: bool,
+}
+
+/// Left by the handler on its response.
+#[derive(Clone)]
+struct Reached(Option<String>);
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    pub(crate) fn with(set: impl FnOnce(Config) -> Config) -> Self {
+        let workos = Workos::default();
+        let clock = Clock::simulated(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW));
+        let callback = format!("{ORIGIN}/callback");
+        let secret = CookiePassword::new(password()).expect("it is long enough");
+        let config = Config::new(CLIENT_ID, api_key(), callback, secret)
+            .with_issuers([ISSUER])
+            .with_session_cache(64 * 1024)
+            .with_clock(clock.clone())
+            .with_transport(Arc::new(workos.clone()));
+        let config = set(config);
+        let authkit = AuthKit::new(config.clone()).expect("the settings are good");
+        workos.answers_otherwise(renewed(NOW));
+        Self { workos, authkit, clock, config }
+    }
+
+    /// Another replica, which seals what this one opens.
+    pub(crate) fn replica(&self) -> Authenticator {
+        Authenticator::new(self.config.clone()).expect("the settings are good")
+    }
+
+    /// Sends a request to a service, and looks at what every answer is looked at for.
+    pub(crate) async fn send(&self, kind: Kind, request: Request<Bytes>) -> Answer {
+        let layer = match kind {
+            Kind::Required | Kind::Guarded => AuthKitLayer::new(&self.authkit),
+            Kind::Optional => AuthKitLayer::optional(&self.authkit),
+            Kind::Bearer => {
+                AuthKitLayer::new(&self.authkit).with_bearer().expect("an issuer is configured")
+            }
+            Kind::TrustedOrigin => AuthKitLayer::new(&self.authkit)
+                .with_trusted_origins(["https://friend.example"])
+                .expect("it is an origin"),
+        };
+        let handler = service_fn(async |request: Request<Full<Bytes>>| {
+            let extensions = request.extensions();
+            let session = extensions.get::<Session>().map(|it| it.access_token().expose());
+            let bearer = extensions.get::<Bearer>().map(|it| it.access_token().expose());
+            let mut response = Response::new(Full::new(Bytes::from_static(b"inside")));
+            response.extensions_mut().insert(Reached(session.or(bearer).map(str::to_owned)));
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let endpoints = Endpoints::new(&self.authkit);
+        let request = request.map(Full::new);
+        let answer = if kind == Kind::Guarded {
+            let guarded = Require::role("admin").layer(handler);
+            answer(endpoints.layer(layer.layer(guarded)), request).await
+        } else {
+            answer(endpoints.layer(layer.layer(handler)), request).await
+        };
+        oracle::check(&answer, self);
+        if kind != Kind::Optional {
+            assert!(!answer.reached || answer.admitted.is_some(), "nobody got in: {answer:?}");
+        }
+        answer
+    }
+
+    /// What must be in no answer, whoever asks.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.workos.secrets();
+        secrets.extend(
+            [password(), api_key(), email(), refresh_token(), upstream()].map(str::to_owned),
+        );
+        static GOOD: LazyLock<Vec<String>> =
+            LazyLock::new(|| oracle::long_parts(&token::good(NOW)));
+        secrets.extend(GOOD.iter().cloned());
+        secrets
+    }
+
+    /// A session as a cookie holds it, around an access token.
+    pub(crate) fn payload(access_token: &str) -> crate::json::Members {
+        crate::json::Members::new([
+            ("access_token", crate::json::quoted(access_token)),
+            ("refresh_token", crate::json::quoted(refresh_token())),
+            ("user", json!({ "id": "user_1", "email": email(), "first_name": "F" }).to_string()),
+            ("impersonator", "null".to_owned()),
+        ])
+    }
+
+    /// Seals this in the format, or in the default one where the password does not suit it.
+    pub(crate) fn seal(format: SealFormat, plaintext: &[u8]) -> String {
+        let secret = CookiePassword::new(password()).expect("it is long enough");
+        inspect::seal(format, &secret, plaintext)
+            .or_else(|_| inspect::seal(SealFormat::Ruby, &secret, plaintext))
+            .expect("the default format takes every password")
+    }
+}
+
+/// What WorkOS answers to a good exchange.
+pub(crate) fn renewed(now: u64) -> WorkosAnswer {
+    let body = json!({
+        "access_token": token::good(now), "refresh_token": format!("{}-next", refresh_token()),
+        "user": { "id": "user_1", "email": email() }, "organization_id": "org_1",
+    });
+    let json = b"application/json".to_vec();
+    let headers = vec![("content-type".to_owned(), json)];
+    WorkosAnswer { status: 200, headers, body: body.to_string().into_bytes() }
+}
+
+async fn answer<S, B>(service: S, request: Request<Full<Bytes>>) -> Answer
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = std::convert::Infallible>,
+    B: Body,
+    B::Error: std::fmt::Debug,
+{
+    let response = service.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let (head, body) = response.into_parts();
+    let reached = head.extensions.get::<Reached>().cloned();
+    let body = body.collect().await.expect("a body in memory does not fail").to_bytes();
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+        reached: reached.is_some(),
+        admitted: reached.and_then(|Reached(token)| token),
+    }
+}
+
+/// Runs an input's requests. Timers that nothing else waits for go off at once.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build();
+    runtime.expect("a runtime needs no more than memory").block_on(future)
+}
+
+/// What no input can know: it is made anew for each process.
+struct Unknown {
+    password: String,
+    api_key: String,
+    email: String,
+    refresh_token: String,
+    upstream: String,
+}
+
+static UNKNOWN: LazyLock<Unknown> = LazyLock::new(|| {
+    let random = |prefix: &str| {
+        let mut bytes = [0; 16];
+        rand::fill(&mut bytes).expect("the system has random bytes");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{prefix}{hex}")
+    };
+    Unknown {
+        // 64 hexadecimal characters, which every format takes but Python's and Ruby 6's.
+        password: format!("{}{}", random(""), random("")),
+        api_key: random("sk_test_"),
+        email: random("user@") + ".test",
+        refresh_token: random("refresh_"),
+        upstream: random("words-of-upstream-"),
+    }
+});
+
+pub(crate) fn password() -> &'static str {
+    &UNKNOWN.password
+}
+
+pub(crate) fn api_key() -> &'static str {
+    &UNKNOWN.api_key
+}
+
+pub(crate) fn email() -> &'static str {
+    &UNKNOWN.email
+}
+
+pub(crate) fn refresh_token() -> &'static str {
+    &UNKNOWN.refresh_token
+}
+
+/// What WorkOS says in prose, which is for nobody.
+pub(crate) fn upstream() -> &'static str {
+    &UNKNOWN.upstream
+}
+
+pub(crate) const ORIGIN: &str = "https://app.example.com";
+/// Where every input begins, in Unix seconds.
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header};
+
+    use super::*;
+
+    /// What the targets say of answers would be true of a service that lets nobody in.
+    #[test]
+    fn a_plain_case_is_let_in() {
+        let sessions = [(NOW, 0), (NOW - 400, 1)];
+        for (issued, exchanges) in sessions {
+            let world = World::new();
+            let sealed = World::payload(&token::good(issued)).text();
+            let sealed = World::seal(SealFormat::default(), sealed.as_bytes());
+            let mut request = Request::new(Bytes::new());
+            let cookie = HeaderValue::from_str(&format!("wos_session={sealed}")).unwrap();
+            request.headers_mut().insert(header::COOKIE, cookie);
+            let answer = run(world.send(Kind::Required, request));
+            assert!(answer.admitted.is_some(), "{answer:?}");
+            assert_eq!(world.workos.exchanges(), exchanges);
+        }
+        let world = World::new();
+        let mut request = Request::new(Bytes::new());
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", token::good(NOW))).unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        assert!(run(world.send(Kind::Bearer, request)).admitted.is_some());
+    }
+}

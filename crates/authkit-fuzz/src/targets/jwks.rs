@@ -1,0 +1,62 @@
+//! A set of keys: no token passes but by a key that is in it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use serde_json::Value;
+
+use crate::{
+    input::Input,
+    json::{Members, quoted, value},
+    service::{Kind, NOW, World, run as block_on},
+    token,
+    workos::SigningKey,
+};
+
+pub(super) fn run(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let world = World::new();
+    let jwks = jwks(&mut input);
+    world.workos.publish(jwks.clone());
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", token::good(NOW)));
+    let mut request = Request::new(Bytes::new());
+    request.headers_mut().insert(header::AUTHORIZATION, bearer.expect("a token is ASCII"));
+    let answer = block_on(world.send(Kind::Bearer, request));
+    if answer.admitted.is_some() {
+        assert!(is_in(&jwks), "{}", String::from_utf8_lossy(&jwks));
+    }
+}
+
+fn jwks(input: &mut Input<'_>) -> Vec<u8> {
+    let mut keys = Vec::new();
+    for _ in 0..=input.below(3) {
+        let (n, e) = input.one_of(&[SigningKey::ours(), SigningKey::strangers()]).components();
+        let mut key = Members::new([
+            ("kty", quoted("RSA")),
+            ("alg", quoted("RS256")),
+            ("use", quoted("sig")),
+            ("kid", quoted("key_1")),
+            ("n", quoted(&n)),
+            ("e", quoted(&e)),
+        ]);
+        if input.flag() {
+            key.edit(input, &["kty", "alg", "use", "kid", "n", "e", "key_ops", "x5c", "d"]);
+        }
+        keys.push(if input.below(8) == 7 { value(input, 2) } else { key.text() });
+    }
+    let mut set = format!("{{\"keys\":[{}]}}", keys.join(",")).into_bytes();
+    if input.below(4) == 3 {
+        input.mutate(&mut set);
+    }
+    set
+}
+
+/// Whether a JSON library finds the key among the keys.
+fn is_in(jwks: &[u8]) -> bool {
+    let (n, _) = SigningKey::ours().components();
+    let set: Value = serde_json::from_slice(jwks).unwrap_or_default();
+    let keys = set["keys"].as_array();
+    // Zeros in front of a modulus are passed over, as some write one.
+    keys.is_some_and(|keys| {
+        keys.iter().filter_map(|key| key["n"].as_str()).any(|it| it == n || it.starts_with("AA"))
+    })
+}

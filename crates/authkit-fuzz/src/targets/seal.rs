@@ -1,0 +1,37 @@
+//! Sealed values: nobody but us makes one that opens, and what opens is what was sealed.
+
+use authkit_session::{CookiePassword, SealFormat, inspect, inspect::Inspected};
+
+use crate::{input::Input, service::password};
+
+pub(super) fn run(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let passwords = [password(), BASE64, RAW].map(|it| CookiePassword::new(it).expect("32 bytes"));
+    let format = input.below(SealFormat::ALL.len() + 1);
+    let Some(format) = SealFormat::ALL.get(format) else {
+        let text = String::from_utf8_lossy(input.rest()).into_owned();
+        assert!(Inspected::open(&text, &passwords).is_err(), "nobody sealed `{text}`");
+        return;
+    };
+    let password = match format {
+        SealFormat::Python => &passwords[1],
+        SealFormat::Ruby6 => &passwords[2],
+        _ => &passwords[0],
+    };
+    let plaintext = input.bytes();
+    let sealed = inspect::seal(*format, password, plaintext).expect("the password suits it");
+    let mut changed = sealed.clone().into_bytes();
+    input.mutate(&mut changed);
+    let changed = String::from_utf8_lossy(&changed);
+    match Inspected::open(&changed, &passwords) {
+        // Padding may be left out, and percent-encoding undone: no other plaintext comes of it.
+        Ok(opened) => {
+            assert_eq!(opened.plaintext(), plaintext, "{format}: `{changed}`, `{sealed}`")
+        }
+        Err(error) => assert_ne!(changed, sealed, "{format}: {error}"),
+    }
+}
+
+/// Made up, as are those of every test: Python's passwords are base64, Ruby 6's of 32 bytes.
+const BASE64: &str = "v0RAnCHm6QTHGrCBBeqiJxWURBoavNMLO0ZUTmNlX8g=";
+const RAW: &str = "0123456789abcdefghijklmnopqrstuv";

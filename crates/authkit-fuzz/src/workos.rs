@@ -1,0 +1,167 @@
+//! WorkOS in memory: signs, publishes its key, and answers as an input says.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use authkit_session::{MAX_ANSWER, Sending, Transport, TransportError};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+/// A key that signs tokens.
+pub(crate) struct SigningKey {
+    pub(crate) kid: &'static str,
+    pair: KeyPair,
+}
+
+impl SigningKey {
+    /// The one that WorkOS publishes.
+    pub(crate) fn ours() -> &'static Self {
+        static KEY: OnceLock<SigningKey> = OnceLock::new();
+        KEY.get_or_init(|| Self::generate("key_1"))
+    }
+
+    /// One that nobody published, under the same name.
+    pub(crate) fn strangers() -> &'static Self {
+        static KEY: OnceLock<SigningKey> = OnceLock::new();
+        KEY.get_or_init(|| Self::generate("key_1"))
+    }
+
+    fn generate(kid: &'static str) -> Self {
+        let pair = KeyPair::generate(KeySize::Rsa2048).expect("the system has random bytes");
+        Self { kid, pair }
+    }
+
+    /// The signature of these bytes, in base64.
+    pub(crate) fn sign(&self, signed: &str) -> String {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let random = SystemRandom::new();
+        let outcome = self.pair.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature);
+        outcome.expect("the buffer is as long as the modulus");
+        URL_SAFE_NO_PAD.encode(signature)
+    }
+
+    /// A token of these two parts, whatever they say.
+    pub(crate) fn token(&self, header: &str, payload: &str) -> String {
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.sign(&signed);
+        format!("{signed}.{signature}")
+    }
+
+    /// The modulus and the exponent, as a JWK has them.
+    pub(crate) fn components(&self) -> (String, String) {
+        let key = self.pair.public_key();
+        let n = URL_SAFE_NO_PAD.encode(key.modulus().big_endian_without_leading_zero());
+        let e = URL_SAFE_NO_PAD.encode(key.exponent().big_endian_without_leading_zero());
+        (n, e)
+    }
+
+    pub(crate) fn jwk(&self) -> Value {
+        let (n, e) = self.components();
+        json!({ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.kid, "n": n, "e": e })
+    }
+}
+
+/// WorkOS, as far as a service can tell.
+#[derive(Clone, Default)]
+pub(crate) struct Workos(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    jwks: Option<Vec<u8>>,
+    answers: VecDeque<WorkosAnswer>,
+    otherwise: Option<WorkosAnswer>,
+    /// What was sent to it that nobody else may see.
+    secrets: Vec<String>,
+    exchanges: usize,
+}
+
+/// An answer to an exchange of a code or of a refresh token.
+#[derive(Clone)]
+pub(crate) struct WorkosAnswer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Workos {
+    /// Publishes this instead of its key.
+    pub(crate) fn publish(&self, jwks: Vec<u8>) {
+        self.state().jwks = Some(jwks);
+    }
+
+    /// Answers the next exchange so; before the first is queued, and where none is left, nothing comes back.
+    pub(crate) fn will_answer(&self, answer: WorkosAnswer) {
+        self.state().answers.push_back(answer);
+    }
+
+    /// Answers every exchange so for which nothing is queued.
+    pub(crate) fn answers_otherwise(&self, answer: WorkosAnswer) {
+        self.state().otherwise = Some(answer);
+    }
+
+    /// How many exchanges were asked for.
+    pub(crate) fn exchanges(&self) -> usize {
+        self.state().exchanges
+    }
+
+    /// What was sent to it that nobody else may see.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.state().secrets.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let mut state = self.state();
+        if request.uri().path().starts_with("/sso/jwks/") {
+            let usual = || json!({ "keys": [SigningKey::ours().jwk()] }).to_string().into_bytes();
+            let jwks = state.jwks.clone().unwrap_or_else(usual);
+            return Ok(Response::new(Bytes::from(jwks)));
+        }
+        if !request.uri().path().ends_with("/authenticate") {
+            return Ok(Response::new(Bytes::from_static(b"{}")));
+        }
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        for name in ["code_verifier", "refresh_token", "code", "client_secret"] {
+            state.secrets.extend(body[name].as_str().map(str::to_owned));
+        }
+        state.exchanges += 1;
+        let next = state.answers.pop_front().or_else(|| state.otherwise.clone());
+        let answer = next.ok_or(TransportError::Lost)?;
+        if answer.body.len() > MAX_ANSWER {
+            return Err(TransportError::TooLarge);
+        }
+        let mut response = Response::builder().status(answer.status);
+        for (name, value) in answer.headers {
+            response = response.header(name, value);
+        }
+        // What is no HTTP does not get through a transport.
+        response.body(Bytes::from(answer.body)).map_err(|_| TransportError::Lost)
+    }
+}
+
+impl Transport for Workos {
+    fn send(&self, request: Request<Bytes>, _: Duration) -> Sending<'_> {
+        Box::pin(async move { self.carry_out(&request) })
+    }
+}
+
+impl fmt::Debug for Workos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workos")
+    }
+}

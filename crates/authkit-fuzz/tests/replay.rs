@@ -1,0 +1,40 @@
+//! Every input that is kept keeps every rule.
+
+#![forbid(unsafe_code)]
+
+use authkit_fuzz::{TARGETS, Target, driver};
+
+#[test]
+fn no_input_that_is_kept_breaks_a_rule() {
+    for &target in TARGETS {
+        let corpus = driver::corpus(target).unwrap_or_else(|error| panic!("{target:?}: {error}"));
+        assert!(corpus.len() > 10, "{target:?} has a corpus: {}", corpus.len());
+        for (file, input) in corpus {
+            // Shown by the harness where the target panics.
+            eprintln!("{}", file.display());
+            (target.run)(&input);
+        }
+    }
+}
+
+/// Inputs out of nothing too, as many as a moment allows: a target that breaks on the first one is told at once.
+#[test]
+fn no_input_at_random_breaks_a_rule() {
+    for &target in TARGETS {
+        let mut random = driver::Random::new(20_270_115);
+        for length in 0..20 {
+            let input = random.bytes(length * 15);
+            let outcome = std::panic::catch_unwind(|| (target.run)(&input));
+            assert!(outcome.is_ok(), "{target:?}: {input:?}");
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_name_of_its_own() {
+    for target in TARGETS {
+        assert_eq!(Target::named(target.name).map(|it| it.name), Some(target.name));
+        assert_eq!(TARGETS.iter().filter(|other| other.name == target.name).count(), 1);
+    }
+    assert!(Target::named("none").is_none());
+}
