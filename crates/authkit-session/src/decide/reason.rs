@@ -383,4 +383,53 @@ mod tests {
             assert!(row[4..6].iter().all(|cell| !cell.is_empty()), "{reason}");
         }
     }
+
+    #[test]
+    fn what_lasts_longer_is_tried_again_later() {
+        let cases = [
+            (
+                "the operator has to act",
+                [Reason::Misconfigured, Reason::Foreign, Reason::Clock],
+                30,
+            ),
+            ("WorkOS is away", [Reason::Upstream, Reason::CircuitOpen, Reason::NoKeys], 2),
+            ("it may pass at once", [Reason::Busy, Reason::TimedOut, Reason::RefusedJustNow], 1),
+        ];
+        for (name, reasons, seconds) in cases {
+            for reason in reasons {
+                assert_eq!(reason.retry_after(), seconds, "{name}: {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operator_is_called_for_what_no_user_can_mend_and_not_for_what_users_do_every_day() {
+        let mended_by_the_operator = [
+            Reason::NotOurs,
+            Reason::InvalidClaim(crate::decide::security_claim::SecurityClaim::Act),
+            Reason::Misconfigured,
+            Reason::Foreign,
+            Reason::Ambiguous,
+            Reason::Clock,
+            Reason::OwnApiKey,
+        ];
+        for reason in mended_by_the_operator {
+            assert!(reason.is_for_the_operator(), "{reason}");
+        }
+        for reason in [Reason::NoCookie, Reason::SignedOut, Reason::Revoked, Reason::Expired] {
+            assert!(!reason.is_for_the_operator(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_refused_claim_is_named_in_the_word() {
+        let mut claims = 0;
+        for reason in REASONS {
+            if let Reason::InvalidClaim(claim) = reason {
+                assert_eq!(reason.as_str(), format!("invalid_{}", claim.as_str()));
+                claims += 1;
+            }
+        }
+        assert!(claims > 0);
+    }
 }

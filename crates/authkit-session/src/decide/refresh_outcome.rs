@@ -250,4 +250,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_is_about_the_organization_says_nothing_of_the_token() {
+        for (outcome, reason, _) in rows() {
+            let expected = matches!(
+                reason,
+                Reason::OrganizationGone | Reason::InteractionNeeded | Reason::Foreign
+            );
+            assert_eq!(outcome.is_about_organization(), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_wait_that_whoever_failed_asks_for_is_passed_on() {
+        for (outcome, reason, _) in rows() {
+            let expected = matches!(reason, Reason::Upstream | Reason::HookUndecided)
+                .then_some(Duration::from_secs(3));
+            assert_eq!(outcome.retry_after(), expected, "{reason}");
+        }
+    }
 }

@@ -177,6 +177,25 @@ async fn a3_an_organization_or_an_actor_of_another_type_lets_nobody_in() {
     }
 }
 
+#[test]
+fn a_challenge_names_no_scope_that_would_end_its_quotes() {
+    let cases = [
+        ("notes:write", true),
+        ("!", true),
+        ("~", true),
+        ("", false),
+        ("two words", false),
+        ("a\"b", false),
+        ("a\\b", false),
+        ("a\r\nb", false),
+        ("\u{7f}", false),
+        ("Noten\u{e4}", false),
+    ];
+    for (scope, expected) in cases {
+        assert_eq!(is_scope(scope), expected, "{scope:?}");
+    }
+}
+
 #[tokio::test]
 async fn signing_in_again_asks_for_the_shortest_time() {
     let seconds = |seconds| Require::recent_sign_in(Duration::from_secs(seconds));
