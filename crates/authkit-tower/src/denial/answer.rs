@@ -53,7 +53,7 @@ pub(crate) fn answer<'a>(
 
     let mut response = match denial.client {
         ClientKind::Grpc => trailers_only(cause, caller.headers),
-        ClientKind::Document => document(&denial, caller, site, (title, text)),
+        ClientKind::Document => document(&denial, caller, site, challenge.offer, (title, text)),
         ClientKind::Prefetch => empty(status(kind)),
         ClientKind::Htmx => {
             let mut response = problem(&denial, text);
@@ -204,6 +204,7 @@ fn document(
     denial: &Denial,
     caller: Caller<'_>,
     site: Option<&Site>,
+    offer: SignInOffer,
     (title, text): (&'static str, &'static str),
 ) -> Response<Bytes> {
     if let Some(url) = &denial.login_url {
@@ -214,18 +215,35 @@ fn document(
         return response;
     }
     let home = || PageAction::Link(PageLink { to: site.map_or("/", Site::root), label: "Go home" });
-    let another_account = site.map(|site| another_account(caller, site));
-    let (action, other) = match denial.kind {
-        DenialKind::Unavailable if *caller.method == Method::GET => (PageAction::Reload, None),
-        DenialKind::Forbidden => (home(), another_account.as_deref()),
-        DenialKind::CrossOrigin => (home(), None),
+    let (login, label) = match denial.kind {
+        DenialKind::Forbidden => {
+            (site.map(|site| another_account(caller, site)), "Use another account")
+        }
+        // It may be this session alone that cannot be refreshed, for as long as it lives.
+        DenialKind::Unavailable => {
+            let site = site.filter(|_| offer == SignInOffer::Offered);
+            (site.map(|site| sign_in_again(caller, site)), "Sign in again")
+        }
+        DenialKind::CrossOrigin
+        | DenialKind::Unauthenticated
+        | DenialKind::BadRequest
+        | DenialKind::Misconfigured => (None, ""),
+    };
+    let action = match denial.kind {
+        DenialKind::Unavailable if *caller.method == Method::GET => PageAction::Reload,
+        DenialKind::Forbidden | DenialKind::CrossOrigin => home(),
         DenialKind::Unavailable
         | DenialKind::Unauthenticated
         | DenialKind::BadRequest
-        | DenialKind::Misconfigured => (PageAction::None, None),
+        | DenialKind::Misconfigured => PageAction::None,
     };
-    let other = other.map(|to| PageLink { to, label: "Use another account" });
+    let other = login.as_deref().map(|to| PageLink { to, label });
     Page { status: status(denial.kind), title, text, action, other }.into_response()
+}
+
+/// Where a user signs in without anybody asking whether the session that there is counts.
+fn sign_in_again(caller: Caller<'_>, site: &Site) -> String {
+    site.login_url(&[("return_to", caller.return_path(site).as_str())])
 }
 
 /// Where a user signs in with another account, to come back to a page that the present account may not see.

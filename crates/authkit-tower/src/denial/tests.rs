@@ -276,7 +276,14 @@ fn a_page_that_refuses_has_a_way_on() {
     assert_eq!(ways(&Cause::Forbidden, "POST"), ["/", home], "no form is sent twice");
     assert_eq!(ways(&Cause::CrossOrigin(CrossOrigin::OtherSite), "POST"), ["/"]);
     let outage = Cause::Unavailable { retry_after: Duration::ZERO, reason: Reason::Busy };
-    assert_eq!(ways(&outage, "GET"), [""], "the page again");
+    let again = "/login?return_to=%2Fadmin%3Fa";
+    assert_eq!(ways(&outage, "GET"), ["", again], "b3: the page again, or a new session");
+    assert_eq!(ways(&outage, "POST"), ["/login?return_to=%2F"]);
+    let useless =
+        Challenge { scheme: Scheme::AnotherBearer, offer: SignInOffer::Useless, resource: None };
+    let request = request("GET", "/admin", DOCUMENT);
+    let (_, page) = answer(&outage, Caller::of(&request), Some(&site()), useless);
+    assert!(!body(&page).contains("/login"), "no session counts there: {}", body(&page));
 }
 
 #[test]
