@@ -50,7 +50,7 @@ type Fields = &'static [(&'static str, &'static str)];
 /// C6 of the field's list.
 #[tokio::test]
 async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
-    let cases: [Case; 6] = [
+    let cases: [Case; 9] = [
         ("two users' cookies", Method::GET, "/page", &[], &["ERROR ", "reason=ambiguous"]),
         ("garbage", Method::GET, "/page", &[], &["INFO ", "reason=unreadable_cookie"]),
         (
@@ -59,6 +59,27 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
             "/api",
             &[("authorization", "Bearer x.y.z")],
             &["INFO ", "bearer token refused"],
+        ),
+        (
+            "a session that was signed out",
+            Method::GET,
+            "/page",
+            &[],
+            &["INFO ", "session refused", "reason=signed_out", "session=", "user="],
+        ),
+        (
+            "an expired token of a program",
+            Method::GET,
+            "/api",
+            &[],
+            &["INFO ", "bearer token refused", "reason=expired", "session="],
+        ),
+        (
+            "callbacks of no sign-in",
+            Method::GET,
+            "/callback?code=x&state=forged",
+            &[],
+            &["INFO ", "a sign-in failed", "ForeignState"],
         ),
         (
             "another site",
@@ -103,9 +124,20 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
         let cookies = match name {
             "two users' cookies" => format!("{}; {}", cookie(BOB), cookie("alice@acme.test")),
             "garbage" => "wos_session=garbage".to_owned(),
+            "a session that was signed out" => {
+                let (cookie, browser) = (cookie(BOB), running.signed_in(BOB));
+                browser.keep(&url, "wos_session", cookie.strip_prefix("wos_session=").unwrap());
+                browser.submit(&running.url("/logout"), &[]).await;
+                cookie
+            }
             _ => cookie(BOB),
         };
-        let headers: Vec<_> = headers.iter().copied().chain([("cookie", &*cookies)]).collect();
+        let expired = running.emulator.session(BOB).expired();
+        let bearer = format!("Bearer {}", expired.access_token());
+        let headers = headers.iter().copied().chain([("cookie", &*cookies)]);
+        let program = [("authorization", bearer.as_str())].into_iter();
+        let program = program.take(usize::from(name == "an expired token of a program"));
+        let headers: Vec<_> = headers.chain(program).collect();
         let browser = if name == "a guard" { browser } else { Browser::new() };
         let headers = if name == "a guard" { &headers[..0] } else { &headers[..] };
 

@@ -1,9 +1,12 @@
 //! Log lines that others can cause as often as they like: one per key and period, with a count of those left out.
 
 use std::{
+    fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
+
+use crate::bounded_map::BoundedMap;
 
 /// Lets one log line per key through in each period.
 ///
@@ -64,6 +67,50 @@ impl LogLimiter {
     }
 }
 
+/// Decides which lines about sessions, users and the like are written: one per id, key and period. Of the ids, the 10,000
+/// that had a line last are known.
+pub(crate) struct IdLogLimiter {
+    period: Duration,
+    lines: Mutex<BoundedMap<IdLine>>,
+}
+
+struct IdLine {
+    at: Duration,
+    left_out: u64,
+}
+
+impl IdLogLimiter {
+    pub(crate) fn new(period: Duration) -> Self {
+        Self { period, lines: Mutex::new(BoundedMap::new(MAX_IDS, Duration::MAX)) }
+    }
+
+    /// Whether the line is due at `now`, a time that only rises, and how many it stands for besides.
+    pub(crate) fn admit(&self, key: &'static str, id: &str, now: Duration) -> Option<u64> {
+        let id = format!("{key} {id}");
+        // Nothing in here panics half-way.
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left_out = 0;
+        if let Some(line) = lines.get_mut(&id) {
+            if now.checked_sub(line.at).is_some_and(|since| since < self.period) {
+                line.left_out += 1;
+                return None;
+            }
+            left_out = line.left_out;
+            lines.remove(&id);
+        }
+        lines.add(&id, IdLine { at: now, left_out: 0 }, now);
+        Some(left_out)
+    }
+}
+
+impl fmt::Debug for IdLogLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdLogLimiter").field("period", &self.period).finish_non_exhaustive()
+    }
+}
+
+const MAX_IDS: usize = 10_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +134,24 @@ mod tests {
             let admitted = limiter.admit(key, Duration::from_secs(now));
             assert_eq!(admitted, expected, "step {step}: {key} at {now}");
         }
+    }
+
+    #[test]
+    fn each_id_has_lines_of_its_own_and_no_number_of_ids_fills_the_memory() {
+        let limiter = IdLogLimiter::new(LogLimiter::PAUSE);
+        let at = Duration::from_secs;
+        assert_eq!(limiter.admit("refused", "a", at(5)), Some(0));
+        assert_eq!(limiter.admit("refused", "b", at(5)), Some(0));
+        assert_eq!(limiter.admit("expired", "a", at(6)), Some(0));
+        for _ in 0..3 {
+            assert_eq!(limiter.admit("refused", "a", at(14)), None);
+        }
+        assert_eq!(limiter.admit("refused", "a", at(15)), Some(3));
+        assert_eq!(limiter.admit("refused", "a", at(16)), None);
+        assert_eq!(limiter.admit("refused", "a", at(3)), Some(1), "a clock that was set back");
+        for n in 0..3 * MAX_IDS {
+            assert_eq!(limiter.admit("refused", &format!("session_{n}"), at(30)), Some(0));
+        }
+        assert_eq!(limiter.lines.lock().unwrap().len(), MAX_IDS);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     candidate::SessionCandidate,
     config::settings::Settings,
     decide::{reason::Reason, refresh_outcome::RefreshOutcome},
-    log_limit::LogLimiter,
+    log_limit::{IdLogLimiter, LogLimiter},
     meter::Credential,
 };
 
@@ -15,13 +15,15 @@ pub(super) struct DecisionLog {
     settings: Arc<Settings>,
     /// When requests that anybody can send were last logged.
     refused: LogLimiter,
+    refused_sessions: IdLogLimiter,
     unrefreshed: LogLimiter,
 }
 
 impl DecisionLog {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let limiter = || LogLimiter::new(LogLimiter::PAUSE);
-        Self { settings, refused: limiter(), unrefreshed: limiter() }
+        let refused_sessions = IdLogLimiter::new(LogLimiter::PAUSE);
+        Self { settings, refused: limiter(), refused_sessions, unrefreshed: limiter() }
     }
 
     /// A request goes on.
@@ -50,8 +52,16 @@ impl DecisionLog {
                     tracing::debug!(%reason, session = session(), user = user(), "session refused");
                 }
             }
-        } else if candidate.identity().is_some_and(|it| it.session.or(it.subject).is_some()) {
-            tracing::info!(%reason, session = session(), user = user(), "session refused");
+        } else if let Some(id) = candidate.identity().and_then(|it| it.session.or(it.subject)) {
+            let now = self.settings.clock().monotonic();
+            match self.refused_sessions.admit(reason.as_str(), id, now) {
+                Some(left_out) => {
+                    tracing::info!(%reason, session = session(), user = user(), left_out, "session refused");
+                }
+                None => {
+                    tracing::debug!(%reason, session = session(), user = user(), "session refused");
+                }
+            }
         } else {
             match due() {
                 Some(left_out) => tracing::info!(%reason, left_out, "session refused"),

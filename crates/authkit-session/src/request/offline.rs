@@ -11,6 +11,7 @@ use crate::{
         Action, Circumstances, CutOffEffect, KeyFetch, MissingKeys, PairAge, Refreshing,
         SessionLimit, Verdict, decide, reason::Reason,
     },
+    log_limit::{IdLogLimiter, LogLimiter},
     request::{
         admission::Refusal,
         credential_log::CredentialLog,
@@ -56,11 +57,14 @@ pub(crate) struct OfflineTokens<R> {
     settings: Arc<Settings>,
     reader: R,
     log: CredentialLog,
+    /// Of lines about tokens that verify.
+    known: IdLogLimiter,
 }
 
 impl<R: ReadToken> OfflineTokens<R> {
     pub(crate) fn new(settings: Arc<Settings>, reader: R) -> Self {
-        Self { log: CredentialLog::new(Arc::clone(&settings)), settings, reader }
+        let known = IdLogLimiter::new(LogLimiter::PAUSE);
+        Self { log: CredentialLog::new(Arc::clone(&settings)), settings, reader, known }
     }
 
     pub(crate) fn reader(&self) -> &R {
@@ -154,7 +158,13 @@ impl<R: ReadToken> OfflineTokens<R> {
         };
         Err(match candidate.token.as_ref().map(|token| self.reader.log_id(token)) {
             Some(session) => {
-                tracing::info!(%reason, session, "bearer token refused");
+                let now = self.settings.clock().monotonic();
+                match self.known.admit(reason.as_str(), &session, now) {
+                    Some(left_out) => {
+                        tracing::info!(%reason, session, left_out, "bearer token refused");
+                    }
+                    None => tracing::debug!(%reason, session, "bearer token refused"),
+                }
                 Refusal::without_cookies(reason)
             }
             None => self.log.refuse("bearer token", reason),

@@ -15,10 +15,11 @@ use crate::{
     require::Require,
 };
 
-/// What has been logged of the denials of one [`AuthKit`](crate::AuthKit), and when.
+/// What has been logged of the denials and the sign-ins of one [`AuthKit`](crate::AuthKit), and when.
 pub(crate) struct DenialLog {
     clock: Clock,
     lines: LogLimiter,
+    sign_ins: LogLimiter,
     reminders: LogLimiter,
 }
 
@@ -27,6 +28,7 @@ impl DenialLog {
         Self {
             clock,
             lines: LogLimiter::new(LogLimiter::PAUSE),
+            sign_ins: LogLimiter::new(LogLimiter::PAUSE),
             reminders: LogLimiter::new(Duration::from_secs(3_600)),
         }
     }
@@ -132,6 +134,11 @@ impl DenialLog {
                  for one; where everybody may come, take an Option<Session>"
             );
         }
+    }
+
+    /// Whether a line about a sign-in that ended so is due, and how many it stands for besides.
+    pub(crate) fn sign_in_ended(&self, how: &'static str) -> Option<u64> {
+        self.sign_ins.admit(how, self.clock.monotonic())
     }
 
     /// Reminds of proxies that do not take a response whose head, cookies included, is this large.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use authkit_session::{Decision, Policy, Replacing};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use tracing::{Instrument, Span, field::Empty, info_span, warn};
+use tracing::{Instrument, Span, debug, field::Empty, info_span, warn};
 use url::form_urlencoded;
 
 use super::{
@@ -106,7 +106,11 @@ async fn exchange(
             let Some(failure) = SignInFailure::of_exchange(&error) else {
                 return (SignInOutcome::Asked, ask(authkit, &return_path));
             };
-            warn!(%error, "a sign-in failed: its code was not exchanged for a session");
+            let due = authkit.site().denial_log().sign_in_ended("code not exchanged");
+            match due {
+                Some(left_out) => warn!(%error, left_out, "{NOT_EXCHANGED}"),
+                None => debug!(%error, "{NOT_EXCHANGED}"),
+            }
             (SignInOutcome::Failed(failure), failure.page(authkit, Some(&return_path)))
         }
     }
@@ -261,6 +265,8 @@ fn is_signed_in(authkit: &AuthKit, caller: Caller<'_>) -> bool {
         Decision::Admit(_)
     )
 }
+
+const NOT_EXCHANGED: &str = "a sign-in failed: its code was not exchanged for a session";
 
 /// How often a sign-in starts again before it ends on a page: a third redirect would not help either.
 const MAX_RESTARTS: u8 = 2;

@@ -124,7 +124,7 @@ impl SignInCustomization {
         outcome: SignInOutcome,
         mut response: Response<Bytes>,
     ) -> Response<Bytes> {
-        outcome.log();
+        outcome.log(authkit);
         authkit.site().meter().sign_in_ended(&outcome);
         if let Some(edit) = &self.edit {
             edit(&outcome, &mut response);

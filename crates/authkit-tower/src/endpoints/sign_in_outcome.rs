@@ -3,7 +3,7 @@ use std::sync::Arc;
 use authkit_session::{Error, VerifiedSession, integration::ErrorClass};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
-use tracing::{Span, info};
+use tracing::{Span, field, info};
 
 use crate::{
     authkit::AuthKit,
@@ -85,15 +85,20 @@ impl SignInOutcome {
         }
     }
 
-    /// Logs the outcome, once.
-    pub(super) fn log(&self) {
-        match self {
+    /// Logs the outcome. Anybody can have the callback's page shown as often as they like, so there is one line for each
+    /// outcome and ten seconds.
+    pub(super) fn log(&self, authkit: &AuthKit) {
+        let (text, failure) = match self {
             // The core logs that the session began.
-            Self::SignedIn(_) => {}
-            Self::AlreadySignedIn => info!("a signed-in user loaded the callback again"),
-            Self::Restarted => info!("a sign-in started again"),
-            Self::Asked => info!("a sign-in of another user, begun by another site, asks first"),
-            Self::Failed(failure) => info!(?failure, "a sign-in failed"),
+            Self::SignedIn(_) => return,
+            Self::AlreadySignedIn => ("a signed-in user loaded the callback again", None),
+            Self::Restarted => ("a sign-in started again", None),
+            Self::Asked => ("a sign-in of another user, begun by another site, asks first", None),
+            Self::Failed(failure) => ("a sign-in failed", Some(failure)),
+        };
+        match authkit.site().denial_log().sign_in_ended(self.as_str()) {
+            Some(left_out) => info!(failure = failure.map(field::debug), left_out, "{text}"),
+            None => tracing::debug!(failure = failure.map(field::debug), "{text}"),
         }
     }
 }
