@@ -61,7 +61,10 @@ impl<'a> Workshop<'a> {
         copy_changed(sh, &project.root, &tree)?;
         if let Some(revision) = request.revision() {
             let diff = folder.join("change.diff");
-            sh.write_file(&diff, cmd!(sh, "git diff {revision} -- crates").quiet().read()? + "\n")?;
+            sh.write_file(
+                &diff,
+                cmd!(sh, "git diff {revision} -- crates/*.rs").quiet().read()? + "\n",
+            )?;
             options.extend(["--in-diff".to_owned(), diff.display().to_string()]);
         }
         let reports = folder.join("reports");
@@ -74,7 +77,8 @@ impl<'a> Workshop<'a> {
         let Some(revision) = request.revision() else {
             return Ok(request.modules());
         };
-        let changed = cmd!(self.sh, "git diff --name-only {revision} -- crates").quiet().read()?;
+        let changed =
+            cmd!(self.sh, "git diff --name-only {revision} -- crates/*.rs").quiet().read()?;
         Ok(request.modules().into_iter().filter(|module| module.holds_any(&changed)).collect())
     }
 
@@ -87,7 +91,12 @@ impl<'a> Workshop<'a> {
         let mut score = Score::default();
         for stage in self.stages {
             self.test(module, *stage, &report)?;
-            score.add(self.sh, &report.join("mutants.out"))?;
+            let outcome = report.join("mutants.out");
+            if !self.sh.path_exists(&outcome) {
+                // There is no mutant in what has changed.
+                break;
+            }
+            score.add(self.sh, &outcome)?;
             if score.missed.is_empty() {
                 break;
             }
