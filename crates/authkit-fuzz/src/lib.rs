@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod differential;
 pub mod driver;
 mod input;
 mod json;

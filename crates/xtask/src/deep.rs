@@ -24,6 +24,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
+    steps.test(&format!("{TOKENS} tokens against jsonwebtoken"), || differential(sh))?;
     // One thread shows a test that leans on its neighbours; more than there are cores show one that leans on being
     // prompt. Far more would only show that a request is not refreshed within its 5 seconds on a machine without time.
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -75,6 +76,13 @@ fn soak(sh: &Shell) -> Result<Tally> {
     Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))
 }
 
+/// Has `jsonwebtoken` judge tokens too, and shows what explains each disagreement.
+fn differential(sh: &Shell) -> Result<Tally> {
+    let only = ["--package", "authkit-fuzz", "--test", "differential"];
+    let test = cmd!(sh, "cargo test --release --locked {only...} -- --nocapture");
+    Tally::of(test.env("AUTHKIT_DIFFERENTIAL", TOKENS))
+}
+
 /// Runs what every user does in Chromium, Firefox and WebKit, two at a time: a browser takes a core.
 fn engines(sh: &Shell) -> Result<Tally> {
     let only = ["--locked", "--package", "authkit-tests", "--test", "engines"];
@@ -91,5 +99,7 @@ fn floods(sh: &Shell) -> Result<Tally> {
 
 /// How long each flood lasts, in seconds.
 const FLOOD: &str = "20";
+/// How many tokens are judged twice.
+const TOKENS: &str = "100000";
 /// About three weeks of 40 users.
 const REFRESHES: &str = "100000";
