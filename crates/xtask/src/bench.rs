@@ -38,7 +38,7 @@ fn measure(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
         cmd!(sh, "cargo bench {apart...}").run()?;
         note("machine", machine(sh)?)
     })?;
-    for name in ["allocations", "memory"] {
+    for name in ["allocations", "memory", "cores"] {
         let program = program(name);
         steps.take(name, || note(name, cmd!(sh, "{program}").read()?))?;
     }

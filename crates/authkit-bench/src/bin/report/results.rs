@@ -11,6 +11,7 @@ pub(crate) struct Results {
     allocations: BTreeMap<String, [u64; 2]>,
     pub(crate) servers: BTreeMap<String, Server>,
     pub(crate) memory: Memory,
+    pub(crate) cores: Cores,
     pub(crate) storm: Storm,
     /// By what is built.
     pub(crate) builds: BTreeMap<String, Build>,
@@ -40,6 +41,13 @@ pub(crate) struct Memory {
     pub(crate) hit_rate: f64,
     pub(crate) lru_hit_rate: f64,
     pub(crate) foreseen_hit_rate: f64,
+}
+
+/// What a second core brings.
+#[derive(Deserialize)]
+pub(crate) struct Cores {
+    /// Requests a second in two threads, times those in one.
+    pub(crate) ratio: f64,
 }
 
 /// What others feel while sessions expire, in milliseconds.
@@ -97,6 +105,7 @@ impl Results {
             allocations: read(&results.join("allocations.json"))?,
             servers: read(&results.join("servers.json"))?,
             memory: read(&results.join("memory.json"))?,
+            cores: read(&results.join("cores.json"))?,
             storm: read(&results.join("storm.json"))?,
             builds: read(&results.join("builds.json"))?,
         })

@@ -1,0 +1,200 @@
+//! What a second core brings: requests of 10,000 known sessions in one thread and in two, while sessions are refreshed, as
+//! JSON.
+//!
+//! 1,000 lineages are remembered from the start. Each thread has a session refreshed every 60 ms, which is every five
+//! minutes for each of 10,000 in two threads, and goes on with its new cookie, as the browser would. WorkOS answers at
+//! once: every new session was made before.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::HashMap,
+    hint::black_box,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use authkit_bench::{PASSWORD, block_on, headers};
+use authkit_emulator::Emulator;
+use authkit_session::{
+    Authenticator, Config, CookiePassword, Decision, Policy, Sending, Transport,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+const SESSIONS: usize = 10_000;
+const REMEMBERED: usize = 1_000;
+const REFRESH_EVERY: Duration = Duration::from_millis(60);
+const ROUNDS: usize = 5;
+const LASTING: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Report {
+    /// Requests a second in one thread and in two, the medians of all rounds.
+    one: f64,
+    two: f64,
+    /// The latter by the former, of each round.
+    ratio: f64,
+}
+
+fn main() -> Result<()> {
+    let world = World::start()?;
+    let (mut ones, mut twos) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let (one, two) = (world.requests_a_second(1)?, world.requests_a_second(2)?);
+        eprintln!("round {round} one {one:.0}, two {two:.0}");
+        ones.push(one);
+        twos.push(two);
+    }
+    let ratios = ones.iter().zip(&twos).map(|(one, two)| two / one);
+    let report = Report {
+        ratio: median(ratios),
+        one: median(ones.iter().copied()),
+        two: median(twos.iter().copied()),
+    };
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}
+
+/// A service, and everybody's requests.
+struct World {
+    ours: Authenticator,
+    known: Vec<HeaderMap>,
+    /// Those whose token has expired. Each is sent once.
+    expired: Mutex<Vec<HeaderMap>>,
+}
+
+impl World {
+    fn start() -> Result<Self> {
+        let spent = ROUNDS * 3 * LASTING.div_duration_f64(REFRESH_EVERY).ceil() as usize;
+        let (config, known, expired) = block_on(async {
+            let emulator = Emulator::start().await;
+            let session = |name: &str, n: usize| {
+                let email = format!("{name}_{n}@acme.test");
+                emulator.people().add_user(json!({ "email": email }));
+                emulator.session(&email)
+            };
+            let (mut expired, mut answers) = (Vec::new(), HashMap::new());
+            for n in 0..REMEMBERED + spent {
+                let session = session("expired", n);
+                let mut answer = session.answer();
+                answer["refresh_token"] = json!(format!("{}_next", session.refresh_token()));
+                answers.insert(session.refresh_token().to_owned(), answer.to_string().into());
+                expired.push(headers(&session.expired().cookie(PASSWORD)));
+            }
+            let hour = Duration::from_secs(3_600);
+            let known = |n| headers(&session("known", n).lifetime(hour).cookie(PASSWORD));
+            let known: Vec<_> = (0..SESSIONS).map(known).collect();
+            let variables = emulator.env();
+            let client_id = variables.iter().find(|(name, _)| *name == "WORKOS_CLIENT_ID");
+            let (_, client_id) = client_id.context("the emulator has a client id")?;
+            let keys = emulator.jwks().to_string().into();
+            let many = NonZeroUsize::new(10_000).context("it is not 0")?;
+            let password = CookiePassword::new(PASSWORD)?;
+            let config =
+                Config::new(client_id, "sk_bench", "https://app.example.com/callback", password)
+                    .with_transport(Arc::new(Workos { keys, answers }))
+                    .with_session_cache(64 << 20)
+                    .with_refresh_limits(many, many);
+            anyhow::Ok((config, known, expired))
+        })?;
+        let ours = Authenticator::new(config)?;
+        let world = Self { ours, known, expired: Mutex::new(expired) };
+        block_on(async {
+            for _ in 0..REMEMBERED {
+                world.refresh().await?;
+            }
+            anyhow::Ok(())
+        })?;
+        for request in &world.known {
+            ensure!(world.admits(request), "a good session is admitted");
+        }
+        Ok(world)
+    }
+
+    /// Has so many threads send requests.
+    fn requests_a_second(&self, threads: usize) -> Result<f64> {
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|n| scope.spawn(move || self.send(n))).collect();
+            threads.into_iter().try_fold(0.0, |sum, thread| {
+                let of_one = thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+                Ok(sum + of_one?)
+            })
+        })
+    }
+
+    /// Sends the requests of one thread, and says how many a second.
+    fn send(&self, thread: usize) -> Result<f64> {
+        let mut requests = self.known.clone();
+        // The multiplier of MMIX (Knuth).
+        let mut random = thread;
+        let mut next = || {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % SESSIONS
+        };
+        let (began, mut sent, mut refreshed) = (Instant::now(), 0_u64, 0_u32);
+        loop {
+            for _ in 0..64 {
+                ensure!(self.admits(&requests[next()]), "a good session is admitted");
+                sent += 1;
+            }
+            let elapsed = began.elapsed();
+            if elapsed >= LASTING {
+                return Ok(sent as f64 / elapsed.as_secs_f64());
+            }
+            if elapsed >= REFRESH_EVERY * refreshed {
+                refreshed += 1;
+                requests[next()] = block_on(self.refresh())?;
+            }
+        }
+    }
+
+    fn admits(&self, request: &HeaderMap) -> bool {
+        let decision = self.ours.authenticate(black_box(request), &Policy::default());
+        matches!(black_box(decision), Decision::Admit(_))
+    }
+
+    /// Has the next expired session refreshed, and returns its new cookie.
+    async fn refresh(&self) -> Result<HeaderMap> {
+        let request = self.expired.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let request = request.context("enough sessions have expired")?;
+        let Decision::Wait(waiting) = self.ours.authenticate(&request, &Policy::default()) else {
+            anyhow::bail!("an expired session waits");
+        };
+        let admission = waiting.await.map_err(|refusal| anyhow::anyhow!("{}", refusal.reason()))?;
+        let cookies = admission.head_cookies();
+        let cookie = cookies.first().context("there is a new cookie")?.to_str()?;
+        let value = cookie.strip_prefix("wos_session=").context("it is the session's")?;
+        Ok(headers(value.split(';').next().unwrap_or_default()))
+    }
+}
+
+/// Answers refreshes, and sends the key set for whatever else is asked.
+#[derive(Debug)]
+struct Workos {
+    keys: Bytes,
+    /// By the refresh token.
+    answers: HashMap<String, Bytes>,
+}
+
+impl Transport for Workos {
+    fn send(&self, request: Request<Bytes>, _: Duration) -> Sending<'_> {
+        let body = serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+        let answer = body["refresh_token"].as_str().and_then(|token| self.answers.get(token));
+        let answer = answer.unwrap_or(&self.keys).clone();
+        Box::pin(async { Ok(Response::new(answer)) })
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
