@@ -17,6 +17,7 @@
 //! Tokens that this process obtained less than 10 seconds ago are not refreshed for their age or signature.
 
 pub(crate) mod cookie_fate;
+pub(crate) mod others_exchange;
 pub(crate) mod reason;
 #[cfg(any(test, feature = "metrics"))]
 pub(crate) mod reasons;

@@ -7,6 +7,7 @@
 //!    request.
 //! 5. The replicas of a service share the outcome of an exchange, where a coordinator is configured.
 
+pub(crate) mod attempt_plan;
 mod attempts;
 pub(crate) mod coordinator;
 mod exchange;

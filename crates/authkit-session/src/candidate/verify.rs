@@ -219,9 +219,16 @@ fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
 pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
     if is_too_early(claims.nbf, leeway, now) {
         Verdict::NotYetValid
-    } else if is_expired(claims.exp, leeway, now) {
+    } else {
+        left(claims.exp, claims.lifetime(), leeway, now)
+    }
+}
+
+/// How much is left of the time of a token that expires at `exp` and lives so long, in seconds.
+pub(crate) fn left(exp: u64, lifetime: u64, leeway: u64, now: u64) -> Verdict {
+    if is_expired(exp, leeway, now) {
         Verdict::Expired
-    } else if claims.exp.saturating_sub(now) <= refresh_window(claims.lifetime()) {
+    } else if exp.saturating_sub(now) <= refresh_window(lifetime) {
         Verdict::Expiring
     } else {
         Verdict::Good
@@ -237,7 +244,7 @@ pub(crate) fn is_expired(exp: u64, leeway: u64, now: u64) -> bool {
 }
 
 /// How long before its end a token of this lifetime is refreshed, in seconds.
-fn refresh_window(lifetime: u64) -> u64 {
+pub(crate) fn refresh_window(lifetime: u64) -> u64 {
     let window = if lifetime <= 300 { 30 } else { 60 };
     window.min(lifetime / 3)
 }

@@ -7,7 +7,7 @@ use tokio::time;
 
 use crate::{
     clock::Clock,
-    refresh::refresh_answer::RefreshAnswer,
+    refresh::{attempt_plan::AttemptPlan, refresh_answer::RefreshAnswer},
     token::{RefreshToken, TokenHash},
     upstream::{
         client::Client,
@@ -32,11 +32,9 @@ impl ExchangeAttempts<'_> {
         let now = || self.clock.monotonic();
         let retry_after = self.client.budget().retry_after(now());
         time::sleep(retry_after).await;
-        let began = now();
-        let left = || REPLAYABLE.saturating_sub(now().saturating_sub(began));
-        let mut pauses = Pauses::of(self.hash);
+        let mut plan = AttemptPlan::beginning(self.hash, now());
         loop {
-            let error = match self.attempt(&left).await {
+            let error = match self.attempt(|| plan.left(now())).await {
                 Ok(answer) => {
                     self.client.budget().answered();
                     return Ok(answer);
@@ -50,19 +48,16 @@ impl ExchangeAttempts<'_> {
                 }
                 UpstreamFailure::Transient => self.record_failure(&error, now()),
             }
-            let mut at_least = error.details.retry_after.unwrap_or_default();
-            let mut pause = pauses.next().max(at_least);
+            let at_least = error.details.retry_after.unwrap_or_default();
+            let mut pause = plan.after_failure(at_least, now());
             // Waits until the budget lets an attempt out, as long as one would still be of use.
             loop {
-                let at_most = left().saturating_sub(LAST);
-                if at_most.is_zero() || at_least > at_most {
-                    return Err(error);
-                }
-                time::sleep(pause.min(at_most)).await;
+                let Some(wait) = pause else { return Err(error) };
+                time::sleep(wait).await;
                 let attempt = self.client.budget().attempt(now());
                 match attempt {
                     Ok(()) => break,
-                    Err(early) => (at_least, pause) = (early, early + pauses.up_to(SPREAD)),
+                    Err(early) => pause = plan.too_early(early, now()),
                 }
             }
         }
@@ -122,44 +117,7 @@ enum Attempt {
     Second,
 }
 
-/// The pauses between the attempts of an exchange. How they differ from those of others is drawn from the token's hash,
-/// as good as random where nobody gains from guessing it, so that what a test went through can be repeated.
-struct Pauses {
-    hash: TokenHash,
-    drawn: usize,
-    attempts: u32,
-}
-
-impl Pauses {
-    fn of(hash: TokenHash) -> Self {
-        Self { hash, drawn: 0, attempts: 0 }
-    }
-
-    /// 200 ms, doubled each time up to 4 s, give or take a half.
-    fn next(&mut self) -> Duration {
-        let base = Duration::from_millis(200) * 2_u32.pow(self.attempts.min(5));
-        let base = base.min(Duration::from_secs(4));
-        self.attempts += 1;
-        base / 2 + self.up_to(base)
-    }
-
-    /// Any time up to `most`.
-    fn up_to(&mut self, most: Duration) -> Duration {
-        let hash = self.hash.as_bytes();
-        let at = 2 * self.drawn % hash.len();
-        self.drawn += 1;
-        let share = u16::from_le_bytes([hash[at], hash[at + 1]]);
-        most.mul_f64(f64::from(share) / f64::from(u16::MAX))
-    }
-}
-
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// After how long a second attempt goes out: a request that waits has as long for that one's answer.
 const SECOND_ATTEMPT: Duration = Duration::from_millis(2_500);
-/// How long the last one may take: were it cut off sooner, it might spend the token for nobody.
-const LAST: Duration = Duration::from_secs(3);
-/// WorkOS answers a repeated exchange alike for 30 seconds; this leaves 5 for the way.
-const REPLAYABLE: Duration = Duration::from_secs(25);
-/// How far apart exchanges that waited for the same moment go on.
-const SPREAD: Duration = Duration::from_millis(250);

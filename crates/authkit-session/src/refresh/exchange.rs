@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
-    decide::refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
+    decide::{
+        others_exchange::{AfterRefusal, Others, OthersExchange, after_refusal},
+        refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
+    },
     refresh::{
         Refresher,
         attempts::ExchangeAttempts,
@@ -46,13 +49,6 @@ pub(super) struct Exchange {
 enum Recorded {
     No,
     Yes,
-}
-
-/// Whether another process may be exchanging the same token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Others {
-    None,
-    Exchanging,
 }
 
 impl Exchange {
@@ -159,13 +155,17 @@ impl Exchange {
                 ExchangePurpose::Refresh,
             ) => return self.record_for_all(outcome).await,
         }
-        match (shared.look().await, others) {
-            (ClaimStatus::Published(published, _), _) if self.session.accepts(&published) => {
-                (self.record(&published).await, None)
+        let known = match shared.look().await {
+            ClaimStatus::Published(outcome, _) if self.session.accepts(&outcome) => {
+                OthersExchange::Over(outcome)
             }
-            (ClaimStatus::Alone, Others::None) => self.record_for_all(outcome).await,
-            (ClaimStatus::Published(..) | ClaimStatus::Contested, _)
-            | (ClaimStatus::Alone, Others::Exchanging) => match self.contest() {
+            ClaimStatus::Published(..) | ClaimStatus::Contested => OthersExchange::Begun,
+            ClaimStatus::Alone => OthersExchange::None,
+        };
+        match after_refusal(known, others) {
+            AfterRefusal::Take(published) => (self.record(&published).await, None),
+            AfterRefusal::Refused => self.record_for_all(outcome).await,
+            AfterRefusal::PerhapsTheirs => match self.contest() {
                 Contest::First => {
                     tracing::info!("a refresh was refused that another process was making");
                     let retry_after = Some(NEWER_COOKIE_SOON);

@@ -294,7 +294,7 @@ fn fetch_for(missing: MissingKeys) -> FetchFor {
 }
 
 /// How long a request waits for a refresh that it could do without.
-const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);
 
 /// For so long a candidate is as good as one read anew, which would cost a refresh as much as all else that it does.
 const A_MOMENT: Duration = Duration::from_millis(10);
