@@ -168,6 +168,8 @@ mod seal;
 mod secret;
 mod session;
 mod siblings;
+#[cfg(test)]
+mod simulation;
 mod strictness;
 mod tasks;
 #[cfg(test)]

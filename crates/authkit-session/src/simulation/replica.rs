@@ -1,0 +1,182 @@
+//! One replica: its real tables, its real budget, and the real tables of decisions.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    candidate::verify,
+    decide::{
+        Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, SessionLimit,
+        decide,
+        reason::Reason,
+        refresh_outcome::{RefreshOutcome, Settlement, settle},
+    },
+    meter::Meter,
+    refresh_state::{
+        lineage::{
+            CookieFit, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, TokenPair,
+        },
+        presence::PresenceCounts,
+    },
+    simulation::{SimulatedLimits, workos::Minted},
+    token::{PairId, RefreshToken, TokenHash},
+    upstream::budget::{Budget, CallPermit, RefreshLimits, RefreshOwner},
+};
+
+/// A replica. An exchange under way is known by its number.
+pub(super) struct SimulatedReplica {
+    pub(super) lineages: Lineages<u64, SimulatedPair>,
+    pub(super) budget: Budget,
+    pub(super) most_bytes: usize,
+    lifetime: u64,
+}
+
+/// A pair that a refresh brought.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SimulatedPair {
+    id: PairId,
+    pub(super) minted: Minted,
+}
+
+/// A request that waits for an exchange.
+#[derive(Clone, Copy)]
+pub(super) struct WaitingRequest {
+    pub(super) session: u32,
+    /// The token that it brought.
+    pub(super) token: TokenHash,
+    pub(super) or: Fallback,
+    pub(super) since: Duration,
+}
+
+/// What a browser gets.
+pub(super) struct Answer {
+    pub(super) session: u32,
+    pub(super) kind: AnswerKind,
+    /// What its head sets.
+    pub(super) cookie: Option<Minted>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum AnswerKind {
+    Admitted,
+    Refused(Reason),
+    /// The process that it waited at was killed.
+    CutOff,
+}
+
+impl SimulatedReplica {
+    pub(super) fn new(limits: SimulatedLimits, lifetime: Duration) -> Self {
+        let limits = match limits {
+            SimulatedLimits::Default => RefreshLimits::default(),
+            SimulatedLimits::None => RefreshLimits { at_once: usize::MAX, per_second: usize::MAX },
+        };
+        // The counts spare requests the tables' lock, which nobody waits for here.
+        let presence = Arc::new(PresenceCounts::new(1));
+        Self {
+            lineages: Lineages::new(Limits::default(), presence),
+            budget: Budget::new(limits, Meter::new()),
+            most_bytes: 0,
+            lifetime: lifetime.as_secs(),
+        }
+    }
+
+    /// What a request that brings this pair gets, by all that is known here.
+    pub(super) fn decide(&mut self, id: PairId, made: u32, now: Duration, unix: u64) -> Action {
+        match self.lineages.returned(Some(id), None, now) {
+            LineageStatus::Unknown => self.judge(made, None, unix),
+            LineageStatus::Known(age) => self.judge(made, age, unix),
+            LineageStatus::Ended => panic!("no session ends here"),
+        }
+    }
+
+    /// What a request gets for a pair that was obtained here so long ago.
+    pub(super) fn judge(&self, made: u32, age: Option<Duration>, unix: u64) -> Action {
+        let verdict = verify::left(u64::from(made) + self.lifetime, self.lifetime, LEEWAY, unix);
+        let circumstances = Circumstances {
+            refresh: Refreshing::Possible,
+            limit: SessionLimit::Within,
+            demand: Demand::Nothing,
+            keys: KeyFetch::Allowed,
+            age: PairAge::of(age, Duration::from_secs(self.lifetime)),
+        };
+        decide(verdict, circumstances)
+    }
+
+    /// Begins an exchange under this number, if it has to be begun and may be.
+    pub(super) fn start_or_join(
+        &mut self,
+        session: u32,
+        id: PairId,
+        number: u64,
+        now: Duration,
+    ) -> (ExchangeStatus<u64, SimulatedPair>, Option<CallPermit>) {
+        let (name, mut permit) = (session.to_string(), None);
+        let owner = RefreshOwner { session: Some(&name), user: None };
+        let status = self.lineages.exchange(id, None, now, || {
+            permit = Some(self.budget.start_refresh(owner, now)?);
+            Ok(number)
+        });
+        (status, permit)
+    }
+
+    /// An exchange of a session's token has brought a pair, which is recorded.
+    pub(super) fn renewed(
+        &mut self,
+        session: u32,
+        token: TokenHash,
+        minted: Minted,
+        now: Duration,
+    ) {
+        let pair = Arc::new(SimulatedPair { id: pair_id(session, minted), minted });
+        self.lineages.renewed(token, pair, LineageState::Live, now);
+        self.most_bytes = self.most_bytes.max(self.lineages.bytes());
+    }
+
+    /// A request is answered: the head carries the newest pair.
+    pub(super) fn settled(
+        &mut self,
+        request: WaitingRequest,
+        outcome: RefreshOutcome<()>,
+        now: Duration,
+    ) -> Answer {
+        let kind = match settle(outcome, request.or) {
+            Settlement::AdmitRenewed(()) | Settlement::AdmitCurrent => AnswerKind::Admitted,
+            Settlement::Refuse(reason) => AnswerKind::Refused(reason),
+        };
+        let pair = self.lineages.pair_to_send(request.token, now);
+        Answer { session: request.session, kind, cookie: pair.map(|pair| pair.minted) }
+    }
+}
+
+impl TokenPair for SimulatedPair {
+    fn id(&self) -> PairId {
+        self.id
+    }
+
+    fn session_id(&self) -> Option<&str> {
+        None
+    }
+
+    fn organization(&self) -> Option<&str> {
+        None
+    }
+
+    fn fit(&self) -> CookieFit {
+        CookieFit::Fits
+    }
+
+    fn bytes(&self) -> usize {
+        SEALED + 512
+    }
+}
+
+/// What the tables know a pair of a session by.
+pub(super) fn pair_id(session: u32, minted: Minted) -> PairId {
+    let token = RefreshToken::new(format!("{session} {}", minted.number)).hash();
+    PairId { token, made: minted.at.into() }
+}
+
+/// How long a sealed session is, as a rule.
+const SEALED: usize = 2_048;
+/// `Config::with_leeway`'s default, in seconds.
+const LEEWAY: u64 = 5;

@@ -1,0 +1,82 @@
+//! WorkOS, as far as an exchange goes.
+
+use std::{ops::Range, time::Duration};
+
+/// What WorkOS knows of all sessions, and what it was asked.
+pub(super) struct SimulatedWorkos {
+    /// When it answers 503.
+    pub(super) down: Range<Duration>,
+    sessions: Vec<WorkosSession>,
+    pub(super) exchanges: u64,
+    second: u64,
+    in_second: u64,
+    pub(super) most_in_a_second: u64,
+}
+
+/// The pair of a session that is valid, and when the one before it was exchanged.
+struct WorkosSession {
+    valid: Minted,
+    exchanged: Option<Duration>,
+}
+
+/// A pair of tokens of a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Minted {
+    pub(super) number: u32,
+    /// In Unix seconds of a world that is young.
+    pub(super) at: u32,
+}
+
+/// What an exchange is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WorkosAnswer {
+    Renewed(Minted),
+    Refused,
+    Unavailable,
+}
+
+impl SimulatedWorkos {
+    pub(super) fn with_sessions(signed_in: impl Iterator<Item = Minted>) -> Self {
+        let sessions = signed_in.map(|valid| WorkosSession { valid, exchanged: None }).collect();
+        let down = Range::default();
+        Self { down, sessions, exchanges: 0, second: 0, in_second: 0, most_in_a_second: 0 }
+    }
+
+    /// Exchanges a refresh token, unless it was spent more than 30 seconds ago.
+    pub(super) fn exchange(
+        &mut self,
+        session: u32,
+        number: u32,
+        now: Duration,
+        unix: u64,
+    ) -> WorkosAnswer {
+        self.count(now);
+        if self.down.contains(&now) {
+            return WorkosAnswer::Unavailable;
+        }
+        let session = &mut self.sessions[session as usize];
+        if number == session.valid.number {
+            session.valid = Minted { number: number + 1, at: u32::try_from(unix).unwrap() };
+            session.exchanged = Some(now);
+            return WorkosAnswer::Renewed(session.valid);
+        }
+        let is_repetition = number + 1 == session.valid.number
+            && session.exchanged.is_some_and(|at| now < at + ANSWERED_ALIKE);
+        match is_repetition {
+            true => WorkosAnswer::Renewed(session.valid),
+            false => WorkosAnswer::Refused,
+        }
+    }
+
+    fn count(&mut self, now: Duration) {
+        self.exchanges += 1;
+        if self.second != now.as_secs() {
+            (self.second, self.in_second) = (now.as_secs(), 0);
+        }
+        self.in_second += 1;
+        self.most_in_a_second = self.most_in_a_second.max(self.in_second);
+    }
+}
+
+/// How long WorkOS answers a repeated exchange alike.
+const ANSWERED_ALIKE: Duration = Duration::from_secs(30);
