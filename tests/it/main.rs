@@ -46,6 +46,7 @@ mod replicas;
 mod replicas_apart;
 mod replicas_conformance;
 mod replicas_failover;
+mod replicas_killed;
 mod replicas_redis;
 mod replicas_redis_hostile;
 mod replicas_redis_loss;

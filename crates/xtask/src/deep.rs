@@ -23,6 +23,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test("three browser engines", || engines(sh))?;
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
+    steps.test(&format!("{KILLS} replicas killed"), || kills(sh))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     steps.test(&format!("{TOKENS} tokens against jsonwebtoken"), || differential(sh))?;
     // One thread shows a test that leans on its neighbours; more than there are cores show one that leans on being
@@ -91,12 +92,20 @@ fn engines(sh: &Shell) -> Result<Tally> {
     Tally::of(test.args(["--", "--test-threads", "2"]))
 }
 
+/// Runs the killing of replicas alone, so that the moments are spread as meant, and shows what was lost.
+fn kills(sh: &Shell) -> Result<Tally> {
+    let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test it");
+    Tally::of(test.args(["replicas_killed", "--", "--nocapture"]).env("AUTHKIT_KILLS", KILLS))
+}
+
 /// Runs the floods one after the other, so that each has the machine to itself.
 fn floods(sh: &Shell) -> Result<Tally> {
     let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test it");
     Tally::of(test.args(["floods", "--", "--test-threads", "1"]).env("AUTHKIT_FLOOD", FLOOD))
 }
 
+/// How many replicas are killed, each at its moment.
+const KILLS: &str = "200";
 /// How long each flood lasts, in seconds.
 const FLOOD: &str = "20";
 /// How many tokens are judged twice.

@@ -92,7 +92,7 @@ Usage: cargo xtask <command>
           two to build
   deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
-          faults, with what they came to; then all tests again as
+          faults, with what they came to; 200 replicas that are killed; then all tests again as
           users build them, optimized, first in one thread and then in four a core; `model`, the
           examples of other frameworks, and `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise

@@ -1,0 +1,263 @@
+//! A replica that is killed (SIGKILL) at any moment of refreshes and sign-outs costs what `docs/faults.md` says, and no more.
+//!
+//! In each round, browsers with expired sessions ask one of two replicas or both, others sign out at the first one, and
+//! that one is killed at a random moment. Then each browser goes on with the cookie it has, at the other replica and at
+//! the one that takes the killed one's place.
+
+use std::{env, fmt, sync::LazyLock, time::Duration};
+
+use authkit_emulator::{Emulator, Endpoint, Fault};
+use http::{HeaderMap, Method, StatusCode, header};
+use support::{PASSWORD, RedisServer, Replica};
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::replicas::{ask, replica};
+
+/// 6 rounds; `AUTHKIT_KILLS` sets another number, for a run of this test alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_session_alive() {
+    let rounds = env::var("AUTHKIT_KILLS").map_or(6, |rounds| rounds.parse().unwrap());
+    let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
+    // Short, so that what a lost notice leaves alive has ended when the test ends.
+    emulator.set_token_ttl(TOKEN);
+    let work = Fault::late_reply(Duration::from_millis(40)).on(Endpoint::Authenticate);
+    emulator.fault(work.until_cleared());
+    let url = redis.url();
+    let mut killed = ready(&emulator, &url).await;
+    let stays = ready(&emulator, &url).await;
+    let (mut chance, mut losses) = (Chance(SEED), Losses::default());
+    let mut ended = Vec::new();
+
+    for _ in 0..rounds {
+        let refreshing: Vec<_> = (0..REFRESHING)
+            .map(|number| {
+                let session = emulator.session(USERS[number % USERS.len()]).expired();
+                (number, session.cookie(PASSWORD))
+            })
+            .collect();
+        let signing_out: Vec<_> = (0..SIGNING_OUT)
+            .map(|number| {
+                let session = emulator.session(USERS[number % USERS.len()]);
+                (session.session_id().to_owned(), session.cookie(PASSWORD))
+            })
+            .collect();
+
+        let mut refreshes = JoinSet::new();
+        for (number, cookie) in refreshing {
+            // Every third asks the other replica too.
+            let urls = [Some(killed.url("/api/me")), stays.url("/api/me").into()];
+            let asked = if number % 3 == 0 { 2 } else { 1 };
+            let urls: Vec<_> = urls.into_iter().flatten().take(asked).collect();
+            let after = chance.millis(300);
+            refreshes.spawn(async move {
+                sleep(after).await;
+                Browser::asking_all(&urls, cookie).await
+            });
+        }
+        let mut sign_outs = JoinSet::new();
+        for (session_id, cookie) in signing_out {
+            let (url, after) = (killed.url("/logout"), chance.millis(300));
+            sign_outs.spawn(async move {
+                sleep(after).await;
+                let answer = send(Method::POST, &url, &cookie).await;
+                (session_id, cookie, answer)
+            });
+        }
+        sleep(chance.millis(500)).await;
+        killed.kill();
+        let refreshes = refreshes.join_all().await;
+        let sign_outs = sign_outs.join_all().await;
+        let anew = ready(&emulator, &url).await;
+        drop(std::mem::replace(&mut killed, anew));
+
+        for (session_id, cookie, answer) in sign_outs {
+            losses.sign_outs += 1;
+            let answer = match answer {
+                Some(answer) => answer,
+                None => {
+                    losses.sign_outs_cut_off += 1;
+                    // Whoever sees no answer asks again.
+                    send(Method::POST, &stays.url("/logout"), &cookie).await.expect("it serves")
+                }
+            };
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
+            let is_known = is_refused_soon(&stays, &cookie).await;
+            losses.unheard_of += usize::from(!is_known);
+            losses.not_revoked += usize::from(emulator.is_active(&session_id));
+            // The answer sends the browser to WorkOS, which ends the session there in any case.
+            send(Method::GET, &answer.location, "").await.expect("the emulator serves");
+            assert!(!emulator.is_active(&session_id), "{answer:?}");
+            ended.push(cookie);
+        }
+        for browser in &refreshes {
+            losses.refreshes += 1;
+            losses.refreshes_cut_off += usize::from(browser.answered < browser.asked);
+            // A session that was refreshed is served wherever its browser comes next.
+            for replica in [&stays, &killed] {
+                let status = ask_patiently(replica, &browser.cookie).await;
+                losses.signed_out += usize::from(status != StatusCode::OK);
+            }
+        }
+    }
+
+    println!("{rounds} replicas killed, seed {SEED}:\n{losses}");
+    assert!(losses.refreshes_cut_off + losses.sign_outs_cut_off > 0, "{losses}");
+    assert_eq!(losses.signed_out, 0, "{losses}");
+    // At the latest when its token has expired, and whatever was lost, what has ended is over everywhere.
+    sleep(TOKEN + LEEWAY).await;
+    for cookie in &ended {
+        for replica in [&stays, &killed] {
+            let status = ask(replica, cookie).await.status;
+            assert_ne!(status, StatusCode::OK, "a session is alive after its end\n{losses}");
+        }
+    }
+}
+
+/// What was lost with the processes.
+#[derive(Debug, Default)]
+struct Losses {
+    refreshes: usize,
+    refreshes_cut_off: usize,
+    signed_out: usize,
+    sign_outs: usize,
+    sign_outs_cut_off: usize,
+    unheard_of: usize,
+    not_revoked: usize,
+}
+
+impl fmt::Display for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = [
+            (self.refreshes, "browsers whose session was refreshed"),
+            (self.refreshes_cut_off, "of them with a request that was not answered"),
+            (self.signed_out, "answers that signed one of them out"),
+            (self.sign_outs, "sign-outs"),
+            (self.sign_outs_cut_off, "of them that were not answered, and made again"),
+            (
+                self.unheard_of,
+                "answered ones that the other replica did not hear of: alive until the token expires",
+            ),
+            (self.not_revoked, "that WorkOS was told of by the browser alone"),
+        ];
+        rows.iter().try_for_each(|(times, what)| writeln!(f, "{times:>6}  {what}"))
+    }
+}
+
+/// A browser with an expired session.
+struct Browser {
+    cookie: String,
+    asked: usize,
+    answered: usize,
+}
+
+impl Browser {
+    /// Asks with one cookie everywhere at once, and keeps the newest.
+    async fn asking_all(urls: &[String], cookie: String) -> Self {
+        let answers = urls.iter().map(|url| send(Method::GET, url, &cookie));
+        let answers: Vec<_> =
+            futures_util::future::join_all(answers).await.into_iter().flatten().collect();
+        for answer in &answers {
+            let is_expected =
+                matches!(answer.status, StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE);
+            assert!(is_expected, "{answer:?}");
+        }
+        let set = answers.iter().rev().find_map(|answer| answer.session.clone());
+        Self {
+            asked: urls.len(),
+            answered: answers.len(),
+            cookie: set.filter(|set| !set.is_empty()).unwrap_or(cookie),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Received {
+    status: StatusCode,
+    session: Option<String>,
+    location: String,
+}
+
+/// `None` where the connection was refused, or ended before the answer was there.
+async fn send(method: Method, url: &str, cookie: &str) -> Option<Received> {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+        client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ORIGIN, "http://localhost".parse().unwrap());
+    headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
+    if method == Method::POST {
+        // A form of a page, which is answered with a redirection.
+        headers.insert(header::ACCEPT, "text/html".parse().unwrap());
+        headers.insert("sec-fetch-mode", "navigate".parse().unwrap());
+        headers.insert("sec-fetch-dest", "document".parse().unwrap());
+    }
+    if !cookie.is_empty() {
+        headers.insert(header::COOKIE, format!("wos_session={cookie}").parse().unwrap());
+    }
+    let request = CLIENT.request(method, url).headers(headers);
+    let answer = request.send().await.ok()?;
+    let set = answer.headers().get_all(header::SET_COOKIE).iter();
+    let session = set
+        .filter_map(|value| value.to_str().ok()?.strip_prefix("wos_session="))
+        .map(|value| value.split(';').next().unwrap().to_owned())
+        .next();
+    let location = answer.headers().get(header::LOCATION);
+    let location = location.map_or(String::new(), |url| url.to_str().unwrap().to_owned());
+    let status = answer.status();
+    answer.bytes().await.ok()?;
+    Some(Received { status, session, location })
+}
+
+/// Comes again where it is told to.
+async fn ask_patiently(replica: &Replica, cookie: &str) -> StatusCode {
+    for _ in 0..8 {
+        let status = ask(replica, cookie).await.status;
+        if status != StatusCode::SERVICE_UNAVAILABLE {
+            return status;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// Whether a session is refused, within 2 seconds: a second, and one for a busy machine.
+async fn is_refused_soon(replica: &Replica, cookie: &str) -> bool {
+    for _ in 0..20 {
+        if ask(replica, cookie).await.status == StatusCode::UNAUTHORIZED {
+            return true;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    false
+}
+
+/// A replica that has its connection to Redis and WorkOS's keys.
+async fn ready(emulator: &Emulator, redis: &str) -> Replica {
+    let replica = replica(emulator, redis, &[]);
+    let cookie = emulator.session(USERS[0]).cookie(PASSWORD);
+    assert_eq!(ask_patiently(&replica, &cookie).await, StatusCode::OK);
+    replica
+}
+
+/// Numbers that look like chance, and are the same each time.
+struct Chance(u64);
+
+impl Chance {
+    fn millis(&mut self, end: u64) -> Duration {
+        // Marsaglia's xorshift64.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        Duration::from_millis(self.0 % end)
+    }
+}
+
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+const USERS: [&str; 2] = ["alice@acme.test", "bob@acme.test"];
+const REFRESHING: usize = 6;
+const SIGNING_OUT: usize = 4;
+const TOKEN: Duration = Duration::from_secs(20);
+/// `Config::with_leeway`'s default, and a second.
+const LEEWAY: Duration = Duration::from_secs(6);
