@@ -12,14 +12,14 @@ pub(crate) struct SessionCookies<'h> {
     /// How many of those there are.
     count: usize,
     /// What parts make, which only few sessions come in: the first ones of their number, then the last ones.
-    joined: Vec<Parts<'h>>,
+    joined: Vec<ValueParts<'h>>,
     /// Which cookies the browser holds, so that those not needed any more are deleted with the next write.
     pub(crate) received: ReceivedCookies,
 }
 
 /// Parts of one value, one of each number.
 #[derive(Clone, Debug, Default)]
-struct Parts<'h> {
+struct ValueParts<'h> {
     all: [&'h [u8]; MAX_PARTS],
     /// How many of them make the value; 0 until that is known.
     count: usize,
@@ -136,7 +136,7 @@ impl<'h> SessionCookies<'h> {
     fn add_part(&mut self, n: usize, value: &'h [u8]) {
         let is_there = self.received.part(n);
         match (&mut self.joined[..], is_there) {
-            ([], _) => self.joined.push(Parts::default()),
+            ([], _) => self.joined.push(ValueParts::default()),
             ([first], true) => {
                 let last = first.clone();
                 self.joined.push(last);
@@ -150,7 +150,7 @@ impl<'h> SessionCookies<'h> {
     }
 }
 
-impl Parts<'_> {
+impl ValueParts<'_> {
     /// Whether they make a value, as the first one says; takes the count off it.
     fn join(&mut self, received: ReceivedCookies) -> bool {
         let first = self.all[0];
