@@ -1,8 +1,8 @@
-//! API keys of customers: opaque, so WorkOS says what each is worth.
+//! Customers' API keys. They are opaque, so WorkOS validates each of them.
 //!
-//! 1. What is not spelt like a key, and the service's own WorkOS key, is refused without a call.
-//! 2. Any other is looked up by its hash; what is not remembered is [asked about](crate::validation).
-//! 3. A revocation refuses a remembered key at once. A change of it, or of its owner, has WorkOS be asked anew.
+//! 1. A value that is not spelt like a key, and the service's own WorkOS key, are refused without a call.
+//! 2. Any other key is looked up by its hash; WorkOS [validates](crate::validation) a key that is not remembered.
+//! 3. A revocation refuses a remembered key at once. After a change of the key or of its owner, WorkOS is asked again.
 
 pub(crate) mod answer;
 pub(crate) mod shape;
@@ -28,7 +28,7 @@ use crate::{
 
 /// Decides about requests by the API keys of customers.
 ///
-/// Clones share what they remember, as do all that one [`Authenticator`](crate::Authenticator) makes.
+/// Clones share the remembered answers, as do all `ApiKeys` of one [`Authenticator`](crate::Authenticator).
 #[derive(Clone)]
 pub struct ApiKeys {
     judge: Arc<ApiKeyJudge>,
@@ -42,7 +42,7 @@ struct ApiKeyJudge {
     log: CredentialLog,
 }
 
-/// What is to be done about a key.
+/// What to do with a presented key.
 enum KeyAction {
     Admit(Arc<VerifiedApiKey>),
     Ask(CredentialHash),
@@ -61,7 +61,8 @@ impl ApiKeys {
         Self { judge: Arc::new(ApiKeyJudge { settings, checks, ender, validations, log }) }
     }
 
-    /// Decides about a request by its API key alone. Synchronous for what is remembered; any other key waits for WorkOS.
+    /// Decides about a request by its API key alone. A remembered key is decided at once; any other key waits for
+    /// WorkOS.
     ///
     /// # Examples
     ///
@@ -95,7 +96,7 @@ impl ApiKeys {
 }
 
 impl ApiKeyJudge {
-    /// What can be said of a key without a call.
+    /// Decides about a key as far as that is possible without a call.
     fn look(&self, key: &str, policy: Policy) -> KeyAction {
         match KeyShape::of(key) {
             KeyShape::Malformed => return KeyAction::Refuse(Reason::MalformedCredential),
@@ -119,7 +120,7 @@ impl ApiKeyJudge {
         }
     }
 
-    /// Asks WorkOS, and once more if the key has changed while the answer was on its way.
+    /// Asks WorkOS, and asks once more if a change of the key was announced before the answer came.
     async fn ask(
         self: Arc<Self>,
         hash: CredentialHash,
@@ -138,7 +139,7 @@ impl ApiKeyJudge {
             match self.judge(&verified, policy) {
                 KeyStanding::Good => return Ok(verified),
                 KeyStanding::Ended(reason) => return Err(self.refuse(reason)),
-                // What WorkOS has just said is as new as it gets.
+                // WorkOS has just been asked again: no answer can be newer.
                 KeyStanding::Outdated if is_repeated => return Ok(verified),
                 KeyStanding::Outdated => {
                     is_repeated = true;
@@ -148,7 +149,7 @@ impl ApiKeyJudge {
         }
     }
 
-    /// One question to WorkOS.
+    /// Sends one validation request to WorkOS.
     async fn question(self: Arc<Self>, key: Arc<Secret>) -> CredentialAnswer<Arc<VerifiedApiKey>> {
         let asked_at = self.settings.clock().wall();
         let answer = match self.checks.validate_api_key(&key).await {
@@ -174,7 +175,7 @@ impl ApiKeyJudge {
         }
     }
 
-    /// WorkOS gave no answer. None of it is the caller's fault.
+    /// Maps a failed call to an answer that does not blame the caller.
     fn without_answer(&self, error: &UpstreamError) -> CredentialAnswer<Arc<VerifiedApiKey>> {
         let answer = CredentialAnswer::from(error);
         if answer.is_misconfigured() {

@@ -44,8 +44,8 @@ use crate::{
 
 /// Opens, verifies and refreshes the sessions of a service. Clones share everything.
 ///
-/// Making one neither spawns a task nor needs a runtime; waiting for a [`Decision::Wait`] needs tokio's. A process wants
-/// one for each environment: two of one do not know of each other's sign-outs, which a warning says at the start.
+/// Making one neither spawns a task nor needs a runtime; waiting for a [`Decision::Wait`] needs tokio's. Make one for
+/// each WorkOS environment of a process: two for one environment do not share sign-outs, and the second logs a warning.
 ///
 /// # Examples
 ///
@@ -68,7 +68,7 @@ pub struct Authenticator {
     owners: Arc<Owners>,
 }
 
-/// Who does the work.
+/// The owners that the facade calls.
 struct Owners {
     settings: Arc<Settings>,
     client: Client,
@@ -108,8 +108,8 @@ impl Authenticator {
         &self.owners.client
     }
 
-    /// Decides about a request by its `Cookie` fields. Synchronous: it reads what is cached and waits for
-    /// nobody; keys that are 5 minutes old are fetched anew by a task of their own.
+    /// Decides about a request by its `Cookie` fields. Synchronous: it reads caches and waits for nothing; a background
+    /// task fetches signing keys that are older than 5 minutes.
     pub fn authenticate(&self, headers: &HeaderMap, policy: &Policy) -> Decision {
         self.owners.requests.authenticate(headers, policy)
     }
@@ -123,24 +123,26 @@ impl Authenticator {
         self.owners.kinds.bearer_tokens()
     }
 
-    /// Makes the judges of the credentials that a layer accepts.
+    /// The credential kinds other than session cookies and bearer tokens, from which a layer makes those that it
+    /// accepts.
     pub fn credential_kinds(&self) -> &CredentialKinds {
         &self.owners.kinds
     }
 
-    /// Exchanges the code of the callback and begins its session, in place of the one in `headers`, if any, unless
-    /// `decide` refuses it: then the new session is revoked at WorkOS, and the one in `headers` goes on.
+    /// Exchanges the code of the callback and starts its session, which replaces the session in `headers`, if there is
+    /// one. If `decide` refuses the new session, it is revoked at WorkOS, and the session in `headers` continues.
     ///
-    /// The code is sent once: what became of it after a lost answer cannot be known. `decide` has 3 seconds, and gets the
-    /// provider's tokens, if WorkOS sent any; they are kept nowhere. `replacing`
-    /// says whose session in `headers` the new one may take the place of.
+    /// The code is sent once: after a lost answer nobody can know whether WorkOS used it. `decide` has 3 seconds. It
+    /// gets the provider's tokens, if WorkOS sent any; they are stored nowhere. `replacing` says which user's session
+    /// in `headers` the new one may replace.
     ///
     /// # Errors
     ///
     /// Those of a call to WorkOS and of [`start_session`](Self::start_session),
-    /// [`ErrorKind::HookRefused`](crate::ErrorKind::HookRefused) and [`ErrorKind::HookUndecided`](crate::ErrorKind::HookUndecided), and
-    /// [`ErrorKind::AnotherUser`](crate::ErrorKind::AnotherUser): the session in `headers` goes on then, and the new one
-    /// stays at WorkOS, where no browser has it.
+    /// [`ErrorKind::HookRefused`](crate::ErrorKind::HookRefused) and
+    /// [`ErrorKind::HookUndecided`](crate::ErrorKind::HookUndecided), and
+    /// [`ErrorKind::AnotherUser`](crate::ErrorKind::AnotherUser): then the session in `headers` continues, and the new
+    /// session stays open at WorkOS, although no browser has it.
     pub async fn exchange_code<R>(
         &self,
         code: &str,
@@ -155,16 +157,16 @@ impl Authenticator {
         self.owners.sign_in.exchange_code(code, verifier, headers, replacing, decide).await
     }
 
-    /// Begins the session of an answer of WorkOS, in place of the one in `headers`, if any.
+    /// Starts the session of an answer of WorkOS, which replaces the session in `headers`, if there is one.
     ///
     /// `answer` is the JSON body of a successful `POST /user_management/authenticate`: for applications that sign
     /// users in by other calls, such as the `workos` crate's password or magic-code ones. Its token is verified.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Transient`] where `answer` is not such a body, [`ErrorKind::Unverified`] where its token cannot be
-    /// verified, [`ErrorKind::Clock`] where it is not of this time, and [`ErrorKind::TooLarge`] where the session is too
-    /// large for cookies. The session in `headers` goes on then.
+    /// [`ErrorKind::Transient`] if `answer` is not such a body, [`ErrorKind::Unverified`] if its token cannot be
+    /// verified, [`ErrorKind::Clock`] if its token is expired or not yet valid, and [`ErrorKind::TooLarge`] if the
+    /// session is too large for cookies. Then the session in `headers` continues.
     ///
     /// [`ErrorKind::Transient`]: crate::ErrorKind::Transient
     /// [`ErrorKind::Unverified`]: crate::ErrorKind::Unverified
@@ -180,24 +182,24 @@ impl Authenticator {
 
     /// Ends the session of a request here and, in the background, at WorkOS. Works with expired sessions too.
     ///
-    /// From now on no response sets its cookie again, and its cookie is refused by this process.
+    /// From now on no response sets the session's cookie again, and this process refuses its cookie.
     ///
-    /// The answer has what deletes its cookies: every part, for this host and for a configured `Domain`, and one of
-    /// ours under `wos-session`, the name that WorkOS's JavaScript SDKs give it.
+    /// The returned value has the fields that delete the session's cookies: each part, for this host and for a
+    /// configured `Domain`, and a session of ours under `wos-session`, the name that WorkOS's JavaScript SDKs use.
     pub fn sign_out(&self, headers: &HeaderMap) -> SignedOut {
         self.owners.sign_out.sign_out(headers)
     }
 
-    /// Exchanges the newest token of the session in `headers` now, however long it still lasts: for a service that has
+    /// Exchanges the newest token of the session in `headers` now, even if it is valid for long: for a service that has
     /// changed what the token says, such as a role.
     ///
-    /// `session` is the one that was admitted with these `headers`. At most once per 2 seconds a session; a request
-    /// waits at most 5 seconds, the exchange goes on.
+    /// `session` is the one that was admitted with these `headers`. A session is refreshed at most once in 2 seconds.
+    /// The call waits at most 5 seconds; the exchange continues after that.
     ///
     /// # Errors
     ///
-    /// Those of a call to WorkOS, and [`NoSession`], [`SignedOut`], [`TooSoon`], [`Unverified`]. The session goes on as
-    /// it was, unless WorkOS refused it.
+    /// Those of a call to WorkOS, and [`NoSession`], [`SignedOut`], [`TooSoon`], [`Unverified`]. The session continues
+    /// unchanged, unless WorkOS refused it.
     ///
     /// [`NoSession`]: crate::ErrorKind::NoSession
     /// [`SignedOut`]: crate::ErrorKind::SignedOut
@@ -213,8 +215,8 @@ impl Authenticator {
 
     /// Exchanges the newest token of the session in `headers` for one in this organization.
     ///
-    /// An exchange under way is waited for first; a session that is in the organization by now is taken as it is. What
-    /// [`refresh`](Self::refresh) says holds here too.
+    /// If an exchange is under way, the call waits for it first; a session that is in the organization by then is
+    /// returned as it is. The limits of [`refresh`](Self::refresh) apply here too.
     ///
     /// # Errors
     ///
@@ -230,12 +232,12 @@ impl Authenticator {
         self.owners.requests.refresh_on_demand(headers, session, demand).await
     }
 
-    /// Puts a revocation into effect here, at once, and on the other replicas, where [`Config::with_revocations`]
-    /// says how to reach them.
+    /// Applies a revocation in this process at once, and sends it to the other replicas if [`Config::with_revocations`]
+    /// connects them.
     ///
     /// # Errors
     ///
-    /// [`NotPublished`] where the other replicas may not have heard of it; trying again does no harm.
+    /// [`NotPublished`] if the other replicas may not have received it; calling again does no harm.
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), NotPublished> {
         self.owners.publisher.revoke(&revocation).await
     }
@@ -245,16 +247,16 @@ impl Authenticator {
         PrincipalWatch::of_token(Arc::clone(&self.owners.ender), token)
     }
 
-    /// Watches whoever was admitted by a credential of its own, for a connection that outlives the request.
+    /// Watches a principal that was admitted by a credential of its own, for a connection that outlives the request.
     pub fn watch_header(&self, principal: &HeaderPrincipal) -> PrincipalWatch {
         PrincipalWatch::of_header(Arc::clone(&self.owners.ender), principal)
     }
 
-    /// Replaces the passwords without a restart: `current` seals, `others` open as well.
+    /// Replaces the passwords without a restart: `current` seals and opens, `others` only open.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where `current` cannot seal the configured format; the passwords in use stay.
+    /// [`ConfigError`] if `current` cannot seal the configured format; then the passwords in use stay.
     pub fn reload_keys(
         &self,
         current: &CookiePassword,
@@ -263,15 +265,15 @@ impl Authenticator {
         self.owners.sealer.reload(current, others)
     }
 
-    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    /// Replaces the API key without a restart; calls that are under way finish with the key that they started with.
     ///
     /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
-    /// Sessions keep their ids in logs.
+    /// The log ids of sessions stay the same.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where `api_key` would be refused at the start, or names another environment than the first (test
-    /// or live); the key in use stays.
+    /// [`ConfigError`] if `api_key` would be refused at the start, or is of another environment (test or live) than the
+    /// first key; then the key in use stays.
     pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
         let api_key = api_key.into();
         self.owners.settings.check_api_key(&api_key)?;
@@ -283,11 +285,12 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Seals a value that is no session, for `purpose` and `context`, into characters that URLs and cookies take.
+    /// Seals a value that is not a session, for `purpose` and `context`, into characters that are safe in URLs and
+    /// cookies.
     ///
     /// # Errors
     ///
-    /// [`SealError::NoRandomness`].
+    /// [`SealError::NoRandomness`] if the system has no randomness.
     pub fn seal_for(
         &self,
         purpose: Purpose,
@@ -302,9 +305,9 @@ impl Authenticator {
         self.owners.sealer.open_for(purpose, context, sealed).map(|opened| opened.to_vec())
     }
 
-    /// Waits until the refreshes and revocations that are under way are over, `timeout` at most: for a shutdown.
+    /// Waits until the refreshes and revocations that are under way have finished, `timeout` at most: for a shutdown.
     ///
-    /// Says whether they are.
+    /// Returns whether they have.
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.owners.tasks.drain(timeout).await
     }

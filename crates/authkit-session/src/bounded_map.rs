@@ -1,8 +1,8 @@
-//! A map from ids that forgets its oldest entries, so that no stream of strangers' ids fills the memory.
+//! A map from ids to values that removes its oldest entries, so that a stream of unknown ids cannot fill the memory.
 //!
-//! 1. Entries are in the order in which they were added; changing a value moves none.
-//! 2. There are at most `limit` entries. The one that is too many pushes out the oldest, whose value is handed back.
-//! 3. An entry is over once its lifetime has passed since it was added. It counts until
+//! 1. Entries are in the order in which they were added; changing a value does not move its entry.
+//! 2. There are at most `limit` entries. An entry beyond that removes the oldest, whose value is returned.
+//! 3. An entry expires once its lifetime has passed since it was added. It stays until
 //!    [`forget_expired`](BoundedMap::forget_expired) is called; time is passed in, and only rises.
 //! 4. Each operation takes constant time, averaged over many.
 
@@ -17,7 +17,8 @@ use std::{
 #[derive(Clone)]
 pub struct BoundedMap<V = ()> {
     entries: HashMap<Arc<str>, BoundedEntry<V>>,
-    /// Oldest first. A removed entry stays here until it comes to the front or is swept out: no entry has its number.
+    /// Oldest first. A removed entry stays here until it reaches the front or a sweep removes it: no entry has its
+    /// number.
     order: VecDeque<(u64, Arc<str>)>,
     next_number: u64,
     limit: usize,
@@ -58,14 +59,14 @@ impl<V> BoundedMap<V> {
         self.entries.get(id).map(|entry| &entry.value)
     }
 
-    /// The value of an id, to be changed. Its place and its time stay as they are.
+    /// The value of an id, to be changed. The entry's place and time stay as they are.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut V> {
         self.entries.get_mut(id).map(|entry| &mut entry.value)
     }
 
-    /// Adds an entry, unless the id has one: that keeps its place, its time and its value.
+    /// Adds an entry, unless the id has one: then the old entry keeps its place, its time and its value.
     ///
-    /// Returns the value of the oldest entry where that had to make room.
+    /// Returns the value of the oldest entry if that entry was removed to make room.
     pub fn add(&mut self, id: &str, value: V, now: Duration) -> Option<V> {
         if self.contains(id) {
             return None;
@@ -81,16 +82,17 @@ impl<V> BoundedMap<V> {
     /// Removes the entry of an id.
     pub fn remove(&mut self, id: &str) -> Option<V> {
         let entry = self.entries.remove(id)?;
-        // Each sweep is paid for by as many removals as it passes over.
+        // A sweep passes over as many removed entries as were removed since the last one, so its cost is shared among
+        // them.
         if self.order.len() > 2 * self.entries.len() + SLACK {
             self.order.retain(|(number, id)| is_current(&self.entries, *number, id));
         }
         Some(entry.value)
     }
 
-    /// Removes what is over at `now`.
+    /// Removes the entries that have expired at `now`.
     pub fn forget_expired(&mut self, now: Duration) {
-        // Each entry lives equally long, so the oldest is over first.
+        // All entries live equally long, so the oldest expires first.
         while let Some((number, id)) = self.order.front() {
             match self.entries.get(id) {
                 Some(entry) if entry.number == *number && entry.until > now => break,
@@ -115,7 +117,7 @@ impl<V> BoundedMap<V> {
         None
     }
 
-    /// Takes the front out of the order; its entry too, unless that went before.
+    /// Takes the front out of the order, and its entry too, unless the entry was removed before.
     fn remove_front(&mut self) -> Option<V> {
         let (number, id) = self.order.pop_front()?;
         if !is_current(&self.entries, number, &id) {
@@ -129,7 +131,7 @@ fn is_current<V>(entries: &HashMap<Arc<str>, BoundedEntry<V>>, number: u64, id: 
     entries.get(id).is_some_and(|entry| entry.number == number)
 }
 
-/// Names no id: those of sessions and users do not belong into logs.
+/// Shows no id: ids of sessions and users do not belong in logs.
 impl<V> fmt::Debug for BoundedMap<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedMap").field("len", &self.len()).finish_non_exhaustive()

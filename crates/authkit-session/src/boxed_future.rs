@@ -1,6 +1,6 @@
 use std::pin::Pin;
 
-/// What the methods of traits return that an application implements: a future of any type.
+/// The boxed future that trait methods which an application implements return.
 ///
 /// `Box::pin(async move { .. })` makes one.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

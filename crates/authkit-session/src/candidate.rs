@@ -1,10 +1,10 @@
 //! The session that a request brought: read, opened and verified, before anything is decided about it.
 //!
 //! 1. Every `Cookie` field is searched for the session cookie, whole or in parts; at most four values are tried.
-//! 2. A value that was verified before is known again, if its token has not expired and the password and the signing key
-//!    it was verified with are still in use.
+//! 2. A value that was verified before is found in the cache and counts if its token has not expired and the password
+//!    and the signing key that it was verified with are still in use.
 //! 3. Any other value is opened with each password and format that its spelling allows, and its token is verified.
-//! 4. Of several verified sessions of one user the one whose token is latest counts; of two users, none.
+//! 4. Of several verified sessions of one user, the one with the latest token counts; of two users, none.
 
 pub(crate) mod cache;
 pub(crate) mod jwks;
@@ -33,11 +33,11 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct SessionCandidate {
     pub(crate) verdict: Verdict,
-    /// The session, where its token verified.
+    /// The session, if its token was verified.
     pub(crate) session: Option<Arc<VerifiedSession>>,
     /// The opened cookie; absent where the session was known from the cache.
     pub(crate) opened: Option<Arc<OpenedSession>>,
-    /// Names its pair of tokens, if it has a refresh token.
+    /// Identifies its token pair, if it has a refresh token.
     pub(crate) pair: Option<PairId>,
     pub(crate) age: PairAge,
     pub(crate) cut_off: CutOffEffect,
@@ -75,7 +75,7 @@ impl OpenedSession {
         Some(PairId { token: self.token()?, made })
     }
 
-    /// Who a refresh of it is for.
+    /// The owner that a refresh of this session is for.
     pub(crate) fn owner(&self) -> RefreshOwner<'_> {
         let claims = self.unverified();
         RefreshOwner { session: claims.sid.as_deref(), user: claims.sub.as_deref() }
@@ -87,7 +87,7 @@ impl OpenedSession {
         self.unverified().sub.clone().or_else(of_cookie)
     }
 
-    /// What it says. It is read again by the few requests that need it, and not copied for all the others.
+    /// Parses the cookie's content. Only the few requests that need it parse it again; the others keep no copy.
     fn payload(&self) -> Option<Payload<'_>> {
         Payload::parse(&self.unsealed.plaintext).ok()
     }
@@ -138,7 +138,7 @@ impl SessionCandidate {
         }
     }
 
-    /// The session's id, as its token says.
+    /// The session's id, from its token.
     pub(crate) fn session_id(&self) -> Option<&str> {
         self.identity()?.session
     }
@@ -160,7 +160,7 @@ impl SessionCandidate {
         }
     }
 
-    /// What its token says of time, whether or not it verified; `None` where there is no token.
+    /// The times in its token, whether or not it verified; `None` if there is no token.
     #[inline]
     pub(crate) fn times(&self) -> Option<TokenTimes> {
         match (&self.session, &self.opened) {

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Where the time comes from: wall clock for what tokens say, monotonic clock for what we remember.
+/// Where the time comes from: the wall clock for times in tokens, the monotonic clock for the ages of our own records.
 ///
 /// Clones share one time. Production uses [`Clock::system`]; tests pass time in with [`Clock::simulated`], or follow
 /// another clock with [`Clock::of`].
@@ -44,9 +44,9 @@ type Function<T> = dyn Fn() -> T + Send + Sync;
 /// The last reading of the machine's wall clock by [`Clock::both`], in nanoseconds.
 #[derive(Default)]
 struct Reading {
-    /// When it was, by the monotonic clock.
+    /// The time of the reading, by the monotonic clock.
     at: AtomicU64,
-    /// How far the wall clock was ahead of that one; 0 before the first reading.
+    /// How far the wall clock is ahead of the monotonic clock; 0 before the first reading.
     ahead: AtomicU64,
 }
 
@@ -66,8 +66,8 @@ impl Clock {
         }
     }
 
-    /// A clock that reads the time from functions, such as those of an emulator's clock, so that a service and its
-    /// counterparty live in one time.
+    /// A clock that reads the time from functions, such as those of an emulator's clock, so that a service and the
+    /// emulator share one time.
     ///
     /// `monotonic` counts from any fixed moment and must never go back.
     ///
@@ -145,14 +145,14 @@ impl Clock {
     #[inline(never)]
     fn read_wall(&self, reading: &Reading, now: u64) -> u64 {
         let unix = nanos(self.wall().duration_since(UNIX_EPOCH).unwrap_or_default());
-        // Whoever reads one of them without the other is off by no more than a correction within that time.
+        // A reader that gets one new and one old value is off by no more than one correction.
         reading.ahead.store(unix.saturating_sub(now), Ordering::Relaxed);
         reading.at.store(now, Ordering::Relaxed);
         unix / NANOS
     }
 
-    /// Time since this clock was made, or since the moment that a clock [`of`](Self::of) functions counts from; never
-    /// goes back.
+    /// Time since this clock was made; for a clock made by [`of`](Self::of), since the moment that its function counts
+    /// from. Never goes back.
     pub fn monotonic(&self) -> Duration {
         let elapsed = self.origin.elapsed();
         match &self.source {

@@ -9,14 +9,14 @@ use base64::engine::{
 
 pub(crate) use self::engine::Base64;
 
-/// Padded when written, read with padding or without.
+/// Writes padding; reads values with and without padding.
 pub(crate) static STANDARD: LazyLock<Base64> = LazyLock::new(|| engine::standard(INDIFFERENT));
-/// The same with the alphabet of URLs.
+/// The same in the URL-safe alphabet.
 pub(crate) static URL_SAFE: LazyLock<Base64> = LazyLock::new(|| engine::url_safe(INDIFFERENT));
-/// The alphabet of URLs, never padded.
+/// The URL-safe alphabet, never padded.
 pub(crate) static BARE_URL_SAFE: LazyLock<Base64> = LazyLock::new(|| engine::url_safe(NO_PAD));
 
-/// Bits that no byte uses have to be zero all the same, so that a value has few spellings.
+/// Unused trailing bits must still be zero, so that a value has few spellings.
 const INDIFFERENT: GeneralPurposeConfig =
     PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent);
 

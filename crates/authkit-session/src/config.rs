@@ -199,9 +199,9 @@ impl Config {
         self
     }
 
-    /// Re-seals a cookie with the password that opened it, rather than with the current one.
+    /// Re-seals a cookie with the password that opened it (default: with the current one).
     ///
-    /// For a service beside SDKs that know one password, which may not be our current one. Default: the current one.
+    /// For a service beside SDKs that know one password, which may not be our current one.
     pub fn with_pinned_neighbours(mut self) -> Self {
         self.neighbours = Neighbours::Pinned;
         self
@@ -267,7 +267,7 @@ impl Config {
 
     /// Accepts access tokens of these issuers only (default: of any issuer).
     ///
-    /// Compared exactly; an empty list accepts no token at all.
+    /// Issuers are compared exactly; with an empty list no token is accepted.
     pub fn with_issuers(mut self, issuers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.issuers = Some(issuers.into_iter().map(Into::into).collect());
         self
@@ -282,7 +282,8 @@ impl Config {
         self
     }
 
-    /// Sets how far our clock and WorkOS's may be apart (default 5 seconds, at most 60), applied to `exp` and `nbf`.
+    /// Sets the greatest difference between our clock and WorkOS's (default 5 seconds, at most 60), applied to `exp`
+    /// and `nbf`.
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -298,8 +299,8 @@ impl Config {
     ///
     /// A wildcard stands for one label: `https://*.preview.example.com`.
     ///
-    /// **Warning:** whoever can run a page on a host that a wildcard covers can sign in as users who follow a link of
-    /// theirs. List nothing but hosts of your own.
+    /// **Warning:** whoever controls a page on a host that a wildcard covers can sign in as a user who follows a link
+    /// of theirs. List only hosts of your own.
     ///
     /// # Examples
     ///
@@ -323,8 +324,8 @@ impl Config {
     /// Lists other origins that `return_to` may name by an absolute URL (default: none), such as that of a single-page
     /// application: sign-ins and sign-outs that begin there end there.
     ///
-    /// **Warning:** this is about where browsers are sent. What scripts of those origins may send here is for
-    /// `AuthKitLayer::with_trusted_origins` and a CORS layer to say.
+    /// **Warning:** this only decides where browsers are sent. `AuthKitLayer::with_trusted_origins` and a CORS layer
+    /// decide what scripts of those origins may send here.
     ///
     /// # Examples
     ///
@@ -346,10 +347,10 @@ impl Config {
 
     /// Names the path that a proxy in front of this service strips from every request (default: none).
     ///
-    /// Requests come without it; whatever goes to a browser has it: redirects, `login_url`, links, and the `Path` of the
-    /// cookies, so that services under several paths of one host have sessions of their own. Every path of this
-    /// configuration and every `return_to` is as the browser sees it, with the prefix. Routes and
-    /// `AuthKitLayer::except` see what the proxy passes on.
+    /// Requests arrive without the prefix; everything that goes to a browser has it: redirects, `login_url`, links, and
+    /// the `Path` of the cookies, so that services under several paths of one host have sessions of their own. Every
+    /// path of this configuration and every `return_to` is as the browser sees it, with the prefix. Routes and
+    /// `AuthKitLayer::except` see the path that the proxy passes on.
     ///
     /// # Examples
     ///
@@ -366,8 +367,8 @@ impl Config {
         self
     }
 
-    /// Names the sign-in endpoint as the browser sees it (default `/login`, under the base path if there is one); it
-    /// cannot be `/`, where sign-ins end.
+    /// Names the sign-in endpoint as the browser sees it (default `/login`, under the base path if there is one). It
+    /// cannot be `/`, the path where sign-ins end.
     pub fn with_login_path(mut self, path: impl Into<String>) -> Self {
         self.login_path = Some(path.into());
         self
@@ -380,10 +381,10 @@ impl Config {
         self
     }
 
-    /// Sets where a browser ends up after signing out (default `/`, under the base path if there is one): a path of the
-    /// origin that it is at, or an absolute URL.
+    /// Sets where a browser is sent after signing out (default `/`, under the base path if there is one): a path of the
+    /// origin that the browser is at, or an absolute URL.
     ///
-    /// It has to be registered as a sign-out redirect in the WorkOS dashboard.
+    /// The target must be registered as a sign-out redirect in the WorkOS dashboard.
     pub fn with_after_logout(mut self, target: impl Into<String>) -> Self {
         self.after_logout = Some(target.into());
         self
@@ -397,9 +398,9 @@ impl Config {
 
     /// Remembers verified sessions in so many bytes (default 32 MiB, some 10,000 sessions; 0: in none).
     ///
-    /// A request whose very cookie was verified before is let in again without cryptography, for as long as its token
-    /// lives, its signing key is published, its password is configured and the session has not ended. Sessions beyond
-    /// it are verified on each request.
+    /// A request whose cookie value was verified before is admitted without cryptography, as long as its token is
+    /// valid, its signing key is published, its password is configured and the session has not ended. Sessions that do
+    /// not fit are verified on each request.
     pub fn with_session_cache(mut self, bytes: usize) -> Self {
         self.session_cache = bytes;
         self
@@ -414,56 +415,57 @@ impl Config {
         self
     }
 
-    /// Lets signing keys that were fetched serve for so long while WorkOS cannot be reached (default 24 hours).
+    /// Uses fetched signing keys for up to `age` while WorkOS cannot be reached (default 24 hours).
     ///
-    /// Tokens are verified with a key that WorkOS may have withdrawn meanwhile. While it can be reached, no key serves
+    /// Tokens are then verified with a key that WorkOS may have withdrawn. While WorkOS can be reached, no key is used
     /// for longer than 10 minutes.
     pub fn with_stale_keys(mut self, age: Duration) -> Self {
         self.stale_keys = age;
         self
     }
 
-    /// Remembers what WorkOS says of a customer's API key, or of an introspected token, for so long (default 60 seconds,
-    /// at most an hour).
+    /// Remembers WorkOS's answer about a customer's API key, or about an introspected token, for `time` (default 60
+    /// seconds, at most an hour).
     ///
-    /// A key that was deleted counts for so long at most; with webhooks it ends at once. Each key that is in use is asked
-    /// about once in this time by each process.
+    /// A deleted key stays valid for at most that long; with webhooks it ends at once. Each process asks about each key
+    /// that is in use once in this time.
     pub fn with_credential_memory(mut self, time: Duration) -> Self {
         self.credential_memory = time.min(Duration::from_secs(60 * 60));
         self
     }
 
-    /// Refreshes together with other replicas through `coordinator` (default [`InProcess`]: each for itself).
+    /// Refreshes together with other replicas through `coordinator` (default [`InProcess`]: each process alone).
     pub fn with_refresh_coordinator(mut self, coordinator: Arc<dyn RefreshCoordinator>) -> Self {
         self.refresh_coordinator = coordinator;
         self
     }
 
-    /// Caps the refreshes of this process: so many at once, and so many begun in a second (default 32 and 40).
+    /// Limits the refreshes of this process: how many run at once, and how many start in a second (default 32 and 40).
     ///
-    /// Those above are served with the session they have, or told to come again in a second. WorkOS allows 500 writes
-    /// in 10 seconds, from all replicas together.
+    /// A request beyond the limits continues with the session that it has, or is told to come back in a second. WorkOS
+    /// allows 500 writes in 10 seconds, from all replicas together.
     pub fn with_refresh_limits(mut self, at_once: NonZeroUsize, per_second: NonZeroUsize) -> Self {
         self.refresh_limits =
             RefreshLimits { at_once: at_once.get(), per_second: per_second.get() };
         self
     }
 
-    /// Tells other replicas of revocations, and hears of theirs, by `revocations` (default: each process knows of those
-    /// that it was told of itself).
+    /// Sends revocations to other replicas, and receives theirs, through `revocations` (default: each process knows
+    /// only the revocations that it was told of itself).
     pub fn with_revocations(mut self, revocations: Arc<dyn Revocations>) -> Self {
         self.revocations = Some(revocations);
         self
     }
 
-    /// Asks the application about every session that was refreshed or switched to another organization, before a
-    /// request goes on with it (default: it always goes on).
+    /// Asks the application about every session that was refreshed or switched to another organization, before the
+    /// request continues with it (default: the request always continues).
     ///
-    /// [`HookDecision::Refuse`] ends the session: whoever asks is told to sign in, its cookie is refused here, and WorkOS
-    /// revokes it. With [`HookDecision::Undecided`], a panic, or no answer within 3 seconds, a request whose old token has
-    /// expired gets 503; the new cookie is set all the same, since the old one is spent, and the hook is asked again when
-    /// it comes back. Only the process that asked knows of that: another replica, or this one after a restart, lets the
-    /// new token in until it ends. Sessions that have just begun are the sign-in hook's.
+    /// [`HookDecision::Refuse`] ends the session: the client is told to sign in, the session's cookie is refused here,
+    /// and WorkOS revokes the session. With [`HookDecision::Undecided`], a panic, or no answer within 3 seconds, a
+    /// request whose old token has expired gets 503. The new cookie is set all the same, since the old refresh token is
+    /// used up, and the hook is asked again when the new cookie comes back. Only the process that asked the hook does
+    /// so: another replica, or this one after a restart, admits the new token until it expires. For new sign-ins, see
+    /// the sign-in hook.
     ///
     /// The hook may be asked more than once about one session: by each replica, and again after a failure.
     ///
@@ -503,12 +505,12 @@ impl Config {
         self.path(self.logout_path.as_deref(), "/logout")
     }
 
-    /// Where a browser ends up after signing out, or the default of that.
+    /// The target after signing out, or its default.
     pub(crate) fn after_logout(&self) -> Cow<'_, str> {
         self.path(self.after_logout.as_deref(), "/")
     }
 
-    /// A path as the browser sees it; the default is below the base path.
+    /// A path as the browser sees it; a default path is below the base path.
     fn path<'p>(&self, set: Option<&'p str>, default: &str) -> Cow<'p, str> {
         set.map_or_else(|| format!("{}{default}", self.base_path).into(), Cow::Borrowed)
     }

@@ -2,10 +2,10 @@ use std::{borrow::Cow, error, fmt};
 
 use crate::config::{finding::Finding, setting::Setting};
 
-/// Every problem of a configuration, found in one go.
+/// Every problem of a configuration, reported together.
 ///
-/// `Display` and `Debug` are the same list, a problem a line, so that `fn main() -> Result<(), ConfigError>` prints it
-/// well. It holds no secret: of a secret setting it tells the shape alone.
+/// `Display` and `Debug` write the same list, one problem a line, so that `fn main() -> Result<(), ConfigError>` prints
+/// it well. It contains no secret: of a secret setting it describes only the form.
 ///
 /// # Examples
 ///
@@ -100,7 +100,7 @@ pub enum ConfigProblem {
     },
     /// A setting does not have the form it needs.
     Invalid(Finding),
-    /// There are no certificates to check WorkOS's with, so that no call to it can be made.
+    /// There are no certificates to check WorkOS's certificate with, so no call to WorkOS can be made.
     NoCertificates(Finding),
     /// The HTTPS client could not be set up.
     Transport,

@@ -5,7 +5,7 @@ use crate::{
     secret::Secret,
 };
 
-/// The secret that the keys of sealed sessions come from.
+/// The secret from which the keys of sealed sessions are derived.
 ///
 /// `openssl rand -base64 32` makes a good one. Its [`Debug`] output is redacted.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ impl CookiePassword {
     /// The least length of a password, in bytes.
     pub const MIN_LEN: usize = 32;
 
-    /// Checks `password` once, so that nothing downstream has to.
+    /// Checks `password` once, so that no later code has to.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl fmt::Debug for CookiePassword {
     }
 }
 
-/// Which password re-seals a cookie.
+/// The password that re-seals a cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Neighbours {
     /// The one that opened it.

@@ -1,9 +1,9 @@
-//! Who does the cryptography: `aws-lc-rs` (the default) or `ring`, chosen here and nowhere else.
+//! The cryptography backend: `aws-lc-rs` (the default) or `ring`, chosen here and nowhere else.
 //!
-//! 1. The two have one interface, so that what uses it does not know which it is. Where both features are on, it is
-//!    `aws-lc-rs`, since a feature that some crate turns on must not change what another one gets.
-//! 2. AES-GCM is not among it: see `docs/decisions/0002-aes-gcm-beside-aws-lc.md`.
-//! 3. TLS uses the process's own provider, if the application has installed one, and else the same crate as the rest.
+//! 1. Both have one interface, so that the rest of the crate does not depend on the choice. With both features on, the
+//!    backend is `aws-lc-rs`, since a feature that one crate turns on must not change what another crate gets.
+//! 2. AES-GCM comes from another crate: see `docs/decisions/0002-aes-gcm-beside-aws-lc.md`.
+//! 3. TLS uses the provider that the application has installed for the process, and otherwise this backend.
 
 use std::{fmt, sync::Arc};
 
@@ -28,7 +28,7 @@ pub(crate) struct RsaPublicKey {
 }
 
 impl RsaPublicKey {
-    /// Makes a key of its modulus and exponent, big endian; `None` where they are no key of 2,048 to 8,192 bits.
+    /// Makes a key of its modulus and exponent, big endian; `None` if they are not a key of 2,048 to 8,192 bits.
     #[cfg(feature = "aws-lc-rs")]
     pub(crate) fn new(n: Vec<u8>, e: Vec<u8>) -> Option<Self> {
         use backend::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
@@ -37,7 +37,7 @@ impl RsaPublicKey {
         components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok().map(|key| Self { key })
     }
 
-    /// Makes a key of its modulus and exponent, big endian. `ring` looks at them when it verifies.
+    /// Makes a key of its modulus and exponent, big endian. `ring` checks them when it verifies.
     #[cfg(not(feature = "aws-lc-rs"))]
     pub(crate) fn new(n: Vec<u8>, e: Vec<u8>) -> Option<Self> {
         Some(Self { key: backend::signature::RsaPublicKeyComponents { n, e } })
@@ -54,7 +54,7 @@ impl RsaPublicKey {
     }
 }
 
-/// A secret that HMAC-SHA-256 tags of messages are made with (RFC 2104), for messages that come piece by piece.
+/// A secret for HMAC-SHA-256 tags (RFC 2104) of messages that come piece by piece.
 #[derive(Clone)]
 pub struct MacKey(hmac::Key);
 
@@ -79,7 +79,7 @@ impl MacContext {
         self.0.update(piece);
     }
 
-    /// Whether `tag` is that of the whole message. Compares in constant time.
+    /// Whether `tag` is the tag of the whole message. Compares in constant time.
     pub fn is_tagged(self, tag: &[u8; 32]) -> bool {
         self.0.sign().as_ref().ct_eq(tag).into()
     }
@@ -97,7 +97,7 @@ impl fmt::Debug for MacContext {
     }
 }
 
-/// What TLS connections to WorkOS use.
+/// The cryptography of TLS connections to WorkOS.
 pub(crate) fn tls_provider() -> Arc<CryptoProvider> {
     #[cfg(feature = "aws-lc-rs")]
     use rustls::crypto::aws_lc_rs::default_provider;

@@ -1,4 +1,4 @@
-//! The table of what a request gets: a pure function over closed enums, without clock or I/O.
+//! The table that maps a request's verdict to an action: a pure function over closed enums, without clock or I/O.
 //!
 //! | verdict | with a refresh token | without one |
 //! |---|---|---|
@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use crate::decide::{reason::Reason, security_claim::SecurityClaim};
 
-/// What is known of the session that a request brought. In the order of the table: the first that holds counts.
+/// The result of checking the session that a request brought. In the order of the table: the first that applies counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
     /// No cookie of the name.
@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
     SignedOut,
     /// It was revoked at WorkOS.
     Revoked,
-    /// There are no signing keys to check it with.
+    /// There are no signing keys to verify it with.
     NoKeys,
     /// Its signing key is missing from a key set older than the token.
     UnknownKey,
@@ -51,39 +51,38 @@ pub(crate) enum Verdict {
     BadSignature,
     /// The cookie's user or impersonator is not the token's.
     WrongSubject,
-    /// Issuer, audience, client id or kind of token are not ours. What a token that cannot be verified says of them is
-    /// enough.
+    /// Its issuer, audience, client id or kind is not ours. Unverified claims are enough for this verdict.
     NotOurs,
     /// Its signature verifies, but a security claim is not of its type.
     InvalidClaim(SecurityClaim),
-    /// Its time has not come yet.
+    /// It is not valid yet.
     NotYetValid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
     /// It verifies, but the cookie names no user.
     NoUser,
-    /// It verifies, and its time is nearly over.
+    /// It verifies and expires soon.
     Expiring,
     /// It verifies.
     Good,
 }
 
-/// Which signing keys are missing to verify a token.
+/// The signing keys that are missing to verify a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MissingKeys {
     /// There are none.
     All,
-    /// The one that the token names.
+    /// The key that the token names.
     OfToken,
 }
 
 impl Verdict {
-    /// Whether the token verified and its time is not over.
+    /// Whether the token verified and has not expired.
     pub(crate) fn is_verified(self) -> bool {
         matches!(self, Self::Expiring | Self::Good)
     }
 
-    /// Which signing keys the verdict waits for, if it waits for any.
+    /// The signing keys that the verdict waits for, if any.
     pub(crate) fn missing_keys(self) -> Option<MissingKeys> {
         if self == Self::NoKeys {
             Some(MissingKeys::All)
@@ -95,7 +94,7 @@ impl Verdict {
     }
 }
 
-/// The reason of a request whose keys were fetched and did not help.
+/// The reason of a request for which fetching keys did not help.
 impl From<MissingKeys> for Reason {
     fn from(missing: MissingKeys) -> Self {
         match missing {
@@ -105,14 +104,14 @@ impl From<MissingKeys> for Reason {
     }
 }
 
-/// What else decides about a [`Verdict`].
+/// What decides besides the [`Verdict`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Circumstances {
     /// Whether the session can be refreshed.
     pub(crate) refresh: Refreshing,
     /// Whether the session may still be used.
     pub(crate) limit: SessionLimit,
-    /// Whether a good session is good enough.
+    /// Whether the request needs newer tokens.
     pub(crate) demand: Demand,
     /// Whether signing keys may be fetched now.
     pub(crate) keys: KeyFetch,
@@ -132,7 +131,7 @@ pub(crate) enum Refreshing {
 /// Whether a session is within the limits that the layer sets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SessionLimit {
-    /// It is, or there are none.
+    /// It is within the limits, or there are none.
     Within,
     /// Its user signed in too long ago.
     TooOld,
@@ -140,51 +139,52 @@ pub(crate) enum SessionLimit {
     Idle,
 }
 
-/// Whether a good session is good enough.
+/// Whether the request needs newer tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Demand {
-    /// It is.
+    /// No.
     Nothing,
-    /// It is, and newer tokens would show for longer that the session is in use.
+    /// No, but newer tokens would show for longer that the session is in use.
     NewPairIfPossible,
-    /// Only new tokens will do: those presented are older than the layer allows.
+    /// Yes: the presented tokens are older than the layer allows.
     NewPair,
-    /// Only newer tokens will do, however new those presented are: what they say has changed since.
+    /// Yes, however new the presented tokens are: what they say has changed since.
     NewerPair,
 }
 
-/// What the cut-offs of revocations say of a token, from nothing to the worst.
+/// The effect of revocations on a token, from none to the worst.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum CutOffEffect {
     None,
-    /// What it stands for changed in the second in which it was issued; which came first is not known.
+    /// The token's subject changed in the second in which the token was issued; which came first is not known.
     MayHaveChanged,
-    /// What it stands for has changed since.
+    /// The token's subject has changed since.
     Changed,
-    /// What it stands for has ended.
+    /// The token's subject has ended.
     Ended,
 }
 
 /// Whether signing keys may be fetched now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum KeyFetch {
-    /// They may.
+    /// Yes.
     Allowed,
-    /// They were fetched a moment ago, or could not be.
+    /// No: they were fetched a moment ago, or a fetch failed.
     Exhausted,
 }
 
-/// How old the presented tokens are here.
+/// How long ago this process obtained the presented tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum PairAge {
-    /// WorkOS gave them to us less than 10 seconds and less than their lifetime ago: asking again would change nothing.
+    /// Less than 10 seconds ago, and less than their lifetime: another refresh would change nothing.
     JustObtained,
     /// Older, or obtained elsewhere.
     Older,
 }
 
 impl PairAge {
-    /// By how long ago the tokens were obtained here, if they were. Those of a short life grow old within it.
+    /// Classifies the time since this process obtained the tokens. Short-lived tokens become older within their
+    /// lifetime.
     pub(crate) fn of(age: Option<Duration>, lifetime: Duration) -> Self {
         if age.is_some_and(|age| age < JUST_NOW.min(lifetime.max(A_SECOND))) {
             Self::JustObtained
@@ -197,25 +197,25 @@ impl PairAge {
 /// What to do about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
-    /// Let it through with the session presented.
+    /// Admit it with the presented session.
     Admit,
     /// Exchange the refresh token.
     Refresh {
-        /// What holds if that brings no new pair.
+        /// What to do if the exchange brings no new pair.
         or: Fallback,
     },
     /// Fetch the signing keys, and decide again.
     FetchKeys,
-    /// Answer it without the inner service.
+    /// Answer the request without calling the inner service.
     Refuse(Reason),
 }
 
-/// What holds when a refresh brings no new pair.
+/// What to do if a refresh brings no new pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fallback {
-    /// The session presented is still good.
+    /// Admit with the presented session, which is still good.
     Current,
-    /// Nothing: the request is refused.
+    /// Refuse the request.
     Nothing,
 }
 
@@ -290,9 +290,9 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
     }
 }
 
-/// Tokens obtained less than this ago are not exchanged again.
+/// Tokens that are younger than this are not exchanged again.
 pub(crate) const JUST_NOW: Duration = Duration::from_secs(10);
-/// Whatever a token says, it is not exchanged the moment it comes.
+/// Tokens are not exchanged before this age, whatever lifetime they claim.
 const A_SECOND: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

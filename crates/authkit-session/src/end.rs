@@ -1,8 +1,8 @@
 //! How sessions end: here, on the other replicas, and at WorkOS.
 //!
-//! 1. A sign-out, and a sign-in that replaces another session, end the session in this process at once: no response sets
-//!    its cookie again, and its cookie is refused.
-//! 2. The other replicas are told, and WorkOS revokes the session, in a task that no client's leaving ends.
+//! 1. A sign-out ends the session in this process at once, and so does a sign-in that replaces another session: no
+//!    response sets its cookie again, and its cookie is refused.
+//! 2. A task that outlives the request tells the other replicas and has WorkOS revoke the session.
 //! 3. A revocation that WorkOS reports is a cut-off: tokens issued at or before it are refused, or refreshed first.
 
 pub(crate) mod cut_offs;
@@ -67,7 +67,7 @@ impl SessionEnder {
         let identity = may_be_hit.then(|| candidate.identity()).flatten();
         let effect = identity.map_or(CutOffEffect::None, |it| self.cut_off(it));
         match effect {
-            // It ended here before, and that is answered more gently: the browser may have signed in again.
+            // The session ended here before, and keeps that milder verdict: the browser may have signed in again.
             _ if candidate.verdict == Verdict::SignedOut => {}
             CutOffEffect::Ended => {
                 candidate.verdict = Verdict::Revoked;
@@ -79,12 +79,12 @@ impl SessionEnder {
         }
     }
 
-    /// What revocations say of a token.
+    /// The effect of revocations on a token.
     pub(crate) fn cut_off(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
         self.cut_offs.effect_on(identity)
     }
 
-    /// What revocations say of a customer's API key.
+    /// The effect of revocations on a customer's API key.
     pub(crate) fn cut_off_of_api_key(&self, key: &VerifiedApiKey) -> CutOffEffect {
         let asked_at = key.validated_second();
         self.cut_offs.effect_on_api_key(key.id(), key.owner_identity(), asked_at)
@@ -114,7 +114,8 @@ impl SessionEnder {
 
     /// Tells the other replicas that a session has ended, and revokes it at WorkOS, in the background.
     ///
-    /// A browser that is sent to the logout URL ends it there too; this ends the session even if the browser does not.
+    /// A browser that is sent to the logout URL ends the session there too; this call does so even if the browser is
+    /// not.
     pub(crate) fn end_elsewhere(&self, session_id: &str) {
         if Handle::try_current().is_err() {
             return;
@@ -133,7 +134,8 @@ impl SessionEnder {
         });
     }
 
-    /// A request brought a session that has ended here. If WorkOS could not be told of that, it is told now.
+    /// Revokes at WorkOS a session that has ended here, if that failed before; called when a request brings such a
+    /// session.
     pub(crate) fn retry_revoke(&self, session_id: &str) {
         if self.pending_revokes.take(session_id) {
             self.end_elsewhere(session_id);

@@ -7,55 +7,57 @@ use crate::{
     upstream::error_answer::{Answered, UpstreamError, UpstreamFailure},
 };
 
-/// What went wrong with a call to WorkOS, or with a session that it answered.
+/// A failed call to WorkOS, or a failure with a session that WorkOS answered.
 ///
-/// Never carries a token, a code or a cookie. WorkOS's own words are kept as [`code`](Self::code) only: the text
-/// beside it may quote what was sent.
+/// Never contains a token, a code or a cookie. Of WorkOS's answer only [`code`](Self::code) is kept: the text beside it
+/// may quote what was sent.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     detail: Option<Box<Answered>>,
 }
 
-/// The classes of [`Error`], as what to do next differs between them.
+/// The kinds of [`Error`], which differ in what to do next.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// WorkOS could not be reached, answered too late, too busy or unreadably: the same call may work later.
     Transient,
-    /// WorkOS refused the grant (`invalid_grant`, `invalid_code`): a code or refresh token that is spent, revoked or expired.
+    /// WorkOS refused the grant (`invalid_grant`, `invalid_code`): the code or refresh token is used up, revoked or
+    /// expired.
     Refused,
-    /// The organization or the membership in it is gone.
+    /// The organization, or the membership in it, no longer exists.
     OrganizationGone,
     /// The user has to do something on WorkOS's pages first: single sign-on, a second factor, choose an organization.
     InteractionNeeded,
-    /// Our own API key, client id or request was refused: for the operator.
+    /// WorkOS refused our API key, client id or request: for the operator.
     Misconfigured,
     /// Any other answer with a 4xx status.
     Rejected,
-    /// WorkOS answered tokens that cannot be verified here and now.
+    /// WorkOS answered with tokens that cannot be verified now.
     Unverified,
-    /// The tokens that WorkOS has just made are over, or not valid yet, by our clock: one of the two is wrong.
+    /// By our clock, the tokens that WorkOS has just issued are expired or not yet valid: one of the two clocks is
+    /// wrong.
     Clock,
-    /// A claim could not be read into the type asked for.
+    /// The claims do not have the form of the requested type.
     Claims,
     /// The session could not be sealed: the operating system gave no random bytes.
     Seal,
-    /// The session is larger than what browsers and proxies take in cookies: 7 KiB, sealed.
+    /// The sealed session is larger than browsers and proxies accept in cookies: 7 KiB.
     TooLarge,
     /// The request brought no cookie with a session that can be refreshed.
     NoSession,
-    /// The session has ended: signed out, revoked, or replaced by another one.
+    /// The session was signed out, revoked, or replaced by another one.
     SignedOut,
     /// The session was refreshed on demand less than 2 seconds ago.
     TooSoon,
-    /// The application refused the session, by its hook.
+    /// The application's hook refused the session.
     HookRefused,
-    /// The application's hook could not say whether the session may go on.
+    /// The application's hook did not decide whether the session continues.
     HookUndecided,
-    /// The head of the response has left, so that no cookie can be set any more.
+    /// The response head has already been sent, so no cookie can be set.
     HeadSent,
-    /// The new session is of another user than the one that it would take the place of.
+    /// The new session is another user's than the session that it would replace.
     AnotherUser,
 }
 
@@ -63,17 +65,17 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "a new class has to break every match on it")]
 pub enum ErrorClass {
-    /// Not the user's fault and not for long, or for the operator: trying again may help.
+    /// A temporary failure, or one for the operator: trying again may help.
     Unavailable,
     /// A clock is wrong.
     Clock,
-    /// The session does not fit into cookies.
+    /// The session is too large for cookies.
     TooLarge,
     /// The application refused the session.
     HookRefused,
-    /// WorkOS does not take the code or the token, or the user has to do something on its pages first.
+    /// WorkOS refuses the code or the token, or the user has to do something on WorkOS's pages first.
     Refused,
-    /// The session would take the place of another user's, and nobody has asked the user about that yet.
+    /// The session would replace another user's, and the user has not confirmed that yet.
     AnotherUser,
 }
 
@@ -110,12 +112,12 @@ impl Error {
         Self { kind, detail: Some(Box::new(detail)) }
     }
 
-    /// What may work after `wait`.
+    /// An error whose call may succeed after `wait`.
     pub(crate) fn after(kind: ErrorKind, wait: Option<Duration>) -> Self {
         Self::answered(kind, Answered { retry_after: wait, ..Answered::default() })
     }
 
-    /// The class of the failure.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -125,34 +127,34 @@ impl Error {
         self.kind == ErrorKind::Transient
     }
 
-    /// The machine-readable word of WorkOS's answer, from `code` or `error`; absent where there was no answer.
+    /// The machine-readable word of WorkOS's answer, from `code` or `error`; `None` if there was no answer.
     pub fn code(&self) -> Option<&str> {
         self.detail.as_ref()?.code.as_deref()
     }
 
-    /// The status of WorkOS's answer; absent where there was none.
+    /// The status of WorkOS's answer; `None` if there was none.
     pub fn status(&self) -> Option<StatusCode> {
         self.detail.as_ref()?.status
     }
 
-    /// How long to wait before the same call, where that is known: as WorkOS asked (`Retry-After`, in seconds or as a
-    /// date), or until the session may be refreshed on demand again.
+    /// How long to wait before the same call, if known: as WorkOS asked (`Retry-After`, in seconds or as a date), or
+    /// until the session may be refreshed on demand again.
     pub fn retry_after(&self) -> Option<Duration> {
         self.detail.as_ref()?.retry_after
     }
 
-    /// WorkOS's id of the request (`x-request-id`), for its support.
+    /// WorkOS's id of the request (`x-request-id`), for WorkOS's support.
     pub fn request_id(&self) -> Option<&str> {
         self.detail.as_ref()?.request_id.as_deref()
     }
 
-    /// Where WorkOS wants the browser sent to, when it answered so (`authkit_redirect_url`).
+    /// Where WorkOS wants the browser to go (`authkit_redirect_url`), if its answer says so.
     pub fn authkit_redirect_url(&self) -> Option<&str> {
         self.detail.as_ref()?.authkit_redirect_url.as_deref()
     }
 }
 
-/// Why an exchange brought no session, as a handler hears of it that asked for the exchange.
+/// The failure of an exchange, for the handler that asked for the exchange.
 impl From<RefreshFailure> for Error {
     fn from(failure: RefreshFailure) -> Self {
         match failure {
@@ -199,7 +201,7 @@ impl From<ApiRefusal> for ErrorKind {
     }
 }
 
-/// An error of this class about which nothing more is known.
+/// An error of this kind without further details.
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self::new(kind)

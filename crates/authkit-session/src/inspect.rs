@@ -1,5 +1,5 @@
-//! For operators who look into a cookie or a log (feature `inspect`): what a sealed session holds, how large one gets, and
-//! what log lines know a user by.
+//! For operators who examine a cookie or a log (feature `inspect`): the content of a sealed session, the size of a
+//! session, and the log id of a user.
 //!
 //! Nothing here is verified, so nothing here admits anybody.
 
@@ -14,7 +14,7 @@ use crate::{
     seal::{Attempts, KeyRing, SealError, SealFormat},
 };
 
-/// What was sealed, as it was found: the tokens are in it, and nothing of it was verified.
+/// The content of a sealed session, tokens included. Nothing in it is verified.
 #[derive(Clone)]
 pub struct Inspected {
     format: &'static str,
@@ -27,7 +27,7 @@ impl Inspected {
     ///
     /// # Errors
     ///
-    /// Why none of them opens it. Without a password: [`SealError::UnsuitablePasswords`].
+    /// Why no password opens it; [`SealError::UnsuitablePasswords`] if there are no passwords.
     ///
     /// # Examples
     ///
@@ -60,8 +60,8 @@ impl Inspected {
         outcome
     }
 
-    /// The format, as `WORKOS_SEAL_FORMAT` spells it; `go or rust` where both write it alike, `php` for the one
-    /// that is read and never written.
+    /// The format, as `WORKOS_SEAL_FORMAT` spells it; `go or rust` for those two, whose sealed form is the same; `php`
+    /// for the format that is read and never written.
     pub fn format(&self) -> &'static str {
         self.format
     }
@@ -71,7 +71,7 @@ impl Inspected {
         self.password
     }
 
-    /// What was sealed, mostly JSON. It holds the session's tokens.
+    /// The sealed content, usually JSON. It contains the session's tokens.
     pub fn plaintext(&self) -> &[u8] {
         &self.plaintext
     }
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Inspected {
     }
 }
 
-/// Seals any text, to see how large it gets.
+/// Seals any text, to measure its sealed size.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! What only a crate needs that puts this one behind a web framework.
+//! What only a crate needs that adapts this one to a web framework.
 //!
-//! Applications do not: `authkit-tower` uses these seams, and has what handlers want. They are closed enums and pure
-//! functions, so that a framework crate answers every case, and tables that no stranger can fill.
+//! Applications do not need it: `authkit-tower` uses it and offers what handlers need. It has closed enums and pure
+//! functions, so that a framework crate handles every case, and tables of bounded size.
 
 pub use crate::{
     bounded_map::BoundedMap,

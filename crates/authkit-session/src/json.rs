@@ -1,7 +1,7 @@
-//! JSON read one level at a time: an object's members in their order, each value as it is spelt until somebody reads it.
+//! JSON read one level at a time: an object's members in order, with each value as it is spelt.
 //!
-//! One member that no parser can read (a number beyond all bounds, half of a surrogate pair, lists 10,000 deep) is then
-//! that member's trouble, and not the whole object's.
+//! A member that no parser can read (a huge number, half of a surrogate pair, 10,000 nested lists) then only affects
+//! itself and not the whole object.
 //!
 //! One pass checks the syntax and finds the members. It is what `serde_json` does for a map of raw values, three times as
 //! fast, since every request of a session that is not known reads two such objects; a test holds the two against each
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 pub(crate) struct JsonName<'a>(&'a str);
 
 impl<'a> JsonName<'a> {
-    /// The name itself. One that is not Unicode stays as it is spelt, and is then equal to no name of ours.
+    /// The name itself. A name that is not Unicode stays as it is spelt, and then equals no name of ours.
     pub(crate) fn text(self) -> Cow<'a, str> {
         text(self.0).unwrap_or(Cow::Borrowed(self.0))
     }
@@ -30,7 +30,7 @@ impl<'a> JsonName<'a> {
 
 /// Calls `each` with every member of an object, in order: its name and its value.
 ///
-/// `None` where `json` is not one object and nothing else; `each` may have been called by then.
+/// `None` if `json` is not exactly one object; `each` may have been called before that shows.
 pub(crate) fn members<'a>(
     json: &'a str,
     mut each: impl FnMut(JsonName<'a>, &'a str),
@@ -56,14 +56,14 @@ pub(crate) fn is_object(json: &str) -> bool {
     json.starts_with('{')
 }
 
-/// Reads JSON from left to right. Whatever returns `None` has met something that is no JSON.
+/// Reads JSON from left to right. A method returns `None` at text that is not JSON.
 struct Scanner<'a> {
     json: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    /// Passes an object in which so many others lie around, and calls `each` with its members.
+    /// Passes an object at this depth of nesting, and calls `each` with its members.
     fn object(&mut self, depth: usize, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
         self.expect(b'{')?;
         self.skip_space();
@@ -122,7 +122,7 @@ impl<'a> Scanner<'a> {
         loop {
             let rest = self.json.as_bytes().get(self.at..)?;
             let len = memchr2(b'"', b'\\', rest)?;
-            // Each byte is looked at, rather than up to the first: that takes vector instructions.
+            // Folding over every byte, without an early exit, compiles to vector instructions.
             if rest[..len].iter().fold(false, |found, byte| found | (*byte < b' ')) {
                 return None;
             }
@@ -134,7 +134,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Half of a surrogate pair is none of its concern.
+    /// Does not check that surrogates come in pairs.
     fn escape(&mut self) -> Option<()> {
         self.expect(b'\\')?;
         match self.next()? {
@@ -163,7 +163,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// At least one.
+    /// At least one digit.
     fn digits(&mut self) -> Option<()> {
         self.next()?.is_ascii_digit().then(|| self.skip_digits())
     }
@@ -182,7 +182,7 @@ impl<'a> Scanner<'a> {
             .then(|| self.at += word.len())
     }
 
-    /// An object or a list that is too deep to call oneself for.
+    /// Passes an object or a list that is too deep for recursion.
     fn deep(&mut self) -> Option<()> {
         let rest = serde_json::Deserializer::from_str(self.json.get(self.at..)?);
         let value = rest.into_iter::<&RawValue>().next()?.ok()?;
@@ -190,7 +190,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// What `pass` goes past.
+    /// The text that `pass` consumes.
     fn passed(&mut self, pass: impl FnOnce(&mut Self) -> Option<()>) -> Option<&'a str> {
         let start = self.at;
         pass(self)?;
@@ -224,7 +224,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How deep a value is followed here.
+/// The depth up to which the scanner recurses.
 const DEEP: usize = 32;
 
 #[cfg(test)]
@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    /// The same by `serde_json`.
+    /// The same result from `serde_json`.
     fn reference(json: &str) -> Option<Vec<(String, &str)>> {
         struct All;
 

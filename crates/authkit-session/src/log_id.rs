@@ -1,10 +1,10 @@
-//! What logs know a session by.
+//! The ids of sessions and users in logs.
 
 use std::fmt;
 
 use crate::crypto::hmac;
 
-/// Makes log ids: keyed hashes of session ids, the same on every replica, with no way back to the id.
+/// Makes log ids: keyed hashes of ids, equal on every replica, from which the id cannot be recovered.
 pub(crate) struct LogIds(hmac::Key);
 
 impl LogIds {
@@ -19,7 +19,7 @@ impl LogIds {
         tag.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The same; empty where there is no id.
+    /// The same; empty if there is no id.
     pub(crate) fn of_any(&self, id: Option<&str>) -> String {
         id.map(|id| self.of(id)).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Log lines that others can cause as often as they like: one per key and period, with a count of those left out.
+//! Log lines that clients can cause at will: one per key and period, with a count of those left out.
 
 use std::{
     fmt,
@@ -10,8 +10,8 @@ use crate::bounded_map::BoundedMap;
 
 /// Lets one log line per key through in each period.
 ///
-/// Keys are words of the program, never of a request, so that there are only so many. The time is passed in: any clock
-/// will do, as long as it is the same one each time.
+/// Keys are fixed words of the program, so there are few. The time is passed in; always pass the time of the same
+/// clock.
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ pub struct LogLimiter {
     lines: Mutex<Vec<LimitedLine>>,
 }
 
-/// A line that was written, and how many like it were not.
+/// A key's last written line, and how many lines were left out since.
 #[derive(Debug)]
 struct LimitedLine {
     key: &'static str,
@@ -40,24 +40,25 @@ struct LimitedLine {
 }
 
 impl LogLimiter {
-    /// The period of a line that single requests cause.
+    /// The period of lines that single requests cause.
     pub const PAUSE: Duration = Duration::from_secs(10);
 
-    /// Lets a line of each key through in each `period`.
+    /// Lets one line of each key through in each `period`.
     pub const fn new(period: Duration) -> Self {
         Self { period, lines: Mutex::new(Vec::new()) }
     }
 
-    /// Whether the line of `key` is to be written at `now`: `None` if it is left out, else how many were left out since
-    /// the last one.
+    /// Whether to write the line of `key` at `now`: `None` leaves it out; otherwise how many were left out since the
+    /// last one.
     pub fn admit(&self, key: &'static str, now: Duration) -> Option<u64> {
-        // Nothing in here panics half-way.
+        // No code under the lock panics half-way.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(line) = lines.iter_mut().find(|line| line.key == key) else {
             lines.push(LimitedLine { key, at: now, left_out: 0 });
             return Some(0);
         };
-        // A clock that was set back starts a new period: it would silence the line for as long as it was ahead.
+        // A clock that was set back starts a new period; otherwise the line would be silent until the clock has caught
+        // up.
         if now.checked_sub(line.at).is_some_and(|since| since < self.period) {
             line.left_out += 1;
             return None;

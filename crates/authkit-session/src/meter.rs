@@ -1,4 +1,4 @@
-//! Counts what happens, for the recorder of the crate `metrics`; without the feature `metrics` it does nothing.
+//! Counts events for the recorder of the crate `metrics`; does nothing without the feature `metrics`.
 
 #[cfg(feature = "metrics")]
 mod instruments;
@@ -16,24 +16,24 @@ pub(crate) use self::recording::{Meter, RefreshTimer};
 
 use crate::request::credential_kind::CredentialKind;
 
-/// What a request authenticates with.
+/// The credential of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Credential {
     Cookie,
     /// In the `Authorization` field.
     Header(CredentialKind),
-    /// Nothing, or nothing of a kind that is accepted, in a request that no cookie decides about.
+    /// None, or none of an accepted kind, in a request that does not use a cookie.
     Unrecognized,
 }
 
-/// What looking a session up in the cache came to.
+/// The result of a cache lookup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CacheLookup {
     Hit,
     Miss,
 }
 
-/// What a call to WorkOS is for.
+/// The purpose of a call to WorkOS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CallPurpose {
     Refresh,
@@ -56,16 +56,16 @@ impl CallPurpose {
     }
 }
 
-/// What came of a call to WorkOS.
+/// The outcome of a call to WorkOS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CallOutcome {
     /// 200.
     Ok,
-    /// WorkOS would answer the same call alike.
+    /// WorkOS would give the same answer again.
     Refused,
     /// 408, 429, 5xx, no answer, or an unreadable one.
     Failed,
-    /// Nobody waited for the answer any more.
+    /// The caller stopped waiting for the answer.
     Abandoned,
 }
 
@@ -80,14 +80,14 @@ impl CallOutcome {
     }
 }
 
-/// Whether WorkOS is left alone after failures in a row.
+/// Whether calls to WorkOS are suspended after consecutive failures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CircuitState {
     Closed,
     Open,
 }
 
-/// Who told of a revocation.
+/// The source of a revocation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RevocationSource {
     /// This process: a webhook, or the application.
@@ -101,7 +101,7 @@ pub(crate) enum RevocationSource {
 pub(crate) enum SessionEvent {
     Began,
     SignedOut,
-    /// A sign-in put another session into its place.
+    /// A sign-in replaced the session.
     Replaced,
     /// The application's refresh hook refused it.
     HookRefused,

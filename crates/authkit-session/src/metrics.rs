@@ -1,11 +1,11 @@
 //! The names of the metrics, as they are in the table of `docs/metrics.md`.
 //!
 //! The metrics go to the recorder of the crate [`metrics`](https://docs.rs/metrics) that is installed when an
-//! [`Authenticator`](crate::Authenticator) decides about its first request. What is counted is registered once, so that a
-//! request costs an atomic addition for each counter. No label has a value that a request chooses: there are no ids.
+//! [`Authenticator`](crate::Authenticator) decides about its first request. Handles are registered once, so each
+//! counter costs a request one atomic addition. No label value comes from a request, and none is an id.
 //!
-//! The buckets of a histogram are the exporter's: with `metrics-exporter-prometheus`, `set_buckets_for_metric` takes
-//! [`REFRESH_DURATION`]'s name and the seconds that you want told apart.
+//! The exporter chooses the buckets of histograms: with `metrics-exporter-prometheus`, pass [`REFRESH_DURATION`] and
+//! the bucket bounds in seconds to `set_buckets_for_metric`.
 //!
 //! # Examples
 //!
@@ -18,7 +18,7 @@
 
 /// Counter: decisions about requests, by `credential`, `decision` and `reason`.
 pub const DECISIONS: &str = "authkit_decisions_total";
-/// Counter: what looking a session cookie up in the cache came to, by `result`.
+/// Counter: lookups of session cookies in the cache, by `result`.
 pub const SESSION_CACHE: &str = "authkit_session_cache_total";
 /// Counter: exchanges of refresh tokens, by `outcome`.
 pub const REFRESHES: &str = "authkit_refreshes_total";
@@ -32,9 +32,9 @@ pub const UPSTREAM_CALL_DURATION: &str = "authkit_upstream_call_duration_seconds
 pub const UPSTREAM_CALLS_IN_FLIGHT: &str = "authkit_upstream_calls_in_flight";
 /// Counter: calls that were not made, by `class` and `cause`.
 pub const UPSTREAM_THROTTLED: &str = "authkit_upstream_throttled_total";
-/// Gauge: 1 while WorkOS is left alone after failures in a row, else 0.
+/// Gauge: 1 while calls to WorkOS are suspended after consecutive failures, else 0.
 pub const CIRCUIT_OPEN: &str = "authkit_circuit_open";
-/// Gauge: when the signing keys in use were asked for, in Unix seconds. Their age is `time()` less this.
+/// Gauge: when the signing keys in use were requested, in Unix seconds. Their age is `time()` minus this value.
 pub const KEY_SET_FETCHED: &str = "authkit_key_set_fetched_timestamp_seconds";
 /// Counter: revocations that took effect here, by `subject` and `source`.
 pub const REVOCATIONS: &str = "authkit_revocations_total";

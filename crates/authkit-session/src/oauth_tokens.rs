@@ -10,11 +10,11 @@ use crate::{
     token::claims::NumericDate,
 };
 
-/// The tokens of the provider that a user signed in with, such as Google: to call its API in the user's name.
+/// The tokens of the provider that a user signed in with, such as Google, for calls to its API on the user's behalf.
 ///
-/// WorkOS sends them once, with the answer to a sign-in, where the provider is set up to return them ("Return OAuth
-/// tokens" in the dashboard). Nothing here keeps or logs them; a cookie in the Python or Node SDK's format holds them as
-/// that SDK's would, sealed. Its [`Debug`] output shows no token.
+/// WorkOS sends them once, with the answer to a sign-in, if the provider is configured to return them ("Return OAuth
+/// tokens" in the dashboard). This crate neither stores nor logs them, except that a cookie in the Python or Node SDK's
+/// format contains them, sealed, as that SDK's own cookies do. The [`Debug`] output shows no token.
 #[derive(Clone)]
 pub struct OauthTokens {
     provider: String,
@@ -25,7 +25,7 @@ pub struct OauthTokens {
 }
 
 impl OauthTokens {
-    /// Reads WorkOS's `oauth_tokens`; `None` for what has no provider and access token.
+    /// Reads WorkOS's `oauth_tokens`; `None` if the provider or the access token is missing.
     pub(crate) fn read(json: &str) -> Option<Self> {
         let mut fields = OauthFields::default();
         json::members(json, |name, value| match &*name.text() {
@@ -70,12 +70,12 @@ impl OauthTokens {
         self.refresh_token.as_ref()
     }
 
-    /// When the access token ends, if it does.
+    /// When the access token expires; `None` if it does not.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }
 
-    /// What the tokens are good for, in the provider's words.
+    /// The scopes of the tokens, as the provider names them.
     pub fn scopes(&self) -> &[String] {
         &self.scopes
     }

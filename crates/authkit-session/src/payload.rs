@@ -1,11 +1,11 @@
-//! What a sealed session says: the JSON inside, as each SDK spells it.
+//! The content of a sealed session: JSON, in each SDK's spelling.
 //!
 //! 1. A session is an object with an `access_token`: one string that is not empty. Anything else is [`NotASession`].
-//! 2. `refresh_token` is [`Held`]: what is no string refreshes nothing, and the session lasts as long as its token.
+//! 2. `refresh_token` is [`Held`]: any value but a string counts as none, and the session lasts as long as its token.
 //! 3. `user` counts by its `id`, which is compared with the signed `sub`. Everything else is [`Display`] data: the rest of
 //!    the user, `authentication_method`, and `impersonator`, since the signed `act` says who impersonates.
-//! 4. Whoever rewrites a session keeps each member that WorkOS's answer does not replace, byte for byte, whether or not
-//!    it can be read here.
+//! 4. Rewriting a session keeps each member that WorkOS's answer does not replace, byte for byte, even if it cannot be
+//!    read here.
 
 mod answer;
 mod names;
@@ -30,7 +30,7 @@ use crate::{
     user::{Impersonator, UserFields},
 };
 
-/// What was opened holds no session: it is not an object, or has no access token.
+/// The opened value holds no session: it is not an object, or has no access token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NotASession;
 
@@ -38,7 +38,7 @@ pub(crate) struct NotASession;
 pub(crate) struct Payload<'a> {
     pub(crate) access_token: Cow<'a, str>,
     pub(crate) refresh_token: Option<RefreshToken>,
-    /// `None` too where it is not what WorkOS calls a user.
+    /// `None` also if the member is not a user as WorkOS writes it.
     pub(crate) user: Option<UserFields<'a>>,
     pub(crate) impersonator: Option<Impersonator>,
     pub(crate) authentication_method: Option<Cow<'a, str>>,
@@ -47,7 +47,7 @@ pub(crate) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Reads either spelling. Absent, `null` and an empty refresh token are alike.
+    /// Reads either spelling. An absent, a `null` and an empty refresh token are treated alike.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl<'a> Payload<'a> {
             Some(Field::AccessToken) => fields.access_token.read(value),
             Some(Field::RefreshToken) => fields.refresh_token.read(value),
             Some(Field::User) => fields.user.read(value),
-            // Ruby 6 writes `null` so.
+            // Ruby 6 writes `null` like this.
             Some(Field::Impersonator) if value == r#""null""# => {}
             Some(Field::Impersonator) => fields.impersonator.read(value),
             Some(Field::AuthenticationMethod) => fields.authentication_method.read(value),
@@ -109,7 +109,7 @@ impl<'a> Payload<'a> {
 
     /// Writes the session that `answer` starts, with the fields that the SDK of `format` writes on sign-in.
     ///
-    /// The authentication method goes into every format: not every SDK writes it, and those that do not skip it.
+    /// Every format gets the authentication method: not every SDK writes it, but the others ignore it.
     pub(crate) fn fresh(format: SealFormat, answer: &Answer<'_>) -> Zeroizing<Vec<u8>> {
         use Field::{
             AccessToken, AuthenticationMethod, Impersonator, OrganizationId, RefreshToken, User,
@@ -155,8 +155,8 @@ impl<'a> Payload<'a> {
 
     /// Writes the session that `answer` continues: `old` with tokens, user and impersonator replaced.
     ///
-    /// Whatever else the answer says is taken over only where `old` had it, and what `old` alone knows survives.
-    /// The keys are spelt as `style` says, or as they were; metadata and keys that are not WorkOS's are left alone.
+    /// Other members of the answer are taken over only if `old` had them; members that only `old` has stay. Keys are
+    /// spelt in `style`, or as they were; metadata and keys that are not WorkOS's stay as they are.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl<'a> Payload<'a> {
         Ok(new.to_json())
     }
 
-    /// Leaves out what no SDK reads back and what makes cookies too large for a browser; `None` if there is nothing.
+    /// Removes what no SDK reads and what makes cookies too large for browsers; `None` if there is nothing to remove.
     pub(crate) fn slimmed(plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let mut object = Object::parse(str::from_utf8(plaintext).ok()?)?;
         let removed =

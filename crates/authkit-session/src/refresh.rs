@@ -1,11 +1,11 @@
-//! Refreshing sessions: one exchange per refresh token, in a task that no client's leaving ends.
+//! Refreshing sessions: one exchange per refresh token, in a task that outlives the request.
 //!
-//! 1. A request that needs new tokens starts the exchange of its refresh token, or waits for the one under way.
-//! 2. What the exchange brings is recorded in the lineage of the token before any request learns of it.
-//! 3. A request whose token was exchanged before is given the successor, if that is of the same organization.
-//! 4. A refusal of WorkOS is remembered; whatever else goes wrong is tried again, by the exchange and then by the next
-//!    request.
-//! 5. The replicas of a service share the outcome of an exchange, where a coordinator is configured.
+//! 1. A request that needs new tokens starts the exchange of its refresh token, or waits for the one that is under way.
+//! 2. The outcome of an exchange is recorded in the token's lineage before any request sees it.
+//! 3. A request whose token was exchanged before gets the successor, if that is in the same organization.
+//! 4. A refusal of WorkOS is remembered; after any other failure the exchange tries again, and then the next request
+//!    does.
+//! 5. If a coordinator is configured, the replicas of a service share the outcome of an exchange.
 
 pub(crate) mod attempt_plan;
 mod attempts;
@@ -57,7 +57,7 @@ use crate::{
     upstream::client::Client,
 };
 
-/// Exchanges refresh tokens, and knows what became of those that were exchanged.
+/// Exchanges refresh tokens, and remembers the outcomes.
 pub(crate) struct Refresher {
     settings: Arc<Settings>,
     state: Arc<RefreshState>,
@@ -71,7 +71,7 @@ pub(crate) struct Refresher {
     refusals: RefusalLog,
 }
 
-/// What a [`Refresher`] is made of.
+/// The parts of a [`Refresher`].
 pub(crate) struct RefresherParts {
     pub(crate) settings: Arc<Settings>,
     pub(crate) state: Arc<RefreshState>,
@@ -88,7 +88,7 @@ pub(crate) struct RefresherParts {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Acceptance {
     Accept,
-    /// It has to be refreshed itself. Where that was done before, this holds.
+    /// It must be refreshed itself. If it already was, `otherwise` holds.
     RefreshAgain {
         otherwise: Result<(), Unacceptable>,
     },
@@ -98,11 +98,11 @@ pub(crate) enum Acceptance {
 /// Why a refreshed session is not what the request needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Unacceptable {
-    /// It has ended meanwhile.
+    /// It ended in the meantime.
     SignedOut,
     /// Its token cannot be verified now, or is not for this service.
     Unverified,
-    /// The application's hook has not said yet whether it goes on.
+    /// The application's hook has not decided yet whether it continues.
     HookUndecided,
 }
 
@@ -133,7 +133,7 @@ impl Refresher {
         Self { settings, state, client, coordinator, hooks, sealer, reader, ender, tasks, refusals }
     }
 
-    /// Marks a candidate by what is remembered of its lineage, and remembers that the browser has it.
+    /// Marks a candidate with what is known of its lineage, and records that the browser has its cookie.
     #[inline]
     pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
         let token = candidate.pair.as_ref().map(|pair| &pair.token);
@@ -172,7 +172,7 @@ impl Refresher {
         }
     }
 
-    /// What the application's hook has said of a candidate's session.
+    /// The decision of the application's hook about a candidate's session.
     #[inline]
     pub(crate) fn hook_status(&self, candidate: &SessionCandidate) -> HookStatus {
         if self.hooks.refresh.is_none() {
@@ -186,13 +186,13 @@ impl Refresher {
         }
     }
 
-    /// Whether it is remembered that WorkOS refused this token.
+    /// Whether WorkOS is known to have refused this token.
     pub(crate) fn is_refused(&self, token: TokenHash) -> bool {
         self.state.lock().lineages.is_refused(token)
     }
 
-    /// The `Set-Cookie` values for a response head that leaves now, to a request that brought this token: the newest
-    /// cookie of its lineage, unless the browser has it.
+    /// The `Set-Cookie` values of a response head that leaves now, for a request that brought this token: the newest
+    /// cookie of its lineage, unless the browser already has it.
     pub(crate) fn cookies_to_send(
         &self,
         token: TokenHash,
@@ -202,19 +202,19 @@ impl Refresher {
         let now = self.settings.clock().monotonic();
         let Some(successor) = tables.lineages.pair_to_send(token, now) else { return Vec::new() };
         drop(tables);
-        // One that is too large is not handed out.
+        // A session that is too large for cookies is not sent.
         let cookies = &self.settings.cookies;
         cookies.session(&successor.sealed, successor.lifetime, received).unwrap_or_default()
     }
 
-    /// The `Set-Cookie` values that delete the session cookie, in all the parts that the browser has.
+    /// The `Set-Cookie` values that delete the session cookie and all parts that the browser has.
     pub(crate) fn cookies_to_delete(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
         self.settings.cookies.delete_session(received)
     }
 
-    /// Refreshes a session, or takes what another request's refresh of it has brought. `accept` judges the new session.
+    /// Refreshes a session, or takes the outcome of another request's refresh. `accept` judges the new session.
     ///
-    /// A successor that has to be newer still is refreshed once more.
+    /// A successor that is not new enough is refreshed once more.
     pub(crate) async fn refresh(
         self: &Arc<Self>,
         session: &OpenedSession,
@@ -231,7 +231,7 @@ impl Refresher {
                     match (exchange.result().await, is_ours) {
                         (Ok(renewed), true) => self.renewed(&renewed, received).await,
                         (Ok(_), false) => return Err(RefreshFailure::OtherOrganization),
-                        // What WorkOS says of another organization is nothing about this one.
+                        // A refusal about another organization says nothing about this one.
                         (Err(failure), false) if failure.is_about_organization() => continue,
                         (Err(failure), _) => return Err(failure),
                     }

@@ -16,13 +16,13 @@ use crate::{
     timestamp::parse_timestamp,
 };
 
-/// What WorkOS said of a key.
+/// WorkOS's answer about a key.
 #[derive(Debug)]
 pub(crate) enum ValidationAnswer {
     Accepted(Box<VerifiedApiKey>),
-    /// There is no such key, or not any more.
+    /// The key does not exist, or no longer.
     Refused,
-    /// A field that decides cannot be read.
+    /// The named field, which decides, cannot be read.
     Unreadable(&'static str),
 }
 

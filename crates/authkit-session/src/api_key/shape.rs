@@ -1,15 +1,15 @@
-/// What a credential looks like, before anybody is asked about it.
+/// What a credential looks like, before WorkOS is asked about it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum KeyShape {
     /// It may be an API key.
     Plausible,
-    /// It is none.
+    /// The credential is not an API key.
     Malformed,
 }
 
 impl KeyShape {
-    /// WorkOS documents no grammar of keys: all that it shows begin with `sk_`, and the rest is letters, digits and `_`.
-    /// A little more is let through than that.
+    /// WorkOS documents no grammar of API keys. All that it shows begin with `sk_`, followed by letters, digits and
+    /// `_`; this check accepts a few more characters.
     pub(crate) fn of(credential: &str) -> Self {
         let is_key = credential.strip_prefix(PREFIX).is_some_and(|rest| {
             (MIN..=MAX).contains(&rest.len())
@@ -21,9 +21,9 @@ impl KeyShape {
 
 /// What every key begins with.
 pub(crate) const PREFIX: &str = "sk_";
-/// How much has to follow, so that guesses are not asked about.
+/// The least length after the prefix, so that short guesses cause no call.
 const MIN: usize = 6;
-/// Longer ones than this are no keys.
+/// The greatest length after the prefix.
 const MAX: usize = 512;
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ pub struct VerifiedApiKey {
     pub(super) owner: ApiKeyOwner,
     pub(super) permissions: Vec<String>,
     pub(super) expires_at: Option<SystemTime>,
-    /// When WorkOS was asked.
+    /// When the service asked WorkOS.
     pub(super) validated_at: SystemTime,
 }
 
-/// Whose an API key is.
+/// Who owns an API key.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[allow(
     clippy::exhaustive_enums,
@@ -43,24 +43,24 @@ impl VerifiedApiKey {
         &self.id
     }
 
-    /// What its owner calls it.
+    /// The name that the owner gave the key.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Whose it is.
+    /// Who owns the key.
     pub fn owner(&self) -> &ApiKeyOwner {
         &self.owner
     }
 
-    /// The id of its owner: a user's (`user_…`) or an organization's (`org_…`).
+    /// The id of the key's owner: a user's (`user_…`) or an organization's (`org_…`).
     pub fn owner_id(&self) -> &str {
         match &self.owner {
             ApiKeyOwner::Organization { id } | ApiKeyOwner::User { id, .. } => id,
         }
     }
 
-    /// The user whose key it is (`user_…`); `None` for an organization's.
+    /// The user who owns the key (`user_…`); `None` if an organization owns it.
     pub fn user_id(&self) -> Option<&str> {
         match &self.owner {
             ApiKeyOwner::Organization { .. } => None,
@@ -68,7 +68,7 @@ impl VerifiedApiKey {
         }
     }
 
-    /// The organization that it is for (`org_…`).
+    /// The organization that the key gives access to (`org_…`).
     pub fn organization_id(&self) -> &str {
         match &self.owner {
             ApiKeyOwner::Organization { id } => id,
@@ -76,22 +76,22 @@ impl VerifiedApiKey {
         }
     }
 
-    /// The permissions that were given to it.
+    /// The permissions that the key was given.
     pub fn permissions(&self) -> &[String] {
         &self.permissions
     }
 
-    /// When it expires, if it does.
+    /// When the key expires; `None` if it never does.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }
 
-    /// When WorkOS was asked about it.
+    /// When the service asked WorkOS about the key.
     pub fn validated_at(&self) -> SystemTime {
         self.validated_at
     }
 
-    /// Who owns it, for cut-offs.
+    /// The key's owner, as cut-offs compare it.
     pub(crate) fn owner_identity(&self) -> TokenIdentity<'_> {
         TokenIdentity {
             subject: self.user_id(),

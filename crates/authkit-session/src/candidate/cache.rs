@@ -1,7 +1,7 @@
-//! Sessions that were verified, known by the cookie that they came in, so that the next request need not verify again.
+//! Verified sessions, keyed by the cookie value that they came in, so that the next request need not verify again.
 //!
-//! Only a session that was verified gets in, and [`SessionReader`](crate::candidate::reader::SessionReader)
-//! asks again for all that may have changed before one counts that gets out.
+//! Only verified sessions get in. [`SessionReader`](crate::candidate::reader::SessionReader) checks everything that may
+//! have changed since before it uses one.
 
 use std::{
     fmt,
@@ -19,17 +19,17 @@ use crate::{
     candidate::kept_cookie::KeptCookie, cookie::received::CookieValue, session::VerifiedSession,
 };
 
-/// The sessions verified last, as many as fit; none where it is switched off.
+/// The sessions verified last, as many as fit; none if the cache is off.
 ///
-/// The hash is fast rather than proof against chosen keys: a key gets in only if it was sealed with our password.
+/// The hash is fast but not collision-resistant: a key gets in only if it was sealed with our password.
 pub(crate) struct SessionCache(
     Option<Cache<CachedValue, Arc<VerifiedSession>, Weight, RandomState>>,
 );
 
 impl SessionCache {
-    /// Holds about so many bytes at most; none at all if there are 0.
+    /// Holds about `bytes` bytes at most; 0 turns the cache off.
     pub(crate) fn new(bytes: usize) -> Self {
-        // How many sessions there may be is all that the second number decides.
+        // The second number only decides how many sessions there may be.
         let sized = |bytes| {
             let (hash, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
             Cache::with(bytes / USUAL_WEIGHT, bytes as u64, Weight, hash, lifecycle)
@@ -41,13 +41,13 @@ impl SessionCache {
         self.0.as_ref()?.get(&value)
     }
 
-    /// The session whose cookie's value is at the start of `field`, up to the next semicolon or the end. A value that is
-    /// not known need not be found by this.
+    /// The session whose cookie value starts `field` and ends at the next semicolon or the end. May miss a value that
+    /// is known.
     pub(crate) fn get_at_start(&self, field: &[u8]) -> Option<Arc<VerifiedSession>> {
         self.0.as_ref()?.get(&ValueAtStart(field))
     }
 
-    /// Whether anything is remembered at all.
+    /// Whether the cache is on.
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
     }
@@ -70,7 +70,7 @@ impl fmt::Debug for SessionCache {
     }
 }
 
-/// The value of a cookie. Compared whole; hashed by its start, which in every format is as random as a hash.
+/// A cookie value. Compared whole; hashed by its start, which in every format is as random as a hash.
 struct CachedValue(Arc<KeptCookie>);
 
 impl PartialEq for CachedValue {
@@ -101,9 +101,9 @@ impl Equivalent<CachedValue> for CookieValue<'_> {
     }
 }
 
-/// A `Cookie` field from where a value starts.
+/// The rest of a `Cookie` field, from where a value starts.
 ///
-/// Where the value ends is not looked for: the comparison that has to be made anyway says it.
+/// The end of the value is not searched for: the comparison with the known value finds it.
 struct ValueAtStart<'a>(&'a [u8]);
 
 impl Hash for ValueAtStart<'_> {
@@ -119,7 +119,7 @@ impl Equivalent<CachedValue> for ValueAtStart<'_> {
     }
 }
 
-/// Hashes the first bytes of what the pieces make together: more than any format has before its salt or nonce.
+/// Hashes the first bytes of the joined pieces: more than any format has before its salt or nonce.
 #[inline]
 fn hash<H: Hasher>(pieces: &[&[u8]], state: &mut H) {
     match pieces.first().and_then(|piece| piece.first_chunk()) {
@@ -154,19 +154,19 @@ struct Weight;
 
 impl Weighter<CachedValue, Arc<VerifiedSession>> for Weight {
     fn weight(&self, _: &CachedValue, session: &Arc<VerifiedSession>) -> u64 {
-        // Asked for again when the entry goes: whatever it is made of stays the same.
+        // The cache asks again when the entry is removed: the weight must not change in between.
         session.remembered.as_ref().map_or(0, |remembered| u64::from(remembered.weight))
     }
 }
 
-/// About how many bytes a session takes that is remembered by `cookie`.
+/// About how many bytes a session takes that is cached under `cookie`.
 pub(crate) fn weight(cookie: &KeptCookie, session: &VerifiedSession) -> usize {
     ENTRY + cookie.value().len() + session.token.claims.len() + cookie.weight(&session.shown)
 }
 
 /// How many bytes at the start of a value are hashed.
 const START: usize = 48;
-/// What an entry takes beside the texts in it: its place in the table, the session, and what allocating them costs.
+/// The size of an entry without its texts: its place in the table, the session, and the allocator's overhead.
 const ENTRY: usize = 560;
 /// What an entry usually weighs.
 const USUAL_WEIGHT: usize = 3_200;

@@ -1,4 +1,4 @@
-//! WorkOS's signing keys over time: fetched once for everybody, kept while they are good, and longer in an outage.
+//! WorkOS's signing keys over time: fetched once for all requests, kept while they are fresh, and longer in an outage.
 
 use std::{
     fmt,
@@ -34,10 +34,10 @@ struct Inner {
     clock: Clock,
     stale: Duration,
     keys: ArcSwapOption<KeySet>,
-    /// When those were asked for, in nanoseconds of the monotonic clock; set after they are in place.
+    /// When the keys were requested, in nanoseconds of the monotonic clock; set after the keys are stored.
     fetched_at: AtomicU64,
     fetches: Mutex<Fetches>,
-    /// Counts the fetches that are over.
+    /// Counts the finished fetches.
     over: watch::Sender<u64>,
 }
 
@@ -48,7 +48,7 @@ struct Fetches {
     for_unknown: Option<Duration>,
     /// When the last fetch for the unknown key of a bearer token started.
     for_unknown_bearer: Option<Duration>,
-    /// When the last fetch failed and how, if the last one did.
+    /// When the last fetch failed and how; `None` if it succeeded.
     failed: Option<(Duration, Failure)>,
 }
 
@@ -57,27 +57,27 @@ struct Fetches {
 enum Failure {
     /// WorkOS could not be reached, or was too busy.
     Unreachable,
-    /// WorkOS answered, but no keys.
+    /// WorkOS answered, but without keys.
     NoKeys,
 }
 
-/// Why keys are to be fetched.
+/// Why keys are fetched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FetchFor {
-    /// There are none.
+    /// No keys are cached.
     None,
-    /// Those that are there are getting old.
+    /// The cached keys are getting old.
     Freshness,
-    /// The token in a cookie, which we sealed, names a key that is not there.
+    /// The token in a cookie, which we sealed, names a key that is not cached.
     UnknownKey,
-    /// A bearer token, which anybody may have made up, names a key that is not there.
+    /// A bearer token, which anybody may have made up, names a key that is not cached.
     UnknownBearerKey,
-    /// A token that WorkOS has just answered names a key that is not there.
+    /// A token that WorkOS has just sent names a key that is not cached.
     OwnAnswer,
 }
 
 impl FetchFor {
-    /// For operators.
+    /// The name of the cause in traces.
     fn as_str(self) -> &'static str {
         match self {
             Self::None => "none_cached",
@@ -90,7 +90,7 @@ impl FetchFor {
 }
 
 impl Jwks {
-    /// The keys of session tokens, that serve for `stale` while WorkOS cannot be reached.
+    /// The keys of session tokens. They serve for `stale` while WorkOS cannot be reached.
     pub(crate) fn new(client: Client, clock: Clock, stale: Duration) -> Self {
         let url = client.key_set_url();
         Self::published_at(url, client, clock, stale)
@@ -116,25 +116,25 @@ impl Jwks {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The keys to verify with now. Those older than [`FRESH`] serve on while new ones are fetched in the background;
-    /// those older than [`AGING`] serve only in an outage, for as long as is configured.
+    /// The keys to verify with now. Keys older than [`FRESH`] are served while new ones are fetched in the background;
+    /// keys older than [`AGING`] are served only in an outage, for as long as is configured.
     pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
         self.current_at(self.inner.clock.monotonic())
     }
 
-    /// The same, `now` being the time by the monotonic clock.
+    /// Like [`current`](Self::current), with `now` from the monotonic clock.
     pub(crate) fn current_at(&self, now: Duration) -> Guard<Option<Arc<KeySet>>> {
         let keys = self.inner.keys.load();
         let Some(age) = keys.as_ref().map(|keys| keys.age(now)) else { return keys };
         if age >= FRESH && Handle::try_current().is_ok() {
-            // Nobody waits for it.
+            // The fetch runs in the background; this call does not wait for it.
             let _ = self.fetch(FetchFor::Freshness);
         }
         let serve = age < AGING || (age < self.inner.stale && self.fetches().failed.is_some());
         if serve { keys } else { Guard::from_inner(None) }
     }
 
-    /// When the keys were asked for, while they are fresh: as long as this stays the same, so do they.
+    /// When the keys were requested; `None` if they are not fresh. While this value is the same, the keys are the same.
     /// It is in nanoseconds of the monotonic clock, as `now` is.
     #[inline]
     pub(crate) fn fetched_at(&self, now: u64) -> Option<NonZeroU64> {
@@ -142,7 +142,7 @@ impl Jwks {
         (now.saturating_sub(at.get()) < FRESH_NANOS).then_some(at)
     }
 
-    /// Whether the key that signed `token` is not there.
+    /// Whether the key that signed `token` is not cached.
     pub(crate) fn lacks_key_of(&self, token: &str) -> bool {
         let Some(jwt) = Jwt::parse(token) else { return false };
         self.current().as_ref().is_none_or(|keys| !keys.has(&jwt.kid))
@@ -159,8 +159,8 @@ impl Jwks {
         }
     }
 
-    /// Joins the fetch that is under way, or starts one in a task of its own, so that nobody's leaving ends it.
-    /// `None` if one has just ended, well or badly: to be looked at again. Needs a runtime.
+    /// Joins the fetch that is under way, or starts one in a task of its own, which continues when the request goes
+    /// away. `None` if no fetch may start now; then look at the keys again. Needs a runtime.
     pub(crate) fn fetch(&self, why: FetchFor) -> Option<KeysWaiting> {
         let now = self.inner.clock.monotonic();
         let mut fetches = self.fetches();
@@ -180,7 +180,7 @@ impl Jwks {
         }
         drop(fetches);
         let fetch = Fetch { inner: Arc::clone(&self.inner), failed: Some(Failure::Unreachable) };
-        // It may outlive the request that it is for, so its span is linked to the request's, and is no part of it.
+        // The fetch may outlive the request, so its span is linked to the request's span and is not part of it.
         let span = info_span!(parent: None, "authkit.keys", why = why.as_str(), outcome = Empty);
         span.follows_from(Span::current());
         tokio::spawn(fetch.run().instrument(span));
@@ -227,17 +227,17 @@ impl Fetches {
     }
 }
 
-/// Waits until the fetch is over, however it ended.
+/// Waits until the fetch has finished, whether or not it succeeded.
 pub(crate) struct KeysWaiting(watch::Receiver<u64>);
 
 impl KeysWaiting {
     pub(crate) async fn over(mut self) {
-        // The sender lives as long as the handle; if it is gone, so is the fetch.
+        // The handle owns the sender; if it was dropped, nobody waits for keys.
         let _ = self.0.changed().await;
     }
 }
 
-/// One fetch. It is over when this is dropped, even by a panic.
+/// One fetch. Dropping it marks the fetch as finished, even after a panic.
 struct Fetch {
     inner: Arc<Inner>,
     failed: Option<Failure>,
@@ -245,7 +245,7 @@ struct Fetch {
 
 impl Fetch {
     async fn run(mut self) {
-        // The time before the fetch: a token made while it was on its way may name a newer key.
+        // Taken before the fetch: a token issued during the fetch may name a newer key.
         let (unix, at) = (self.inner.clock.unix(), self.inner.clock.monotonic());
         self.failed = match self.inner.client.fetch_key_set(&self.inner.url, DEADLINE).await {
             Ok(body) => match KeySet::parse(&body, unix, at) {
@@ -298,17 +298,18 @@ impl Drop for Fetch {
     }
 }
 
-/// How old keys are before new ones are fetched in the background.
+/// The age at which new keys are fetched in the background.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 const FRESH_NANOS: u64 = FRESH.as_secs() * 1_000_000_000;
-/// How old keys may get while WorkOS can be reached: requests wait for new ones then, since a key may be gone.
+/// The greatest age while WorkOS can be reached: older keys may have been withdrawn, so requests wait for new ones.
 const AGING: Duration = Duration::from_secs(10 * 60);
-/// How often a key that is not there is looked for, for cookies and for bearer tokens.
+/// The pause between two fetches for an unknown key, kept separately for cookies and for bearer tokens.
 const COOLDOWN: Duration = Duration::from_secs(30);
-/// How long a failed fetch is not repeated while there are no keys, and while there are.
+/// The pause after a failed fetch, without and with cached keys.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const AFTER_FAILURE_WARM: Duration = Duration::from_secs(30);
-/// How long a fetch may take: less than a request waits, so that the one that waits gets the keys of an outage.
+/// How long a fetch may take: less than a request waits, so that a waiting request still gets the stale keys of an
+/// outage.
 const DEADLINE: Duration = Duration::from_secs(4);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The value of a cookie whose session is remembered.
+//! The cookie value of a cached session.
 
 use std::sync::{
     Arc, OnceLock,
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The value of a cookie, with the passwords that open it.
+/// The value of a cookie, and the passwords that open it.
 ///
 /// The session's access token and its user are in it, and take no memory a second time before somebody asks for them. Once
 /// anybody has asked, the user of each session is there from the start: their handlers will ask again.
@@ -58,7 +58,7 @@ impl KeptCookie {
     }
 
     fn open(&self) -> Option<Unsealed> {
-        // Whatever expires by itself is not kept, so the time says nothing.
+        // Values that expire by themselves are not kept, so the time does not matter.
         self.passwords.open(&self.value, 0, &mut Attempts::new()).ok()
     }
 }
@@ -92,7 +92,7 @@ impl KeptUser for KeptCookie {
     }
 }
 
-/// Whether this process asks for tokens, so that sessions remembered from now on have to count theirs.
+/// Whether this process asks for tokens; then sessions cached from now on count them in their weight.
 static TOKENS_ARE_ASKED_FOR: AtomicBool = AtomicBool::new(false);
 /// The same for users.
 static USERS_ARE_ASKED_FOR: AtomicBool = AtomicBool::new(false);

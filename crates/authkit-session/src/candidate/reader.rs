@@ -51,7 +51,7 @@ impl SessionReader {
         &self.cache
     }
 
-    /// The session among a request's cookies. One that was verified before is not opened again.
+    /// The session among a request's cookies. A session that was verified before is not opened again.
     #[inline]
     pub(crate) fn read(&self, headers: &HeaderMap) -> SessionCandidate {
         let mut cookies = SessionCookies::default();
@@ -94,7 +94,7 @@ impl SessionReader {
         })
     }
 
-    /// The same, but the cookie is opened in any case, as a refresh needs it.
+    /// Like [`read`](Self::read), but always opens the cookie, as a refresh needs it.
     pub(crate) fn read_opened(&self, headers: &HeaderMap) -> SessionCandidate {
         let cookies = received::session_cookies(headers, self.settings.cookie_name());
         self.best(&cookies, |value, others, attempts| {
@@ -102,7 +102,7 @@ impl SessionReader {
         })
     }
 
-    /// Every session among the cookies of this name that can be opened, whatever its token is worth.
+    /// Every session among the cookies of this name that can be opened, whether or not its token is valid.
     pub(crate) fn open_all(
         &self,
         name: &str,
@@ -170,15 +170,15 @@ impl SessionReader {
         verify(payload, self.keys.current().as_deref(), &self.settings.rules, now)
     }
 
-    /// Verifies an access token that came alone.
+    /// Verifies an access token that came without a cookie.
     pub(crate) fn verify_bearer(&self, token: &str) -> (Verdict, Option<VerifiedToken>) {
         let now = self.settings.clock().unix();
         let token = AccessToken::new(token);
         verify_bearer(token, self.keys.current().as_deref(), &self.settings.rules, now)
     }
 
-    /// Looks at each session that a request brought, and chooses the one that counts. `look` is told how many values
-    /// are still to come.
+    /// Reads each session that a request brought, and chooses the one that counts. `look` is told how many values
+    /// follow.
     fn best(
         &self,
         cookies: &SessionCookies<'_>,
@@ -220,7 +220,7 @@ impl SessionReader {
         candidate
     }
 
-    /// A session that was verified before, if that still counts: neither clock says that its token has expired, and the
+    /// A session that was verified before, if it still counts: neither clock says that its token has expired, and the
     /// password and the key that it was verified with are still in use.
     ///
     /// Inlined, as every request asks it: calling it would cost a sixth of it.
@@ -248,7 +248,7 @@ impl SessionReader {
         keys.as_ref().is_some_and(|keys| keys.has_id(key)) && self.sealer.has(password)
     }
 
-    /// Remembers a session that may be admitted, by the value that it came in.
+    /// Caches a session that may be admitted, under the cookie value that it came in.
     fn remember(
         &self,
         value: &[u8],
@@ -267,7 +267,7 @@ impl SessionReader {
         };
         let password = opened.unsealed.seal.password();
         let passwords = self.sealer.shared_ring();
-        // They may have been replaced since the cookie was opened.
+        // The passwords may have been replaced since the cookie was opened.
         let may_be_kept = opened.unsealed.reuse == Reuse::Allowed && passwords.has(password);
         if !self.cache.is_on() || !may_be_kept {
             return;
@@ -280,7 +280,7 @@ impl SessionReader {
         let (Ok(length), Ok(weight)) = (u32::try_from(value.len()), u32::try_from(weight)) else {
             return;
         };
-        // Nobody else has the session yet.
+        // No other code holds the session yet.
         let Some(new) = Arc::get_mut(session) else { return };
         new.token.access_token = AccessToken::kept(Arc::clone(&cookie) as _);
         let shown = mem::replace(&mut new.shown, ShownUser::Kept(Arc::clone(&cookie) as _));
@@ -341,10 +341,10 @@ mod tests {
 
     type Act = Box<dyn FnOnce() + Send>;
 
-    /// What is remembered of a cookie names the passwords that were in use before it was opened.
+    /// The cache records the passwords that were in use before the cookie was opened.
     #[tokio::test(start_paused = true)]
     async fn a_password_that_is_taken_away_while_it_opens_a_cookie_does_not_count_afterwards() {
-        // The clock is asked between looking up the passwords and opening, and has them replaced then.
+        // The clock is read between looking up the passwords and opening; this clock replaces them then.
         let meanwhile: Arc<Mutex<Option<Act>>> = Arc::default();
         let (wall, monotonic, act) = (clock(), clock(), Arc::clone(&meanwhile));
         let acting = move || {
@@ -355,7 +355,7 @@ mod tests {
         };
         let acting = Clock::of(acting, move || monotonic.monotonic());
         let parts = OwnerParts::new(|config| config.with_clock(acting));
-        // Keys fetched at zero would count as none.
+        // A fetch at time zero would count as none.
         time::sleep(Duration::from_secs(1)).await;
         parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
         let cookie = headers(&parts.sealed_session("user_a"));
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Unreadable);
     }
 
-    /// Nobody is let in as one of two users, whichever cookies come before and after.
+    /// No request is admitted as one of two users, whichever cookies come before and after.
     #[tokio::test(start_paused = true)]
     async fn sessions_of_two_users_are_ambiguous_in_every_order() {
         let parts = OwnerParts::new(|config| config);

@@ -1,4 +1,4 @@
-//! What is known of an opened session: signature first, then whose it is, then its time.
+//! Verifies an opened session: signature first, then whose it is, then its time.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
     user::{Impersonator, shown::ShownUser},
 };
 
-/// What an access token has to be, beyond its signature.
+/// The conditions on an access token, beyond its signature.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) client_id: Box<str>,
@@ -27,19 +27,19 @@ pub(crate) struct Rules {
     pub(crate) audiences: Option<Vec<String>>,
     /// How far clocks may be apart, in seconds.
     pub(crate) leeway: u64,
-    /// The lists that verified tokens have in common.
+    /// The lists that verified tokens share in memory.
     pub(crate) lists: ClaimLists,
-    /// When the log last named claims and fields that were passed over.
+    /// When the log last named claims and fields that were ignored.
     pub(crate) odd_values: LogLimiter,
 }
 
 impl Rules {
-    /// How often the log names a claim or a field that was passed over.
+    /// The least time between two log lines about an ignored claim or field.
     pub(crate) const ODD_VALUES: Duration = Duration::from_secs(60);
 }
 
-/// Judges what a cookie held at `now`, in Unix seconds. The session is there if its token's signature verified and
-/// its user is the cookie's; what the cookie says of the user is moved into it.
+/// Verifies the content of a cookie at `now`, in Unix seconds. Returns the session if its token's signature verified
+/// and its user is the cookie's; moves the user's data out of `payload` into it.
 pub(crate) fn verify(
     payload: &mut Payload<'_>,
     keys: Option<&KeySet>,
@@ -74,7 +74,7 @@ pub(crate) fn verify(
         (Verdict::Good | Verdict::Expiring, None) => Verdict::NoUser,
         (verdict, _) => verdict,
     };
-    // The signed claim names who impersonates; the cookie only adds why.
+    // The signed claim names the impersonator; the cookie only adds the reason.
     let impersonator = actor.map(|Actor { sub: email }| {
         let reason = payload.impersonator.take().and_then(|impersonator| impersonator.reason);
         Box::new(Impersonator { email, reason })
@@ -87,14 +87,14 @@ pub(crate) fn verify(
     (verdict, session)
 }
 
-/// Judges a token that came alone, without a cookie's word on whose it is. Good for nothing unless issuers are listed.
+/// Verifies a token that came without a cookie. Refuses every token unless issuers are configured.
 pub(crate) fn verify_bearer(
     token: AccessToken,
     keys: Option<&KeySet>,
     rules: &Rules,
     now: u64,
 ) -> (Verdict, Option<VerifiedToken>) {
-    // What is no token is not worth fetching keys for.
+    // A malformed token is no reason to fetch keys.
     let signed = match (Jwt::parse(token.expose()), keys) {
         (None, _) => Err(Verdict::BadSignature),
         (Some(_), None) => may_be_ours(token.expose(), rules).and(Err(Verdict::NoKeys)),
@@ -114,17 +114,17 @@ pub(crate) fn verify_bearer(
     (verdict, Some(VerifiedToken { claims, impersonator, access_token: token, key }))
 }
 
-/// What a token says whose signature is good.
+/// The content of a token with a good signature.
 struct Signed {
     claims: Claims,
     actor: Option<Actor>,
     whose: Whose,
     odd: OddValues,
-    /// What verified it.
+    /// The key that verified it.
     key: KeyId,
 }
 
-/// Whether a token is a session's and meant for us.
+/// Whether a token belongs to a session and is meant for us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Whose {
     Ours,
@@ -142,8 +142,8 @@ fn signed(token: &str, jwt: &Jwt<'_>, keys: &KeySet, rules: &Rules) -> Result<Si
     Ok(Signed { claims, actor, whose, odd, key })
 }
 
-/// Judges the signature alone. Where it is not found good, `may_be_ours` reads what the token says of itself: whether it
-/// is of our kind at all, and when it was issued.
+/// Checks the signature alone. If it is not good, `may_be_ours` reads the unverified claims: whether the token can be
+/// ours, and when it was issued.
 pub(crate) fn check_signature(
     jwt: &Jwt<'_>,
     keys: &KeySet,
@@ -160,11 +160,11 @@ pub(crate) fn check_signature(
     }
 }
 
-/// What a token says whose signature was not found good. That may refuse the token, and admits nothing.
+/// Reads the claims of a token whose signature is not good. They may refuse the token, and never admit it.
 ///
 /// # Errors
 ///
-/// [`Verdict::NotOurs`] where it names another client, or an issuer that is not among those configured.
+/// [`Verdict::NotOurs`] if it names another client, or an issuer that is not configured.
 fn may_be_ours(token: &str, rules: &Rules) -> Result<Unverified, Verdict> {
     let says = Unverified::of(token);
     let is_our_client = says.client_id.as_deref().is_none_or(|it| it == &*rules.client_id);
@@ -172,7 +172,7 @@ fn may_be_ours(token: &str, rules: &Rules) -> Result<Unverified, Verdict> {
     if is_our_client && is_our_issuer { Ok(says) } else { Err(Verdict::NotOurs) }
 }
 
-/// Whether a token is a session's and meant for us. Tokens of other kinds name a user in `sub` too.
+/// Whether a token belongs to a session and is meant for us. Tokens of other kinds name a user in `sub` too.
 fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Whose, SecurityClaim> {
     let Recipient { iss, client_id, aud } = recipient;
     let is_for_audience = match &rules.audiences {
@@ -190,7 +190,7 @@ fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Who
     Ok(if is_ours { Whose::Ours } else { Whose::Others })
 }
 
-/// Whether an issuer is one of those configured; any will do where none are.
+/// Whether an issuer is configured; every issuer counts if none are.
 fn is_listed(issuer: &str, rules: &Rules) -> bool {
     rules.issuers.as_ref().is_none_or(|issuers| issuers.iter().any(|one| one == issuer))
 }
@@ -215,7 +215,7 @@ fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
     }
 }
 
-/// Where `now` is in a token's time.
+/// Compares `now` with the times of a token.
 pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
     if is_too_early(claims.nbf, leeway, now) {
         Verdict::NotYetValid

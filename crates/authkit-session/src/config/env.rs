@@ -1,4 +1,4 @@
-//! The configuration from environment variables.
+//! Reads the configuration from environment variables.
 
 use std::{env::VarError, time::Duration};
 
@@ -22,7 +22,7 @@ pub(super) fn read(
     lookup: impl Fn(&str) -> Result<String, VarError>,
 ) -> Result<Config, ConfigError> {
     let mut vars = Vars { lookup, problems: Vec::new() };
-    // Where a required one is missing, a valid one stands in, so that what else is wrong is found as well.
+    // A valid stand-in replaces a missing required value, so that the other problems are found as well.
     let client_id = vars.required(Setting::ClientId, CLIENT_ID, "client_stand_in");
     let api_key = vars.required(Setting::ApiKey, API_KEY, "sk_stand_in");
     let before = vars.problems.len();
@@ -39,7 +39,7 @@ pub(super) fn read(
     }
     if let Some(format) = vars.get(Setting::SealFormat) {
         match format.parse() {
-            // Whether the stand-in password suits the format says nothing.
+            // Whether the stand-in password suits the format is irrelevant.
             Ok(format) if is_complete => config = config.with_seal_format(format),
             Ok(_) => {}
             Err(problem) => vars.problems.push(problem),
@@ -48,7 +48,7 @@ pub(super) fn read(
     if let Some(name) = vars.get(Setting::CookieName) {
         config = config.with_cookie_name(name);
     }
-    // Whether the domain suits the redirect URI that stands in says nothing either.
+    // Whether the domain suits the stand-in redirect URI is irrelevant too.
     if let Some(domain) = vars.get(Setting::CookieDomain).filter(|_| has_redirect_uri) {
         config = config.with_cookie_domain(domain);
     }
@@ -118,12 +118,12 @@ pub(super) fn read(
     Ok(config)
 }
 
-/// What a variable says.
+/// The value of a variable.
 enum VariableValue {
     Given(String),
-    /// It is not there, or empty.
+    /// It is not set, or empty.
     Absent,
-    /// It cannot be read, which was reported.
+    /// It cannot be read, which was already reported.
     Unreadable,
 }
 
@@ -145,7 +145,7 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
         }
     }
 
-    /// The value of a setting, from the variable or, for a secret, from the file that another one names.
+    /// The value of a setting, from its variable or, for a secret, from the file that the `_FILE` variable names.
     fn read(&mut self, setting: Setting) -> VariableValue {
         let variable = setting.variable().expect("only settings that have one are read");
         let value = self.value(setting, variable);
@@ -234,7 +234,7 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
         }
     }
 
-    /// Reports a word, which is shown.
+    /// Reports a word that is wrong, and shows it.
     fn invalid(&mut self, setting: Setting, word: &str, mistake: &str, wants: &'static str) {
         let word = Quoter::default().quote(word);
         self.problems.push(ConfigProblem::invalid(
@@ -244,7 +244,7 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
         ));
     }
 
-    /// One URL, or the parts that the JavaScript libraries know.
+    /// The base URL, given whole or in the parts that the JavaScript libraries use.
     fn base_url(&mut self) -> Option<String> {
         if let Some(url) = self.get(Setting::BaseUrl) {
             return Some(url);
@@ -290,7 +290,7 @@ impl<F: Fn(&str) -> Result<String, VarError>> Vars<F> {
     }
 }
 
-/// The parts between separators, without white space around them and without empty ones.
+/// The parts between separators, trimmed, without empty ones.
 fn list<'v>(value: &'v str, separators: &'v [char]) -> impl Iterator<Item = &'v str> {
     value.split(separators).map(str::trim).filter(|part| !part.is_empty())
 }

@@ -4,7 +4,8 @@ use crate::config::setting::Setting;
 
 /// Something about one setting that is wrong or looks wrong: which setting, what was found, and what to write instead.
 ///
-/// Displayed as one line. It never shows a secret: of a secret setting it tells the shape, such as "starts with a quote".
+/// Displayed as one line. It never shows a secret: of a secret setting it describes the form, such as "starts with a
+/// quote".
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
     setting: Setting,
@@ -43,7 +44,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What copying, quoting and line ends put around a value: `(found, wants)`, the former as the rest of a sentence.
+/// The characters that copying, quoting and line ends add around a value: `(found, wants)`; `found` completes a
+/// sentence.
 pub(super) fn edges(value: &str) -> Option<(&'static str, &'static str)> {
     Some(match (value.chars().next()?, value.chars().next_back()?) {
         (_, '\n' | '\r') => ("ends with a line break", "write it without the line break"),
@@ -68,7 +70,7 @@ pub(super) fn edges(value: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// The same, and white space, quotes and control characters within.
+/// Like [`edges`], and also finds white space, quotes and control characters inside the value.
 pub(super) fn spelling(value: &str) -> Option<(&'static str, &'static str)> {
     let within = || {
         Some(if value.contains(['\n', '\r']) {
@@ -88,7 +90,7 @@ pub(super) fn spelling(value: &str) -> Option<(&'static str, &'static str)> {
     edges(value).or_else(within)
 }
 
-/// Says whether a character can come between a value and its reader.
+/// Says whether a character may be added around a value by mistake.
 pub(super) fn is_wrapping(c: char) -> bool {
     c.is_whitespace() || is_invisible(c) || QUOTES.contains(&c)
 }
@@ -98,5 +100,5 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Those of keyboards, and those that word processors make of them.
+/// The quotes of keyboards and of word processors.
 const QUOTES: [char; 7] = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];

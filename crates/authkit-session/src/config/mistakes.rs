@@ -1,4 +1,4 @@
-//! Every mistake that a configuration can have, each said with the setting, what was found and what to write.
+//! Every mistake that a configuration can have, each reported with the setting, what was found and what to write.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
     secret::Secret,
 };
 
-/// What the URLs of a configuration are, where they can be used.
+/// The parsed URLs of a configuration, where they are usable.
 #[derive(Debug)]
 pub(super) struct Urls {
     pub(super) redirect_uri: Option<Url>,
@@ -39,7 +39,7 @@ pub(super) fn find(config: &Config) -> (Urls, Vec<ConfigProblem>) {
     };
     search.tokens(config);
     match origin_mistakes::base_path_problem(config, redirect_uri.as_ref()) {
-        // The defaults of the paths begin with it, and are not to blame.
+        // The default paths begin with the base path and are not to blame for its mistakes.
         Some(problem) => search.found.push(problem),
         None => search.paths(config, redirect_uri.as_ref()),
     }
@@ -55,7 +55,7 @@ pub(super) fn find_in_api_key(key: &Secret) -> Vec<ConfigProblem> {
     search.found
 }
 
-/// How to give a setting that has no default.
+/// The problem of a required setting that is not set.
 pub(super) fn missing(setting: Setting, wants: &'static str) -> ConfigProblem {
     ConfigProblem::Missing(Finding::new(setting, "is not set", wants))
 }
@@ -70,13 +70,13 @@ impl Search<'_> {
         self.found.push(ConfigProblem::invalid(setting, found.into(), wants));
     }
 
-    /// The value is shown, and the mistake follows as a relative clause.
+    /// Reports a value and shows it; `mistake` follows as a relative clause.
     fn invalid_value(&mut self, setting: Setting, value: &str, mistake: &str, wants: &'static str) {
         let value = self.quoter.quote(value);
         self.invalid(setting, format!("is {value}, which {mistake}"), wants);
     }
 
-    /// Says whether the value is spelt in a way that the setting never is, which is reported.
+    /// Says whether the value has a spelling that the setting never has, and reports it.
     fn is_misspelt(&mut self, setting: Setting, value: &str) -> bool {
         let misspelt = spelling(value);
         if let Some((found, wants)) = misspelt {
@@ -162,7 +162,7 @@ impl Search<'_> {
                     "write a path that starts with one `/`, without query, fragment or pattern",
                 );
             } else if path == "/" {
-                // A browser that says nothing else ends at the root, and would begin again there.
+                // Without another target a sign-in ends at the root, and would start again there.
                 self.invalid_value(setting, path, "is where sign-ins end", "choose another path");
             } else if Some(path) == callback {
                 self.invalid_value(
@@ -262,7 +262,7 @@ impl Search<'_> {
     }
 }
 
-/// Also where something is around the value.
+/// Also if something is around the value.
 fn starts_with(value: &str, prefix: &str) -> bool {
     value.trim_start_matches(is_wrapping).starts_with(prefix)
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the origins and the base path of a configuration, and what looks wrong.
+//! Mistakes in the origins and the base path of a configuration, and settings that look wrong.
 
 use std::borrow::Cow;
 
@@ -12,9 +12,9 @@ use crate::{
     config_error::ConfigProblem,
 };
 
-/// What is wrong with the spelling of an origin, and what to write; `None` if browsers spell it like that.
+/// The mistake in the spelling of an origin, and what to write; `None` if browsers spell it like that.
 ///
-/// One rule for every setting that lists origins, those of a layer too.
+/// The same rule holds for every setting that lists origins, also for those of a layer.
 pub fn origin_problem(setting: Setting, origin: &str) -> Option<ConfigProblem> {
     spelling_problem(&Quoter::default(), setting, origin)
 }
@@ -51,7 +51,7 @@ fn spelling_problem(quoter: &Quoter<'_>, setting: Setting, origin: &str) -> Opti
         return None;
     }
     let what = if url.password().is_some() || !url.username().is_empty() {
-        // Not quoted: it may have a password in it.
+        // The origin is not quoted: it may contain a password.
         let found = "has an origin with a user name or password in it".to_owned();
         return Some(invalid(found, format!("write `{spelling}`")));
     } else if url.query().is_some() {
@@ -94,7 +94,7 @@ fn web_problem(quoter: &Quoter<'_>, setting: Setting, value: &str) -> Option<Con
     })
 }
 
-/// One label of a name that is the service's own: nobody owns every host under a top-level domain.
+/// A wildcard must be below a domain of the service: nobody owns every host under a top-level domain.
 fn wildcard_problem(quoter: &Quoter<'_>, value: &str) -> Option<ConfigProblem> {
     let url = Url::parse(&parent(value)?).ok()?;
     let is_own = match url.host() {
@@ -123,7 +123,7 @@ fn scheme_problem(quoter: &Quoter<'_>, value: &str, redirect_uri: &Url) -> Optio
     })
 }
 
-/// A browser drops a cookie whose domain is not that of the host.
+/// A browser drops a cookie whose domain does not cover the host.
 fn domain_problem(
     quoter: &Quoter<'_>,
     value: &str,
@@ -153,7 +153,7 @@ pub(super) fn base_path_problem(
         Some(ConfigProblem::invalid(Setting::BasePath, format!("is {shown}, which {what}"), wants))
     };
     let segments = || base.split('/').skip(1);
-    // Written into cookies, links and headers as it is, and compared with what browsers send.
+    // The base path is written into cookies, links and headers as it is, and compared with what browsers send.
     let is_segment = |segment: &str| {
         !matches!(segment, "" | "." | "..")
             && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
@@ -179,12 +179,12 @@ pub(super) fn base_path_problem(
     None
 }
 
-/// Whether browsers see `path` under `base`, an empty text for none.
+/// Whether browsers see `path` under `base`; an empty `base` stands for none.
 pub(super) fn is_below(path: &str, base: &str) -> bool {
     path.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// What about the origins of a configuration works and is hardly meant.
+/// Origins of a configuration that work but are probably mistakes.
 pub(super) fn warnings(config: &Config) -> Vec<ConfigWarning> {
     let quoter = Quoter::new(config);
     let mut warnings = Vec::new();
@@ -232,7 +232,7 @@ pub(super) fn is_shared(domain: &str) -> bool {
 
 const EXAMPLE: &str = "write one such as `https://admin.example.com`";
 
-/// Names under which hosting providers let their customers choose one; the best known.
+/// The best-known domains under which hosting providers let their customers choose a name.
 const SHARED: [&str; 17] = [
     "amplifyapp.com",
     "appspot.com",

@@ -1,9 +1,9 @@
 //! The origins under which browsers know a service, and the path that a proxy strips.
 //!
-//! 1. A request's own authority (`Host`, or `:authority`) chooses among the listed origins. What is not listed is never
-//!    used: the redirect URI's origin takes its place.
-//! 2. The spelling of an origin comes from the configuration. Of a wildcard's, the label alone comes from the request, and
-//!    only letters, digits and hyphens get into it.
+//! 1. A request's own authority (`Host`, or `:authority`) chooses among the listed origins. An authority that is not
+//!    listed is never used: the redirect URI's origin takes its place.
+//! 2. The spelling of an origin comes from the configuration. For a wildcard, only the label comes from the request,
+//!    and it may contain only letters, digits and hyphens.
 //! 3. All origins have one scheme, so that cookies of each have the same attributes.
 
 use std::{borrow::Cow, sync::Arc};
@@ -12,9 +12,9 @@ use url::{Position, Url};
 
 use crate::config::Config;
 
-/// One origin under which browsers know the service, and where WorkOS sends them back to there.
+/// One origin under which browsers reach the service, and the callback URL there.
 ///
-/// Never made of what a request says, beyond one label of a wildcard.
+/// It never contains text of a request, except the one label of a wildcard.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublicOrigin {
     origin: Box<str>,
@@ -22,7 +22,7 @@ pub struct PublicOrigin {
 }
 
 impl PublicOrigin {
-    /// That of the redirect URI.
+    /// The origin of the redirect URI.
     fn of(redirect_uri: &Url) -> Self {
         Self {
             origin: redirect_uri.origin().ascii_serialization().into(),
@@ -30,7 +30,7 @@ impl PublicOrigin {
         }
     }
 
-    /// Another one, whose callback has the path (and query) of the redirect URI.
+    /// A listed origin, whose callback has the path (and query) of the redirect URI.
     fn listed(origin: &str, redirect_uri: &Url) -> Self {
         let after = &redirect_uri[Position::BeforePath..];
         Self { origin: origin.into(), redirect_uri: format!("{origin}{after}").into() }
@@ -52,7 +52,7 @@ impl PublicOrigin {
 #[derive(Debug)]
 pub struct PublicOrigins {
     default: Arc<PublicOrigin>,
-    /// All of them, where there is more than the default; those with a wildcard last.
+    /// All origins, if there is more than the default; those with a wildcard last.
     listed: Vec<ListedOrigin>,
     given: Box<[String]>,
     redirect_uri: Url,
@@ -67,30 +67,30 @@ impl PublicOrigins {
             listed.extend(
                 config.origins.iter().filter_map(|it| ListedOrigin::parse(it, redirect_uri)),
             );
-            // An exact one counts before a wildcard's.
+            // An exact match takes precedence over a wildcard.
             listed.sort_by_key(|listed| matches!(listed, ListedOrigin::Wildcard { .. }));
         }
         let given = config.origins.clone().into();
         Self { default, listed, given, redirect_uri: redirect_uri.clone() }
     }
 
-    /// The redirect URI's.
+    /// The redirect URI's origin.
     pub fn default_origin(&self) -> &Arc<PublicOrigin> {
         &self.default
     }
 
-    /// Those of [`Config::with_origins`](crate::Config::with_origins) as they were given, wildcards too.
+    /// The origins of [`Config::with_origins`](crate::Config::with_origins) as they were given, including wildcards.
     pub fn listed(&self) -> impl Iterator<Item = &str> {
         self.given.iter().map(String::as_str)
     }
 
-    /// Whether there is no other than the redirect URI's, so that no request chooses.
+    /// Whether the redirect URI's origin is the only one, so that requests choose nothing.
     pub fn is_single(&self) -> bool {
         self.listed.is_empty()
     }
 
-    /// The listed origin of `authority`, a host with or without a port as in a `Host` field; the redirect URI's if there
-    /// is none. Allocates for a wildcard's only.
+    /// The listed origin of `authority`, a host with or without a port as in a `Host` field; the redirect URI's origin
+    /// if `authority` is not listed. Allocates only for a wildcard.
     pub fn choose(&self, authority: &str) -> Cow<'_, Arc<PublicOrigin>> {
         let default = Cow::Borrowed(&self.default);
         if self.listed.is_empty() {
@@ -119,14 +119,14 @@ enum ListedOrigin {
         address: Address,
         origin: Arc<PublicOrigin>,
     },
-    /// Any one label, and then this.
+    /// Any one label, followed by `parent`.
     Wildcard {
         parent: Address,
     },
 }
 
 impl ListedOrigin {
-    /// Reads a value that was checked.
+    /// Parses a value that was checked before.
     fn parse(value: &str, redirect_uri: &Url) -> Option<Self> {
         match parent(value) {
             Some(parent) => Some(Self::Wildcard { parent: Address::parse(&parent)? }),
@@ -143,7 +143,7 @@ impl ListedOrigin {
 struct Address {
     scheme: Box<str>,
     host: Box<str>,
-    /// `None`: the scheme's own.
+    /// `None`: the scheme's default port.
     port: Option<u16>,
     effective_port: u16,
 }
@@ -173,7 +173,7 @@ struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// `None` for what no browser sends, such as one with a user.
+    /// `None` for an authority that no browser sends, such as one with a user name.
     fn parse(authority: &'a str) -> Option<Self> {
         let end = match authority.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
@@ -190,7 +190,7 @@ impl<'a> Authority<'a> {
         Some(Self { host, port })
     }
 
-    /// Whether `host`, which is this one or a part of it, and the port are those of `address`.
+    /// Whether `host`, which is all or part of this authority's host, and the port are those of `address`.
     fn is_of(&self, address: &Address, host: &str) -> bool {
         let is_port =
             self.port.map_or(address.port.is_none(), |port| port == address.effective_port);
@@ -198,7 +198,7 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Whether one label of a host name (RFC 1123 section 2.1).
+/// Whether the text is one label of a host name (RFC 1123 section 2.1).
 fn is_label(label: &str) -> bool {
     let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=63).contains(&label.len())
@@ -207,7 +207,7 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// What is left of an origin with a wildcard once that and its dot are gone; `None` for one without.
+/// The origin without its wildcard label and the dot after it; `None` for an origin without a wildcard.
 pub(super) fn parent(value: &str) -> Option<String> {
     let (scheme, rest) = value.split_once("://")?;
     rest.strip_prefix("*.").map(|parent| format!("{scheme}://{parent}"))

@@ -1,28 +1,28 @@
 use crate::{config::Config, cookie_password::CookiePassword};
 
-/// Quotes values of settings in messages, but none that is or may be a secret: a secret in the wrong variable is a
-/// mistake that messages are made for.
+/// Quotes values of settings in messages, except values that are or may be secrets: a secret in the wrong variable is
+/// one of the mistakes that messages report.
 #[derive(Default)]
 pub(crate) struct Quoter<'c> {
     secrets: Vec<&'c str>,
 }
 
 impl<'c> Quoter<'c> {
-    /// Knows the secrets of `config`, and shows no text that has one in it.
+    /// Hides every text that contains a secret of `config`.
     pub(super) fn new(config: &'c Config) -> Self {
         let passwords = [&config.password].into_iter().chain(&config.other_passwords);
         let secrets = passwords.map(CookiePassword::expose).chain([config.api_key.expose()]);
         Self { secrets: secrets.filter(|secret| !secret.is_empty()).collect() }
     }
 
-    /// `value` in backquotes, without what may be secret in it.
+    /// `value` in backquotes, or a description if it may be secret.
     pub(crate) fn quote(&self, value: &str) -> String {
         if value.is_empty() {
             return "empty".to_owned();
         }
         let has_secret = self.secrets.iter().any(|secret| value.contains(secret));
         let is_url = value.contains("://");
-        // Cookie passwords have 32 bytes or more, and of the other settings only URLs and client ids do.
+        // Cookie passwords have 32 bytes or more; of the other settings only URLs and client ids are as long.
         let is_long = value.len() >= 32 && !is_url && !value.starts_with("client_");
         if has_secret || value.contains("sk_") || is_long {
             return format!("a text of {} characters, not shown here", value.chars().count());
@@ -36,10 +36,10 @@ impl<'c> Quoter<'c> {
     }
 }
 
-/// A URL without user and password, and without what its query and fragment say.
+/// The URL without user, password, query and fragment.
 fn without_secret_parts(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    // A password may have any character in it, so everything before the last `@` counts.
+    // A password may contain any character, so everything before the last `@` is hidden.
     let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));
     match rest.find(['?', '#']) {
         Some(end) => format!("{scheme}://{user}{}***", &rest[..=end]),

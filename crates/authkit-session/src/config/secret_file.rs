@@ -1,4 +1,4 @@
-//! Secrets from files, as container platforms mount them.
+//! Reads secrets from files, as container platforms mount them.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// Why there is none, without anything of what the file holds.
+/// Why the file could not be read, without any of its content.
 pub(super) fn read(path: &str) -> Result<String, String> {
     let reason = |error: io::Error| error.to_string();
     let mut bytes = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn quote(path: &str) -> String {
     }
 }
 
-/// Far more than any secret has.
+/// Far longer than any secret.
 const MOST: u64 = 64 * 1024;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A setting, by the names that an operator and a programmer know it by.
+/// A setting, with the names that operators (variable) and programmers (method) use.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Setting {
@@ -62,7 +62,7 @@ pub enum Setting {
     TrustedOrigins,
     /// The paths that a layer of `authkit-tower` lets through without a session.
     Exceptions,
-    /// The AuthKit domain that machines and OAuth applications have their tokens from, for a layer of `authkit-tower`.
+    /// The AuthKit domain that issues the tokens of machines and OAuth applications, for a layer of `authkit-tower`.
     AuthKitDomain,
     /// The protected resource of a layer of `authkit-tower`.
     ProtectedResource,
@@ -94,7 +94,7 @@ impl Setting {
     }
 
     /// The method that takes the setting, such as `with_cookie_name`: of [`Config`](crate::Config), or of a type of
-    /// `authkit-tower` for the settings that are of that crate alone. [`Display`](fmt::Display) names the type.
+    /// `authkit-tower` for the settings of that crate. [`Display`](fmt::Display) names the type.
     pub fn method(self) -> &'static str {
         self.names().1
     }

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// A [`Config`] that was checked: what holds for every request.
+/// A checked [`Config`], valid for every request.
 #[derive(Debug)]
 pub struct Settings {
     client_id: Box<str>,
@@ -41,7 +41,7 @@ pub struct Settings {
     pub(crate) meter: Meter,
     seal_format: SealFormat,
     environment: Environment,
-    /// What the refresh coordinator calls itself.
+    /// The type name of the refresh coordinator.
     coordinator: Box<str>,
     warnings: Vec<ConfigWarning>,
 }
@@ -103,7 +103,7 @@ impl Settings {
         self.cookies.name()
     }
 
-    /// How cookies of this service are written.
+    /// The rules for writing cookies.
     pub fn cookies(&self) -> &CookieRules {
         &self.cookies
     }
@@ -113,13 +113,13 @@ impl Settings {
         &self.clock
     }
 
-    /// What logs know a session or a user by: a keyed hash of the id, in 12 hexadecimal digits. The API key that the
-    /// service started with is its key, so that replicas write the same.
+    /// The id of a session or a user in logs: a keyed hash of `id`, in 12 hexadecimal digits. The hash key is the API
+    /// key that the service started with, so that replicas write the same log ids.
     pub fn log_id(&self, id: &str) -> String {
         self.log_ids.of(id)
     }
 
-    /// What works and is hardly meant, in the order of the settings.
+    /// Settings that work but are probably mistakes, in the order of the settings.
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
     }
@@ -128,7 +128,7 @@ impl Settings {
     pub(crate) fn check_api_key(&self, key: &Secret) -> Result<(), ConfigError> {
         let mut problems = mistakes::find_in_api_key(key);
         let (before, after) = (self.environment, Environment::of(key));
-        // WorkOS knows no session of one environment in another, so each refresh would end one.
+        // WorkOS does not know the sessions of another environment, so every refresh would end one.
         if ![before, after].contains(&Environment::Unknown) && before != after {
             let (before, after) = (before.as_str(), after.as_str());
             problems.push(ConfigProblem::invalid(
@@ -140,7 +140,7 @@ impl Settings {
         ConfigError::check(problems)
     }
 
-    /// Logs what the service was configured to be, and a line for each warning.
+    /// Logs a summary of the configuration, and a line for each warning.
     pub(crate) fn announce(&self) {
         tracing::info!(
             environment = self.environment.as_str(),
@@ -157,7 +157,7 @@ impl Settings {
     }
 }
 
-/// Everything that a checked configuration becomes.
+/// Everything that is made from a checked configuration.
 pub(crate) struct Checked {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
@@ -259,12 +259,12 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
     })
 }
 
-/// The kind of a WorkOS environment, which API keys name in front of what is secret in them.
+/// The kind of a WorkOS environment. An API key names it in front of its secret part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Environment {
     Test,
     Live,
-    /// The key does not say.
+    /// The key does not name it.
     Unknown,
 }
 
@@ -286,7 +286,7 @@ impl Environment {
     }
 }
 
-/// The type's name, with which every derived `Debug` text begins; what follows may be anything.
+/// The type name with which every derived `Debug` text begins.
 fn name_of(value: &impl Debug) -> String {
     let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
     format!("{value:?}").chars().take_while(is_name).take(64).collect()

@@ -1,15 +1,15 @@
-//! What the URLs and paths of a configuration have to be.
+//! The rules for the URLs and paths of a configuration.
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Why a value is refused: what it is or has, as a relative clause, and what to write.
+/// Why a value is refused: the mistake as a relative clause, and what to write.
 pub(super) type UrlMistake = (&'static str, &'static str);
 
-/// Says whether `host` is this machine by its name: `localhost`, a name under it, or a loopback address.
+/// Says whether `host` names this machine: `localhost`, a name under it, or a loopback address.
 ///
-/// The one rule of the project for where plain http is safe. IPv6 addresses may stand in brackets, as in URLs.
+/// This is the project's one rule for where plain http is safe. IPv6 addresses may stand in brackets, as in URLs.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ pub(super) fn api_base(value: &str) -> Result<Url, UrlMistake> {
         return Err(("has a query", "write it without the query"));
     }
     let mut segments: Vec<_> = url.path_segments().into_iter().flatten().collect();
-    // One `/` at the end changes nothing.
+    // A trailing `/` changes nothing.
     segments.pop_if(|last| last.is_empty());
     if segments.iter().any(|segment| segment.is_empty()) {
         return Err(("has an empty part in its path", "write one `/` where there are two"));
@@ -73,13 +73,13 @@ pub(super) fn api_base(value: &str) -> Result<Url, UrlMistake> {
     Ok(url)
 }
 
-/// What holds for every URL: browsers and WorkOS read it as it is written.
+/// The rules of every URL, which browsers and WorkOS read as it is written.
 fn web_url(value: &str, whole: &'static str) -> Result<Url, UrlMistake> {
     let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !matches!(scheme.as_deref(), Some("http" | "https")) {
         return Err(("does not start with `http://` or `https://`", whole));
     }
-    // The parser would encode some of these, and take others for what they are not.
+    // The parser would encode some of these characters and misread others.
     if value.contains(['*', '{', '}', '<', '>', '\\', '^', '|', '$']) {
         return Err((
             "has a placeholder or wildcard in it",
@@ -109,7 +109,7 @@ fn web_url(value: &str, whole: &'static str) -> Result<Url, UrlMistake> {
     }
 }
 
-/// Where browsers may be sent that leave: a path of ours, or a page of anybody.
+/// Where browsers may be sent after signing out: a path of ours, or any web page.
 pub(super) fn is_target(value: &str) -> bool {
     is_path(value.split(['?', '#']).next().unwrap_or_default())
         || Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
@@ -121,7 +121,7 @@ pub(super) fn is_path(path: &str) -> bool {
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\{}".contains(&byte))
 }
 
-/// RFC 6265bis section 5.1.3: the host itself or a domain above it, but no bare top-level domain.
+/// Whether `domain` is the host of `uri` or above it, but not a bare top-level domain (RFC 6265bis section 5.1.3).
 pub(super) fn is_under(uri: &Url, domain: &str) -> bool {
     let domain = domain.trim_start_matches('.').to_ascii_lowercase();
     let Some(Host::Domain(host)) = uri.host() else { return false };

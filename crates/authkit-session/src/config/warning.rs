@@ -15,7 +15,7 @@ use crate::{
     secret::Secret,
 };
 
-/// Something about a configuration that works and is hardly meant.
+/// A setting that works but is probably a mistake.
 ///
 /// Logged once for each [`Authenticator`](crate::Authenticator); [`Settings::warnings`](crate::Settings::warnings)
 /// lists them. Displayed as one line that shows no secret.
@@ -55,7 +55,7 @@ impl ConfigWarning {
         }
     }
 
-    /// What is doubtful about an API key.
+    /// The warning about an API key, if there is one.
     pub(crate) fn of_api_key(key: &Secret) -> Option<Self> {
         (!key.expose().starts_with("sk_")).then(|| {
             Self::ApiKey(Finding::new(
@@ -66,7 +66,7 @@ impl ConfigWarning {
         })
     }
 
-    /// Everything about `config`, which has no mistake, that is hardly meant.
+    /// Every warning about `config`, which has no mistakes.
     pub(super) fn all(config: &Config, redirect_uri: &Url) -> Vec<Self> {
         let quoter = Quoter::new(config);
         let mut warnings = Vec::new();
@@ -122,7 +122,7 @@ impl fmt::Display for ConfigWarning {
     }
 }
 
-/// What is doubtful about a password that is long enough. `which` tells it from others of the setting.
+/// The warning about a password that is long enough. `which` distinguishes it from others of the setting.
 fn password(setting: Setting, which: &str, password: &CookiePassword) -> Option<ConfigWarning> {
     if let Some((found, wants)) = edges(password.expose()) {
         let finding = Finding::new(setting, format!("{which}{found}"), wants);
@@ -137,8 +137,8 @@ fn password(setting: Setting, which: &str, password: &CookiePassword) -> Option<
     })
 }
 
-/// What no random password has. Each rule holds for less than one in a million that `openssl rand` makes, in base64 or
-/// in hexadecimal digits.
+/// The reason to call a password weak. Fewer than one in a million passwords that `openssl rand` makes, in base64 or in
+/// hexadecimal digits, break one of these rules.
 fn weakness(password: &str) -> Option<&'static str> {
     let bytes = password.as_bytes();
     let mut distinct = bytes.to_vec();

@@ -1,4 +1,4 @@
-//! The claims of an access token of an AuthKit domain, each read as strictly as what it decides asks for.
+//! The claims of an access token of an AuthKit domain. A claim that decides is read strictly.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::{
     token::claims::{Actor, Audience, NumericDate, SecurityClaimSet},
 };
 
-/// What a token says, once every security claim has turned out to be of its type.
+/// The claims of a token whose security claims all have the right type.
 #[derive(Clone)]
 pub(crate) struct ConnectClaims {
     pub(crate) sub: String,
@@ -22,7 +22,7 @@ pub(crate) struct ConnectClaims {
     pub(crate) impersonator: Option<String>,
 }
 
-/// What a token says beside its [`ConnectClaims`].
+/// The claims of a token beside its [`ConnectClaims`].
 pub(crate) struct CheckedConnectClaims<'a> {
     pub(crate) claims: ConnectClaims,
     pub(crate) iss: Option<Cow<'a, str>>,
@@ -31,7 +31,7 @@ pub(crate) struct CheckedConnectClaims<'a> {
     pub(crate) odd: OddValues,
 }
 
-/// The claims as they are written, before anything is known of their types.
+/// The claims as they are written, before their types are checked.
 #[derive(Default)]
 pub(crate) struct ConnectClaimSet<'a> {
     security: SecurityClaimSet<'a>,

@@ -17,7 +17,7 @@ use crate::{
 /// An AuthKit domain: an issuer, and the keys that it publishes. Clones share the keys.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectDomain {
-    /// As tokens say it: scheme and host, without a slash at the end.
+    /// As tokens write it: scheme and host, without a slash at the end.
     issuer: Box<str>,
     keys: Jwks,
 }
@@ -37,7 +37,7 @@ impl ConnectDomain {
     }
 }
 
-/// The domains that layers were made with, so that each has its keys once.
+/// The domains of all layers; each domain has one set of keys.
 pub(crate) struct ConnectDomains {
     client: Client,
     clock: Clock,

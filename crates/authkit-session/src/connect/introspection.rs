@@ -19,7 +19,7 @@ use crate::{
     validation::{CredentialHash, RememberedCredential, Validations, answer::CredentialAnswer},
 };
 
-/// The credentials of an application of the AuthKit domain, with which tokens are introspected.
+/// The credentials of an application of the AuthKit domain, with which this service introspects tokens.
 ///
 /// The endpoint takes the id and a secret of a Connect application, not the service's WorkOS API key.
 ///

@@ -35,9 +35,9 @@ pub(crate) struct ConnectReader {
 }
 
 impl ConnectReader {
-    /// What the token says, if its signature and its type are good.
+    /// The token, if its signature and its type are good.
     fn verify(&self, text: &str, keys: Option<&KeySet>) -> Result<ConnectToken, Verdict> {
-        // What is no token is not worth fetching keys for.
+        // A malformed token is no reason to fetch keys.
         let jwt = Jwt::parse(text).ok_or(Verdict::BadSignature)?;
         let keys = match keys {
             Some(keys) => keys,
@@ -59,7 +59,7 @@ impl ConnectReader {
         Ok(ConnectToken { claims, access_token: AccessToken::new(text) })
     }
 
-    /// What a token says whose signature was not found good: that may refuse it, and admits nothing.
+    /// Reads the claims of a token whose signature is not good. They may refuse the token, and never admit it.
     fn may_be_ours(&self, text: &str) -> Result<Unverified, Verdict> {
         let says = Unverified::of(text);
         match self.issuer_kind(says.iss.as_deref()) {

@@ -7,9 +7,9 @@ use crate::{
     token::claims::Audience,
 };
 
-/// Machines whose tokens count: applications of an AuthKit domain that act for themselves (M2M).
+/// Machines whose tokens are accepted: applications of an AuthKit domain that act for themselves (M2M).
 ///
-/// Made from a domain, so that a layer takes one in its place.
+/// Converts from the domain, so that a layer takes a text in its place.
 ///
 /// # Examples
 ///
@@ -78,7 +78,7 @@ pub struct ProtectedResource {
     client_id_audience: ClientIdAudience,
 }
 
-/// Whether tokens count whose audience is the environment and not the resource.
+/// Whether tokens are accepted whose audience is the environment and not the resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ClientIdAudience {
     Refused,
@@ -86,10 +86,10 @@ enum ClientIdAudience {
 }
 
 impl ProtectedResource {
-    /// The resource at `url`, as its clients write it, whose tokens come from this AuthKit domain.
+    /// The resource at `url`, as its clients write the URL, with tokens of this AuthKit domain.
     ///
-    /// `url` is what the WorkOS dashboard lists as a resource indicator (Connect, Configuration), and the audience of
-    /// every token.
+    /// `url` is also the audience of every token: register it in the WorkOS dashboard as a resource indicator (Connect,
+    /// Configuration).
     pub fn new(domain: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
             domain: domain.into(),
@@ -108,7 +108,8 @@ impl ProtectedResource {
         self
     }
 
-    /// Requires that every token has these scopes (default: none). A token without one gets 403, `insufficient_scope`.
+    /// Requires these scopes of every token (default: none). A token without one of them gets 403,
+    /// `insufficient_scope`.
     pub fn with_required_scopes(
         mut self,
         scopes: impl IntoIterator<Item = impl Into<String>>,
@@ -125,18 +126,19 @@ impl ProtectedResource {
 
     /// Asks the domain whether each token is still active (default: a token counts until it expires).
     ///
-    /// WorkOS's tokens for OAuth applications may live for days; what a user has revoked shows by this alone.
+    /// WorkOS's tokens for OAuth applications may be valid for days; only introspection shows that a user has revoked
+    /// one.
     pub fn with_introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
         self
     }
 
-    /// Accepts tokens too whose audience is the client id of the WorkOS environment (default: only those for this
+    /// Also accepts tokens whose audience is the client id of the WorkOS environment (default: only those for this
     /// resource).
     ///
-    /// WorkOS issues such tokens where no resource indicator is configured, and to clients that name no resource (RFC
-    /// 8707). They are good at every resource of the environment: a server that one of them was meant for can use it
-    /// here. Configure a default resource indicator instead. A warning says so at the start.
+    /// WorkOS issues such tokens if no resource indicator is configured, and to clients that name no resource (RFC
+    /// 8707). They are valid at every resource of the environment: a server that receives one can use it here.
+    /// Configure a default resource indicator instead. A warning is logged at the start.
     pub fn with_insecure_client_id_audience(mut self) -> Self {
         self.client_id_audience = ClientIdAudience::Accepted;
         self
@@ -152,7 +154,7 @@ impl ProtectedResource {
         &self.domain
     }
 
-    /// What people call it.
+    /// The name that people see.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -172,7 +174,7 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the domain is none.
+    /// [`ConfigError`] if the domain is not valid.
     pub fn issuer(&self) -> Result<String, ConfigError> {
         Ok(domain::issuer_of(&self.domain)?)
     }
@@ -181,7 +183,7 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with all that is wrong with them.
+    /// [`ConfigError`] with all problems of the URL and the scopes.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.checked_url().map(drop)
     }
@@ -190,7 +192,7 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with all that is wrong with them.
+    /// [`ConfigError`] with all problems of the URL and the scopes.
     pub(crate) fn audiences(&self, client_id: &str) -> Result<ResourceAudiences, ConfigError> {
         let resource = normal(&self.checked_url()?);
         let client_id = match self.client_id_audience {
@@ -258,7 +260,7 @@ pub(crate) struct ResourceAudiences {
 }
 
 impl ResourceAudiences {
-    /// The one audience of a machine's tokens: the client id of the environment.
+    /// The only audience of a machine's tokens: the client id of the environment.
     pub(crate) fn only(client_id: &str) -> Self {
         Self { resource: Box::default(), client_id: Some(client_id.into()) }
     }
@@ -274,7 +276,7 @@ impl ResourceAudiences {
     }
 }
 
-/// A URL as it is compared: one slash at the end aside.
+/// A URL for comparison: without one slash at the end.
 fn normal(url: &Url) -> String {
     let text = url.as_str();
     text.strip_suffix('/').unwrap_or(text).to_owned()

@@ -22,7 +22,7 @@ impl ConnectToken {
             .ok_or_else(|| Error::new(ErrorKind::Claims))
     }
 
-    /// Whom a revocation can hit. What acts for itself has no user.
+    /// What a revocation can hit. An application that acts for itself has no user.
     pub(crate) fn identity(&self) -> TokenIdentity<'_> {
         TokenIdentity {
             subject: Some(&self.claims.sub),
@@ -90,7 +90,7 @@ impl fmt::Debug for VerifiedMachine {
 
 /// A verified token of an OAuth application that acts for a user, such as an MCP client.
 ///
-/// What it may do is in its scopes; the roles and permissions of the user are not in the token. Its [`Debug`] output
+/// Its scopes say what the application may do; the token has no roles and permissions of the user. Its [`Debug`] output
 /// shows ids only. Cloning it is cheap.
 #[derive(Clone)]
 pub struct VerifiedClient(pub(crate) Arc<ConnectToken>);

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Decides about the tokens of one kind that an AuthKit domain issues: offline, then by introspection where that is on.
+/// Decides about the tokens of one kind of an AuthKit domain: offline, and then by introspection if that is on.
 #[derive(Clone)]
 pub(crate) struct ConnectTokens {
     offline: Arc<OfflineTokens<ConnectReader>>,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, slice};
 use http::{HeaderMap, header};
 use memchr::memchr;
 
-/// What a request brought under the session cookie's name.
+/// The cookies of a request under the session cookie's name.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCookies<'h> {
     wholes: [&'h [u8]; MAX_CANDIDATES],
@@ -25,7 +25,7 @@ struct ValueParts<'h> {
     count: usize,
 }
 
-/// A value as it may be a sealed session: unquoted, in the pieces that it came in.
+/// A possible sealed session: unquoted, in the pieces that it came in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CookieValue<'a>(&'a [&'a [u8]]);
 
@@ -203,7 +203,7 @@ fn after_semicolon(field: &[u8]) -> &[u8] {
     memchr(b';', field).map_or(&[], |at| &field[at + 1..])
 }
 
-/// Where a cookie that carries `name` starts, with or without a part number: its value, and what follows.
+/// Where a cookie named `name` starts, with or without a part number: its value, and what follows.
 fn session_piece<'h>(field: &'h [u8], name: &[u8]) -> Option<(Piece, &'h [u8])> {
     let field = field.trim_ascii_start();
     // The first byte tells most other cookies.
@@ -223,11 +223,11 @@ fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
-/// How many values are tried at most.
+/// The greatest number of values that are tried.
 pub(crate) const MAX_CANDIDATES: usize = 4;
-/// How many parts a session may be in: their numbers have one digit.
+/// The greatest number of parts of a session: part numbers have one digit.
 pub(crate) const MAX_PARTS: usize = 10;
-/// How many bytes of values are looked at in all: 16 KiB.
+/// The greatest size of all values together: 16 KiB.
 const MAX_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -24,15 +24,15 @@ pub struct CookieRules {
 /// Which hosts a cookie goes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Scope {
-    /// This host alone, and all its paths: `__Host-` names want that.
+    /// This host alone, and all its paths, as `__Host-` names require.
     Helper,
     /// The paths of the session cookie, on this host alone.
     Host,
-    /// As the session cookie is configured.
+    /// The configured scope of the session cookie.
     Session,
 }
 
-/// A session that no browser would keep: larger than [`MAX_TOTAL`].
+/// The session is larger than [`MAX_TOTAL`], so no browser would keep it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TooLarge;
 
@@ -68,7 +68,7 @@ impl CookieRules {
         self.secure
     }
 
-    /// A cookie of this host alone that ends after `age`, such as the one of a sign-in under way.
+    /// A cookie of this host alone that expires after `age`, such as the one of a sign-in under way.
     ///
     /// `None` where name or value have bytes that no cookie can carry.
     pub fn short_lived(&self, name: &str, value: &str, age: Duration) -> Option<HeaderValue> {
@@ -80,7 +80,7 @@ impl CookieRules {
         self.cookie(name, "", GONE, Scope::Helper)
     }
 
-    /// The session cookie, in parts where one is too large, and the deletion of those that it replaces.
+    /// The session cookie, in parts if it is too large for one, and the deletion of the cookies that it replaces.
     pub(crate) fn session(
         &self,
         sealed: &str,
@@ -122,12 +122,12 @@ impl CookieRules {
         Ok(cookies)
     }
 
-    /// Whether a browser keeps this value, in parts if need be.
+    /// Whether browsers keep this value, in parts if necessary.
     pub(crate) fn fits(&self, sealed: &str) -> bool {
         sealed.len() <= MAX_TOTAL
     }
 
-    /// Whether a browser keeps this value in one cookie.
+    /// Whether browsers keep this value in one cookie.
     pub(crate) fn fits_one(&self, sealed: &str) -> bool {
         self.name.len() + sealed.len() <= MAX_COOKIE
     }
@@ -139,9 +139,9 @@ impl CookieRules {
         names.filter_map(|name| self.delete(&name)).collect()
     }
 
-    /// Deletes the same cookies where they were set for this host alone, beside a configured `Domain`.
+    /// Deletes the same cookies as they were set for this host alone, if a `Domain` is configured.
     ///
-    /// Browsers keep both and send both; sign-in and sign-out leave one or none.
+    /// Browsers keep and send both; after a sign-in one remains, after a sign-out none.
     pub(crate) fn delete_other_scope(&self, received: ReceivedCookies) -> Vec<HeaderValue> {
         if self.domain.is_none() {
             return Vec::new();
@@ -151,7 +151,7 @@ impl CookieRules {
         names.filter_map(|name| self.cookie(&name, "", GONE, Scope::Host)).collect()
     }
 
-    /// Deletes a cookie of another name, in both scopes where there are two.
+    /// Deletes a cookie of another name, in both scopes if there are two.
     pub(crate) fn delete_named(&self, name: &str) -> impl Iterator<Item = HeaderValue> {
         let for_host = self.domain.is_some().then(|| self.cookie(name, "", GONE, Scope::Host));
         self.delete(name).into_iter().chain(for_host.flatten())
@@ -182,7 +182,7 @@ impl CookieRules {
             Scope::Host | Scope::Session => &self.path,
         };
         let same_site = match (self.same_site, scope) {
-            // A frame's sign-in comes back by them, in the frame.
+            // A sign-in in a frame comes back in the frame and needs these cookies there.
             (SameSite::Partitioned, _) => "None; Partitioned",
             (SameSite::None, Scope::Session) => "None",
             (SameSite::None, Scope::Helper | Scope::Host) | (SameSite::Lax, _) => "Lax",
@@ -197,7 +197,8 @@ impl CookieRules {
             write!(field, "; Max-Age={}", age.as_secs()).ok()?;
         }
         let mut field = HeaderValue::try_from(field).ok()?;
-        // Out of `Debug` texts, and out of HPACK's and QPACK's tables (RFC 7541 section 7.1.3).
+        // Hides the value in `Debug` output, and keeps it out of the tables of HPACK and QPACK (RFC 7541 section
+        // 7.1.3).
         field.set_sensitive(true);
         Some(field)
     }
@@ -214,7 +215,7 @@ fn is_value_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
 
-/// Which requests of other sites the browser sends the session cookie with.
+/// With which requests of other sites the browser sends the session cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SameSite {
@@ -226,8 +227,8 @@ pub enum SameSite {
     /// (`SameSite=None; Partitioned`, <https://developer.mozilla.org/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies>).
     /// Needs https.
     ///
-    /// For an application that others embed in a frame: browsers that keep no cookies of other sites keep these. They hold
-    /// for the cookies of a sign-in under way too.
+    /// For an application that others embed in a frame: browsers that block third-party cookies keep these. The cookies
+    /// of a sign-in under way have the same attributes.
     Partitioned,
 }
 
@@ -248,7 +249,7 @@ pub(crate) enum CookiePrefix {
 pub(crate) enum SessionLifetime {
     /// As configured.
     Configured,
-    /// Until it closes: an impersonated session.
+    /// Until the browser closes: an impersonated session.
     Browser,
 }
 
@@ -264,7 +265,7 @@ pub(crate) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 
 const GONE: CookieLifetime = CookieLifetime::MaxAge(Duration::ZERO);
 /// Browsers drop a cookie whose name and value are longer (RFC 6265bis section 5.6).
 const MAX_COOKIE: usize = 4096;
-/// The longest part's value, with room for its name, its count and a proxy's limits.
+/// The longest value of a part; leaves room for the name, the count and a proxy's limits.
 const MAX_PART: usize = 3_790;
 /// The longest session in all: nginx reads 8 KiB in one header line, and other cookies want room.
 const MAX_TOTAL: usize = 7 * 1024;

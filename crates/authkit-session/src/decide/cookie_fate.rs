@@ -1,4 +1,4 @@
-/// What becomes of the browser's cookie with a refusal.
+/// What a refusal does with the browser's cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CookieFate {
     Kept,

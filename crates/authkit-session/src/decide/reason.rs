@@ -8,7 +8,7 @@ use crate::decide::{cookie_fate::CookieFate, security_claim::SecurityClaim};
 pub enum Reason {
     /// The request brought no session cookie.
     NoCookie,
-    /// No password and format opens the cookie. It may be another deployment's, so it stays.
+    /// No password and format opens the cookie. The cookie stays, since it may belong to another deployment.
     UnreadableCookie,
     /// The cookie opens, but there is no session in it.
     NotASession,
@@ -18,7 +18,7 @@ pub enum Reason {
     SignedOut,
     /// The session was revoked at WorkOS.
     Revoked,
-    /// WorkOS's signing keys could not be had yet.
+    /// WorkOS's signing keys could not be fetched yet.
     NoKeys,
     /// The access token names a signing key that WorkOS has not published to us yet.
     UnknownKey,
@@ -26,9 +26,9 @@ pub enum Reason {
     BadSignature,
     /// The cookie's user or impersonator is not the one that the access token names.
     WrongSubject,
-    /// The access token is for somebody else: issuer, audience, client id or kind of token.
+    /// The access token is not for this service: wrong issuer, audience, client id or kind.
     NotOurs,
-    /// A security claim of the access token is not of its type, so that nobody can say what the token allows.
+    /// A security claim of the access token has the wrong type, so nobody knows what the token allows.
     InvalidClaim(SecurityClaim),
     /// The access token is not valid yet, or was expired when it was made: a clock is wrong.
     Clock,
@@ -66,7 +66,7 @@ pub enum Reason {
     Unverified,
     /// The application refused the refreshed session.
     HookRefused,
-    /// The application could not say anything of the refreshed session.
+    /// The application's hook did not decide about the refreshed session.
     HookUndecided,
     /// WorkOS answered a refresh with another user's or another organization's session.
     Foreign,
@@ -76,7 +76,7 @@ pub enum Reason {
     OtherScheme,
     /// The bearer credential is neither an access token nor an API key.
     MalformedCredential,
-    /// The credential is of a kind that the layer does not accept, as far as it can be told.
+    /// The credential is of a kind that the layer does not accept, as far as the service can tell.
     WrongKind,
     /// WorkOS knows no such API key: it never existed, was deleted, or has expired.
     UnknownApiKey,
@@ -90,21 +90,22 @@ pub enum Reason {
 pub enum RefusalKind {
     /// The user has to sign in.
     Challenge,
-    /// A document: the user has to sign in. Anything else: 503 and `Retry-After: 1`, since a newer cookie may be there.
+    /// A document request: the user has to sign in. Any other request: 503 and `Retry-After: 1`, since the browser may
+    /// already have a newer cookie.
     ChallengeDocuments,
     /// Not the user's fault and not for long: 503 and `Retry-After`.
     Unavailable,
 }
 
-/// What a refusal means for a browser that has just signed in and is sent to sign in again.
+/// Why a browser that has just signed in is sent to sign in again.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "a new cause has to break every match on it")]
 pub enum SignInCause {
-    /// Its new session cannot be opened or read: replicas with different passwords, for one.
+    /// Its new session cannot be opened or read, for instance because replicas have different passwords.
     UnreadableSession,
-    /// Its new session is from another time: a clock is wrong.
+    /// Its new session is expired or not yet valid: a clock is wrong.
     Clock,
-    /// Anything else: signing in again does not change it.
+    /// Another cause, which signing in again does not change.
     Other,
 }
 
@@ -152,7 +153,7 @@ impl Reason {
         }
     }
 
-    /// What the refusal means for a browser that has just signed in.
+    /// Why a browser that has just signed in gets this refusal.
     pub fn sign_in_cause(self) -> SignInCause {
         match self {
             Self::UnreadableCookie | Self::NotASession => SignInCause::UnreadableSession,
@@ -194,7 +195,7 @@ impl Reason {
         }
     }
 
-    /// How long a client is told to wait where nothing better is known, in seconds.
+    /// The default time that a client is told to wait, in seconds.
     pub(crate) fn retry_after(self) -> u64 {
         match self {
             Self::Misconfigured | Self::Foreign | Self::Clock => 30,
@@ -288,7 +289,7 @@ impl Reason {
         )
     }
 
-    /// The word of the reason.
+    /// The reason in snake_case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoCookie => "no_cookie",

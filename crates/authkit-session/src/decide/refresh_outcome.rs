@@ -1,4 +1,4 @@
-//! What came of an exchange of a refresh token, and the table of what the request gets for it.
+//! The outcome of exchanging a refresh token, and the table of what the request gets for it.
 //!
 //! | outcome | the session presented is still good | it is not, or a newer one was demanded |
 //! |---|---|---|
@@ -10,64 +10,64 @@ use std::{sync::Arc, time::Duration};
 
 use crate::decide::{Fallback, reason::Reason};
 
-/// What came of an exchange of a refresh token: the new session, or why there is none for the request.
+/// The outcome of exchanging a refresh token: the new session, or why the request gets none.
 pub(crate) type RefreshOutcome<S> = Result<S, RefreshFailure>;
 
 /// Why an exchange brought no session for the request, from WorkOS's answer to the log.
 ///
-/// [`Reason`] and [`Error`](crate::Error) are made from it, in one place each.
+/// The only sources of [`Reason`] and [`Error`](crate::Error) for refreshes are two `From` impls of this enum.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum RefreshFailure {
     /// New tokens, whose access token cannot be verified now.
     Unverified,
     /// New tokens for another user, or for another organization than asked for.
     Foreign,
-    /// The session ended meanwhile.
+    /// The session ended during the exchange.
     SignedOut,
     /// The application's hook refused the new session.
     HookRefused,
-    /// The application's hook could not say whether the new session goes on.
+    /// The application's hook did not decide whether the new session continues.
     HookUndecided { retry_after: Option<Duration> },
-    /// Newer tokens are there, for another organization than the cookie's.
+    /// There are newer tokens, but for another organization than the cookie's.
     OtherOrganization,
-    /// WorkOS refused, and would refuse again.
+    /// WorkOS refused; the same call would be refused again.
     Refused {
         refusal: ApiRefusal,
         age: RefusalAge,
-        /// Where WorkOS wants the browser sent to (`authkit_redirect_url`).
+        /// Where WorkOS wants the browser to go (`authkit_redirect_url`).
         sign_in_url: Option<Arc<str>>,
     },
     /// 408, 429, 5xx, no answer, or an unreadable one.
     Transient { retry_after: Option<Duration> },
-    /// The request waited as long as it may; the exchange goes on.
+    /// The request waited as long as it may; the exchange continues.
     TimedOut,
     /// Too many exchanges are under way.
     Busy,
-    /// WorkOS failed several times in a row and is left alone for a moment.
+    /// WorkOS failed several times in a row and gets no calls for a moment.
     CircuitOpen,
 }
 
-/// A definite answer of WorkOS other than success: the same call would be answered alike.
+/// A definite answer of WorkOS other than success: the same call would get the same answer.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum ApiRefusal {
-    /// The code or the refresh token is spent, revoked or expired.
+    /// The code or the refresh token is used up, revoked or expired.
     InvalidGrant,
     /// The organization is gone, or the user's membership in it.
     OrganizationGone,
     /// The user has to do something on WorkOS's pages first.
     InteractionNeeded,
-    /// Our API key or client id was refused, for every user alike: for the operator.
+    /// WorkOS refuses our API key or client id, for every user: for the operator.
     Credentials,
-    /// Our request was refused, for this user at least: for the operator.
+    /// WorkOS refuses our request, at least for this user: for the operator.
     Request,
     /// Any other answer with a 4xx status.
     Rejected,
 }
 
-/// How long ago WorkOS refused a refresh token, or that it refused it before.
+/// How long ago WorkOS first refused the refresh token.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum RefusalAge {
-    /// Less than 10 seconds: the browser may hold a newer cookie already.
+    /// Less than 10 seconds: the browser may already hold a newer cookie.
     JustNow,
     /// Less than a minute.
     Recent,
@@ -78,16 +78,16 @@ pub(crate) enum RefusalAge {
 /// What a request gets after an exchange.
 #[derive(Debug)]
 pub(crate) enum Settlement<S> {
-    /// It goes on with the new session.
+    /// It continues with the new session.
     AdmitRenewed(S),
-    /// It goes on with the session it brought.
+    /// It continues with the session that it brought.
     AdmitCurrent,
-    /// It is answered without the inner service.
+    /// It is refused without calling the inner service.
     Refuse(Reason),
 }
 
 impl ApiRefusal {
-    /// Whether another organization may be answered otherwise.
+    /// Whether WorkOS may answer differently for another organization.
     pub(crate) fn is_about_organization(self) -> bool {
         match self {
             Self::OrganizationGone | Self::InteractionNeeded => true,
@@ -97,7 +97,7 @@ impl ApiRefusal {
 }
 
 impl RefreshFailure {
-    /// Whether it says something of the organization that was asked for, and nothing of the token.
+    /// Whether the failure is about the requested organization and not about the token.
     pub(crate) fn is_about_organization(&self) -> bool {
         match self {
             Self::Refused { refusal, .. } => refusal.is_about_organization(),
@@ -114,7 +114,7 @@ impl RefreshFailure {
         }
     }
 
-    /// How long to wait before trying again, where that is known.
+    /// How long to wait before trying again, if known.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::HookUndecided { retry_after } | Self::Transient { retry_after } => *retry_after,
@@ -157,7 +157,7 @@ impl From<&RefreshFailure> for Reason {
     }
 }
 
-/// Maps what came of an exchange to what the request gets.
+/// Maps the outcome of an exchange to what the request gets.
 pub(crate) fn settle<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> Settlement<S> {
     let failure = match outcome {
         Ok(session) => return Settlement::AdmitRenewed(session),
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::decide::reason::RefusalKind::{self, Challenge, ChallengeDocuments, Unavailable};
 
-    /// Every outcome that brings no session, with the reason it gives and what that means to the client.
+    /// Every outcome without a session, with its reason and what that means to the client.
     fn rows() -> Vec<(RefreshFailure, Reason, RefusalKind)> {
         let refused = |refusal, age| RefreshFailure::Refused { refusal, age, sign_in_url: None };
         let after = Some(Duration::from_secs(3));

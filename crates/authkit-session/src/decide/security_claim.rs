@@ -1,17 +1,17 @@
 use std::fmt;
 
-/// A claim that decides whose an access token is, for whom it is meant or when it counts.
+/// A claim that decides who an access token belongs to, whom it is meant for, or when it is valid.
 ///
-/// One of another type refuses the token. Claims that a JWT template is meant to set are not among them: of another type,
-/// `role` and the like are held by nobody.
+/// A security claim of another type refuses the token. Claims that a JWT template sets, such as `role`, are not among
+/// them: a token has no role if that claim has another type.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SecurityClaim {
     /// `exp`: a NumericDate (RFC 7519 section 2), always.
     Exp,
-    /// `nbf`: a NumericDate, where it is there.
+    /// `nbf`: a NumericDate, if present.
     Nbf,
-    /// `iat`: a NumericDate, where it is there.
+    /// `iat`: a NumericDate, if present.
     Iat,
     /// `sub`: a string.
     Sub,
@@ -21,7 +21,7 @@ pub enum SecurityClaim {
     Iss,
     /// `client_id`: a string.
     ClientId,
-    /// `aud`: a string or a list of strings. Looked at where audiences are configured.
+    /// `aud`: a string or a list of strings. Read only if audiences are configured.
     Aud,
     /// `act`: an object whose `sub` is a string (RFC 8693 section 4.1).
     Act,

@@ -1,13 +1,13 @@
-//! Cut-offs: which tokens stand for something that ended, or are older than a change of it.
+//! Cut-offs: which tokens belong to something that has ended, or are older than a change of it.
 //!
-//! 1. What ended for ever, a session or a deleted user, refuses every token: a token may name a later second than its
-//!    session's end does, since it is made by another machine.
-//! 2. Everything else is compared by time: a token is hit if it was made at or before the second of the cut-off.
+//! 1. An ended session or a deleted user refuses every token: another machine's clock issues the tokens, so a token may
+//!    name a later second than the end of its session.
+//! 2. Every other cut-off is compared by time: it hits tokens that were issued at or before its second.
 //! 3. A cut-off is remembered until every token that it can hit has expired.
-//! 4. A full table forgets the oldest; tokens as old as what was forgotten are refreshed, so that WorkOS is asked.
+//! 4. A full table forgets its oldest cut-off; tokens as old as that one are refreshed, so that WorkOS decides.
 //!
-//! Asked for every request, so the usual answer costs a few memory reads: only a token that may be hit makes the table
-//! be locked and looked into.
+//! Every request reads the cut-offs, so the usual answer costs a few memory reads: only a token that may be hit locks
+//! the table.
 
 use std::{
     cmp,
@@ -29,10 +29,10 @@ use crate::{
 
 /// The cut-offs that this process knows.
 pub(crate) struct CutOffs {
-    /// The latest second in which a token was made that may be hit: [`u64::MAX`] while the table has a cut-off that
-    /// hits every token, 0 where there is no cut-off.
+    /// The latest issue time of a token that may be hit, in Unix seconds: [`u64::MAX`] while the table has a cut-off
+    /// that hits every token, 0 if there is no cut-off.
     newest: AtomicU64,
-    /// The second after the latest in which a token was made that a forgotten cut-off may have hit.
+    /// The second after the latest issue time of a token that a forgotten cut-off may have hit.
     floor: AtomicU64,
     buckets: Box<[Bucket]>,
     hasher: RandomState,
@@ -40,23 +40,23 @@ pub(crate) struct CutOffs {
     limit: usize,
 }
 
-/// What is known of all subjects of one hash. Changed under the lock of the table, read without it.
+/// A summary of all subjects with one hash. Changed under the lock of the table, read without it.
 #[derive(Default)]
 struct Bucket {
-    /// How many of them refuse every token.
+    /// How many of the subjects refuse every token.
     ended: AtomicU32,
-    /// The latest cut-off of the others. Never lowered: what is forgotten hits no token that is alive.
+    /// The latest cut-off of the other subjects. Never lowered: a forgotten cut-off hits no valid token.
     changed: AtomicU64,
 }
 
 #[derive(Default)]
 struct Table {
     cut_offs: HashMap<Arc<Subject>, CutOff>,
-    /// The same, oldest first.
+    /// The same cut-offs, oldest first.
     order: BTreeSet<(u64, Arc<Subject>)>,
-    /// How many of them hit every token.
+    /// How many of the cut-offs hit every token.
     ended: usize,
-    /// The latest of the others, whether or not it is still there.
+    /// The latest of the other cut-offs, whether or not it is still in the table.
     changed: u64,
 }
 
@@ -66,7 +66,7 @@ struct CutOff {
     reach: Reach,
 }
 
-/// Everything whose revocation can hit the token.
+/// Every subject whose revocation can hit the token.
 fn subjects(identity: TokenIdentity<'_>) -> impl Iterator<Item = Subject<&str>> {
     let TokenIdentity { subject: user, session, organization, .. } = identity;
     let membership = user.zip(organization);
@@ -96,7 +96,7 @@ impl CutOffs {
         }
     }
 
-    /// Remembers a revocation, unless every token that it could hit has expired at `now`.
+    /// Adds a revocation, unless every token that it could hit has expired at `now`.
     pub(crate) fn add(&self, revocation: &Revocation, now: u64) {
         let mut table = self.table();
         if revocation.at.saturating_add(KEPT) > now {
@@ -126,7 +126,7 @@ impl CutOffs {
                 "more revocations than are remembered: sessions as old as the oldest are refreshed instead"
             );
         }
-        // Readers look here first, so this comes last.
+        // Readers read this first, so it is written last.
         let below_floor = self.floor.load(Ordering::Acquire).saturating_sub(1);
         let newest = if table.ended > 0 { u64::MAX } else { table.changed.max(below_floor) };
         self.newest.store(newest, Ordering::Release);
@@ -138,13 +138,13 @@ impl CutOffs {
         issued_at <= self.newest.load(Ordering::Acquire)
     }
 
-    /// What the cut-offs say of a token.
+    /// The effect of the cut-offs on a token.
     pub(crate) fn effect_on(&self, identity: TokenIdentity<'_>) -> CutOffEffect {
         self.worst_effect(identity.issued_at, subjects(identity))
     }
 
-    /// What the cut-offs say of an API key about which WorkOS was asked at `asked_at`. Whatever they say of its owner
-    /// makes WorkOS be asked anew: a key need not end with what ends its owner's sessions.
+    /// The effect of the cut-offs on an API key about which WorkOS was asked at `asked_at`. Any cut-off of the key's
+    /// owner means that WorkOS is asked again: a key need not end with its owner's sessions.
     pub(crate) fn effect_on_api_key(
         &self,
         id: &str,
@@ -165,13 +165,13 @@ impl CutOffs {
             return CutOffEffect::None;
         }
         let known = subjects.map(|subject| self.effect_of(&subject, at)).max();
-        // Read last: what was forgotten meanwhile raised it first.
+        // Read last: forgetting a cut-off raises the floor before it removes the cut-off.
         let is_below = at < self.floor.load(Ordering::Acquire);
         let floor = if is_below { CutOffEffect::Changed } else { CutOffEffect::None };
         known.map_or(floor, |known| known.max(floor))
     }
 
-    /// What the cut-off of one subject says of a token issued at `at`.
+    /// The effect of one subject's cut-off on a token issued at `at`.
     fn effect_of(&self, subject: &Subject<&str>, at: u64) -> CutOffEffect {
         let Bucket { ended, changed } = self.bucket(subject);
         if ended.load(Ordering::Acquire) == 0 && at > changed.load(Ordering::Acquire) {
@@ -197,7 +197,7 @@ impl CutOffs {
         }
     }
 
-    /// A cut-off has left the table.
+    /// Accounts for a cut-off that has left the table.
     fn forgotten(&self, subject: &Subject, cut_off: CutOff) {
         match cut_off.reach {
             Reach::Every => {
@@ -213,12 +213,12 @@ impl CutOffs {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        // Each method leaves the table consistent, so a panic elsewhere does no harm.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a subject refuses every token that did not before.
+/// Whether a subject newly refuses every token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Added {
     Newly,
@@ -226,7 +226,7 @@ enum Added {
 }
 
 impl Table {
-    /// Adds a cut-off, or joins it to the one of its subject: the later time counts, and the wider reach.
+    /// Adds a cut-off, or merges it with the one of its subject: the later time and the wider reach count.
     fn add(&mut self, revocation: &Revocation) -> Added {
         let Revocation { subject, reach, at } = revocation;
         let before = self.cut_offs.get(subject).copied();
@@ -250,13 +250,13 @@ impl Table {
         }
     }
 
-    /// Forgets the oldest if every token that it hits has expired.
+    /// Removes the oldest cut-off if every token that it hits has expired.
     fn forget_old(&mut self, now: u64) -> Option<(Arc<Subject>, CutOff)> {
         let (at, _) = self.order.first()?;
         if at.saturating_add(KEPT) > now { None } else { self.forget_oldest() }
     }
 
-    /// Forgets the oldest if there are more than `limit`.
+    /// Removes the oldest cut-off if there are more than `limit`.
     fn forget_one_over(&mut self, limit: usize) -> Option<(Arc<Subject>, CutOff)> {
         if self.order.len() > limit { self.forget_oldest() } else { None }
     }
@@ -273,7 +273,7 @@ impl Table {
 }
 
 impl CutOff {
-    /// The first second in which a token was made that it surely does not hit.
+    /// The first second whose tokens it certainly does not hit.
     fn first_unhit(self) -> u64 {
         let margin = match self.reach {
             Reach::Every => LATEST_TOKEN,
@@ -291,12 +291,12 @@ impl fmt::Debug for CutOffs {
 
 /// How long after its time a cut-off can hit a token, in seconds: 24 hours of lifetime and a minute of leeway.
 pub(crate) const KEPT: u64 = 24 * 60 * 60 + 60;
-/// How many seconds after a session's end its last token may have been made, by clocks that are apart.
+/// How many seconds after a session's end its last token may claim to be issued, since clocks differ.
 const LATEST_TOKEN: u64 = 60;
-/// How many are remembered, at about 200 bytes each.
+/// The greatest number of cut-offs, at about 200 bytes each.
 const LIMIT: usize = 100_000;
-/// 256 KiB: with 1,000 ended sessions, or as many changes younger than a token, one request in five locks the table for
-/// nothing.
+/// 256 KiB: with 1,000 ended sessions, or as many changes later than a token, one request in five locks the table
+/// unnecessarily.
 const BUCKETS: usize = 16 * 1024;
 
 #[cfg(test)]

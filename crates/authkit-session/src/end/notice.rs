@@ -1,5 +1,5 @@
-//! Puts revocations into effect, here and on the other replicas: sealed on their way, so that who carries them learns
-//! nothing.
+//! Applies revocations here and on the other replicas. They are sealed on the way, so that the carrier cannot read
+//! them.
 
 use std::{
     collections::HashMap,
@@ -30,12 +30,12 @@ pub(crate) struct RevocationPublisher {
     settings: Arc<Settings>,
     sealer: Arc<Sealer>,
     cut_offs: Arc<CutOffs>,
-    /// The way to the other replicas.
+    /// The carrier to the other replicas.
     revocations: Option<Arc<dyn Revocations>>,
 }
 
 impl RevocationPublisher {
-    /// Begins to listen to the other replicas, where there is a way to them.
+    /// Starts to listen to the other replicas, if a carrier is configured.
     pub(crate) fn subscribed(
         settings: Arc<Settings>,
         sealer: Arc<Sealer>,
@@ -53,11 +53,11 @@ impl RevocationPublisher {
         &self.cut_offs
     }
 
-    /// Puts a revocation into effect here, at once, and then on the other replicas.
+    /// Applies a revocation here at once, and then on the other replicas.
     ///
     /// # Errors
     ///
-    /// [`NotPublished`] where the other replicas may not have heard of it.
+    /// [`NotPublished`] if the other replicas may not have received it.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), NotPublished> {
         let subject = self.settings.log_ids.of(revocation.subject.id());
         tracing::info!(?revocation, subject, "revoked");
@@ -66,9 +66,9 @@ impl RevocationPublisher {
         self.publish(revocation).await
     }
 
-    /// Tells the other replicas that a session was signed out here, without waiting until WorkOS does.
+    /// Tells the other replicas that a session was signed out here, without waiting for WorkOS.
     ///
-    /// A session's end refuses every token of it, so this hits what another replica may be obtaining now, too.
+    /// The end of a session refuses every token of it, so it also hits a token that another replica is obtaining now.
     pub(crate) async fn publish_sign_out(&self, session_id: &str) {
         let at = self.settings.clock().wall();
         if self.publish(&Revocation::session(session_id, at)).await.is_err() {
@@ -79,7 +79,7 @@ impl RevocationPublisher {
         }
     }
 
-    /// Where the other replicas' notices are delivered to.
+    /// The inbox for the other replicas' notices.
     fn inbox(self: &Arc<Self>) -> Inbox {
         let receiver: Weak<Self> = Arc::downgrade(self);
         Inbox::new(self.group(), receiver)
@@ -95,7 +95,7 @@ impl RevocationPublisher {
         revocations.publish(notice).await
     }
 
-    /// Seals a revocation. `None` without randomness, or for a time beyond every clock.
+    /// Seals a revocation. `None` without randomness, or for a time that the format cannot express.
     fn seal(&self, revocation: &Revocation) -> Option<Notice> {
         let content = serde_json::to_vec(&NoticeContent::of(revocation)).ok()?;
         let sealed = self.sealer.seal_for(Purpose::Replica, NOTICE, &content).ok()?;
@@ -104,13 +104,13 @@ impl RevocationPublisher {
         Some(Notice { group: self.group(), sealed, until })
     }
 
-    /// Opens what a replica has sealed.
+    /// Opens a notice that a replica has sealed.
     fn open(&self, sealed: &str) -> Option<Received> {
         let content = self.sealer.open_for(Purpose::Replica, NOTICE, sealed)?;
         NoticeContent::read(&content)
     }
 
-    /// A name for everything with our client id, to keep services apart that share a store.
+    /// The name of all replicas with our client id, which keeps services apart that share a store.
     fn group(&self) -> Box<str> {
         let digest = digest::digest(&digest::SHA256, &self.sealer.context(NOTICE));
         digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
@@ -142,7 +142,7 @@ impl fmt::Debug for RevocationPublisher {
     }
 }
 
-/// What a notice between replicas says, as JSON.
+/// The content of a notice between replicas, as JSON.
 ///
 /// | revocation | notice |
 /// |---|---|
@@ -154,10 +154,10 @@ impl fmt::Debug for RevocationPublisher {
 /// | `api_key` | `{"api_key":"api_key_1","deleted":true,"at":1800000000}` |
 /// | `changed_api_key` | `{"api_key":"api_key_1","at":1800000000}` |
 ///
-/// While a deploy rolls, replicas of two versions read each other's notices, so the format only grows. A replica
-/// ignores a field that it does not know: one that knows nothing of `deleted` compares the times. A notice of a kind
-/// that it does not know is [taken](Delivery::Taken) and has no effect; the oldest replicas call one
-/// [unreadable](Delivery::Unreadable), which has none either. What such a notice changes, they see at the next refresh.
+/// During a rolling deploy replicas of two versions read each other's notices, so the format only grows. A replica
+/// ignores a field that it does not know: one that does not know `deleted` compares the times. A notice of an unknown
+/// kind is [taken](Delivery::Taken) and has no effect; the oldest replicas call it [unreadable](Delivery::Unreadable),
+/// which has no effect either. They see the change at the next refresh.
 #[derive(Deserialize, Serialize)]
 struct NoticeContent {
     #[serde(flatten)]
@@ -167,10 +167,10 @@ struct NoticeContent {
     at: u64,
 }
 
-/// What a replica has read.
+/// The content that a replica has read.
 enum Received {
     Revocation(Revocation),
-    /// Something that only a newer version knows.
+    /// A kind of revocation that only a newer version knows.
     Unknown,
 }
 
@@ -183,7 +183,7 @@ impl NoticeContent {
         Self { subject: (**subject).clone(), is_deleted, at: *at }
     }
 
-    /// `None` for what is no notice.
+    /// `None` if the text is not a notice.
     fn read(notice: &[u8]) -> Option<Received> {
         if let Ok(Self { subject, is_deleted, at }) = serde_json::from_slice(notice) {
             let reach = if is_deleted { Reach::Every } else { subject.least_reach() };
@@ -198,7 +198,7 @@ impl NoticeContent {
     }
 }
 
-/// What notices are bound to, beside our client id.
+/// The context of sealed notices, beside our client id.
 const NOTICE: &[u8] = b"revocation";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What ended or changed at WorkOS, and how the replicas of a service hear of it.
+//! Things that ended or changed at WorkOS, and how the replicas of a service learn of them.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::boxed_future::BoxFuture;
 /// | [`api_key`](Self::api_key) | a customer's API key | refused |
 /// | [`changed_api_key`](Self::changed_api_key) | what was remembered of a customer's API key by the second | asked anew |
 ///
-/// The times are those of WorkOS's clock, by which it makes tokens.
+/// The times are those of WorkOS's clock, which also issues the tokens.
 ///
 /// # Examples
 ///
@@ -55,9 +55,9 @@ pub(crate) enum Subject<S = Box<str>> {
 /// Which tokens of its subject a revocation hits.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Reach {
-    /// Those made at or before its second.
+    /// Tokens that were issued at or before its second.
     Earlier,
-    /// All of them, whatever time they name.
+    /// All tokens, whatever issue time they claim.
     Every,
 }
 
@@ -68,7 +68,7 @@ impl Revocation {
     }
 
     /// A user whose sessions have all ended, as after "sign out everywhere". Their tokens are refused; a session that
-    /// the user begins after that second is let in.
+    /// starts after that second is admitted.
     pub fn user(id: impl Into<Box<str>>, at: SystemTime) -> Self {
         Self::of(Subject::User(id.into()), at)
     }
@@ -78,8 +78,8 @@ impl Revocation {
         Self { reach: Reach::Every, ..Self::user(id, at) }
     }
 
-    /// A member of an organization who has another role now, or is none any more. Their tokens for that organization
-    /// are refreshed; WorkOS then says what they may still do.
+    /// A member of an organization whose role has changed or whose membership has ended. The member's tokens for that
+    /// organization are refreshed, so that WorkOS decides again.
     pub fn membership(
         user_id: impl Into<Box<str>>,
         organization_id: impl Into<Box<str>>,
@@ -91,19 +91,20 @@ impl Revocation {
         )
     }
 
-    /// An organization that was deleted, or whose roles mean something else now. All tokens for it are refreshed;
-    /// WorkOS then says what their users may still do.
+    /// An organization that was deleted, or whose roles have changed. All tokens for it are refreshed, so that WorkOS
+    /// decides again.
     pub fn organization(id: impl Into<Box<str>>, at: SystemTime) -> Self {
         Self::of(Subject::Organization(id.into()), at)
     }
 
-    /// An API key of a customer that was deleted or expired at WorkOS. It is refused from now on, whatever was remembered.
+    /// A customer's API key that was deleted or has expired at WorkOS. It is refused from now on, even if it is
+    /// remembered.
     pub fn api_key(id: impl Into<Box<str>>, at: SystemTime) -> Self {
         Self { reach: Reach::Every, ..Self::changed_api_key(id, at) }
     }
 
-    /// An API key of a customer that has other permissions or another expiry now. WorkOS is asked about it anew before
-    /// it is let in again.
+    /// A customer's API key whose permissions or expiry have changed. WorkOS is asked about it again before it is
+    /// admitted.
     pub fn changed_api_key(id: impl Into<Box<str>>, at: SystemTime) -> Self {
         Self::of(Subject::ApiKey(id.into()), at)
     }
@@ -114,7 +115,7 @@ impl Revocation {
     }
 }
 
-/// Names nobody: ids of sessions and users do not belong into logs.
+/// Shows no id: ids of sessions and users do not belong in logs.
 impl fmt::Debug for Revocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match *self.subject {
@@ -158,7 +159,7 @@ impl Subject {
         }
     }
 
-    /// A session's id is never used again; what is said of the others may be over.
+    /// A session's id is never used again; the other subjects may come back.
     pub(crate) fn least_reach(&self) -> Reach {
         match self {
             Self::Session(_) => Reach::Every,
@@ -179,35 +180,35 @@ impl Subject {
     }
 }
 
-/// Tells the replicas of a service about revocations that one of them has learnt of.
+/// Carries revocations from one replica of a service to the others.
 ///
-/// What it moves are sealed [`Notice`]s: it can withhold them, but neither read nor forge one. An implementation never
-/// blocks; each process checks requests against its own memory, into which [`Inbox::deliver`] puts what arrived.
+/// It carries sealed [`Notice`]s: it can withhold them, but neither read nor forge one. An implementation never blocks
+/// a request; each process checks requests against its own memory, which [`Inbox::deliver`] updates.
 ///
-/// `authkit-redis` has one. Without any, a revocation holds in the process that learnt of it. The functions of the
-/// module `conformance` (feature `conformance`) check an implementation.
+/// `authkit-redis` has an implementation. Without one, a revocation only takes effect in the process that learnt of it.
+/// The functions of the module `conformance` (feature `conformance`) check an implementation.
 pub trait Revocations: fmt::Debug + Send + Sync + 'static {
-    /// Begins to deliver to `inbox` what any replica publishes, and what was published before and is not over yet.
+    /// Starts to deliver to `inbox` what any replica publishes, and what was published before and has not expired.
     ///
     /// Called once for each [`Authenticator`](crate::Authenticator) that is made with it.
     fn subscribe(&self, inbox: Inbox);
 
-    /// Passes a notice on to the other replicas. It may come back to this one. The same notice may be published again.
+    /// Sends a notice to the other replicas. It may also come back to this one. The same notice may be published again.
     ///
-    /// Where the store is slow or gone, it fails within 2 seconds.
+    /// If the store is slow or unavailable, it fails within 2 seconds.
     fn publish(&self, notice: Notice) -> Publishing<'_>;
 }
 
 /// What [`Revocations::publish`] returns.
 pub type Publishing<'a> = BoxFuture<'a, Result<(), NotPublished>>;
 
-/// The other replicas may not have heard of a revocation. This one has.
+/// The other replicas may not have received a revocation. This replica has applied it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct NotPublished;
 
 impl NotPublished {
-    /// For implementations of [`Revocations`].
+    /// The error that implementations of [`Revocations`] return.
     #[allow(clippy::new_without_default, reason = "an error is not a default")]
     pub fn new() -> Self {
         Self
@@ -231,7 +232,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Names the service whose replicas it is for, in hexadecimal; the same as their [`Inbox::group`].
+    /// The service whose replicas the notice is for, in hexadecimal; equal to their [`Inbox::group`].
     pub fn group(&self) -> &str {
         &self.group
     }
@@ -241,28 +242,29 @@ impl Notice {
         &self.sealed
     }
 
-    /// When it is over: every token that it could hit has expired by then.
+    /// When the notice expires: every token that it could hit has expired by then.
     pub fn until(&self) -> SystemTime {
         self.until
     }
 }
 
-/// Where a [`Revocations`] delivers to.
+/// The destination to which a [`Revocations`] delivers notices.
 #[derive(Clone)]
 pub struct Inbox {
     group: Box<str>,
     receiver: Weak<dyn Receiver>,
 }
 
-/// What became of a delivery.
+/// The result of a delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "a deliverer has to know every case")]
 pub enum Delivery {
-    /// It holds from now on.
+    /// The notice takes effect from now on.
     Taken,
-    /// It was not sealed by a replica of this service: forged, damaged, or under a password that is not known here.
+    /// No replica of this service sealed the notice: it is forged, damaged, or sealed with a password that is not known
+    /// here.
     Unreadable,
-    /// Nobody is there any more; there is no use in delivering more.
+    /// The receiver is gone; stop delivering.
     Closed,
 }
 
@@ -271,17 +273,17 @@ impl Inbox {
         Self { group, receiver }
     }
 
-    /// Names the service, in hexadecimal: only notices of the same [`Notice::group`] can be read.
+    /// The service, in hexadecimal: only notices with the same [`Notice::group`] can be read.
     pub fn group(&self) -> &str {
         &self.group
     }
 
-    /// Puts a notice into effect. The same one any number of times does no harm.
+    /// Applies a notice. Delivering the same notice again does no harm.
     pub fn deliver(&self, sealed: &str) -> Delivery {
         self.receiver.upgrade().map_or(Delivery::Closed, |receiver| receiver.receive(sealed))
     }
 
-    /// Whether nobody is there any more.
+    /// Whether the receiver is gone.
     pub fn is_closed(&self) -> bool {
         self.receiver.strong_count() == 0
     }
@@ -293,7 +295,7 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// Who opens notices and puts them into effect.
+/// Opens notices and applies them.
 pub(crate) trait Receiver: Send + Sync {
     fn receive(&self, sealed: &str) -> Delivery;
 }

@@ -1,4 +1,4 @@
-//! Revokes an ended session at WorkOS, and tries again until WorkOS has taken it.
+//! Revokes an ended session at WorkOS, and retries until WorkOS has answered.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -55,7 +55,7 @@ impl Revoke {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
-    /// WorkOS has answered: a session that it does not know, or not any more, has ended.
+    /// WorkOS has answered; a session that WorkOS does not know, or no longer, has ended too.
     Done,
     TryAgain,
 }
@@ -90,21 +90,21 @@ impl PendingRevokes {
         self.lock().add(session_id, (), Duration::ZERO);
     }
 
-    /// Whether the session is one of them; it is not any more.
+    /// Removes the session; returns whether it was pending.
     pub(super) fn take(&self, session_id: &str) -> bool {
         self.lock().remove(session_id).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, BoundedMap> {
-        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        // Each method leaves the map consistent, so a panic elsewhere does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How often WorkOS is called for one session.
+/// How many times WorkOS is called for one session.
 const ATTEMPTS: usize = 9;
 /// The pause after the first attempt; doubled each time, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How many sessions are remembered whose revocation was given up.
+/// How many sessions are remembered whose revocation has failed.
 const LIMIT: usize = 10_000;

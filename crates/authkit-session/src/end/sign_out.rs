@@ -7,7 +7,7 @@ use crate::{
     meter::SessionEvent, refresh_state::lineage::Ended, upstream::budget::RefreshOwner,
 };
 
-/// Signs out whoever a request's cookies name.
+/// Ends the sessions that a request's cookies hold.
 #[derive(Debug)]
 pub(crate) struct SignOut {
     settings: Arc<Settings>,
@@ -19,7 +19,7 @@ pub(crate) struct SignOut {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SignedOut {
-    /// Its id, where the request's cookie could be opened: for [`Client::logout_url`](crate::Client::logout_url).
+    /// Its id, if the request's cookie could be opened: for [`Client::logout_url`](crate::Client::logout_url).
     pub session_id: Option<String>,
     /// The `Set-Cookie` values of the response.
     pub set_cookies: Vec<HeaderValue>,
@@ -52,7 +52,7 @@ impl SignOut {
         }
         let claims = sessions.iter().map(|it| it.unverified());
         let issued = claims.filter_map(|claims| Some((claims.iat, claims.sid.as_deref()?)));
-        // Requests were admitted by the session that was issued last.
+        // Requests were admitted with the session that was issued last.
         let session_id = issued.max().map(|(_, id)| id.to_owned());
         let mut set_cookies = cookies.delete_session(received);
         set_cookies.extend(cookies.delete_other_scope(received));
@@ -63,6 +63,6 @@ impl SignOut {
     }
 }
 
-/// What WorkOS's JavaScript SDKs call the cookie: one of ours is left over where a service was moved from one of them.
-/// A neighbour's, which our passwords do not open, stays.
+/// The cookie name of WorkOS's JavaScript SDKs. A service that has moved from one of them may have left such a cookie
+/// of ours. A cookie of another service, which our passwords do not open, stays.
 const LEFT_OVER: &str = "wos-session";

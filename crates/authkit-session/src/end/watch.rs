@@ -1,4 +1,4 @@
-//! Watches whoever was admitted for as long as something lives on that, such as an event stream.
+//! Watches an admitted principal while a connection, such as an event stream, depends on it.
 
 use std::{fmt, sync::Arc};
 
@@ -10,17 +10,17 @@ use crate::{
     token::{TokenIdentity, verified::VerifiedToken},
 };
 
-/// Says whether what admitted a request has ended before its time, for what outlives the request.
+/// Tells a connection that outlives its request whether the session or credential that admitted it has ended early.
 ///
-/// It holds ids alone, so it may live as long as a connection.
+/// It holds only ids, so it may live as long as a connection.
 pub struct PrincipalWatch {
     ender: Arc<SessionEnder>,
     watched: Watched,
-    /// What revocations said when the watch began.
+    /// The effect of revocations when the watch started.
     cut_off: CutOffEffect,
 }
 
-/// What a revocation can hit.
+/// The subject of revocations.
 enum Watched {
     Token {
         subject: Box<str>,
@@ -37,7 +37,7 @@ impl PrincipalWatch {
         Self::new(ender, Watched::of(token.identity()))
     }
 
-    /// Watches whoever sent a credential of its own.
+    /// Watches a principal that was admitted by a credential of its own.
     pub(crate) fn of_header(ender: Arc<SessionEnder>, principal: &HeaderPrincipal) -> Self {
         let watched = match principal {
             HeaderPrincipal::Bearer(token) => Watched::of(token.identity()),
@@ -52,18 +52,18 @@ impl PrincipalWatch {
         Self { cut_off: watched.cut_off(&ender), ender, watched }
     }
 
-    /// Whether the session was signed out here or revoked, whether an API key was revoked, or whether a revocation since
-    /// the watch began asks for a newer token. Reads what this process knows; it waits for nobody.
+    /// Whether the session was signed out here or revoked, whether the API key was revoked, or whether a revocation
+    /// since the start of the watch demands a newer token. Reads what this process knows; it does not wait.
     pub fn has_ended(&self) -> bool {
         let cut_off = self.watched.cut_off(&self.ender);
         match &self.watched {
             Watched::Token { session_id, .. } => {
                 cut_off == CutOffEffect::Ended
-                    // A token that was admitted although it is no newer stays good enough.
+                    // A token that was admitted despite an earlier cut-off stays good enough.
                     || cut_off > self.cut_off
                     || session_id.as_deref().is_some_and(|id| self.ender.has_ended(id))
             }
-            // A change has WorkOS be asked when the key comes again.
+            // A change only means that WorkOS is asked when the key comes again.
             Watched::ApiKey(_) => cut_off == CutOffEffect::Ended,
         }
     }

@@ -1,4 +1,4 @@
-//! The handles of all metrics, and how they are registered.
+//! The handles of all metrics, and their registration.
 
 use ::metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
@@ -37,7 +37,7 @@ pub(super) struct Instruments {
     pub(super) sessions: Handles<SessionEvent, Counter>,
 }
 
-/// A handle for each value of the labels. There are so few that they are looked through.
+/// A handle for each value of the labels. There are few, so lookups are linear.
 pub(super) struct Handles<K, H>(Vec<(K, H)>);
 
 impl Instruments {
@@ -106,7 +106,7 @@ impl<K: Copy + PartialEq, H> Handles<K, H> {
     }
 }
 
-/// Tells the recorder what each metric is.
+/// Describes each metric to the recorder.
 fn describe() {
     let counters = [
         (names::DECISIONS, "Decisions about requests by their session cookie or bearer token"),

@@ -107,7 +107,7 @@ pub(super) const EVENTS: [SessionEvent; 4] = [
     SessionEvent::Replaced,
     SessionEvent::HookRefused,
 ];
-/// What an exchange can end with, beside a new session.
+/// The failures that an exchange can end with.
 pub(super) const FAILURES: [Reason; 12] = [
     Reason::RefusedJustNow,
     Reason::Refused,

@@ -1,4 +1,4 @@
-//! The meter without the feature `metrics`: nothing at all.
+//! The meter without the feature `metrics`: does nothing.
 
 use crate::{
     decide::{reason::Reason, refresh_outcome::RefreshFailure},

@@ -21,13 +21,13 @@ use crate::{
     upstream::budget::{CallClass, Throttled},
 };
 
-/// Counts what happens. Clones share the handles.
+/// Counts events. Clones share the handles.
 ///
-/// They are registered when something is counted first, so that a program may install its recorder at any time before.
+/// The handles are registered at the first event, so a program may install its recorder at any time before that.
 #[derive(Clone)]
 pub(crate) struct Meter(Arc<OnceLock<Instruments>>);
 
-/// Times a call to WorkOS, and counts what came of it when it is dropped.
+/// Times a call to WorkOS, and counts its outcome when dropped.
 pub(crate) struct CallTimer {
     meter: Meter,
     purpose: CallPurpose,
@@ -35,7 +35,7 @@ pub(crate) struct CallTimer {
     outcome: CallOutcome,
 }
 
-/// Times an exchange and counts what came of it; one that is dropped before that is lost.
+/// Times an exchange and counts its outcome; an exchange that is dropped early is counted as lost.
 pub(crate) struct RefreshTimer {
     meter: Meter,
     started: Instant,
@@ -47,7 +47,7 @@ impl Meter {
         Self(Arc::default())
     }
 
-    /// A request was decided about: admitted, or refused for this reason.
+    /// Counts a decision about a request: admitted, or refused for this reason.
     pub(crate) fn decided(&self, credential: Credential, refused: Option<Reason>) {
         let instruments = self.instruments();
         match refused {
@@ -69,13 +69,13 @@ impl Meter {
         RefreshTimer { meter: self.clone(), started: Instant::now(), has_ended: false }
     }
 
-    /// A call is made; `outcome` counts unless it ends otherwise.
+    /// Counts the start of a call; `outcome` counts unless another one is recorded.
     pub(crate) fn call_starts(&self, purpose: CallPurpose, outcome: CallOutcome) -> CallTimer {
         self.instruments().calls_in_flight.with(purpose, |gauge| gauge.increment(1));
         CallTimer { meter: self.clone(), purpose, started: Instant::now(), outcome }
     }
 
-    /// A call was not made.
+    /// Counts a call that was not made.
     pub(crate) fn throttled(&self, class: CallClass, why: Throttled) {
         let key = (class, cause_of(why));
         self.instruments().throttled.with(key, |counter| counter.increment(1));
@@ -88,7 +88,7 @@ impl Meter {
         });
     }
 
-    /// Signing keys were fetched that were asked for at this time. Until then there is no such gauge.
+    /// Records when the fetched signing keys were requested. Before the first fetch there is no such gauge.
     pub(crate) fn keys_fetched(&self, unix: u64) {
         // Before the year 285,616,414 it is exact.
         gauge!(KEY_SET_FETCHED).set(unix as f64);

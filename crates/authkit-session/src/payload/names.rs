@@ -1,11 +1,11 @@
-//! WorkOS's own keys in both spellings. No other key is ever respelt.
+//! WorkOS's own keys in both spellings. Other keys are never respelt.
 
 use crate::seal::KeyStyle;
 
 /// A key in snake_case and camelCase.
 pub(super) type FieldName = (&'static str, &'static str);
 
-/// The members of a session that are WorkOS's.
+/// The members of a session that WorkOS defines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Field {
     AccessToken,
@@ -40,7 +40,7 @@ impl Field {
         spelt(self.names(), style)
     }
 
-    /// The keys inside its value that differ between the spellings.
+    /// The keys inside the member's value that differ between the spellings.
     pub(super) fn inner(self) -> &'static [FieldName] {
         match self {
             Self::User => &[

@@ -1,4 +1,4 @@
-//! A JSON object as a list of members in their order, with values kept as they are spelt.
+//! A JSON object as a list of members in order, with each value as it is spelt.
 
 use std::borrow::Cow;
 
@@ -19,9 +19,9 @@ pub(super) struct Object<'a>(Vec<(MemberName<'a>, MemberValue<'a>)>);
 /// The name of a member.
 #[derive(Clone, Copy)]
 pub(super) enum MemberName<'a> {
-    /// As the object had it.
+    /// As the object spelt it.
     Spelt(JsonName<'a>),
-    /// One of WorkOS's, in the spelling that is written.
+    /// One of WorkOS's names, in the spelling to write.
     Ours(&'static str),
 }
 
@@ -62,7 +62,7 @@ impl<'a> Object<'a> {
         self.0.iter().any(|(key, _)| Field::of(&key.text()) == Some(field))
     }
 
-    /// Removes `fields`; whether there were any.
+    /// Removes `fields`; returns whether there were any.
     pub(super) fn remove(&mut self, fields: &[Field]) -> bool {
         let before = self.0.len();
         self.0
@@ -70,7 +70,7 @@ impl<'a> Object<'a> {
         self.0.len() < before
     }
 
-    /// How a session spells its own keys.
+    /// The spelling of a session's own keys.
     pub(super) fn outer_style(&self) -> KeyStyle {
         let camel = Field::AccessToken.name(KeyStyle::Camel);
         if self.0.iter().any(|(key, _)| key.text() == camel) {
@@ -80,7 +80,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// How a session spells the keys of its user, if that can be seen.
+    /// The spelling of the keys of a session's user, if it can be told.
     pub(super) fn user_style(&self) -> Option<KeyStyle> {
         let is_user = |key: &MemberName<'_>| Field::of(&key.text()) == Some(Field::User);
         let (_, user) = self.0.iter().find(|(key, _)| is_user(key))?;
@@ -89,7 +89,7 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
-        // Grown to its size at once: a buffer that moves leaves copies of the tokens behind.
+        // Allocated at its final size: a buffer that grows leaves copies of the tokens behind.
         let len =
             self.0.iter().map(|(key, value)| key.len() + value.len() + r#""":"",{}"#.len()).sum();
         let mut json = Zeroizing::new(Vec::with_capacity(len));
@@ -127,12 +127,12 @@ impl<'a> MemberValue<'a> {
         Self::Raw(Cow::Borrowed(json))
     }
 
-    /// Whether it says that there is nothing, in Ruby 6's words too.
+    /// Whether the value stands for nothing, in Ruby 6's spelling too.
     pub(super) fn is_null(&self) -> bool {
         matches!(self.json(), Some("null" | r#""null""#))
     }
 
-    /// Whether it says who impersonates the user.
+    /// Whether the value names an impersonator.
     pub(super) fn names_an_impersonator(&self) -> bool {
         let read = |json| Impersonator::read(json, &mut OddValues::default());
         self.json().and_then(read).is_some()
@@ -160,7 +160,7 @@ impl<'a> MemberValue<'a> {
     }
 }
 
-/// `None`: nothing to respell.
+/// `None` if there is nothing to respell.
 fn respell<'a>(json: &str, names: &[names::FieldName], style: KeyStyle) -> Option<MemberValue<'a>> {
     if names.is_empty() {
         return None;
