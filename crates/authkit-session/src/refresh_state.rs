@@ -1,7 +1,7 @@
-//! What is remembered of refreshes and of those under way: plain tables behind one lock, with the time passed in.
+//! The state of past and running refreshes: plain tables behind one lock, with the time passed in.
 //!
-//! Nearly every request is about a session of which nothing is remembered. It learns that from the [`PresenceCounts`] in front
-//! of the lock, and takes none.
+//! Nearly every request brings a session about which the tables know nothing. The [`PresenceCounts`] in front of the
+//! lock show that, so such a request takes no lock.
 
 pub(crate) mod lineage;
 pub(crate) mod pace;
@@ -29,7 +29,7 @@ use crate::token::{SessionIdHash, TokenHash};
 pub(crate) struct RefreshState {
     tables: Mutex<RefreshTables>,
     presence: Arc<PresenceCounts>,
-    /// From when on the tables are asked to forget what is old, in seconds of the monotonic clock.
+    /// When the tables should next remove old entries, in seconds of the monotonic clock.
     forget_from: AtomicU64,
 }
 
@@ -50,11 +50,11 @@ impl RefreshState {
 
     /// Locks the tables. Never held across an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, RefreshTables> {
-        // Each method of a table leaves it whole, so a panic elsewhere says nothing about it.
+        // Each method of a table leaves it consistent, so a panic elsewhere does no harm.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, if anything that matters to a request with this token, of this session, may be remembered.
+    /// Locks the tables if they may know anything that matters to a request with this token, of this session.
     #[inline]
     pub(crate) fn lock_for(
         &self,
@@ -64,8 +64,8 @@ impl RefreshState {
         self.presence.may_concern(token, session).then(|| self.lock())
     }
 
-    /// The same once a minute, whoever asks: every event has the tables forget what is old, and without one nothing else
-    /// would.
+    /// Locks the tables once a minute, so that they remove old entries: every event removes them too, but events may be
+    /// rare.
     pub(crate) fn lock_to_forget(&self, now: Duration) -> Option<MutexGuard<'_, RefreshTables>> {
         let is_due = self.forget_from.load(Ordering::Relaxed) <= now.as_secs();
         is_due.then(|| {
@@ -75,7 +75,7 @@ impl RefreshState {
     }
 }
 
-/// How often the tables forget what is old, in seconds.
+/// How often the tables remove old entries, in seconds.
 const FORGET_EVERY: u64 = 60;
 
 impl fmt::Debug for RefreshState {

@@ -1,4 +1,4 @@
-//! One request's way to a decision.
+//! How one request gets its decision.
 
 pub(crate) mod admission;
 pub(crate) mod authenticate;

@@ -1,8 +1,8 @@
-//! Sealed sessions: what the session cookie holds, in the wire formats of WorkOS's SDKs.
+//! Sealed sessions: the content of the session cookie, in the wire formats of WorkOS's SDKs.
 //!
-//! Each SDK seals the session under the cookie password in a way of its own. A [`KeyRing`] tells them apart by the
-//! look of a value and opens all of them; it writes the one that is configured, or, on a refresh, the one that the
-//! cookie came in. One file is one format, headed by its byte layout. What is inside is in [`crate::payload`].
+//! Each SDK seals the session under the cookie password in its own format. A [`KeyRing`] recognises them by the form of
+//! a value and opens all of them; it writes the configured format, or, on a refresh, the format that the cookie had.
+//! Each format has a file, headed by its byte layout. [`crate::payload`] reads the content.
 
 mod armor;
 mod gcm;
@@ -37,10 +37,10 @@ pub(crate) use self::{
     target::{Form, Target},
 };
 
-/// A wire format that can be written, named by the SDK whose cookie it is.
+/// A wire format that can be written, named after the SDK that uses it.
 ///
-/// Cookies of every format are read, whatever is chosen here. `docs/formats.md` says what each wants of the password
-/// and who else reads it.
+/// Cookies of every format are read, whatever is chosen here. `docs/formats.md` says what each format requires of the
+/// password and who else reads it.
 ///
 /// # Examples
 ///
@@ -73,7 +73,7 @@ impl SealFormat {
     pub const ALL: &[Self] =
         &[Self::Ruby, Self::Ruby6, Self::Go, Self::Rust, Self::Python, Self::Node];
 
-    /// The word for it in `WORKOS_SEAL_FORMAT`.
+    /// The format's name in `WORKOS_SEAL_FORMAT`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ruby => "ruby",
@@ -93,7 +93,7 @@ impl SealFormat {
         }
     }
 
-    /// What the format wants of a password, beyond the 32 bytes that every password has.
+    /// What the format requires of a password, beyond the 32 bytes that every password has.
     pub(crate) fn password_rule(self) -> &'static str {
         match self {
             Self::Ruby | Self::Go => "at least 32 bytes",
@@ -144,11 +144,11 @@ pub enum SealError {
     Malformed,
     /// The value was tampered with, or sealed with a password that is not in the ring.
     Tampered,
-    /// The value says itself that it is no longer to be used.
+    /// The value's own expiry has passed.
     Expired,
     /// No password in the ring can be a key of the value's format.
     UnsuitablePasswords,
-    /// The values of this request were too many to try all of them.
+    /// The request had too many values to try them all.
     TooManyAttempts,
     /// The operating system gave no random bytes to seal with.
     NoRandomness,

@@ -22,7 +22,7 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// Returns the value. The one way to it, so that its uses can be searched for.
+    /// Returns the value. This is the only access, so that its uses can be searched for.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -8,9 +8,9 @@ use crate::{
 
 /// A session whose access token was verified: signature, time and kind.
 ///
-/// What the token says is [`VerifiedToken`], which it dereferences to; the user is the cookie's, checked against it.
-/// It cannot be made outside this crate, so holding one is proof. It has no refresh token, and its [`Debug`] output
-/// shows ids only.
+/// The token's claims are in the [`VerifiedToken`] to which it dereferences; the user comes from the cookie, checked
+/// against the token. It cannot be made outside this crate, so holding one is proof. It has no refresh token, and its
+/// [`Debug`] output shows ids only.
 #[derive(Clone)]
 pub struct VerifiedSession {
     pub(crate) token: VerifiedToken,
@@ -19,22 +19,22 @@ pub struct VerifiedSession {
     pub(crate) remembered: Option<Remembered>,
 }
 
-/// On which conditions a session is known by its cookie.
+/// The conditions under which a session is recognised by its cookie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remembered {
     /// The refresh token in its cookie, by which its lineage is known.
     pub(crate) refresh_token: Option<TokenHash>,
     /// By which its end is looked for.
     pub(crate) session_id: SessionIdHash,
-    /// What opened its cookie.
+    /// The password that opened its cookie.
     pub(crate) password: PasswordId,
-    /// As they were before the cookie was opened.
+    /// The generations from before the cookie was opened.
     pub(crate) generations: KeyGenerations,
     /// When its token ends by the monotonic clock, whatever becomes of the other one; in nanoseconds.
     pub(crate) until: u64,
-    /// How many bytes the value of its cookie has.
+    /// The length of its cookie's value, in bytes.
     pub(crate) length: u32,
-    /// About how many bytes it takes, with the value of its cookie.
+    /// The approximate size of the entry, including the cookie's value, in bytes.
     pub(crate) weight: u32,
 }
 
@@ -53,18 +53,18 @@ impl VerifiedSession {
         self.shown.user(self.user_id())
     }
 
-    /// Whether it is known by a value of so many bytes.
+    /// Whether it is recognised by a value of this length.
     pub(crate) fn is_remembered_by(&self, length: usize) -> bool {
         self.remembered.as_ref().is_some_and(|remembered| remembered.length as usize == length)
     }
 
-    /// Names its pair of tokens, where it is remembered.
+    /// Identifies its token pair, if the session is remembered.
     pub(crate) fn pair(&self) -> Option<PairId> {
         let token = self.remembered.as_ref()?.refresh_token?;
         Some(PairId { token, made: self.token.claims.iat })
     }
 
-    /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), where the cookie says so.
+    /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), if the cookie says so.
     pub fn authentication_method(&self) -> Option<&str> {
         self.shown.authentication_method(self.user_id())
     }

@@ -1,13 +1,14 @@
-//! Tells of a second authenticator of one environment in one process.
+//! Detects a second authenticator of one environment in one process.
 //!
-//! Two do not know of each other's refreshes and sign-outs: a session that signs out at one goes on at the other until
-//! its token ends. Clones of one authenticator share everything; [`Revocations`](crate::Revocations) share the ends.
+//! Two authenticators do not share refreshes and sign-outs: a session that signs out at one continues at the other
+//! until its token expires. Clones of one authenticator share everything; [`Revocations`](crate::Revocations) share
+//! sign-outs.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::config::settings::Settings;
 
-/// Kept by an authenticator for as long as it lives.
+/// An authenticator keeps this as long as it lives.
 #[derive(Debug)]
 pub(crate) struct SiblingGuard(#[allow(dead_code, reason = "it is there to be counted")] Arc<str>);
 

@@ -1,21 +1,23 @@
-//! How strictly a value is read follows from what it decides, and its type says which it is.
+//! How strictly a value is read depends on what it decides; its type states it.
 //!
-//! Tokens and cookies hold values of three kinds. A new claim or field is declared as one of these types; what it is
-//! read as is not its reader's choice.
+//! Tokens and cookies hold values of three kinds. A new claim or field is declared with one of these types, so that its
+//! reader cannot choose.
 //!
-//! 1. A **security claim** decides whose a token is, for whom it is meant and when it counts. It is [`Strict`]: a value
-//!    of another type refuses the token, with a reason that names the claim. Such a value never counts as absent, which
-//!    would lift a limit (CVE-2026-25537) or hide an impersonation.
-//! 2. An **authorization claim** decides what somebody may do in the application. The customer's JWT template may set it
-//!    to anything. It is [`Held`]: a value of another type is held by nobody, so that guards deny and the session goes on.
+//! 1. A **security claim** decides who a token belongs to, whom it is meant for and when it is valid. It is [`Strict`]:
+//!    a value of another type refuses the token, with a reason that names the claim. Such a value never counts as
+//!    absent, which would lift a limit (CVE-2026-25537) or hide an impersonation.
+//! 2. An **authorization claim** decides what somebody may do in the application. The customer's JWT template may set
+//!    it to anything. It is [`Held`]: a value of another type grants nothing, so that guards deny and the session
+//!    continues.
 //! 3. **Display data** decides nothing. It is [`Display`]: a value that cannot be read is absent.
 //!
 //! For all of them:
 //!
-//! 4. `null` says nothing, as if its member were not there.
-//! 5. A member that is there twice is ambiguous: a strict one refuses, a held one is held by nobody, and for display the
-//!    last that can be read counts, as in the parsers of JavaScript, Python and Ruby.
-//! 6. What rules 2 and 3 pass over is noted in [`OddValues`], and one log line a minute names the claim or the field.
+//! 4. `null` counts as an absent member.
+//! 5. A repeated member is ambiguous: a strict one refuses, a held one grants nothing, and of display data the last
+//!    readable value counts, as in the parsers of JavaScript, Python and Ruby.
+//! 6. Values that rules 2 and 3 ignore are noted in [`OddValues`], and one log line a minute names the claim or the
+//!    field.
 //!    The value itself is never logged.
 
 use std::borrow::Cow;
@@ -40,7 +42,7 @@ pub(crate) struct Held<T>(Member<T>);
 #[derive(Debug)]
 pub(crate) struct Display<T>(Member<T>);
 
-/// The names of claims and fields that were passed over.
+/// The names of claims and fields that were ignored.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct OddValues(Vec<&'static str>);
 
@@ -52,11 +54,11 @@ impl<T> Strict<T> {
         self.0.read_once(json);
     }
 
-    /// The value, if there is one. There is no way to it that passes over a mistyped one.
+    /// The value, if there is one. No method ignores a mistyped value.
     ///
     /// # Errors
     ///
-    /// `mistyped` where the claim has a value of another type.
+    /// `mistyped` if the claim has a value of another type.
     pub(crate) fn value<E>(self, mistyped: E) -> Result<Option<T>, E> {
         match self.0 {
             Member::Absent => Ok(None),
@@ -74,7 +76,7 @@ impl<T> Held<T> {
         self.0.read_once(json);
     }
 
-    /// What is held, if anything; a mistyped claim is noted under `name`.
+    /// The value, if there is one; a mistyped claim is noted under `name`.
     pub(crate) fn value(self, name: &'static str, odd: &mut OddValues) -> Option<T> {
         self.0.noted(name, odd)
     }
@@ -88,13 +90,13 @@ impl<T> Display<T> {
         self.0.read_last(json);
     }
 
-    /// What is to be shown, if anything; an unreadable value is noted under `name`.
+    /// The value to display, if there is one; an unreadable value is noted under `name`.
     pub(crate) fn value(self, name: &'static str, odd: &mut OddValues) -> Option<T> {
         self.0.noted(name, odd)
     }
 }
 
-/// What was read of a member.
+/// The result of reading a member.
 #[derive(Debug)]
 enum Member<T> {
     Absent,
@@ -103,7 +105,7 @@ enum Member<T> {
 }
 
 impl<T> Member<T> {
-    /// Reads a member that may be there once: rule 5.
+    /// Reads a member that may occur once: rule 5.
     fn read_once<'a>(&mut self, json: &'a str)
     where
         T: FromJson<'a>,
@@ -117,7 +119,7 @@ impl<T> Member<T> {
         };
     }
 
-    /// Reads a member of which the last that can be read counts: rule 5.
+    /// Reads a member of which the last readable value counts: rule 5.
     fn read_last<'a>(&mut self, json: &'a str)
     where
         T: FromJson<'a>,
@@ -154,7 +156,7 @@ impl OddValues {
     }
 }
 
-// Derived, these would ask for `T: Default`.
+// Derived impls would require `T: Default`.
 impl<T> Default for Strict<T> {
     fn default() -> Self {
         Self(Member::Absent)

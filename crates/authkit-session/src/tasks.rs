@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::{sync::watch, time};
 
-/// Counts the tasks that go on when the request that started them is gone. Clones share the count.
+/// Counts the tasks that outlive the requests that started them. Clones share the count.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks(watch::Sender<usize>);
 
-/// A task under way. It is over when this is dropped.
+/// A running task. Dropping it marks the task as finished.
 #[derive(Debug)]
 pub(crate) struct Task(watch::Sender<usize>);
 
@@ -22,7 +22,7 @@ impl Tasks {
         Task(self.0.clone())
     }
 
-    /// Waits until no task is under way, `timeout` at most. Says whether none is.
+    /// Waits until no task is running, `timeout` at most. Returns whether none is.
     pub(crate) async fn drain(&self, timeout: Duration) -> bool {
         let mut tasks = self.0.subscribe();
         time::timeout(timeout, tasks.wait_for(|tasks| *tasks == 0)).await.is_ok()

@@ -24,7 +24,7 @@ enum TokenText {
     Kept(Arc<dyn KeptToken>),
 }
 
-/// Where the text of a token is until somebody asks for it.
+/// Holds the text of a token until somebody asks for it.
 pub(crate) trait KeptToken: Send + Sync {
     fn expose(&self) -> &str;
 }
@@ -35,7 +35,7 @@ impl AccessToken {
         Self(TokenText::Here(Arc::new(Secret::new(token))))
     }
 
-    /// A JWT that few will ask for.
+    /// A JWT whose text is read only when asked for.
     pub(crate) fn kept(token: Arc<dyn KeptToken>) -> Self {
         Self(TokenText::Kept(token))
     }
@@ -55,7 +55,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// The long-lived secret that buys a new pair of tokens, once. Its [`Debug`] output is redacted.
+/// The long-lived secret that buys a new token pair, once. Its [`Debug`] output is redacted.
 #[derive(Clone)]
 pub struct RefreshToken(Secret);
 
@@ -70,7 +70,7 @@ impl RefreshToken {
         self.0.expose()
     }
 
-    /// What the tables of refreshes know a token by.
+    /// The hash by which the tables of refreshes know the token.
     pub(crate) fn hash(&self) -> TokenHash {
         let digest = digest::digest(&digest::SHA256, self.expose().as_bytes());
         let mut hash = [0; 32];
@@ -85,7 +85,7 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-/// SHA-256 of a refresh token: names a token without being one.
+/// SHA-256 of a refresh token: identifies the token without revealing it.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(crate) struct TokenHash([u8; 32]);
 
@@ -127,21 +127,21 @@ impl SessionIdHash {
     }
 }
 
-/// Names a pair of tokens, as a cookie holds them.
+/// Identifies a token pair as a cookie holds it.
 ///
 /// WorkOS may answer an exchange with the refresh token that was exchanged; then the access tokens tell which is newer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct PairId {
     pub(crate) token: TokenHash,
-    /// When the access token was made, in Unix seconds.
+    /// When the access token was issued, in Unix seconds.
     pub(crate) made: u64,
 }
 
-/// What a token says of time, in Unix seconds.
+/// The times in a token, in Unix seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TokenTimes {
     pub(crate) issued_at: u64,
-    /// When its user signed in interactively; refreshes leave it as it is.
+    /// When its user signed in interactively; refreshes do not change it.
     pub(crate) auth_time: Option<u64>,
 }
 

@@ -6,8 +6,7 @@ use authkit_session::{VerifiedSession, integration::HeaderPrincipal};
 ///
 /// The layer puts one into every response to a request that it admitted, with a session or a credential of any kind; a
 /// denied request has a [`Denial`](crate::Denial) there instead. Its [`Debug`] output shows who acted and the
-/// organization. The id of the session is not among them: whoever knows it can ask WorkOS to revoke the session, with an
-/// API key.
+/// organization, but not the session id: with an API key, that id is enough to revoke the session at WorkOS.
 ///
 /// # Examples
 ///

@@ -35,13 +35,13 @@ impl ApiKey {
         Self { key, state }
     }
 
-    /// When the key expires, for timers; `None` for one that does not.
+    /// When the key expires, for timers; `None` if it does not.
     pub fn deadline(&self) -> Option<Instant> {
         self.expiry().instant()
     }
 
-    /// Completes when the key expires, by the clock of the configuration, or when a revocation of it is heard of. It looks
-    /// once a second.
+    /// Completes when the key expires, by the clock of the configuration, or when this process learns of its
+    /// revocation. Checks once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }

@@ -36,7 +36,7 @@ pub struct AuthKit {
 struct AuthKitInner {
     authenticator: Authenticator,
     redeemed_states: RedeemedStates,
-    /// In place of WorkOS, for as long as there is a handle.
+    /// The emulator that replaces WorkOS. It runs as long as a handle exists.
     #[cfg(feature = "dev")]
     emulator: Option<Arc<Emulator>>,
 }
@@ -60,10 +60,10 @@ impl AuthKit {
         Self::new(Config::from_env()?)
     }
 
-    /// As [`from_env`](Self::from_env) as soon as one `WORKOS_*` variable is set; otherwise users sign in with an
-    /// emulator of WorkOS, which needs no account and runs until the last clone of this handle is dropped.
+    /// Like [`from_env`](Self::from_env) if any `WORKOS_*` variable is set; otherwise users sign in with an emulator of
+    /// WorkOS, which needs no account and runs until the last clone of this handle is dropped.
     ///
-    /// The emulator listens on loopback alone, and one line on the standard error says where, and who can sign in.
+    /// The emulator listens on loopback only; one line on standard error says where, and who can sign in.
     /// Browsers come back to `http://localhost:3000/callback`, or to the port that the variable `PORT` names;
     /// [`EnvOrEmulator`](crate::dev::EnvOrEmulator) has more settings. No `.env` file is read: call a crate such as
     /// `dotenvy` first.
@@ -95,7 +95,7 @@ impl AuthKit {
         crate::dev::EnvOrEmulator::new().start().await
     }
 
-    /// The emulator that takes the place of WorkOS, if one does.
+    /// The emulator that replaces WorkOS, if one does.
     #[cfg(feature = "dev")]
     pub fn emulator(&self) -> Option<&Emulator> {
         self.inner.emulator.as_deref()
@@ -120,10 +120,10 @@ impl AuthKit {
         self.inner.authenticator.settings()
     }
 
-    /// The log id of a session or a user: what log lines and spans know them by as `session` and `user`.
+    /// The log id of a session or a user, as log lines and spans show it in `session` and `user`.
     ///
-    /// It is a keyed hash of the id, the same on every replica: from an id to its log lines there is a way, from a log
-    /// line to an id there is none. Its key is the API key that the handle was made with.
+    /// It is a keyed hash of the id, the same on every replica: the log lines of an id can be found, but the id of a
+    /// log line cannot. The hash key is the API key that the handle was made with.
     ///
     /// # Examples
     ///
@@ -150,7 +150,8 @@ impl AuthKit {
         SignInUrl::sign_up(&self.site)
     }
 
-    /// Begins a session from an answer of WorkOS, for users who sign in by other means than [`Endpoints`]: a password
+    /// Starts a session from an answer of WorkOS, for users who sign in by other means than [`Endpoints`]: a password
+    /// form or a one-time code, sent to WorkOS by the `workos` crate or by hand.
     /// form or a one-time code, sent to WorkOS by the `workos` crate or by hand.
     ///
     /// `answer` is the JSON body of a successful `POST /user_management/authenticate`. Its token is verified, and the
@@ -224,14 +225,14 @@ impl AuthKit {
         self.inner.authenticator.reload_keys(current, others)
     }
 
-    /// Replaces the API key without a restart; calls that are under way go on with the one that they began with.
+    /// Replaces the API key without a restart; calls that are under way finish with the key that they started with.
     ///
     /// To change a key, make another one in the WorkOS dashboard, give it to every replica, and revoke the first.
     ///
     /// # Errors
     ///
-    /// Where `api_key` would be refused at the start, or names another environment than the first (test or live); the
-    /// key in use stays.
+    /// If `api_key` would be refused at the start, or is of another environment (test or live) than the first key; then
+    /// the key in use stays.
     pub fn reload_api_key(&self, api_key: impl Into<Secret>) -> Result<(), ConfigError> {
         self.inner.authenticator.reload_api_key(api_key)
     }
@@ -259,7 +260,7 @@ impl AuthKit {
         &self.site
     }
 
-    /// The handle for the origin that a request names, if that is listed; this one otherwise.
+    /// The handle for the origin that a request names, if that origin is listed; otherwise this handle.
     pub(crate) fn at(&self, uri: &Uri, headers: &HeaderMap) -> Cow<'_, Self> {
         match self.site.chosen(self.settings().origins(), uri, headers) {
             None => Cow::Borrowed(self),
@@ -298,7 +299,7 @@ impl fmt::Debug for AuthKit {
     }
 }
 
-/// A session that [`AuthKit::start_session`] has begun, and the cookies that keep it.
+/// A session that [`AuthKit::start_session`] has started, and its cookies.
 ///
 /// With axum (feature `axum`) it is a part of a response, which sets the cookies: return it before the response's other
 /// parts. Elsewhere, [`write_cookies`](Self::write_cookies) sets them.
@@ -308,7 +309,7 @@ impl fmt::Debug for AuthKit {
 pub struct StartedSession {
     /// The session.
     pub session: Arc<VerifiedSession>,
-    /// The `Set-Cookie` values of the response. They delete the cookies of the session before, if there was one.
+    /// The `Set-Cookie` values of the response. They also delete the cookies of the previous session, if there was one.
     pub set_cookies: Vec<HeaderValue>,
 }
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-/// What a request brings in `Authorization`.
+/// The content of a request's `Authorization` fields.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Authorization<'a> {
     Absent,
@@ -11,7 +11,8 @@ pub(crate) enum Authorization<'a> {
     Bearer(&'a str),
     /// A field of another scheme.
     OtherScheme,
-    /// Several fields: `invalid_request` by RFC 6750 section 3.1, since whoever reads another one sees another caller.
+    /// Several fields: `invalid_request` by RFC 6750 section 3.1, since programs that read different ones see different
+    /// callers.
     Repeated,
 }
 

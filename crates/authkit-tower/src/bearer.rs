@@ -43,8 +43,8 @@ impl Bearer {
         self.expiry().instant_or_now()
     }
 
-    /// Completes when the token expires, by the clock of the configuration, or when its session ends before, by a
-    /// sign-out or a revocation. It looks once a second.
+    /// Completes when the token expires, by the clock of the configuration, or when its session ends earlier by a
+    /// sign-out or a revocation. Checks once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }

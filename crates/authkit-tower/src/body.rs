@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Body of a response: that of the inner service, passed on untouched, or that of an answer of ours.
+    /// Body of a response: the inner service's, passed on untouched, or the body of our own answer.
     ///
     /// The default is an empty body.
     #[derive(Debug)]

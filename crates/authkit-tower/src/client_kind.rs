@@ -113,9 +113,9 @@ fn is_document(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a script sent the request, as jQuery and other libraries say it. `Accept` says nothing then: jQuery asks for
-/// `text/html, */*` where it loads a fragment. Android's web views send the name of the app in this header, on
-/// navigations too, so only this value counts.
+/// Whether a script sent the request, according to the header that jQuery and other libraries send. `Accept` cannot
+/// tell: jQuery asks for `text/html, */*` when it loads a fragment. Android's web views send the app's name in this
+/// header, also on navigations, so only this value counts.
 pub(crate) fn is_xhr(headers: &HeaderMap) -> bool {
     headers.get_all(&X_REQUESTED_WITH).iter().any(|value| value == "XMLHttpRequest")
 }
@@ -147,7 +147,7 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-// Made once: a look-up by text checks and copies it first.
+// Parsed once: a look-up by text would check and copy the name each time.
 static SEC_FETCH: [HeaderName; 4] = [
     HeaderName::from_static("sec-fetch-mode"),
     HeaderName::from_static("sec-fetch-site"),

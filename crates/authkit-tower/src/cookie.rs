@@ -13,7 +13,7 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])>
         .map(split)
 }
 
-/// A copy of the `Cookie` fields of a request. Nearly always there is one.
+/// A copy of a request's `Cookie` fields. Usually there is one.
 pub(crate) struct CookieFields {
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
@@ -35,7 +35,7 @@ impl CookieFields {
     }
 }
 
-/// Whether `name` is that of the session cookie, or of a part (`session.0`, `session.1`, …) of a large one.
+/// Whether `name` is the session cookie's name, or that of a part (`session.0`, `session.1`, …) of a large session.
 pub(crate) fn is_session(name: &[u8], session: &str) -> bool {
     match name.strip_prefix(session.as_bytes()) {
         Some([]) => true,

@@ -4,8 +4,8 @@ use authkit_session::{PrincipalWatch, VerifiedToken, integration::HeaderPrincipa
 
 use crate::{Clock, authkit::AuthKit};
 
-/// When what admitted a request stops counting: when it expires, by the clock of the configuration, or when it ends
-/// before.
+/// When the credential of an admitted request stops counting: when it expires, by the clock of the configuration, or
+/// when it ends earlier.
 pub(crate) struct Deadline {
     /// `None` for an API key that does not expire.
     at: Option<SystemTime>,
@@ -33,13 +33,13 @@ impl Deadline {
         Some(Instant::now() + self.remaining()?)
     }
 
-    /// The same, for what always expires.
+    /// The same, for a credential that always expires.
     pub(crate) fn instant_or_now(&self) -> Instant {
         self.instant().unwrap_or_else(Instant::now)
     }
 
-    /// Completes when the time has come or the session or key has ended. Looks once a second, because the clock may be
-    /// set meanwhile, and nobody is told when a session ends.
+    /// Completes when the credential has expired or ended. Checks once a second, because the clock may be set in the
+    /// meantime and the end of a session is not announced.
     pub(crate) async fn passed(self) {
         loop {
             let pause = match self.remaining() {

@@ -1,7 +1,7 @@
 //! Denials: answers that are sent instead of calling the inner service.
 //!
-//! 1. The cause, a [`Cause`], says why; the [`ClientKind`] says in which protocol. Status, headers and body follow from
-//!    these two alone.
+//! 1. The [`Cause`] says why, and the [`ClientKind`] says in which protocol. They alone determine status, headers and
+//!    body.
 //! 2. Only a client that shows pages is redirected, with 302 or 303, so that no form is sent twice. Every other client
 //!    gets a status that its programs can read.
 //! 3. A denial is `private, no-store` and varies by cookie. A 401 says how to authenticate (`WWW-Authenticate`), a 503
@@ -115,7 +115,7 @@ pub(crate) enum Cause {
         organization: Option<Box<str>>,
         reason: Reason,
     },
-    /// The user signed in longer ago than this. The reason is that of a layer's limit; a guard has none.
+    /// The user signed in longer ago than this. A layer's limit has a reason; a guard has none.
     SignInAgain {
         max_age: Duration,
         reason: Option<Reason>,

@@ -45,9 +45,9 @@ use crate::{
 
 /// The endpoints that sign users in and out: `/login`, the callback (the redirect URI's path) and `/logout`.
 ///
-/// The paths are those of the original request, also where axum's `nest` shortens them; the configuration renames them.
-/// A value of this type is three things: a layer that answers these paths and passes everything else on, a service that
-/// answers everything else with 404, and (feature `axum`) a router to merge.
+/// The paths are those of the original request, even if axum's `nest` shortens them; the configuration renames them. A
+/// value of this type can be used as a layer that answers these paths and passes everything else on, as a service that
+/// answers everything else with 404, and (feature `axum`) as a router to merge.
 ///
 /// - **`GET /login`** redirects the browser to AuthKit, with PKCE (S256) and a state that only this browser can bring
 ///   back. `return_to` is where the user ends up: a path of this
@@ -125,15 +125,15 @@ impl Endpoints {
         self.with(|customization| customization.set_state(make))
     }
 
-    /// Adds to what WorkOS is asked when a sign-in begins, such as a provider, a connection or a domain hint (default:
-    /// what the query of `/login` says).
+    /// Adds parameters to the authorization request of a sign-in, such as a provider, a connection or a domain hint
+    /// (default: those of the query of `/login`).
     ///
-    /// `add` gets the request with the parameters of the query in it, and has the last word. It is asked too where a
-    /// sign-in starts again at the callback, whose request has no parameters of yours.
+    /// `add` gets the request with the parameters of the query in it, and decides last. It is also called if a sign-in
+    /// starts again at the callback, whose request has no parameters of yours.
     ///
     /// # Examples
     ///
-    /// Customers with a host of their own sign in by their own identity provider:
+    /// Customers with a host of their own sign in with their own identity provider:
     ///
     /// ```
     /// # use authkit_tower::{AuthKit, Endpoints};
@@ -158,12 +158,12 @@ impl Endpoints {
         self.with(|customization| customization.set_authorization(add))
     }
 
-    /// Keeps the fragment of an address over the sign-in, as in `/reports#march` (default: it is lost, since browsers send
-    /// none and forget it on WorkOS's pages).
+    /// Keeps the fragment of an address, as in `/reports#march`, across the sign-in (default: it is lost, since
+    /// browsers do not send fragments and forget them on WorkOS's pages).
     ///
-    /// A browser that needs to sign in is shown a page of ours for a moment. Its one script, which the page's policy allows
-    /// by its hash, loads `/login` again with the fragment as a parameter. A sign-in that another site began, by a link
-    /// on one of its pages, does without. A `return_to` may have a fragment in any case.
+    /// A browser that needs to sign in briefly shows a page of ours. Its one script, which the page's policy allows by
+    /// its hash, loads `/login` again with the fragment as a parameter. A sign-in that another site started, by a link
+    /// on one of its pages, skips the page. A `return_to` may have a fragment in any case.
     ///
     /// # Examples
     ///
@@ -177,11 +177,12 @@ impl Endpoints {
         self.with(|customization| customization.fragments = Fragments::Kept)
     }
 
-    /// Asks the application about every session that begins here, before the browser gets it (default: keep it).
+    /// Asks the application about every session that starts here, before the browser gets it (default: every session
+    /// starts).
     ///
     /// With [`HookDecision::Refuse`] the user gets a page that says so, and the session is revoked at WorkOS. With
-    /// [`HookDecision::Undecided`], a panic, or no answer within 3 seconds, the user gets a page that asks to try again. In both
-    /// cases the browser keeps the session that it had before, if any. For sessions that are refreshed there is
+    /// [`HookDecision::Undecided`], a panic, or no answer within 3 seconds, the user gets a page that asks to try
+    /// again. In both cases the browser keeps its previous session, if any. For refreshed sessions use
     /// [`Config::with_refresh_hook`](crate::Config::with_refresh_hook).
     ///
     /// # Examples
@@ -246,7 +247,7 @@ impl Endpoints {
         self
     }
 
-    /// The paths that it answers: those of login, callback and logout, without the path that a proxy strips
+    /// The paths of the endpoints: login, callback and logout, without the path that a proxy strips
     /// ([`Config::with_base_path`](crate::Config::with_base_path)). For routers that mount a service at each path.
     pub fn paths(&self) -> [&str; 3] {
         self.authkit.site().request_paths()
@@ -266,7 +267,7 @@ impl Endpoints {
         })
     }
 
-    /// Answers a request for any other path: 404, or how to reach these endpoints where they are nested.
+    /// Answers a request for any other path: 404, or how to reach these endpoints if they are nested.
     fn not_found<B>(&self, request: &Request<B>) -> Reply {
         let (caller, site) = (Caller::of(request), self.authkit.site());
         if site.is_nested(caller.uri.path(), request.uri().path()) {

@@ -151,7 +151,7 @@ fn enter_inside<B>(
         {
             pass
         }
-        // The layer outside may accept what this one does not. This layer judges the credential for itself.
+        // The outer layer may accept a credential that this one does not, so this layer judges it for itself.
         (_, true, _) => None,
         (PrincipalRef::Session(_), false, _) if settings.sessions == Sessions::Ignored => None,
         (PrincipalRef::Session(session), false, _) => {
@@ -180,8 +180,8 @@ fn enter_inside<B>(
 
 /// Refuses a request that another site had the browser send with a session cookie.
 ///
-/// Without that cookie there is nothing that the other site could use. The cookies are searched last: they are long,
-/// and nearly every request passes the check of its headers.
+/// Without that cookie the other site gains nothing. The cookies are searched last: they are long, and nearly every
+/// request passes the check of its headers.
 fn check_origin<B>(settings: &LayerSettings, request: &Request<B>) -> Result<(), CrossOrigin> {
     let (authkit, headers) = (settings.authkit(), request.headers());
     let is_own = |origin: &[u8]| {
@@ -199,12 +199,12 @@ fn check_origin<B>(settings: &LayerSettings, request: &Request<B>) -> Result<(),
     })
 }
 
-/// Whether what was learnt at `at` is younger than this layer's greatest age.
+/// Whether information from `at` is younger than this layer's greatest age.
 fn is_fresh(settings: &LayerSettings, at: SystemTime) -> bool {
     is_within(settings, settings.max_token_age, Some(at))
 }
 
-/// Whether a session that a layer outside admitted is within this layer's limits too.
+/// Whether a session that an outer layer admitted is within this layer's limits too.
 fn is_within_limits(settings: &LayerSettings, session: &VerifiedToken) -> bool {
     is_within(settings, settings.max_session_age, session.auth_time())
         && is_within(settings, settings.idle_timeout, Some(session.issued_at()))

@@ -1,12 +1,12 @@
 //! Paths that a required layer lets through without a session.
 //!
-//! This is the one place where a path decides, so it can only err towards protecting:
+//! This is the one place where a path decides, so it errs only towards protection:
 //!
 //! 1. Paths are compared byte by byte, as the client sent them. Nothing is decoded or normalised.
 //! 2. A path that programs may read in different ways matches no exception: one with `%`, `//`, `;`, `\`, a segment `.` or
 //!    `..`, or a byte that is no visible ASCII character.
-//! 3. Where a router or a middleware has changed the path on the way, it has to be what is left after a prefix was taken
-//!    off, as axum's `nest` does it. Any other change matches no exception.
+//! 3. If a router or a middleware has changed the path, it must be the rest after a prefix was removed, as axum's
+//!    `nest` does it. After any other change the path matches no exception.
 
 use authkit_session::{ConfigError, ConfigProblem, Setting};
 use http::{Extensions, Uri};
@@ -28,7 +28,7 @@ enum Exception {
 impl Exceptions {
     /// # Errors
     ///
-    /// [`ConfigError`] that names every exception which no path can match, or which all do.
+    /// [`ConfigError`] that names every exception that matches no path, or every path.
     pub(crate) fn new(paths: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
         let paths: Vec<String> = paths.into_iter().collect();
         ConfigError::check(paths.iter().filter_map(|path| problem(path)).collect())?;
@@ -39,7 +39,7 @@ impl Exceptions {
         Ok(Self(paths.into_iter().map(exception).collect()))
     }
 
-    /// Whether a request with this URI, and what a router has noted of it, is excepted.
+    /// Whether a request is excepted, by its URI and the original URI that a router has noted.
     pub(crate) fn contain(&self, uri: &Uri, extensions: &Extensions) -> bool {
         let (sent, left) = (uri::original(uri, extensions).path(), uri.path());
         is_what_a_prefix_leaves(sent, left) && reading(sent).is_none() && self.match_path(sent)
@@ -53,13 +53,13 @@ impl Exceptions {
     }
 }
 
-/// Whether `left` is `sent`, or `sent` without its first segments. `/` is left of a path that was the whole prefix.
+/// Whether `left` is `sent`, or `sent` without its first segments. `left` is `/` if the prefix was the whole path.
 fn is_what_a_prefix_leaves(sent: &str, left: &str) -> bool {
     left.starts_with('/') && sent.ends_with(left)
         || left == "/" && sent.starts_with('/') && !sent.ends_with('/')
 }
 
-/// Why programs may read this path in different ways; `None` if there is one way only.
+/// Why programs may read this path in different ways; `None` if all read it alike.
 fn reading(path: &str) -> Option<&'static str> {
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         Some("a character that is no visible ASCII")
@@ -78,7 +78,7 @@ fn reading(path: &str) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with an exception, and what to write.
+/// The mistake in an exception, and what to write.
 fn problem(path: &str) -> Option<ConfigProblem> {
     const EXAMPLE: &str = "write one such as `/about` or `/assets/*`";
 
@@ -114,7 +114,7 @@ mod tests {
         Exceptions::new(paths.map(str::to_owned))
     }
 
-    /// Whatever spells an excepted path in another way is protected.
+    /// Every other spelling of an excepted path is protected.
     #[test]
     fn a_path_is_excepted_in_its_own_spelling_only() {
         let exceptions = exceptions(["/", "/about", "/assets/*", "/v1.0/..well-known/*"]).unwrap();
@@ -165,7 +165,7 @@ mod tests {
             ("*", false),
         ];
         for (path, expected) in cases {
-            // What is no URI for hyper does not reach a layer.
+            // hyper rejects a malformed URI before it reaches a layer.
             let Ok(uri) = path.parse::<Uri>() else {
                 assert!(!expected, "{path}");
                 continue;

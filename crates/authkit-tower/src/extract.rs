@@ -1,4 +1,4 @@
-//! What axum needs: extractors over [`FromParts`], responses, and [`Endpoints`] as a router.
+//! The axum integration: extractors over [`FromParts`], responses, and [`Endpoints`] as a router.
 
 use std::convert::Infallible;
 
@@ -26,7 +26,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// `None` if nobody is signed in. If the session cannot be checked right now, it is a rejection, never `None`.
+/// `None` if nobody is signed in. If the session cannot be checked right now, the result is a rejection, never `None`.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
@@ -78,7 +78,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     }
 }
 
-/// `None` if nobody is signed in, by cookie or by token. If that cannot be checked right now, it is a rejection.
+/// `None` if nobody is signed in, by cookie or by token. If that cannot be checked right now, the result is a
+/// rejection.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
     type Rejection = SessionRejection;
 

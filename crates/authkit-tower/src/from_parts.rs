@@ -18,8 +18,7 @@ use crate::{
 /// What a handler can ask for: [`Session`], [`Bearer`], [`ApiKey`], [`Machine`], [`OAuthClient`], or any of them as a
 /// [`Principal`]; and an [`Option`] of a `Session` or a `Principal`.
 ///
-/// Extractors for a web framework are written over it; those for axum are. Guards are written over
-/// [`Require::check`](crate::Require::check).
+/// Extractors for a web framework call it, as those for axum do. Guards call [`Require::check`](crate::Require::check).
 ///
 /// - Each but an `Option` needs a principal. Under an optional layer with nobody signed in, the rejection
 ///   is that layer's challenge.
@@ -67,7 +66,7 @@ use crate::{
 /// # assert!(Auth::<Admin>::extract(&parts).is_err());
 /// ```
 pub trait FromParts: Sized {
-    /// Reads it from the parts of a request that an [`AuthKitLayer`](crate::AuthKitLayer) has let through.
+    /// Reads the value from the parts of a request that an [`AuthKitLayer`](crate::AuthKitLayer) has let through.
     ///
     /// # Errors
     ///
@@ -165,7 +164,7 @@ fn principal(parts: &Parts) -> Result<PrincipalRef<'_>, SessionRejection> {
     }
 }
 
-/// The principal of a request, if `of_kind` takes it; never one of another kind.
+/// The principal of a request, if `of_kind` accepts it; never one of another kind.
 fn kind<T>(
     parts: &Parts,
     wanted: PrincipalKind,

@@ -128,7 +128,7 @@ where
     S: Service<Request<ReqBody>>,
     ReqBody: Body,
 {
-    /// Polls what the request waits for; returns the future's next state.
+    /// Polls what the request waits for; returns the next state of the future.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<StateOf<S, ReqBody>, S::Error>> {
         if let (Some(pending), Some(request)) = (&mut self.pending, &mut self.request) {
             let outcome = ready!(Pin::new(pending).poll(cx));

@@ -10,7 +10,7 @@ use crate::{cookie, denial::DenialLog, site::Site};
 /// Which caches may store a response on which the layer sets no cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Caching {
-    /// The response is for one user: none, unless the service's own headers allow it.
+    /// The response is for one user: no shared cache and no browser, unless the service's own headers allow it.
     Private,
     /// The response is for one user: that user's browser, which has to ask before each use, unless the service's own headers
     /// say otherwise.
@@ -73,9 +73,9 @@ pub(crate) fn write(
     warn_if_large(headers, site.denial_log());
 }
 
-/// What the service's own fields are about, as far as it matters here.
+/// The service's own header fields that matter here.
 ///
-/// Found in one pass: there are few, so that going through them is quicker than hashing names.
+/// Found in one pass: there are few fields, and iterating is quicker than hashing names.
 #[derive(Default)]
 struct Said {
     cookies: bool,
@@ -130,7 +130,7 @@ fn make_private(headers: &mut HeaderMap, varies: Varies) {
     vary(headers, varies);
 }
 
-/// Adds what the policy says of caches, unless the service has said it.
+/// Adds the cache headers of the policy, unless the service has set its own.
 fn write_caching(headers: &mut HeaderMap, said: &Said, caching: Caching, varies: Varies) {
     let default = match caching {
         Caching::Private => Some(PRIVATE),
@@ -148,7 +148,7 @@ fn write_caching(headers: &mut HeaderMap, said: &Said, caching: Caching, varies:
     }
 }
 
-/// Warns of a head that sets cookies and that nginx does not take by default.
+/// Warns about a head that sets cookies and is larger than nginx accepts by default.
 pub(crate) fn warn_if_large(headers: &HeaderMap, log: &DenialLog) {
     if headers.contains_key(SET_COOKIE) {
         let bytes = size(headers);
@@ -158,14 +158,14 @@ pub(crate) fn warn_if_large(headers: &HeaderMap, log: &DenialLog) {
     }
 }
 
-/// Has the browser drop the pages of this site that it loaded in advance while the user was signed in.
+/// Makes the browser drop the pages of this site that it loaded in advance while the user was signed in.
 pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
     headers
         .entry(HeaderName::from_static("clear-site-data"))
         .or_insert(HeaderValue::from_static(r#""prefetchCache", "prerenderCache""#));
 }
 
-/// The bytes that a head of HTTP/1.1 has with these fields, but for a few.
+/// The approximate size of an HTTP/1.1 head with these fields, in bytes.
 fn size(headers: &HeaderMap) -> usize {
     const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();
     let field = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -174,10 +174,10 @@ fn size(headers: &HeaderMap) -> usize {
     STATUS_LINE + headers.iter().map(field).sum::<usize>()
 }
 
-/// The largest head that nginx takes from a service by default (`proxy_buffer_size`, a page of memory).
+/// The largest head that nginx accepts from a service by default (`proxy_buffer_size`, a page of memory).
 const SMALL: usize = 4096;
 
-/// Adds to `Vary` what the response depends on.
+/// Adds the headers that the response depends on to `Vary`.
 pub(crate) fn vary(headers: &mut HeaderMap, varies: Varies) {
     vary_by(headers, BY_COOKIE);
     match varies {

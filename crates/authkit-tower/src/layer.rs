@@ -30,8 +30,8 @@ pub struct AuthKitLayer {
 }
 
 impl AuthKitLayer {
-    /// Requires a session: only signed-in users reach the service, but for paths that [`except`](Self::except) names. Other
-    /// requests get a denial in their client's protocol.
+    /// Requires a session: only signed-in users reach the service, except at paths that [`except`](Self::except) names.
+    /// Other requests get a denial in the protocol of their client.
     pub fn new(authkit: &AuthKit) -> Self {
         Self::with_presence(authkit, Presence::Required)
     }
@@ -47,8 +47,8 @@ impl AuthKitLayer {
     /// Lets requests for these paths through without a session (default: none), as an
     /// [optional layer](Self::optional) does: with one, if their user is signed in.
     ///
-    /// With it a layer can be around the whole application, so that a route that was forgotten is protected and not
-    /// public. The [`Endpoints`](crate::Endpoints) of the same [`AuthKit`] need not be named.
+    /// With it a layer can wrap the whole application, so that a forgotten route is protected and not public. The
+    /// [`Endpoints`](crate::Endpoints) of the same [`AuthKit`] need not be named.
     ///
     /// A path is exact, such as `/about`, or ends with `/*` and stands for everything below, such as `/assets/*`. It is
     /// compared byte by byte with the path that the client sent, also where axum's `nest` has shortened it. A path that
@@ -92,8 +92,8 @@ impl AuthKitLayer {
 
     /// Edits the denials of this layer (default: the table in the [crate docs](crate#who-gets-which-answer)).
     ///
-    /// `edit` gets the complete response, status included, so that it cannot forget one. If it writes a body in another
-    /// format, it has to set the `Content-Type` too.
+    /// `edit` gets the complete response, including its status. If it writes a body in another format, it must set the
+    /// `Content-Type` too.
     ///
     /// # Examples
     ///
@@ -116,8 +116,8 @@ impl AuthKitLayer {
 
     /// Refreshes sessions whose access token is older than this (default: the lifetime of a token, usually 5 minutes).
     ///
-    /// A role or a membership that was taken away stops counting after this time. Each refresh is a call to WorkOS, and
-    /// without its answer the request is denied: use it for few, sensitive routes.
+    /// A role or a membership that was removed stops counting after this time. Each refresh is a call to WorkOS, and
+    /// without WorkOS's answer the request is denied: use it for few, sensitive routes.
     pub fn with_max_token_age(self, age: Duration) -> Self {
         self.with(|settings| settings.max_token_age = Some(age))
     }
@@ -269,10 +269,10 @@ impl AuthKitLayer {
         }))
     }
 
-    /// Reads no session cookie: only the kinds of credentials count that are switched on, and without any nobody is let in
-    /// (default: sessions count).
+    /// Reads no session cookie: only the credentials that are switched on are accepted; if none is, nobody is admitted
+    /// (default: sessions are accepted).
     ///
-    /// For APIs that no browser calls. Nobody is sent to sign in: a request without a credential gets 401.
+    /// For APIs that no browser calls. No client is sent to sign in: a request without a credential gets 401.
     pub fn without_sessions(self) -> Self {
         let credentials = self.settings.credentials();
         self.with(|settings| {
@@ -281,7 +281,7 @@ impl AuthKitLayer {
         })
     }
 
-    /// Accepts requests that change something from pages of these origins too (default: only those of our own origin).
+    /// Also accepts requests that change something from pages of these origins (default: only from our own origin).
     ///
     /// An origin is compared byte for byte with the `Origin` header. Whoever controls a trusted origin can act in the name
     /// of every user who visits it.
@@ -315,8 +315,8 @@ impl AuthKitLayer {
 
     /// Passes CORS preflights on to the service, without a session (default: they are denied like any other request).
     ///
-    /// Needed only if the CORS layer cannot be outside this one. Anybody can send the service `OPTIONS` requests then, so
-    /// whatever it does for them has to be harmless.
+    /// Needed only if the CORS layer cannot be outside this one. Then anybody can send `OPTIONS` requests to the
+    /// service, so the service's answers to them must be harmless.
     pub fn with_insecure_preflight_passthrough(self) -> Self {
         self.with(|settings| settings.preflight = Preflight::Inside)
     }
@@ -359,9 +359,9 @@ impl AuthKitLayer {
 
     /// Asks for a new sign-in this long after the last one (default: sessions last as long as WorkOS refreshes them).
     ///
-    /// It is about sessions, not about what comes in `Authorization`. The age is counted in whole seconds from the token's
-    /// `auth_time`, which refreshes leave as it is; a token without it is too old. WorkOS is told how recent the sign-in has
-    /// to be, so that its own session does not answer for the user. The refusal's reason is
+    /// It applies to sessions, not to credentials in `Authorization`. The age is counted in whole seconds from the
+    /// token's `auth_time`, which refreshes do not change; a token without it is too old. The layer tells WorkOS how
+    /// recent the sign-in must be, so that WorkOS does not answer from its own session. The refusal's reason is
     /// [`Reason::SessionTooOld`](crate::Reason::SessionTooOld), and the cookie stays.
     ///
     /// # Examples

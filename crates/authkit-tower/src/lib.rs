@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! The other way round, a layer around some routes protects these:
+//! The other way round, a layer around some routes protects only these:
 //!
 //! ```no_run
 //! use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
@@ -491,7 +491,7 @@ pub use crate::{
 /// What a router of axum leaves in the extensions of a request whose URI it has shortened.
 #[cfg(feature = "axum")]
 use axum::extract::OriginalUri;
-/// Without axum no router shortens URIs, so nobody makes one.
+/// Without axum no router shortens URIs, so this type is never made.
 #[cfg(not(feature = "axum"))]
 #[derive(Clone)]
 struct OriginalUri(http::Uri);

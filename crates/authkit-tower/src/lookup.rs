@@ -16,7 +16,7 @@ use crate::{
     session::Session,
 };
 
-/// What the layers outside have attached to a request's extensions. They hold at most one of these.
+/// The state that outer layers have attached to a request's extensions, which hold at most one of these.
 #[derive(Clone, Copy)]
 pub(crate) enum PrincipalLookup<'a> {
     Principal(PrincipalRef<'a>),
@@ -57,7 +57,7 @@ impl<'a> PrincipalLookup<'a> {
 
 /// Where a layer stands among those of its handle, by what is attached to the request.
 ///
-/// Each kind of principal is looked for once: all that follows asks this.
+/// Each kind of principal is looked up once; the later steps use this result.
 pub(crate) enum Place {
     /// No layer of the handle is outside. Nothing is attached.
     Outermost,
@@ -66,7 +66,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The place of a layer of `authkit`, on entry: what no other layer of that handle has attached is removed.
+    /// The place of a layer of `authkit`, on entry. Removes what layers of other handles have attached.
     pub(crate) fn enter(extensions: &mut Extensions, authkit: &AuthKit) -> Self {
         match PrincipalLookup::of(extensions).state() {
             Some(state) if state.belongs_to(authkit) => Self::Inside(Arc::clone(state)),
@@ -85,7 +85,7 @@ impl Place {
             .map_or(Self::Outermost, |state| Self::Inside(Arc::clone(state)))
     }
 
-    /// Attaches a principal or a [`NoPrincipal`], in place of what a layer outside has attached.
+    /// Attaches a principal or a [`NoPrincipal`], which replaces what an outer layer has attached.
     pub(crate) fn attach<T: Clone + Send + Sync + 'static>(
         &self,
         extensions: &mut Extensions,
@@ -128,7 +128,7 @@ impl NoPrincipal {
     /// Whether nobody is signed in. `false` if the layer could not find out, as during an outage.
     pub(crate) fn is_signed_out(&self) -> bool {
         match *self.cause {
-            // A limit of the layer ended the session for it.
+            // A limit of the layer has ended the session for this layer.
             Cause::Challenge { .. } | Cause::SignInAgain { .. } => true,
             Cause::Forbidden
             | Cause::InsufficientScope { .. }

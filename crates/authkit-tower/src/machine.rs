@@ -6,7 +6,7 @@ use authkit_session::{VerifiedMachine, integration::HeaderPrincipal};
 
 use crate::{deadline::Deadline, request_state::RequestState};
 
-/// A machine: an application of WorkOS Connect that acts for itself (M2M), by an access token.
+/// A machine: an application of WorkOS Connect that acts for itself (M2M), authenticated by an access token.
 ///
 /// Only a layer [that accepts machines](crate::AuthKitLayer::with_machines) makes one, and only from a verified token. It
 /// dereferences to [`VerifiedMachine`], which has the application's client id, its organization and its scopes.
@@ -39,8 +39,8 @@ impl Machine {
         self.expiry().instant_or_now()
     }
 
-    /// Completes when the token expires, by the clock of the configuration, or when a revocation asks for a newer one. It
-    /// looks once a second.
+    /// Completes when the token expires, by the clock of the configuration, or when a revocation demands a newer one.
+    /// Checks once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }

@@ -1,4 +1,4 @@
-//! Counts denials and sign-ins, for the recorder of the crate `metrics`; without the feature `metrics` it does nothing.
+//! Counts denials and sign-ins for the recorder of the crate `metrics`; does nothing without the feature `metrics`.
 
 #[cfg(not(feature = "metrics"))]
 mod off;

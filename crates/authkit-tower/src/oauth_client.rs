@@ -6,7 +6,8 @@ use authkit_session::{VerifiedClient, integration::HeaderPrincipal};
 
 use crate::{deadline::Deadline, request_state::RequestState};
 
-/// An OAuth application that acts for a user, such as an MCP client, by an access token for this resource.
+/// An OAuth application that acts for a user, such as an MCP client, authenticated by an access token for this
+/// resource.
 ///
 /// Only a layer [of a protected resource](crate::AuthKitLayer::with_protected_resource) makes one, and only from a verified
 /// token. It dereferences to [`VerifiedClient`], which has the user's id, the application's and the scopes that the user
@@ -38,8 +39,8 @@ impl OAuthClient {
         self.expiry().instant_or_now()
     }
 
-    /// Completes when the token expires, by the clock of the configuration, or when a revocation ends it or asks for a
-    /// newer one. It looks once a second. A stream that lives on the token ends with it.
+    /// Completes when the token expires, by the clock of the configuration, or when a revocation ends it or demands a
+    /// newer one. Checks once a second. End a stream that depends on the token when this completes.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }

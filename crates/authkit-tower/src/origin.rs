@@ -1,4 +1,4 @@
-//! Refuses requests that change something and that another site had the browser send.
+//! Refuses state-changing requests that another site made the browser send.
 //!
 //! The first rule that applies decides:
 //!
@@ -10,9 +10,9 @@
 //! 5. Every other request is refused.
 //!
 //! These are the rules of `CrossOriginProtection` in Go 1.25 (<https://pkg.go.dev/net/http>), with two changes. Our own
-//! origin is the configured one (of several, the one whose host the request names), not whatever the `Host` header says,
-//! which a proxy may rewrite. And WebSocket handshakes
-//! are checked although they are `GET`s, because the same-origin policy does not apply to them.
+//! origin comes from the configuration (of several origins, the one whose host the request names), not from the `Host`
+//! header alone, which a proxy may rewrite. And WebSocket handshakes are checked although they are `GET`s, because the
+//! same-origin policy does not apply to them.
 
 use authkit_session::{ConfigError, Setting, integration::origin_problem};
 use http::{HeaderMap, Method, header::ORIGIN};
@@ -28,7 +28,7 @@ pub(crate) enum CrossOrigin {
     OtherOrigin,
 }
 
-/// Applies the rules of this module. `is_own` is asked where the service's own origin decides.
+/// Applies the rules of this module. `is_own` is called only if the service's own origin decides.
 pub(crate) fn check(
     method: &Method,
     headers: &HeaderMap,

@@ -62,7 +62,7 @@ impl Principal {
         }
     }
 
-    /// The id of whoever acts: the user's (`user_…`), an API key's owner's (`org_…` or `user_…`), or the client id of a
+    /// The id of the principal: the user's (`user_…`), an API key owner's (`org_…` or `user_…`), or the client id of a
     /// machine (`client_…`).
     pub fn subject(&self) -> &str {
         self.borrowed().subject()
@@ -103,13 +103,13 @@ impl Principal {
         self.borrowed().token()
     }
 
-    /// When what the request authenticated with expires, for timers; `None` for an API key that does not expire.
+    /// When the request's credential expires, for timers; `None` for an API key that does not expire.
     pub fn deadline(&self) -> Option<Instant> {
         self.expiry().instant()
     }
 
-    /// Completes when what the request authenticated with expires, by the clock of the configuration, or when it ends
-    /// before, by a sign-out or a revocation. It looks once a second.
+    /// Completes when the request's credential expires, by the clock of the configuration, or when it ends earlier by a
+    /// sign-out or a revocation. Checks once a second.
     pub fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
         self.expiry().passed()
     }

@@ -7,7 +7,7 @@ use crate::{
     principal::Principal, request_state::RequestState, session::Session,
 };
 
-/// A [`Principal`] where it lies, in the extensions of a request.
+/// A reference to a [`Principal`] in the extensions of a request.
 #[derive(Clone, Copy)]
 pub(crate) enum PrincipalRef<'a> {
     Session(&'a Session),
@@ -100,7 +100,7 @@ impl<'a> PrincipalRef<'a> {
         }
     }
 
-    /// Whether somebody impersonates the user, as far as it is known.
+    /// Whether somebody impersonates the user, as far as the credential tells.
     pub(crate) fn is_impersonated(self) -> bool {
         match self {
             Self::Session(session) => session.impersonator().is_some(),

@@ -1,9 +1,9 @@
 use std::{fmt, str::FromStr};
 
-/// Who signs users in: AuthKit's own pages, or a provider that WorkOS sends them to at once.
+/// Who signs users in: AuthKit's own pages, or a provider to which WorkOS sends them at once.
 ///
-/// Those of WorkOS's API reference, "Get an authorization URL". WorkOS refuses one that is not set up in the dashboard.
-/// For a provider that is not here, [`Endpoints::with_authorization`](crate::Endpoints::with_authorization) takes any name.
+/// The providers of WorkOS's API reference, "Get an authorization URL". WorkOS refuses a provider that is not set up in
+/// the dashboard. For any other, [`Endpoints::with_authorization`](crate::Endpoints::with_authorization) takes a name.
 ///
 /// # Examples
 ///
@@ -105,7 +105,7 @@ impl fmt::Display for Provider {
     }
 }
 
-/// A name that is none of [`Provider`]'s.
+/// The name is not one of [`Provider`]'s.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownProvider(());
 

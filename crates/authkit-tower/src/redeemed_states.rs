@@ -1,4 +1,4 @@
-//! The states that were redeemed: each counts once in this process, whoever brings it back.
+//! The redeemed states: each state counts once in this process, whoever brings it back.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ impl RedeemedStates {
 
     /// Redeems the state of this id. `false` if it was redeemed before.
     pub(crate) fn redeem(&self, id: &str, now: Duration) -> bool {
-        // Each operation of the map is complete or has not begun, so a panic of another thread spoils nothing.
+        // Each operation of the map is complete or has not started, so a panic of another thread does no harm.
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         states.forget_expired(now);
         let is_new = !states.contains(id);
@@ -33,9 +33,9 @@ impl fmt::Debug for RedeemedStates {
     }
 }
 
-/// A flow lives ten minutes by the wall clock, and this is counted by another one: a little longer is on the safe side.
+/// A flow lives ten minutes by the wall clock, and this table uses another clock: the extra minute is a safety margin.
 const LIFETIME: Duration = Duration::from_secs(660);
-/// More than calls to WorkOS for sign-ins can be made in that time: 15 a second.
+/// More sign-ins than the calls to WorkOS allow in that time, which are 15 a second.
 const MAX_STATES: usize = 16 * 1024;
 
 #[cfg(test)]

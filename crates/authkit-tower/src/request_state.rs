@@ -29,7 +29,7 @@ pub(crate) struct RequestState {
     settings: Arc<LayerSettings>,
     /// The handle for the origin that the request chose; `None` if that is the layer's own.
     authkit: Option<AuthKit>,
-    /// The session cookie in them is opened again when its refresh token is needed.
+    /// The session cookie among them is opened again when its refresh token is needed.
     request_cookies: CookieFields,
     head_cookies: Mutex<HeadCookies>,
     head_sent: AtomicBool,
@@ -42,13 +42,13 @@ pub(crate) enum HeadCookies {
         refusal: Refusal,
         asker: Asker,
     },
-    /// A credential of its own admitted the request, so the response sets no cookie.
+    /// A credential in `Authorization` admitted the request, so the response sets no cookie.
     Header(HeaderPrincipal),
     /// The handler signed the user out.
     SignedOut {
         /// The fields that delete the session's cookies.
         deletions: Vec<HeaderValue>,
-        /// Who sent the request.
+        /// The principal that sent the request.
         admitted: Option<Admitted>,
     },
     /// The layer did not read the request's cookies.
@@ -107,9 +107,10 @@ impl RequestState {
         self.authkit().is(authkit) && !self.is_head_sent()
     }
 
-    /// Replaces the cookies of the response by those of a newer session, which an inner layer or the handler obtained.
+    /// Replaces the cookies of the response with those of a newer session, which an inner layer or the handler
+    /// obtained.
     ///
-    /// A refusal by an inner layer changes nothing, and after a sign-out no newer session counts.
+    /// A refusal by an inner layer changes nothing, and after a sign-out a newer session is ignored.
     pub(crate) fn renew(&self, newer: HeadCookies) {
         let mut cookies = self.head_cookies();
         match (&*cookies, &newer) {
@@ -138,7 +139,7 @@ impl RequestState {
         Ok(value)
     }
 
-    /// Writes cookies and cache headers onto the head of the response, and into its extensions who was admitted.
+    /// Writes cookies and cache headers onto the head of the response, and the admitted principal into its extensions.
     pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
         let known = self.head_cookies();
@@ -162,7 +163,7 @@ impl RequestState {
             caching,
             self.settings.varies(),
         );
-        // A layer inside may have judged a credential instead.
+        // An inner layer may have authenticated another credential.
         if let Some(admitted) = known.admitted() {
             response.extensions_mut().get_or_insert_with(|| admitted);
         }
@@ -185,7 +186,7 @@ impl HeadCookies {
     }
 }
 
-/// What a layer writes onto the head of the response: by the state of the request, or nothing if a layer outside writes it.
+/// Writes a layer's part of the response head from the request's state; writes nothing if an outer layer does so.
 pub(crate) struct Outgoing(Option<Arc<RequestState>>);
 
 impl Outgoing {
@@ -223,7 +224,7 @@ mod tests {
         Refused,
     }
 
-    /// What comes later than the sign-out, such as a refresh that was under way, does not undo it.
+    /// A refresh that was under way and ends after the sign-out does not undo it.
     #[tokio::test]
     async fn a_sign_out_is_written_whatever_comes_after_it() {
         use Event::{Admitted, Refused, SignOut};

@@ -125,7 +125,7 @@ impl Require {
         Rule::RecentSignIn(max_age).into()
     }
 
-    /// Refuses impersonated users. An API key and a machine are nobody whom anybody could impersonate, and pass.
+    /// Refuses impersonated users. API keys and machines cannot be impersonated, and pass.
     pub fn not_impersonated() -> Self {
         Rule::NotImpersonated.into()
     }
@@ -252,7 +252,7 @@ impl Require {
         Err(SessionRejection::new(state, &cause, caller))
     }
 
-    /// Judges a principal; what its kind cannot have, it has not.
+    /// Judges a principal. A condition on something that its kind cannot have is not met.
     fn judge(&self, principal: PrincipalRef<'_>, now: SystemTime) -> Judgement {
         let judge = |rule: &Self| rule.judge(principal, now);
         let has = |held: &[String], wanted: &str| held.iter().any(|one| one == wanted);
@@ -282,7 +282,7 @@ impl Require {
         if holds { Judgement::Pass } else { Judgement::Forbidden }
     }
 
-    /// The scope that a token with scopes lacks to meet this, if one alone is missing.
+    /// The scope that a token with scopes lacks, if one missing scope is the only reason for the refusal.
     fn scope_for(&self, principal: PrincipalRef<'_>) -> Option<&str> {
         let is_scoped = match principal {
             PrincipalRef::Machine(_) | PrincipalRef::Client(_) => true,
@@ -309,7 +309,7 @@ impl Require {
     }
 }
 
-/// Whether a challenge can name it: a scope token of RFC 6749 section 3.3.
+/// Whether a challenge can name the scope: it must be a scope token of RFC 6749 section 3.3.
 fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
@@ -317,7 +317,7 @@ fn is_scope(text: &str) -> bool {
 fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Judgement {
     match signed_in {
         None => Judgement::Forbidden,
-        // The claim has whole seconds. A time in the future is a clock skew of some seconds.
+        // The claim has whole seconds. A time in the future is a clock difference of some seconds.
         Some(at) if now.duration_since(at).unwrap_or_default().as_secs() <= max_age.as_secs() => {
             Judgement::Pass
         }
@@ -340,7 +340,7 @@ impl From<Rule> for Require {
     }
 }
 
-/// What the guard asks for, as logs say it.
+/// The guard's condition, as logs show it.
 impl fmt::Display for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.rule {

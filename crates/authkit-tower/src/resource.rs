@@ -1,4 +1,4 @@
-//! The metadata of a protected resource (RFC 9728), and what challenges say of it.
+//! The metadata of a protected resource (RFC 9728), and its parameters in challenges.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ use url::Url;
 
 /// The metadata document of a protected resource, at its two well-known paths (RFC 9728 section 3.1).
 ///
-/// A [layer of the resource](crate::AuthKitLayer::with_protected_resource) answers these paths itself where it sees them.
-/// Where it is only around the resource's own routes, merge this into the router (axum), or ask
+/// A [layer of the resource](crate::AuthKitLayer::with_protected_resource) answers these paths itself if they reach it.
+/// If the layer only wraps the resource's own routes, merge this into the router (axum), or call
 /// [`respond`](Self::respond).
 ///
 /// # Examples
@@ -128,19 +128,19 @@ impl fmt::Debug for ResourceMetadata {
     }
 }
 
-/// What a layer keeps of its protected resource.
+/// The settings of a layer's protected resource.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceSettings {
     pub(crate) metadata: ResourceMetadata,
     pub(crate) required_scopes: Vec<String>,
-    /// The same, between spaces; `None` for none.
+    /// The same scopes, separated by spaces; `None` if there are none.
     scope: Option<Box<str>>,
 }
 
 impl ResourceSettings {
     /// # Errors
     ///
-    /// [`ConfigError`] if the resource cannot be one.
+    /// [`ConfigError`] if the resource's URL, scopes or domain cannot be used.
     pub(crate) fn new(resource: &ProtectedResource) -> Result<Self, ConfigError> {
         let required_scopes = resource.required_scopes().to_vec();
         let scope = (!required_scopes.is_empty()).then(|| required_scopes.join(" ").into());

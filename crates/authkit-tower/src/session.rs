@@ -78,8 +78,8 @@ impl Session {
     /// Refreshes the session now, for a service that has just changed what its token says, such as the user's role. The
     /// layer sets the new cookie.
     ///
-    /// Waits for a refresh of the session that is under way, 5 seconds at most. WorkOS is asked at most once per 2
-    /// seconds and session. This value does not change: the returned one has the new token's claims.
+    /// Waits for a refresh of the session that is under way, 5 seconds at most. WorkOS is called at most once in 2
+    /// seconds for one session. This value does not change: the returned one has the new token's claims.
     ///
     /// # Errors
     ///
@@ -224,8 +224,8 @@ impl fmt::Debug for Session {
 pub enum Switched {
     /// The session is in the organization and has a token of its own. The response sets its cookie.
     Session(Session),
-    /// WorkOS asks for the user first: for single sign-on, a second factor, or a page of its own. The session stays in
-    /// its organization.
+    /// WorkOS needs the user first: for single sign-on, a second factor, or a page of its own. The session stays in its
+    /// organization.
     SignIn(BrowserRedirect),
 }
 

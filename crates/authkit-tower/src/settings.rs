@@ -1,4 +1,4 @@
-//! What a layer was built with.
+//! The settings of a layer.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -25,15 +25,16 @@ use crate::{
 pub(crate) struct LayerSettings {
     authkit: AuthKit,
     presence: Presence,
-    /// The paths for which the layer is an optional one; `None` if it was told of none.
+    /// The paths at which the layer is an optional one; `None` if none were given.
     pub(crate) exceptions: Option<Exceptions>,
     pub(crate) max_token_age: Option<Duration>,
     pub(crate) max_session_age: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) sessions: Sessions,
-    /// Judges credentials in `Authorization`; `None` in a layer that ignores that field. There where sessions are ignored.
+    /// Judges credentials in `Authorization`; `None` in a layer that ignores that field. Present if sessions are
+    /// ignored.
     pub(crate) credentials: Option<HeaderCredentials>,
-    /// The protected resource that the layer is of, if it is of one.
+    /// The layer's protected resource, if it has one.
     pub(crate) resource: Option<Arc<ResourceSettings>>,
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) preflight: Preflight,
@@ -70,7 +71,7 @@ pub(crate) enum Preflight {
 pub(crate) enum DefaultCaching {
     /// None.
     NoStore,
-    /// The user's browser those that it can revalidate, and it has to ask before it shows one again.
+    /// The user's browser, if it can revalidate the response; it must do so before it shows the response again.
     Revalidation,
     /// Any, shared ones too.
     LeftToTheService,
@@ -107,7 +108,7 @@ impl LayerSettings {
         }
     }
 
-    /// Whether this request has to have a session.
+    /// Whether this request needs a session.
     pub(crate) fn presence<B>(&self, request: &Request<B>) -> Presence {
         let is_excepted =
             |exceptions: &Exceptions| exceptions.contain(request.uri(), request.extensions());
@@ -118,13 +119,13 @@ impl LayerSettings {
         }
     }
 
-    /// Whether requests for the sign-in endpoints pass: a required layer that was told of no exceptions is in the wrong
-    /// place, and says so.
+    /// Whether requests for the sign-in endpoints pass: a required layer without exceptions is in the wrong place, and
+    /// answers so.
     pub(crate) fn lets_endpoints_through(&self) -> bool {
         self.presence == Presence::Optional || self.exceptions.is_some()
     }
 
-    /// How recently the user has to have signed in to go on, where a limit of this layer refused the session.
+    /// How recent the user's sign-in must be, if a limit of this layer refused the session.
     pub(crate) fn sign_in_within(&self, reason: Reason) -> Option<Duration> {
         if reason == Reason::SessionTooOld {
             self.max_session_age
@@ -147,8 +148,8 @@ impl LayerSettings {
             Sessions::Accepted => SignInOffer::Offered,
             Sessions::Ignored => SignInOffer::Useless,
         };
-        // Java's HTTP clients send `Accept: text/html`. A program that sends a credential needs a status, not a page; no
-        // `EventSource` sends one. And where no session counts, no page can help.
+        // Java's HTTP clients send `Accept: text/html`. A program that sends a credential needs a status, not a page,
+        // and no `EventSource` sends one. If the layer accepts no session, a sign-in page cannot help either.
         if (presents || offer == SignInOffer::Useless)
             && matches!(
                 caller.client,
@@ -170,7 +171,7 @@ impl LayerSettings {
         Box::new(response)
     }
 
-    /// What a request brings in `Authorization`, as far as the layer looks at it.
+    /// The request's `Authorization`, as far as the layer reads it.
     pub(crate) fn authorization<'a>(&self, headers: &'a HeaderMap) -> Authorization<'a> {
         if self.takes_header() { Authorization::of(headers) } else { Authorization::Absent }
     }
@@ -179,7 +180,7 @@ impl LayerSettings {
         self.authkit.authenticator().credential_kinds()
     }
 
-    /// Takes the judge of credentials, to switch another kind on.
+    /// Takes the judge of credentials out, in order to switch another kind on.
     pub(crate) fn credentials(&self) -> HeaderCredentials {
         let none = || self.kinds().none();
         self.credentials.clone().unwrap_or_else(none)
@@ -205,12 +206,12 @@ impl LayerSettings {
         self.credentials.as_ref().is_some_and(HeaderCredentials::accepts_api_keys)
     }
 
-    /// Whether the layer looks at `Authorization`.
+    /// Whether the layer reads `Authorization`.
     fn takes_header(&self) -> bool {
         self.credentials.is_some()
     }
 
-    /// What caches may do with this response, for which the policy is `usual` unless the layer has another.
+    /// The caching policy of this response: `usual`, unless the layer has another.
     pub(crate) fn caching<B>(&self, usual: Caching, response: &Response<B>) -> Caching {
         match (self.default_caching, usual) {
             (DefaultCaching::Revalidation, Caching::Private) => head::revalidated(response),

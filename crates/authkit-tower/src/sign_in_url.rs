@@ -5,8 +5,8 @@ use crate::{provider::Provider, site::Site, uri::ReturnTarget};
 /// A link to the sign-in endpoint, made by [`AuthKit::sign_in_url`](crate::AuthKit::sign_in_url) or
 /// [`AuthKit::sign_up_url`](crate::AuthKit::sign_up_url).
 ///
-/// It is written by [`Display`](fmt::Display): a path of this service, as the browser sees it. In an HTML attribute, `&`
-/// has to be escaped as `&amp;`, which templates do.
+/// [`Display`](fmt::Display) writes it: a path of this service, as the browser sees it. In an HTML attribute, `&` must
+/// be escaped as `&amp;`, which templates do.
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ impl SignInUrl {
         self.with("organization_id", id.into())
     }
 
-    /// Fills in the user's address.
+    /// Fills in the user's e-mail address.
     pub fn with_login_hint(self, address: impl Into<String>) -> Self {
         self.with("login_hint", address.into())
     }
@@ -72,13 +72,13 @@ impl SignInUrl {
         self.with("domain_hint", domain.into())
     }
 
-    /// Asks the user to sign in again if the last time was longer ago than this. Whole seconds.
+    /// Asks the user to sign in again if the last sign-in is older than this. Counted in whole seconds.
     pub fn with_max_age(self, age: Duration) -> Self {
         self.with("max_age", age.as_secs().to_string())
     }
 
-    /// A parameter that [`Endpoints::with_state`](crate::Endpoints::with_state) or
-    /// [`Endpoints::with_authorization`](crate::Endpoints::with_authorization) looks at.
+    /// Adds a parameter that [`Endpoints::with_state`](crate::Endpoints::with_state) or
+    /// [`Endpoints::with_authorization`](crate::Endpoints::with_authorization) reads.
     pub fn with_parameter(self, name: &'static str, value: impl Into<String>) -> Self {
         self.with(name, value.into())
     }

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use crate::{denial::DenialLog, endpoints::EndpointReminder, meter::LayerMeter};
 
-/// The service as browsers see it at one of its origins: by the configuration, never by what a request says.
+/// The service as browsers see it at one of its origins: known from the configuration, never from a request's text.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     origin: Arc<PublicOrigin>,
@@ -18,12 +18,12 @@ pub(crate) struct Site {
 /// What all origins share.
 #[derive(Debug)]
 struct SharedSite {
-    /// The path that a proxy strips, or nothing.
+    /// The path that a proxy strips, or an empty text.
     base: String,
     root: String,
-    /// Of login, callback and logout, in the order of [`ENDPOINTS`], as the browser sees them.
+    /// The paths of login, callback and logout, in the order of [`ENDPOINTS`], as the browser sees them.
     paths: [String; 3],
-    /// The same without the base path, as requests have them.
+    /// The same paths without the base path, as requests have them.
     request_paths: [String; 3],
     cookie_name: String,
     return_origins: Vec<String>,
@@ -41,7 +41,7 @@ pub(crate) enum Endpoint {
 }
 
 impl Site {
-    /// At the origin of the redirect URI.
+    /// The site at the origin of the redirect URI.
     pub(crate) fn of(settings: &Settings) -> Self {
         let base = settings.base_path().to_owned();
         let paths = [settings.login_path(), settings.callback_path(), settings.logout_path()];
@@ -64,7 +64,7 @@ impl Site {
         }
     }
 
-    /// At the origin that a request names, if that is listed; `None` if it is this one.
+    /// The site at the origin that a request names, if that origin is listed; `None` if it is this site.
     pub(crate) fn chosen(
         &self,
         origins: &PublicOrigins,
@@ -92,12 +92,12 @@ impl Site {
         self.origin.redirect_uri()
     }
 
-    /// The path that a proxy strips from requests, or nothing.
+    /// The path that a proxy strips from requests, or an empty text.
     pub(crate) fn base(&self) -> &str {
         &self.shared.base
     }
 
-    /// The first page, where a browser is sent that wants nothing else: `/`, or the base path and a slash.
+    /// The first page, the default target of browsers: `/`, or the base path and a slash.
     pub(crate) fn root(&self) -> &str {
         &self.shared.root
     }
@@ -143,13 +143,13 @@ impl Site {
         endpoint_at(&self.shared.paths, path)
     }
 
-    /// The endpoint that a request is for, whose path has no base path.
+    /// The endpoint that a request is for. The request's path has no base path.
     pub(crate) fn requested_endpoint(&self, path: &str) -> Option<Endpoint> {
         endpoint_at(&self.shared.request_paths, path)
     }
 
-    /// Whether endpoints that answer `shortened`, one of our paths, lie below a prefix that our paths know nothing of, so
-    /// that `original` is none of them.
+    /// Whether a router has nested endpoints below a prefix that our paths do not have: `shortened` is one of our
+    /// paths, but `original` is not.
     pub(crate) fn is_nested(&self, original: &str, shortened: &str) -> bool {
         let Some(prefix) = original.strip_suffix(shortened).filter(|prefix| !prefix.is_empty())
         else {
@@ -189,7 +189,7 @@ fn endpoint_at(paths: &[String; 3], path: &str) -> Option<Endpoint> {
 }
 
 /// The listed origin that a request names by its target's authority (`:authority` in HTTP/2) or by `Host`. `None` if it
-/// names none, or one by each (RFC 9110 section 7.2 has them alike).
+/// names none, or a different one by each (RFC 9110 section 7.2 requires them to be equal).
 fn named_origin<'o>(
     origins: &'o PublicOrigins,
     uri: &Uri,

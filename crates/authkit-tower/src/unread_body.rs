@@ -11,11 +11,11 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
-/// The body of a request that is answered before anyone has read it.
+/// The body of a request that is answered without having been read.
 ///
-/// A server closes an HTTP/1 connection whose request it has not read to the end. A proxy that still sends the body then
-/// sees a connection that was reset, and its client gets a 502 in place of our answer. So the body is read, and thrown
-/// away, before the answer is sent: as much as nginx lets through by default, and for two seconds at most.
+/// A server closes an HTTP/1 connection whose request it has not read to the end. A proxy that is still sending the
+/// body then sees a reset connection, and its client gets a 502 instead of our answer. So the body is read and
+/// discarded before the answer is sent: at most as many bytes as nginx accepts by default, and for two seconds at most.
 pub(crate) struct UnreadBody<B>(Option<Pin<Box<UnreadRest<B>>>>);
 
 pin_project! {
@@ -29,11 +29,11 @@ pin_project! {
 }
 
 impl<B: Body> UnreadBody<B> {
-    /// What of a request has to be read on.
+    /// The part of the request's body that remains to be read.
     pub(crate) fn of(request: Request<B>) -> Self {
         let is_of_no_use = request.body().is_end_stream()
             || request.body().size_hint().lower() > MOST
-            // Each request of HTTP/2 is a stream of its own: it ends, not the connection.
+            // In HTTP/2 each request is a stream of its own: only the stream ends, not the connection.
             || request.version() >= Version::HTTP_2
             // The client waits for our answer before it sends the body.
             || request.headers().contains_key(EXPECT);
@@ -47,12 +47,12 @@ impl<B: Body> UnreadBody<B> {
         })))
     }
 
-    /// A body that was read.
+    /// A body that needs no reading.
     pub(crate) fn read() -> Self {
         Self(None)
     }
 
-    /// Reads on. Ready when there is nothing more to read, or it is not worth it.
+    /// Continues reading. Ready when the body is at its end or a limit is reached.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(reading) = &mut self.0 {
             let mut reading = reading.as_mut().project();
@@ -74,9 +74,9 @@ impl<B: Body> UnreadBody<B> {
     }
 }
 
-/// How many bytes of a body are read, in place of whoever would have: nginx's `client_max_body_size`.
+/// The greatest number of bytes that are read: nginx's default `client_max_body_size`.
 const MOST: u64 = 1 << 20;
-/// How long a body is waited for.
+/// The longest time that is spent reading.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     site::Site,
 };
 
-/// The URI that the client asked for, also where axum's `nest` has shortened it.
+/// The URI that the client requested, even if axum's `nest` has shortened it.
 pub(crate) fn original<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri {
     extensions.get::<OriginalUri>().map_or(uri, |original| &original.0)
 }
@@ -20,7 +20,7 @@ pub(crate) fn original<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri 
 /// Where a browser may be sent back to: a path and query of our own origin, as the browser sees it, and never one of our
 /// endpoints; or a page of another origin that the configuration lists.
 ///
-/// Always ASCII and normalised: a browser reads it as it is written, however often it was decoded on the way.
+/// Always ASCII and normalised: browsers read it as it is written, however often it was decoded on the way.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ReturnTarget(String);
 
@@ -36,7 +36,7 @@ impl ReturnTarget {
         &self.0
     }
 
-    /// Checks a path and query, or a URL of a listed origin, that a client sent. Anything but a harmless one is `None`.
+    /// Checks a path and query, or a URL of a listed origin, that a client sent. `None` unless it is harmless.
     pub(crate) fn parse(input: &str, site: &Site) -> Option<Self> {
         if input.len() > Self::MAX_LEN {
             return None;
@@ -62,7 +62,7 @@ impl ReturnTarget {
             site.endpoint(place.trim_end_matches(['/', ' '])).is_none()
         };
         let path = normalised(input, site.origin(), is_no_endpoint)?;
-        // What lies beside the base path is not ours.
+        // Paths outside the base path are not ours.
         path.strip_prefix(site.base())?.starts_with('/').then_some(())?;
         Self::short(path)
     }
@@ -71,7 +71,7 @@ impl ReturnTarget {
         (target.len() <= Self::MAX_LEN).then_some(Self(target))
     }
 
-    /// The same with this fragment, which a browser keeps to itself; unchanged if it would be too long.
+    /// The same target with this fragment, which browsers do not send; unchanged if it would be too long.
     pub(crate) fn with_fragment(self, fragment: &str, site: &Site) -> Self {
         let page = self.0.split_once('#').map_or(self.0.as_str(), |(page, _)| page);
         Self::parse(&format!("{page}#{fragment}"), site).unwrap_or(self)
@@ -85,7 +85,7 @@ impl ReturnTarget {
             .and_then(|(_, target)| Self::parse(&target, site))
     }
 
-    /// Checks an absolute URL, such as a `Referer`. One of another origin is `None`.
+    /// Checks an absolute URL, such as a `Referer`. `None` if its origin is another one.
     fn of_url(url: &str, site: &Site) -> Option<Self> {
         if url.len() > Self::MAX_LEN {
             return None;
@@ -96,8 +96,7 @@ impl ReturnTarget {
         }
     }
 
-    /// Where to send the client of a request back to after it has signed in: to the root if the request names no harmless
-    /// path.
+    /// Where to send the client of a request after it has signed in: to the root if the request names no harmless path.
     pub(crate) fn of_request(
         client: ClientKind,
         method: &Method,
@@ -141,7 +140,7 @@ fn normalised(input: &str, origin: &str, is_allowed: impl Fn(&str) -> bool) -> O
         encoded.push('#');
         encoded.push_str(&encode(fragment));
     }
-    // Browsers parse as the URL standard says. By that parser too, the path stays on the origin and is normalised.
+    // Browsers parse URLs by the URL standard. That parser too must find the path on the origin, and normalises it.
     let url = Url::parse(origin).ok()?.join(&encoded).ok()?;
     let stays = url.as_str().strip_prefix(origin) == Some(encoded.as_str());
     stays.then_some(encoded)
@@ -155,7 +154,7 @@ fn is_harmless(path: &str, is_allowed: impl Fn(&str) -> bool) -> bool {
     for _ in 0..=MAX_DECODINGS {
         let starts_like_a_host =
             seen.chars().nth(1).is_some_and(|second| SLASHES.contains(&second));
-        // Browsers read a backslash as a slash, and leave out spaces at the end.
+        // Browsers read a backslash as a slash, and drop spaces at the end.
         let read = seen.trim_end_matches(' ').replace('\\', "/");
         let has_dots = read.split(['/', '?', '#']).any(|segment| matches!(segment, "." | ".."));
         if starts_like_a_host
@@ -174,12 +173,12 @@ fn is_harmless(path: &str, is_allowed: impl Fn(&str) -> bool) -> bool {
     false
 }
 
-/// Decodes `%XX` once. What is not UTF-8 afterwards becomes U+FFFD, which no check lets through as another character.
+/// Decodes `%XX` once. Bytes that are not UTF-8 become U+FFFD, which no check accepts as another character.
 fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Percent-encodes what browsers encode, and a little more. What is encoded already stays.
+/// Percent-encodes what browsers encode, and a few more characters. Encoded characters stay as they are.
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
@@ -199,7 +198,7 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// A path that is encoded more often than this is refused.
 const MAX_DECODINGS: usize = 3;
 
-/// What some programs read as a slash: slash, backslash, and similar Unicode characters.
+/// The characters that some programs read as a slash: slash, backslash, and similar Unicode characters.
 const SLASHES: [char; 10] = [
     '/', '\\', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f5}', '\u{29f8}', '\u{fe68}', '\u{ff0f}',
     '\u{ff3c}',

@@ -26,9 +26,9 @@ use crate::{
     body::{NoBody, ResponseBody},
 };
 
-/// The endpoint that WorkOS's webhooks are sent to: what ends a session at WorkOS ends it here, at once.
+/// The endpoint for WorkOS's webhooks: a session that ends at WorkOS ends here at once.
 ///
-/// Without it, a session that was revoked goes on until its access token expires, 5 minutes by default.
+/// Without it, a revoked session continues until its access token expires, after 5 minutes by default.
 ///
 /// | event | effect |
 /// |---|---|
@@ -96,8 +96,8 @@ impl Webhooks {
     ///
     /// # Errors
     ///
-    /// Where the secret has fewer than [`MIN_SECRET_LEN`](Self::MIN_SECRET_LEN) bytes, as an empty variable has, or
-    /// begins or ends with white space or a quote: whoever knows or guesses the secret can sign anybody out.
+    /// If the secret has fewer than [`MIN_SECRET_LEN`](Self::MIN_SECRET_LEN) bytes, like an empty variable, or starts
+    /// or ends with white space or a quote: whoever knows or guesses the secret can sign anybody out.
     ///
     /// # Examples
     ///
@@ -116,8 +116,8 @@ impl Webhooks {
         Ok(Self { receiver: WebhookReceiver::new(authkit, secrets) })
     }
 
-    /// Takes webhooks that are signed with one of these secrets as well (default: none). While a secret is rolled, the
-    /// old one and the new one are in use at once.
+    /// Also takes webhooks that are signed with one of these secrets (default: none). While a secret is being rotated,
+    /// the old one and the new one are in use at the same time.
     ///
     /// # Errors
     ///

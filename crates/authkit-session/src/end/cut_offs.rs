@@ -165,7 +165,7 @@ impl CutOffs {
             return CutOffEffect::None;
         }
         let known = subjects.map(|subject| self.effect_of(&subject, at)).max();
-        // Read last: forgetting a cut-off raises the floor before it removes the cut-off.
+        // Read last: forgetting a cut-off raises the floor before it lowers the bucket.
         let is_below = at < self.floor.load(Ordering::Acquire);
         let floor = if is_below { CutOffEffect::Changed } else { CutOffEffect::None };
         known.map_or(floor, |known| known.max(floor))

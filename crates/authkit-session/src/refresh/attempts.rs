@@ -1,4 +1,4 @@
-//! Asks WorkOS to exchange a refresh token until it answers something that lasts.
+//! Asks WorkOS to exchange a refresh token until it gives a lasting answer.
 
 use std::{future, pin::pin, task::Poll, time::Duration};
 
@@ -26,8 +26,9 @@ pub(super) struct ExchangeAttempts<'a> {
 }
 
 impl ExchangeAttempts<'_> {
-    /// Asks until WorkOS answers with tokens or a definite refusal, within the time in which it answers a repetition of
-    /// the same exchange alike. Between two attempts there is a pause, and WorkOS's own `Retry-After` is waited out.
+    /// Asks until WorkOS answers with tokens or a definite refusal, but only as long as WorkOS gives repetitions of the
+    /// same exchange the same answer. There is a pause between two attempts, at least as long as WorkOS's
+    /// `Retry-After`.
     pub(super) async fn run(&self) -> Result<RefreshAnswer, UpstreamError> {
         let now = || self.clock.monotonic();
         let retry_after = self.client.budget().retry_after(now());
@@ -63,8 +64,8 @@ impl ExchangeAttempts<'_> {
         }
     }
 
-    /// One attempt, and another one on a new connection where the first takes long: its connection may be dead. The
-    /// first stays out. The first good answer counts, and a refusal only when no attempt is out any more.
+    /// One attempt, and a second one on a new connection if the first takes long, because its connection may be dead.
+    /// The first keeps running. The first good answer counts; a refusal counts only when no other attempt is running.
     async fn attempt(&self, left: impl Fn() -> Duration) -> Result<RefreshAnswer, UpstreamError> {
         let mut first = pin!(self.send(Connection::Pooled, ATTEMPT.min(left())));
         if let Ok(result) = time::timeout(SECOND_ATTEMPT, &mut first).await {
@@ -111,7 +112,7 @@ impl ExchangeAttempts<'_> {
     }
 }
 
-/// Of two attempts, the one that was answered first.
+/// The attempt that was answered first.
 enum Attempt {
     First,
     Second,
@@ -119,5 +120,5 @@ enum Attempt {
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// After how long a second attempt goes out: a request that waits has as long for that one's answer.
+/// When a second attempt starts: a waiting request has as much time left for its answer.
 const SECOND_ATTEMPT: Duration = Duration::from_millis(2_500);

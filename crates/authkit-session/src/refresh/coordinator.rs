@@ -8,45 +8,45 @@ use crate::boxed_future::BoxFuture;
 
 /// Lets the replicas of a service exchange a refresh token once, rather than once each.
 ///
-/// It saves calls, and it is what a replica that comes too late learns the new session from. It is no lock: WorkOS
-/// answers the same exchange alike for 30 seconds, so two at once do no harm. Without one
+/// It saves calls, and a replica that comes too late gets the new session from it. It is not a lock: WorkOS gives
+/// repetitions of the same exchange the same answer for 30 seconds, so two at once do no harm. Without a coordinator
 /// ([`InProcess`], the default), each process refreshes for itself.
 ///
-/// What it keeps is opaque to it: `exchange` names an exchange without telling whose it is, in the characters of
-/// URL-safe base64, and an outcome is sealed, 384 KiB at most. Somebody who can write to its store can delay a refresh,
-/// but neither read nor forge a session.
+/// A coordinator cannot read what it stores: `exchange` identifies an exchange without naming its session, in the
+/// characters of URL-safe base64, and an outcome is sealed, 384 KiB at most. Whoever can write to the store can delay a
+/// refresh, but neither read nor forge a session.
 ///
-/// It cannot fail. An implementation whose store is slow or gone says [`Claim::Alone`] and drops what it was to
-/// publish; a call is given up after 2 seconds, a [`look`](Self::look) after 500 ms.
+/// Its methods cannot fail. If the store is slow or unavailable, an implementation returns [`Claim::Alone`] and drops
+/// what it should publish; a call is abandoned after 2 seconds, a [`look`](Self::look) after 500 ms.
 ///
 /// The functions of the module `conformance` (feature `conformance`) check an implementation.
 pub trait RefreshCoordinator: fmt::Debug + Send + Sync + 'static {
-    /// This process is about to make an exchange. May it, or has another one?
+    /// Claims an exchange that this process is about to make.
     ///
-    /// Where nobody else began it within the last 60 seconds, this process has, from now on. Where another process has
-    /// within the last 10 seconds, its outcome is waited for, 1.5 seconds at most.
+    /// If no other process claimed it within the last 60 seconds, this process has claimed it from now on. If another
+    /// process claimed it within the last 10 seconds, the call waits for that outcome, 1.5 seconds at most.
     fn claim<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim>;
 
-    /// What is known of an exchange, without waiting and without beginning it: WorkOS has just refused it here.
+    /// Returns the state of an exchange that WorkOS has just refused here, without waiting for it or claiming it.
     fn look<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim>;
 
-    /// Tells the others what came of an exchange. Kept 60 seconds; a later outcome replaces an earlier one.
+    /// Publishes the outcome of an exchange. It is kept for 60 seconds; a later outcome replaces an earlier one.
     fn publish<'a>(&'a self, exchange: &'a str, outcome: Bytes) -> Coordinating<'a, ()>;
 }
 
 /// What the methods of a [`RefreshCoordinator`] return.
 pub type Coordinating<'a, T> = BoxFuture<'a, T>;
 
-/// What a [`RefreshCoordinator`] knows of an exchange.
+/// The state of an exchange, as a [`RefreshCoordinator`] knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "a new answer has to break every match on it")]
 pub enum Claim {
-    /// No other process has begun it within the last 60 seconds, as far as can be known: go on alone.
+    /// As far as is known, no other process has claimed it within the last 60 seconds: exchange the token.
     Alone,
-    /// Another process has begun it within the last 60 seconds, and has published nothing. The exchange may be made
-    /// again; if WorkOS refuses it, that may be the other process's doing.
+    /// Another process has claimed it within the last 60 seconds, and has not published an outcome. Exchange the token
+    /// too; if WorkOS refuses it, the other process may have caused that.
     Contested,
-    /// What the other process has published.
+    /// The outcome that the other process published.
     Published(Bytes),
 }
 

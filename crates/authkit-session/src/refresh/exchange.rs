@@ -1,4 +1,4 @@
-//! The exchange of one refresh token, from the first attempt to what is made of the answer.
+//! The exchange of one refresh token, from the first attempt to the processing of the answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// The exchange of one refresh token. It is over when this is dropped, even by a panic.
+/// The exchange of one refresh token. Dropping it marks the exchange as finished, even after a panic.
 pub(super) struct Exchange {
     refresher: Arc<Refresher>,
     token: RefreshToken,
@@ -44,7 +44,7 @@ pub(super) struct Exchange {
     _permit: CallPermit,
 }
 
-/// Whether the lineage knows what came of the exchange.
+/// Whether the lineage has recorded the outcome of the exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Recorded {
     No,
@@ -75,7 +75,7 @@ impl Exchange {
         }
     }
 
-    /// Makes the exchange in a task of its own, which no client's leaving ends.
+    /// Makes the exchange in a task of its own, which outlives the request.
     pub(super) fn start(self) {
         let span = self.observed.span();
         tokio::spawn(tracing::Instrument::instrument(self.run(), span));
@@ -103,7 +103,7 @@ impl Exchange {
         }
     }
 
-    /// Makes the exchange. The outcome is for the other processes too, unless it may come from what they did.
+    /// Makes the exchange. Publishes the outcome to the other processes, unless one of them may have caused it.
     async fn exchange(
         &mut self,
         shared: &SharedExchange,
@@ -131,7 +131,7 @@ impl Exchange {
         let outcome = PublishedOutcome::Refused(refusal);
         match (refusal, &self.purpose) {
             (ApiRefusal::InvalidGrant, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {}
-            // It is about the organization that was asked for: the session goes on where it is.
+            // The refusal is about the requested organization: the session continues where it is.
             (
                 ApiRefusal::OrganizationGone
                 | ApiRefusal::InteractionNeeded
@@ -139,12 +139,12 @@ impl Exchange {
                 | ApiRefusal::Rejected,
                 ExchangePurpose::Switch(_),
             )
-            // It is about all users, and over as soon as the operator has mended it.
+            // The refusal affects all users, and ends as soon as the operator has corrected the settings.
             | (
                 ApiRefusal::Credentials,
                 ExchangePurpose::Refresh | ExchangePurpose::Switch(_),
             ) => return (Err(failure), None),
-            // Another process may send another request: another version of this crate, other settings.
+            // Another process may send a different request: with another version of this crate or other settings.
             (ApiRefusal::Request, ExchangePurpose::Refresh) => {
                 return (self.record(&outcome).await, None);
             }
@@ -171,13 +171,13 @@ impl Exchange {
                     let retry_after = Some(NEWER_COOKIE_SOON);
                     (Err(RefreshFailure::Transient { retry_after }), None)
                 }
-                // Whoever holds the store's marker does not hold it for ever.
+                // The process that holds the store's marker does not hold it for ever.
                 Contest::Again => (self.record(&outcome).await, None),
             },
         }
     }
 
-    /// Whether what another process was answered so long ago is what WorkOS would answer here.
+    /// Whether WorkOS would still give the answer that another process got at that time.
     fn counts(&self, outcome: &PublishedOutcome, ago: Duration) -> bool {
         let Refresher { state, settings, .. } = &*self.refresher;
         let now = settings.clock().monotonic();
@@ -190,7 +190,7 @@ impl Exchange {
         counts && self.session.accepts(outcome)
     }
 
-    /// Whether another process's exchange has delayed a refusal of this token before.
+    /// Whether another process's exchange has already delayed a refusal of this token.
     fn contest(&self) -> Contest {
         let Refresher { state, settings, .. } = &*self.refresher;
         state.lock().lineages.contest(self.hash, settings.clock().monotonic())
@@ -207,7 +207,7 @@ impl Exchange {
         attempts.run().await
     }
 
-    /// Records what WorkOS answered here, and says what of it the other processes are to know.
+    /// Records WorkOS's answer, and returns what to publish to the other processes.
     async fn record_for_all(
         &mut self,
         outcome: PublishedOutcome,
@@ -235,7 +235,7 @@ impl Exchange {
         }
     }
 
-    /// Seals the new session and records it, unless the application refuses it: the old token is spent.
+    /// Seals the new session and records it, even if the application refuses it: the old token is used up.
     async fn record_successor(&mut self, answer: &RefreshAnswer) -> ExchangeResult {
         let refresher = Arc::clone(&self.refresher);
         if !self.session.owns(&answer.claims) {
@@ -246,13 +246,13 @@ impl Exchange {
         }
         let keys = refresher.reader.keys();
         if keys.lacks_key_of(&answer.answer.access_token) {
-            // Whoever verifies the new token waits for them.
+            // Whoever verifies the new token waits for the keys.
             let _ = keys.fetch(FetchFor::OwnAnswer);
         }
         let Some(renewed) = self.session.seal(&refresher, answer) else {
             return Err(RefreshFailure::Transient { retry_after: None });
         };
-        // Nothing that the hook does can end this task, and whoever comes meanwhile waits for it.
+        // The hook cannot end this task, and requests that arrive meanwhile wait for it.
         let decision = self.session.ask_hook(&refresher, &renewed).await;
         let state = match decision {
             HookDecision::Keep | HookDecision::Undecided => LineageState::Live,
@@ -280,14 +280,14 @@ impl Exchange {
         }
     }
 
-    /// Lets those go who wait.
+    /// Wakes the waiting requests.
     fn finish(mut self, result: ExchangeResult) {
         self.record_lost();
         self.observed.ended(&result);
         self.sender.send_replace(Some(result));
     }
 
-    /// An exchange that the lineage knows no outcome of by now is lost.
+    /// An exchange that ends without a recorded outcome is lost.
     fn record_lost(&mut self) {
         if self.recorded == Recorded::No {
             let Refresher { state, settings, .. } = &*self.refresher;
@@ -303,5 +303,5 @@ impl Drop for Exchange {
     }
 }
 
-/// When the browser is to come again after a refusal that another process's success may have caused.
+/// When the browser should come back after a refusal that another process's success may have caused.
 const NEWER_COOKIE_SOON: Duration = Duration::from_secs(1);

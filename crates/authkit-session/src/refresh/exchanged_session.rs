@@ -1,4 +1,4 @@
-//! The session whose refresh token is exchanged, and the one that comes of it.
+//! The session whose refresh token is exchanged, and the session that results.
 
 use std::sync::Arc;
 
@@ -26,9 +26,9 @@ use crate::{
 
 /// The session whose refresh token is exchanged.
 pub(super) struct ExchangedSession {
-    /// The user's id, as far as the cookie says.
+    /// The user's id from the cookie, if it can be read.
     subject: Option<String>,
-    /// The organization to stay in, or to switch to.
+    /// The requested organization: the present one, or the one to switch to.
     organization: Option<String>,
     plaintext: Zeroizing<Vec<u8>>,
     seal: Seal,
@@ -48,8 +48,8 @@ impl ExchangedSession {
         self.organization.as_deref()
     }
 
-    /// Whether an outcome that another process published is of this session: what it sealed for us is still not ours to
-    /// believe.
+    /// Whether an outcome that another process published belongs to this session: a valid seal alone does not prove
+    /// that.
     pub(super) fn accepts(&self, outcome: &PublishedOutcome) -> bool {
         match outcome {
             PublishedOutcome::Refused(_) => true,
@@ -57,7 +57,7 @@ impl ExchangedSession {
         }
     }
 
-    /// Whether an answer with these claims is about the same user, and the organization that was asked for.
+    /// Whether an answer with these claims is about the same user and the requested organization.
     pub(super) fn owns(&self, claims: &Unverified) -> bool {
         let same = |asked: &Option<String>, got: &Option<String>| asked.is_none() || asked == got;
         same(&self.subject, &claims.sub) && same(&self.organization, &claims.org_id)
@@ -102,8 +102,8 @@ impl ExchangedSession {
         Some(RenewedSession { successor, verified })
     }
 
-    /// What the application says of a new session. It is asked later about one that cannot be verified yet, which
-    /// nobody lets in before.
+    /// Asks the application about a new session. If the session cannot be verified yet, the application is asked later;
+    /// no request is admitted with it before that.
     pub(super) async fn ask_hook(
         &self,
         refresher: &Refresher,
@@ -131,7 +131,7 @@ impl ExchangedSession {
         }
     }
 
-    /// The session before the exchange, where it still verifies.
+    /// The session before the exchange, if it still verifies.
     fn previous(&self, refresher: &Refresher) -> Option<Arc<VerifiedSession>> {
         let mut payload = Payload::parse(&self.plaintext).ok()?;
         refresher.reader.verify(&mut payload).1.map(Arc::new)

@@ -1,4 +1,4 @@
-//! What the application says of sessions that were refreshed: a hook that may refuse them.
+//! The application's hook, which may refuse refreshed sessions.
 
 use std::{
     fmt,
@@ -11,16 +11,16 @@ use tokio::time;
 
 use crate::{bounded_map::BoundedMap, boxed_future::BoxFuture, session::VerifiedSession};
 
-/// What an application says of a session.
+/// An application's decision about a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "an application says one of these three")]
 pub enum HookDecision {
-    /// It goes on.
+    /// The session continues.
     Keep,
-    /// It ends, here and at WorkOS.
+    /// The session ends, here and at WorkOS.
     Refuse,
-    /// That cannot be told now, as when a database does not answer: the user is told to try again, and the application
-    /// is asked again.
+    /// The application cannot decide now, for instance because a database does not answer: the user is told to try
+    /// again, and the application is asked again.
     Undecided,
 }
 
@@ -28,9 +28,9 @@ pub enum HookDecision {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RefreshedSession {
-    /// What it is from now on.
+    /// The session from now on.
     pub session: Arc<VerifiedSession>,
-    /// What it was, where that can still be verified. Its token has mostly expired.
+    /// The session before, if it can still be verified. Usually its token has expired.
     pub previous: Option<Arc<VerifiedSession>>,
 }
 
@@ -49,7 +49,7 @@ impl RefreshHook {
         Self(Arc::new(move |refreshed| Box::pin(hook(refreshed))))
     }
 
-    /// Asks, on a task of its own: a panic there is the hook's.
+    /// Calls the hook in a task of its own, so that a panic of the hook stays there.
     pub(crate) async fn ask(&self, refreshed: RefreshedSession) -> HookDecision {
         let hook = Arc::clone(&self.0);
         within_patience(async move { hook(refreshed).await }).await
@@ -62,7 +62,7 @@ impl fmt::Debug for RefreshHook {
     }
 }
 
-/// Waits for an application's decision, on a task of its own, for as long as one may take.
+/// Runs the application's decision in a task of its own, and waits for it at most [`PATIENCE`].
 pub(crate) async fn within_patience(
     decision: impl Future<Output = HookDecision> + Send + 'static,
 ) -> HookDecision {
@@ -81,21 +81,21 @@ pub(crate) async fn within_patience(
     }
 }
 
-/// The hook, and the sessions about which it could not say anything yet.
+/// The hook, and the sessions about which it has not decided yet.
 #[derive(Debug)]
 pub(crate) struct RefreshHooks {
     pub(crate) refresh: Option<RefreshHook>,
     undecided: Mutex<Undecided>,
 }
 
-/// What the hook has said of a session's token.
+/// The hook's decision about a session's token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HookStatus {
-    /// It goes on; or there is no hook.
+    /// The session continues, or there is no hook.
     Decided,
-    /// The hook could not say. The session has to be refreshed, so that the hook is asked again.
+    /// The hook has not decided. The session must be refreshed, so that the hook is asked again.
     Undecided,
-    /// The same, but the hook was asked just now, and is asked again after this time.
+    /// The hook has not decided, and was asked a moment ago; it is asked again after this time.
     AskAgainIn(Duration),
 }
 
@@ -104,7 +104,7 @@ impl RefreshHooks {
         Self { refresh, undecided: Mutex::default() }
     }
 
-    /// What the hook has said of a token of this session that was issued at `made`.
+    /// The hook's decision about a token of this session that was issued at `made`.
     pub(crate) fn status(&self, session_id: &str, made: u64, now: Duration) -> HookStatus {
         let undecided = self.undecided();
         match undecided.sessions.get(session_id) {
@@ -112,7 +112,7 @@ impl RefreshHooks {
                 Duration::ZERO => HookStatus::Undecided,
                 left => HookStatus::AskAgainIn(left),
             },
-            // It may be one that was forgotten.
+            // The session may be one that was forgotten.
             _ if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => {
                 HookStatus::Undecided
             }
@@ -120,7 +120,7 @@ impl RefreshHooks {
         }
     }
 
-    /// Remembers whether the session's tokens issued from `made` on wait for a decision.
+    /// Records whether the session's tokens issued from `made` on wait for a decision.
     pub(crate) fn remember(
         &self,
         session_id: &str,
@@ -138,7 +138,7 @@ impl RefreshHooks {
     }
 
     fn undecided(&self) -> MutexGuard<'_, Undecided> {
-        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        // Each method leaves the table consistent, so a panic elsewhere does no harm.
         self.undecided.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,13 +146,13 @@ impl RefreshHooks {
 #[derive(Debug)]
 struct Undecided {
     sessions: BoundedMap<UndecidedSession>,
-    /// When the newest of the tokens was made that had to be forgotten, in Unix seconds.
+    /// The issue time of the newest forgotten token, in Unix seconds.
     forgotten: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct UndecidedSession {
-    /// When the first and the last token were made about which nothing was said, in Unix seconds.
+    /// The issue times of the first and the last undecided token, in Unix seconds.
     first: u64,
     last: u64,
     asked: Duration,
@@ -180,10 +180,10 @@ impl Undecided {
 
 /// How long a hook may take: less than a request waits for the refresh and the hook together.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How far apart a hook is asked about one session.
+/// The least time between two calls of the hook about one session.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How many sessions are remembered that wait for a decision. Beyond, every session as old as one that was forgotten is
-/// refreshed, so that it is asked about.
+/// The greatest number of undecided sessions that are remembered. Beyond it, every session as old as a forgotten one is
+/// refreshed, so that the hook is asked.
 const LIMIT: usize = 100_000;
 
 #[cfg(test)]

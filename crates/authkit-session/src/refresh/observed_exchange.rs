@@ -8,15 +8,15 @@ use crate::{
     refresh_state::successor::ExchangeResult,
 };
 
-/// What an operator sees of one exchange: a span of its own, its count and how long it took.
+/// The observability of one exchange: its span, its count and its duration.
 pub(super) struct ObservedExchange {
     span: Span,
     timer: RefreshTimer,
 }
 
 impl ObservedExchange {
-    /// Begins the span `authkit.refresh`. The exchange outlives the request that it is for, so the span is linked to the
-    /// request's, and is no part of it.
+    /// Starts the span `authkit.refresh`. The exchange outlives the request, so the span is linked to the request's
+    /// span and is not part of it.
     pub(super) fn begin(settings: &Settings, session: &OpenedSession) -> Self {
         let owner = session.owner();
         let span = info_span!(

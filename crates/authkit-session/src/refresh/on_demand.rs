@@ -1,4 +1,4 @@
-//! Exchanges that a handler asks for: of the session's newest token, now, for its organization or for another one.
+//! Exchanges that a handler requests: of the session's newest token, at once, for its own or for another organization.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,16 +17,16 @@ use crate::{
     upstream::budget::Throttled,
 };
 
-/// What the newest token of a session is exchanged for.
+/// The purpose of an exchange on demand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OnDemand<'a> {
-    /// A token like it, issued from now on.
+    /// A new token for the same organization.
     NewToken,
-    /// A token of this organization. Where the session is there by now, no other is needed.
+    /// A token for this organization. A session that is already there needs no exchange.
     Organization(&'a str),
 }
 
-/// Exchanges the newest token of the candidate's session. An exchange under way is waited for first.
+/// Exchanges the newest token of the candidate's session. Waits first for an exchange that is under way.
 pub(crate) async fn exchange(
     refresher: &Arc<Refresher>,
     mut candidate: SessionCandidate,
@@ -74,7 +74,7 @@ pub(crate) async fn exchange(
 }
 
 impl OnDemand<'_> {
-    /// Whether a session that is there already is what is wanted.
+    /// Whether an existing session already meets the request.
     fn is_met_by(self, successor: &Successor) -> bool {
         match self {
             Self::NewToken => false,
@@ -92,15 +92,15 @@ impl OnDemand<'_> {
     }
 }
 
-/// What comes next for a session that a request brought, or that was found to be newer.
+/// The next step for a session that a request brought, or for a newer one.
 enum Step {
-    /// It is what is wanted.
+    /// The session meets the request.
     Done,
-    /// There is a newer one, obtained so long ago.
+    /// There is a newer session, obtained that long ago.
     Newer(Arc<Successor>, Duration),
     /// Another request has started an exchange of its token.
     UnderWay(ExchangeWaiter),
-    /// Its token is being exchanged for what is wanted, from now on.
+    /// This call has started the exchange.
     Started(ExchangeWaiter),
 }
 
@@ -172,5 +172,5 @@ fn next_step(
     }
 }
 
-/// A session cannot change more often than this while one request waits, but by a mistake.
+/// A session changes more often than this during one request only because of a bug.
 const ROUNDS: usize = 4;

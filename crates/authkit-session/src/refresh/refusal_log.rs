@@ -1,4 +1,4 @@
-//! What the operator is told of refusals by WorkOS.
+//! Log lines about refusals by WorkOS.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     upstream::error_answer::UpstreamError,
 };
 
-/// Logs the refusals that the operator has to look at: a line a minute for each kind and status.
+/// Logs the refusals that the operator has to look at: one line a minute for each kind and status.
 pub(super) struct RefusalLog {
     limiter: LogLimiter,
     clock: Clock,

@@ -1,4 +1,4 @@
-//! What replicas tell each other of an exchange: sealed for that alone, and bound to the token that was spent.
+//! The outcomes of exchanges that replicas share: sealed for that purpose, and bound to the token that was exchanged.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,15 +28,15 @@ pub(super) struct SharedExchange {
     context: Vec<u8>,
 }
 
-/// What is known of an exchange among the replicas.
+/// The state of an exchange among the replicas.
 pub(super) enum ClaimStatus {
     Alone,
     Contested,
-    /// What another process published, and how long ago.
+    /// The outcome that another process published, and its age.
     Published(PublishedOutcome, Duration),
 }
 
-/// What a replica publishes of its exchange.
+/// The outcome that a replica publishes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum PublishedOutcome {
     Renewed(Arc<RefreshAnswer>),
@@ -57,7 +57,7 @@ impl SharedExchange {
             context.push(b'@');
             context.extend_from_slice(organization.as_bytes());
         }
-        // The same on every replica, whatever passwords it has, and no way back to the token.
+        // The name is the same on every replica, whatever passwords it has, and does not reveal the token.
         let name = digest::digest(&digest::SHA256, &sealer.context(token.as_bytes()));
         Self {
             coordinator: Arc::clone(coordinator),
@@ -114,7 +114,7 @@ impl SharedExchange {
         }
     }
 
-    /// An outcome, and how old it is; one from the future is as old as it is early.
+    /// An outcome and its age; an outcome from the future is as old as it is early.
     fn open(&self, sealed: &[u8]) -> Option<(Duration, PublishedOutcome)> {
         if sealed.len() > MAX_SEALED {
             return None;
@@ -156,7 +156,7 @@ impl PublishedOutcome {
     }
 }
 
-/// Whether the other processes are to know what an exchange ended with.
+/// Whether the other processes should learn the outcome of an exchange.
 pub(super) fn is_for_others(result: &ExchangeResult) -> bool {
     match result {
         Ok(_) | Err(RefreshFailure::HookUndecided { .. } | RefreshFailure::Refused { .. }) => true,
@@ -181,12 +181,12 @@ const INTERACTION_NEEDED: &[u8] = b"refused interaction";
 const CREDENTIALS: &[u8] = b"refused credentials";
 const REQUEST: &[u8] = b"refused request";
 const REJECTED: &[u8] = b"refused otherwise";
-/// How old an outcome may be: as long as a coordinator keeps it, so that who can write to its store cannot
-/// bring an old one back.
+/// The greatest age of an outcome: as long as a coordinator keeps it, so that whoever can write to the store cannot
+/// replay an old one.
 const OUTCOME_LASTS: Duration = Duration::from_secs(60);
 /// The longest sealed outcome that is opened: WorkOS's longest answer, sealed.
 const MAX_SEALED: usize = 512 * 1024;
-/// How long a coordinator may take; longer than the 1.5 seconds that it may wait itself.
+/// How long a coordinator may take; longer than the 1.5 seconds for which it may wait.
 const CLAIM: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(500);
 const PUBLISH: Duration = Duration::from_secs(2);

@@ -1,20 +1,20 @@
-//! Lineages: which refresh token became which, which cookie the browser has, and what has ended.
+//! Lineages: which refresh token became which, which cookie the browser has, and which sessions have ended.
 //!
 //! A plain table without clock, lock or I/O: the time is passed in, and each event is one method. The rules:
 //!
-//! 1. A chain of refreshes is one lineage. Its newest token pair is what every older cookie of it stands for.
-//! 2. A refresh token is exchanged by one task at a time; whoever asks meanwhile waits for that exchange.
-//! 3. A response head carries the newest pair until the browser has sent that pair back, and nothing from then on: a
-//!    slow response cannot put an old cookie over a newer one.
+//! 1. A chain of refreshes is one lineage. Every older cookie of it stands for its newest token pair.
+//! 2. A refresh token is exchanged by one task at a time; other requests wait for that exchange.
+//! 3. A response head carries the newest pair until the browser has sent that pair back, and none after that: a slow
+//!    response cannot put an old cookie over a newer one.
 //! 4. A refusal is remembered, and WorkOS is not asked again about the token for a minute. A second refusal after that
 //!    is final.
-//! 5. A lineage that has ended stays ended, whatever an exchange brings that was under way.
+//! 5. A lineage that has ended stays ended, whatever an exchange that was under way brings.
 //! 6. A pair that no head has carried is kept for a day, since its old cookie is the browser's current one. A pair that
 //!    a head has carried is kept for ten minutes from the last such head, since the response may have been lost on its
 //!    way. A pair that the browser has sent back is kept for a minute, for requests that were on their way.
-//! 7. What nothing is remembered of that matters is passed by without asking the table: a token that is not in it, and
-//!    one that the browser has sent back and that was obtained 10 seconds ago, until something happens to its lineage.
-//! 8. Everything is bounded. What would be forgotten first goes first.
+//! 7. A request takes no lock if nothing that matters to it is known: its token is not in the table, or the browser has
+//!    sent the token back and it was obtained 10 seconds ago, and nothing has happened to its lineage since.
+//! 8. Everything is bounded. A full table removes first what would expire first.
 
 mod ended;
 mod index;
@@ -51,12 +51,12 @@ pub(crate) struct Lineages<J, P> {
     limits: Limits,
 }
 
-/// How much is remembered at most, beside exchanges under way.
+/// The limits of the table, beside exchanges under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Refresh tokens; and as many ids of ended sessions.
+    /// The number of refresh tokens, and also the number of ids of ended sessions.
     pub(crate) tokens: usize,
-    /// Bytes of token pairs.
+    /// The bytes of token pairs.
     pub(crate) bytes: usize,
 }
 
@@ -67,7 +67,7 @@ impl Default for Limits {
     }
 }
 
-/// Whether a lineage goes on.
+/// Whether a lineage continues.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum LineageState {
     Live,
@@ -75,7 +75,7 @@ pub(crate) enum LineageState {
     Ended,
 }
 
-/// How far a token pair has got.
+/// How far a token pair has got on its way to the browser.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum CookieState {
     /// No response head has carried it.
@@ -86,14 +86,14 @@ enum CookieState {
     Returned,
 }
 
-/// What a request finds that needs its refresh token exchanged.
+/// The state of an exchange, for a request that needs one.
 #[derive(Debug)]
 pub(crate) enum ExchangeStatus<J, P> {
     /// Nobody exchanges the token: this request starts the exchange.
     Start(J),
     /// Another request has started the exchange.
     UnderWay(J),
-    /// The token was exchanged before, so long ago, for this pair.
+    /// The token was exchanged before, that long ago, for this pair.
     Successor(Arc<P>, Duration),
     /// The token was exchanged before, for a pair of another organization.
     OtherOrganization,
@@ -101,7 +101,7 @@ pub(crate) enum ExchangeStatus<J, P> {
     Refused(ApiRefusal, RefusalAge),
     /// The lineage has ended.
     Ended,
-    /// Nobody exchanges the token, and WorkOS is not to be asked now.
+    /// No exchange of the token is running, and WorkOS must not be called now.
     Throttled(Throttled),
 }
 
@@ -110,7 +110,7 @@ pub(crate) enum ExchangeStatus<J, P> {
 pub(crate) enum LineageStatus {
     Unknown,
     Ended,
-    /// The lineage is remembered. For its newest pair: how long ago this process obtained it.
+    /// The lineage is known. For its newest pair: how long ago this process obtained it.
     Known(Option<Duration>),
 }
 
@@ -150,7 +150,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         self.index.bytes()
     }
 
-    /// A request brought this pair, of this session: the browser has it.
+    /// Records that a request of this session brought this pair, so the browser has it.
     pub(crate) fn returned(
         &mut self,
         pair: Option<PairId>,
@@ -182,8 +182,8 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         LineageStatus::Known(age)
     }
 
-    /// A request with this pair, for this organization, needs its token exchanged. `start` makes the way to wait for a
-    /// new exchange, if one may start now.
+    /// Looks up the token of a request that needs a new pair for this organization. If an exchange may start now,
+    /// `start` makes its waiter.
     pub(crate) fn exchange(
         &mut self,
         pair: PairId,
@@ -224,8 +224,8 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         }
     }
 
-    /// The exchange of `token` brought a new pair, which does not go on where `state` says so: the application refused
-    /// it. Says whether the session goes on with it.
+    /// Records the new pair that the exchange of `token` brought. `state` is `Ended` if the application refused it.
+    /// Returns whether the session continues with it.
     pub(crate) fn renewed(
         &mut self,
         token: TokenHash,
@@ -238,7 +238,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         (renewed.refusal, renewed.contested) = (None, None);
         let new = pair.id().token;
         let id = match self.index.find(new) {
-            // Another replica exchanged the token too, and the browser has brought here what that replica got.
+            // Another replica also exchanged the token, and the browser has brought that replica's result here.
             Some(other) if other != id => self.index.unite(id, other),
             Some(_) | None => id,
         };
@@ -249,7 +249,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
             lineage.state = LineageState::Ended;
         }
         let state = lineage.state;
-        // The newest pair of a lineage that this one was united with came from this one.
+        // The newest pair of a lineage that was merged into this one came from this one.
         let is_overtaken =
             lineage.newest.is_some() && lineage.members.contains(&new) && new != token;
         self.index.add_member(id, new);
@@ -270,7 +270,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         state
     }
 
-    /// WorkOS refused the exchange of `token`. `None` where the lineage has ended anyway.
+    /// Records that WorkOS refused the exchange of `token`. `None` if the lineage has ended anyway.
     pub(crate) fn refused(
         &mut self,
         token: TokenHash,
@@ -290,14 +290,14 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         }
     }
 
-    /// Whether a refusal that another process was given `ago` counts here. After one that is remembered it does where it
-    /// was given after that one's time: a token is dead after two refusals a minute apart.
+    /// Whether a refusal that another process got `ago` counts here. If a refusal is already known, a second one counts
+    /// if it came at least a minute later: then the token is dead.
     pub(crate) fn counts_refusal(&self, token: TokenHash, ago: Duration, now: Duration) -> bool {
         let remembered = self.index.token(token).and_then(|known| known.refusal);
         remembered.is_none_or(|refusal| refusal.holds(now.saturating_sub(ago)).is_none())
     }
 
-    /// WorkOS refused the exchange of `token`, which another process may have been making too.
+    /// Records that WorkOS refused the exchange of `token`, which another process may also have been making.
     pub(crate) fn contest(&mut self, token: TokenHash, now: Duration) -> Contest {
         let id = self.index.find_or_create(token);
         let known = self.index.token_mut(token).expect(IN_STEP);
@@ -310,7 +310,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         contest
     }
 
-    /// The exchange of `token` brought no answer that says anything about the token.
+    /// Records that the exchange of `token` brought no answer about the token.
     pub(crate) fn lost(&mut self, token: TokenHash, now: Duration) {
         let id = self.index.finish_exchange(token);
         let refusal = self.index.token(token).expect(IN_STEP).refusal;
@@ -330,7 +330,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         self.shrink();
     }
 
-    /// A response head is about to leave for a request that brought `token`: the pair that the head is to carry.
+    /// The pair that a response head must carry which leaves now for a request with `token`.
     pub(crate) fn pair_to_send(&mut self, token: TokenHash, now: Duration) -> Option<Arc<P>> {
         self.forget_old(now);
         let id = self.index.find(token)?;
@@ -349,7 +349,8 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         Some(pair)
     }
 
-    /// The session was signed out, or replaced by another one. Says whether this process did not know that before.
+    /// Ends the session: it was signed out, or replaced by another one. Returns whether this process did not know that
+    /// before.
     pub(crate) fn end(
         &mut self,
         token: Option<TokenHash>,
@@ -389,7 +390,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         goes_on.then(|| (Arc::clone(&newest.pair), now.saturating_sub(newest.obtained)))
     }
 
-    /// Forgets that WorkOS refused this token for the organization of its session: it is exchanged for another one.
+    /// Forgets that WorkOS refused this token for its session's organization: it is exchanged for another organization.
     pub(crate) fn forgive(&mut self, pair: PairId) {
         if let Some(token) = self.index.token_mut(pair.token) {
             token.refusal =
@@ -397,7 +398,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         }
     }
 
-    /// Whether it is remembered that WorkOS refused this token.
+    /// Whether WorkOS is known to have refused this token.
     pub(crate) fn is_refused(&self, token: TokenHash) -> bool {
         self.index.token(token).is_some_and(|token| token.refusal.is_some())
     }
@@ -407,13 +408,13 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         self.ended_sessions.forget_old(now);
     }
 
-    /// Forgets what would be forgotten next until the limits hold.
+    /// Removes what would expire next until the limits hold.
     fn shrink(&mut self) {
         self.index.shrink(self.limits);
     }
 }
 
-/// Whether another process's exchange has delayed the refusal of a token before.
+/// Whether another process's exchange has already delayed the refusal of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Contest {
     First,
@@ -424,17 +425,17 @@ pub(crate) enum Contest {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
     Now,
-    /// It had ended before, or was not known well enough to tell.
+    /// It had ended before, or is not known well enough to tell.
     Before,
 }
 
-/// How long a pair is kept that a head has carried, from the last such head: a proxy may have lost the response.
+/// How long a pair is kept after the last head that carried it: a proxy may have lost the response.
 const KEPT_SENT: Duration = Duration::from_secs(10 * 60);
-/// How long a pair is kept that the browser has sent back.
+/// How long a pair is kept after the browser has sent it back.
 const KEPT_RETURNED: Duration = Duration::from_secs(60);
-/// How long a pair is kept that no head has carried: for its client, the old cookie still is the current one.
+/// How long a pair is kept that no head has carried: its client still uses the old cookie.
 const KEPT_UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long is remembered that a refusal was delayed.
+/// How long a delayed refusal is remembered.
 const KEPT_CONTESTED: Duration = Duration::from_secs(10 * 60);
-/// How long the end of a session is kept.
+/// How long the end of a session is remembered.
 const KEPT_ENDED: Duration = Duration::from_secs(24 * 60 * 60);

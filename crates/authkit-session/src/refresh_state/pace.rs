@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bounded_map::BoundedMap;
 
-/// The sessions that were refreshed on demand within the last two seconds, and when. Plain data: time is passed in.
+/// The sessions that were refreshed on demand within the last two seconds. Plain data: time is passed in.
 #[derive(Debug)]
 pub(crate) struct Pace(BoundedMap<Duration>);
 
@@ -21,15 +21,15 @@ impl Pace {
         self.0.get(session_id).map(|began| (*began + PAUSE).saturating_sub(now))
     }
 
-    /// An exchange of the session begins.
+    /// Records that an exchange of the session starts.
     pub(crate) fn begun(&mut self, session_id: &str, now: Duration) {
         self.0.add(session_id, now, now);
     }
 }
 
-/// How far apart two exchanges on demand of one session are.
+/// The least time between two exchanges on demand of one session.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How many are remembered at most; a process begins far fewer exchanges in that time.
+/// The greatest number of sessions; a process starts far fewer exchanges in that time.
 const LIMIT: usize = 10_000;
 
 #[cfg(test)]

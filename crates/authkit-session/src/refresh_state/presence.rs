@@ -1,4 +1,4 @@
-//! Which tokens and sessions have to be looked up: asked by every request, and without a lock.
+//! Which tokens and sessions a request must look up: read by every request, without a lock.
 
 use std::sync::{
     Arc,
@@ -7,10 +7,10 @@ use std::sync::{
 
 use crate::token::{SessionIdHash, TokenHash};
 
-/// Counts, by hash, the tokens and session ids that a request must not pass by.
+/// Counts, by hash, the tokens and session ids about which the tables know something.
 ///
-/// A count that is zero says so surely; one that is not may be another's of the same hash, and the table behind the lock
-/// is asked. Counts change under that lock, before what they stand for does: whoever reads a zero comes before the event.
+/// A zero is certain; any other count may come from another entry with the same hash, so the table behind the lock
+/// decides. Counts change under that lock, before the table does: a request that reads a zero comes before the event.
 #[derive(Debug)]
 pub(crate) struct PresenceCounts {
     counts: Box<[AtomicU32]>,
@@ -79,7 +79,7 @@ impl From<&str> for PresenceEntry {
     }
 }
 
-/// That something is counted, as long as this lives.
+/// Counts an entry as long as this lives.
 #[derive(Debug)]
 pub(crate) struct PresenceMark {
     presence: Arc<PresenceCounts>,

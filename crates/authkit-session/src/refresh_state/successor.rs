@@ -1,4 +1,4 @@
-//! The session that an exchange brought, and the way to wait for it.
+//! The session that an exchange brought, and how to wait for it.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
     token::PairId,
 };
 
-/// The session that a refresh brought, as its cookie will have it.
+/// The session that a refresh brought, as its cookie stores it.
 #[derive(Debug)]
 pub(crate) struct Successor {
     pub(crate) sealed: String,
@@ -59,10 +59,10 @@ impl fmt::Debug for RenewedSession {
     }
 }
 
-/// What an exchange ends with, for those who wait for it.
+/// The result of an exchange, for those who wait for it.
 pub(crate) type ExchangeResult = RefreshOutcome<RenewedSession>;
 
-/// The way to wait for an exchange. Clones wait for the same one.
+/// Waits for an exchange. Clones wait for the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct ExchangeWaiter {
     result: watch::Receiver<Option<ExchangeResult>>,
@@ -70,7 +70,7 @@ pub(crate) struct ExchangeWaiter {
     organization: Option<Arc<str>>,
 }
 
-/// Where the task of an exchange leaves its result.
+/// The task's end of an exchange, to which it sends its result.
 pub(crate) type ExchangeSender = watch::Sender<Option<ExchangeResult>>;
 
 impl ExchangeWaiter {

@@ -13,7 +13,7 @@ use crate::{
     token::TokenHash,
 };
 
-/// A request that goes on, with its session.
+/// An admitted request and its session.
 #[derive(Clone, Debug)]
 pub struct Admission {
     session: Arc<VerifiedSession>,
@@ -30,7 +30,7 @@ impl Admission {
         &self.session
     }
 
-    /// Whether it is remembered that WorkOS refused to refresh the session, so that it will not last.
+    /// Whether WorkOS is known to have refused to refresh the session, so that it ends with its token.
     pub fn is_refresh_refused(&self) -> bool {
         let ResponseCookies { refresher, token, .. } = &self.cookies;
         token.is_some_and(|token| refresher.is_refused(token))
@@ -38,7 +38,7 @@ impl Admission {
 
     /// The `Set-Cookie` values for the response head that leaves now; usually none.
     ///
-    /// To be asked at the last moment: what a slow response would have set may be older than what the browser has.
+    /// Call it at the last moment: a slow response could otherwise set a cookie that is older than the browser's.
     pub fn head_cookies(&self) -> Vec<HeaderValue> {
         self.cookies.to_send()
     }
@@ -50,17 +50,17 @@ pub struct Refusal {
     reason: Reason,
     organization: Option<Box<str>>,
     retry_after: Duration,
-    /// `None` for a request whose cookies were not looked at.
+    /// `None` for a request whose cookies were not read.
     cookies: Option<ResponseCookies>,
 }
 
-/// The request whose answer leaves.
+/// The request that a response answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "either it is one or not")]
 pub enum Asker {
-    /// A document's GET, by a browser's navigation.
+    /// A document's `GET`, by a browser's navigation.
     Document,
-    /// Anything else.
+    /// Any other request.
     Other,
 }
 
@@ -69,7 +69,7 @@ impl Refusal {
         Self { cookies: Some(cookies), ..Self::without_cookies(reason) }
     }
 
-    /// Of a request whose cookies were not looked at, so that none are set or deleted either.
+    /// The refusal of a request whose cookies were not read, so that none are set or deleted.
     pub(crate) fn without_cookies(reason: Reason) -> Self {
         let retry_after = Duration::from_secs(reason.retry_after());
         Self { reason, organization: None, retry_after, cookies: None }
@@ -88,27 +88,27 @@ impl Refusal {
         self
     }
 
-    /// What it means to the client.
+    /// What the refusal means to the client.
     pub fn kind(&self) -> RefusalKind {
         self.reason.kind()
     }
 
-    /// Why.
+    /// The reason of the refusal.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The organization that the user has to sign in at, where WorkOS asked for that.
+    /// The organization that the user has to sign in to, if WorkOS asked for that.
     pub fn organization(&self) -> Option<&str> {
         self.organization.as_deref()
     }
 
-    /// How long the client should wait where the refusal is no challenge: whole seconds, at least 1.
+    /// How long the client should wait if the refusal is not a challenge: whole seconds, at least 1.
     pub fn retry_after(&self) -> Duration {
         self.retry_after
     }
 
-    /// The `Set-Cookie` values for the answer that leaves now.
+    /// The `Set-Cookie` values for a response that leaves now.
     pub fn head_cookies(&self, asker: Asker) -> Vec<HeaderValue> {
         let Some(cookies) = &self.cookies else { return Vec::new() };
         match (self.reason.cookie_fate(), asker) {
@@ -120,11 +120,11 @@ impl Refusal {
     }
 }
 
-/// What it takes to choose the cookies of a response head when it leaves.
+/// What is needed to choose the cookies of a response head when it leaves.
 #[derive(Clone)]
 pub(crate) struct ResponseCookies {
     pub(crate) refresher: Arc<RefresherLane>,
-    /// The refresh token that the request brought: whatever comes of it before the head leaves belongs to the browser.
+    /// The refresh token of the request: its successor, if obtained before the head leaves, belongs to the browser.
     pub(crate) token: Option<TokenHash>,
     pub(crate) received: ReceivedCookies,
 }
@@ -152,5 +152,5 @@ impl fmt::Debug for ResponseCookies {
     }
 }
 
-/// Nobody waits longer than this for a page.
+/// The longest wait that a client is told.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);

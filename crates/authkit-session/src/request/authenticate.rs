@@ -1,4 +1,4 @@
-//! What a request gets for the session that it brought: the two tables of [`decide`](crate::decide), carried out.
+//! Decides about a request with a session cookie: applies the two tables of [`decide`](crate::decide).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ impl RequestAuthenticator {
         Self { settings, reader, refresher, lanes, ender, log }
     }
 
-    /// Decides about a request, or says what it waits for. Waits for nobody itself.
+    /// Decides about a request, or returns what it waits for. Does not wait itself.
     pub(crate) fn authenticate(self: &Arc<Self>, headers: &HeaderMap, policy: &Policy) -> Decision {
         let mut candidate = self.reader.read(headers);
         self.apply_history(&mut candidate);
@@ -109,7 +109,7 @@ impl RequestAuthenticator {
         Ok(Admission::new(session, cookies))
     }
 
-    /// Holds a candidate against all that is known of its session.
+    /// Marks a candidate with everything that is known of its session.
     #[inline]
     fn apply_history(&self, candidate: &mut SessionCandidate) {
         self.refresher.recall(candidate);
@@ -122,7 +122,7 @@ impl RequestAuthenticator {
         }
     }
 
-    /// The first table's answer.
+    /// Applies the first table.
     #[inline]
     fn action(&self, candidate: &SessionCandidate, policy: &Policy) -> Action {
         let missing = candidate.verdict.missing_keys().map(fetch_for);
@@ -166,7 +166,7 @@ impl RequestAuthenticator {
                     }
                     fetched = true;
                     if let Some(keys) = self.reader.keys().fetch(fetch_for(missing)) {
-                        // Keys that come too late are looked for once more, and found missing.
+                        // Keys that come too late are looked up once more, and reported missing.
                         let _ = time::timeout_at(deadline, keys.over()).await;
                     }
                 }
@@ -174,7 +174,7 @@ impl RequestAuthenticator {
         }
     }
 
-    /// Waits for the session's refresh, as long as a request may, and carries out the second table's answer.
+    /// Waits for the session's refresh, as long as a request may, and applies the second table.
     async fn refresh(
         &self,
         candidate: SessionCandidate,
@@ -217,7 +217,7 @@ impl RequestAuthenticator {
         }
     }
 
-    /// Whether a session that a refresh brought is one that `policy` admits.
+    /// Whether `policy` admits a session that a refresh brought.
     fn accept(&self, renewed: &mut SessionCandidate, policy: &Policy) -> Acceptance {
         self.ender.mark_if_revoked(renewed);
         let undecided = match self.refresher.hook_status(renewed) {
@@ -230,7 +230,8 @@ impl RequestAuthenticator {
         match (self.action(renewed, policy), undecided) {
             (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Acceptance::Accept,
             (Action::Refresh { or: Fallback::Nothing }, None) => Acceptance::RefreshAgain {
-                // It was demanded to be newer. As new as WorkOS makes them, whatever its clocks say, is enough.
+                // The request demanded a newer session. A session as new as WorkOS makes it is enough, whatever the
+                // clocks say.
                 otherwise: if renewed.verdict.is_verified() {
                     Ok(())
                 } else {
@@ -253,7 +254,7 @@ impl RequestAuthenticator {
                 self.log.admitted();
                 Ok(Admission::new(session, cookies))
             }
-            // The verdicts that admit come with a session; without one, nobody is let in.
+            // Verdicts that admit come with a session; without one the request is refused.
             None => Err(Refusal::new(Reason::NotASession, cookies)),
         }
     }

@@ -1,4 +1,4 @@
-//! Access tokens of sessions that come alone (RFC 6750): judged by the rules for a cookie's token, never refreshed.
+//! Access tokens that come without a cookie (RFC 6750): judged by the rules for a cookie's token, never refreshed.
 
 use std::{fmt, sync::Arc};
 
@@ -16,9 +16,9 @@ use crate::{
     token::verified::VerifiedToken,
 };
 
-/// Judges access tokens that clients send by themselves, as `Authorization: Bearer`.
+/// Judges access tokens that clients send as `Authorization: Bearer`.
 ///
-/// There is one only where the configuration lists issuers: nothing else about such a token says whom it is meant for.
+/// It needs configured issuers: nothing else about such a token shows whom it is meant for.
 #[derive(Clone)]
 pub struct BearerTokens {
     tokens: Arc<OfflineTokens<BearerReader>>,

@@ -1,15 +1,15 @@
 //! Tells the kinds of credentials apart: a pure table over closed enums.
 //!
-//! The issuer says first whose a token is, then its `sid` and its subject say of which kind. What is no token is told by
-//! its shape. A row that is not in the table is no credential of any kind.
+//! The issuer says who made the token; then `sid` and the subject say which kind it is. A value that is not a token is
+//! recognised by its form. A combination that is not in the table is no credential of any kind.
 //!
 //! | issuer | `sid` | subject | kind |
 //! |---|---|---|---|
 //! | of sessions | `session_…` | any | a user's token, sent by a program |
 //! | an AuthKit domain | absent | an application | a machine's |
 //! | an AuthKit domain | `app_consent_…`, or absent | a user | an OAuth application's, acting for the user |
-//!
-//! The table is asked twice. What a token says before it is verified chooses who judges it, and admits nothing; who
+//! The table is used twice. The claims of the unverified token choose the judge, and admit nothing; the judge uses the
+//! table again with the claims of the verified token.
 //! judges it asks again with what the verified token says.
 
 /// The kinds of credentials in an `Authorization` field.
@@ -25,12 +25,12 @@ pub(crate) enum CredentialKind {
     Client,
 }
 
-/// Who issued a token, as far as it is known.
+/// The issuer of a token, as far as it is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum IssuerKind {
     Sessions,
     AuthKitDomain,
-    /// Nobody that the layer knows, or no issuer at all.
+    /// An issuer that the layer does not know, or none.
     Stranger,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum SidKind {
     Other,
 }
 
-/// Whom a token is about.
+/// The subject of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SubjectKind {
     User,
@@ -78,7 +78,7 @@ impl SubjectKind {
 }
 
 impl CredentialKind {
-    /// The kind of a token. `None`: none that is known.
+    /// The kind of a token; `None` if the kind is not known.
     pub(crate) fn of_token(issuer: IssuerKind, sid: SidKind, subject: SubjectKind) -> Option<Self> {
         match (issuer, sid, subject) {
             (

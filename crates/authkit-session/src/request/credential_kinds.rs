@@ -1,4 +1,4 @@
-//! Makes the judges of the credentials that layers accept: one memory and one set of keys for all of them.
+//! Makes the judges of the credentials that layers accept, which share one memory and one set of keys.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -34,14 +34,14 @@ pub struct CredentialKinds {
     introspected: Arc<Validations<()>>,
 }
 
-/// What [`CredentialKinds`] are made of.
+/// The parts of [`CredentialKinds`].
 pub(crate) struct CredentialKindsParts {
     pub(crate) settings: Arc<Settings>,
     pub(crate) client: Client,
     pub(crate) reader: Arc<SessionReader>,
     pub(crate) ender: Arc<SessionEnder>,
     pub(crate) stale_keys: Duration,
-    /// How long what WorkOS says of a credential is remembered.
+    /// How long WorkOS's answer about a credential is remembered.
     pub(crate) memory: Duration,
 }
 
@@ -61,7 +61,7 @@ impl CredentialKinds {
         }
     }
 
-    /// Judges bearer credentials, of no kind yet.
+    /// A judge of bearer credentials that accepts no kind yet.
     pub fn none(&self) -> HeaderCredentials {
         HeaderCredentials::none(Arc::clone(&self.settings))
     }
@@ -76,12 +76,12 @@ impl CredentialKinds {
         BearerTokens::new(Arc::clone(settings), Arc::clone(reader), Arc::clone(ender))
     }
 
-    /// Accepts session tokens besides.
+    /// Also accepts session tokens.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where [`Config::with_issuers`](crate::Config::with_issuers) names no issuer, or one that is an
-    /// AuthKit domain too.
+    /// [`ConfigError`] if [`Config::with_issuers`](crate::Config::with_issuers) names no issuer, or one that is also an
+    /// AuthKit domain.
     pub fn accept_bearer(
         &self,
         credentials: HeaderCredentials,
@@ -89,16 +89,16 @@ impl CredentialKinds {
         credentials.with_bearer(self.bearer_tokens()?)
     }
 
-    /// Accepts API keys of customers besides.
+    /// Also accepts customers' API keys.
     pub fn accept_api_keys(&self, credentials: HeaderCredentials) -> HeaderCredentials {
         credentials.with_api_keys(self.api_keys())
     }
 
-    /// Accepts tokens of machines besides: for the client id of this environment.
+    /// Also accepts tokens of machines, issued for the client id of this environment.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where the domain is none, or is listed as an issuer of session tokens too.
+    /// [`ConfigError`] if the domain is not valid, or is also listed as an issuer of session tokens.
     pub fn accept_machines(
         &self,
         credentials: HeaderCredentials,
@@ -110,11 +110,11 @@ impl CredentialKinds {
         credentials.with_machines(self.connect(&domain, kind, audiences, introspection)?)
     }
 
-    /// Accepts tokens of OAuth applications for a protected resource besides.
+    /// Also accepts tokens of OAuth applications for a protected resource.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where the resource cannot be one, or its domain is listed as an issuer of session tokens too.
+    /// [`ConfigError`] if the resource is not valid, or its domain is also listed as an issuer of session tokens.
     pub fn accept_clients(
         &self,
         credentials: HeaderCredentials,

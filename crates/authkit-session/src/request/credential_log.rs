@@ -5,7 +5,7 @@ use crate::{
     request::admission::Refusal,
 };
 
-/// Logs what becomes of credentials that anybody can send: a line for each reason and period, with a count.
+/// Logs refusals of credentials that anybody can send: one line for each reason and period, with a count.
 #[derive(Debug)]
 pub(crate) struct CredentialLog {
     settings: Arc<Settings>,
@@ -26,7 +26,7 @@ impl CredentialLog {
         Refusal::without_cookies(reason)
     }
 
-    /// Whether a line of this key is to be written now, and how many were left out since the last one.
+    /// Whether to write the line of this key now, and how many were left out since the last one.
     pub(crate) fn due(&self, key: &'static str) -> Option<u64> {
         self.lines.admit(key, self.settings.clock().monotonic())
     }

@@ -1,4 +1,4 @@
-//! What is logged and counted of decisions about requests.
+//! Logs and counts decisions about requests.
 
 use std::sync::Arc;
 
@@ -26,13 +26,13 @@ impl DecisionLog {
         Self { settings, refused: limiter(), refused_sessions, unrefreshed: limiter() }
     }
 
-    /// A request goes on.
+    /// Records that a request was admitted.
     pub(super) fn admitted(&self) {
         self.settings.meter.decided(Credential::Cookie, None);
     }
 
-    /// A request is refused: a line each for sessions that the logs know, to say later why a user was signed out. What
-    /// anybody can send without one, and what an operator has to look at, is logged by reason.
+    /// Records that a request was refused: one line for each known session, so that a sign-out can be explained later.
+    /// Requests that anybody can send without a session, and refusals for the operator, are logged by reason.
     pub(super) fn refused(&self, reason: Reason, candidate: &SessionCandidate) {
         self.settings.meter.decided(Credential::Cookie, Some(reason));
         let due = || self.refused.admit(reason.as_str(), self.settings.clock().monotonic());
@@ -70,7 +70,7 @@ impl DecisionLog {
         }
     }
 
-    /// A request has waited for a refresh.
+    /// Records that a request has waited for a refresh.
     pub(super) fn refreshed(
         &self,
         outcome: &RefreshOutcome<SessionCandidate>,

@@ -1,4 +1,4 @@
-//! What a request proves by its `Authorization` field, whatever the kind of its credential.
+//! Authenticates a request by its `Authorization` field, whatever the kind of its credential.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use crate::{
     token::{jwt::Unverified, verified::VerifiedToken},
 };
 
-/// Judges the bearer credentials that a layer accepts. Made by an [`Authenticator`](crate::Authenticator), which switches
-/// each kind on by itself; one that accepts none refuses all.
+/// Judges the bearer credentials that a layer accepts. An [`Authenticator`](crate::Authenticator) makes it and switches
+/// each kind on; without any kind it refuses everything.
 #[derive(Clone, Debug)]
 pub struct HeaderCredentials {
     settings: Arc<Settings>,
@@ -35,7 +35,7 @@ pub struct HeaderCredentials {
     log: Arc<CredentialLog>,
 }
 
-/// Who sent a request, by a credential that was verified.
+/// The principal that a verified credential proves.
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a new kind has to break every match on it")]
 pub enum HeaderPrincipal {
@@ -50,7 +50,7 @@ pub enum HeaderPrincipal {
 }
 
 impl HeaderPrincipal {
-    /// The id of whoever acts: a user's, an API key's owner's, or a machine's client id.
+    /// The id of the principal: a user's, an API key owner's, or a machine's client id.
     pub fn subject(&self) -> &str {
         match self {
             Self::Bearer(token) => token.user_id(),
@@ -135,8 +135,8 @@ impl HeaderCredentials {
         self.api_keys.is_some()
     }
 
-    /// Decides about a request by its bearer credential alone: its cookies are not looked at, nothing is refreshed, and
-    /// the refusal sets no cookie. Synchronous, but for what waits for signing keys or for WorkOS's word.
+    /// Decides about a request by its bearer credential alone: does not read cookies, refreshes nothing, and its
+    /// refusal sets no cookie. Synchronous, unless it needs signing keys or WorkOS's answer.
     pub fn authenticate(&self, credential: &str, policy: &Policy) -> Decision<HeaderPrincipal> {
         let kind = match self.kind_of(credential) {
             Ok(kind) => kind,
@@ -165,7 +165,7 @@ impl HeaderCredentials {
         self.counted(kind, decision)
     }
 
-    /// Refuses a request that brought nothing, where no session counts.
+    /// Refuses a request without a credential, in a layer that accepts no session.
     pub fn refuse_nothing(&self) -> Refusal {
         self.settings.meter.decided(Credential::Unrecognized, Some(Reason::NoCredential));
         Refusal::without_cookies(Reason::NoCredential)
@@ -200,7 +200,7 @@ impl HeaderCredentials {
         }
     }
 
-    /// Who is to judge a credential, by what it says of itself.
+    /// Chooses the judge of a credential by its unverified content.
     fn kind_of(&self, credential: &str) -> Result<CredentialKind, Reason> {
         if credential.starts_with(shape::PREFIX) {
             return Ok(CredentialKind::ApiKey);

@@ -2,13 +2,13 @@ use std::{ops::Deref, sync::Arc};
 
 use crate::{refresh::Refresher, token::TokenHash};
 
-/// The refresher, with several counts of who holds it.
+/// Several reference counts for the one refresher.
 ///
-/// What every request holds is counted by every request. One count would be written by all cores, and wander between their
-/// caches; of these, each is written by the requests of some sessions.
+/// Every request changes the count of the reference that it holds. All cores would write a single count, and its cache
+/// line would move between them; each of these counts is written by the requests of some sessions only.
 pub(crate) struct RefresherLanes(Box<[Arc<RefresherLane>]>);
 
-/// One way to the refresher. In front of it is its count, and both are alone in their cache lines.
+/// One reference to the refresher, with its count, alone in its cache lines.
 #[repr(align(128))]
 pub(crate) struct RefresherLane(Arc<Refresher>);
 
@@ -17,7 +17,7 @@ impl RefresherLanes {
         Self((0..LANES).map(|_| Arc::new(RefresherLane(Arc::clone(refresher)))).collect())
     }
 
-    /// The way for requests with this refresh token.
+    /// The reference for requests with this refresh token.
     #[inline]
     pub(crate) fn of(&self, token: Option<&TokenHash>) -> Arc<RefresherLane> {
         let at = token.map_or(0, |token| usize::from(token.as_bytes()[0]) % LANES);

@@ -1,4 +1,5 @@
-//! Decides about an access token that came alone, whatever its kind: verified with published keys, never refreshed.
+//! Decides about an access token that came without a cookie, of any kind: verified with published keys, never
+//! refreshed.
 
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use crate::{
     token::AccessToken,
 };
 
-/// Reads the tokens of one kind with what is known now.
+/// Reads the tokens of one kind with the keys and revocations known now.
 pub(crate) trait ReadToken: Send + Sync + 'static {
-    /// What a good token is worth.
+    /// The result of a good token.
     type Token: Send + Sync + 'static;
 
     fn read(&self, token: &str) -> TokenCandidate<Self::Token>;
@@ -31,14 +32,14 @@ pub(crate) trait ReadToken: Send + Sync + 'static {
     /// The keys that sign these tokens.
     fn keys(&self) -> &Jwks;
 
-    /// What logs know the bearer of a token by.
+    /// The id of the token's principal in logs.
     fn log_id(&self, token: &Self::Token) -> String;
 }
 
-/// An access token, and what checking it has shown.
+/// An access token, and the result of checking it.
 pub(crate) struct TokenCandidate<T> {
     pub(crate) verdict: Verdict,
-    /// There if the signature verified and the token is one of the kind.
+    /// Present if the signature verified and the token is of the kind.
     pub(crate) token: Option<T>,
     /// Unix seconds.
     pub(crate) issued_at: Option<u64>,
@@ -46,7 +47,7 @@ pub(crate) struct TokenCandidate<T> {
 }
 
 impl<T> TokenCandidate<T> {
-    /// A candidate of which nothing is known but the verdict.
+    /// A candidate with nothing but a verdict.
     pub(crate) fn without_token(verdict: Verdict) -> Self {
         Self { verdict, token: None, issued_at: None, cut_off: CutOffEffect::None }
     }
@@ -125,7 +126,7 @@ impl<R: ReadToken> OfflineTokens<R> {
                     fetched = true;
                     let missing = candidate.verdict.missing_keys().unwrap_or(MissingKeys::All);
                     if let Some(keys) = self.reader.keys().fetch(fetch_for(missing)) {
-                        // Keys that come too late are looked for once more, and found missing.
+                        // Keys that come too late are looked up once more, and reported missing.
                         let _ = time::timeout_at(deadline, keys.over()).await;
                     }
                 }
@@ -137,7 +138,7 @@ impl<R: ReadToken> OfflineTokens<R> {
         }
     }
 
-    /// Carries out an action that waits for nothing any more.
+    /// Carries out an action that needs no waiting.
     fn carry_out(
         &self,
         candidate: TokenCandidate<R::Token>,
@@ -146,7 +147,7 @@ impl<R: ReadToken> OfflineTokens<R> {
         let reason = match action {
             Action::Admit => match candidate.token {
                 Some(token) => return Ok(Arc::new(token)),
-                // The verdicts that admit come with a token; without one, nobody is let in.
+                // Verdicts that admit come with a token; without one the request is refused.
                 None => Reason::BadSignature,
             },
             Action::Refuse(reason) => reason,
@@ -172,7 +173,7 @@ impl<R: ReadToken> OfflineTokens<R> {
     }
 }
 
-/// Why keys are fetched for a token that anybody may have made up.
+/// Why keys are fetched for a token, which anybody may have made up.
 fn fetch_for(missing: MissingKeys) -> FetchFor {
     match missing {
         MissingKeys::All => FetchFor::None,
@@ -180,5 +181,5 @@ fn fetch_for(missing: MissingKeys) -> FetchFor {
     }
 }
 
-/// The longest token that is read: as much as is read of cookies.
+/// The longest token that is read: as long as the cookies that are read.
 const MAX_TOKEN: usize = 16 * 1024;

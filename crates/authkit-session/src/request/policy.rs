@@ -7,7 +7,7 @@ use crate::{
     token::TokenTimes,
 };
 
-/// What one layer wants of sessions. The default: any session that verifies, refreshed where it is due.
+/// A layer's requirements on sessions. The default: any session that verifies, refreshed when due.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Policy {
@@ -47,7 +47,7 @@ impl Policy {
         self
     }
 
-    /// The greatest age of what is known of whoever sent the request.
+    /// The greatest age of information about the principal.
     pub(crate) fn max_age(self) -> Option<Duration> {
         self.max_token_age
     }
@@ -59,7 +59,7 @@ impl Policy {
     pub(crate) fn limit(&self, times: Option<TokenTimes>, clock: &Clock) -> SessionLimit {
         let Some(times) = times else { return SessionLimit::Within };
         let age = |since: u64| Duration::from_secs(clock.unix().saturating_sub(since));
-        // What does not say when its user signed in is not known to be young.
+        // A token that does not name the time of its user's sign-in counts as too old.
         let signed_in = || times.auth_time.map_or(Duration::MAX, age);
         if self.max_session_age.is_some_and(|max| signed_in() >= max) {
             SessionLimit::TooOld
@@ -70,7 +70,7 @@ impl Policy {
         }
     }
 
-    /// What is asked of a token that was issued at `made`, if it verified.
+    /// The demand on a token that was issued at `made`, if it verified.
     #[inline]
     pub(crate) fn demand(&self, cut_off: CutOffEffect, made: Option<u64>, clock: &Clock) -> Demand {
         let is_older = |limit: Option<Duration>| match (limit, made) {

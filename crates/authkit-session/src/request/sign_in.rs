@@ -1,4 +1,4 @@
-//! How sessions begin.
+//! How sessions start.
 
 use std::{future::Future, sync::Arc};
 
@@ -24,7 +24,7 @@ use crate::{
     upstream::{budget::RefreshOwner, client::Client, error_answer, pkce::PkceVerifier},
 };
 
-/// Begins sessions from WorkOS's answers, and ends those that they replace.
+/// Starts sessions from WorkOS's answers, and ends those that they replace.
 #[derive(Debug)]
 pub(crate) struct SignIn {
     settings: Arc<Settings>,
@@ -34,7 +34,7 @@ pub(crate) struct SignIn {
     ender: Arc<SessionEnder>,
 }
 
-/// A session that has just begun, and the cookies that keep it.
+/// A session that has just started, and its cookies.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SignedIn {
@@ -44,17 +44,17 @@ pub struct SignedIn {
     pub set_cookies: Vec<HeaderValue>,
 }
 
-/// Whose session a new one may take the place of.
+/// Whose session a new one may replace.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Replacing {
-    /// Anybody's: the user began the sign-in.
+    /// Anybody's: the user started the sign-in.
     AnyUser,
-    /// Only the same user's: somebody else may have begun the sign-in.
+    /// Only the same user's: somebody else may have started the sign-in.
     SameUser,
 }
 
-/// A session that WorkOS has begun, and that no browser has yet.
+/// A session that WorkOS has started, and that no browser has yet.
 struct VerifiedAnswer {
     session: Arc<VerifiedSession>,
     sealed: String,
@@ -72,7 +72,7 @@ impl SignIn {
         Self { settings, client, sealer, reader, ender }
     }
 
-    /// Exchanges the code of the callback and begins its session, unless the application refuses it.
+    /// Exchanges the code of the callback and starts its session, unless the application refuses it.
     pub(crate) async fn exchange_code<R>(
         &self,
         code: &str,
@@ -88,7 +88,7 @@ impl SignIn {
         let (new, oauth_tokens) = self.verified(&answer).await?;
         match replacing {
             Replacing::AnyUser => {}
-            // It is not revoked: AuthKit signs the user in by it again after the user has agreed.
+            // The session is not revoked: AuthKit uses it to sign the user in again after the user has agreed.
             Replacing::SameUser if self.is_of_another_user(&new.session, headers) => {
                 return Err(ErrorKind::AnotherUser.into());
             }
@@ -113,7 +113,7 @@ impl SignIn {
         })
     }
 
-    /// Begins the session of an answer of WorkOS.
+    /// Starts the session of an answer of WorkOS.
     pub(crate) async fn start_session(
         &self,
         answer: &[u8],
@@ -123,7 +123,7 @@ impl SignIn {
         self.install(new, headers)
     }
 
-    /// Seals and verifies the session of an answer, with new keys if it takes them.
+    /// Seals and verifies the session of an answer; fetches new keys if they are needed.
     async fn verified(
         &self,
         answer: &[u8],
@@ -163,7 +163,7 @@ impl SignIn {
         self.sealer.seal(&plaintext, &target).map_err(|_| Error::new(ErrorKind::Seal))
     }
 
-    /// Puts a session into the place of those in `headers`, which end.
+    /// Replaces the sessions in `headers` with a new one, and ends them.
     fn install(&self, new: VerifiedAnswer, headers: &HeaderMap) -> Result<SignedIn, Error> {
         let VerifiedAnswer { session, sealed, lifetime } = new;
         let cookies = &self.settings.cookies;
@@ -191,7 +191,8 @@ impl SignIn {
         let user = log_ids.of(session.user_id());
         tracing::info!(session = log_id, user, "a session began");
         meter.session(SessionEvent::Began);
-        // Deletions go first: a client that does not tell the scopes apart (RFC 6265 did not) keeps the new session.
+        // Deletions go first: a client that does not distinguish the scopes (as RFC 6265 did not) keeps the new
+        // session.
         let mut set_cookies = cookies.delete_other_scope(received);
         set_cookies.extend(written);
         Ok(SignedIn { session, set_cookies })

@@ -13,15 +13,15 @@ use crate::{
     request::admission::{Admission, Refusal},
 };
 
-/// What a request gets: `A` is an [`Admission`], or what a bearer token is worth.
+/// The decision about a request: `A` is an [`Admission`], or the result of a bearer credential.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a new decision has to break every match on it")]
 pub enum Decision<A = Admission> {
-    /// It goes on.
+    /// The request is admitted.
     Admit(A),
-    /// It depends on WorkOS: on signing keys, or on a refresh.
+    /// The decision depends on WorkOS: on signing keys, or on a refresh.
     Wait(Waiting<A>),
-    /// It is answered without the inner service.
+    /// The request is refused without calling the inner service.
     Refuse(Refusal),
 }
 
@@ -46,10 +46,10 @@ impl<A> Decision<A> {
     }
 }
 
-/// A request that waits for WorkOS: a future of what it is admitted with, or its [`Refusal`].
+/// A request that waits for WorkOS: a future of its admission or its [`Refusal`].
 ///
-/// Nothing starts before it is first polled. Dropping it cancels nothing that others wait for, nor an exchange that
-/// was begun.
+/// Nothing starts before the first poll. Dropping it cancels neither work that others wait for nor an exchange that has
+/// started.
 #[must_use = "futures do nothing unless polled"]
 pub struct Waiting<A = Admission>(BoxFuture<'static, Result<A, Refusal>>);
 

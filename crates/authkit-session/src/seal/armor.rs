@@ -1,4 +1,4 @@
-//! The text around sealed bytes: base64 in the spellings that the SDKs write, and what cookies do to them.
+//! The text encoding of sealed bytes: base64 in the SDKs' spellings, and the escapes that cookies add.
 
 use std::{borrow::Cow, iter};
 
@@ -7,16 +7,16 @@ use memchr::{memchr, memchr_iter, memchr3};
 
 use crate::{codec::Base64, seal::SealError};
 
-/// Decodes into the one buffer that a value is then opened in. Once it is open, the buffer has to be wiped.
+/// Decodes into the buffer in which the value is then opened. An opened buffer must be wiped.
 pub(super) fn decode(engine: &Base64, text: &[u8]) -> Result<Vec<u8>, SealError> {
     engine.decode(text).map_err(|_| SealError::Malformed)
 }
 
-/// Undoes what frameworks and proxies do to a value on its way: `%XX` and white space, neither of which is part of
-/// any format. A `+` stays one.
+/// Undoes the changes that frameworks and proxies make to a value: `%XX` and white space, which no format contains. A
+/// `+` stays a `+`.
 ///
-/// It copies what lies between two escapes at once. The crate `percent-encoding`, which decodes what is short elsewhere,
-/// goes byte by byte, and a cookie takes a sixth more instructions to open.
+/// It copies the text between two escapes at once. The crate `percent-encoding`, used elsewhere for short texts, goes
+/// byte by byte, which makes opening a cookie cost a sixth more instructions.
 pub(super) fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
     let mut spaced = memchr3(b' ', b'\t', b'\n', value).is_some();
     if !spaced && memchr(b'%', value).is_none() {

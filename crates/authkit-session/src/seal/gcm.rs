@@ -1,4 +1,4 @@
-//! AES-256-GCM with the count of what a key has sealed.
+//! AES-256-GCM, with a count of the values that a key has sealed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,10 +10,11 @@ pub(super) const NONCE_LEN: usize = 12;
 pub(super) const TAG_LEN: usize = 16;
 pub(super) const KEY_LEN: usize = 32;
 
-/// With random nonces a key is good for 2^32 messages (NIST SP 800-38D section 8.3); the operator hears of it at half.
+/// With random nonces a key is good for 2^32 messages (NIST SP 800-38D section 8.3); a log line warns the operator at
+/// half.
 const ROTATE_AT: u64 = 1 << 31;
 
-/// A key with its schedule expanded, made once for each password.
+/// A key with its expanded schedule, made once for each password.
 pub(super) struct GcmKey {
     cipher: Aes256Gcm,
     seals: AtomicU64,
@@ -24,7 +25,7 @@ impl GcmKey {
         Self { cipher: Aes256Gcm::new(key.into()), seals: AtomicU64::new(0) }
     }
 
-    /// The key that Ruby 7 and Go make of a password.
+    /// The key that Ruby 7 and Go derive from a password.
     pub(super) fn from_sha256(password: &[u8]) -> Self {
         let digest = digest::digest(&digest::SHA256, password);
         Self::new(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
@@ -35,7 +36,7 @@ impl GcmKey {
         self.seals.load(Ordering::Relaxed)
     }
 
-    /// Goes on counting where the same key stopped in a ring that is replaced.
+    /// Continues the count of the same key in a ring that is replaced.
     pub(super) fn continue_from(&self, seals: u64) {
         self.seals.store(seals, Ordering::Relaxed);
     }

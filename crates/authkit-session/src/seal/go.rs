@@ -34,7 +34,7 @@ pub(super) fn is_shaped(sealed: &[u8]) -> bool {
     sealed.len() >= NONCE_LEN + TAG_LEN
 }
 
-/// Makes plaintext of `sealed`, which has to be [shaped](is_shaped), or leaves it as it was.
+/// Decrypts `sealed`, which must be [shaped](is_shaped), in place, or leaves it as it was.
 pub(super) fn open(key: &GcmKey, aad: &[u8], sealed: &mut Vec<u8>) -> Result<(), SealError> {
     let (nonce, rest) = sealed.split_first_chunk_mut().ok_or(SealError::Malformed)?;
     let (text, tag) = rest.split_last_chunk_mut().ok_or(SealError::Malformed)?;

@@ -1,4 +1,4 @@
-//! The passwords in use: which opens a value, and what it is sealed with again.
+//! The passwords in use: which one opens a value, and how a value is sealed again.
 
 use std::{fmt, iter};
 
@@ -27,18 +27,18 @@ pub(crate) struct KeyRing {
     others: Vec<Keys>,
 }
 
-/// The inside of a value.
+/// The content of a value.
 pub(crate) struct Unsealed {
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
     pub(crate) seal: Seal,
     pub(crate) reuse: Reuse,
 }
 
-/// Whether a value may be known by its spelling when it comes again.
+/// Whether the cache may recognise a value by its spelling when it comes again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reuse {
     Allowed,
-    /// It is spelt oddly, so that it might come in any number of spellings; or it expires by itself.
+    /// No: its spelling is unusual, so that it might come in many spellings, or it expires by itself.
     Never,
 }
 
@@ -58,16 +58,16 @@ impl Unsealed {
 pub(crate) struct Attempts(u8);
 
 impl Attempts {
-    /// What one request is worth, whatever it brings.
+    /// The attempts of one request, whatever it brings.
     pub(crate) const PER_REQUEST: u8 = 32;
 
-    /// Those of a request with one value.
+    /// The attempts of a request with one value.
     pub(crate) fn new() -> Self {
         Self(Self::PER_REQUEST)
     }
 
-    /// The share of a value that has `others` after it. What it leaves is theirs, so that garbage in front of a good value
-    /// cannot spend the good one's.
+    /// The share of a value that has `others` after it. Unused attempts are left to those, so that garbage in front of
+    /// a good value cannot use up the good one's share.
     fn share(&self, others: usize) -> Self {
         let values = u8::try_from(others).unwrap_or(u8::MAX).saturating_add(1);
         Self(self.0 / values)
@@ -117,7 +117,7 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// The same ring with other passwords, to take this one's place.
+    /// A ring with other passwords, which replaces this one.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// Goes on counting seals where `previous`, which this ring replaces, stopped.
+    /// Continues the seal counts of `previous`, which this ring replaces.
     fn continue_from(&self, previous: &Self) {
         for keys in self.passwords() {
             if let Some(before) = previous.find(keys.id) {
@@ -146,7 +146,7 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// Why it could not be opened. Whether anything was decrypted cannot be told from it.
+    /// Why it could not be opened. The error does not show whether anything was decrypted.
     pub(crate) fn open(
         &self,
         value: &[u8],
@@ -169,7 +169,7 @@ impl KeyRing {
         Ok(opened)
     }
 
-    /// Decides what a new value, or the successor of one that was sealed `like` this, is sealed as.
+    /// Decides how to seal a new value, or the successor of a value that was sealed like `like`.
     pub(crate) fn target(&self, like: Option<Seal>) -> Target<'_> {
         let configured = || {
             self.current
@@ -231,9 +231,10 @@ impl KeyRing {
         self.passwords().find(|keys| keys.id == id)
     }
 
-    /// Formats that are nothing but base64: told apart by their first byte at most, so every key has to be tried.
+    /// Formats that are only base64: the first byte tells them apart at most, so every key has to be tried.
     ///
-    /// What does not open stays as it came and is not wiped: wiping 12 KB of garbage takes longer than refusing it.
+    /// A value that does not open stays as it came and is not wiped: wiping 12 KB of garbage takes longer than refusing
+    /// it.
     fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut sealed = armor::decode(&codec::STANDARD, value)?;
         if !go::is_shaped(&sealed) {

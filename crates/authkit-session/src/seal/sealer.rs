@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Sealer {
     settings: Arc<Settings>,
     ring: ArcSwap<KeyRing>,
-    /// How often the ring was replaced; counted after the new one is in place.
+    /// How often the ring was replaced; raised after the new ring is in place.
     generation: AtomicU64,
 }
 
@@ -33,12 +33,12 @@ impl Sealer {
         self.ring.load()
     }
 
-    /// The same, to keep.
+    /// The passwords in use, as a shared reference.
     pub(crate) fn shared_ring(&self) -> Arc<KeyRing> {
         self.ring.load_full()
     }
 
-    /// While this number stays the same, so do the passwords.
+    /// While this number stays the same, the passwords do too.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -48,11 +48,11 @@ impl Sealer {
         self.ring.load().has(password)
     }
 
-    /// Replaces the passwords: `current` seals, `others` open as well.
+    /// Replaces the passwords: `current` seals and opens, `others` only open.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where `current` cannot seal the configured format; the passwords in use stay.
+    /// [`ConfigError`] if `current` cannot seal the configured format; then the passwords in use stay.
     pub(crate) fn reload(
         &self,
         current: &CookiePassword,
@@ -73,7 +73,7 @@ impl Sealer {
         self.ring.load().open(value, self.settings.clock().unix_millis(), attempts)
     }
 
-    /// Seals a session; leaves out what no SDK reads back where it would not fit into one cookie.
+    /// Seals a session; leaves out what no SDK reads if the session would not fit into one cookie otherwise.
     pub(crate) fn seal(&self, plaintext: &[u8], target: &Target<'_>) -> Result<String, SealError> {
         let now = self.settings.clock().unix_millis();
         let sealed = target.seal(plaintext, now)?;
@@ -103,7 +103,7 @@ impl Sealer {
         self.ring.load().open_for(purpose, &self.context(context), sealed)
     }
 
-    /// What sealed values are bound to: our client id, and what the caller names.
+    /// The associated data of sealed values: our client id, and the caller's context.
     pub(crate) fn context(&self, context: &[u8]) -> Vec<u8> {
         let client_id = self.settings.client_id().as_bytes();
         let mut bound = Vec::with_capacity(8 + client_id.len() + context.len());

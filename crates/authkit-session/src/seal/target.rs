@@ -5,7 +5,7 @@ use crate::{
     seal::{KeyStyle, Seal, SealError, SealFormat, gcm::GcmKey, go, iron, python, ruby, ruby6},
 };
 
-/// What a value is going to be sealed as.
+/// How a value is going to be sealed.
 pub(crate) struct Target<'ring> {
     pub(crate) form: Form,
     /// What a value that is sealed so says when it is opened.
@@ -18,14 +18,15 @@ pub(crate) struct Target<'ring> {
 pub(crate) enum Form {
     /// The value is new.
     Configured(SealFormat),
-    /// It is what the cookie came in.
+    /// The format that the cookie came in.
     Kept,
-    /// The cookie came in another, which the password that seals cannot serve: whoever reads only that is cut off.
+    /// The cookie came in another format, which the sealing password cannot serve: services that only read that one
+    /// lose the session.
     Replaced(SealFormat),
 }
 
 impl Target<'_> {
-    /// How the keys of the JSON have to be spelt; `None`: as they are.
+    /// How to spell the keys of the JSON; `None` leaves them as they are.
     pub(crate) fn key_style(&self) -> Option<KeyStyle> {
         match self.form {
             Form::Configured(format) | Form::Replaced(format) => Some(format.key_style()),

@@ -1,4 +1,4 @@
-//! Lists of roles, permissions and the like, of which the users of a service have few different ones.
+//! Lists of roles, permissions and the like; the users of a service have few different ones.
 
 use std::{fmt, sync::Arc};
 
@@ -20,9 +20,9 @@ impl ClaimList {
     }
 }
 
-/// Lists by the way they are spelt, so that equal ones are read once and take their memory once.
+/// Lists by their spelling, so that equal lists are parsed and stored once.
 ///
-/// Only what a verified token says gets in. The hash is fast rather than proof against chosen keys.
+/// Only lists of verified tokens get in. The hash is fast but not collision-resistant.
 pub(crate) struct ClaimLists(Cache<Box<str>, Arc<Vec<String>>, ListWeight, RandomState>);
 
 impl ClaimLists {
@@ -32,7 +32,7 @@ impl ClaimLists {
         Self(Cache::with(BYTES / USUAL_WEIGHT, BYTES as u64, ListWeight, hash, lifecycle))
     }
 
-    /// What a claim holds; one that is no list of strings is noted under `name`.
+    /// The list of a claim; a value that is not a list of strings is noted under `name`.
     pub(crate) fn read(
         &self,
         claim: Held<Spelt<'_>>,
@@ -60,7 +60,7 @@ impl fmt::Debug for ClaimLists {
     }
 }
 
-/// About how much memory an entry takes.
+/// The approximate size of an entry, in bytes.
 #[derive(Clone)]
 struct ListWeight;
 
@@ -72,9 +72,9 @@ impl Weighter<Box<str>, Arc<Vec<String>>> for ListWeight {
 
 const BYTES: usize = 1 << 20;
 const ENTRY: usize = 128;
-/// What a string takes beside its text.
+/// The size of a string without its text.
 const STRING: usize = 40;
-/// What an entry usually weighs.
+/// The usual size of an entry.
 const USUAL_WEIGHT: usize = 512;
 
 #[cfg(test)]

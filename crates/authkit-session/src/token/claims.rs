@@ -1,4 +1,4 @@
-//! The claims of an access token that are looked at, each read as strictly as what it decides asks for.
+//! The claims of an access token that are read. A claim that decides is read strictly.
 //!
 //! | claims | are | of another type, or there twice |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! 1. Times are NumericDates (RFC 7519 section 2): JSON numbers of seconds, fractions allowed. A token is good to whole
 //!    seconds: `exp`, `iat` and `auth_time` are rounded down and `nbf` up, so that a fraction never lengthens anything.
 //!    A negative number, or one that no integer of 53 bits comes near, is no date.
-//! 2. `exp` must be there. Whoever else leaves out a claim says nothing by it.
+//! 2. `exp` must be present. Any other absent claim has no effect.
 //! 3. `act` names who acts for the subject (RFC 8693 section 4.1): an object with a `sub` that is not empty. Anything
 //!    else is mistyped, so that no spelling of it passes for "nobody".
 //! 4. Session tokens and tokens of Connect are told apart by `sid`. `scope` says nothing: a JWT template may set it.
@@ -23,7 +23,7 @@ use crate::{
     token::claim_lists::{ClaimList, ClaimLists},
 };
 
-/// What a token says, once every security claim has turned out to be of its type.
+/// The claims of a token whose security claims all have the right type.
 #[derive(Clone)]
 pub(crate) struct Claims {
     ids: ClaimTexts,
@@ -54,7 +54,7 @@ impl Claims {
         self.ids.get(3)
     }
 
-    /// How many bytes its texts have, but for the lists.
+    /// The length of its texts without the lists, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.ids.all.len()
     }
@@ -65,11 +65,11 @@ impl Claims {
     }
 }
 
-/// Up to four texts in one.
+/// Up to four texts in one string.
 #[derive(Clone)]
 struct ClaimTexts {
     all: Box<str>,
-    /// Where each ends, if it is there.
+    /// The end of each text, if the text is present.
     ends: [Option<NonZeroU32>; 4],
 }
 
@@ -92,7 +92,7 @@ impl ClaimTexts {
     }
 }
 
-/// The claims as they are written, before anything is known of their types.
+/// The claims as they are written, before their types are checked.
 #[derive(Default)]
 pub(crate) struct ClaimSet<'a> {
     security: SecurityClaimSet<'a>,
@@ -138,7 +138,7 @@ impl<'a> SecurityClaimSet<'a> {
     }
 }
 
-/// What a token says beside its [`Claims`].
+/// The claims of a token beside its [`Claims`].
 pub(crate) struct CheckedClaims<'a> {
     pub(crate) claims: Claims,
     pub(crate) actor: Option<Actor>,
@@ -146,11 +146,11 @@ pub(crate) struct CheckedClaims<'a> {
     pub(crate) odd: OddValues,
 }
 
-/// Whom a token is from, and whom it is for.
+/// The issuer and the recipients of a token.
 pub(crate) struct Recipient<'a> {
     pub(crate) iss: Option<Cow<'a, str>>,
     pub(crate) client_id: Option<Cow<'a, str>>,
-    /// A claim that is only looked at where audiences are configured.
+    /// A claim that is only read if audiences are configured.
     pub(crate) aud: Strict<Audience<'a>>,
 }
 
@@ -170,11 +170,11 @@ impl<'a> ClaimSet<'a> {
         Some(set)
     }
 
-    /// What the claims say. Lists that other tokens have too are taken from `lists`.
+    /// The checked claims. Lists that other tokens have too are shared through `lists`.
     ///
     /// # Errors
     ///
-    /// The first security claim that is not of its type; `exp` also where it is missing.
+    /// The first security claim of another type; `exp` also if it is missing.
     pub(crate) fn checked(self, lists: &ClaimLists) -> Result<CheckedClaims<'a>, SecurityClaim> {
         use SecurityClaim::{Act, ClientId, Exp, Iat, Iss, Nbf, OrgId, Sid, Sub};
 
@@ -209,7 +209,7 @@ impl<'a> ClaimSet<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NumericDate {
     seconds: u64,
-    /// Whether it is later than that by part of a second.
+    /// Whether a fraction of a second was cut off.
     has_fraction: bool,
 }
 
@@ -225,7 +225,7 @@ impl NumericDate {
 
 impl FromJson<'_> for NumericDate {
     fn from_json(json: &str) -> Option<Self> {
-        // As `parse` takes more than JSON numbers, whose first character tells them from every other value.
+        // `parse` accepts more than JSON numbers; the first character distinguishes them from other values.
         if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
             return None;
         }
@@ -275,7 +275,7 @@ impl Audience<'_> {
         self.any(|one| one == audience)
     }
 
-    /// Whether one of them is `wanted`.
+    /// Whether the audience includes `wanted`.
     pub(crate) fn any(&self, wanted: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::One(one) => wanted(one),

@@ -13,16 +13,16 @@ use crate::{
     token::{TokenIdentity, claims::NumericDate},
 };
 
-/// A token taken apart; nothing in it is to be trusted yet.
+/// A token taken apart; nothing in it is trusted yet.
 pub(crate) struct Jwt<'a> {
-    /// What is signed: header and payload as they stand.
+    /// The signed part: header and payload as they are written.
     pub(crate) signed: &'a [u8],
     pub(crate) payload: &'a str,
     pub(crate) signature: Vec<u8>,
     pub(crate) kid: String,
 }
 
-/// The header's fields that decide anything. `jku`, `x5u`, `jwk` and `x5c` are not looked at (RFC 8725 section 3.10).
+/// The header's fields that decide anything. `jku`, `x5u`, `jwk` and `x5c` are ignored (RFC 8725 section 3.10).
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
@@ -32,7 +32,7 @@ struct Header<'a> {
 }
 
 impl<'a> Jwt<'a> {
-    /// `None` for what is not a token in the compact form, signed with RS256 (RFC 8725 section 3.1) by a named key.
+    /// `None` unless it is a token in the compact form, signed with RS256 (RFC 8725 section 3.1) by a named key.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
         let mut dots = memchr_iter(b'.', token.as_bytes());
         let (first, second) = (dots.next()?, dots.next()?);
@@ -51,13 +51,13 @@ impl<'a> Jwt<'a> {
         Some(Self { signed: &token.as_bytes()[..second], payload, signature, kid: header.kid })
     }
 
-    /// What the payload says, as JSON; `None` where it is not even text.
+    /// The payload as JSON; `None` if it is not text.
     pub(crate) fn payload(&self) -> Option<String> {
         decoded(self.payload)
     }
 }
 
-/// The payload of a token whose signature is not looked at.
+/// The payload of a token whose signature is not checked.
 pub(crate) fn payload(token: &str) -> Option<String> {
     decoded(token.split('.').nth(1)?)
 }
@@ -66,9 +66,10 @@ fn decoded(part: &str) -> Option<String> {
     String::from_utf8(BARE_URL_SAFE.decode(part).ok()?).ok()
 }
 
-/// What is read from the token of a cookie that we sealed ourselves, however old: where to refresh, whom to sign out.
+/// The unverified claims of a token from a cookie that we sealed, however old: where to refresh, whom to sign out.
 ///
-/// It may refuse a token, and admits none. A claim of another type is absent here, and spoils no other.
+/// They may refuse a token, and never admit one. A claim of another type counts as absent, and does not affect the
+/// others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unverified {
     pub(crate) sub: Option<String>,
@@ -79,12 +80,12 @@ pub(crate) struct Unverified {
     pub(crate) iat: Option<u64>,
     pub(crate) exp: Option<u64>,
     pub(crate) auth_time: Option<u64>,
-    /// There when somebody impersonates the user, whatever it says.
+    /// Present if somebody impersonates the user, whatever its value.
     pub(crate) act: Option<IgnoredAny>,
 }
 
 impl Unverified {
-    /// Nothing where the token cannot be read.
+    /// The claims; empty if the token cannot be read.
     pub(crate) fn of(token: &str) -> Self {
         payload(token).and_then(|payload| Self::read(&payload)).unwrap_or_default()
     }
@@ -120,7 +121,7 @@ impl Unverified {
         }
     }
 
-    /// How long the token lives; nothing where it does not say.
+    /// The lifetime of the token; zero if the token does not name it.
     pub(crate) fn lifetime(&self) -> Duration {
         let seconds = self.exp.zip(self.iat).map_or(0, |(exp, iat)| exp.saturating_sub(iat));
         Duration::from_secs(seconds)

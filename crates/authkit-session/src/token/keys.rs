@@ -13,12 +13,12 @@ use crate::{
     token::jwt::Jwt,
 };
 
-/// The keys of one client id as WorkOS published them at one time.
+/// The keys of one client id, as WorkOS published them at one time.
 pub(crate) struct KeySet {
     keys: HashMap<String, SigningKey>,
-    /// When they were asked for, by the wall clock in seconds: compared with a token's `iat`.
+    /// When the keys were requested, by the wall clock in seconds: compared with a token's `iat`.
     pub(crate) fetched_unix: u64,
-    /// The same by the monotonic clock: how old the set is.
+    /// When the keys were requested, by the monotonic clock: gives the age of the set.
     pub(crate) fetched_at: Duration,
 }
 
@@ -27,11 +27,11 @@ struct SigningKey {
     id: KeyId,
 }
 
-/// SHA-256 of a key and its name: the same from set to set.
+/// SHA-256 of a key and its name: the same in every set.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct KeyId([u8; 32]);
 
-/// What a key set says of a token's signature.
+/// The result of verifying a token's signature with a key set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signature {
     Good,
@@ -40,9 +40,9 @@ pub(crate) enum Signature {
 }
 
 impl KeySet {
-    /// Reads a JWK set (RFC 7517 section 5); `None` where there is no usable key in it.
+    /// Reads a JWK set (RFC 7517 section 5); `None` if it has no usable key.
     ///
-    /// Keys that are not for RS256 signatures are passed over, and so are two of one `kid`.
+    /// Ignores keys that are not for RS256 signatures, and keys that share a `kid`.
     pub(crate) fn parse(body: &[u8], fetched_unix: u64, fetched_at: Duration) -> Option<Self> {
         let set: JwkSet<'_> = serde_json::from_slice(body).ok()?;
         let mut keys: HashMap<String, Option<SigningKey>> = HashMap::new();
@@ -65,7 +65,7 @@ impl KeySet {
         self.keys.contains_key(kid)
     }
 
-    /// Names the key called `kid` across sets.
+    /// The id of the key called `kid`, equal across sets.
     pub(crate) fn id(&self, kid: &str) -> Option<KeyId> {
         self.keys.get(kid).map(|signing| signing.id)
     }
@@ -133,7 +133,7 @@ impl Jwk {
         }
         let mut n = URL_SAFE_NO_PAD.decode(self.n.as_ref()?).ok()?;
         let e = URL_SAFE_NO_PAD.decode(self.e.as_ref()?).ok()?;
-        // RFC 7518 section 2 wants none; some write one before a first bit that is set, as DER does.
+        // RFC 7518 section 2 allows no leading zero; some issuers write one before a set first bit, as DER does.
         n.drain(..n.iter().take_while(|byte| **byte == 0).count());
         let bits = n.len() * 8;
         // An exponent of 1 makes every message its own signature; an even one belongs to no key.
@@ -152,7 +152,7 @@ impl Jwk {
 
 /// RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used".
 const MIN_BITS: usize = 2048;
-/// Larger ones cost more than a request is worth.
+/// Larger keys cost too much per request.
 const MAX_BITS: usize = 8192;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{Clock, principal_ref::PrincipalKind, site::Site, uri::ReturnTarget};
 
-/// Builds the denial for `caller`, in its own protocol. `site` is `None` where no layer ran, so that none is known.
+/// Builds the denial for `caller`, in its own protocol. `site` is `None` if no layer ran.
 pub(crate) fn answer<'a>(
     cause: &Cause,
     caller: Caller<'_>,
@@ -91,7 +91,7 @@ pub(crate) fn answer_without_layer(mistake: Mistake, caller: Caller<'_>) -> Deni
     Box::new(answer(&Cause::Misconfigured(mistake), caller, None, Scheme::Cookie).1)
 }
 
-/// Where to sign in. Has a return path if the answer sends the browser there, and none if a program reads the address.
+/// Where to sign in. With a return path if the answer redirects the browser there, and without if a program reads it.
 fn login_url(cause: &Cause, caller: Caller<'_>, site: &Site) -> Option<String> {
     let (organization, max_age) = match cause {
         Cause::Challenge { organization, .. } => (organization.as_deref(), None),
@@ -191,8 +191,8 @@ fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
     response
 }
 
-/// An event stream without an event, which has an `EventSource` connect again after this time. Any other status than 200
-/// closes it for good (HTML standard, section 9.2.3).
+/// An event stream without an event, which makes an `EventSource` connect again after this time. Any other status than
+/// 200 closes the `EventSource` for good (HTML standard, section 9.2.3).
 fn come_back(after: Duration) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("retry: {}\n\n", after.as_millis())));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -293,7 +293,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     headers.insert(name, value);
 }
 
-/// Where no layer ran, no `AuthKit` is known.
+/// The log for denials without a layer: no `AuthKit` is known then.
 static WITHOUT_LAYER: LazyLock<DenialLog> = LazyLock::new(|| DenialLog::new(Clock::system()));
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");

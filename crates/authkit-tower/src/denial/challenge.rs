@@ -3,25 +3,25 @@ use http::StatusCode;
 use super::Cause;
 use crate::{resource::ResourceSettings, site::Site};
 
-/// How a client may authenticate, as `WWW-Authenticate` says it.
+/// The schemes of `WWW-Authenticate`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scheme {
     Cookie,
     /// With a bearer token; the request had none.
     Bearer,
-    /// With another bearer token than the request's.
+    /// With a bearer token other than the request's.
     AnotherBearer,
 }
 
-/// Whether it helps to sign in.
+/// Whether signing in helps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SignInOffer {
     Offered,
-    /// No session counts here.
+    /// This layer accepts no session.
     Useless,
 }
 
-/// What a layer says of how to authenticate.
+/// The settings of a layer that its challenges need.
 #[derive(Clone, Copy)]
 pub(crate) struct Challenge<'a> {
     pub(crate) scheme: Scheme,

@@ -33,8 +33,8 @@ impl DenialLog {
         }
     }
 
-    /// Logs why a request is denied. The core has logged it already where it refused a session, and a guard says itself
-    /// what it asked for.
+    /// Logs why a request is denied. Refused sessions were already logged by authkit-session, and a guard logs its own
+    /// condition.
     pub(super) fn report(&self, cause: &Cause, caller: Caller<'_>, own_origin: Option<&str>) {
         let client = caller.client;
         match cause {
@@ -102,8 +102,8 @@ impl DenialLog {
         }
     }
 
-    /// Logs what a guard asked for, and what whoever asks has. Each refusal has a line at debug, by which a user's
-    /// complaint is found.
+    /// Logs what a guard asked for, and what the principal has. Each refusal has a line at debug level, so that a
+    /// user's complaint can be traced.
     pub(crate) fn guard_refused(
         &self,
         asked: &Require,
@@ -125,7 +125,7 @@ impl DenialLog {
         }
     }
 
-    /// Reminds of what makes a page of an optional layer one for those who are signed in alone.
+    /// Explains that a handler or a guard makes a page below an optional layer require a sign-in.
     pub(crate) fn needs_somebody(&self) {
         if let Some(left_out) = self.reminders.admit("nobody", self.clock.monotonic()) {
             info!(
@@ -153,7 +153,7 @@ impl DenialLog {
         }
     }
 
-    /// Whether the line of this kind is due, and how many it stands for besides. What is left out is there at debug.
+    /// Whether to write the line of this kind, and how many it replaces. The others are written at debug level.
     fn admit(&self, kind: &'static str, client: ClientKind) -> Option<u64> {
         let due = self.lines.admit(kind, self.clock.monotonic());
         if due.is_none() {
@@ -169,7 +169,7 @@ impl fmt::Debug for DenialLog {
     }
 }
 
-/// The `Origin` of a request, as far as it may be logged: nothing but scheme, host and port.
+/// The `Origin` of a request, as far as it may be logged: only scheme, host and port.
 enum Origin {
     Named(String),
     /// The browser does not say: `Origin` is absent, `null`, or no origin.
@@ -186,7 +186,7 @@ impl Origin {
         }
     }
 
-    /// What allows it, if it is meant to be allowed.
+    /// Which setting allows the origin, if it should be allowed.
     fn advice(&self) -> String {
         match self {
             Self::Named(origin) => format!(

@@ -7,7 +7,7 @@ use http::{
     },
 };
 
-/// A page with our own text, one thing to do, and at most one other link.
+/// A page with our own text, one action, and at most one other link.
 ///
 /// It shows nothing of the request except a path that was checked and encoded.
 pub(crate) struct Page<'a> {
@@ -30,9 +30,10 @@ pub(crate) enum PageAction<'a> {
     Reload,
     Link(PageLink<'a>),
     Post(PageLink<'a>),
-    /// Loads the same address again, its fragment in the parameter `fragment`; the link is for browsers without scripts.
+    /// Loads the same address again, with its fragment in the parameter `fragment`; browsers without scripts use the
+    /// link.
     TellFragment(PageLink<'a>),
-    /// Posts to the address that the page was requested at, which the page does not show.
+    /// Posts to the address at which the page was requested; the page does not show it.
     PostHere {
         label: &'static str,
     },

@@ -13,7 +13,7 @@ use authkit_session::{Config, ConfigError, ConfigProblem, CookiePassword, Settin
 
 use crate::authkit::AuthKit;
 
-/// [`AuthKit::from_env_or_emulator`], for an application that has settings of its own.
+/// Like [`AuthKit::from_env_or_emulator`], for an application with settings of its own.
 ///
 /// # Examples
 ///
@@ -73,21 +73,21 @@ impl EnvOrEmulator {
         self
     }
 
-    /// Prints nothing (default: one line on the standard error where an emulator was started), for an application that
-    /// says by itself whom users sign in with; [`AuthKit::emulator`] tells.
+    /// Prints nothing (default: one line on standard error when an emulator was started), for an application that tells
+    /// by itself where users sign in; [`AuthKit::emulator`] says so.
     pub fn without_greeting(mut self) -> Self {
         self.greeting = Greeting::Omitted;
         self
     }
 
-    /// Changes the configuration before it is used, in front of WorkOS and of an emulator alike. Calls add up.
+    /// Changes the configuration before it is used, with WorkOS and with an emulator. Several calls apply in order.
     pub fn with_config(mut self, change: impl FnOnce(Config) -> Config + Send + 'static) -> Self {
         let configure = self.configure;
         self.configure = Box::new(|config| change(configure(config)));
         self
     }
 
-    /// Makes the handle, and starts the emulator where there is to be one.
+    /// Makes the handle, and starts the emulator if there is to be one.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl EnvOrEmulator {
                 let is_printed = self.greeting == Greeting::Printed;
                 let authkit = self.start_emulator(variable).await?;
                 if is_printed {
-                    // Nobody may be reading.
+                    // Standard error may be closed.
                     let _ = writeln!(io::stderr(), "{}", greeting(&authkit));
                 }
                 Ok(authkit)
@@ -172,7 +172,7 @@ enum Greeting {
     Omitted,
 }
 
-/// Whom users sign in with.
+/// What users sign in with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Counterparty {
     WorkOs,
@@ -191,7 +191,7 @@ impl Build {
     }
 }
 
-/// Chooses WorkOS as soon as one of its variables is set. `allowed` is what `AUTHKIT_DEV` says.
+/// Chooses WorkOS if one of its variables is set. `allowed` is the value of `AUTHKIT_DEV`.
 fn choose(
     has_workos: bool,
     allowed: Option<&str>,
@@ -214,7 +214,7 @@ fn choose(
         ),
         (_, Build::Debug | Build::Release) => ("is neither `1` nor `0`", "write one of the two"),
     };
-    // Whoever meant to use WorkOS learns what it takes.
+    // The error also lists what WorkOS needs, in case that was intended.
     let missing = Config::from_vars(|_| None).err();
     let mut problems: Vec<_> = missing.iter().flat_map(ConfigError::problems).cloned().collect();
     problems.push(ConfigProblem::invalid(Setting::Development, found, wants));
@@ -232,7 +232,7 @@ struct Numbers<F> {
 }
 
 impl<F: Fn(&str) -> Option<String>> Numbers<F> {
-    /// Reads a number, or remembers what is wrong with it.
+    /// Reads a number, or records what is wrong with it.
     fn number<T: FromStr>(&mut self, setting: Setting) -> Option<T> {
         let variable = setting.variable().expect("only settings that have one are read");
         let text = (self.variable)(variable).filter(|text| !text.is_empty())?;
@@ -263,8 +263,8 @@ fn greeting(authkit: &AuthKit) -> String {
 
 const DEV: &str = "AUTHKIT_DEV";
 
-/// Seals nothing but sessions of an emulator that listens on loopback and forgets everything when it stops, so that it
-/// may be public. Fixed, so that a restart of the application alone does not change what cookies look like.
+/// Only seals sessions of an emulator that listens on loopback and forgets everything when it stops, so it may be
+/// public. Fixed, so that cookies survive a restart of the application.
 pub(super) const PASSWORD: &str = "development-only-cookie-password";
 
 #[cfg(test)]

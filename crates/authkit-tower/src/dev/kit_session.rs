@@ -8,8 +8,8 @@ use crate::dev::test_kit::browser_request;
 
 /// A session of a [`TestKit`](crate::dev::TestKit)'s user: signed in at the emulator, with a cookie that the layer opens.
 ///
-/// What it is told, it tells the emulator, so that a refresh says the same: a role is the user's role from then on, a
-/// claim the user's claim.
+/// Changes are made at the emulator, so that a refresh confirms them: a role becomes the user's role, a claim becomes
+/// the user's claim.
 ///
 /// # Examples
 ///
@@ -51,8 +51,8 @@ impl KitSession {
         }
     }
 
-    /// Gives the user a role, with its permissions, in the session's organization. A user who has none has the role
-    /// without one.
+    /// Gives the user a role, with its permissions, in the session's organization. Outside an organization the user has
+    /// the role without one.
     pub fn role(self, role: &str) -> Self {
         match self.organization_id() {
             Some(id) => {
@@ -90,7 +90,7 @@ impl KitSession {
         self.minted_in(organization.as_deref())
     }
 
-    /// Lets the access token have expired a minute ago, so that the next request refreshes it.
+    /// Makes the access token expired since a minute, so that the next request refreshes it.
     pub fn expired(self) -> Self {
         self.with(TestSession::expired)
     }
@@ -99,7 +99,7 @@ impl KitSession {
     ///
     /// # Panics
     ///
-    /// Never: a sealed session has no character that a header has not.
+    /// Never: a sealed session contains only characters that headers allow.
     pub fn header(&self) -> HeaderValue {
         let cookie = format!("{}={}", self.cookie_name, self.session.cookie(self.password));
         let mut header =
@@ -112,7 +112,7 @@ impl KitSession {
     ///
     /// # Panics
     ///
-    /// If `path` is no path of a URL.
+    /// If `path` is not the path of a URL.
     pub fn browser_request(&self, path: &str) -> Request<String> {
         let mut request = browser_request(path);
         request.headers_mut().insert(header::COOKIE, self.header());
@@ -133,7 +133,7 @@ impl KitSession {
         self.session.claims()["org_id"].as_str().map(str::to_owned)
     }
 
-    /// The same session with a token that says what holds now.
+    /// The same session with a token that reflects the present state.
     fn minted_in(self, organization: Option<&str>) -> Self {
         self.with(|session| match organization {
             Some(organization) => session.organization(organization),

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// Everything that a test of one's own routes needs: an emulator of WorkOS, a handle that is configured for it, and one
-/// clock for both.
+/// Everything that a test of an application's routes needs: an emulator of WorkOS, a handle that is configured for it,
+/// and one clock for both.
 ///
 /// The first kit of a process makes an RSA key, which takes some hundred milliseconds; each further one takes a few.
 /// Kits share nothing else, so tests run in parallel. A kit has the emulator's four users, of whom `alice@acme.test`
@@ -68,7 +68,7 @@ impl TestKit {
         Self::start_with(|emulator| emulator, |config| config).await
     }
 
-    /// As [`start`](Self::start), with settings of the emulator and of the service.
+    /// Like [`start`](Self::start), with settings of the emulator and of the service.
     ///
     /// The cookie's password and the clock are the kit's.
     ///
@@ -129,7 +129,7 @@ impl TestKit {
     ///
     /// # Panics
     ///
-    /// If there is a user of that address.
+    /// If there is already a user with that address.
     pub fn add_user(&self, email: &str) -> UserInfo {
         self.emulator.people().add_user(json!({ "email": email }))
     }
@@ -138,23 +138,23 @@ impl TestKit {
     ///
     /// # Panics
     ///
-    /// If nobody has that address.
+    /// If no user has that address.
     pub fn session(&self, email: &str) -> KitSession {
         let cookie_name = self.authkit.settings().cookie_name();
         KitSession::new(Arc::clone(&self.emulator), email, cookie_name, PASSWORD)
     }
 
-    /// What a browser sends when somebody without a session opens the page at `path`, with an empty body.
+    /// What a browser sends when it opens the page at `path` without a session. The body is empty.
     ///
     /// # Panics
     ///
-    /// If `path` is no path of a URL.
+    /// If `path` is not the path of a URL.
     pub fn browser_request(&self, path: &str) -> Request<String> {
         browser_request(path)
     }
 }
 
-/// What a browser sends when somebody types the address of a page.
+/// What a browser sends when a user types the address of a page.
 pub(super) fn browser_request(path: &str) -> Request<String> {
     let request = Request::builder()
         .method(Method::GET)

@@ -28,7 +28,7 @@ pub(super) fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
     response
 }
 
-/// Has htmx redirect the browser.
+/// Makes htmx redirect the browser.
 pub(super) fn hx_redirect(response: &mut Response<Bytes>, to: &str) {
     let to =
         HeaderValue::from_str(to).expect("a request's URI and serialised URLs are header text");

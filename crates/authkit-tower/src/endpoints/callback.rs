@@ -1,4 +1,4 @@
-//! The callback: `GET` of the redirect URI, and `POST` of the page that it asks with.
+//! The callback: `GET` of the redirect URI, and `POST` of the page with which it asks the user.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
 
 /// Ends a sign-in: exchanges the code that WorkOS sent with the browser.
 ///
-/// Every response deletes the flow's cookie, and a state is redeemed once: it counts once.
+/// Every response deletes the flow's cookie, and a state is redeemed once, so a sign-in counts once.
 pub(super) fn answer(
     authkit: &AuthKit,
     customization: &Arc<SignInCustomization>,
@@ -116,7 +116,7 @@ async fn exchange(
     }
 }
 
-/// Asks whether another user may take the place of the one who is signed in.
+/// Asks whether another user may replace the one who is signed in.
 fn ask(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return_to", return_path.as_str())
@@ -133,7 +133,7 @@ fn ask(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
     .into_response()
 }
 
-/// Begins the sign-in anew that the user has agreed to. AuthKit knows who signed in.
+/// Starts the sign-in again that the user has agreed to. AuthKit knows who signed in.
 fn begin_after_asking(
     authkit: &AuthKit,
     customization: &SignInCustomization,
@@ -206,7 +206,7 @@ fn decide(
         // attacker could have sent the browser here with a code of their own. The sign-in starts again here instead.
         return match error {
             Some(failure) => CallbackDecision::Fail(failure, None),
-            // WorkOS never sends a state back, so the sign-in would start again for ever.
+            // A callback without a state never gets one back, so the sign-in would start again for ever.
             None if flow::recent_restarts(authkit, caller.headers) >= MAX_RESTARTS.into() => {
                 CallbackDecision::Fail(SignInFailure::Unreadable, None)
             }
@@ -225,7 +225,8 @@ fn decide(
             Some(failure) => CallbackDecision::Fail(failure, return_path),
             // The user has loaded the page twice, or the browser keeps no cookies.
             None if is_signed_in(authkit, caller) => CallbackDecision::RedirectHome,
-            // Anybody may have sent the browser here with a state of their own, which names a harmless path at worst.
+            // Anybody may have sent the browser here with a state of their own; at worst the state names a harmless
+            // path.
             None if restarts < MAX_RESTARTS => CallbackDecision::Restart {
                 restarts: restarts + 1,
                 return_path: return_path.unwrap_or_else(|| ReturnTarget::root(authkit.site())),

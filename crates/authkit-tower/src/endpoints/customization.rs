@@ -24,10 +24,10 @@ pub(super) struct SignInCustomization {
     edit: Option<Arc<EditResponse>>,
 }
 
-/// What becomes of the fragment of an address that needs a sign-in.
+/// What happens to the fragment of an address that needs a sign-in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Fragments {
-    /// Browsers forget it on WorkOS's pages.
+    /// It is lost: browsers forget it on WorkOS's pages.
     #[default]
     Lost,
     /// A page of ours asks the browser for it.
@@ -77,7 +77,7 @@ impl SignInCustomization {
         self.edit = Some(Arc::new(edit));
     }
 
-    /// The application's value for the sign-in that this request begins, as JSON.
+    /// The application's value for the sign-in that this request starts, as JSON.
     pub(super) fn state(&self, caller: Caller<'_>) -> Option<String> {
         let request = LoginRequest { uri: caller.uri, headers: caller.headers };
         self.make_state.as_ref().and_then(|make| make(&request))
@@ -86,7 +86,7 @@ impl SignInCustomization {
     /// Asks the hook about a new session. Without a hook the session is kept.
     pub(super) fn ask_hook(&self, new: NewSession) -> BoxFuture<'static, HookDecision> {
         match &self.hook {
-            // The hook is called inside the future, because its caller catches panics of that.
+            // The hook is called inside the future, because the caller only catches panics of that future.
             Some(hook) => {
                 let hook = Arc::clone(hook);
                 Box::pin(async move { hook(new).await })
@@ -105,7 +105,7 @@ impl SignInCustomization {
         self.authorize = Some(Arc::new(add));
     }
 
-    /// Lets the application add to what WorkOS is asked.
+    /// Lets the application add parameters to the authorization request.
     pub(super) fn authorize(
         &self,
         caller: Caller<'_>,
@@ -177,7 +177,7 @@ impl fmt::Debug for LoginRequest<'_> {
     }
 }
 
-/// A session that has just begun, and that the browser does not have yet.
+/// A session that has just started, and that the browser does not have yet.
 ///
 /// See [`Endpoints::with_sign_in_hook`](crate::Endpoints::with_sign_in_hook).
 #[derive(Clone)]
@@ -229,7 +229,7 @@ impl fmt::Debug for NewSession {
     }
 }
 
-/// The value that a sign-in carries is not of the type that was asked for. See [`NewSession::state`].
+/// The value that a sign-in carries does not have the requested type. See [`NewSession::state`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StateTypeError(());
 

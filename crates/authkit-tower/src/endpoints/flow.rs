@@ -1,6 +1,6 @@
 //! A sign-in flow: the state that travels to WorkOS and back, and the cookie that the browser keeps meanwhile.
 //!
-//! 1. The [`State`] is sealed. One that does not open is not ours.
+//! 1. The [`State`] is sealed. A state that does not open is not ours.
 //! 2. The cookie is named after the application and the state. It holds the state's id, the PKCE verifier, the return
 //!    path, who began the sign-in and the application's value, sealed with its own name and the redirect URI as context. A
 //!    state is worth nothing in a browser that does not have its cookie.
@@ -165,7 +165,7 @@ impl Flow {
     }
 }
 
-/// How many sign-ins of this browser have started again in the last ten seconds and have not come back.
+/// How many sign-ins of this browser have started again in the last ten seconds and have not come back yet.
 pub(super) fn recent_restarts(authkit: &AuthKit, headers: &HeaderMap) -> usize {
     let from = authkit.clock().unix().saturating_sub(RESTART_WINDOW.as_secs());
     let flows = read_cookies(authkit, headers).into_iter().filter_map(|found| found.flow);
@@ -188,8 +188,8 @@ pub(super) fn delete_all(authkit: &AuthKit, headers: &HeaderMap) -> Vec<HeaderVa
         .collect()
 }
 
-/// Deletes the flow cookies for which a new one of this size leaves no room, oldest first, and those that are expired or
-/// cannot be opened.
+/// Deletes the oldest flow cookies until a new one of this size has room, and those that are expired or cannot be
+/// opened.
 fn surplus(authkit: &AuthKit, headers: &HeaderMap, size: usize) -> Vec<HeaderValue> {
     let mut flows = read_cookies(authkit, headers);
     flows.sort_by_key(|flow| Reverse(flow.started()));

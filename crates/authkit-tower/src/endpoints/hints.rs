@@ -1,8 +1,8 @@
-//! What the query of `/login` may ask of WorkOS.
+//! The parameters of `/login` that are passed on to WorkOS.
 //!
-//! Anybody can write such a link. Only the parameters of this module are passed on, each in its own form: what is of
-//! another form, and every other parameter, is ignored. A link of another site that names an organization, a connection or
-//! an invitation is followed after a click on our own page only.
+//! Anybody can write such a link. Only the parameters of this module are passed on, each with its own syntax; other
+//! parameters and values are ignored. If another site's link names an organization, a connection or an invitation, the
+//! sign-in needs a click on our own page.
 
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ pub(super) fn with_hints(query: &str, request: AuthorizationRequest) -> Authoriz
             _ => request,
         });
     match connection {
-        // WorkOS takes one of the two, and the connection says more.
+        // WorkOS accepts only one of the two, and the connection is more specific.
         Some(id) => request.with_connection_id(id),
         None => request,
     }
 }
 
-/// Whether a query asks for what another site may not have without a click: an organization or a connection to sign in
-/// by, an invitation to accept.
+/// Whether a query has a parameter that needs a click if another site sent it: an organization or a connection to sign
+/// in with, or an invitation to accept.
 pub(super) fn needs_a_click(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, value)| {
         let is_asked =
@@ -54,14 +54,14 @@ pub(super) fn needs_a_click(query: &str) -> bool {
     })
 }
 
-/// Whether it looks like the id of a connection, `conn_01E4ZCR3C56J083X43JQXF3JK5`.
+/// Whether the text looks like the id of a connection, `conn_01E4ZCR3C56J083X43JQXF3JK5`.
 fn is_connection_id(id: &str) -> bool {
     let is_id = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     id.len() <= MAX_ID
         && id.strip_prefix("conn_").is_some_and(|rest| !rest.is_empty() && is_id(rest))
 }
 
-/// Whether it is a domain name of at least two labels (RFC 1123 section 2.1).
+/// Whether the text is a domain name of at least two labels (RFC 1123 section 2.1).
 fn is_domain(domain: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::tests::authkit;
 
-    /// What WorkOS is asked, but for what every request has.
+    /// The parameters of the authorization request, except those that every request has.
     fn asked(query: &str) -> Vec<(String, String)> {
         let (authkit, _) = authkit();
         let request = with_hints(query, AuthorizationRequest::new("state", "challenge"));

@@ -1,25 +1,25 @@
-//! Who had the browser begin a sign-in.
+//! Who made the browser start a sign-in.
 
 use http::{HeaderValue, header::REFERER};
 use serde::{Deserialize, Serialize};
 
 use crate::{client_kind::text, denial::Caller, site::Site};
 
-/// Who had the browser begin a sign-in.
+/// Who made the browser start a sign-in.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Initiator {
     /// The user: on one of our own pages, by hand, or by agreeing on a page of ours.
     User,
-    /// Another site or a sibling host, or it is not known who did.
+    /// Another site or a sibling host, or an unknown initiator.
     AnotherSite,
 }
 
 impl Initiator {
     /// Reads it from `Sec-Fetch-Site`, or from `Referer` if the browser does not send that. Pages of the origins that
-    /// sign-ins may return to are our own; `Referer` alone names them, and no other site can write that.
+    /// sign-ins may return to are our own; only `Referer` names them, and no other site can forge it.
     ///
-    /// Without both, the user typed the address, or no browser sent the request.
+    /// Without both, the user typed the address, or the client is not a browser.
     pub(super) fn of(caller: Caller<'_>, site: &Site) -> Self {
         let referer = caller.headers.get(REFERER).map(HeaderValue::as_bytes);
         let is_on = |origin: &str, referer: &[u8]| {

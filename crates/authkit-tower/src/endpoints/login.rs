@@ -1,4 +1,4 @@
-//! `GET /login`, and `POST` of the page that it asks with.
+//! `GET /login`, and `POST` of the page with which it asks the user.
 
 use authkit_session::{Admission, Decision, Policy};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub(super) fn answer(
         let (_, mut response) =
             denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie);
         if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
-            // htmx has the browser itself navigate here.
+            // htmx makes the browser itself navigate here.
             let here = authkit.site().browser_path(here.as_str());
             hx_redirect(&mut response, &uri::encode(&here));
         }
@@ -66,7 +66,7 @@ pub(super) fn answer(
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
         return with_cookies(response, admission.head_cookies().into_iter().chain(guard));
     }
-    // Only the page that asks posts here, so that another site began the sign-in.
+    // Only the page that asks the user posts here, and it only asks if another site started the sign-in.
     let initiator =
         if has_agreed { Initiator::AnotherSite } else { Initiator::of(caller, authkit.site()) };
     match initiator {
@@ -75,7 +75,7 @@ pub(super) fn answer(
     }
     let fragment = fragment(query);
     match (customization.fragments, initiator) {
-        // What our page loads does not look like what another site began.
+        // After a reload by our page the request no longer shows whether another site started it.
         (Fragments::Kept, Initiator::User) if fragment.is_none() && !has_agreed => {
             return ask_for_fragment(authkit, &return_path);
         }
@@ -112,7 +112,7 @@ fn may_navigate(caller: Caller<'_>) -> bool {
     }
 }
 
-/// Refuses what another site posts that is none of `trusted`.
+/// Refuses a `POST` from another site whose origin is not in `trusted`.
 pub(super) fn refuse_other_origins(
     authkit: &AuthKit,
     caller: Caller<'_>,
@@ -126,7 +126,7 @@ pub(super) fn refuse_other_origins(
     })
 }
 
-/// Asks whether a sign-in that another site began may go on. The page shows nothing of the request.
+/// Asks whether a sign-in that another site started may continue. The page shows nothing of the request.
 fn ask(authkit: &AuthKit) -> Response<Bytes> {
     Page {
         status: StatusCode::OK,
@@ -139,13 +139,13 @@ fn ask(authkit: &AuthKit) -> Response<Bytes> {
     .into_response()
 }
 
-/// The fragment that our page found, empty if there is none; `None` if it was not asked.
+/// The fragment that our page found, empty if there is none; `None` if the page has not run.
 fn fragment(query: &str) -> Option<String> {
     let mut parameters = form_urlencoded::parse(query.as_bytes());
     parameters.find(|(name, _)| name == "fragment").map(|(_, fragment)| fragment.into_owned())
 }
 
-/// Has the browser say what the fragment of its address is.
+/// Makes the browser report the fragment of its address.
 fn ask_for_fragment(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
     let parameters = [("return_to", return_path.as_str()), ("fragment", "")];
     let to = authkit.site().login_url(&parameters);

@@ -37,8 +37,8 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     }
 }
 
-/// Whether the user clicked a link on one of our own pages. A prefetch, an image and a link on another site are not
-/// deliberate, nor is a request without these headers.
+/// Whether the user clicked a link on one of our own pages. A prefetch, an image, a link on another site and a request
+/// without these headers are not deliberate.
 fn is_deliberate(caller: Caller<'_>) -> bool {
     let says = |name, value| text(caller.headers, name) == Some(value);
     *caller.method == Method::GET
@@ -74,7 +74,7 @@ fn sign_out(
     with_cookies(response, deletions)
 }
 
-/// What a program that signs its user out is answered.
+/// The answer to a program that signs its user out.
 #[derive(Serialize)]
 struct SignedOutBody<'a> {
     /// Where to send the browser, so that WorkOS signs it out too.
@@ -103,7 +103,7 @@ pub(crate) fn logout_url(
     let target = target.map_or_else(
         |_| origin.to_owned(),
         |mut url| {
-            // WorkOS compares it with what is registered.
+            // WorkOS compares the URL with the registered ones.
             url.set_fragment(None);
             url.into()
         },

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, header::REFERER};
 use super::{SignInFailure, helper_cookie};
 use crate::{authkit::AuthKit, client_kind::text, cookie, denial::Caller};
 
-/// What the cookie says.
+/// The content of the cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct RedirectLoopGuard {
     count: u8,
@@ -23,7 +23,7 @@ pub(super) struct RedirectLoopGuard {
     session_size: usize,
 }
 
-/// Where the browser was sent last.
+/// Where the browser was last redirected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum LastRedirect {
     /// To AuthKit, to sign in.
@@ -57,8 +57,8 @@ impl RedirectLoopGuard {
         })
     }
 
-    /// For a browser that is sent back into the service. `previous` is what its cookie said before, `session_size` the
-    /// size of the session cookies that it gets.
+    /// The guard for a browser that is sent back into the service. `previous` is its cookie's content before,
+    /// `session_size` the size of its new session cookies.
     pub(super) fn back_to_service(
         authkit: &AuthKit,
         previous: Option<Self>,
@@ -70,7 +70,7 @@ impl RedirectLoopGuard {
     }
 
     /// Whether the session may still be a reason to send the browser back into the service. A user who has just signed
-    /// in may well follow a link to `/login` once, or have it open in a tab.
+    /// in may follow a link to `/login` once, or have it open in a tab.
     pub(super) fn may_redirect_back(self) -> bool {
         self.count <= CHANCE
     }
@@ -109,7 +109,7 @@ impl RedirectLoopGuard {
         authkit.settings().cookies().short_lived(&name, &sealed, LIFETIME)
     }
 
-    /// Reads the cookie. A value that we did not seal is nobody's.
+    /// Reads the cookie. A value that we did not seal is ignored.
     pub(super) fn read(authkit: &AuthKit, headers: &HeaderMap) -> Option<Self> {
         let name = name(authkit);
         let value = cookie::pairs(headers)

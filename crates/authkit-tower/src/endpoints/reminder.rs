@@ -1,4 +1,4 @@
-//! Reminds of sign-in endpoints that were forgotten, or that no request reaches.
+//! Warns about sign-in endpoints that were forgotten, or that no request reaches.
 
 use std::{
     fmt,
@@ -14,10 +14,10 @@ use tracing::warn;
 
 use crate::Clock;
 
-/// Whether anybody answers where users are sent to sign in, as far as the program can tell.
+/// Detects whether anything answers at the address where users are sent to sign in.
 ///
-/// A browser follows a redirect at once. If several redirects were sent, and seconds later no endpoint has had a request
-/// yet, browsers get a 404 there, or another program answers.
+/// Browsers follow redirects at once. If several redirects were sent and no endpoint has had a request seconds later,
+/// then browsers get a 404 there, or another program answers.
 pub(crate) struct EndpointReminder {
     clock: Clock,
     lines: LogLimiter,
@@ -44,19 +44,19 @@ impl EndpointReminder {
         }
     }
 
-    /// Remembers that the program has made sign-in endpoints.
+    /// Records that the program has made sign-in endpoints.
     pub(super) fn endpoints_were_made(&self) {
         self.were_made.store(true, Ordering::Release);
     }
 
-    /// Remembers that requests reach the endpoints.
+    /// Records that requests reach the endpoints.
     pub(super) fn had_a_request(&self) {
         if !self.had_a_request.load(Ordering::Relaxed) {
             self.had_a_request.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Warns, for a request that is sent to sign in, if it will hardly arrive.
+    /// Warns about a request that is sent to sign in, if it will probably not reach an endpoint.
     pub(crate) fn redirected_to(&self, login_path: &str) {
         if self.had_a_request.load(Ordering::Relaxed) {
             return;
@@ -90,9 +90,9 @@ impl EndpointReminder {
         }
     }
 
-    /// How many redirects nobody has followed, if they are many enough and the first is old enough.
+    /// How many redirects nobody has followed, if there are several and the first is old enough.
     fn unanswered(&self, now: Duration) -> Option<u64> {
-        // Nothing in here panics half-way.
+        // No code under the lock panics half-way.
         let mut redirects = self.redirects.lock().unwrap_or_else(PoisonError::into_inner);
         redirects.count = redirects.count.saturating_add(1);
         let since = now.saturating_sub(*redirects.first.get_or_insert(now));
@@ -106,7 +106,7 @@ impl fmt::Debug for EndpointReminder {
     }
 }
 
-/// How many redirects it takes: programs that look at a service, such as crawlers, do not follow each.
+/// How many redirects it takes: crawlers and similar programs do not follow each redirect.
 const SEVERAL: u64 = 3;
 /// How long the first of them may take to be followed.
 const PATIENCE: Duration = Duration::from_secs(5);

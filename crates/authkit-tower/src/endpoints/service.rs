@@ -47,7 +47,7 @@ impl<ReqBody: Body> Service<Request<ReqBody>> for Endpoints {
     }
 }
 
-/// Service that [`Endpoints`] makes as a layer: answers the paths of the endpoints, passes everything else on.
+/// Service that [`Endpoints`] makes as a layer: answers the paths of the endpoints and passes everything else on.
 #[derive(Clone, Debug)]
 pub struct EndpointsService<S> {
     inner: S,

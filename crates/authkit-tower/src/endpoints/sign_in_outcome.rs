@@ -24,7 +24,7 @@ pub enum SignInOutcome {
     AlreadySignedIn,
     /// The sign-in did not begin here, or the browser lost its flow cookie: it starts again.
     Restarted,
-    /// Another site began the sign-in of another user than the one who is signed in: a page asks first.
+    /// Another site started a sign-in of another user than the one who is signed in: a page asks first.
     Asked,
     /// The user gets a page that says why.
     Failed(SignInFailure),
@@ -36,7 +36,7 @@ pub enum SignInOutcome {
 pub enum SignInFailure {
     /// Parameters are missing or repeated.
     Unreadable,
-    /// The state is not ours: forged, or of another service.
+    /// The state is not ours: forged, or from another service.
     ForeignState,
     /// The user took longer than ten minutes.
     TooLate,
@@ -50,7 +50,7 @@ pub enum SignInFailure {
     Clock,
     /// The browser sends a new session back that cannot be opened, as when replicas have different passwords.
     UnreadableSession,
-    /// The service sends the user to sign in although each sign-in succeeds.
+    /// The service keeps sending the user to sign in although each sign-in succeeds.
     Looping,
     /// The user cancelled, or an administrator or policy does not allow the sign-in.
     Cancelled,
@@ -65,7 +65,7 @@ pub enum SignInFailure {
 }
 
 impl SignInOutcome {
-    /// The word of the outcome, for operators.
+    /// The outcome in snake_case, for operators.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::SignedIn(_) => "signed_in",
@@ -104,7 +104,7 @@ impl SignInOutcome {
 }
 
 impl SignInFailure {
-    /// The word of the failure, for operators.
+    /// The failure in snake_case, for operators.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
@@ -130,7 +130,7 @@ impl SignInFailure {
         known.map_or(Self::Failed, |(_, failure)| *failure)
     }
 
-    /// `None` if the user has to be asked first.
+    /// `None` if the user must be asked first.
     pub(super) fn of_exchange(error: &Error) -> Option<Self> {
         match error.class() {
             ErrorClass::Unavailable => Some(Self::Unavailable),

@@ -4,10 +4,10 @@ use authkit_session::{SealError, integration::Purpose};
 
 use crate::{authkit::AuthKit, uri::ReturnTarget};
 
-/// What a state says, in whatever browser: it is sealed, with the redirect URI as context.
+/// The content of a state, which does not depend on the browser: it is sealed, with the redirect URI as context.
 ///
-/// It says where a sign-in leads whose flow cookie the browser does not send back, as when it began on another host of
-/// the service.
+/// It tells where a sign-in leads if the browser does not send the flow cookie back, for instance because the sign-in
+/// started on another host of the service.
 pub(super) struct State {
     /// How often the sign-in has started again.
     pub(super) restarts: u8,
@@ -43,14 +43,14 @@ impl State {
     }
 }
 
-/// What tells a state from all others: the beginning of it, which is random.
+/// The random start of a state, which identifies it.
 pub(super) fn state_id(state: &str) -> &str {
     state.get(..STATE_ID).unwrap_or(state)
 }
 
-/// The longest return path that a state carries, in bytes: states are part of URLs.
+/// The longest return path in a state, in bytes: states are part of URLs.
 pub(super) const MAX_STATE_PATH: usize = 256;
 /// The longest state that is opened, in bytes: longer than any of ours.
 pub(super) const MAX_STATE: usize = 512;
-/// The characters of a state that tell it from all others: 96 random bits and more.
+/// The number of characters that identify a state: more than 96 random bits.
 const STATE_ID: usize = 22;

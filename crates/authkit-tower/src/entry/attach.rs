@@ -125,7 +125,7 @@ fn conclude_session<B>(
     }
 }
 
-/// The outer layer's state, updated with a newer session; or a state of our own, whose cookies this layer writes.
+/// The outer layer's state, updated with a newer session; or a new state, whose cookies this layer writes.
 fn state<B>(
     settings: &Arc<LayerSettings>,
     place: &Place,

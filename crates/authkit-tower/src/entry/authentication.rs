@@ -17,25 +17,26 @@ use crate::{
     settings::{LayerSettings, Sessions},
 };
 
-/// An authentication that is over, or waits for WorkOS.
+/// An authentication that is finished, or waits for WorkOS.
 pub(super) enum Authentication {
     Done(AuthenticationOutcome),
     Pending(PendingAuthentication),
 }
 
-/// The result of an authentication, by what the request authenticated with.
+/// The result of an authentication, by the kind of credential.
 pub(crate) enum AuthenticationOutcome {
     Session(Result<Admission, Refusal>),
     Header(Result<HeaderPrincipal, Refusal>),
 }
 
-/// Future of an authentication that waits for WorkOS: for signing keys, a refresh, or what it says of an API key.
+/// Future of an authentication that waits for WorkOS: for signing keys, a refresh, or an answer about an API key.
 pub(crate) enum PendingAuthentication {
     Session(Waiting),
     Header(Waiting<HeaderPrincipal>),
 }
 
-/// Authenticates the `Authorization` field, if the layer looks at it and it is there, or else the session cookie.
+/// Authenticates the `Authorization` field if the layer reads it and the request has one, and otherwise the session
+/// cookie.
 pub(super) fn authenticate(settings: &LayerSettings, headers: &HeaderMap) -> Authentication {
     use AuthenticationOutcome as Outcome;
 
@@ -54,7 +55,7 @@ pub(super) fn authenticate(settings: &LayerSettings, headers: &HeaderMap) -> Aut
                     }
                 };
             }
-            // Several fields were answered before.
+            // Requests with several fields were answered before.
             (Authorization::OtherScheme | Authorization::Repeated, _) => {
                 return refuse(credentials.refuse_other_scheme());
             }
@@ -66,8 +67,8 @@ pub(super) fn authenticate(settings: &LayerSettings, headers: &HeaderMap) -> Aut
     }
     let authenticator = settings.authkit().authenticator();
     let mut decision = authenticator.authenticate(headers, &policy);
-    // A native gRPC client has no cookie jar, so it would lose the refreshed session. What waits may be a refresh, and
-    // begins when it is polled; all else is decided alike with a refresh and without.
+    // A native gRPC client has no cookie jar, so it would lose the refreshed session. A waiting decision may be a
+    // refresh, which only starts when polled; every other decision is the same with and without a refresh.
     if matches!(decision, Decision::Wait(_)) && is_native_grpc(headers) {
         decision = authenticator.authenticate(headers, &policy.without_refresh());
     }

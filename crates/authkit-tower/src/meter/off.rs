@@ -1,4 +1,4 @@
-//! The meter without the feature `metrics`: nothing at all.
+//! The meter without the feature `metrics`: does nothing.
 
 use crate::{client_kind::ClientKind, denial::DenialKind, endpoints::SignInOutcome};
 

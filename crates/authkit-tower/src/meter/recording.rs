@@ -11,7 +11,7 @@ use crate::{
     endpoints::{SignInFailure, SignInOutcome},
 };
 
-/// Counts denials and sign-ins. The handles are registered when something is counted first.
+/// Counts denials and sign-ins. The handles are registered at the first event.
 pub(crate) struct LayerMeter {
     denials: OnceLock<Denials>,
     sign_ins: OnceLock<SignIns>,

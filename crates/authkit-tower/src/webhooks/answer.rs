@@ -1,4 +1,4 @@
-//! How a delivery is answered.
+//! The answer to a delivery.
 
 use bytes::Bytes;
 use http::{
@@ -8,12 +8,12 @@ use http::{
 
 use super::signature::Unsigned;
 
-/// What became of a delivery.
+/// The result of a delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WebhookAnswer {
     Taken,
     WrongMethod,
-    /// Signed, but larger than what is kept. Answered as if it was taken, or WorkOS sends it for 3 days.
+    /// Signed, but larger than the limit. Answered like a taken event; otherwise WorkOS would send it for 3 days.
     TooLarge,
     TooSlow,
     /// The connection broke in the middle of the body.
@@ -54,7 +54,7 @@ impl WebhookAnswer {
         response
     }
 
-    /// Why the delivery had no effect, in a word for logs; `None` where there is nothing to say.
+    /// Why the delivery had no effect, in a word for logs; `None` if it had one.
     pub(super) fn refusal(self) -> Option<&'static str> {
         match self {
             Self::Taken | Self::WrongMethod => None,
@@ -69,7 +69,7 @@ impl WebhookAnswer {
         }
     }
 
-    /// Logs a refusal that `count` deliveries met with, of which this is the latest.
+    /// Logs a refusal, which `count` deliveries got; this one is the latest.
     pub(super) fn log(self, reason: &str, count: u64) {
         match self {
             Self::Taken | Self::WrongMethod => {}

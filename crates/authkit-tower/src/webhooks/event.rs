@@ -1,7 +1,7 @@
-//! What a delivery says.
+//! The content of a delivery.
 //!
-//! Strict where it decides: the name of the event, and whom it concerns. Lenient where it does not: an id that is
-//! missing or no text is no id, and an event without a readable time has that of its arrival.
+//! Read strictly where it decides: the name of the event and its subject. Other fields are read leniently: an id that
+//! is missing or not a text counts as none, and an event without a readable time gets the time of its arrival.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ pub(super) struct WebhookEvent {
     pub(super) effect: Effect,
 }
 
-/// What it changes here.
+/// The effect of an event in this process.
 pub(super) enum Effect {
     Revokes(Revocation),
     None,
@@ -55,12 +55,11 @@ struct OfOrganization {
 }
 
 impl WebhookEvent {
-    /// Reads an event that arrives at `now`. `None` for what is no event, and for one that has an effect but does not
-    /// say on whom.
+    /// Reads an event that arrives at `now`. `None` if it is not an event, or if it has an effect but names no subject.
     pub(super) fn parse(body: &[u8], now: SystemTime) -> Option<Self> {
         let Envelope { event, id, created_at } = serde_json::from_slice(body).ok()?;
         let at = created_at.and_then(text).and_then(|time| parse_timestamp(&time)).unwrap_or(now);
-        // WorkOS signed it just now, so it happened before that. A time far ahead would hit all tokens to come.
+        // WorkOS signed the event just now, so it happened before now. A time far ahead would hit all future tokens.
         let at = at.min(now + Duration::from_secs(TOLERANCE));
         let revocation = match event.as_str() {
             "session.revoked" => {
@@ -91,7 +90,7 @@ impl WebhookEvent {
                 let OfOrganization { organization_id } = data(body)?;
                 Some(Revocation::organization(organization_id.0, at))
             }
-            // WorkOS has some 90 events, and more to come.
+            // WorkOS has some 90 kinds of events, and will add more.
             _ => None,
         };
         Some(Self {
@@ -105,7 +104,7 @@ fn data<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice::<With<T>>(body).ok().map(|with| with.data)
 }
 
-/// An id of WorkOS. Nothing has an empty one.
+/// An id of WorkOS. It is never empty.
 #[derive(Deserialize)]
 #[serde(try_from = "Box<str>")]
 struct Id(Box<str>);
@@ -118,7 +117,7 @@ impl TryFrom<Box<str>> for Id {
     }
 }
 
-/// A text; whatever else stands there is none.
+/// A text; a value of another type counts as none.
 fn text(json: &RawValue) -> Option<String> {
     serde_json::from_str(json.get()).ok().filter(|text: &String| !text.is_empty())
 }

@@ -1,10 +1,10 @@
-//! Judges deliveries, and puts into effect what they say.
+//! Judges deliveries, and applies the events in them.
 //!
-//! 1. The head decides first: a method other than `POST`, and a signature that is missing, malformed or of another time,
-//!    are refused without reading a body.
-//! 2. The body is read in bounded time and kept in bounded memory. Its signature is checked while it comes, so a body
-//!    that is too large to be kept is still told from one of a stranger.
-//! 3. What has an effect has it here first, then on the other replicas. The event counts as taken once they know.
+//! 1. The head decides first: a method other than `POST`, and a signature that is missing, malformed or too old or new,
+//!    are refused without reading the body.
+//! 2. The body is read in bounded time and kept in bounded memory. Its signature is checked while it arrives, so a body
+//!    that is too large to keep can still be attributed to WorkOS.
+//! 3. An event is applied here first, and then on the other replicas. It counts as taken once they know.
 
 use std::{
     error::Error,
@@ -30,12 +30,12 @@ use super::{
 };
 use crate::authkit::AuthKit;
 
-/// What all clones of an endpoint share.
+/// The state that all clones of an endpoint share.
 #[derive(Clone)]
 pub(super) struct WebhookReceiver {
     authkit: AuthKit,
     secrets: WebhookSecrets,
-    /// The ids of the events that had an effect. An event is harmless the second time; this only saves the work.
+    /// The ids of the events that were applied. Applying an event again is harmless; this only saves the work.
     taken: Arc<Mutex<BoundedMap>>,
     log_limiter: Arc<LogLimiter>,
 }
@@ -91,7 +91,7 @@ impl WebhookReceiver {
         }
     }
 
-    /// Puts a signed event into effect.
+    /// Applies a signed event.
     async fn take(&self, body: &[u8]) -> WebhookAnswer {
         let Some(event) = WebhookEvent::parse(body, self.authkit.clock().wall()) else {
             return WebhookAnswer::NotUnderstood;
@@ -107,7 +107,7 @@ impl WebhookReceiver {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return WebhookAnswer::NotPublished,
         }
-        // Not before it is in effect everywhere: what was not is sent again.
+        // An event is recorded only after it is in effect everywhere; otherwise WorkOS has to send it again.
         if let Some(id) = event.id {
             let now = self.authkit.clock().monotonic();
             let mut taken = self.taken();
@@ -118,7 +118,7 @@ impl WebhookReceiver {
     }
 
     fn taken(&self) -> MutexGuard<'_, BoundedMap> {
-        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        // Each change leaves the map consistent, so a panic elsewhere does no harm.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,15 +152,15 @@ where
     if is_whole { Ok(kept) } else { Err(WebhookAnswer::TooLarge) }
 }
 
-/// The longest body that is kept: 1 MiB. WorkOS's are a few KiB, and grow with what a customer's metadata holds.
+/// The longest body that is kept: 1 MiB. WorkOS's events have a few KiB, more if a customer's metadata is large.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 /// How long a body may take.
 const READING: Duration = Duration::from_secs(10);
-/// How long telling the other replicas may take.
+/// How long publishing to the other replicas may take.
 const PUBLISHING: Duration = Duration::from_secs(3);
-/// How many events are known to have been taken: about 1 MB.
+/// How many taken events are remembered: about 1 MB.
 const MAX_TAKEN: usize = 10_000;
-/// How far apart two log lines about the same kind of refusal are.
+/// The least time between two log lines about the same kind of refusal.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
-/// For how long WorkOS sends an event again.
+/// How long WorkOS repeats an event.
 const REPEATED: Duration = Duration::from_secs(3 * 24 * 60 * 60);

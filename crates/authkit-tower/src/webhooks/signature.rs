@@ -1,4 +1,4 @@
-//! Who sent it: an HMAC over the time of sending and the body as it came.
+//! Verifies that WorkOS sent a webhook: an HMAC over the time of sending and the raw body.
 //!
 //! ```text
 //! WorkOS-Signature: t=<milliseconds since 1970>, v1=<hex( HMAC-SHA256( secret, t · "." · body ))>
@@ -17,18 +17,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Webhooks;
 
-/// The secrets that an endpoint's webhooks may be signed with: one, and more while it is rolled.
+/// The secrets that may have signed an endpoint's webhooks: one, and more during a rotation.
 #[derive(Clone)]
 pub(super) struct WebhookSecrets(Arc<[MacKey]>);
 
-/// Why a delivery is not taken for WorkOS's.
+/// Why a delivery does not count as WorkOS's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unsigned {
-    /// No signature, or not of the form above.
+    /// There is no signature, or it does not have the form above.
     Malformed,
-    /// It names a time too long ago, or ahead of our clock.
+    /// Its time is too far in the past or in the future.
     Stale,
-    /// Another secret, another body, another time.
+    /// The secret, the body or the time is not the signed one.
     Wrong,
 }
 
@@ -43,7 +43,7 @@ impl WebhookSecrets {
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
-    /// Begins to check the body that a signature is said to be of.
+    /// Starts to check the body of the signature.
     pub(super) fn check(&self, signature: &WebhookSignature<'_>) -> SignatureCheck {
         let Self(keys) = self;
         let mut check = SignatureCheck {
@@ -77,16 +77,16 @@ fn key(secret: &Secret) -> Result<MacKey, ConfigError> {
     Ok(MacKey::new(secret.as_bytes()))
 }
 
-/// What the head of a delivery says of its signature.
+/// The signature in the head of a delivery.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct WebhookSignature<'a> {
-    /// As it stands, since that is what was signed.
+    /// As it is written, since that text was signed.
     time: &'a str,
     tag: [u8; 32],
 }
 
 impl<'a> WebhookSignature<'a> {
-    /// Judges what needs no body: the form, and the age at `now`, which counts from 1970.
+    /// Checks what does not need the body: the form, and the age at `now`, which is the time since 1970.
     pub(super) fn read(headers: &'a HeaderMap, now: Duration) -> Result<Self, Unsigned> {
         let mut fields = headers.get_all(SIGNATURE).into_iter();
         let (Some(field), None) = (fields.next(), fields.next()) else {
@@ -110,7 +110,7 @@ impl<'a> WebhookSignature<'a> {
             let known = match name {
                 "t" => &mut time,
                 "v1" => &mut tag,
-                // Another scheme, beside the one that we know.
+                // A scheme that this version does not know.
                 _ => continue,
             };
             if known.replace(value).is_some() {
@@ -122,7 +122,7 @@ impl<'a> WebhookSignature<'a> {
     }
 }
 
-/// A signature whose body comes piece by piece.
+/// A signature whose body arrives piece by piece.
 pub(super) struct SignatureCheck {
     tag: [u8; 32],
     contexts: Vec<MacContext>,
@@ -159,9 +159,9 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 const SIGNATURE: HeaderName = HeaderName::from_static("workos-signature");
-/// The least number that counts milliseconds: some day in 1973, which in seconds would be one in 5138.
+/// The least number that counts milliseconds: a moment in 1973; as seconds it would be in the year 5138.
 const FIRST_MILLIS: u64 = 100_000_000_000;
-/// How many seconds a signature's time may be from ours: as many as the SDKs have it.
+/// How many seconds a signature's time may differ from ours, as in the SDKs.
 pub(super) const TOLERANCE: u64 = 180;
 
 #[cfg(test)]

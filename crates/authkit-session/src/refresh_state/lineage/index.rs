@@ -1,4 +1,4 @@
-//! The lineages and their tokens, found in each other, and when each lineage is forgotten.
+//! The lineages and their tokens, indexed by each other, and the expiry of each lineage.
 
 #[cfg(test)]
 use std::hash::{Hash, Hasher};
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct LineageIndex<J, P> {
     lineages: HashMap<LineageId, Lineage<P>>,
     tokens: HashMap<TokenHash, Token<J>>,
-    /// What is forgotten next. A lineage with an exchange under way is not in it.
+    /// The expiries in order. A lineage with an exchange under way is not among them.
     expiries: BTreeSet<(Duration, LineageId)>,
     next: u64,
     bytes: usize,
@@ -41,7 +41,7 @@ pub(super) struct Lineage<P> {
     pub(super) members: Vec<TokenHash>,
     pub(super) newest: Option<Newest<P>>,
     pub(super) state: LineageState,
-    /// How many exchanges of its tokens are under way: until they are over, it is not forgotten.
+    /// The number of its tokens' running exchanges; the lineage does not expire before they end.
     exchanges: usize,
     forget_at: Duration,
 }
@@ -76,7 +76,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         self.tokens.get(&token).map(|token| token.lineage)
     }
 
-    /// The lineage of this token, to which something happens. A new one is forgotten at once if nothing comes of it.
+    /// The lineage of this token, for an event. A new one expires at once if nothing is recorded in it.
     pub(super) fn find_or_create(&mut self, token: TokenHash) -> LineageId {
         if let Some(id) = self.find(token) {
             self.ask_for(id);
@@ -113,7 +113,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         self.tokens.get_mut(&token)
     }
 
-    /// The exchange of a token begins.
+    /// Records that the exchange of a token starts.
     pub(super) fn start_exchange(&mut self, token: TokenHash, exchange: J) {
         let token = self.tokens.get_mut(&token).expect(IN_STEP);
         token.exchange = Some(exchange);
@@ -124,7 +124,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         self.expiries.remove(&(at, id));
     }
 
-    /// The exchange of a token is over.
+    /// Records that the exchange of a token has ended.
     pub(super) fn finish_exchange(&mut self, token: TokenHash) -> LineageId {
         let id = self.find_or_create(token);
         let over = self.tokens.get_mut(&token).and_then(|token| token.exchange.take());
@@ -148,14 +148,14 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
     }
 
-    /// Has requests with this token pass by until something happens to its lineage.
+    /// Lets requests with this token skip the table until something happens to its lineage.
     pub(super) fn pass_by(&mut self, token: TokenHash) {
         if let Some(token) = self.tokens.get_mut(&token) {
             token.mark = None;
         }
     }
 
-    /// Has requests with each token of a lineage ask again.
+    /// Makes requests with each token of a lineage look into the table again.
     fn ask_for(&mut self, id: LineageId) {
         for member in &self.lineages.get(&id).expect(IN_STEP).members {
             let token = self.tokens.get_mut(member).expect(IN_STEP);
@@ -175,7 +175,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         Some(newest.pair)
     }
 
-    /// Makes one lineage of two: `earlier` led to a token of `later`.
+    /// Merges two lineages: `earlier` led to a token of `later`.
     pub(super) fn unite(&mut self, earlier: LineageId, later: LineageId) -> LineageId {
         self.ask_for(later);
         self.clear_newest(earlier);
@@ -216,8 +216,8 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
     }
 
-    /// Says anew when the tokens but the newest pair's are forgotten. Returns `until`, or the end of the refusal that is
-    /// remembered longest.
+    /// Recomputes when the tokens other than the newest pair's are removed. Returns `until`, or the end of the refusal
+    /// that is remembered longest.
     fn for_older_tokens(
         &mut self,
         id: LineageId,
@@ -252,7 +252,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
     }
 
-    /// Forgets the tokens of a lineage that need not be known any longer, so that an old lineage stays small.
+    /// Removes the tokens of a lineage that are no longer needed, so that an old lineage stays small.
     pub(super) fn prune(&mut self, id: LineageId, now: Duration) {
         let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
         lineage.members.retain(|member| {
@@ -263,7 +263,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
             }
             keep
         });
-        // What the browser has is the first, where it was never sent a successor, or one of the last.
+        // The browser has the first token, if no successor was ever sent, or one of the last.
         let mut surplus = lineage.members.len().saturating_sub(MEMBERS);
         let first = lineage.members.first().copied();
         lineage.members.retain(|member| {
@@ -283,7 +283,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
     }
 
-    /// Forgets what would be forgotten next until the limits hold.
+    /// Removes what would expire next until the limits hold.
     pub(super) fn shrink(&mut self, limits: Limits) {
         while self.tokens.len() > limits.tokens || self.bytes > limits.bytes {
             let Some(&(_, id)) = self.expiries.first() else { break };
@@ -317,5 +317,5 @@ impl<J: Hash, P: TokenPair> LineageIndex<J, P> {
 /// Why tokens and lineages are found in each other.
 pub(super) const IN_STEP: &str =
     "a token is remembered as long as its lineage, and the other way round";
-/// How many tokens of one lineage are remembered, so that a client that never takes its new cookie fills no table.
+/// The greatest number of tokens of one lineage: a client that never takes its new cookie must not fill the table.
 const MEMBERS: usize = 32;

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{refresh_state::lineage::CookieState, token::PairId};
 
-/// A pair of tokens that a refresh brought.
+/// A token pair that a refresh brought.
 pub(crate) trait TokenPair {
     fn id(&self) -> PairId;
     /// The session's id, as the new access token names it.
@@ -11,7 +11,7 @@ pub(crate) trait TokenPair {
     fn organization(&self) -> Option<&str>;
     /// Whether cookies can carry it to the browser.
     fn fit(&self) -> CookieFit;
-    /// About how much memory it takes.
+    /// The approximate memory of the pair, in bytes.
     fn bytes(&self) -> usize;
 }
 
@@ -19,7 +19,7 @@ pub(crate) trait TokenPair {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CookieFit {
     Fits,
-    /// The old cookie stays the browser's, and stands for the new session.
+    /// The browser keeps the old cookie, which stands for the new session.
     TooLarge,
 }
 

@@ -5,7 +5,7 @@ use crate::decide::{
     refresh_outcome::{ApiRefusal, RefusalAge},
 };
 
-/// That WorkOS refused a refresh token.
+/// A refusal of a refresh token by WorkOS.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct RememberedRefusal {
     refusal: ApiRefusal,
@@ -20,7 +20,7 @@ enum Times {
 }
 
 impl RememberedRefusal {
-    /// A refusal now, after the one `before`, if any.
+    /// Records a refusal at `at`, after the previous one, if any.
     pub(super) fn after(before: Option<Self>, refusal: ApiRefusal, at: Duration) -> Self {
         let times = match (before.map(|before| before.refusal), refusal) {
             (Some(ApiRefusal::InvalidGrant), ApiRefusal::InvalidGrant) => Times::Twice,
@@ -29,13 +29,13 @@ impl RememberedRefusal {
         Self { refusal, at, times }
     }
 
-    /// What WorkOS would answer again, if it is not to be asked now. It is not asked about a dead token at all.
+    /// The refusal to repeat without asking WorkOS, if any. WorkOS is never asked about a dead token.
     pub(super) fn holds(self, now: Duration) -> Option<(ApiRefusal, RefusalAge)> {
         let holds = self.times == Times::Twice || now.saturating_sub(self.at) < REFUSAL_HOLDS;
         holds.then(|| (self.refusal, self.age(now)))
     }
 
-    /// Until when it is kept, so that the second refusal is known as such.
+    /// How long the refusal is kept, so that a second one is recognised.
     pub(super) fn forget_at(self) -> Duration {
         self.at + KEPT
     }
@@ -55,5 +55,5 @@ impl RememberedRefusal {
 
 /// How long a refusal is kept.
 const KEPT: Duration = Duration::from_secs(60 * 60);
-/// How long WorkOS is not asked again about a token that it refused once.
+/// How long WorkOS is not asked again about a token that it has refused once.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(60);

@@ -13,9 +13,9 @@ pub(super) struct Token<J> {
     pub(super) refusal: Option<RememberedRefusal>,
     /// When another process's exchange delayed a refusal of it.
     pub(super) contested: Option<Duration>,
-    /// When it need not be known any longer, even if its lineage is: its successor was sent long before.
+    /// When the token can be removed even if its lineage stays: its successor was sent long before.
     pub(super) forget_at: Option<Duration>,
-    /// Absent where requests with it pass by.
+    /// Absent if requests with the token skip the table.
     pub(super) mark: Option<PresenceMark>,
 }
 
