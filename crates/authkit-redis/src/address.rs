@@ -1,4 +1,4 @@
-//! Where one server listens.
+//! The address of one Redis server.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::url_problem::RedisUrlProblem;
 
-/// Where one server listens.
+/// The address of one server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum RedisAddress {
     Tcp { host: String, port: u16 },
@@ -14,7 +14,7 @@ pub(crate) enum RedisAddress {
     Socket(PathBuf),
 }
 
-/// What the bytes to a server go through.
+/// The transport of a connection to a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RedisTransport {
     Plain,
@@ -39,7 +39,7 @@ impl RedisAddress {
         }
     }
 
-    /// Another server of the same deployment, as one of its servers names it; without a host, it is on the same one.
+    /// Another server of the same deployment, as one of its servers names it; without a host it is on the same host.
     pub(crate) fn beside(&self, host: &str, port: u16) -> Option<Self> {
         let (own, transport) = match self {
             Self::Tcp { host, .. } => (host, RedisTransport::Plain),

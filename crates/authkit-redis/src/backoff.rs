@@ -1,11 +1,13 @@
 //! Pauses between attempts.
 //!
-//! 1. Each failure doubles the pause, up to the longest; up to a quarter is added, so that replicas do not come as one.
-//! 2. Only what has worked for some time makes the pause short again: what works and breaks at once stays slow.
+//! 1. Each failure doubles the pause, up to the longest; up to a quarter is added, so that replicas do not come all at
+//!    once.
+//! 2. Only a success that lasts for some time makes the pause short again: something that works and soon breaks stays
+//!    slow.
 
 use std::time::Duration;
 
-/// The pauses between the attempts at one thing.
+/// The pauses between attempts.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     shortest: Duration,
@@ -15,7 +17,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// `healthy_after` is how long the thing has to work before its failures are forgotten.
+    /// `healthy_after` is how long a success must last before the failures are forgotten.
     pub(crate) const fn new(
         shortest: Duration,
         longest: Duration,
@@ -30,12 +32,12 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         let pause = doubled.min(self.longest);
         let mut byte = [0];
-        // Without randomness there is no spread, which is all that it is for.
+        // Without randomness the pauses have no jitter, which does no harm.
         let _ = getrandom::fill(&mut byte);
         pause + pause.mul_f64(f64::from(byte[0]) / 1_024.0)
     }
 
-    /// It worked for so long. Returns whether that is long enough to forget the failures.
+    /// Records a success that lasted for this time. Returns whether that is long enough to forget the failures.
     pub(crate) fn worked_for(&mut self, time: Duration) -> bool {
         let is_healthy = time >= self.healthy_after;
         if is_healthy {
@@ -44,7 +46,7 @@ impl Backoff {
         is_healthy
     }
 
-    /// How often it failed since it was healthy.
+    /// The number of failures since the last lasting success.
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }

@@ -1,12 +1,12 @@
-//! Bounds what a server can make us keep in memory.
+//! Limits the memory that a server's replies can take.
 //!
-//! The parser of `redis` collects a reply until it is whole, however long the server says it is. This reader stands in
-//! front of it and follows the frames of RESP3: in a line, the first byte and the number after it say how many bytes or
-//! values come next, and a reply is whole when no value is awaited any more.
+//! The parser of `redis` collects a reply until it is complete, however long it is. This reader wraps the connection
+//! and follows the frames of RESP3: the first byte of a line and the number after it say how many bytes or values come
+//! next, and a reply is complete when no more values are expected.
 //!
 //! 1. A value has 1 MiB at most, a line 64 KiB, a whole reply 16 MiB.
-//! 2. Whoever exceeds that is disconnected. `redis` reports that as any other end of the connection, so the reader keeps
-//!    the reason.
+//! 2. A server that exceeds a limit is disconnected. `redis` reports that like any other end of the connection, so the
+//!    reader keeps the reason.
 
 use std::{
     io,
@@ -34,16 +34,16 @@ pub(crate) struct BoundedReplies<S> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReplyBound(Arc<AtomicBool>);
 
-/// How far the reply is that arrives.
+/// The progress of the reply that is arriving.
 #[derive(Debug, Default)]
 struct Frames {
-    /// Bytes of a value, and of the line end after it, that are still to come.
+    /// The remaining bytes of a value and of the line end after it.
     value: u64,
-    /// The line that arrives.
+    /// The line that is arriving.
     line: Line,
-    /// Values of this reply that are still to come.
+    /// The remaining values of this reply.
     awaited: u64,
-    /// Bytes of this reply so far.
+    /// The bytes of this reply so far.
     size: u64,
 }
 
@@ -75,7 +75,7 @@ impl ReplyBound {
 }
 
 impl Frames {
-    /// Follows what has arrived.
+    /// Follows bytes that have arrived.
     fn follow(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while let Some((&byte, rest)) = bytes.split_first() {
             if self.value > 0 {
@@ -101,7 +101,7 @@ impl Frames {
                     let digit = u64::from(byte - b'0');
                     self.line.number = self.line.number.saturating_mul(10).saturating_add(digit);
                 }
-                // A negative length stands for nothing at all.
+                // A negative length stands for a null value.
                 (b'-', Some(_)) if self.line.length == 2 => self.line.kind = Some(b'_'),
                 _ => {}
             }
@@ -119,16 +119,16 @@ impl Frames {
             b'*' | b'~' | b'>' | b'%' | b'|' if number > VALUES => return Err(too_large("reply")),
             b'*' | b'~' | b'>' => self.one_has_come(number),
             b'%' => self.one_has_come(2 * number),
-            // Attributes come before the value that they are about.
+            // Attributes come before the value that they describe.
             b'|' => self.one_has_come(2 * number + 1),
             _ => self.one_has_come(0),
         }
         Ok(())
     }
 
-    /// A value has come, and says that it consists of so many more.
+    /// Counts a value that has arrived and that consists of `more` further values.
     fn one_has_come(&mut self, more: u64) {
-        // None is awaited where a reply begins.
+        // At the start of a reply no value is expected.
         self.awaited = self.awaited.max(1) - 1 + more;
         if self.awaited == 0 {
             self.size = 0;

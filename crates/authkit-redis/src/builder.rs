@@ -50,27 +50,27 @@ impl RedisReplicasBuilder {
         }
     }
 
-    /// Sets what keys and channels begin with (default `authkit`).
+    /// Sets the prefix of keys and channels (default `authkit`).
     ///
-    /// Services that share a Redis but no cookie password need prefixes of their own. In a cluster it stands in braces
-    /// (`{authkit}:...`), unless it has braces with something in them: that keeps all keys in one slot, on one node. Which
-    /// one that is depends on the prefix, so services with prefixes of their own lie on several nodes.
+    /// Services that share a Redis but not the cookie password need different prefixes. In a cluster the prefix is put
+    /// in braces (`{authkit}:...`), unless it already has braces with text in them: that keeps all keys in one slot, on
+    /// one node. The prefix determines the node, so services with different prefixes use several nodes.
     pub fn with_key_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Sets how long Redis may take to answer a command before it counts as gone (default 500 ms).
+    /// Sets how long Redis may take to answer a command before it counts as unavailable (default 500 ms).
     pub fn with_response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self
     }
 
-    /// Asks `provider` for a user and password at each connection (default: those of the URL).
+    /// Asks `provider` for a user and password at each connection (default: the credentials of the URL).
     ///
-    /// For passwords that are rotated and tokens that expire: a connection that Redis ends is followed by one with new
-    /// credentials. A provider may take 5 seconds. It runs on the runtime of the thread that keeps the connections. Where
-    /// it fails, Redis counts as gone; the error's text is logged, so it must not hold the password.
+    /// For passwords that are rotated and tokens that expire: after Redis ends a connection, the next one uses new
+    /// credentials. A provider may take 5 seconds. It runs on the runtime of the thread that keeps the connections. If
+    /// it fails, Redis counts as unavailable; the error's text is logged, so it must not contain the password.
     ///
     /// # Examples
     ///
@@ -98,9 +98,9 @@ impl RedisReplicasBuilder {
         self
     }
 
-    /// Trusts these root certificates, in PEM, in place of the system's, for this connection alone.
+    /// Trusts these root certificates (PEM) instead of the system's, for this connection only.
     ///
-    /// For a Redis whose certificate a private authority has signed. The URL is a `rediss://` one. Feature `tls`.
+    /// For a Redis whose certificate a private authority has signed. Needs a `rediss://` URL. Feature `tls`.
     #[cfg(feature = "tls")]
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.roots = Some(pem.into().into());
@@ -118,12 +118,12 @@ impl RedisReplicasBuilder {
         self
     }
 
-    /// Begins to connect, and goes on in the background for as long as a handle is there: in a thread of its own, so
-    /// that it needs no runtime and outlives each.
+    /// Starts to connect, and continues in the background as long as a handle exists, in a thread of its own, which
+    /// needs no runtime of the application.
     ///
     /// # Errors
     ///
-    /// Where a setting cannot be used, or the operating system gives no thread.
+    /// If a setting cannot be used, or the operating system gives no thread.
     pub fn connect(self) -> Result<RedisReplicas, ConnectError> {
         let is_prefix = (1..=64).contains(&self.prefix.len())
             && self.prefix.bytes().all(|byte| byte.is_ascii_graphic());
@@ -180,7 +180,7 @@ impl RedisReplicasBuilder {
     }
 }
 
-/// The URL may hold a password.
+/// The URL is left out: it may contain a password.
 impl fmt::Debug for RedisReplicasBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisReplicasBuilder")

@@ -1,9 +1,9 @@
-//! The commands of one function, which is switched off when Redis refuses one of them.
+//! The commands of one function, which is switched off while Redis refuses one of them.
 //!
-//! 1. A refusal switches off this function alone, first for a second, then for longer, up to a minute.
-//! 2. Then the next command is tried. The function works again when the command that was refused is taken.
-//! 3. The pauses start anew when nothing was refused for two minutes.
-//! 4. The log has each kind of refusal once, and a reminder now and then.
+//! 1. A refusal switches off only this function, first for a second, then for longer, up to a minute.
+//! 2. After that the next command is tried. The function works again when Redis accepts the command that it refused.
+//! 3. The pauses start again at a second when nothing was refused for two minutes.
+//! 4. The log has each kind of refusal once, and reminders at growing intervals.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,7 +23,7 @@ use crate::{
 /// The commands of one function.
 pub(crate) struct CommandGroup {
     connection: Arc<CommandConnection>,
-    /// What becomes of the function without them.
+    /// What the application loses without the function.
     without: &'static str,
     switch: Mutex<Switch>,
 }
@@ -71,7 +71,7 @@ impl CommandGroup {
         switch.last.as_ref().is_none_or(|refused| Instant::now() >= refused.off_until)
     }
 
-    /// Takes note of what came of commands.
+    /// Records the result of commands.
     pub(crate) fn learn<T>(&self, commands: &Pipeline, result: &Result<T, CommandFailure>) {
         match result {
             Ok(_) => {
@@ -87,11 +87,11 @@ impl CommandGroup {
         }
     }
 
-    /// Redis refuses a command.
+    /// Records that Redis refuses a command.
     pub(crate) fn refused(&self, reply: &ErrorReply) {
         let now = Instant::now();
         let mut switch = self.switch();
-        // What was under way when the function was switched off does not prolong it.
+        // Refusals of commands that were running when the function was switched off do not prolong the pause.
         if switch.last.as_ref().is_some_and(|refused| now < refused.off_until) {
             return;
         }
@@ -116,7 +116,7 @@ impl CommandGroup {
         }
     }
 
-    /// Redis has taken commands; `is_among` tells whether one of this name is among them.
+    /// Records that Redis has accepted commands; `is_among` tells whether one of this name is among them.
     pub(crate) fn taken(&self, is_among: impl FnOnce(&str) -> bool) {
         let mut switch = self.switch();
         let Some(refused) = &switch.last else { return };
@@ -134,7 +134,7 @@ impl CommandGroup {
     }
 
     fn switch(&self) -> MutexGuard<'_, Switch> {
-        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        // Each change leaves the state consistent, so a panic elsewhere does no harm.
         self.switch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

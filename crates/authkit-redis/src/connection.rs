@@ -1,8 +1,8 @@
 //! The connection that commands go over.
 //!
-//! 1. Nobody waits for a connection that is known to be gone: a command then fails at once.
+//! 1. A command does not wait for a connection that is known to be lost: it fails at once.
 //! 2. A request waits for the first attempt to connect, and for each answer, as long as the response timeout.
-//! 3. Whoever finds out that Redis is gone ends the connection for all.
+//! 3. Whoever notices that Redis is unavailable ends the connection for all.
 //! 4. A command that Redis refuses says nothing about the connection.
 //! 5. Each new kind of trouble is logged once, and a reminder now and then.
 
@@ -51,7 +51,7 @@ enum ConnectionState {
     Down,
 }
 
-/// A connection, numbered so that its failure is not taken for that of the next one.
+/// A connection, numbered so that a failure of an old one is not attributed to the next.
 #[derive(Clone)]
 struct Established {
     number: u64,
@@ -60,7 +60,7 @@ struct Established {
     bound: ReplyBound,
 }
 
-/// What the log knows of an outage.
+/// What was logged about an outage.
 struct Outage {
     reminders: Reminders,
     is_logged: bool,
@@ -95,13 +95,13 @@ impl CommandConnection {
             },
             None => ConnectionFault::Silent,
         };
-        // What it names in its place is asked first at the next attempt.
+        // The server that it names instead is tried first at the next attempt.
         let _ = self.locator.failed(&address, &fault);
         Err(self.lose(Some(number), &fault))
     }
 
-    /// Connects to the server that serves; `probe` shows that it takes writes. A probe that is refused says nothing about
-    /// the connection.
+    /// Connects to the primary; `probe` checks that it accepts writes. A refused probe says nothing about the
+    /// connection.
     pub(crate) async fn connect(
         &self,
         probe: &Pipeline,
@@ -159,7 +159,7 @@ impl CommandConnection {
         driver
     }
 
-    /// What an error is about: in a cluster, that the slot is elsewhere is about the connection.
+    /// Classifies an error. In a cluster, an error about a moved slot concerns the connection.
     fn judge(&self, error: RedisError, commands: &Pipeline) -> About {
         match About::error(error, commands) {
             About::Command(reply) if self.locator.is_elsewhere(&reply) => {
@@ -169,13 +169,13 @@ impl CommandConnection {
         }
     }
 
-    /// The connection cannot be made.
+    /// Records that the connection cannot be made.
     pub(crate) fn failed(&self, fault: &ConnectionFault) {
         self.state.send_replace(ConnectionState::Down);
         self.log(fault);
     }
 
-    /// The connection has ended.
+    /// Records that the connection has ended.
     pub(crate) fn closed(&self) {
         let bound = match &*self.state.borrow() {
             ConnectionState::Up(established) => Some(established.bound.clone()),
@@ -184,7 +184,7 @@ impl CommandConnection {
         self.lose(None, &bound.unwrap_or_default().explain(ConnectionFault::Closed));
     }
 
-    /// The connection has been well for some time: the next trouble is news.
+    /// Records that the connection has been healthy for some time, so that the next fault is logged at once.
     pub(crate) fn forget_outages(&self) {
         self.outage().reminders.forget();
     }
@@ -196,18 +196,18 @@ impl CommandConnection {
     /// Returns when there is a connection.
     pub(crate) async fn up(&self) {
         let mut state = self.state.subscribe();
-        // Fails only if the sender is gone, and that is us.
+        // Fails only if the sender is gone, and `self` owns the sender.
         let _ = state.wait_for(|state| matches!(state, ConnectionState::Up(_))).await;
     }
 
     /// Returns when the connection is lost, or was.
     pub(crate) async fn lost(&self) {
         let mut state = self.state.subscribe();
-        // Fails only if the sender is gone, and that is us.
+        // Fails only if the sender is gone, and `self` owns the sender.
         let _ = state.wait_for(|state| matches!(state, ConnectionState::Down)).await;
     }
 
-    /// Where the connection leads.
+    /// The address of the connected server.
     pub(crate) fn address(&self) -> Option<RedisAddress> {
         match &*self.state.borrow() {
             ConnectionState::Up(established) => Some(established.address.clone()),
@@ -215,7 +215,7 @@ impl CommandConnection {
         }
     }
 
-    /// Makes a second connection to that server. What it sends of its own accord goes to `push`.
+    /// Makes a second connection to that server. Its push messages go to `push`.
     pub(crate) async fn dial_beside(
         &self,
         address: &RedisAddress,
@@ -224,7 +224,7 @@ impl CommandConnection {
         self.dialer.dial(address, push).await
     }
 
-    /// Waits for an answer as long as it may take.
+    /// Waits for an answer, at most as long as the response timeout.
     pub(crate) async fn in_time<T>(
         &self,
         answer: impl Future<Output = RedisResult<T>>,
@@ -241,7 +241,7 @@ impl CommandConnection {
         }
     }
 
-    /// The connection of this number is over, or whichever there is.
+    /// Records that the connection of this number, or any connection, has ended.
     fn lose(&self, number: Option<u64>, fault: &ConnectionFault) -> CommandFailure {
         let is_news = self.state.send_if_modified(|state| match state {
             ConnectionState::Up(established)
@@ -271,7 +271,7 @@ impl CommandConnection {
     }
 
     fn outage(&self) -> MutexGuard<'_, Outage> {
-        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        // Each change leaves the state consistent, so a panic elsewhere does no harm.
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -286,5 +286,5 @@ impl fmt::Debug for CommandConnection {
     }
 }
 
-/// How many servers one attempt tries: whoever answers could name ever more.
+/// How many servers one attempt tries: a malicious server could name ever more.
 const MOST_TRIED: usize = 32;

@@ -1,4 +1,4 @@
-//! Who enters Redis: the user and password of the URL, or those that the application gives for each connection.
+//! The credentials for Redis: those of the URL, or those that the application gives for each connection.
 
 use std::{error, fmt, pin::Pin, sync::Arc};
 
@@ -23,7 +23,7 @@ impl RedisCredentials {
     }
 }
 
-/// Names the user alone.
+/// Shows only the user.
 impl fmt::Debug for RedisCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisCredentials").field("user", &self.user).finish_non_exhaustive()
@@ -36,7 +36,7 @@ pub(crate) struct CredentialsSource(Arc<dyn Fn() -> Providing + Send + Sync>);
 
 type Providing = Pin<Box<dyn Future<Output = Result<RedisCredentials, ProviderError>> + Send>>;
 
-/// Why an application has no credentials.
+/// Why an application could not give credentials.
 pub(crate) type ProviderError = Box<dyn error::Error + Send + Sync>;
 
 impl CredentialsSource {

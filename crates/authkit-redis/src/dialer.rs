@@ -1,8 +1,8 @@
 //! Makes connections to Redis.
 //!
-//! 1. All addresses of a host are tried at once; the first that answers counts.
-//! 2. The credentials are asked for at each connection, so that they may change.
-//! 3. Each connection speaks RESP3, and what its server sends is bounded.
+//! 1. All addresses of a host are tried at once; the first that answers is used.
+//! 2. The provider is asked for credentials at each connection, so that they may change.
+//! 3. Each connection speaks RESP3, and the size of its server's replies is limited.
 
 use std::{io, time::Duration};
 
@@ -27,12 +27,12 @@ use crate::{
     fault::ConnectionFault,
 };
 
-/// How to enter Redis.
+/// How to connect to Redis.
 pub(crate) struct Dialer {
     pub(crate) database: u32,
-    /// Those of the URL.
+    /// The credentials of the URL.
     pub(crate) credentials: Option<RedisCredentials>,
-    /// Asked in place of them at each connection.
+    /// Asked instead of those at each connection.
     pub(crate) provider: Option<CredentialsSource>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsWrapper>,
@@ -45,10 +45,10 @@ pub(crate) struct Dialed {
     pub(crate) bound: ReplyBound,
 }
 
-/// The task of a connection; without it, the connection ends.
+/// The task of a connection; dropping it ends the connection.
 pub(crate) struct Driver {
     task: AbortHandle,
-    /// Its sender goes with the task.
+    /// The task owns the sender.
     alive: watch::Receiver<()>,
 }
 
@@ -58,7 +58,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Dialer {
-    /// Connects to a server of Redis. What it sends of its own accord goes to `push`.
+    /// Connects to a Redis server. Its push messages go to `push`.
     pub(crate) async fn dial(
         &self,
         address: &RedisAddress,
@@ -99,7 +99,7 @@ impl Dialer {
         let stream = self.open(address).await.map_err(ConnectionFault::Unreachable)?;
         let stream = BoundedReplies::new(stream);
         let bound = stream.bound();
-        // `CLIENT SETINFO`, which tells the library's name, is one command more that a user would need.
+        // `CLIENT SETINFO`, which tells the library's name, would be one more command that a user must be allowed.
         let mut info = RedisConnectionInfo::default()
             .set_protocol(ProtocolVersion::RESP3)
             .set_db(database.into())
@@ -110,7 +110,7 @@ impl Dialer {
                 info = info.set_username(user);
             }
         }
-        // Whoever waits for an answer knows how long.
+        // The callers limit how long they wait for an answer.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
@@ -147,7 +147,7 @@ impl Dialer {
 
 #[cfg(test)]
 impl Dialer {
-    /// One without TLS.
+    /// A stream without TLS.
     pub(crate) fn plain(url: &crate::url::RedisUrl) -> Self {
         Self {
             database: url.database,
@@ -171,7 +171,7 @@ impl Driver {
 
     /// Returns when the connection has ended.
     pub(crate) async fn ended(&mut self) {
-        // Nothing is ever sent: what comes is the error that the sender is gone.
+        // Nothing is ever sent: the only result is the error that the sender is gone.
         let _ = self.alive.changed().await;
     }
 }

@@ -2,7 +2,7 @@ use std::{error, fmt};
 
 use crate::url_problem::RedisUrlProblem;
 
-/// Why [`RedisReplicas`](crate::RedisReplicas) cannot be made. That Redis is not there is no reason.
+/// Why [`RedisReplicas`](crate::RedisReplicas) cannot be made. An unavailable Redis is not a reason.
 ///
 /// Never carries the URL, which may hold a password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,16 +10,16 @@ use crate::url_problem::RedisUrlProblem;
 pub enum ConnectError {
     /// The URL cannot be used.
     Url(RedisUrlProblem),
-    /// The key prefix is empty, longer than 64 bytes, or has other characters than visible ASCII; or it begins with `}`,
-    /// which makes no hash tag for a cluster.
+    /// The key prefix is empty, longer than 64 bytes, or has characters other than visible ASCII; or it starts with
+    /// `}`, so that it cannot be made a cluster's hash tag.
     KeyPrefix,
-    /// There are credentials in the URL, and others from a provider.
+    /// The URL has credentials, and there is a provider too.
     TwoCredentials,
     /// There are certificates for a URL without TLS.
     CertificatesWithoutTls,
-    /// The root certificates are no PEM, hold no certificate, or one that cannot be read.
+    /// The root certificates are not PEM, contain no certificate, or one that cannot be read.
     RootCertificates,
-    /// The client certificate or its key are no PEM, or do not belong together.
+    /// The client certificate or its key is not PEM, or they do not belong together.
     ClientCertificate,
     /// The system has no root certificates.
     NoSystemCertificates,

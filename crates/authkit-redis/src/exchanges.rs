@@ -1,12 +1,13 @@
 //! One exchange of a refresh token for all replicas.
 //!
-//! 1. Whoever writes its mark first makes the exchange; the mark is kept for 60 seconds, as the outcome is.
-//! 2. Who comes later waits for the outcome, 1.5 seconds at most, and only while the exchange is younger than 10 seconds:
-//!    after that, its process may be gone.
+//! 1. The process that first writes its mark makes the exchange; the mark is kept for 60 seconds, and so is the
+//!    outcome.
+//! 2. A later process waits for the outcome, 1.5 seconds at most, and only while the exchange is younger than 10
+//!    seconds: after that, the first process may have stopped.
 //! 3. An outcome replaces the mark, and an earlier outcome.
-//! 4. Without Redis, or where it refuses a command of this, every process is alone.
-//! 5. A value that would stay for more than 60 seconds, or that is longer than an outcome may be, was not written by
-//!    such a process: it counts for nothing, and the next claim overwrites it.
+//! 4. Without Redis, or if Redis refuses one of these commands, every process is alone.
+//! 5. A value that would stay for more than 60 seconds, or is longer than an outcome may be, was not written by this
+//!    crate: it is ignored, and the next claim overwrites it.
 
 use std::{iter, time::Duration};
 
@@ -21,23 +22,23 @@ use crate::{command_group::CommandGroup, fault::CommandFailure, keys::KeyNames};
 pub(crate) struct ExchangeStore {
     commands: CommandGroup,
     keys: KeyNames,
-    /// Tells this process from the others.
+    /// Distinguishes this process from the others.
     process: Box<str>,
 }
 
-/// How far an exchange is, as Redis knows.
+/// The state of an exchange in Redis.
 enum ExchangeStage {
-    /// Redis is not there to say.
+    /// Redis is unavailable.
     Unknown,
-    /// It was not begun within the last minute.
+    /// Nobody started it within the last minute.
     Unbegun,
-    /// What stands there was not written by a process like this one.
+    /// The stored value was not written by this crate.
     Foreign,
-    /// This process has begun it.
+    /// This process has started it.
     BegunHere,
-    /// Another process has begun it, so long ago.
+    /// Another process has started it, that long ago.
     BegunThere { ago: Duration },
-    /// This came of it.
+    /// It has this outcome.
     Over(Bytes),
 }
 
@@ -81,12 +82,12 @@ impl ExchangeStore {
         self.run::<()>(&self.probe()).await;
     }
 
-    /// What came of a probe that was not run by this.
+    /// Records the result of a probe that another function ran.
     pub(crate) fn probed(&self, result: &Result<(), CommandFailure>) {
         self.commands.learn(&self.probe(), result);
     }
 
-    /// Writes something: a server that takes no writes, as during a failover, is of no use.
+    /// Writes something: a server that refuses writes, as during a failover, is of no use.
     pub(crate) fn probe(&self) -> Pipeline {
         let mut probe = redis::pipe();
         let key = self.keys.probe(&self.process);
@@ -94,7 +95,7 @@ impl ExchangeStore {
         probe
     }
 
-    /// Somebody has begun it. Waits for what comes of it, as long as that may still be soon.
+    /// Another process has started the exchange. Waits for its outcome, as long as that may still come soon.
     async fn wait_for_outcome(&self, exchange: &str) -> Claim {
         let until = Instant::now() + PATIENCE;
         for pause in PAUSES.into_iter().chain(iter::repeat(LONGEST_PAUSE)) {
@@ -115,7 +116,7 @@ impl ExchangeStore {
         Claim::Contested
     }
 
-    /// Puts this process's mark over what stands there.
+    /// Replaces the stored value with this process's mark.
     async fn begin_anew(&self, exchange: &str) -> Claim {
         let mut begin = redis::pipe();
         self.set(&mut begin, exchange, &self.mark()).ignore();
@@ -131,10 +132,10 @@ impl ExchangeStore {
             return ExchangeStage::Unknown;
         };
         let Some(value) = value else { return ExchangeStage::Unbegun };
-        // By Redis's clock: those of the processes may differ.
+        // By Redis's clock: the processes' clocks may differ.
         let left = match u64::try_from(left).map(Duration::from_millis) {
             Ok(left) if left <= KEPT => left,
-            // It has gone since it was read.
+            // The key has expired since it was read.
             Err(_) if left == GONE => return ExchangeStage::Unbegun,
             Ok(_) | Err(_) => return ExchangeStage::Foreign,
         };
@@ -154,7 +155,7 @@ impl ExchangeStore {
         [&[BEGUN], self.process.as_bytes()].concat()
     }
 
-    /// A command that writes about an exchange, for as long as it counts.
+    /// A command that writes an exchange's value, with its expiry.
     fn set<'a>(
         &self,
         commands: &'a mut Pipeline,
@@ -170,21 +171,21 @@ impl ExchangeStore {
     }
 }
 
-/// What a value begins with that names the process which has begun.
+/// The first byte of a value that names the process which has started the exchange.
 const BEGUN: u8 = b'?';
-/// What a value begins with that is an outcome.
+/// The first byte of a value that is an outcome.
 const OVER: u8 = b'=';
-/// How long both are kept.
+/// How long marks and outcomes are kept.
 const KEPT: Duration = Duration::from_secs(60);
-/// An exchange that was begun longer ago is not waited for: its process may be gone.
+/// An older exchange is not waited for: its process may have stopped.
 const SOON: Duration = Duration::from_secs(10);
-/// How long an outcome is waited for.
+/// How long a process waits for an outcome.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// An exchange takes WorkOS some 100 milliseconds.
+/// The pauses between reads: an exchange takes WorkOS some 100 milliseconds.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80)];
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
-/// The longest outcome: `RefreshCoordinator` says how long one is.
+/// The longest outcome, as `RefreshCoordinator` specifies it.
 const LONGEST_OUTCOME: usize = 384 * 1024;
-/// What `PTTL` says of a key that is not there.
+/// The answer of `PTTL` for a missing key.
 const GONE: i64 = -2;

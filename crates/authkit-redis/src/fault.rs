@@ -1,9 +1,9 @@
-//! What can go wrong with Redis, and what it means.
+//! The faults of Redis, and what they mean.
 //!
-//! 1. No answer, a broken connection and an answer that is not Redis's: Redis is gone.
-//! 2. An error reply that says the server cannot serve now (a failover, no memory, loading): Redis is gone.
-//! 3. Every other error reply is about the command: Redis is there, and refuses that command.
-//! 4. An error reply may repeat what it was sent. Only its words before the first quotation mark are logged.
+//! 1. No answer, a broken connection or an answer that is not Redis's: Redis is unavailable.
+//! 2. An error reply that says the server cannot serve now (a failover, no memory, loading): Redis is unavailable.
+//! 3. Every other error reply concerns the command: Redis is available, and refuses that command.
+//! 4. An error reply may repeat the request. Only its words before the first quotation mark are logged.
 
 use std::{borrow::Cow, fmt, io};
 
@@ -27,10 +27,10 @@ pub(crate) enum ConnectionFault {
     NoServer,
 }
 
-/// Why commands did nothing, or nobody knows.
+/// Why commands failed, or may have failed.
 #[derive(Debug)]
 pub(crate) enum CommandFailure {
-    /// Redis is gone; the connection has told.
+    /// Redis is unavailable; the connection has logged it.
     Gone,
     /// Redis refuses a command.
     Refused(ErrorReply),
@@ -38,17 +38,17 @@ pub(crate) enum CommandFailure {
     SwitchedOff,
 }
 
-/// An error reply, without what it repeats.
+/// An error reply, without the text that it repeats.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ErrorReply {
-    /// The command that was refused, as far as is known.
+    /// The refused command, as far as known.
     pub(crate) command: String,
     /// The reply's first word.
     pub(crate) code: String,
     text: String,
 }
 
-/// What an error is about.
+/// What an error concerns.
 pub(crate) enum About {
     Connection(ConnectionFault),
     Command(ErrorReply),
@@ -72,7 +72,7 @@ impl About {
 }
 
 impl ConnectionFault {
-    /// What came of a command that makes or keeps a connection.
+    /// Classifies the result of a command that makes or keeps a connection.
     pub(crate) fn of_command(error: RedisError, command: &str) -> Self {
         Self::of(error, |_| command.to_owned())
     }
@@ -95,7 +95,7 @@ impl ConnectionFault {
             return Self::Refused(ErrorReply::new(command(*index), error));
         }
         match kind {
-            // `redis` words some refusals of its own, without the reply.
+            // `redis` reports some refusals in its own words, without the reply.
             ErrorKind::Server(_)
             | ErrorKind::AuthenticationFailed
             | ErrorKind::RESP3NotSupported => {
@@ -105,10 +105,10 @@ impl ConnectionFault {
         }
     }
 
-    /// What makes it news: another kind than those before is logged at once.
+    /// The kind of the fault for the log: a new kind is logged at once.
     pub(crate) fn kind(&self) -> Cow<'_, str> {
         match self {
-            // A server that goes closes its connections and refuses new ones: that is one piece of news.
+            // A server that stops closes its connections and refuses new ones: both are one kind.
             Self::Closed => GONE.into(),
             Self::Unreachable(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused
@@ -138,17 +138,17 @@ impl ErrorReply {
         Self { command: "SET".into(), code: "MOVED".into(), text: text.into() }
     }
 
-    /// Whether the server cannot serve now, whatever it is asked.
+    /// Whether the server cannot serve any command now.
     fn is_about_the_server(&self) -> bool {
         ABOUT_THE_SERVER.contains(&self.code.as_str())
     }
 
-    /// Whether a node of a cluster does not have the slot, or is handing it over.
+    /// Whether a cluster node does not have the slot, or is handing it over.
     pub(crate) fn is_about_the_slot(&self) -> bool {
         ABOUT_THE_SLOT.contains(&self.code.as_str())
     }
 
-    /// Whether it may be over in a moment: a server is starting, or another one takes over.
+    /// Whether the fault may pass in a moment: a server is starting, or another one takes over.
     pub(crate) fn is_of_a_moment(&self) -> bool {
         OF_A_MOMENT.contains(&self.code.as_str()) || self.is_about_the_slot()
     }
@@ -159,7 +159,7 @@ impl ErrorReply {
         (self.code == "MOVED").then_some((host, port.parse().ok()?))
     }
 
-    /// What an operator may not know about such a reply.
+    /// Advice for the operator about such a reply.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self.code.as_str() {
             "MOVED" | "ASK" | "CROSSSLOT" => Some(
@@ -194,7 +194,7 @@ impl fmt::Display for ErrorReply {
     }
 }
 
-/// The beginning of a text from outside, without what it quotes.
+/// The start of a text from outside, without quoted parts.
 fn printable(text: &str) -> String {
     let words = text.split(['\'', '"', '`']).next().unwrap_or_default();
     let printable = words.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(160);
@@ -211,7 +211,7 @@ const ABOUT_THE_SERVER: &[&str] = &[
     "NOREPLICAS",
     "CLUSTERDOWN",
     "BUSY",
-    // Another password is wanted: the next connection asks for it.
+    // Another password is needed: the next connection asks the provider for it.
     "NOAUTH",
     "WRONGPASS",
 ];

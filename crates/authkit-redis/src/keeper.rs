@@ -1,12 +1,12 @@
 //! Keeps the connections to Redis.
 //!
-//! 1. It has a thread and a runtime of its own, so that it outlives every runtime of the application. Both end with the
-//!    last handle. A panic of the application's code in it is logged, and it begins anew.
-//! 2. An attempt to connect follows the failed one after 50 milliseconds, then after longer pauses up to a second; where
-//!    Redis refuses the connection for another reason than a fail-over, up to ten seconds. The pauses start anew when a
-//!    connection has lasted ten seconds.
-//! 3. A connection has to show once a second that it is alive and takes writes; then the lists of revocations are looked
-//!    at, too.
+//! 1. They have a thread and a runtime of their own, so that they outlive every runtime of the application. Both end
+//!    with the last handle. If the application's code panics there, the panic is logged and the thread starts again.
+//! 2. After a failed attempt to connect, the next one follows after 50 milliseconds, then after longer pauses up to a
+//!    second; if Redis refuses the connection for another reason than a failover, up to ten seconds. The pauses start
+//!    again at the shortest when a connection has lasted ten seconds.
+//! 3. Once a second a connection has to show that it is alive and accepts writes; the lists of revocations are read
+//!    then, too.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -42,10 +42,10 @@ pub(crate) struct Upkeep {
 impl Keeper {
     pub(crate) fn start(upkeep: Upkeep) -> io::Result<Self> {
         let (keeper, dropped) = oneshot::channel();
-        // A few blocking threads look up names.
+        // A few blocking threads resolve host names.
         let runtime =
             runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
-        // Where the application collects the events of this thread, those of the keeper belong to them.
+        // The events of this thread go to the subscriber of the thread that made it.
         let subscriber = dispatcher::get_default(Dispatch::clone);
         let keep = move || {
             runtime.block_on(async {
@@ -68,7 +68,7 @@ impl Keeper {
 }
 
 impl Upkeep {
-    /// Begins anew after a panic: a credentials provider and a subscriber to events are the application's.
+    /// Starts again after a panic: a credentials provider and a subscriber are code of the application.
     async fn run_for_ever(self: Arc<Self>) {
         loop {
             let upkeep = Arc::clone(&self);
@@ -119,7 +119,7 @@ impl Upkeep {
         }
     }
 
-    /// Keeps a connection until it is lost, and says how long it lasted.
+    /// Keeps a connection until it is lost, and returns how long it lasted.
     async fn serve(&self, mut driver: Driver) -> Duration {
         let began = Instant::now();
         let mut is_healthy = false;
@@ -157,7 +157,7 @@ impl Drop for AbortOnDrop {
 }
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// A connection that has lasted so long was well.
+/// A connection that lasted this long was healthy.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// How often a connection has to show that it is alive.
+/// How often a connection must show that it is alive.
 const BEAT: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! The names of keys and channels in Redis.
 //!
-//! A cluster divides the keys into slots by their hash tag: what stands in the first braces, where that is something.
-//! There, all keys of a prefix have one tag, and so one slot and one server.
+//! A cluster assigns keys to slots by their hash tag, which is the text in the first braces, if there is any. There all
+//! keys of a prefix have one tag, so they are in one slot on one server.
 
 /// Builds the names under the prefix that the application chose.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ impl KeyNames {
         Self { prefix }
     }
 
-    /// The same with a hash tag, unless the prefix has one; none where it cannot.
+    /// The same with a hash tag, unless the prefix already has one; `None` if it cannot have one.
     pub(crate) fn tagged(prefix: Box<str>) -> Option<Self> {
         if has_hash_tag(&prefix) {
             return Some(Self { prefix });
@@ -27,7 +27,7 @@ impl KeyNames {
         &self.prefix
     }
 
-    /// Who makes an exchange, then its outcome.
+    /// The key of an exchange: first the process that makes it, then its outcome.
     pub(crate) fn exchange(&self, exchange: &str) -> String {
         self.name("exchange", exchange)
     }
@@ -37,7 +37,7 @@ impl KeyNames {
         self.name("revocations", group)
     }
 
-    /// What a process writes to see whether Redis takes writes.
+    /// The key that a process writes to check that Redis accepts writes.
     pub(crate) fn probe(&self, process: &str) -> String {
         self.name("probe", process)
     }

@@ -3,10 +3,10 @@
 //!
 //! 1. It holds the latest 100,000 notices, until an hour after they are over, and goes when nobody has added to it for
 //!    26 hours.
-//! 2. Whoever begins it gives it a mark: a number at random, the score of a member that is no notice. Whoever puts back
-//!    what it lost gives it another one.
-//! 3. Its head, the mark and the newest notice, tells at the price of one command whether the list is what it was.
-//! 4. A member that is no text, or longer than 16 KiB, counts for nothing.
+//! 2. The process that starts the list gives it a mark: a random number, which is the score of a member that is not a
+//!    notice. A process that restores lost notices gives the list a new mark.
+//! 3. Its head, which is the mark and the newest notice, shows with one command whether the list is unchanged.
+//! 4. A member that is not text, or longer than 16 KiB, is ignored.
 
 use std::{cmp::Ordering, sync::Arc, time::SystemTime};
 
@@ -20,7 +20,7 @@ pub(crate) struct RevocationList {
     keys: KeyNames,
 }
 
-/// A notice, and the Unix second until which it holds. Ordered as in the list.
+/// A notice, and the Unix second until which it is valid. Ordered as in the list.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ListedNotice {
     pub(crate) until: u64,
@@ -30,30 +30,30 @@ pub(crate) struct ListedNotice {
 /// The upper end of the list in Redis.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ListHead {
-    /// Tells this list from one that takes its place.
+    /// Distinguishes this list from one that replaces it.
     pub(crate) mark: Option<u64>,
     pub(crate) newest: Option<ListedNotice>,
 }
 
-/// What became of the list since this process last saw it.
+/// What happened to the list since this process last read it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ListChange {
     None,
-    /// Something was added that this process has not heard of.
+    /// It has a notice that this process does not know.
     Added,
-    /// It is another list, or lacks what it had.
+    /// It was replaced, or has lost notices.
     Replaced,
 }
 
 /// Some notices of the list, the newest first.
 pub(crate) struct ListPage {
     pub(crate) notices: Vec<ListedNotice>,
-    /// Where the next page begins.
+    /// Where the next page starts.
     pub(crate) next: Option<ListPosition>,
 }
 
-/// A place in the list: below the first so many members of this score. A number of members from the top would make Redis
-/// count them for each page.
+/// A position in the list: below the first members of this score, as many as given. Counting members from the top would
+/// make Redis count them for each page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ListPosition {
     score: f64,
@@ -63,7 +63,7 @@ pub(crate) struct ListPosition {
 impl ListPosition {
     pub(crate) const TOP: Self = Self { score: f64::INFINITY, below: 0 };
 
-    /// The place below these, which were read from here on.
+    /// The position below these members, which were read from this position on.
     fn below(self, entries: &[ListEntry]) -> Self {
         let Some((_, last)) = entries.last() else { return self };
         let alike = entries.iter().rev().take_while(|(_, score)| score == last).count();
@@ -77,12 +77,12 @@ impl RevocationList {
         Self { commands, keys }
     }
 
-    /// Whether Redis takes the commands, as far as is known.
+    /// Whether Redis accepts the commands, as far as known.
     pub(crate) fn is_on(&self) -> bool {
         self.commands.is_on()
     }
 
-    /// Adds a notice, and a mark where there is none.
+    /// Adds a notice, and a mark if there is none.
     pub(crate) async fn add(
         &self,
         group: &str,
@@ -96,7 +96,7 @@ impl RevocationList {
         self.commands.run(&add).await
     }
 
-    /// Adds notices that the list has lost.
+    /// Restores notices that the list has lost.
     pub(crate) async fn put_back(
         &self,
         group: &str,
@@ -116,7 +116,7 @@ impl RevocationList {
         Ok(())
     }
 
-    /// Gives the list a mark that it did not have, and returns it.
+    /// Gives the list a new mark, and returns it.
     pub(crate) async fn mark(&self, group: &str) -> Result<u64, CommandFailure> {
         let mark = new_mark();
         let mut add = redis::pipe();
@@ -157,7 +157,7 @@ impl RevocationList {
 }
 
 impl ListHead {
-    /// What became of a list that had this head, now that it has that one.
+    /// Compares the list's previous head with its present one.
     pub(crate) fn change(&self, now: &Self) -> ListChange {
         self.change_at(now, unix(SystemTime::now()).saturating_sub(SLACK))
     }
@@ -169,7 +169,7 @@ impl ListHead {
         match now.newest.cmp(&self.newest) {
             Ordering::Equal => ListChange::None,
             Ordering::Greater => ListChange::Added,
-            // What is over may go.
+            // Expired notices may be removed.
             Ordering::Less if self.newest.as_ref().is_some_and(|newest| newest.until <= second) => {
                 ListChange::None
             }
@@ -181,7 +181,7 @@ impl ListHead {
 /// A member of the list and its score.
 type ListEntry = (Vec<u8>, f64);
 
-/// Takes out of the list what is over, and what is too much.
+/// Removes expired notices, and those beyond the limit.
 fn trim(commands: &mut Pipeline, key: &str) {
     let over = unix(SystemTime::now()).saturating_sub(SLACK);
     commands.cmd("ZREMRANGEBYSCORE").arg(key).arg("-inf").arg(over).ignore();
@@ -192,33 +192,33 @@ fn trim(commands: &mut Pipeline, key: &str) {
 fn notice((member, score): &ListEntry) -> Option<ListedNotice> {
     let is_notice = member != MARK.as_bytes() && member.len() <= LONGEST_NOTICE;
     let sealed = std::str::from_utf8(member).ok().filter(|_| is_notice)?;
-    // Whatever is no time becomes the nearest.
+    // A score that is not a time becomes the nearest time.
     Some(ListedNotice { until: *score as u64, sealed: sealed.into() })
 }
 
-/// A mark that no other list has. It stands above every time.
+/// A mark that no other list has. It is above every time.
 fn new_mark() -> u64 {
     let mut bytes = [0; 8];
-    // Without randomness, the process that puts back first reads the list once more.
+    // Without randomness, the process that restores first reads the list once more.
     let _ = getrandom::fill(&mut bytes);
     LOWEST_MARK | (u64::from_be_bytes(bytes) & (LOWEST_MARK - 1))
 }
 
-/// The member whose score is the mark. No notice: those are in base64.
+/// The member whose score is the mark. It cannot be a notice: notices are base64.
 const MARK: &str = "*";
 /// Marks have 53 bits, which a score holds exactly.
 const LOWEST_MARK: u64 = 1 << 52;
-/// How many revocations the list holds at most, at some 200 bytes each.
+/// The greatest number of revocations in the list, at some 200 bytes each.
 const LISTED: usize = 100_000;
-/// The most pages that such a list has.
+/// The greatest number of pages of such a list.
 pub(crate) const PAGES: usize = LISTED / PAGE + 1;
 /// How many are read or written at once: some 40 kB, which a server with small output buffers sends too.
 const PAGE: usize = 200;
 /// The longest notice, in bytes; most have some 200.
 pub(crate) const LONGEST_NOTICE: usize = 16 * 1024;
-/// How far the clock of a process may be ahead, in seconds, before it takes from the list what others still need.
+/// How far a process's clock may be ahead, in seconds, before it removes notices that others still need.
 const SLACK: u64 = 60 * 60;
-/// How long a list is kept that nobody adds to: longer than any revocation in it, in seconds.
+/// How long an unchanged list is kept: longer than any revocation in it, in seconds.
 const LIST_KEPT: u64 = 26 * 60 * 60;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Hears of revocations at once, on a connection of its own.
+//! Receives revocations at once, on a connection of its own.
 //!
-//! 1. The list in Redis counts, and is looked at once a second: the channel makes it faster. So whatever goes wrong here
-//!    costs a second, and neither the exchange nor the list.
-//! 2. Where Redis refuses the channel, or throws us off it again and again, the next attempts come after longer pauses.
-//! 3. At most 1,024 messages wait to be read, and 10,000 a second are read: what is more, the list tells. Who sends more
-//!    than that is not listened to for a while.
-//! 4. The connection shows once a second that it is alive.
+//! 1. The list in Redis is authoritative and is read once a second; the channel only makes revocations arrive faster. A
+//!    fault here costs a second, and affects neither the exchange nor the list.
+//! 2. If Redis refuses the channel, or ends it again and again, the pauses between attempts become longer.
+//! 3. At most 1,024 messages wait, and 10,000 a second are read; the list has the others. If more arrive, the listener
+//!    pauses.
+//! 4. Once a second the connection must show that it is alive.
 
 use std::{
     sync::{
@@ -33,7 +33,7 @@ use crate::{
     revocations::RevocationStore,
 };
 
-/// Hears of revocations at once.
+/// Receives revocations at once.
 pub(crate) struct Listener {
     connection: Arc<CommandConnection>,
     channel: Arc<CommandGroup>,
@@ -46,10 +46,10 @@ struct Message {
     text: String,
 }
 
-/// Why listening has ended.
+/// Why listening ended.
 enum ListeningEnd {
     Fault(ConnectionFault),
-    /// Redis refuses the channel, which is logged.
+    /// Redis refuses the channel, which is logged elsewhere.
     Refused,
     /// There were too many messages.
     Flooded,
@@ -66,13 +66,14 @@ impl Listener {
         Self { connection, channel, revocations }
     }
 
-    /// Listens for as long as it is polled.
+    /// Listens as long as it is polled.
     pub(crate) async fn run(&self) {
         let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE, HEALTHY);
         let mut reminders = Reminders::growing();
         let mut wanted = self.revocations.wanted();
         loop {
-            // Without a service there is nothing to hear, and without a connection for commands none for this.
+            // Without a service there is nothing to receive, and without a command connection there is none for the
+            // channel.
             wanted.borrow_and_update();
             if self.revocations.channels().is_empty() {
                 let _ = wanted.changed().await;
@@ -181,7 +182,7 @@ impl Listener {
 
     fn log(&self, reminders: &mut Reminders, ended: &ListeningEnd, failures: u32) {
         let (kind, reason) = match ended {
-            // Redis may be gone, which the other connection will notice and tell. Not so if that goes on.
+            // Redis may be unavailable, which the other connection notices and logs, unless the fault continues.
             ListeningEnd::Fault(_) if failures < 3 || !self.connection.is_up() => return,
             ListeningEnd::Fault(fault) => (fault.kind(), fault.to_string()),
             ListeningEnd::Flooded => ("flooded".into(), "there are too many messages".to_owned()),
@@ -199,7 +200,7 @@ impl Listener {
 }
 
 impl Message {
-    /// A message of a fair length.
+    /// A message of acceptable length.
     fn of(push: PushInfo) -> Option<Self> {
         if push.kind != PushKind::Message {
             return None;
@@ -222,12 +223,12 @@ pub(crate) const WITHOUT_CHANNEL: &str =
     "this process hears of revocations by their list, once a second";
 /// How many messages may wait.
 const WAITING: usize = 1_024;
-/// How many messages are read in a second.
+/// How many messages are read per second.
 const HEARD: u32 = 10_000;
-/// How long the number is that stands before a notice.
+/// The greatest length of the number in front of a notice.
 const TIME: usize = 24;
 const BEAT: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A connection that has lasted so long was well.
+/// A connection that lasted this long was healthy.
 const HEALTHY: Duration = Duration::from_secs(10);

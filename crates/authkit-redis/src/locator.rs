@@ -1,12 +1,12 @@
-//! Finds the server that serves.
+//! Finds the server that accepts writes.
 //!
-//! 1. One server: that of the URL.
-//! 2. Sentinels: all are asked at once. What more than half of them name is taken at once; otherwise whatever any of them
-//!    names, the most named first, after a second and a half.
-//! 3. A cluster: every node says which one has the slot of our keys. The one that had it last is asked first, then the
-//!    nodes of the URL, those that did not answer last.
+//! 1. One server: the server of the URL.
+//! 2. Sentinels: all are asked at once. A server that more than half of them name is used at once; otherwise, after a
+//!    second and a half, every named server is tried, the most named first.
+//! 3. A cluster: every node knows which node has the slot of our keys. The last owner is asked first, then the nodes of
+//!    the URL, with those that did not answer last.
 //!
-//! Whoever is named has to take a write: a demoted server, or one that a sentinel is late about, refuses it.
+//! The named server must accept a write: a demoted server, or one about which a sentinel is out of date, refuses it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,7 +22,7 @@ use crate::{
     url::{RedisDeployment, Sentinels},
 };
 
-/// Finds the server that serves.
+/// Finds the server that accepts writes.
 pub(crate) struct Locator {
     dialer: Arc<Dialer>,
     deployment: RedisDeployment,
@@ -31,9 +31,9 @@ pub(crate) struct Locator {
 
 /// What is known of the nodes of a cluster.
 struct ClusterNodes {
-    /// The node that had the slot last.
+    /// The last known owner of the slot.
     owner: Option<RedisAddress>,
-    /// Those of the URL, in the order in which they are asked.
+    /// The nodes of the URL, in the order in which they are asked.
     named: Vec<RedisAddress>,
 }
 
@@ -46,7 +46,7 @@ impl Locator {
         Self { dialer, deployment, cluster: Mutex::new(ClusterNodes { owner: None, named }) }
     }
 
-    /// The servers to try, in this order.
+    /// The servers to try, in order.
     pub(crate) async fn candidates(&self) -> Result<Vec<RedisAddress>, ConnectionFault> {
         match &self.deployment {
             RedisDeployment::Server(address) => Ok(vec![address.clone()]),
@@ -58,7 +58,7 @@ impl Locator {
         }
     }
 
-    /// A server does not serve. Returns the one that it names in its place.
+    /// Records that a server does not serve. Returns the server that it names instead.
     pub(crate) fn failed(
         &self,
         address: &RedisAddress,
@@ -79,14 +79,14 @@ impl Locator {
         None
     }
 
-    /// A server serves.
+    /// Records that a server serves.
     pub(crate) fn found(&self, address: &RedisAddress) {
         if let RedisDeployment::Cluster(_) = self.deployment {
             self.cluster().owner = Some(address.clone());
         }
     }
 
-    /// Whether an error reply says that another server has to be asked.
+    /// Whether an error reply says to ask another server.
     pub(crate) fn is_elsewhere(&self, reply: &ErrorReply) -> bool {
         match self.deployment {
             RedisDeployment::Cluster(_) => reply.is_about_the_slot(),
@@ -115,24 +115,24 @@ impl Locator {
                         }
                     }
                     Ok(Err(other)) => fault = other,
-                    // A task that has ended otherwise has no vote either.
+                    // A task that failed has no vote.
                     Err(_) => {}
                 }
             }
         };
-        // Those that are silent by then have no vote.
+        // Sentinels that have not answered by then have no vote.
         let _ = time::timeout(ASKING, counting).await;
         let named = votes.named();
         if named.is_empty() { Err(fault) } else { Ok(named) }
     }
 
     fn cluster(&self) -> MutexGuard<'_, ClusterNodes> {
-        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        // Each change leaves the state consistent, so a panic elsewhere does no harm.
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What one sentinel is asked.
+/// The request to one sentinel.
 struct Question {
     dialer: Arc<Dialer>,
     sentinel: RedisAddress,
@@ -170,7 +170,7 @@ impl Votes {
         Self { sentinels, counted: Vec::new() }
     }
 
-    /// Counts one, and says whether more than half of all are for the same.
+    /// Counts one vote, and returns whether more than half of all are for the same server.
     fn are_decided_by(&mut self, address: RedisAddress) -> bool {
         let index = self.counted.iter().position(|(counted, _)| *counted == address);
         let index = index.unwrap_or_else(|| {

@@ -1,9 +1,10 @@
-//! What one process knows of a service's revocations: who wants to hear of them, which still hold, and what the list in
-//! Redis looked like.
+//! One process's knowledge of a service's revocations: its inboxes, the valid notices, and the last known head of the
+//! list in Redis.
 //!
 //! 1. A notice is delivered to every inbox of its service; an inbox that is closed is dropped.
-//! 2. A notice that an inbox has taken is held until it is over, so that it can be put back: the latest 10,000 are.
-//! 3. A notice is over after 26 hours, whatever the list says of it.
+//! 2. A notice that an inbox has taken is held until it expires, so that it can be restored: the latest 10,000 are
+//!    held.
+//! 3. A notice expires after 26 hours at most, whatever the list says.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -26,10 +27,10 @@ pub(crate) struct ServiceNotices {
     head: ListHead,
 }
 
-/// The notices that hold.
+/// The valid notices.
 #[derive(Default)]
 struct HeldNotices {
-    /// Those that are over first come first.
+    /// The first to expire come first.
     by_end: BTreeSet<ListedNotice>,
     sealed: HashSet<Arc<str>>,
 }
@@ -39,7 +40,7 @@ impl ServiceNotices {
         self.inboxes.push(inbox);
     }
 
-    /// Holds a notice of our own.
+    /// Holds a notice of this process.
     pub(crate) fn hold(&mut self, notice: ListedNotice) {
         self.held.add(notice, unix(SystemTime::now()));
     }
@@ -48,12 +49,12 @@ impl ServiceNotices {
         self.held.sealed.contains(sealed)
     }
 
-    /// All that is held, those that are over first first.
+    /// All held notices, the first to expire first.
     pub(crate) fn held(&self) -> impl Iterator<Item = &ListedNotice> {
         self.held.by_end.iter()
     }
 
-    /// Delivers a notice to everybody here. Returns whether it could be read, or nobody is there to read it.
+    /// Delivers a notice to every inbox. Returns whether it could be read; also true if there is no inbox.
     pub(crate) fn deliver(&mut self, notice: ListedNotice) -> bool {
         let mut taken = false;
         self.inboxes.retain(|inbox| match inbox.deliver(&notice.sealed) {
@@ -74,12 +75,12 @@ impl ServiceNotices {
         &self.head
     }
 
-    /// The list has this head now, as far as is known here.
+    /// Records the present head of the list.
     pub(crate) fn see(&mut self, head: ListHead) {
         self.head = head;
     }
 
-    /// This notice is in the list now.
+    /// Records that this notice is in the list.
     pub(crate) fn see_added(&mut self, notice: ListedNotice) {
         self.head.newest = self.head.newest.take().max(Some(notice));
     }
@@ -106,9 +107,9 @@ pub(crate) fn unix(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// How many notices a process can put back.
+/// How many notices a process can restore.
 const HELD: usize = 10_000;
-/// How long a notice is held at most, in seconds: one that its service made is over after 24 hours, give or take a clock.
+/// How long a notice is held at most, in seconds: a service's notices last 24 hours, plus a difference of clocks.
 const LONGEST: u64 = 26 * 60 * 60;
 
 #[cfg(test)]

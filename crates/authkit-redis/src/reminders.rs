@@ -1,15 +1,15 @@
-//! What goes into the log of a trouble that lasts or comes again.
+//! Which log lines to write about a problem that lasts or recurs.
 //!
 //! 1. The first event of each kind is logged at once.
-//! 2. Further events of that kind are counted; one line has the count, no more often than once in an interval.
-//! 3. The interval is a minute. Where it grows, it doubles with each line, up to an hour.
-//! 4. Who sends us the kinds cannot make us remember more than 16; the rest are one kind.
+//! 2. Further events of that kind are counted; a line with the count is written at most once per interval.
+//! 3. The interval is a minute. In the growing form it doubles with each line, up to an hour.
+//! 4. At most 16 kinds are remembered, whatever a server sends; the rest count as one kind.
 
 use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-/// The lines about one subject.
+/// The log lines about one subject.
 #[derive(Debug)]
 pub(crate) struct Reminders {
     grows: bool,
@@ -24,22 +24,22 @@ struct Kind {
 }
 
 impl Reminders {
-    /// A line a minute at most.
+    /// At most one line a minute.
     pub(crate) fn steady() -> Self {
         Self { grows: false, kinds: HashMap::new() }
     }
 
-    /// A line now and then.
+    /// Lines at growing intervals.
     pub(crate) fn growing() -> Self {
         Self { grows: true, kinds: HashMap::new() }
     }
 
-    /// Something of this kind has happened. Returns how often since the last line, where a line is due.
+    /// Records an event of this kind. Returns the number of events since the last line, if a line is due.
     pub(crate) fn due(&mut self, kind: &str, now: Instant) -> Option<u64> {
         self.due_times(kind, 1, now)
     }
 
-    /// The same where it has happened so many times.
+    /// Records several events of this kind.
     pub(crate) fn due_times(&mut self, kind: &str, times: u64, now: Instant) -> Option<u64> {
         let is_room = self.kinds.len() < KINDS || self.kinds.contains_key(kind);
         let kind = if is_room { kind } else { OTHERS };
@@ -59,7 +59,7 @@ impl Reminders {
         Some(std::mem::take(&mut kind.unlogged))
     }
 
-    /// It is over: whatever happens next is news.
+    /// Records that the problem is over: the next event is logged at once.
     pub(crate) fn forget(&mut self) {
         self.kinds.clear();
     }

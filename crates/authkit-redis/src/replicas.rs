@@ -22,7 +22,7 @@ use crate::{
 /// use authkit_redis::RedisReplicas;
 ///
 /// # fn main() -> Result<(), authkit_redis::ConnectError> {
-/// // Nobody has to be there yet.
+/// // Redis need not be running yet.
 /// let replicas = RedisReplicas::builder("redis://127.0.0.1:1").with_key_prefix("shop").connect()?;
 /// # Ok(())
 /// # }
@@ -41,7 +41,7 @@ impl RedisReplicas {
     ///
     /// # Errors
     ///
-    /// Where `url` cannot be used, or the operating system gives no thread.
+    /// If `url` cannot be used, or the operating system gives no thread.
     pub fn connect(url: &str) -> Result<Self, ConnectError> {
         Self::builder(url).connect()
     }
@@ -75,7 +75,7 @@ impl RedisReplicas {
         Self { keys, connection, exchanges, revocations, _keeper: Arc::new(keeper) }
     }
 
-    /// Lets `config` share refreshes and revocations by this.
+    /// Makes `config` share refreshes and revocations through this handle.
     pub fn share(&self, config: Config) -> Config {
         config
             .with_refresh_coordinator(Arc::new(self.clone()))

@@ -1,14 +1,15 @@
-//! Revocations: a list in Redis of those that hold, and a channel that tells of each at once.
+//! Revocations: a list of the valid ones in Redis, and a channel that announces each at once.
 //!
-//! 1. A notice is held in memory before it is sent, so that it goes out later where Redis is gone.
-//! 2. It is put into the list and told to the channel. The list counts: a notice that is in it is published, and the
-//!    channel only saves the second until everybody looks at the list.
-//! 3. Once a second each process asks for the head of the list: its mark, a number that whoever begins the list gives
-//!    it, and its newest notice. Where the newest is news, it reads on until it knows what it reads.
-//! 4. Where the mark is another one, or the newest notice is missing, Redis has lost the list. Then the process reads it
-//!    whole, puts back what it holds and the list lacks, and gives the list another mark, so that the others read it too.
-//! 5. Whoever comes (back) reads the list whole; so does, each second, whoever has no channel.
-//! 6. Reading the list whole takes a tenth of the time at most.
+//! 1. A notice is held in memory before it is sent, so that it is sent later if Redis is unavailable.
+//! 2. It is added to the list and sent to the channel. The list is authoritative: a notice in it is published, and the
+//!    channel only saves the second until every process reads the list.
+//! 3. Once a second each process reads the head of the list: its mark, which is a number given by the process that
+//!    started the list, and its newest notice. If that notice is new, the process reads on until it finds a notice that
+//!    it knows.
+//! 4. If the mark has changed or the newest notice is missing, Redis has lost the list. Then the process reads all of
+//!    it, restores the notices that it lacks, and gives the list a new mark, so that the others read it too.
+//! 5. A process that has (re)connected reads all of the list; a process without a channel does so each second.
+//! 6. Reading all of the list takes at most a tenth of the time.
 
 use std::{
     collections::HashSet,
@@ -32,24 +33,24 @@ use crate::{
     reminders::Reminders,
 };
 
-/// The revocations of the services of this process, here and in Redis.
+/// The revocations of this process's services, in memory and in Redis.
 pub(crate) struct RevocationStore {
     list: RevocationList,
     channel: Arc<CommandGroup>,
     keys: KeyNames,
     services: Mutex<Services>,
     unreadable: Mutex<Reminders>,
-    /// Counts the services that have joined and the times that the channel was subscribed to.
+    /// Counts joined services and subscriptions of the channel.
     wanted: watch::Sender<u64>,
-    /// Something may have been missed: the head of the list does not tell what.
+    /// Whether a notice may have been missed that the head of the list does not show.
     is_whole_wanted: AtomicBool,
-    /// Whether the channel tells of new notices.
+    /// Whether the channel delivers new notices.
     is_listening: AtomicBool,
-    /// Before then, the list is not read whole again.
+    /// Until then, the whole list is not read again.
     rest_until: Mutex<Instant>,
 }
 
-/// How much of a list is read.
+/// How much of a list to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Depth {
     Whole,
@@ -105,27 +106,27 @@ impl RevocationStore {
         self.services().keys().map(|group| self.keys.revocations(group)).collect()
     }
 
-    /// Changes when a service has joined, or the list should be looked at for another reason.
+    /// Changes when a service has joined, or when the list should be read for another reason.
     pub(crate) fn wanted(&self) -> watch::Receiver<u64> {
         self.wanted.subscribe()
     }
 
-    /// The channel tells of new notices from now on, or no longer.
+    /// Records whether the channel delivers new notices from now on.
     pub(crate) fn listens(&self, is_listening: bool) {
         self.is_listening.store(is_listening, Ordering::Relaxed);
         if is_listening {
-            // Listening comes before looking, so that nothing falls in between.
+            // Listen first and read then, so that no notice is missed in between.
             self.want_whole();
         }
     }
 
-    /// The list has to be read whole, soon.
+    /// Asks for the whole list to be read soon.
     pub(crate) fn want_whole(&self) {
         self.is_whole_wanted.store(true, Ordering::Relaxed);
         self.wanted.send_modify(|times| *times += 1);
     }
 
-    /// A message has arrived on a channel.
+    /// Handles a message of a channel.
     pub(crate) fn hear(&self, channel: &str, message: &str) {
         let Some((until, sealed)) = message.split_once(' ') else { return };
         let (Ok(until), Some((_, group))) = (until.parse(), channel.rsplit_once(':')) else {
@@ -142,7 +143,7 @@ impl RevocationStore {
         }
     }
 
-    /// Looks whether the lists are what they were, reads what is new, and puts back what Redis has lost.
+    /// Checks whether the lists are unchanged, reads new notices, and restores those that Redis has lost.
     pub(crate) async fn look(&self) {
         if !self.list.is_on() {
             return;
@@ -154,7 +155,7 @@ impl RevocationStore {
         let groups: Vec<String> = self.services().keys().cloned().collect();
         for group in groups {
             if self.look_at(&group, is_whole_wanted, may_read_whole).await.is_err() {
-                // What was wanted is wanted still.
+                // The request to read the whole list still stands.
                 self.is_whole_wanted.fetch_or(is_whole_wanted, Ordering::Relaxed);
                 return;
             }
@@ -175,7 +176,7 @@ impl RevocationStore {
         } else if change == ListChange::Added {
             Depth::UntilHeld
         } else {
-            // Where it was replaced, it is read as soon as that may be: the head that is known stays until then.
+            // A replaced list is read as soon as the pause allows; until then the known head stays.
             return Ok(());
         };
         let began = Instant::now();
@@ -194,7 +195,7 @@ impl RevocationStore {
         Ok(())
     }
 
-    /// Delivers the list, the newest first. Returns what was held before and is not in what was read.
+    /// Delivers the list's notices, the newest first. Returns the notices that were held before and are not in it.
     async fn read(&self, group: &str, depth: Depth) -> Result<Vec<ListedNotice>, CommandFailure> {
         let mut held = Vec::new();
         if let Some(service) = self.services().get(group) {
@@ -223,7 +224,7 @@ impl RevocationStore {
         Ok(held)
     }
 
-    /// Puts into the list what it has lost, and marks it where that is news to the others. Returns its head then.
+    /// Restores lost notices in the list, and marks it if the others need to know. Returns its head after that.
     async fn restore(
         &self,
         group: &str,
@@ -256,7 +257,7 @@ impl RevocationStore {
     }
 
     fn services(&self) -> MutexGuard<'_, Services> {
-        // Each of its changes leaves it whole, so a panic elsewhere says nothing about it.
+        // Each change leaves the table consistent, so a panic elsewhere does no harm.
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -265,5 +266,5 @@ impl RevocationStore {
     }
 }
 
-/// How much longer than reading a list whole the pause after it is.
+/// The ratio of the pause after reading a whole list to the reading time.
 const WORK_TO_REST: u32 = 9;

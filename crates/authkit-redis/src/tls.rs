@@ -1,7 +1,8 @@
-//! TLS of the Redis connection alone: nothing here changes what the rest of the process trusts.
+//! TLS of the Redis connection alone: it does not change what the rest of the process trusts.
 //!
-//! 1. The server's certificate is always checked, against the certificates of the system or those that were given.
-//! 2. What was given is read at the start: a file that holds no certificate, or a key of another one, is refused then.
+//! 1. The server's certificate is always checked, against the system's certificates or the given ones.
+//! 2. Given certificates are read at the start: a file without a certificate, or a key that does not match, is refused
+//!    then.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::error::ConnectError;
 
-/// What the application sets of TLS.
+/// The application's TLS settings.
 #[derive(Clone, Default)]
 pub(crate) struct TlsSettings {
     pub(crate) roots: Option<Box<[u8]>>,
@@ -39,7 +40,7 @@ impl TlsWrapper {
             Some(pem) => given_roots(pem)?,
             None => system_roots()?,
         };
-        // The provider is named: that of the process may be another one, or none, or may be chosen later.
+        // The provider is explicit: the process may have another one or none, or install one later.
         let provider = Arc::new(provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -69,7 +70,7 @@ impl TlsWrapper {
     }
 }
 
-/// The same crate that opens sessions.
+/// The same backend that authkit-session uses.
 #[cfg(feature = "aws-lc-rs")]
 fn provider() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
@@ -95,7 +96,7 @@ fn system_roots() -> Result<RootCertStore, ConnectError> {
     if added == 0 { Err(ConnectError::NoSystemCertificates) } else { Ok(roots) }
 }
 
-/// The certificates of a PEM text, if there is one and all can be read.
+/// The certificates of a PEM text; `None` if there are none or one cannot be read.
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     certificates.ok().filter(|certificates| !certificates.is_empty())

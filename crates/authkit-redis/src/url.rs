@@ -1,8 +1,8 @@
-//! Reads the URL of a Redis, strictly: what it does not understand it refuses, with the reason.
+//! Reads the URL of a Redis strictly: refuses what it does not understand, with the reason.
 //!
 //! 1. One URL, without quotes and blanks: of one server, of sentinels and the service that they watch, or of nodes of a
 //!    cluster.
-//! 2. Whatever a URL could say that this crate ignores is refused: fragments, unknown queries, a user without a password.
+//! 2. Any part of a URL that this crate would ignore is refused: fragments, unknown queries, a user without a password.
 //! 3. Characters of a user or password that end a URL's authority have to be percent-encoded, and the reason says how.
 
 use authkit_session::Secret;
@@ -15,7 +15,7 @@ use crate::{
     url_problem::RedisUrlProblem,
 };
 
-/// Where Redis is, and how to enter.
+/// The address of a Redis, and the credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisUrl {
     pub(crate) deployment: RedisDeployment,
@@ -35,11 +35,11 @@ pub(crate) enum RedisDeployment {
     Cluster(Vec<RedisAddress>),
 }
 
-/// The sentinels of a service, and how to enter them.
+/// The sentinels of a service, and their credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Sentinels {
     pub(crate) addresses: Vec<RedisAddress>,
-    /// What they call the service.
+    /// The name of the service at the sentinels.
     pub(crate) service: Box<str>,
     pub(crate) credentials: Option<RedisCredentials>,
 }
@@ -161,7 +161,7 @@ fn scheme(text: &str) -> Result<UrlScheme, RedisUrlProblem> {
     }
 }
 
-/// Whether another URL begins where this text ends.
+/// Whether another URL starts where this text ends.
 fn ends_in_a_scheme(text: &str) -> bool {
     SCHEMES.iter().any(|(scheme, _)| {
         text.strip_suffix(scheme)
@@ -190,7 +190,7 @@ const SCHEMES: [(&str, UrlScheme); 15] = [
 const REDIS_PORT: u16 = 6_379;
 const SENTINEL_PORT: u16 = 26_379;
 
-/// How many hosts a URL may name.
+/// How many hosts a URL may have.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum NumberOfHosts {
     One,
@@ -209,7 +209,7 @@ fn parts(text: &str, number: NumberOfHosts) -> Result<(&str, Url), RedisUrlProbl
     if number == NumberOfHosts::One && hosts.contains(',') {
         return Err(RedisUrlProblem::Several);
     }
-    // Among several hosts, these may separate hosts that each have a password: all have the same.
+    // These characters may separate hosts that each have a password, but all hosts must have the same.
     let culprit = entry.chars().find(|c| ['@', ','].contains(c));
     if let (NumberOfHosts::Several, Some(culprit)) = (number, culprit) {
         return Err(RedisUrlProblem::Unencoded(culprit));
@@ -251,7 +251,7 @@ fn credentials(
     }
 }
 
-/// What a query may say.
+/// The parameters of a query.
 #[derive(Default)]
 struct Query {
     database: Option<String>,
@@ -273,7 +273,7 @@ impl Query {
                     return Err(RedisUrlProblem::Protocol);
                 }
                 "db" => self.database = Some(value.to_owned()),
-                // Forms mean a blank by it, everybody else a plus.
+                // Forms read `+` as a space, everything else as a plus sign.
                 "user" | "pass" | "sentinel_user" | "sentinel_pass" if value.contains('+') => {
                     return Err(RedisUrlProblem::Unencoded('+'));
                 }

@@ -1,8 +1,8 @@
-//! What can be wrong with the URL of a Redis. No reason repeats a part of it.
+//! The problems of a Redis URL. No text repeats a part of the URL.
 
 use std::{error, fmt};
 
-/// What is wrong with the URL of a Redis.
+/// A problem of a Redis URL.
 ///
 /// Never repeats a part of the URL, which may hold a password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,11 +10,11 @@ use std::{error, fmt};
 pub enum RedisUrlProblem {
     /// It is empty.
     Empty,
-    /// It stands in quotes, which belong to a shell or a settings file.
+    /// It is in quotes, which belong to a shell or a settings file.
     Quoted,
-    /// It holds a blank or a line break.
+    /// It has a space or a line break in it.
     Blank,
-    /// It names more than one server, and says of none that it is a sentinel or a node of a cluster.
+    /// It names more than one server, without saying that they are sentinels or cluster nodes.
     Several,
     /// It begins with none of `redis://`, `rediss://`, `redis+sentinel://`, `rediss+sentinel://`, `redis+cluster://`,
     /// `rediss+cluster://`, `redis+unix://` and the same with `valkey` and `valkeys`.
@@ -23,27 +23,27 @@ pub enum RedisUrlProblem {
     NeedsTlsFeature,
     /// The user or password holds this character, which has to be percent-encoded.
     Unencoded(char),
-    /// The user or password is percent-encoded, and is no text then.
+    /// The user or password is percent-encoded, and is not UTF-8 text when decoded.
     NotText,
     /// There is a user without a password.
     UserAlone,
-    /// There is no host, or none that can exist.
+    /// There is no host, or one that cannot exist.
     Host,
-    /// The host is an address to listen on, none to connect to.
+    /// The host is an address to listen on, not one to connect to.
     Unspecified,
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     Port,
-    /// The database is no number from 0 on.
+    /// The database is not a number.
     Database,
     /// A cluster has no other database than 0.
     ClusterDatabase,
-    /// It names sentinels, and not the service that they watch.
+    /// It names sentinels, but not the service that they watch.
     Service,
-    /// There is a query that means nothing here.
+    /// It has a query that this crate does not know.
     Query,
     /// It asks for a protocol older than RESP3.
     Protocol,
-    /// It ends in `#...`, which means nothing here.
+    /// It has a fragment (`#...`), which this crate does not use.
     Fragment,
     /// The path of the socket is not absolute.
     SocketPath,
