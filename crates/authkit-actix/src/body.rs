@@ -1,4 +1,4 @@
-//! Bodies of actix as bodies of `http_body`, and back. Nothing is collected.
+//! Converts bodies of actix to bodies of `http_body`, and back, without collecting them.
 
 use std::{
     error::Error,
@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 
 use crate::exchange::Exchange;
 
-/// The body of a request of actix. It carries along the request, which has more than a request of `http`.
+/// The body of an actix request, with the request itself, which has more than a request of `http`.
 pub struct RequestBody {
     pub(crate) payload: Payload,
     pub(crate) exchange: Rc<Exchange>,
@@ -92,7 +92,7 @@ pin_project! {
 }
 
 impl<B: Body> LayerBody<B> {
-    /// `handlers` is the size that the handler's body has, where the layer passed it on.
+    /// `handlers` is the size of the handler's body, if the layer passed it on.
     pub(crate) fn new(body: B, handlers: Option<BodySize>) -> Self {
         let own = || body.size_hint().exact().map_or(BodySize::Stream, BodySize::Sized);
         let size = handlers.unwrap_or_else(own);

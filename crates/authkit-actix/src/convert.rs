@@ -1,4 +1,4 @@
-//! Heads of actix, whose types are those of `http` 0.2, as heads of `http` 1, and back.
+//! Converts heads of actix, whose types are those of `http` 0.2, to heads of `http` 1, and back.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ use http::{Method, Uri, request::Parts};
 ///
 /// # Errors
 ///
-/// If one version takes what the other refuses.
+/// If one version accepts what the other refuses.
 pub(crate) fn request_parts(request: &HttpRequest) -> Result<Parts, http::Error> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(request.method().as_str().as_bytes())?;

@@ -16,17 +16,18 @@ use crate::{
     convert,
 };
 
-/// What of one request and its response passes by the layer.
+/// The parts of one request and its response that bypass the layer.
 ///
-/// The layer works on a request and a response of `http`. Those of actix hold more: the route, the connection, an error.
-/// They lie here while the layer decides, and never are cloned: actix panics where a request that it routes has two owners.
+/// The layer works on a request and a response of `http`. Those of actix have more: the route, the connection, an
+/// error. They are kept here while the layer decides, and are never cloned: actix panics if a request that it routes
+/// has two owners.
 #[derive(Default)]
 pub(crate) struct Exchange {
     request: RefCell<Option<HttpRequest>>,
     response: RefCell<Option<(HttpResponse<()>, BodySize)>>,
 }
 
-/// What the layer made of the head of a request, in the request's extensions: for extractors, and for a layer further in.
+/// The request head that the layer has made, in the request's extensions: for extractors, and for inner layers.
 pub(crate) struct HttpParts(pub(crate) Parts);
 
 impl Exchange {
@@ -97,7 +98,7 @@ impl Exchange {
     }
 }
 
-/// No layer of `authkit_tower` calls the service twice, or answers while it waits for it.
+/// No layer of `authkit_tower` calls the service twice, or answers while the service is being called.
 fn called_twice() -> Error {
     ErrorInternalServerError("a layer has to call the service once, and answer after that")
 }

@@ -41,10 +41,10 @@
 //!   arrive, in both directions.
 //! - One handle, cloned into every worker, shares keys and refreshes between them. Make it outside of the closure that
 //!   `HttpServer::new` takes.
-//! - A refresh whose browser has left ends with its worker. Workers that stop wait for requests under way, not for that;
-//!   WorkOS takes the same refresh token again for 30 seconds.
-//! - An error that a middleware inside returns, in place of a response, leaves without a refreshed session's cookie; the
-//!   next response brings it. Errors of handlers and extractors are responses by then.
+//! - A refresh whose browser has left ends with its worker. A stopping worker waits for running requests, but not for
+//!   such a refresh; WorkOS accepts the same refresh token again for 30 seconds.
+//! - An error that an inner middleware returns instead of a response leaves without a refreshed session's cookie; the
+//!   next response sets it. Errors of handlers and extractors have become responses by then.
 //! - The response's extensions hold [`http::Extensions`], with the layer's [`Denial`](authkit_tower::Denial) or
 //!   [`Admitted`](authkit_tower::Admitted).
 

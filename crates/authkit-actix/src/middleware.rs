@@ -84,8 +84,8 @@ pub struct LayerService<L, S> {
     handler: Rc<S>,
 }
 
-/// The layer's services are as ready as the handler, which all of them share: so the handler that is polled here is the one
-/// that a service made for the request calls. A request that waits for a refresh asks the handler again.
+/// The layer's services are as ready as the handler, which all of them share: the handler that is polled here is the
+/// one that the service of a request calls. A request that waits for a refresh polls the handler again.
 impl<L, S, B, R> Service<ServiceRequest> for LayerService<L, S>
 where
     L: Layer<HandlerService<S>>,
@@ -119,7 +119,7 @@ impl<L, S> fmt::Debug for LayerService<L, S> {
     }
 }
 
-/// Inner service of a [`LayerMiddleware`]: what actix has behind the middleware.
+/// Inner service of a [`LayerMiddleware`]: the actix service behind the middleware.
 pub struct HandlerService<S> {
     handler: Rc<S>,
 }

@@ -36,13 +36,13 @@ It ends with 0 if all is well, with 1 if `doctor` found a problem or `inspect` c
 could not do what it was told.
 ";
 
-/// What the command line asks for.
+/// The command that the command line names.
 pub(crate) enum Command {
     Doctor(DoctorOptions),
     Inspect(InspectOptions),
     LogId(LogIdOptions),
     Password,
-    /// The arguments are the emulator's.
+    /// The arguments of the emulator.
     Emulator(Vec<OsString>),
     Completions(CompletedShell),
     Help,
@@ -79,7 +79,7 @@ pub(crate) enum CompletedShell {
     Fish,
 }
 
-/// Whether WorkOS and Redis are asked.
+/// Whether to call WorkOS and Redis.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub(crate) enum Network {
     #[default]
@@ -87,7 +87,7 @@ pub(crate) enum Network {
     Offline,
 }
 
-/// Whether tokens are shown.
+/// Whether to show tokens.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub(crate) enum Tokens {
     #[default]
@@ -154,7 +154,7 @@ fn inspect(parser: &mut Parser) -> Result<Command, String> {
             Long("tokens") => options.tokens = Tokens::Shown,
             Long("json") => options.form = Form::Json,
             Short('h') | Long("help") => return Ok(Command::Help),
-            // Arguments are seen by every user of the machine and kept in the shell's history.
+            // Every user of the machine can see arguments, and the shell keeps them in its history.
             Value(_) => {
                 return Err("pass the cookie on the standard input, not as an argument".to_owned());
             }

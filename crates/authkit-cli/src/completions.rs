@@ -1,10 +1,10 @@
-//! `authkit completions`: what a shell offers while somebody types.
+//! `authkit completions`: the completions that a shell offers.
 
 use std::fmt::Write;
 
 use crate::{Output, arguments::CompletedShell};
 
-/// The script for a shell, to be sourced or put where it looks for completions.
+/// The script for a shell, to be sourced or put where the shell looks for completions.
 pub(crate) fn run(shell: CompletedShell) -> Output {
     Output::good(match shell {
         CompletedShell::Bash => bash(),
@@ -13,7 +13,7 @@ pub(crate) fn run(shell: CompletedShell) -> Output {
     })
 }
 
-/// A command as it is offered.
+/// A command as the shell offers it.
 struct Offered {
     name: &'static str,
     about: &'static str,
@@ -28,7 +28,7 @@ struct OfferedOption {
     about: &'static str,
 }
 
-/// What follows an option.
+/// The value of an option.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Takes {
     Nothing,
@@ -36,7 +36,7 @@ enum Takes {
     File,
 }
 
-/// Without characters that a shell reads in its own way.
+/// The texts have no characters that are special to a shell.
 const COMMANDS: &[Offered] = &[
     Offered {
         name: "doctor",

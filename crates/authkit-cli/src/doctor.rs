@@ -1,4 +1,4 @@
-//! `authkit doctor`: what is wrong with a set-up, each with what to do about it.
+//! `authkit doctor`: the mistakes of a set-up, each with its remedy.
 
 mod configuration;
 mod proxy;
@@ -14,7 +14,7 @@ use crate::{
     variables,
 };
 
-/// Looks at everything, and says what it found.
+/// Checks everything, and reports the results.
 pub(crate) async fn run(options: &DoctorOptions) -> Result<Output, String> {
     variables::load(options.env_file.as_deref())?;
     let mut report = Report::default();

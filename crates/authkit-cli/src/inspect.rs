@@ -1,4 +1,4 @@
-//! `authkit inspect`: what is in a session cookie. Nothing of it is verified here.
+//! `authkit inspect`: shows the content of a session cookie. Nothing in it is verified.
 
 use std::{
     fmt::Write,
@@ -47,7 +47,7 @@ pub(crate) fn run(options: InspectOptions) -> Result<Output, String> {
     Ok(Output::good(text))
 }
 
-/// The sealed value in what was pasted: the value itself, a `Cookie` or `Set-Cookie` header, or its parts.
+/// The sealed value in the pasted text: the value itself, a `Cookie` or `Set-Cookie` header, or its parts.
 fn sealed_value(input: &str, name: &str) -> Result<String, String> {
     let input = input.trim();
     let header = ["cookie:", "set-cookie:"].into_iter().find_map(|field| {
@@ -63,7 +63,7 @@ fn sealed_value(input: &str, name: &str) -> Result<String, String> {
         return Ok(sealed.to_owned());
     }
     if let Some(first) = value(&format!("{name}.0")) {
-        // The first part begins with how many there are.
+        // The first part begins with the number of parts.
         let (count, start) =
             first.split_once('.').ok_or("the first part of the cookie is damaged")?;
         let count: usize = count.parse().map_err(|_| "the first part of the cookie is damaged")?;
@@ -149,13 +149,13 @@ fn describe(opened: &Inspected, variable: &str, tokens: Tokens) -> Map<String, V
     found
 }
 
-/// The claims of a JWT whose signature nobody looked at.
+/// The claims of a JWT whose signature was not checked.
 fn claims(token: &str) -> Option<Map<String, Value>> {
     let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
-/// A time of a claim as a date, and how far away it is.
+/// A claim's time as a date, and how far away it is.
 fn when(claim: &Value) -> Value {
     let Some(seconds) = claim.as_u64() else { return claim.clone() };
     let latest = Duration::from_secs(253_402_300_799);
@@ -190,5 +190,5 @@ fn as_text(found: &Map<String, Value>) -> String {
     text
 }
 
-/// Far more than any cookie.
+/// Far longer than any cookie.
 const MOST: u64 = 64 * 1024;

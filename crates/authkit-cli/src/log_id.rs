@@ -1,10 +1,10 @@
-//! `authkit log-id`: what log lines know a user or a session by.
+//! `authkit log-id`: the ids of users and sessions in log lines.
 
 use authkit_session::inspect;
 
 use crate::{Output, arguments::LogIdOptions, variables};
 
-/// Prints a line for each id, as searches of the log take it.
+/// Prints a line for each id, in the form in which logs can be searched.
 pub(crate) fn run(options: &LogIdOptions) -> Result<Output, String> {
     variables::load(options.env_file.as_deref())?;
     let Some(api_key) = variables::secret(API_KEY) else {

@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
         Err(problem) => Err(problem),
     };
     match outcome {
-        // A pipe that nobody reads is no error of ours.
+        // A closed pipe is not an error of this program.
         Ok(output) => {
             let _ = io::stdout().write_all(output.text.as_bytes());
             output.code
@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What to print, and what to end with.
+/// The text to print, and the exit code.
 struct Output {
     text: String,
     code: ExitCode,

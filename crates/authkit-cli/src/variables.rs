@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, env, fs, path::Path, sync::Mutex};
 
 use authkit_session::{Config, CookiePassword};
 
-/// Adds the variables of a file; those that are set already win.
+/// Adds the variables of a file; variables that are already set win.
 pub(crate) fn load(file: Option<&Path>) -> Result<(), String> {
     let Some(file) = file else { return Ok(()) };
     dotenvy::from_path(file).map_err(|error| {
-        // What dotenvy says of a line repeats it, and it may hold a secret.
+        // dotenvy's message repeats the line, which may contain a secret.
         let problem = match error {
             dotenvy::Error::LineParse(_, _) => {
                 "a line of it cannot be read; write NAME=value, and a value with spaces or `#` in single quotes"
@@ -21,7 +21,7 @@ pub(crate) fn load(file: Option<&Path>) -> Result<(), String> {
     })
 }
 
-/// The value of a variable; an empty one counts as one that is not set.
+/// The value of a variable; an empty one counts as not set.
 pub(crate) fn value(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -34,7 +34,7 @@ pub(crate) fn secret(name: &str) -> Option<String> {
     })
 }
 
-/// The passwords that open cookies, each with the variable that it is from.
+/// The passwords that open cookies, each with the variable that holds it.
 pub(crate) fn passwords() -> Result<Vec<(&'static str, CookiePassword)>, String> {
     let mut passwords = Vec::new();
     if let Some(password) = secret(PASSWORD) {
@@ -54,7 +54,7 @@ pub(crate) fn passwords() -> Result<Vec<(&'static str, CookiePassword)>, String>
     checked.collect()
 }
 
-/// The variables of WorkOS that are set and that nothing reads, each with the one that may have been meant.
+/// The `WORKOS_*` variables that are set and that nothing reads, each with the one that was probably meant.
 pub(crate) fn unread() -> Vec<(String, Option<String>)> {
     let known = known();
     let set = env::vars_os().filter_map(|(name, value)| {
@@ -72,7 +72,7 @@ pub(crate) fn unread() -> Vec<(String, Option<String>)> {
     names.into_iter().map(|name| (name.clone(), meant(&name))).collect()
 }
 
-/// Every variable that a configuration is read from: those that it asks for.
+/// Every variable that a configuration reads: recorded by reading one.
 fn known() -> BTreeSet<String> {
     let asked = Mutex::new(BTreeSet::new());
     let _ = Config::from_vars(|name| {
@@ -84,7 +84,7 @@ fn known() -> BTreeSet<String> {
     asked.into_inner().unwrap_or_default()
 }
 
-/// How many characters have to be added, removed or replaced (Levenshtein).
+/// How many characters must be added, removed or replaced (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
@@ -102,5 +102,5 @@ fn distance(one: &str, other: &str) -> usize {
 const PASSWORD: &str = "WORKOS_COOKIE_PASSWORD";
 const OTHERS: &str = "WORKOS_COOKIE_PASSWORD_OTHERS";
 const PREFIXES: [&str; 2] = ["WORKOS_", "NEXT_PUBLIC_WORKOS_"];
-/// What services pass on themselves.
+/// Variables that applications read themselves.
 const ELSEWHERE: [&str; 2] = ["WORKOS_WEBHOOK_SECRET", "WORKOS_WEBHOOK_SECRET_FILE"];

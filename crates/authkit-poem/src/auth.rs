@@ -7,8 +7,8 @@ use crate::request::uri_of;
 /// Extractor of a [`Session`](authkit_tower::Session), a [`Principal`](authkit_tower::Principal), an `Option` of one, or
 /// of a type of the application that is [`FromParts`].
 ///
-/// If there is none, the handler does not run, and the client gets the answer of the middleware around it; without one,
-/// 500.
+/// If the request has none, the handler does not run, and the client gets the answer of the middleware around it;
+/// without a middleware it gets 500.
 ///
 /// # Examples
 ///

@@ -33,8 +33,8 @@
 //!
 //! # What to know
 //!
-//! - An error of a handler becomes its response before it leaves the middleware, so that a session that was refreshed
-//!   goes out with it. `catch_error` therefore belongs inside, around the routes.
+//! - An error of a handler becomes its response before it leaves the middleware, so that the response sets a refreshed
+//!   session's cookie. `catch_error` therefore belongs inside, around the routes.
 //! - Under `nest`, the layer sees the path that the browser sees.
 //! - The layer's [`Denial`](authkit_tower::Denial) and [`Admitted`](authkit_tower::Admitted) are in the response's
 //!   extensions.

@@ -90,7 +90,7 @@ where
     }
 }
 
-/// Inner service of a [`LayerMiddleware`]: calls the endpoint, and makes a response of its errors.
+/// Inner service of a [`LayerMiddleware`]: calls the endpoint, and turns its errors into responses.
 #[derive(Debug)]
 pub struct EndpointService<E> {
     endpoint: Arc<E>,

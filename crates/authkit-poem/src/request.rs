@@ -1,4 +1,4 @@
-//! A request of poem as one of `http`, and back.
+//! Converts a poem request to a request of `http`, and back.
 
 use std::{
     fmt, io, mem,
@@ -12,15 +12,15 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
 use poem::{Request, RequestParts};
 
-/// The body of a request of poem. It carries along what a request of `http` has no place for, such as the peer's address
+/// The body of a poem request, with the parts for which a request of `http` has no place, such as the peer's address
 /// and the parameters of the route.
 pub struct RequestBody {
     body: BoxBody<Bytes, io::Error>,
     rest: Box<RequestParts>,
 }
 
-/// The URI that the browser sees: `nest` shortens the other one. A request that was made by hand has no original URI, which
-/// then is `/`.
+/// The URI that the browser sees; `nest` shortens the request's own URI. A request made by hand has no original URI,
+/// which then is `/`.
 pub(crate) fn uri_of(request: &Request) -> &Uri {
     let original = request.original_uri();
     if original.path() == "/" { request.uri() } else { original }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what checking a session costs beside the alternatives, as `docs/benchmarks.md`.
+//! `cargo xtask bench`: measures the cost of checking a session, here and with alternatives, for `docs/benchmarks.md`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.take("comparison", || ratios::check(sh, &target(project).join("results")))
 }
 
-/// Measures, writes the page, and records the figures for later runs to be held to.
+/// Measures, writes the page, and records the figures that later runs are compared with.
 pub(crate) fn record(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     measure(sh, project, steps)?;
     steps.take("record", || ratios::record(sh, &target(project).join("results")))
@@ -62,7 +62,7 @@ fn measure(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// The benchmarks' own workspace, which builds much that nothing else needs.
+/// The benchmarks' own workspace, whose dependencies nothing else needs.
 pub(crate) fn manifest(project: &Project) -> PathBuf {
     project.root.join("crates/authkit-bench/Cargo.toml")
 }
@@ -96,7 +96,7 @@ fn machine(sh: &Shell) -> Result<String> {
     Ok(machine.to_string())
 }
 
-/// The compiler, by its own words.
+/// The version that the compiler reports.
 pub(crate) fn rustc(sh: &Shell) -> Result<String> {
     Ok(cmd!(sh, "rustc -V").read()?)
 }

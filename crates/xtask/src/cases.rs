@@ -1,4 +1,4 @@
-//! `cargo xtask cases`: the page of promises, held against the tests that keep them.
+//! `cargo xtask cases`: compares the page of promises with the tests that keep them.
 //!
 //! A test whose name begins with the id of a case (`cb_09_..`, `f11_..`) keeps the promise of that case.
 //! `docs/cases.md` says what the promise is and which tests keep it:
@@ -28,7 +28,7 @@ use xshell::Shell;
 use self::test_names::{Found, TestName, Tests, find_tests};
 use crate::{project::Project, steps::Steps};
 
-/// Brings the lists of tests up to date, and fails where that is not enough.
+/// Updates the lists of tests, and fails if other differences remain.
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("cases", || {
         let page = project.root.join(PAGE);
@@ -46,10 +46,10 @@ pub(crate) fn check(sh: &Shell, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `docs/cases.md`: its chapters as they are, but for the lists of tests.
+/// `docs/cases.md`: the text of its chapters, and the lists of tests.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Page {
-    /// What stands before the first case, and after each of them until the next: headings of chapters.
+    /// The text before the first case.
     opening: String,
     cases: Vec<Case>,
 }
@@ -109,7 +109,7 @@ impl Page {
         text
     }
 
-    /// The same page with the tests that there are: those with the id, and those that people named beside them.
+    /// The page with the present tests: those with the id, and those that people named beside them.
     fn with_tests(mut self, tests: &Tests) -> Self {
         let kept = by_case(tests);
         for case in &mut self.cases {
@@ -192,7 +192,7 @@ fn by_case(tests: &Tests) -> BTreeMap<String, Vec<&TestName>> {
     kept
 }
 
-/// The name of a test today: its file may have moved.
+/// The present name of a test, whose file may have moved.
 fn current_name(named: &str, tests: &Tests) -> Option<String> {
     if tests.keys().any(|test| test.to_text() == named) {
         return Some(named.to_owned());

@@ -1,4 +1,4 @@
-//! `cargo xtask bench --count`: how many instructions authenticating takes. They repeat where times do not.
+//! `cargo xtask bench --count`: counts the instructions of an authentication. Counts are repeatable; times are not.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -8,7 +8,7 @@ use xshell::{Shell, cmd};
 
 use crate::{bench, project::Project, setup, steps::Steps};
 
-/// Counts, and records the counts for later changes to be held to.
+/// Counts, and records the counts that later changes are compared with.
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
     steps.take("instructions", || {
@@ -18,7 +18,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     })
 }
 
-/// Counts, and fails where a count has changed by much under the compiler that it was recorded with.
+/// Counts, and fails if a count differs much from the one recorded with the same compiler.
 pub(crate) fn check(sh: &Shell, project: &Project) -> Result<()> {
     let record = sh.read_file(project.root.join(RECORD))?;
     let record: Value = serde_json::from_str(&record).context(RECORD)?;
@@ -49,16 +49,16 @@ fn compare(record: &Value, counts: &BTreeMap<&str, u64>) -> Result<()> {
     Ok(())
 }
 
-/// How many instructions one authentication takes, by the path that it goes.
+/// The instructions of one authentication, by kind.
 fn count(sh: &Shell, project: &Project) -> Result<BTreeMap<&'static str, u64>> {
     let (manifest, target) = (bench::manifest(project), bench::target(project));
-    // Without its default features it builds none of the peers.
+    // Without its default features it builds none of the compared libraries.
     let only = ["--release", "--locked", "--no-default-features", "--bin", "count"];
     cmd!(sh, "cargo build {only...} --manifest-path {manifest} --target-dir {target}").run()?;
     let program = target.join("release/count");
     let mut counts = BTreeMap::new();
     for path in PATHS {
-        // What comes before the first authentication is in both.
+        // The instructions before the first authentication are in both counts.
         let [few, many] = TIMES.map(|times| instructions(sh, &program, path, times));
         let count = (many? - few?) / (TIMES[1] - TIMES[0]);
         eprintln!("{path}: {count} instructions");
@@ -67,7 +67,7 @@ fn count(sh: &Shell, project: &Project) -> Result<BTreeMap<&'static str, u64>> {
     Ok(counts)
 }
 
-/// How many instructions the whole program takes.
+/// The instructions of the whole program.
 fn instructions(sh: &Shell, program: &Path, path: &str, times: u64) -> Result<u64> {
     let times = times.to_string();
     let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];

@@ -1,4 +1,4 @@
-//! `cargo xtask deep`: the tests under conditions that take too long for every change.
+//! `cargo xtask deep`: the tests that take too long for every change.
 
 use std::{
     num::NonZeroUsize,
@@ -13,7 +13,7 @@ use crate::{frameworks, model, packages, project::Project, setup, steps::Steps, 
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
-    // What `cargo xtask test` tries with the same numbers each time is tried with others.
+    // `cargo xtask test` uses the same random numbers each time; this run uses others.
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
     for variable in ["PROPTEST_RNG_SEED", "SHUTTLE_RANDOM_SEED"] {
         eprintln!("{variable}={seed}");
@@ -69,9 +69,9 @@ fn by_ring(sh: &Shell) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Runs the soak alone, so that the memory of the process is its own, and shows its tally.
+/// Runs the soak alone, so that it measures only its own memory, and shows its tally.
 fn soak(sh: &Shell) -> Result<Tally> {
-    // The packages and features of the other steps, so that nothing is built twice.
+    // The same packages and features as in the other steps, so that nothing is built twice.
     let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --lib");
     let test = test.args(["nobody_is_signed_out_by_a_fault", "--", "--nocapture"]);
     Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))

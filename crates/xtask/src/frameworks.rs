@@ -7,7 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::{project::Project, tally::Tally};
 
-/// Whether the lock file of the workspace fits what the client crates depend on by now. Looks at the index, builds nothing.
+/// Whether the lock file of the workspace still fits the client crates' dependencies. Reads the index, builds nothing.
 pub(crate) fn check_lock(sh: &Shell, project: &Project) -> Result<()> {
     let manifest = manifest(project);
     Ok(cmd!(sh, "cargo update --workspace --locked --quiet --manifest-path {manifest}").run()?)

@@ -1,4 +1,4 @@
-//! What every source file keeps to: short enough to be read at a sitting, and no `unsafe` in any crate.
+//! The rules for every source file: short enough to read in one go, and no `unsafe` in any crate.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(crate) fn check(sh: &Shell, project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The Rust files below `folder` that are more than tests.
+/// The Rust files below `folder` that are not only tests.
 pub(crate) fn sources(sh: &Shell, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut sources = Vec::new();
     for entry in sh.read_dir(folder)? {
@@ -45,8 +45,8 @@ pub(crate) fn sources(sh: &Shell, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// How many lines there are until the module of tests, which comes last. Public documentation and its examples are not
-/// counted: a facade keeps all its methods, and what each does, in one file.
+/// The number of lines before the module of tests, which comes last. Public documentation and its examples are not
+/// counted: a facade keeps all its methods, with their documentation, in one file.
 fn code_before_tests(source: &str) -> usize {
     let is_documentation = |line: &&str| {
         let line = line.trim_start();

@@ -1,7 +1,7 @@
-//! `cargo xtask model`: checks the model of what replicas do together, `docs/replicas.pml`, with spin.
+//! `cargo xtask model`: checks `docs/replicas.pml`, the model of what replicas do together, with spin.
 //!
-//! Every order of events is looked at, and none may break an assertion. Then each rule is taken out, and some order has
-//! to break the assertion that rests on it: an assertion that nothing breaks would say nothing.
+//! No order of events may break an assertion. Then each rule is removed, and some order must break the assertion that
+//! depends on it: otherwise the assertion would prove nothing.
 
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
@@ -16,7 +16,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     Ok(())
 }
 
-/// What the model is checked with, and what is to come of it.
+/// The macros that the model is checked with, and the expected result.
 struct Setting {
     name: &'static str,
     macros: &'static [&'static str],
@@ -63,7 +63,7 @@ impl Setting {
         let _in_folder = sh.push_dir(&folder);
         cmd!(sh, "spin {macros...} -a {model}").ignore_stdout().run()?;
         cmd!(sh, "cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c").run()?;
-        // A depth that no order reaches, and room for the states in the table of hashes.
+        // A depth that no order reaches, and a hash table large enough for the states.
         let report = cmd!(sh, "./pan -m1000000 -w26").ignore_status().read()?;
         let found = outcome(&report).with_context(|| format!("no result in:\n{report}"))?;
         ensure!(found == self.expected, "{:?} and not {found:?}:\n{report}", self.expected);
@@ -71,7 +71,7 @@ impl Setting {
     }
 }
 
-/// What spin's report says; `None` where the search did not come to an end.
+/// The result in spin's report; `None` if the search did not finish.
 fn outcome(report: &str) -> Option<Expected> {
     if report.contains("assertion violated") {
         return Some(Expected::Breaks);

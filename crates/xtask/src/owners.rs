@@ -1,13 +1,13 @@
 //! `cargo xtask owners`: every type has one owner, and one name means one type.
 //!
-//! Three rules, read off the sources of `crates/`:
+//! Three rules, checked in the sources of `crates/`:
 //!
-//! 1. A type has its inherent `impl` blocks in one file. A method that needs another owner reaches it through a field,
-//!    so an import shows who calls whom.
+//! 1. The inherent `impl` blocks of a type are in one file. A method that needs another owner reaches it through a
+//!    field, so an import shows who calls whom.
 //! 2. No two types of the client crates share a name. A `pub use` defines nothing, so a re-export is no second type.
 //! 3. A module is `foo.rs`, never `foo/mod.rs`.
 //!
-//! Code that only tests compile is left out: files and folders named `tests` or `testing`, and what stands under a
+//! Code that is only compiled for tests is ignored: files and folders named `tests` or `testing`, and items under a
 //! `#[cfg(..)]` that implies `test` or `doctest`.
 
 use std::{
@@ -41,7 +41,7 @@ pub(crate) fn check(sh: &Shell, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What one file defines and implements, tests apart.
+/// The types that one file defines and implements, without tests.
 #[derive(Default)]
 struct Source {
     /// From the root of the workspace, such as `crates/authkit-tower/src/layer.rs`.
@@ -50,7 +50,7 @@ struct Source {
     types: BTreeSet<String>,
     /// The types that it has inherent `impl` blocks of.
     impls: BTreeSet<String>,
-    /// The modules in other files that only tests compile.
+    /// The modules in other files that are only compiled for tests.
     test_modules: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl Source {
         Ok(source)
     }
 
-    /// The crate that the file is compiled into: a package, or one of its programs or benchmarks.
+    /// The crate that the file belongs to: a package, or one of its programs or benchmarks.
     fn compiled_into(&self) -> &str {
         for folder in ["/src/bin/", "/benches/"] {
             if let Some((before, after)) = self.path.split_once(folder) {
@@ -73,7 +73,7 @@ impl Source {
         self.path.split_once("/src/").map_or(&self.path, |(package, _)| package)
     }
 
-    /// Whether a module that `other` declares for tests is this file, or holds it.
+    /// Whether this file is, or is in, a module that `other` declares for tests.
     fn is_test_module_of(&self, other: &Self) -> bool {
         let (folder, name) = other.path.rsplit_once('/').unwrap_or(("", &other.path));
         let stem = name.trim_end_matches(".rs");
@@ -105,11 +105,11 @@ impl<'ast> Visit<'ast> for Source {
             Item::Impl(block) if block.trait_.is_none() => {
                 self.impls.extend(name_of(&block.self_ty));
             }
-            // What `pin_project!` and its like are given are items as well.
+            // The items in the braces of `pin_project!` and similar macros count too.
             Item::Macro(call) => {
                 if let Ok(items) = syn::parse2::<syn::File>(call.mac.tokens.clone()) {
                     for item in &items.items {
-                        // The visitor's lifetime is that of the file, which these items are not of.
+                        // The visitor borrows from the file, and these items are not part of it.
                         let mut inner = Self::default();
                         inner.visit_item(item);
                         self.types.append(&mut inner.types);
@@ -167,7 +167,7 @@ fn is_for_tests(attribute: &Attribute) -> bool {
         && attribute.parse_args::<Meta>().is_ok_and(|predicate| implies_test(&predicate))
 }
 
-/// Whether a predicate of `cfg` holds only where tests are compiled.
+/// Whether a `cfg` predicate is only true where tests are compiled.
 fn implies_test(predicate: &Meta) -> bool {
     match predicate {
         Meta::Path(path) => path.is_ident("test") || path.is_ident("doctest"),

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{doctor::report::Report, variables};
 
-/// Checks the variables as a service does at its start, and what a service does not look at.
+/// Checks the variables as a service does at its start, and also what a service does not check.
 pub(super) fn check(report: &mut Report, has_env_file: bool) -> Option<Authenticator> {
     for (name, meant) in variables::unread() {
         let meant = meant.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
@@ -64,7 +64,7 @@ fn problems(report: &mut Report, error: &ConfigError, has_env_file: bool) {
     }
 }
 
-/// What is wrong with a redirect URI depends on where the service runs, which the service does not know.
+/// Whether a redirect URI is right depends on where the service runs, which the service does not know.
 fn redirect_uri(report: &mut Report, uri: &str) {
     let Ok(url) = Url::parse(uri) else { return };
     let is_local = url.host_str().is_some_and(is_loopback_host);

@@ -6,7 +6,7 @@ use crate::doctor::report::Report;
 
 /// Says which proxy calls to WorkOS go through, and whether it can be used.
 pub(super) fn check(report: &mut Report) {
-    // In the order in which they count.
+    // In order of precedence.
     let found = NAMES.into_iter().find_map(|name| {
         let value = env::var(name).ok().filter(|value| !value.trim().is_empty())?;
         Some((name, value))

@@ -1,4 +1,4 @@
-//! Tries Redis as a service does: by `authkit-redis`, which tells the log what it meets.
+//! Checks Redis as a service uses it: through `authkit-redis`, which logs the problems that it meets.
 
 use std::{
     fmt,
@@ -18,14 +18,14 @@ use tracing::{
 
 use crate::{arguments::Network, doctor::report::Report, variables};
 
-/// Shares something on the Redis of `REDIS_URL`, and reports what keeps replicas from doing so.
+/// Shares a value through the Redis of `REDIS_URL`, and reports why replicas cannot do so.
 pub(super) async fn check(report: &mut Report, network: Network) {
     let Some(url) = variables::value("REDIS_URL") else {
         report.ok("redis", "REDIS_URL is not set: each replica refreshes for itself");
         return;
     };
     let heard = Heard::default();
-    // Fails only if there is one already, and the program has none.
+    // Fails only if a subscriber is set already, and this program sets none.
     let _ = tracing::subscriber::set_global_default(heard.clone());
     let replicas = match RedisReplicas::connect(&url) {
         Ok(replicas) => replicas,
@@ -65,7 +65,7 @@ pub(super) async fn check(report: &mut Report, network: Network) {
     }
 }
 
-/// Whether what is published there can be read back.
+/// Whether a published value can be read back.
 async fn is_shared(replicas: &RedisReplicas) -> bool {
     let mut random = [0; 16];
     if getrandom::fill(&mut random).is_err() {
@@ -87,11 +87,11 @@ async fn is_shared(replicas: &RedisReplicas) -> bool {
 #[derive(Clone, Debug, Default)]
 struct Heard(Arc<Mutex<Vec<Trouble>>>);
 
-/// One of them. It has no secret: neither has the log of a service.
+/// One warning. It has no secret, since a service's log has none either.
 #[derive(Clone, Debug, Default)]
 struct Trouble {
     message: String,
-    /// Redis's own words, or the system's.
+    /// The words of Redis or of the operating system.
     cause: String,
 }
 
@@ -124,7 +124,7 @@ impl Subscriber for Heard {
         }
     }
 
-    // There are no spans.
+    // The program has no spans.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
@@ -152,12 +152,12 @@ impl Visit for Trouble {
     }
 }
 
-/// How long Redis is given; a connection that is refused is known at once.
+/// How long to wait for Redis; a refused connection is reported at once.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// By then a service has listened to the channel and read the list.
+/// By then a service has subscribed to the channel and read the list.
 const SETTLED: Duration = Duration::from_millis(700);
 
-/// What to do, by a word of the cause.
+/// The remedy, by a word of the cause.
 const ADVICE: [(&str, &str); 10] = [
     ("refused", "start Redis, or correct the host and the port"),
     ("lookup", "correct the host, or ask the name server for it"),

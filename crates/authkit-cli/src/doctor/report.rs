@@ -4,13 +4,13 @@ use serde_json::json;
 
 use crate::{Output, arguments::Form};
 
-/// What was found, in the order of the checks.
+/// The results, in the order of the checks.
 #[derive(Default)]
 pub(super) struct Report {
     remarks: Vec<Remark>,
 }
 
-/// One thing that was found, in one line without a secret.
+/// One result, in one line without a secret.
 struct Remark {
     level: Level,
     check: &'static str,
@@ -20,7 +20,7 @@ struct Remark {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Level {
     Ok,
-    /// It works and is hardly meant.
+    /// It works but is probably a mistake.
     Warning,
     /// Users cannot sign in or stay signed in.
     Problem,
@@ -49,7 +49,7 @@ impl Report {
         self.remarks.push(Remark { level: Level::Problem, check, text: text.into() });
     }
 
-    /// Ends with failure where there is a problem.
+    /// The exit code: failure if there is a problem.
     pub(super) fn output(&self, form: Form) -> Output {
         let count = |level| self.remarks.iter().filter(|remark| remark.level == level).count();
         let (problems, warnings) = (count(Level::Problem), count(Level::Warning));

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{doctor::report::Report, variables};
 
-/// Seals a session of a user with so many permissions, to see whether browsers and proxies take it, and names the
+/// Seals a session of a user with this many permissions, to check whether browsers and proxies accept it, and names the
 /// formats that the password suits.
 pub(super) fn check(report: &mut Report, settings: &Settings, permissions: usize) {
-    // They were just found good; a file may have changed since.
+    // The variables were valid a moment ago; a file may have changed since.
     let Some(password) = variables::secret("WORKOS_COOKIE_PASSWORD") else { return };
     let Ok(password) = CookiePassword::new(password) else { return };
     let format = variables::value("WORKOS_SEAL_FORMAT").and_then(|word| word.parse().ok());
@@ -46,7 +46,7 @@ pub(super) fn check(report: &mut Report, settings: &Settings, permissions: usize
     }
 }
 
-/// What WorkOS answers for somebody, with long names.
+/// WorkOS's answer for a user with long names.
 fn session(permissions: usize) -> Value {
     let permissions: Vec<_> = (0..permissions).map(|n| format!("department-{n:03}:read")).collect();
     let claims = json!({
@@ -86,5 +86,5 @@ fn session(permissions: usize) -> Value {
 
 /// Name, `=` and value of one cookie (RFC 6265bis section 5.6 counts without the `=`).
 const ONE_COOKIE: usize = 4096;
-/// The largest session that is set at all, in parts.
+/// The largest session that is set, in parts.
 const MOST: usize = 7 * 1024;

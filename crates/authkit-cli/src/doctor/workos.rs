@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{doctor::report::Report, variables};
 
-/// Asks WorkOS for the key set, compares the clocks, and has the API key tried.
+/// Fetches the key set from WorkOS, compares the clocks, and checks the API key.
 pub(super) async fn check(report: &mut Report, authenticator: &Authenticator) {
     let key_set = authenticator.client().key_set_url();
     let Ok(url) = Url::parse(&key_set) else { return };
@@ -65,7 +65,7 @@ fn unreachable(error: &reqwest::Error, url: &Url) -> String {
     format!("{place} cannot be reached ({cause}): {advice}")
 }
 
-/// The innermost reason, which names neither URL nor proxy.
+/// The innermost cause, which names neither URL nor proxy.
 fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
@@ -77,7 +77,7 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() { "no answer in time".to_owned() } else { "no connection".to_owned() }
 }
 
-/// Compares this machine's clock with the `Date` of an answer that took so long.
+/// Compares this machine's clock with the `Date` of an answer that took this long.
 fn clock(report: &mut Report, answer: &Response, took: Duration) {
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
     let Some(theirs) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
@@ -87,7 +87,7 @@ fn clock(report: &mut Report, answer: &Response, took: Duration) {
         );
         return;
     };
-    // The date has whole seconds and was written somewhere on the way.
+    // The date has whole seconds and was written at some time during the call.
     let ours = SystemTime::now() - took / 2;
     let theirs = theirs + Duration::from_millis(500);
     let (off, direction) = match ours.duration_since(theirs) {
@@ -143,7 +143,7 @@ async fn key_set_answer(report: &mut Report, answer: Response, client_id: &str) 
     }
 }
 
-/// Refreshes with a token that nobody has: WorkOS looks at client id and API key first.
+/// Refreshes with a made-up token: WorkOS checks client id and API key first.
 async fn credentials(report: &mut Report, client: &Client, key_set: &Url, client_id: &str) {
     let Some(api_key) = variables::secret("WORKOS_API_KEY") else { return };
     let Some((base, _)) = key_set.as_str().split_once("/sso/jwks/") else { return };
@@ -184,5 +184,5 @@ async fn credentials(report: &mut Report, client: &Client, key_set: &Url, client
     }
 }
 
-/// What a service allows clocks to be apart, if it is not told otherwise.
+/// The default difference that a service allows between clocks.
 const LEEWAY: Duration = Duration::from_secs(5);

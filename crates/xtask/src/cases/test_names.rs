@@ -1,4 +1,4 @@
-//! Which tests there are, and which cases their names begin with.
+//! The tests, and the cases that their names begin with.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,10 @@ use anyhow::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use xshell::Shell;
 
-/// A test, by the path of its file and its name.
+/// A test, identified by the path of its file and its name.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct TestName {
-    /// From the root of the workspace.
+    /// The path from the root of the workspace.
     pub(super) path: String,
     pub(super) name: String,
 }
@@ -30,7 +30,7 @@ pub(super) enum Found {
 pub(super) type Tests = BTreeMap<TestName, Found>;
 
 impl TestName {
-    /// The cases that the test keeps, by the beginning of its name: `rd_03_to_rd_09_..` keeps seven.
+    /// The cases that the test keeps, from the start of its name: `rd_03_to_rd_09_..` keeps seven.
     pub(super) fn cases(&self) -> Vec<CaseId> {
         let mut words = self.name.split('_').peekable();
         let mut cases: Vec<CaseId> = Vec::new();
@@ -57,7 +57,7 @@ impl TestName {
     }
 }
 
-/// `cb_09` of the acceptance cases, or `f11` of what the field reported.
+/// `cb_09` of the acceptance cases, or `f11` of the field's reports.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct CaseId {
     row: Row,
@@ -71,7 +71,7 @@ enum Row {
 }
 
 impl CaseId {
-    /// Reads an id off the words of a name.
+    /// Reads an id from the words of a name.
     fn next<'a>(words: &mut Peekable<impl Iterator<Item = &'a str> + Clone>) -> Option<Self> {
         let number = |text: &str| text.parse().ok();
         let word = *words.peek()?;
@@ -125,7 +125,7 @@ fn rust_files(sh: &Shell, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Looks for `#[..test..] fn name`. In tokens, so that tests inside of a macro's braces are found like any others.
+/// Looks for `#[..test..] fn name` in tokens, so that tests inside a macro's braces are found too.
 fn add_tests(path: &str, tokens: TokenStream, tests: &mut Tests) {
     let mut attributes = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
