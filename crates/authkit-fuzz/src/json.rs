@@ -1,5 +1,9 @@
 //! JSON as text, so that it may say what no JSON library writes: a member twice, a number of any spelling.
 
+use std::collections::HashMap;
+
+use serde_json::{Value, value::RawValue};
+
 use crate::input::Input;
 
 /// An object whose members have an order, and may be there twice. Each value is JSON, or what should be.
@@ -70,6 +74,16 @@ pub(crate) fn value(input: &mut Input<'_>, depth: usize) -> String {
 
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// The members of an object that a JSON library can make values of. One that it cannot, such as `1e400`, costs the others
+/// nothing.
+pub(crate) fn readable_members(object: &[u8]) -> Option<Value> {
+    let members: HashMap<String, &RawValue> = serde_json::from_slice(object).ok()?;
+    let readable = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, serde_json::from_str(value.get()).ok()?)));
+    Some(Value::Object(readable.collect()))
 }
 
 /// The same text as JSON, with its first letter escaped.
