@@ -45,6 +45,7 @@ mod refresh_in_line;
 mod replicas;
 mod replicas_apart;
 mod replicas_conformance;
+mod replicas_costs;
 mod replicas_failover;
 mod replicas_killed;
 mod replicas_redis;

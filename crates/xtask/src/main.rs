@@ -19,6 +19,7 @@ mod pictures;
 mod project;
 mod ratios;
 mod setup;
+mod simulate;
 mod steps;
 mod tally;
 mod test;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["fuzz", ..] => fuzz::run,
         ["packages"] => packages::run,
         ["pictures"] => pictures::run,
+        ["simulate"] => simulate::run,
         ["bench"] => bench::run,
         ["bench", "--record"] => bench::record,
         ["bench", "--count"] => count::run,
@@ -116,6 +118,9 @@ Usage: cargo xtask <command>
           since the last release; about 15 minutes
   pictures
           what the README shows of the example, as a browser test sees it
+  simulate
+          many replicas and sessions in virtual time: exchanges, Redis commands, memory, and who
+          is signed out by which fault, as two tables
   bench   what a check costs beside the alternatives, into docs/benchmarks.md; fails where a
           ratio is over 10 % worse than the recorded one; leave the machine alone meanwhile,
           for about 20 minutes

@@ -1,0 +1,92 @@
+//! What sharing costs in Redis, as `docs/replicas.md` says it.
+
+use std::time::Duration;
+
+use authkit_emulator::Emulator;
+use authkit_redis::RedisReplicas;
+use authkit_session::{Claim, RefreshCoordinator};
+use authkit_tower::{AuthKit, Revocation};
+use bytes::Bytes;
+use http::StatusCode;
+use support::{Harness, PASSWORD, RedisServer};
+use tokio::time::sleep;
+
+use crate::{
+    replicas::{ask, replica},
+    replicas_redis::until,
+};
+
+/// The number that the page gives for something, with commas between thousands.
+fn documented(what: &str) -> f64 {
+    let page = include_str!("../../docs/replicas.md");
+    let row = page.lines().find(|line| line.starts_with(&format!("| {what} |"))).expect(what);
+    let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+    let number = cell.split(' ').next().unwrap().replace(',', "");
+    number.parse().unwrap_or_else(|_| panic!("{row} has no number"))
+}
+
+/// How often a command was sent.
+async fn sent(redis: &RedisServer, command: &str) -> u64 {
+    let stats = redis.ask("INFO commandstats").await;
+    let start = format!("cmdstat_{command}:calls=");
+    let calls = stats.lines().find_map(|line| line.strip_prefix(&start));
+    calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default()
+}
+
+async fn memory(redis: &RedisServer, key: &str) -> f64 {
+    let answer = redis.ask(&format!("MEMORY USAGE {key} SAMPLES 0")).await;
+    answer.lines().next().unwrap()[1..].parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_exchange_takes_two_commands_and_further_processes_ask_for_its_outcome() {
+    let redis = RedisServer::start().await;
+    let [here, there] = [0, 1].map(|_| RedisReplicas::connect(&redis.url()).unwrap());
+    for replicas in [&here, &there] {
+        until(replicas, "Up").await;
+    }
+    let before = sent(&redis, "set").await;
+
+    assert_eq!(here.claim("exchange").await, Claim::Alone);
+    let (outcome, ()) = tokio::join!(there.claim("exchange"), async {
+        sleep(Duration::from_millis(200)).await;
+        RefreshCoordinator::publish(&here, "exchange", Bytes::from_static(b"outcome")).await;
+    });
+
+    assert_eq!(outcome, Claim::Published(Bytes::from_static(b"outcome")));
+    // Two for the exchange and one of the other process; and each has shown once or twice that it is there.
+    let sets = sent(&redis, "set").await - before;
+    assert!((3..=7).contains(&sets), "{sets}");
+    assert_eq!(documented("Redis commands for a refresh that one replica makes"), 2.0);
+    let looks = sent(&redis, "get").await;
+    assert_eq!(looks, sent(&redis, "pttl").await);
+    assert!((3..=6).contains(&looks), "{looks}");
+}
+
+#[tokio::test]
+async fn what_stays_in_redis_is_as_large_as_documented() {
+    let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
+    let refreshing = replica(&emulator, &redis.url(), &[]);
+    redis.until_connected(1).await;
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    assert_eq!(ask(&refreshing, &cookie).await.status, StatusCode::OK);
+    // It is published after the request was answered.
+    sleep(Duration::from_millis(500)).await;
+    let keys = redis.keys("authkit:exchange:*").await;
+    let outcome = memory(&redis, &keys[0]).await;
+    let said = documented("what an exchange leaves in Redis, for 60 seconds");
+    assert!((0.75 * said..1.25 * said).contains(&outcome), "{outcome} bytes, and not {said}");
+
+    let replicas = RedisReplicas::connect(&redis.url()).unwrap();
+    let config = Harness::config(&emulator, "http://localhost/callback");
+    let authkit = AuthKit::new(replicas.share(config)).unwrap();
+    until(&replicas, "Up").await;
+    for number in 0..500 {
+        let id = format!("session_01{number:024}");
+        authkit.revoke(Revocation::session(id, emulator.now())).await.unwrap();
+    }
+    let list = redis.keys("authkit:revocations:*").await;
+    let notice = memory(&redis, &list[0]).await / 500.0;
+    let said = documented("in Redis, for a day, of the latest 100,000");
+    assert!((0.75 * said..1.25 * said).contains(&notice), "{notice} bytes, and not {said}");
+}
