@@ -108,13 +108,13 @@ pub fn seal(
 /// # Examples
 ///
 /// ```
-/// use authkit_session::{Config, CookiePassword, inspect};
+/// use authkit_session::{Authenticator, Config, CookiePassword, inspect};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
 /// let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
 /// let user = "user_01HJTGY3F4W8XRN5B0C2D6E7A9";
-/// assert_eq!(inspect::log_id("sk_test_123", user), config.build()?.log_id(user));
+/// assert_eq!(inspect::log_id("sk_test_123", user), Authenticator::new(config)?.settings().log_id(user));
 /// # Ok(())
 /// # }
 /// ```
