@@ -255,7 +255,7 @@ impl Watched {
         self.running.emulator.clear_faults();
         // The exchange is given up, and so is the mistrust in WorkOS.
         self.running.advance(Duration::from_secs(60));
-        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
+        assert!(self.running.authkit.drain(Duration::from_secs(30)).await);
     }
 
     async fn sign_ins_fail(&self) {
