@@ -7,6 +7,8 @@
 
 mod cryptography;
 mod layered;
+#[cfg(feature = "emulator")]
+mod people;
 #[cfg(feature = "peers")]
 mod sdk;
 mod service;
@@ -32,6 +34,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime;
 
+#[cfg(feature = "emulator")]
+pub use crate::people::{refresh_answer, session_of};
 pub use crate::{
     cryptography::Cryptography,
     layered::{Alone, Layered, request},

@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use authkit_bench::{PASSWORD, block_on, headers};
+use authkit_bench::{PASSWORD, block_on, headers, refresh_answer, session_of};
 use authkit_emulator::Emulator;
 use authkit_session::{
     Authenticator, Config, CookiePassword, Decision, Policy, Sending, Transport,
@@ -25,7 +25,7 @@ use authkit_session::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const SESSIONS: usize = 10_000;
 const REMEMBERED: usize = 1_000;
@@ -74,21 +74,16 @@ impl World {
         let spent = ROUNDS * 3 * LASTING.div_duration_f64(REFRESH_EVERY).ceil() as usize;
         let (config, known, expired) = block_on(async {
             let emulator = Emulator::start().await;
-            let session = |name: &str, n: usize| {
-                let email = format!("{name}_{n}@acme.test");
-                emulator.people().add_user(json!({ "email": email }));
-                emulator.session(&email)
-            };
             let (mut expired, mut answers) = (Vec::new(), HashMap::new());
             for n in 0..REMEMBERED + spent {
-                let session = session("expired", n);
-                let mut answer = session.answer();
-                answer["refresh_token"] = json!(format!("{}_next", session.refresh_token()));
-                answers.insert(session.refresh_token().to_owned(), answer.to_string().into());
+                let session = session_of(&emulator, "expired", n);
+                let answer = refresh_answer(&session).to_string();
+                answers.insert(session.refresh_token().to_owned(), answer.into());
                 expired.push(headers(&session.expired().cookie(PASSWORD)));
             }
             let hour = Duration::from_secs(3_600);
-            let known = |n| headers(&session("known", n).lifetime(hour).cookie(PASSWORD));
+            let known = |n| session_of(&emulator, "known", n).lifetime(hour).cookie(PASSWORD);
+            let known = |n| headers(&known(n));
             let known: Vec<_> = (0..SESSIONS).map(known).collect();
             let variables = emulator.env();
             let client_id = variables.iter().find(|(name, _)| *name == "WORKOS_CLIENT_ID");

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use authkit_bench::{PASSWORD, Service};
+use authkit_bench::{PASSWORD, Service, refresh_answer, session_of};
 use authkit_emulator::Emulator;
 use axum::{
     Json, Router,
@@ -111,20 +111,14 @@ type Answers = Arc<HashMap<String, Value>>;
 impl Workos {
     async fn start() -> Result<Self> {
         let emulator = Emulator::start().await;
-        let session = |name: &str, n: usize| {
-            let email = format!("{name}_{n}@acme.test");
-            emulator.people().add_user(json!({ "email": email }));
-            emulator.session(&email)
-        };
         let (mut expired, mut answers) = (Vec::new(), HashMap::new());
         for n in 0..EXPIRED {
-            let session = session("expired", n);
-            let mut answer = session.answer();
-            answer["refresh_token"] = json!(format!("{}_next", session.refresh_token()));
-            answers.insert(session.refresh_token().to_owned(), answer);
+            let session = session_of(&emulator, "expired", n);
+            answers.insert(session.refresh_token().to_owned(), refresh_answer(&session));
             expired.push(session.expired().cookie(PASSWORD));
         }
-        let good = |n| session("other", n).lifetime(Duration::from_secs(3_600)).cookie(PASSWORD);
+        let hour = Duration::from_secs(3_600);
+        let good = |n| session_of(&emulator, "other", n).lifetime(hour).cookie(PASSWORD);
         let good = (0..OTHERS).map(good).collect();
 
         let (keys, answers) = (emulator.jwks(), Answers::new(answers));
