@@ -37,6 +37,7 @@ mod organizations;
 mod origins;
 mod other_framework;
 mod password_rollout;
+mod peers_cookies;
 mod peers_seal;
 mod playwright;
 mod principals;

@@ -8,7 +8,7 @@ use std::{env, fmt, sync::LazyLock, time::Duration};
 
 use authkit_emulator::{Emulator, Endpoint, Fault};
 use http::{HeaderMap, Method, StatusCode, header};
-use support::{PASSWORD, RedisServer, Replica};
+use support::{Chance, PASSWORD, RedisServer, Replica};
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::replicas::{ask, replica};
@@ -25,7 +25,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
     let url = redis.url();
     let mut killed = ready(&emulator, &url).await;
     let stays = ready(&emulator, &url).await;
-    let (mut chance, mut losses) = (Chance(SEED), Losses::default());
+    let (mut chance, mut losses) = (Chance::new(SEED), Losses::default());
     let mut ended = Vec::new();
 
     for _ in 0..rounds {
@@ -48,7 +48,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
             let urls = [Some(killed.url("/api/me")), stays.url("/api/me").into()];
             let asked = if number % 3 == 0 { 2 } else { 1 };
             let urls: Vec<_> = urls.into_iter().flatten().take(asked).collect();
-            let after = chance.millis(300);
+            let after = Duration::from_millis(chance.below(300));
             refreshes.spawn(async move {
                 sleep(after).await;
                 Browser::asking_all(&urls, cookie).await
@@ -56,14 +56,14 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
         }
         let mut sign_outs = JoinSet::new();
         for (session_id, cookie) in signing_out {
-            let (url, after) = (killed.url("/logout"), chance.millis(300));
+            let (url, after) = (killed.url("/logout"), Duration::from_millis(chance.below(300)));
             sign_outs.spawn(async move {
                 sleep(after).await;
                 let answer = send(Method::POST, &url, &cookie).await;
                 (session_id, cookie, answer)
             });
         }
-        sleep(chance.millis(500)).await;
+        sleep(Duration::from_millis(chance.below(500))).await;
         killed.kill();
         let refreshes = refreshes.join_all().await;
         let sign_outs = sign_outs.join_all().await;
@@ -239,19 +239,6 @@ async fn ready(emulator: &Emulator, redis: &str) -> Replica {
     let cookie = emulator.session(USERS[0]).cookie(PASSWORD);
     assert_eq!(ask_patiently(&replica, &cookie).await, StatusCode::OK);
     replica
-}
-
-/// Numbers that look like chance, and are the same each time.
-struct Chance(u64);
-
-impl Chance {
-    fn millis(&mut self, end: u64) -> Duration {
-        // Marsaglia's xorshift64.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        Duration::from_millis(self.0 % end)
-    }
 }
 
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use authkit_session::SealFormat;
-use support::peers::{Peer, kinds, sharing};
+use support::peers::{Peer, cookies, kinds, sharing};
 
 #[tokio::test]
 async fn what_we_seal_opens_in_the_official_crate() {
@@ -29,4 +29,18 @@ async fn a_refresh_keeps_the_cookie_in_the_official_crates_format() {
 #[tokio::test]
 async fn whatever_session_the_official_crate_seals_keeps_all_but_its_tokens_in_a_refresh() {
     kinds::theirs_survives_here(Peer::Rust).await;
+}
+
+/// As `docs/proof.md` says; `AUTHKIT_COOKIES` sets the number of cookies, 300 otherwise.
+#[test]
+fn every_disagreement_with_the_official_crate_about_a_cookie_is_explained() {
+    let number = cookies::number();
+    let tally = cookies::compare(Peer::Rust, number);
+    assert!(tally.both > number / 20 && tally.neither > number / 4, "{tally}");
+    for why in tally.explained.keys() {
+        assert!(
+            include_str!("../../docs/proof.md").contains(why),
+            "docs/proof.md does not say: {why}"
+        );
+    }
 }

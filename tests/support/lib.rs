@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod browser;
+pub mod chance;
 pub mod chromium;
 pub mod engines;
 pub mod events;
@@ -28,6 +29,7 @@ pub mod wiretap;
 pub use crate::{
     authority::{Authority, Certificate},
     browser::{Answer, Browser, DOCUMENT},
+    chance::Chance,
     chromium::Chromium,
     engines::BrowserEngine,
     events::Events,

@@ -4,11 +4,13 @@
 //! that needs one which is not there fails; it is never skipped.
 
 mod app;
+pub mod cookies;
 mod emulator;
 pub mod kinds;
 pub mod playwright;
 mod sdk;
 pub mod sharing;
+mod spelling;
 
 use std::{
     env,

@@ -119,6 +119,8 @@ fn explain(token: &str, ours: &Result<(), &'static str>, now: u64) -> Option<&'s
                 Some("accepted here: a token is not valid before null, which says nothing here")
             } else if claims.iter().any(|(_, value)| *value == unreadable()) {
                 Some("accepted here: what nothing here reads is no value of serde_json")
+            } else if twice("aud") {
+                Some("accepted here: the audience, which nothing here reads, is there twice")
             } else if times.into_iter().flatten().any(|it| it.is_f64()) {
                 Some("accepted here: a time has a fraction")
             } else {

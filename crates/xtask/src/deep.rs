@@ -9,7 +9,9 @@ use std::{
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{frameworks, model, packages, project::Project, setup, steps::Steps, tally::Tally};
+use crate::{
+    frameworks, model, packages, peers, project::Project, setup, steps::Steps, tally::Tally,
+};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
     steps.take("set-up", || setup::install(sh, project))?;
@@ -26,6 +28,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test(&format!("{KILLS} replicas killed"), || kills(sh))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     steps.test(&format!("{TOKENS} tokens against jsonwebtoken"), || differential(sh))?;
+    steps.test(&format!("{COOKIES} cookies against each SDK"), || cookies(sh, project))?;
     // One thread shows a test that leans on its neighbours; more than there are cores show one that leans on being
     // prompt. Far more would only show that a request is not refreshed within its 5 seconds on a machine without time.
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -84,6 +87,18 @@ fn differential(sh: &Shell) -> Result<Tally> {
     Tally::of(test.env("AUTHKIT_DIFFERENTIAL", TOKENS))
 }
 
+/// Has each official SDK, the crate `workos` too, open changed cookies, and shows what explains each disagreement.
+fn cookies(sh: &Shell, project: &Project) -> Result<Tally> {
+    peers::build(sh, project)?;
+    let mut tally = Tally::default();
+    for (binary, only) in [("it", "peers_cookies"), ("peers_rust", "every_disagreement")] {
+        let test =
+            cmd!(sh, "cargo test --workspace --all-features --release --locked --test {binary}");
+        tally += Tally::of(test.args([only, "--", "--nocapture"]).env("AUTHKIT_COOKIES", COOKIES))?;
+    }
+    Ok(tally)
+}
+
 /// Runs what every user does in Chromium, Firefox and WebKit, two at a time: a browser takes a core.
 fn engines(sh: &Shell) -> Result<Tally> {
     let only = ["--locked", "--package", "authkit-tests", "--test", "engines"];
@@ -108,6 +123,8 @@ fn floods(sh: &Shell) -> Result<Tally> {
 const KILLS: &str = "200";
 /// How long each flood lasts, in seconds.
 const FLOOD: &str = "20";
+/// How many cookies each SDK opens.
+const COOKIES: &str = "10000";
 /// How many tokens are judged twice.
 const TOKENS: &str = "100000";
 /// About three weeks of 40 users.

@@ -17,7 +17,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     })
 }
 
-fn build(sh: &Shell, project: &Project) -> Result<()> {
+pub(crate) fn build(sh: &Shell, project: &Project) -> Result<()> {
     let manifest = project.root.join("tests/peers/rust/Cargo.toml");
     let target = project.peers().join("rust");
     Ok(cmd!(sh, "cargo build --locked --manifest-path {manifest} --target-dir {target}").run()?)

@@ -76,6 +76,12 @@ impl Peer {
         self.ask(&sealed.iter().map(request).collect::<Vec<_>>())
     }
 
+    /// Has each cookie opened with the password beside it; for the rest as [`unseal_all`](Self::unseal_all).
+    pub fn unseal_each(self, cookies: &[(&str, &str)]) -> Vec<Result<Value, String>> {
+        let request = |(password, sealed): &(&str, &str)| json!({ "op": "unseal", "password": password, "sealed": sealed });
+        self.ask(&cookies.iter().map(request).collect::<Vec<_>>())
+    }
+
     /// Has several judged as an application on the SDK would, tokens included, in one run.
     ///
     /// An answer has `email`, `first_name`, `organization_id` and the `impersonator`'s address.
