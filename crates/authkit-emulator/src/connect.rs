@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::{
-    ids,
+    ids, redirects,
     state::{
         Shared, State,
         connect::{ApiKey, ApplicationKind, Grant, machine_claims, timed, user_claims},
@@ -16,8 +17,8 @@ use crate::{
 /// The AuthKit domain of a running emulator; see [`Emulator::connect`](crate::Emulator::connect).
 ///
 /// Over HTTP it plays the authorization server: metadata at `/.well-known/oauth-authorization-server`, dynamic
-/// registration, sign-in with PKCE and `resource`, tokens, their refresh, client credentials, introspection and
-/// `/oauth2/jwks`; and it answers `POST /api_keys/validations`. The methods here make by hand what is otherwise made
+/// registration, clients known by their metadata documents, sign-in with PKCE and `resource`, tokens, their refresh,
+/// client credentials, introspection and `/oauth2/jwks`; and it answers `POST /api_keys/validations`. The methods here make by hand what is otherwise made
 /// over HTTP or in the dashboard.
 ///
 /// # Examples
@@ -73,6 +74,45 @@ impl<'a> Connect<'a> {
     /// environment.
     pub fn add_resource(&self, uri: &str) {
         self.shared.lock().connect.add_resource(uri);
+    }
+
+    /// Publishes a client's metadata document, whose address is the client's id (Client ID Metadata Documents). From then
+    /// on the server's metadata says that such clients are supported, as WorkOS's does if the dashboard allows them.
+    ///
+    /// The emulator fetches no document: a client that has none here is unknown.
+    ///
+    /// # Panics
+    ///
+    /// If WorkOS could not use the document: its `client_id` is no `https://` URL with a path, or it has no
+    /// `redirect_uris`, or one that is no absolute http(s) address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let emulator = authkit_emulator::Emulator::start().await;
+    /// emulator.connect().add_client_document(&serde_json::json!({
+    ///     "client_id": "https://client.example.com/oauth.json",
+    ///     "client_name": "An MCP client",
+    ///     "redirect_uris": ["http://localhost:4000/callback"],
+    /// }));
+    /// # }
+    /// ```
+    pub fn add_client_document(&self, document: &Value) {
+        let client_id = document["client_id"].as_str().unwrap_or_default();
+        assert!(
+            is_document_address(client_id),
+            "`client_id` is the document's own https URL, with a path: {document}"
+        );
+        let redirect_uris: Option<Vec<String>> = document["redirect_uris"]
+            .as_array()
+            .and_then(|uris| uris.iter().map(|uri| uri.as_str().map(str::to_owned)).collect());
+        let redirect_uris = redirect_uris.unwrap_or_default();
+        let mut state = self.shared.lock();
+        let is_usable = !redirect_uris.is_empty()
+            && redirect_uris.iter().all(|uri| redirects::may_redirect_to(uri, &state.config));
+        assert!(is_usable, "`redirect_uris` are absolute http(s) addresses: {document}");
+        state.connect.add_client_document(client_id, redirect_uris);
     }
 
     /// Adds an application that acts for itself, in an organization named by id or by name.
@@ -245,6 +285,16 @@ impl<'a> Connect<'a> {
         state.connect.add_api_key(key);
         made
     }
+}
+
+/// Whether a metadata document may be at this address.
+fn is_document_address(address: &str) -> bool {
+    let is_plain = address.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain
+        && Url::parse(address).is_ok_and(|url| {
+            let is_anonymous = url.username().is_empty() && url.password().is_none();
+            url.scheme() == "https" && url.path() != "/" && url.fragment().is_none() && is_anonymous
+        })
 }
 
 fn sign(state: &State, claims: &Value) -> String {

@@ -1,6 +1,7 @@
 // Drives an MCP server with the official TypeScript SDK's client: `node client.mjs <server> <user> <scope> <tool>...`.
 // Prints a line of JSON for each tool: what it answered, or what refused it. `refresh` in place of a tool has the client
-// forget its access token, so that the SDK has to refresh.
+// forget its access token, so that the SDK has to refresh. CLIENT_METADATA_URL is the address of the client's metadata
+// document, if it has one.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -11,6 +12,7 @@ const redirectUrl = "http://localhost:9/callback";
 /** What an MCP client keeps of its user, and a browser that signs the user in at once. */
 class User {
   get redirectUrl() { return redirectUrl; }
+  get clientMetadataUrl() { return process.env.CLIENT_METADATA_URL; }
   get clientMetadata() {
     return {
       client_name: "test client",

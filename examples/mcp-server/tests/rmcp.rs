@@ -22,15 +22,23 @@ const REDIRECT: &str = "http://localhost:9/callback";
 
 /// Signs a user in as an MCP client does: by what the server's challenge says.
 async fn sign_in(served: &Served, email: &str, scopes: &[&str]) -> Client {
+    sign_in_as(served, email, scopes, AuthorizationRequest::new(REDIRECT)).await
+}
+
+/// The same for a client that has an identity, or none: then it registers itself.
+async fn sign_in_as(
+    served: &Served,
+    email: &str,
+    scopes: &[&str],
+    client: AuthorizationRequest,
+) -> Client {
     let unauthenticated = reqwest::Client::new().post(served.url()).send().await.unwrap();
     assert_eq!(unauthenticated.status(), 401);
     let challenge = unauthenticated.headers()["www-authenticate"].to_str().unwrap().to_owned();
     assert!(challenge.contains("resource_metadata="), "{challenge}");
 
     let mut oauth = OAuthState::new(served.url(), None).await.unwrap();
-    let request = AuthorizationRequest::new(REDIRECT)
-        .with_challenge(challenge)
-        .with_scopes(scopes.iter().copied());
+    let request = client.with_challenge(challenge).with_scopes(scopes.iter().copied());
     oauth.start_authorization(request).await.unwrap();
     let mut browser: reqwest::Url = oauth.get_authorization_url().await.unwrap().parse().unwrap();
     browser.query_pairs_mut().append_pair("login_hint", email);
@@ -47,6 +55,7 @@ async fn sign_in(served: &Served, email: &str, scopes: &[&str]) -> Client {
     let transport = StreamableHttpClientTransport::with_client(client, config);
     Client(().serve(transport).await.unwrap())
 }
+
 struct Client(RunningService<RoleClient, ()>);
 
 impl Client {
@@ -70,6 +79,16 @@ async fn a_client_signs_in_and_calls_what_its_user_has_allowed() {
     assert_eq!(client.call("write_note").await.unwrap(), "written");
     let notes = client.call("shared_notes").await.unwrap();
     assert_eq!(notes, "the notes of org_01ACME0000000000000000000");
+}
+
+#[tokio::test]
+async fn a_client_that_is_known_by_its_metadata_document_needs_no_registration() {
+    let served = Served::start().await;
+    let document = served.publish_client(REDIRECT);
+    let client = AuthorizationRequest::new(REDIRECT).with_client_metadata_url(&document);
+    let client = sign_in_as(&served, "alice@acme.test", &["openid"], client).await;
+    let who = client.call("who_am_i").await.unwrap();
+    assert_eq!(who, format!("user_01ALICE000000000000000000 by {document}"));
 }
 
 #[tokio::test]

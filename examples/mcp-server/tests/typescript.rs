@@ -12,8 +12,19 @@ use tokio::process::Command;
 
 use crate::support::Served;
 
-/// What each tool came to.
+/// What each tool came to, for a client that registers itself.
 async fn run(served: &Served, email: &str, scope: &str, tools: &[&str]) -> Vec<Value> {
+    run_as(None, served, email, scope, tools).await
+}
+
+/// The same for a client that may have a metadata document.
+async fn run_as(
+    document: Option<&str>,
+    served: &Served,
+    email: &str,
+    scope: &str,
+    tools: &[&str],
+) -> Vec<Value> {
     let peers = std::env::var_os("AUTHKIT_PEERS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
         PathBuf::from,
@@ -28,6 +39,7 @@ async fn run(served: &Served, email: &str, scope: &str, tools: &[&str]) -> Vec<V
         .arg(&script)
         .args([&served.url(), email, scope])
         .args(tools)
+        .envs(document.map(|document| ("CLIENT_METADATA_URL", document)))
         .stdin(Stdio::null())
         .output()
         .await
@@ -49,6 +61,15 @@ async fn a_typescript_client_signs_in_calls_the_tools_and_refreshes() {
     assert_eq!(texts[1..3], ["written", "the notes of org_01ACME0000000000000000000"], "{lines:?}");
     assert!(texts[3].starts_with("user_01ALICE"), "{lines:?}");
     assert_eq!(served.emulator.calls(Endpoint::ConnectToken), 2, "a code and a refresh");
+}
+
+#[tokio::test]
+async fn a_typescript_client_that_is_known_by_its_metadata_document_needs_no_registration() {
+    let served = Served::start().await;
+    let document = served.publish_client("http://localhost:9/callback");
+    let run = run_as(Some(&document), &served, "alice@acme.test", "openid", &["who_am_i"]);
+    let lines = run.await;
+    assert_eq!(lines[0]["text"], format!("user_01ALICE000000000000000000 by {document}"));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::{
     routes::require_api_key,
     state::{
         Shared, State as Emulation,
-        connect::{ApplicationKind, Grant, machine_claims, timed, user_claims},
+        connect::{ApplicationKind, ClientDocuments, Grant, machine_claims, timed, user_claims},
         grants::challenge_of,
     },
 };
@@ -46,6 +46,8 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_post", "client_secret_basic"],
+        "client_id_metadata_document_supported":
+            state.connect.client_documents() == ClientDocuments::Supported,
     }))
 }
 

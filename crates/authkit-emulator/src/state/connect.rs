@@ -22,7 +22,16 @@ pub(crate) struct Connect {
     revoked: HashSet<String>,
     /// The resource indicators; without any, `resource` is ignored.
     resources: Vec<String>,
+    client_documents: ClientDocuments,
     api_keys: Vec<ApiKey>,
+}
+
+/// Whether a client's id may be the address of its metadata document; WorkOS has it off unless the dashboard says so.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum ClientDocuments {
+    #[default]
+    Unsupported,
+    Supported,
 }
 
 /// A client of the authorization server.
@@ -36,7 +45,7 @@ pub(crate) struct Application {
 pub(crate) enum ApplicationKind {
     /// Acts for itself, in one organization.
     Machine { secret: String, organization_id: String, scopes: Vec<String> },
-    /// Registered itself and has no secret (RFC 7591).
+    /// Registered itself (RFC 7591), or is known by its metadata document; has no secret.
     Public { redirect_uris: Vec<String> },
 }
 
@@ -84,6 +93,18 @@ impl Connect {
         let application = Application { client_id: client_id.clone(), kind };
         self.applications.insert(client_id.clone(), application);
         client_id
+    }
+
+    /// Adds a client whose id is the address of its metadata document, or replaces it.
+    pub(crate) fn add_client_document(&mut self, client_id: &str, redirect_uris: Vec<String>) {
+        self.client_documents = ClientDocuments::Supported;
+        let kind = ApplicationKind::Public { redirect_uris };
+        let application = Application { client_id: client_id.to_owned(), kind };
+        self.applications.insert(client_id.to_owned(), application);
+    }
+
+    pub(crate) fn client_documents(&self) -> ClientDocuments {
+        self.client_documents
     }
 
     pub(crate) fn add_resource(&mut self, uri: &str) {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod clock;
+mod connect;
 mod connections;
 mod faults;
 mod lifecycle;

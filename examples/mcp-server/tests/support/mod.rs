@@ -36,4 +36,15 @@ impl Served {
     pub fn url(&self) -> String {
         format!("http://localhost:{}/mcp", self.address.port())
     }
+
+    /// Publishes the metadata document of a client, whose id is the document's address.
+    pub fn publish_client(&self, redirect_uri: &str) -> String {
+        let address = "https://client.example.com/oauth.json";
+        self.emulator.connect().add_client_document(&serde_json::json!({
+            "client_id": address,
+            "client_name": "test client",
+            "redirect_uris": [redirect_uri],
+        }));
+        address.to_owned()
+    }
 }
