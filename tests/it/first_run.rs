@@ -1,14 +1,21 @@
-//! `cargo run -p axum-app` where nothing is set up: it starts, and signs users in and keeps them signed in.
+//! What runs where nothing is set up: `cargo run -p axum-app`, and the README's program in a folder of its own. They
+//! start, and sign users in and keep them signed in.
 
-use std::time::Duration;
+use std::{
+    fs,
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header::SET_COOKIE};
 use serde_json::{Value, json};
-use support::{Answer, Browser, Program};
+use support::{Answer, Browser, Chromium, Program, served::free_port};
 use tokio::time::sleep;
 
-use crate::AXUM_APP;
+use crate::{AXUM_APP, README};
 
 /// Goes to the dashboard by way of the emulator's pages.
 async fn signed_in(app: &Program, email: &str) -> Browser {
@@ -27,10 +34,71 @@ async fn signed_in(app: &Program, email: &str) -> Browser {
     browser
 }
 
+/// The README's program, which prints nothing; it ends with the test.
+struct Copied {
+    process: Child,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Copied {
+    /// Starts it in an empty folder with no variables but a free port, and waits until it listens.
+    async fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("authkit-readme-{}", std::process::id()));
+        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        for _ in 0..5 {
+            let port = free_port();
+            fs::create_dir_all(&folder).unwrap();
+            let mut command = Command::new(README);
+            command.current_dir(&folder).env_clear().envs(EMULATED);
+            command.envs([("PORT", port.to_string()), ("EMULATOR_PORT", "0".to_owned())]);
+            let process = command.spawn().unwrap();
+            let mut copied = Self { process, port, folder: folder.clone() };
+            while copied.process.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return copied;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        panic!("the README's program should listen");
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
 /// Whether nothing but the session was set, and that once.
 fn sets_one_session(answer: &Answer) -> bool {
     answer.set_cookies("wos_session").len() == 1
         && answer.headers.get_all(SET_COOKIE).iter().count() == 1
+}
+
+#[tokio::test]
+async fn the_readmes_program_signs_a_user_in_in_a_browser_within_a_minute() {
+    let began = Instant::now();
+    let app = Copied::start().await;
+    let browser = Chromium::start().await;
+    browser.open(&app.url("/dashboard")).await;
+    browser.press("bob@acme.test").await;
+    browser.arrive(&app.url("/dashboard")).await;
+    browser.see("Hello Bob").await;
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+
+    browser.open(&app.url("/")).await;
+    browser.see("Welcome").await;
+    let stranger = Browser::new().fetch(Method::GET, &app.url("/dashboard"), "").await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -110,3 +178,7 @@ async fn rf_01_rf_02_a_session_outlives_its_token() {
     let me = writer.fetch(Method::GET, &app.url("/api/me"), "").await;
     assert_eq!((me.status, &me.json()["user"]["email"]), (StatusCode::OK, &json!("bob@acme.test")));
 }
+
+/// What the README's program needs to start an emulator by itself: nothing, unless it is optimized.
+const EMULATED: Option<(&str, &str)> =
+    if cfg!(debug_assertions) { None } else { Some(("AUTHKIT_DEV", "1")) };

@@ -75,5 +75,7 @@ mod why_signed_out;
 const AXUM_APP: &str = env!("CARGO_BIN_EXE_axum-app-under-test");
 /// The program `starter`, built for these tests.
 const STARTER: &str = env!("CARGO_BIN_EXE_starter-under-test");
+/// The README's first program, built for these tests.
+const README: &str = env!("CARGO_BIN_EXE_readme-under-test");
 /// The program `authkit`, built for these tests.
 const AUTHKIT: &str = env!("CARGO_BIN_EXE_authkit-under-test");
