@@ -263,16 +263,16 @@ async fn mr_02_a_slot_that_moves_to_another_node_is_followed() {
         id.lines().nth(1).unwrap().to_owned()
     };
     let (from_id, to_id) = (id(from).await, id(to).await);
-    redis.nodes[to].ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}")).await;
-    redis.nodes[from].ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}")).await;
+    redis.nodes[to].tell(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}")).await;
+    redis.nodes[from].tell(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}")).await;
     // While it moves, there are two halves of it: as if Redis were gone.
     assert_all_ok("while it moves", service.refresh(5, 6)).await;
     for key in redis.nodes[from].keys("{authkit}:*").await {
         let port = redis.nodes[to].port();
-        redis.nodes[from].ask(&format!("MIGRATE 127.0.0.1 {port} {key} 0 1000")).await;
+        redis.nodes[from].tell(&format!("MIGRATE 127.0.0.1 {port} {key} 0 1000")).await;
     }
     for index in [to, from, (from + 2) % 3] {
-        redis.nodes[index].ask(&format!("CLUSTER SETSLOT {slot} NODE {to_id}")).await;
+        redis.nodes[index].tell(&format!("CLUSTER SETSLOT {slot} NODE {to_id}")).await;
     }
 
     service.until_connected(&redis.nodes[to]).await;

@@ -1,6 +1,7 @@
 //! A Redis server of a test's own, and a wire to it that can be cut.
 
 use std::{
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -227,6 +228,21 @@ impl RedisServer {
         self.try_ask(command).await.expect("a running server answers")
     }
 
+    /// Sends a command that changes something, and waits until it is done. ([`ask`](Self::ask) leaves before the answer is
+    /// there, and Valkey forgets a command that takes its time when its client leaves.)
+    ///
+    /// # Panics
+    ///
+    /// If it is refused.
+    pub async fn tell(&self, command: &str) {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
+        let mut stream = BufReader::new(stream.expect("a running server listens"));
+        let mut answer = String::new();
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.expect("it reads commands");
+        stream.read_line(&mut answer).await.expect("it answers");
+        assert!(answer.starts_with('+'), "{command}: {answer}");
+    }
+
     /// Whether the answer to a command holds this.
     pub async fn says(&self, command: &str, expected: &str) -> bool {
         self.try_ask(command).await.is_ok_and(|answer| answer.contains(expected))
@@ -267,7 +283,7 @@ impl Drop for RedisServer {
 
 fn spawn(mode: Mode, port: u16, folder: &Path, options: &[String]) -> Child {
     fs::create_dir_all(folder).expect("the folder for temporary files takes another one");
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program());
     match mode {
         Mode::Server => {
             command
@@ -285,6 +301,11 @@ fn spawn(mode: Mode, port: u16, folder: &Path, options: &[String]) -> Child {
         }
     }
     command.stdout(Stdio::null()).spawn().expect("the Debian package `redis-server` is installed")
+}
+
+/// The server's program: Redis, unless `cargo xtask deep` names another one.
+fn program() -> OsString {
+    std::env::var_os("AUTHKIT_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }
 
 fn folder() -> PathBuf {

