@@ -31,6 +31,9 @@ struct Kubernetes;
 #[doc = include_str!("../../docs/guides/proxies.md")]
 struct Proxies;
 
+#[doc = include_str!("../../docs/guides/sign-in.md")]
+struct WaysToSignIn;
+
 #[doc = include_str!("../../docs/guides/organizations.md")]
 struct OrganizationsAndRoles;
 
