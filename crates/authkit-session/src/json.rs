@@ -14,30 +14,40 @@ use serde_json::value::RawValue;
 
 /// The name of a member, as it is spelt: in quotes, with its escapes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct JsonName<'a>(&'a str);
+pub(crate) struct JsonName<'a> {
+    spelt: &'a str,
+    spelling: Spelling,
+}
+
+/// Whether the text of a string is what stands between its quotes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Spelling {
+    Plain,
+    Escaped,
+}
 
 impl<'a> JsonName<'a> {
     /// The name itself. A name that is not Unicode stays as it is spelt, and then equals no name of ours.
     pub(crate) fn text(self) -> Cow<'a, str> {
-        text(self.0).unwrap_or(Cow::Borrowed(self.0))
+        match self.spelling {
+            Spelling::Plain => Cow::Borrowed(&self.spelt[1..self.spelt.len() - 1]),
+            Spelling::Escaped => text(self.spelt).unwrap_or(Cow::Borrowed(self.spelt)),
+        }
     }
 
     /// The name in quotes, with its escapes.
     pub(crate) fn spelt(self) -> &'a str {
-        self.0
+        self.spelt
     }
 }
 
 /// Calls `each` with every member of an object, in order: its name and its value.
 ///
 /// `None` if `json` is not exactly one object; `each` may have been called before that shows.
-pub(crate) fn members<'a>(
-    json: &'a str,
-    mut each: impl FnMut(JsonName<'a>, &'a str),
-) -> Option<()> {
+pub(crate) fn members<'a>(json: &'a str, each: impl FnMut(JsonName<'a>, &'a str)) -> Option<()> {
     let mut scanner = Scanner { json, at: 0 };
     scanner.skip_space();
-    scanner.object(0, |name, value| each(JsonName(name), value))?;
+    scanner.object(0, each)?;
     scanner.skip_space();
     (scanner.at == json.len()).then_some(())
 }
@@ -45,7 +55,7 @@ pub(crate) fn members<'a>(
 /// The text of a string; `None` for any other value, and for a string that is not Unicode.
 pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr(b'\\', inner.as_bytes()).is_none() {
+    if !has_escape(inner.as_bytes()) {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(json).ok().map(Cow::Owned)
@@ -64,19 +74,19 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Passes an object at this depth of nesting, and calls `each` with its members.
-    fn object(&mut self, depth: usize, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
+    fn object(&mut self, depth: usize, mut each: impl FnMut(JsonName<'a>, &'a str)) -> Option<()> {
         self.expect(b'{')?;
         self.skip_space();
         if self.eat(b'}') {
             return Some(());
         }
         loop {
-            let name = self.passed(Self::string)?;
+            let (spelling, spelt) = self.passed(Self::string)?;
             self.skip_space();
             self.expect(b':')?;
             self.skip_space();
-            let value = self.passed(|it| it.value(depth + 1))?;
-            each(name, value);
+            let ((), value) = self.passed(|it| it.value(depth + 1))?;
+            each(JsonName { spelt, spelling }, value);
             self.skip_space();
             if self.eat(b'}') {
                 return Some(());
@@ -105,7 +115,7 @@ impl<'a> Scanner<'a> {
 
     fn value(&mut self, depth: usize) -> Option<()> {
         match self.peek()? {
-            b'"' => self.string(),
+            b'"' => self.string().map(|_| ()),
             b'{' | b'[' if depth > DEEP => self.deep(),
             b'{' => self.object(depth, |_, _| {}),
             b'[' => self.array(depth),
@@ -117,26 +127,46 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn string(&mut self) -> Option<()> {
+    fn string(&mut self) -> Option<Spelling> {
         self.expect(b'"')?;
+        let mut spelling = Spelling::Plain;
         loop {
-            let rest = self.json.as_bytes().get(self.at..)?;
-            let len = memchr2(b'"', b'\\', rest)?;
-            // Folding over every byte, without an early exit, compiles to vector instructions.
-            if rest[..len].iter().fold(false, |found, byte| found | (*byte < b' ')) {
-                return None;
+            self.skip_plain()?;
+            match self.next()? {
+                b'"' => return Some(spelling),
+                b'\\' => self.escape()?,
+                _ => return None,
             }
-            self.at += len;
-            if self.eat(b'"') {
-                return Some(());
-            }
-            self.escape()?;
+            spelling = Spelling::Escaped;
         }
     }
 
-    /// Does not check that surrogates come in pairs.
+    /// Passes the characters of a string that stand for themselves.
+    ///
+    /// Nearly all strings are short, so that a search set up for long ones takes most of its time to begin. The first
+    /// characters are looked at eight at a time.
+    fn skip_plain(&mut self) -> Option<()> {
+        let rest = self.json.as_bytes().get(self.at..)?;
+        let (eights, _) = rest.as_chunks::<8>();
+        for (at, eight) in eights.iter().take(SHORT / 8).enumerate() {
+            if let Some(within) = first_special(*eight) {
+                self.at += 8 * at + within;
+                return Some(());
+            }
+        }
+        let looked_at = rest.len().min(SHORT) / 8 * 8;
+        let rest = &rest[looked_at..];
+        let len = memchr2(b'"', b'\\', rest)?;
+        // Folding over every byte, without an early exit, compiles to vector instructions.
+        if rest[..len].iter().fold(false, |found, byte| found | (*byte < b' ')) {
+            return None;
+        }
+        self.at += looked_at + len;
+        Some(())
+    }
+
+    /// Passes an escape behind its backslash. Does not check that surrogates come in pairs.
     fn escape(&mut self) -> Option<()> {
-        self.expect(b'\\')?;
         match self.next()? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
             b'u' => {
@@ -190,11 +220,11 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// The text that `pass` consumes.
-    fn passed(&mut self, pass: impl FnOnce(&mut Self) -> Option<()>) -> Option<&'a str> {
+    /// What `pass` returns, and the text that it consumes.
+    fn passed<T>(&mut self, pass: impl FnOnce(&mut Self) -> Option<T>) -> Option<(T, &'a str)> {
         let start = self.at;
-        pass(self)?;
-        self.json.get(start..self.at)
+        let passed = pass(self)?;
+        Some((passed, self.json.get(start..self.at)?))
     }
 
     fn skip_space(&mut self) {
@@ -224,12 +254,36 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// The place of the first quote, backslash or control character in eight bytes.
+///
+/// Subtracting sets the highest bit of each byte that is looked for, and may set that of bytes behind it by a borrow; so
+/// the first one is right.
+fn first_special(eight: [u8; 8]) -> Option<usize> {
+    let bytes = u64::from_le_bytes(eight);
+    let less = |bytes: u64, limit: u8| bytes.wrapping_sub(EVERY * u64::from(limit)) & !bytes;
+    let equal = |byte: u8| less(bytes ^ (EVERY * u64::from(byte)), 1);
+    let found = (less(bytes, b' ') | equal(b'"') | equal(b'\\')) & (EVERY * 0x80);
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}
+
+/// Whether the inside of a string has an escape.
+fn has_escape(inner: &[u8]) -> bool {
+    if inner.len() > SHORT {
+        return memchr(b'\\', inner).is_some();
+    }
+    inner.iter().fold(false, |found, byte| found | (*byte == b'\\'))
+}
+
+/// 1 in each byte.
+const EVERY: u64 = u64::MAX / 0xff;
+/// The bytes of a string up to which looking at it costs less than beginning a search.
+const SHORT: usize = 32;
 /// The depth up to which the scanner recurses.
 const DEEP: usize = 32;
 
 #[cfg(test)]
 mod tests {
-    use std::fmt;
+    use std::{cmp::Ordering, fmt};
 
     use serde::{
         Deserializer as _,
@@ -252,7 +306,8 @@ mod tests {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut all = Vec::new();
                 while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    all.push((JsonName(name.get()).text().into_owned(), value.get()));
+                    let name = text(name.get()).unwrap_or(Cow::Borrowed(name.get()));
+                    all.push((name.into_owned(), value.get()));
                 }
                 Ok(all)
             }
@@ -302,6 +357,27 @@ mod tests {
         assert_eq!(read("{}").unwrap(), []);
     }
 
+    #[test]
+    fn the_first_special_byte_of_eight_is_found_wherever_it_is() {
+        let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        let others = [b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xa0, 0xff];
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                for before in others {
+                    for behind in [b'a', b'"', b'\\', 0, 0x1f, 0xff] {
+                        let eight: [u8; 8] = std::array::from_fn(|place| match place.cmp(&at) {
+                            Ordering::Less => before,
+                            Ordering::Equal => byte,
+                            Ordering::Greater => behind,
+                        });
+                        let expected = eight.iter().position(|byte| is_special(*byte));
+                        assert_eq!(first_special(eight), expected, "{eight:02x?}");
+                    }
+                }
+            }
+        }
+    }
+
     /// Every text that differs from one of these by a byte, or ends earlier.
     #[test]
     fn what_is_an_object_and_what_is_in_it_is_what_serde_json_says() {
@@ -310,6 +386,8 @@ mod tests {
             r#"{"a":"b\u00e4\n\"\\\/","ä😀":-0.50e+10,"c":[],"d":[ 1 , {"e" : null}],"f":{"g":true}}"#,
             " {\n\t\"a\" : [false, 10, 0 , -1E5, \"\"] ,\r\n \"b\":{ } } ",
             r#"{"a":"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}"#,
+            r#"{"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
+":"\"}"#,
             &deep,
         ];
         let bytes = b"\0\x08\t \n\x1f\x7f\"\\/,:{}[]0123456789+-.eEtrufalsn\xff";
