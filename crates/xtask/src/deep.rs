@@ -1,6 +1,7 @@
 //! `cargo xtask deep`: the tests that take too long for every change.
 
 use std::{
+    env,
     num::NonZeroUsize,
     thread,
     time::{SystemTime, UNIX_EPOCH},
@@ -22,6 +23,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         sh.set_var(variable, &seed);
     }
     steps.take("set-up of browsers", || setup::install_browsers(sh, project))?;
+    steps.independent(env::args().skip(2));
     steps.test("three browser engines", || engines(sh))?;
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let chore = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test::run,
         ["peers"] => peers::run,
-        ["deep"] => deep::run,
+        ["deep", ..] => deep::run,
         ["cases"] => cases::run,
         ["owners"] => owners::run,
         ["model"] => model::run,
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     let mut steps = Steps::start();
     let outcome = in_project(|sh, project| chore(sh, project, &mut steps));
     steps.summarize();
-    match outcome {
+    match outcome.and_then(|()| steps.failures()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -92,12 +92,14 @@ Usage: cargo xtask <command>
           and the instructions that a check takes; about 10 minutes on 2 cores from a fresh clone
   peers   our sealed sessions against the official crate `workos`, which takes a minute or
           two to build
-  deep    what every user does in Chromium, Firefox and WebKit, which it installs (once);
+  deep [STEP]...
+          what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
           faults, with what they came to; 200 replicas that are killed; what replicas share, on
           Valkey in place of Redis; then all tests again as users build them, optimized, first
           in one thread and then in four a core; `model`, the examples of other frameworks, and
-          `packages`
+          `packages`; goes on after a failure, and takes only the steps whose names contain a
+          word that is given, such as `floods`
   cases   brings docs/cases.md up to date: which tests keep which promise
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and

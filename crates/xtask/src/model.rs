@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::{project::Project, setup, steps::Steps};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
-    steps.take("set-up of spin", || setup::install_spin(sh))?;
+    steps.take("model: set-up of spin", || setup::install_spin(sh))?;
     for setting in SETTINGS {
         steps.take(&format!("model: {}", setting.name), || setting.check(sh, project))?;
     }

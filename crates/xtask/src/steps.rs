@@ -1,8 +1,8 @@
-//! A run: named steps, each timed, the first failure being the last step.
+//! A run: named steps, each timed. The first failure is the last step, unless the steps do not need each other.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::tally::Tally;
 
@@ -11,31 +11,63 @@ pub(crate) struct Steps {
     started: Instant,
     taken: Vec<(String, Duration)>,
     tests: Option<Tally>,
+    /// What failed, once the steps do not need each other.
+    failed: Option<Vec<anyhow::Error>>,
+    /// The name of a step to be taken contains one of these, unless there is none.
+    words: Vec<String>,
 }
 
 impl Steps {
     pub(crate) fn start() -> Self {
-        Self { started: Instant::now(), taken: Vec::new(), tests: None }
+        Self {
+            started: Instant::now(),
+            taken: Vec::new(),
+            tests: None,
+            failed: None,
+            words: Vec::new(),
+        }
+    }
+
+    /// From now on steps do not need each other: a failure is not the last step, and if there are words, only the steps
+    /// are taken whose names contain one of them.
+    pub(crate) fn independent(&mut self, words: impl Iterator<Item = String>) {
+        self.failed = Some(Vec::new());
+        self.words = words.collect();
     }
 
     /// Takes one step under a heading.
     pub(crate) fn take(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.time(name, step)
+        let outcome = self.time(name, step);
+        self.note(outcome.map(Option::unwrap_or_default))
     }
 
     /// Takes a step that runs tests; a failed or a skipped one fails it.
     pub(crate) fn test(&mut self, name: &str, step: impl FnOnce() -> Result<Tally>) -> Result<()> {
-        let tally = self.time(name, step)?;
-        *self.tests.get_or_insert_default() += tally;
-        tally.check().with_context(|| name.to_owned())
+        let outcome = self.time(name, step).and_then(|tally| {
+            let Some(tally) = tally else { return Ok(()) };
+            *self.tests.get_or_insert_default() += tally;
+            tally.check().with_context(|| name.to_owned())
+        });
+        self.note(outcome)
     }
 
-    fn time<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Remembers a failure that is not the last step.
+    fn note(&mut self, outcome: Result<()>) -> Result<()> {
+        let Some(failed) = &mut self.failed else { return outcome };
+        failed.extend(outcome.err());
+        Ok(())
+    }
+
+    /// `None` if the step is not to be taken.
+    fn time<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        if !self.is_wanted(name) {
+            return Ok(None);
+        }
         eprintln!("\n== {name}");
         let started = Instant::now();
         let outcome = step();
         self.taken.push((name.to_owned(), started.elapsed()));
-        outcome.with_context(|| name.to_owned())
+        outcome.map(Some).with_context(|| name.to_owned())
     }
 
     /// Prints how long each step took, and how many tests passed as the last line.
@@ -48,5 +80,81 @@ impl Steps {
         if let Some(tests) = self.tests {
             println!("\n{tests}");
         }
+    }
+
+    /// # Errors
+    ///
+    /// What failed although the run went on, or that no step has a name with the words.
+    pub(crate) fn failures(&self) -> Result<()> {
+        let failed = self.failed.iter().flatten();
+        let failed: Vec<_> = failed.map(|error| format!("{error:#}")).collect();
+        if !failed.is_empty() {
+            bail!("{}", failed.join("\nerror: "));
+        }
+        if !self.words.is_empty() && !self.taken.iter().any(|(name, _)| self.is_wanted(name)) {
+            bail!("no step is called {}", self.words.join(" or "));
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| name.contains(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failing() -> Result<()> {
+        bail!("it does not work")
+    }
+
+    #[test]
+    fn the_first_failure_ends_a_run() {
+        let mut steps = Steps::start();
+        assert!(steps.take("one", || Ok(())).is_ok());
+        assert!(steps.take("two", failing).is_err());
+        assert!(steps.failures().is_ok());
+    }
+
+    #[test]
+    fn steps_that_do_not_need_each_other_all_run_and_every_failure_is_told() {
+        let mut steps = Steps::start();
+        steps.independent([].into_iter());
+        let mut taken = Vec::new();
+        for name in ["one", "two", "three"] {
+            let step = || {
+                taken.push(name);
+                if name == "three" { Ok(()) } else { failing() }
+            };
+            assert!(steps.take(name, step).is_ok(), "{name}");
+        }
+        assert_eq!(taken, ["one", "two", "three"]);
+        let told = steps.failures().map_err(|error| error.to_string());
+        assert_eq!(told, Err("one: it does not work\nerror: two: it does not work".to_owned()));
+    }
+
+    #[test]
+    fn only_the_steps_that_are_named_are_taken() {
+        let mut steps = Steps::start();
+        assert!(steps.take("set-up", || Ok(())).is_ok());
+        steps.independent(["model".to_owned(), "soak".to_owned()].into_iter());
+        let mut taken = Vec::new();
+        for name in ["soak: 10 refreshes", "floods", "model: dies"] {
+            let step = || {
+                taken.push(name);
+                Ok(())
+            };
+            assert!(steps.take(name, step).is_ok());
+        }
+        assert_eq!(taken, ["soak: 10 refreshes", "model: dies"]);
+        assert!(steps.failures().is_ok());
+
+        let mut steps = Steps::start();
+        assert!(steps.take("set-up", || Ok(())).is_ok());
+        steps.independent(["modle".to_owned()].into_iter());
+        assert!(steps.take("model: dies", failing).is_ok());
+        assert!(steps.failures().is_err());
     }
 }
