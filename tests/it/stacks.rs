@@ -173,6 +173,16 @@ async fn one_layer_value_serves_every_stack() {
             let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
             assert_eq!(problem["login_url"], "/login", "{case}");
 
+            // RFC 9110 section 9.3.2: the same head, and no body, which an HTTP/2 client takes for a broken stream.
+            let length = answer.body().len().to_string();
+            let answer = ask(request("/page").method(Method::HEAD), &nothing).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{case}");
+            assert_eq!(
+                (header(&answer, "content-length"), answer.body()),
+                (&*length, &nothing),
+                "{case}"
+            );
+
             let cookie = good(&harness.emulator, "alice@acme.test");
             let answer = ask(bringing(&cookie), &nothing).await;
             assert_eq!(answer.status(), StatusCode::OK, "{case}");

@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderValue, Method, Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -34,6 +35,16 @@ impl<B> ResponseBody<B> {
 
     pub(crate) fn ours(bytes: Bytes) -> Self {
         Self { source: BodySource::Ours { bytes } }
+    }
+}
+
+/// Takes the body off a response to a `HEAD`, which has the fields of the whole response alone (RFC 9110 section 9.3.2).
+///
+/// hyper takes the body off in HTTP/1.1, and in HTTP/2 sends what it gets, which clients take for a broken stream.
+pub(crate) fn without_body_to_head(method: &Method, response: &mut Response<Bytes>) {
+    if *method == Method::HEAD && !response.body().is_empty() {
+        let length = std::mem::take(response.body_mut()).len();
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 
@@ -100,6 +111,24 @@ mod tests {
     use http_body_util::{BodyExt, Full};
 
     use super::*;
+
+    #[test]
+    fn a_head_has_the_fields_of_the_whole_response_and_no_body() {
+        for (method, body, length) in [
+            (Method::HEAD, "", Some("4")),
+            (Method::GET, "text", None),
+            (Method::POST, "text", None),
+        ] {
+            let mut response = Response::new(Bytes::from("text"));
+            without_body_to_head(&method, &mut response);
+            assert_eq!(response.body(), body, "{method}");
+            let field = response.headers().get(CONTENT_LENGTH);
+            assert_eq!(field.map(|field| field.to_str().unwrap()), length, "{method}");
+        }
+        let mut empty = Response::default();
+        without_body_to_head(&Method::HEAD, &mut empty);
+        assert!(empty.headers().is_empty(), "that of a redirect has none either");
+    }
 
     #[tokio::test]
     async fn every_source_gives_its_bytes_and_its_length() {

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    body::ResponseBody,
+    body::{ResponseBody, without_body_to_head},
     denial::Denied,
     entry::{self, PendingAuthentication},
     request_state::Outgoing,
@@ -84,7 +84,7 @@ where
     where
         ReqBody: Body,
     {
-        Self { state: ResponseState::denied(response, UnreadBody::of(request)) }
+        Self { state: ResponseState::denied(response, request) }
     }
 }
 
@@ -118,8 +118,12 @@ where
 }
 
 impl<S, F, ReqBody> ResponseState<S, F, ReqBody> {
-    fn denied(response: Denied, unread: UnreadBody<ReqBody>) -> Self {
-        Self::Denied { response: Some(response), unread }
+    fn denied(mut response: Denied, request: Request<ReqBody>) -> Self
+    where
+        ReqBody: Body,
+    {
+        without_body_to_head(request.method(), &mut response);
+        Self::Denied { response: Some(response), unread: UnreadBody::of(request) }
     }
 }
 
@@ -130,19 +134,20 @@ where
 {
     /// Polls what the request waits for; returns the next state of the future.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<StateOf<S, ReqBody>, S::Error>> {
+        let taken_once = "the request is taken once: this state ends here";
         if let (Some(pending), Some(request)) = (&mut self.pending, &mut self.request) {
             let outcome = ready!(Pin::new(pending).poll(cx));
             self.pending = None;
             match entry::conclude(&self.settings, outcome, request) {
                 Ok(outgoing) => self.outgoing = outgoing,
                 Err(denied) => {
-                    let unread = self.request.take().map_or_else(UnreadBody::read, UnreadBody::of);
-                    return Poll::Ready(Ok(ResponseState::denied(denied, unread)));
+                    let request = self.request.take().expect(taken_once);
+                    return Poll::Ready(Ok(ResponseState::denied(denied, request)));
                 }
             }
         }
         ready!(self.inner.poll_ready(cx))?;
-        let request = self.request.take().expect("the request is taken once: this state ends here");
+        let request = self.request.take().expect(taken_once);
         let response = self.inner.call(request);
         let outgoing = mem::replace(&mut self.outgoing, Outgoing::none());
         Poll::Ready(Ok(ResponseState::Calling { response, outgoing }))

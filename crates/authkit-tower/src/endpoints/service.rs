@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::{Endpoints, answers::Reply};
 use crate::{
-    body::{NoBody, ResponseBody},
+    body::{NoBody, ResponseBody, without_body_to_head},
     readiness::give_back,
     unread_body::UnreadBody,
 };
@@ -121,13 +121,15 @@ pin_project! {
 
 impl<F, ReqBody: Body> EndpointsFuture<F, ReqBody> {
     fn replying(reply: Reply, request: Request<ReqBody>) -> Self {
-        Self {
-            unread: UnreadBody::of(request),
-            state: match reply {
-                Reply::Now(response) => EndpointsState::Answered { response: Some(response) },
-                Reply::Later(response) => EndpointsState::Exchanging { response },
-            },
-        }
+        let state = match reply {
+            Reply::Now(mut response) => {
+                without_body_to_head(request.method(), &mut response);
+                EndpointsState::Answered { response: Some(response) }
+            }
+            // Only a `GET` of the callback waits.
+            Reply::Later(response) => EndpointsState::Exchanging { response },
+        };
+        Self { state, unread: UnreadBody::of(request) }
     }
 }
 

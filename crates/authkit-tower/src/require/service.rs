@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::Require;
 use crate::{
-    body::ResponseBody,
+    body::{ResponseBody, without_body_to_head},
     denial::{Caller, Denied},
     readiness::give_back,
     unread_body::UnreadBody,
@@ -71,10 +71,9 @@ where
             Ok(()) => RequireState::Calling { response: self.inner.call(request) },
             Err(rejection) => {
                 give_back(&mut self.inner);
-                RequireState::Denied {
-                    response: Some(rejection.into_denied()),
-                    unread: UnreadBody::of(request),
-                }
+                let mut denied = rejection.into_denied();
+                without_body_to_head(request.method(), &mut denied);
+                RequireState::Denied { response: Some(denied), unread: UnreadBody::of(request) }
             }
         };
         RequireFuture { state }
