@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use memchr::{memchr, memchr2};
 use serde_json::value::RawValue;
 
@@ -59,6 +60,19 @@ pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(json).ok().map(Cow::Owned)
+}
+
+/// A body that came over the network, as JSON is read here: without a byte order mark in front, and with U+FFFD in place of
+/// bytes that are no text, so that they spoil the member alone that has them.
+pub(crate) fn readable(body: Bytes) -> Bytes {
+    let body = match body.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => body.slice_ref(rest),
+        None => body,
+    };
+    match String::from_utf8_lossy(&body) {
+        Cow::Borrowed(_) => body,
+        Cow::Owned(text) => text.into(),
+    }
 }
 
 /// Whether a value is an object.
@@ -278,6 +292,9 @@ fn has_escape(inner: &[u8]) -> bool {
 const EVERY: u64 = u64::MAX / 0xff;
 /// The bytes of a string up to which looking at it costs less than beginning a search.
 const SHORT: usize = 32;
+/// Some servers write it in front of a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The depth up to which the scanner recurses.
 const DEEP: usize = 32;
 
@@ -412,6 +429,22 @@ mod tests {
             }
         }
         assert!(both.iter().all(|count| *count > 1_000), "{both:?}");
+    }
+
+    #[test]
+    fn b4_what_is_no_text_is_replaced_and_what_is_stays_as_it_came() {
+        let cases: [(&[u8], &str); 7] = [
+            (b"", ""),
+            (b"{}", "{}"),
+            ("{\"a\":\"ä😀\"}".as_bytes(), "{\"a\":\"ä😀\"}"),
+            (b"\xef\xbb\xbf{}", "{}"),
+            (b"{\"a\":\"\xe4\",\"b\":1}", "{\"a\":\"\u{fffd}\",\"b\":1}"),
+            (b"\xef\xbb\xbf{\"a\":\"\xf0\x9f\"}", "{\"a\":\"\u{fffd}\"}"),
+            (b"\xef\xbb{}", "\u{fffd}{}"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(readable(Bytes::from_static(body)), expected, "{body:?}");
+        }
     }
 
     #[test]

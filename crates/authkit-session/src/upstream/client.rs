@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     config::origins::PublicOrigin,
     error::Error,
+    json,
     meter::{CallPurpose, Meter},
     secret::Secret,
     token::RefreshToken,
@@ -287,7 +288,7 @@ impl Client {
             Connection::New => self.transport.send_on_new_connection(request, deadline).await,
         };
         match answer {
-            Ok(answer) if answer.status().is_success() => Ok(answer.into_body()),
+            Ok(answer) if answer.status().is_success() => Ok(json::readable(answer.into_body())),
             Ok(answer) => Err(error_answer::read(&answer, self.clock.wall())),
             Err(
                 TransportError::NotSent

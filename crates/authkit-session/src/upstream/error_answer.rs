@@ -85,11 +85,12 @@ impl fmt::Display for Answered {
 /// 2. The member `code` or `error` that is a word known here says what the answer means, whatever the other one is; one
 ///    word comes with several statuses.
 /// 3. The one documented answer that has no word is known by its message.
-/// 4. Any other answer is understood by its status: an unknown word at 403 is about the user, none at 403 about us.
-/// 5. 408, 429 and 5xx are transient, unless they say that the grant is spent.
+/// 4. Any other answer is understood by its status: an unknown word at 403 is about the user, none at 403 about us. Statuses
+///    that only a proxy on the way sends are about nobody's grant.
+/// 5. 408, 421, 425, 429, 499 and 5xx are transient, unless they say that the grant is spent.
 pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     let status = answer.status();
-    let body = Body::parse(answer.body());
+    let body = Body::parse(&json::readable(answer.body().clone()));
     let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
     UpstreamError {
         failure: failure(status, &body),
@@ -103,7 +104,7 @@ pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     }
 }
 
-/// Reads the body of a success that does not hold what was asked for: a gateway in between may have changed the status.
+/// Reads the [readable](json::readable) body of a success that does not hold what was asked for: a gateway in between may have changed the status.
 pub(crate) fn read_success(body: &[u8]) -> UpstreamError {
     let body = Body::parse(body);
     UpstreamError {
@@ -126,10 +127,10 @@ struct Body {
 
 impl Body {
     fn parse(body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
         let (mut read, mut code, mut error) = (Self::default(), None, None);
         let mut is_list = false;
-        let is_object = json::members(text.trim_start_matches(BYTE_ORDER_MARK), |name, value| {
+        let text = str::from_utf8(body).unwrap_or_default();
+        let is_object = json::members(text, |name, value| {
             let text = || json::text(value).map(Cow::into_owned);
             match &*name.text() {
                 "code" => code = text().or(code.take()),
@@ -162,9 +163,7 @@ fn is_web_url(url: &String) -> bool {
 
 /// What an answer means.
 fn failure(status: StatusCode, body: &Body) -> UpstreamFailure {
-    let is_refusal = status.is_client_error()
-        && status != StatusCode::REQUEST_TIMEOUT
-        && status != StatusCode::TOO_MANY_REQUESTS;
+    let is_refusal = status.is_client_error() && !is_for_a_moment(status);
     let says_where_to_sign_in = body.authkit_redirect_url.is_some();
     match body.meaning {
         Some(meaning @ UpstreamFailure::Refused(ApiRefusal::InvalidGrant))
@@ -180,14 +179,24 @@ fn failure(status: StatusCode, body: &Body) -> UpstreamFailure {
         (Some(UpstreamFailure::Refused(ApiRefusal::Credentials)), _) | (None, 401) => {
             ApiRefusal::Credentials
         }
+        // An account that has to be paid for, a proxy that wants a password, a country or a network that is blocked.
+        (None, 402 | 407 | 451) => ApiRefusal::Credentials,
         _ if says_where_to_sign_in => ApiRefusal::InteractionNeeded,
         (Some(UpstreamFailure::Refused(refusal)), _) => refusal,
         _ if body.message.as_deref() == Some(MUST_USE_SSO) => ApiRefusal::InteractionNeeded,
         (_, 403) if body.word.as_deref().is_some_and(is_code) => ApiRefusal::InteractionNeeded,
         (_, 403) => ApiRefusal::Credentials,
         (_, 404 | 422) => ApiRefusal::Request,
+        // Its method, its fields, its length or its protocol: none of it says anything of the grant.
+        (_, 405 | 406 | 411..=417 | 426 | 428 | 431) => ApiRefusal::Request,
         (_, _) => ApiRefusal::Rejected,
     })
+}
+
+/// Whether the same call may be answered otherwise in a moment: it took too long, went to the wrong connection (RFC 9110
+/// section 15.5.20), came too early (RFC 8470) or too often, or nginx had nobody to answer any more.
+fn is_for_a_moment(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 421 | 425 | 429 | 499)
 }
 
 /// What a word means that WorkOS documents, or that one of its SDKs knows; `None` for any other.
@@ -279,8 +288,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 
 /// The only documented answer that is told by its message: a constant of the API's description.
 const MUST_USE_SSO: &str = "Must use SSO for selected organization";
-/// Some servers write it in front of a text.
-const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Longer words than this are not WorkOS's.
 const MAX_WORD: usize = 128;
 

@@ -10,7 +10,10 @@ use crate::{
     },
     integration::RefusalKind,
     testing::{Answer, Browser, Endpoint, Reply, Rotation, Service, Workos},
-    upstream::error_answer::{UpstreamFailure, tests::DOCUMENTED},
+    upstream::error_answer::{
+        UpstreamFailure,
+        tests::{DOCUMENTED, OF_PROXIES},
+    },
 };
 
 fn refused_with(status: u16, body: &serde_json::Value) -> Reply {
@@ -438,10 +441,38 @@ async fn a_clock_that_is_far_ahead_makes_no_loop() {
     assert!(browser.is_signed_in());
 }
 
+/// B4 and its kind: a gateway that rewrites texts spends nobody's token.
+#[tokio::test(start_paused = true)]
+async fn b4_an_answer_behind_a_byte_order_mark_is_an_answer() {
+    let service = Service::new();
+    for front in ["", "\u{feff}", " \r\n", "\u{feff}\n"] {
+        let mut browser = service.sign_in("user_a").await;
+        service.clock.advance(s(600));
+        let answer = service.workos.sign_in("user_a", json!({ "sid": "session_next" }));
+        let reply = Reply::Instead(200, Vec::new(), format!("{front}{answer}"));
+        service.workos.will(Endpoint::Authenticate, reply);
+        service.get(&mut browser).await.session();
+    }
+    assert_eq!(service.refreshes(), 4);
+}
+
+/// A3 and its kind: what names no organization is not sent back as one.
+#[tokio::test(start_paused = true)]
+async fn a3_an_empty_organization_is_not_asked_for() {
+    let service = Service::new();
+    let mut browser = service.sign_in_with("user_a", json!({ "org_id": "" })).await;
+    assert_eq!(service.get(&mut browser).await.session().organization_id(), None);
+    service.clock.advance(s(600));
+    assert_eq!(service.get(&mut browser).await.session().organization_id(), None);
+    let asked: Vec<_> =
+        service.workos.exchanges().into_iter().map(|exchange| exchange.organization).collect();
+    assert_eq!(asked, [None]);
+}
+
 /// B2 of the field's list, for every answer that WorkOS documents and some that it does not.
 #[tokio::test(start_paused = true)]
 async fn b2_every_definite_refusal_is_asked_about_once_a_minute() {
-    for (row, status, body, failure) in DOCUMENTED {
+    for (row, status, body, failure) in DOCUMENTED.iter().chain(OF_PROXIES) {
         let (reason, kind, calls) = match failure {
             UpstreamFailure::Refused(ApiRefusal::InvalidGrant) => {
                 (Reason::RefusedJustNow, RefusalKind::ChallengeDocuments, 1)
@@ -477,7 +508,7 @@ async fn b2_every_definite_refusal_is_asked_about_once_a_minute() {
 /// B1, and its kind: what a switch of the organization is told.
 #[tokio::test(start_paused = true)]
 async fn b1_a_switch_says_what_the_user_has_to_do_and_leaves_the_session_as_it_is() {
-    for (row, status, body, failure) in DOCUMENTED {
+    for (row, status, body, failure) in DOCUMENTED.iter().chain(OF_PROXIES) {
         let kind = match failure {
             UpstreamFailure::Refused(ApiRefusal::InvalidGrant) => ErrorKind::Refused,
             UpstreamFailure::Refused(ApiRefusal::OrganizationGone) => ErrorKind::OrganizationGone,

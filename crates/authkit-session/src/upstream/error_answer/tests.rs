@@ -160,6 +160,53 @@ pub(crate) const DOCUMENTED: &[Row] = &[
     ("58, 422", 422, r#"{"code":"a_word_of_the_future"}"#, REQUEST),
 ];
 
+/// What a proxy between WorkOS and us answers in its place. Nobody has to sign in again for it, and nobody's session ends.
+pub(crate) const OF_PROXIES: &[Row] = &[
+    // RFC 9110 section 15.5; nginx has a page of HTML for each.
+    ("402", 402, "", CREDENTIALS),
+    ("405", 405, "<html><h1>405 Not Allowed</h1></html>", REQUEST),
+    ("406, a firewall for applications", 406, "<html><h1>Not Acceptable!</h1></html>", REQUEST),
+    ("407", 407, "<html><h1>Proxy Authentication Required</h1></html>", CREDENTIALS),
+    ("407, JSON", 407, r#"{"message":"Proxy Authentication Required"}"#, CREDENTIALS),
+    ("408", 408, "<html><h1>408 Request Time-out</h1></html>", TRY),
+    ("411", 411, "", REQUEST),
+    ("412", 412, "", REQUEST),
+    ("413", 413, "<html><h1>413 Request Entity Too Large</h1></html>", REQUEST),
+    ("414", 414, "", REQUEST),
+    ("415", 415, r#"{"message":"Unsupported Media Type"}"#, REQUEST),
+    ("417", 417, "", REQUEST),
+    ("421", 421, "<html><h1>421 Misdirected Request</h1></html>", TRY),
+    // RFC 8470.
+    ("425", 425, "", TRY),
+    ("426", 426, "", REQUEST),
+    // RFC 6585.
+    ("428", 428, "", REQUEST),
+    ("431", 431, "", REQUEST),
+    // RFC 7725.
+    ("451", 451, "<html><h1>Not available in your country</h1></html>", CREDENTIALS),
+    // nginx: the client has left.
+    ("499", 499, "", TRY),
+    // Cloudflare, and AWS.
+    ("520", 520, "error code: 520", TRY),
+    ("521", 521, "error code: 521", TRY),
+    ("525", 525, "error code: 525", TRY),
+    ("530", 530, "error code: 1016", TRY),
+    ("561", 561, "", TRY),
+    ("a firewall", 403, "<html><h1>Access denied</h1></html>", CREDENTIALS),
+    ("a redirect to a page that asks to sign in to the network", 302, "", TRY),
+    ("a page that asks to sign in to the network", 511, "<html>", TRY),
+];
+
+#[test]
+fn b4_what_a_proxy_answers_is_about_nobodys_grant() {
+    for (row, status, body, failure) in OF_PROXIES {
+        assert_eq!(answered(*status, body, &[]).failure, *failure, "{row}: {status} {body}");
+        // WorkOS's own word counts whatever status it travels with.
+        let word = r#"{"error":"invalid_grant"}"#;
+        assert_eq!(answered(*status, word, &[]).failure, GRANT, "{row}: {status} {word}");
+    }
+}
+
 #[test]
 fn every_documented_answer_is_understood() {
     for (row, status, body, failure) in DOCUMENTED {
