@@ -55,23 +55,35 @@ impl Revoke {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
-    /// WorkOS has answered; a session that WorkOS does not know, or no longer, has ended too.
+    /// A session that WorkOS does not know, or no longer, has ended too.
     Done,
     TryAgain,
 }
 
+/// Only an answer that may be about the session itself says that it has ended. Any other leaves it as it was: one about our
+/// permissions (403), or one of a proxy on the way.
 fn after(error: &UpstreamError) -> Next {
+    let is_about_the_session = error
+        .details
+        .status
+        .is_none_or(|status| matches!(status.as_u16(), 400 | 404 | 409 | 410 | 422));
     match error.failure {
-        UpstreamFailure::Transient | UpstreamFailure::Refused(ApiRefusal::Credentials) => {
+        UpstreamFailure::Transient
+        | UpstreamFailure::Refused(ApiRefusal::Credentials | ApiRefusal::InteractionNeeded) => {
             Next::TryAgain
         }
         UpstreamFailure::Refused(
             ApiRefusal::InvalidGrant
             | ApiRefusal::OrganizationGone
-            | ApiRefusal::InteractionNeeded
             | ApiRefusal::Request
             | ApiRefusal::Rejected,
-        ) => Next::Done,
+        ) => {
+            if is_about_the_session {
+                Next::Done
+            } else {
+                Next::TryAgain
+            }
+        }
     }
 }
 
@@ -108,3 +120,76 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How many sessions are remembered whose revocation has failed.
 const LIMIT: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use bytes::Bytes;
+    use http::{Response, StatusCode};
+
+    use super::*;
+    use crate::{
+        testing::{Endpoint, OwnerParts, Reply},
+        upstream::error_answer,
+    };
+
+    /// D1 of the field's list, and its kind: what may still be alive at WorkOS is not taken for ended.
+    #[test]
+    fn d1_only_an_answer_about_the_session_says_that_it_has_ended() {
+        use Next::{Done, TryAgain};
+
+        let cases = [
+            (400, r#"{"message":"Session not found"}"#, Done),
+            (404, r#"{"code":"not_found","message":"Session not found"}"#, Done),
+            (409, r#"{"message":"already ended"}"#, Done),
+            (410, "", Done),
+            (422, r#"{"code":"invalid_request_parameters","message":"x"}"#, Done),
+            (401, r#"{"message":"Unauthorized"}"#, TryAgain),
+            (403, r#"{"message":"Forbidden"}"#, TryAgain),
+            (403, r#"{"code":"insufficient_permissions","message":"x"}"#, TryAgain),
+            (402, "", TryAgain),
+            (405, "<html>", TryAgain),
+            (406, "<html>", TryAgain),
+            (407, "<html>", TryAgain),
+            (408, "", TryAgain),
+            (413, "<html>", TryAgain),
+            (418, "", TryAgain),
+            (421, "", TryAgain),
+            (425, "", TryAgain),
+            (429, r#"{"error":"too_many_requests"}"#, TryAgain),
+            (451, "<html>", TryAgain),
+            (499, "", TryAgain),
+            (302, "", TryAgain),
+            (500, "", TryAgain),
+            (525, "error code: 525", TryAgain),
+        ];
+        for (status, body, expected) in cases {
+            let mut answer = Response::new(Bytes::from(body));
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+            let error = error_answer::read(&answer, UNIX_EPOCH);
+            assert_eq!(after(&error), expected, "{status} {body}");
+        }
+    }
+
+    /// WorkOS documents no body of the answer.
+    #[tokio::test(start_paused = true)]
+    async fn d1_every_success_ends_the_session_whatever_its_body() {
+        for (status, body) in [
+            (200, ""),
+            (200, "{}"),
+            (200, r#"{"success":true}"#),
+            (202, ""),
+            (204, ""),
+            (200, "<html>"),
+        ] {
+            let parts = OwnerParts::new(|config| config);
+            parts
+                .workos
+                .usually(Endpoint::Revoke, Reply::Instead(status, Vec::new(), body.to_owned()));
+            parts.ender().end(None, Some("session_1"));
+            assert!(parts.tasks.drain(Duration::from_secs(300)).await);
+            assert_eq!(parts.workos.calls(Endpoint::Revoke), 1, "{status} {body}");
+        }
+    }
+}
