@@ -6,7 +6,7 @@ use crate::{
     decide::security_claim::SecurityClaim,
     json,
     strictness::{FromJson, Held, OddValues},
-    token::claims::{Actor, Audience, NumericDate, SecurityClaimSet},
+    token::claims::{Actor, Audience, NumericDate, SecurityClaimSet, named},
 };
 
 /// The claims of a token whose security claims all have the right type.
@@ -59,7 +59,7 @@ impl<'a> ConnectClaimSet<'a> {
         let claims = ConnectClaims {
             sub: security.sub.value(Sub)?.unwrap_or_default().into_owned(),
             client_id: security.client_id.value(ClientId)?.map(Cow::into_owned),
-            org_id: security.org_id.value(OrgId)?.map(Cow::into_owned),
+            org_id: named(security.org_id.value(OrgId)?).map(Cow::into_owned),
             scopes: self.scope.value("scope", &mut odd).map(|Scopes(all)| all).unwrap_or_default(),
             exp: security.exp.value(Exp)?.ok_or(Exp)?.rounded_down(),
             iat: security.iat.value(Iat)?.map_or(0, NumericDate::rounded_down),

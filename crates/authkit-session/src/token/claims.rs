@@ -12,7 +12,8 @@
 //! 2. `exp` must be present. Any other absent claim has no effect.
 //! 3. `act` names who acts for the subject (RFC 8693 section 4.1): an object with a `sub` that is not empty. Anything
 //!    else is mistyped, so that no spelling of it passes for "nobody".
-//! 4. Session tokens and tokens of Connect are told apart by `sid`. `scope` says nothing: a JWT template may set it.
+//! 4. An empty `org_id` names no organization, as an absent one does.
+//! 5. Session tokens and tokens of Connect are told apart by `sid`. `scope` says nothing: a JWT template may set it.
 
 use std::{borrow::Cow, num::NonZeroU32};
 
@@ -181,7 +182,7 @@ impl<'a> ClaimSet<'a> {
         let (mut odd, security) = (OddValues::default(), self.security);
         let (sub, sid) = (security.sub.value(Sub)?, security.sid.value(Sid)?);
         let (exp, iat) = (security.exp.value(Exp)?.ok_or(Exp)?, security.iat.value(Iat)?);
-        let (nbf, org_id) = (security.nbf.value(Nbf)?, security.org_id.value(OrgId)?);
+        let (nbf, org_id) = (security.nbf.value(Nbf)?, named(security.org_id.value(OrgId)?));
         let auth_time = self.auth_time.value("auth_time", &mut odd);
         let role = self.role.value("role", &mut odd);
         let claims = Claims {
@@ -289,6 +290,11 @@ impl<'a> FromJson<'a> for Audience<'a> {
         let one = Cow::from_json(json).map(Self::One);
         one.or_else(|| Vec::from_json(json).map(Self::Many))
     }
+}
+
+/// An id; `None` if it is empty.
+pub(crate) fn named<T: AsRef<str>>(id: Option<T>) -> Option<T> {
+    id.filter(|id| !id.as_ref().is_empty())
 }
 
 /// The largest number of seconds for which a fraction can be told: 2^53 - 1.

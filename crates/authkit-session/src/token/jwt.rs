@@ -10,7 +10,10 @@ use crate::{
     codec::BARE_URL_SAFE,
     json,
     strictness::FromJson as _,
-    token::{TokenIdentity, claims::NumericDate},
+    token::{
+        TokenIdentity,
+        claims::{NumericDate, named},
+    },
 };
 
 /// A token taken apart; nothing in it is trusted yet.
@@ -98,7 +101,7 @@ impl Unverified {
             match &*name.text() {
                 "sub" => says.sub = text(),
                 "sid" => says.sid = text(),
-                "org_id" => says.org_id = text(),
+                "org_id" => says.org_id = named(text()),
                 "iss" => says.iss = text(),
                 "client_id" => says.client_id = text(),
                 "iat" => says.iat = date(),

@@ -242,6 +242,21 @@ fn a1_a2_an_odd_field_of_a_cookie_is_absent_and_told() {
     }
 }
 
+/// What is there and says nothing is not there: an empty id would be compared, and sent back to WorkOS.
+#[test]
+fn a3_an_empty_organization_is_none() {
+    let empty = key(0).token(&claims_with("org_id", ""));
+    let (verdict, session) = verify_token(&empty, Some(&keys()), &rules());
+    assert_eq!(verdict, Verdict::Good);
+    assert_eq!(session.unwrap().organization_id(), None);
+    assert_eq!(Unverified::of(&empty).org_id, None);
+
+    let mut claims = claims_with("org_id", "");
+    claims["iss"] = json!(ISSUER);
+    let (_, verified) = judge_bearer(&key(0).token(&claims), &listed(&[ISSUER]));
+    assert_eq!(verified.unwrap().organization_id(), None);
+}
+
 #[test]
 fn a4_a_token_is_a_sessions_by_its_sid_alone() {
     for (sid, expected) in [
