@@ -1,19 +1,19 @@
 //! Asks the AuthKit domain whether a token is still active (RFC 7662).
 
-use std::{sync::Arc, time::SystemTime};
-
-use serde::Deserialize;
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use crate::{
     config::settings::Settings,
     connect::{domain::ConnectDomain, token::ConnectToken},
     decide::reason::Reason,
+    json,
     request::{
         admission::Refusal,
         credential_log::CredentialLog,
         waiting::{Decision, Waiting},
     },
     secret::Secret,
+    strictness::Strict,
     token::verified::at,
     upstream::credential_checks::{ClientCredentials, CredentialChecks},
     validation::{CredentialHash, RememberedCredential, Validations, answer::CredentialAnswer},
@@ -53,13 +53,49 @@ pub(crate) struct Introspector {
     log: CredentialLog,
 }
 
-#[derive(Deserialize)]
-struct IntrospectionAnswer {
-    active: bool,
-    #[serde(default)]
-    iss: Option<String>,
-    #[serde(default)]
-    sub: Option<String>,
+/// What is read of an answer (RFC 7662 section 2.2).
+#[derive(Default)]
+struct IntrospectionAnswer<'a> {
+    active: Strict<bool>,
+    iss: Strict<Cow<'a, str>>,
+    sub: Strict<Cow<'a, str>>,
+}
+
+impl<'a> IntrospectionAnswer<'a> {
+    /// Each member by itself: of a token that is not active, nothing else counts.
+    fn read(answer: &'a [u8]) -> Option<Self> {
+        let mut read = Self::default();
+        json::members(str::from_utf8(answer).ok()?, |name, value| match &*name.text() {
+            "active" => read.active.read(value),
+            "iss" => read.iss.read(value),
+            "sub" => read.sub.read(value),
+            _ => {}
+        })?;
+        Some(read)
+    }
+
+    /// What it says of a token of this subject; `None` if that cannot be read.
+    fn about(self, issuer: &str, subject: &str) -> Option<TokenActivity> {
+        if !self.active.value(()).ok()?? {
+            return Some(TokenActivity::Ended);
+        }
+        let (iss, sub) = (self.iss.value(()).ok()?, self.sub.value(()).ok()?);
+        let is_of_issuer = iss.is_none_or(|iss| iss.trim_end_matches('/') == issuer);
+        let is_of_subject = sub.is_none_or(|sub| sub == subject);
+        Some(if is_of_issuer && is_of_subject {
+            TokenActivity::Active
+        } else {
+            TokenActivity::Ended
+        })
+    }
+}
+
+/// Whether a token still counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum TokenActivity {
+    Active,
+    /// It does not, or the answer is about another token.
+    Ended,
 }
 
 impl Introspector {
@@ -137,19 +173,54 @@ impl Introspector {
         token: &ConnectToken,
         expires_at: SystemTime,
     ) -> CredentialAnswer<()> {
-        match serde_json::from_slice(answer) {
-            Ok(IntrospectionAnswer { active: true, iss, sub })
-                if iss.as_deref().is_none_or(|iss| iss.trim_end_matches('/') == &*self.issuer)
-                    && sub.as_deref().is_none_or(|sub| sub == token.claims.sub) =>
-            {
+        let answer = IntrospectionAnswer::read(answer);
+        match answer.and_then(|answer| answer.about(&self.issuer, &token.claims.sub)) {
+            Some(TokenActivity::Active) => {
                 CredentialAnswer::Accepted { value: (), expires_at: Some(expires_at) }
             }
-            Ok(IntrospectionAnswer { .. }) => CredentialAnswer::Refused,
-            Err(_) => CredentialAnswer::Unanswered(Reason::Upstream),
+            Some(TokenActivity::Ended) => CredentialAnswer::Refused,
+            None => CredentialAnswer::Unanswered(Reason::Upstream),
         }
     }
 
     fn refuse(&self, reason: Reason) -> Refusal {
         self.log.refuse("introspected token", reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_odd_member_of_an_answer_does_not_spoil_the_others() {
+        let (active, ended) = (Some(TokenActivity::Active), Some(TokenActivity::Ended));
+        let unreadable = None;
+        let cases = [
+            (r#"{"active":true}"#, active),
+            (r#"{"active":true,"iss":"https://auth.test","sub":"client_1","exp":"soon"}"#, active),
+            (r#"{"active":true,"iss":"https://auth.test/","scope":["a"],"sub":null}"#, active),
+            (r#"{"active":true,"username":"\ud83d","aud":1e999}"#, active),
+            (r#"{"active":true,"iss":"https://other.test"}"#, ended),
+            (r#"{"active":true,"sub":"client_2"}"#, ended),
+            (r#"{"active":false}"#, ended),
+            (r#"{"active":false,"iss":5,"sub":{}}"#, ended),
+            (r#"{"active":true,"iss":5}"#, unreadable),
+            (r#"{"active":true,"sub":["client_1"]}"#, unreadable),
+            (r#"{"active":true,"sub":"client_1","sub":"client_1"}"#, unreadable),
+            (r#"{"active":true,"active":true}"#, unreadable),
+            (r#"{"active":"true"}"#, unreadable),
+            (r#"{"active":1}"#, unreadable),
+            (r#"{"active":null}"#, unreadable),
+            ("{}", unreadable),
+            ("[]", unreadable),
+            ("<html>", unreadable),
+            ("", unreadable),
+        ];
+        for (answer, expected) in cases {
+            let read = IntrospectionAnswer::read(answer.as_bytes());
+            let says = read.and_then(|it| it.about("https://auth.test", "client_1"));
+            assert_eq!(says, expected, "{answer}");
+        }
     }
 }
