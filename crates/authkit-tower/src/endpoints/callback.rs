@@ -14,7 +14,7 @@ use super::{
     customization::SignInCustomization,
     flow::{self, Flow, FlowStart},
     initiator::Initiator,
-    login::refuse_other_origins,
+    login::{may_navigate, not_signed_in, refuse_other_origins},
     redirect_loop::{self, RedirectLoopGuard},
     state::{State, state_id},
 };
@@ -46,6 +46,10 @@ pub(super) fn answer(
         CallbackDecision::RedirectHome => {
             let home = ReturnTarget::root(authkit.site());
             (SignInOutcome::AlreadySignedIn, redirect(StatusCode::SEE_OTHER, home.as_str()))
+        }
+        // A sign-in that starts again leads to AuthKit and leaves a cookie behind, as `/login` does.
+        CallbackDecision::Restart { .. } if !may_navigate(caller) => {
+            return Reply::now(with_cookies(not_signed_in(authkit, caller), deletion));
         }
         CallbackDecision::Restart { restarts, return_path, initiator } => {
             let start = FlowStart { return_path, restarts, initiator, state: None };

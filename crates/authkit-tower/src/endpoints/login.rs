@@ -39,8 +39,7 @@ pub(super) fn answer(
         return *refused;
     }
     if !may_navigate(caller) {
-        let (_, mut response) =
-            denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie);
+        let mut response = not_signed_in(authkit, caller);
         if let (ClientKind::Htmx, Some(here)) = (caller.client, caller.uri.path_and_query()) {
             // htmx makes the browser itself navigate here.
             let here = authkit.site().browser_path(here.as_str());
@@ -95,8 +94,13 @@ pub(super) fn answer(
     with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
 }
 
+/// Tells whoever cannot go to AuthKit that nobody is signed in.
+pub(super) fn not_signed_in(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
+    denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie).1
+}
+
 /// Whether the answer can take whoever asks to AuthKit. Command-line tools look like a browser of old.
-fn may_navigate(caller: Caller<'_>) -> bool {
+pub(super) fn may_navigate(caller: Caller<'_>) -> bool {
     match caller.client {
         ClientKind::Document => true,
         ClientKind::Fetch => {

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     AuthKit, Endpoints,
     endpoints::tests::{Browser, NAVIGATION, authorization},
-    tests::{Reply, authkit, body, header},
+    tests::{Fields, Reply, authkit, body, header},
 };
 
 fn callback(parameters: &[(&str, &str)]) -> String {
@@ -256,6 +256,40 @@ async fn cb_07_repeated_and_missing_parameters_end_the_flow() {
         let uri = callback(&[&[("state", started["state"].as_str())], parameters].concat());
         assert_eq!(browser.go(&uri).await.status(), 400);
         assert!(browser.flows().is_empty() && workos.calls().is_empty());
+    }
+}
+
+/// As at `/login`: no cookie of a sign-in for what does not show a page.
+#[tokio::test]
+async fn cb_05_only_what_navigates_starts_a_sign_in_again() {
+    let page = ("accept", "text/html");
+    let (prefetch, event) = (("sec-purpose", "prefetch"), ("accept", "text/event-stream"));
+    let cases: &[(&str, Fields<'_>, u16)] = &[
+        ("a browser", &NAVIGATION, 302),
+        ("an old browser", &[page], 302),
+        ("curl", &[("accept", "*/*")], 302),
+        ("a script", &[("sec-fetch-mode", "cors")], 401),
+        ("an image", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], 401),
+        ("an XMLHttpRequest of old", &[("x-requested-with", "XMLHttpRequest"), page], 401),
+        ("a prefetch", &[prefetch, ("sec-fetch-mode", "navigate")], 401),
+        ("a prerender of old", &[("purpose", "prefetch"), page], 401),
+        ("htmx", &[("hx-request", "true")], 401),
+        ("an event stream", &[event], 401),
+        ("a WebSocket", &[("upgrade", "websocket")], 401),
+        ("gRPC-Web", &[("content-type", "application/grpc-web")], 200),
+    ];
+    for (name, fields, status) in cases {
+        let (mut browser, _, workos) = Browser::with_workos();
+        let state = browser.start("/login").await["state"].clone();
+        browser.cookies.clear();
+        for uri in ["/callback", "/callback?code=c", &callback(&[("code", "c"), ("state", &state)])]
+        {
+            let response = browser.send("GET", uri, fields).await;
+            assert_eq!(response.status(), *status, "{name}: {uri}");
+            assert_eq!(browser.flows().len(), usize::from(*status == 302), "{name}: {uri}");
+            browser.cookies.clear();
+        }
+        assert!(workos.calls().is_empty(), "{name}");
     }
 }
 
