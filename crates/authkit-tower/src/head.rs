@@ -88,11 +88,23 @@ impl Said {
         let mut said = Self::default();
         for name in headers.keys() {
             said.cookies |= name == SET_COOKIE;
-            said.caching |= name == CACHE_CONTROL || overrides(name);
+            said.caching |= overrides(name) || name == CACHE_CONTROL && says_who_stores(headers);
             said.varies |= name == VARY;
         }
         said
     }
+}
+
+/// Whether a `Cache-Control` says which caches may store the response. Of other directives, such as `no-transform`, and of
+/// an empty field, a shared cache makes what it makes of none (RFC 9111 section 4.2.2).
+fn says_who_stores(headers: &HeaderMap) -> bool {
+    const SAY_SO: [&str; 6] = ["no-store", "no-cache", "private", "public", "max-age", "s-maxage"];
+
+    let fields = headers.get_all(CACHE_CONTROL).into_iter();
+    fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).any(|directive| {
+        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        SAY_SO.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 /// Whether a response sets or deletes the session cookie.
@@ -139,7 +151,8 @@ fn write_caching(headers: &mut HeaderMap, said: &Said, caching: Caching, varies:
         Caching::AsTheServiceSays => return,
     };
     if let Some(default) = default.filter(|_| !said.caching) {
-        headers.insert(CACHE_CONTROL, default);
+        // Beside what the service says of something else.
+        headers.append(CACHE_CONTROL, default);
     }
     if said.varies {
         vary(headers, varies);
@@ -314,6 +327,46 @@ mod tests {
                 &[],
                 Private,
                 &[("cache-control", "public, max-age=60"), ("vary", "Cookie")],
+            ),
+            (
+                "the service says nothing of caches",
+                &[("cache-control", "")],
+                &[],
+                Private,
+                &[("cache-control", ""), private, ("vary", "Cookie")],
+            ),
+            (
+                "the service says something else of caches",
+                &[("cache-control", "no-transform, must-revalidate")],
+                &[],
+                Private,
+                &[("cache-control", "no-transform, must-revalidate"), private, ("vary", "Cookie")],
+            ),
+            (
+                "the service says something else, and a validator is there",
+                &[("cache-control", "no-transform"), ("etag", "1")],
+                &[],
+                Revalidated,
+                &[
+                    ("cache-control", "no-transform"),
+                    ("cache-control", "private, no-cache"),
+                    ("etag", "1"),
+                    ("vary", "Cookie"),
+                ],
+            ),
+            (
+                "the service caches, in capitals and with room",
+                &[("cache-control", "no-transform , Max-Age = 60")],
+                &[],
+                Private,
+                &[("cache-control", "no-transform , Max-Age = 60"), ("vary", "Cookie")],
+            ),
+            (
+                "nobody, something else",
+                &[("cache-control", "no-transform")],
+                &[],
+                ByCookie,
+                &[("cache-control", "no-transform"), ("vary", "Cookie")],
             ),
             (
                 "the service caches at the edge",
