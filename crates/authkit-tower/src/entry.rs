@@ -36,6 +36,7 @@ use crate::{
     client_kind::is_preflight,
     cookie,
     denial::{Caller, Cause, Denied, Mistake},
+    exceptions::is_routed_as_sent,
     lookup::{NoPrincipal, Place, PrincipalLookup},
     origin::{self, CrossOrigin},
     principal_ref::PrincipalRef,
@@ -92,12 +93,14 @@ fn enter_outermost<B>(
         return Some(Err(Box::new(metadata)));
     }
     if settings.authkit().site().requested_endpoint(path).is_some() {
-        let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
-        return Some(if settings.lets_endpoints_through() {
-            Ok(Outgoing::none())
-        } else {
-            Err(settings.deny(&cause, Caller::of(request)))
-        });
+        if !settings.lets_endpoints_through() {
+            let cause = Cause::Misconfigured(Mistake::LayerOverEndpoints);
+            return Some(Err(settings.deny(&cause, Caller::of(request))));
+        }
+        // What was sent to another path is no request for the endpoint.
+        if is_routed_as_sent(request.uri(), request.extensions()) {
+            return Some(Ok(Outgoing::none()));
+        }
     }
     if settings.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
     {

@@ -41,8 +41,8 @@ impl Exceptions {
 
     /// Whether a request is excepted, by its URI and the original URI that a router has noted.
     pub(crate) fn contain(&self, uri: &Uri, extensions: &Extensions) -> bool {
-        let (sent, left) = (uri::original(uri, extensions).path(), uri.path());
-        is_what_a_prefix_leaves(sent, left) && reading(sent).is_none() && self.match_path(sent)
+        let sent = uri::original(uri, extensions).path();
+        is_routed_as_sent(uri, extensions) && reading(sent).is_none() && self.match_path(sent)
     }
 
     fn match_path(&self, path: &str) -> bool {
@@ -51,6 +51,11 @@ impl Exceptions {
             Exception::Below(prefix) => path.starts_with(prefix.as_str()),
         })
     }
+}
+
+/// Whether a router has at most removed a prefix from the path that the client sent.
+pub(crate) fn is_routed_as_sent(uri: &Uri, extensions: &Extensions) -> bool {
+    is_what_a_prefix_leaves(uri::original(uri, extensions).path(), uri.path())
 }
 
 /// Whether `left` is `sent`, or `sent` without its first segments. `left` is `/` if the prefix was the whole path.

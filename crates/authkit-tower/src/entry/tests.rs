@@ -649,3 +649,35 @@ async fn a_session_in_use_never_counts_as_idle() {
     workos.clock().advance(Duration::from_secs(600));
     assert_eq!(send(idle.layer(inner()), get(&cookie)).await.status(), 302);
 }
+
+/// An endpoint's path lets nobody to another one, whatever has rewritten it.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_path_of_an_endpoint_opens_no_other_path() {
+    let (authkit, _) = authkit();
+    let excepting = || AuthKitLayer::new(&authkit).except(["/about"]).unwrap();
+    let cases = [
+        ("/login", "/login", true),
+        ("/auth/login", "/login", false),
+        ("/login", "/", true),
+        ("/login", "/admin", false),
+        ("/callback", "/admin/callback", false),
+        ("/logout", "/login", false),
+        ("/login/", "/login/", false),
+        ("//login", "//login", false),
+        ("/%6cogin", "/%6cogin", false),
+        ("/login;x", "/login;x", false),
+        ("/LOGIN", "/LOGIN", false),
+        ("/x/../login", "/x/../login", false),
+    ];
+    for (sent, left, passes) in cases {
+        for layer in [excepting(), excepting().with_max_token_age(Duration::from_secs(60))] {
+            let mut request = request("GET", left, &[("accept", "application/json")]);
+            request.extensions_mut().insert(crate::OriginalUri(sent.parse().unwrap()));
+            let response = send(layer.layer(inner()), request).await;
+            let expected = if passes { (200, "nothing") } else { (401, "") };
+            let got = (response.status().as_u16(), header(&response, "x-saw"));
+            assert_eq!(got, expected, "{sent}, {left}");
+        }
+    }
+}
