@@ -152,7 +152,6 @@ impl AuthKit {
 
     /// Starts a session from an answer of WorkOS, for users who sign in by other means than [`Endpoints`]: a password
     /// form or a one-time code, sent to WorkOS by the `workos` crate or by hand.
-    /// form or a one-time code, sent to WorkOS by the `workos` crate or by hand.
     ///
     /// `answer` is the JSON body of a successful `POST /user_management/authenticate`. Its token is verified, and the
     /// session is sealed in the configured format. `headers` are those of the request: if they bring a session, it ends,

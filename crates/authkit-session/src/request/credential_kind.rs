@@ -8,9 +8,9 @@
 //! | of sessions | `session_…` | any | a user's token, sent by a program |
 //! | an AuthKit domain | absent | an application | a machine's |
 //! | an AuthKit domain | `app_consent_…`, or absent | a user | an OAuth application's, acting for the user |
+//!
 //! The table is used twice. The claims of the unverified token choose the judge, and admit nothing; the judge uses the
 //! table again with the claims of the verified token.
-//! judges it asks again with what the verified token says.
 
 /// The kinds of credentials in an `Authorization` field.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
