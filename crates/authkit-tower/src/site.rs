@@ -138,9 +138,10 @@ impl Site {
         &self.shared.meter
     }
 
-    /// The endpoint that lives exactly at `path`, as the browser sees it.
+    /// The endpoint that some program may find at `path`, as the browser sees it: slashes at the end do not count.
     pub(crate) fn endpoint(&self, path: &str) -> Option<Endpoint> {
-        endpoint_at(&self.shared.paths, path)
+        let place = |path: &str| path.trim_end_matches('/').to_owned();
+        endpoint_at(&self.shared.paths.each_ref().map(|own| place(own)), &place(path))
     }
 
     /// The endpoint that a request is for. The request's path has no base path.
@@ -239,6 +240,7 @@ mod tests {
             assert_eq!(site.requested_endpoint(path), expected, "{path}");
         }
         assert_eq!(prefixed.endpoint("/app/login"), Some(Endpoint::Login));
+        assert_eq!(prefixed.endpoint("/app/login/"), Some(Endpoint::Login));
         assert_eq!(prefixed.endpoint("/login"), None);
     }
 

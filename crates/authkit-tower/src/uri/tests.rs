@@ -78,6 +78,28 @@ fn honest_paths_come_back_as_they_were() {
     }
 }
 
+/// A redirect URI may end with a slash, as frameworks of other languages write it.
+#[test]
+fn rd_01_an_endpoint_whose_path_ends_with_a_slash_is_no_way_back() {
+    let site = at("/auth/callback/", "");
+    for path in [
+        "/auth/callback",
+        "/auth/callback/",
+        "/auth/callback//",
+        "/auth/callback/?code=x",
+        "/auth/callback/#x",
+        "/auth/%63allback/",
+        "/auth/callback%2f",
+        "/auth/callback/ ",
+        "/login/",
+    ] {
+        assert_eq!(ReturnTarget::parse(path, &site), None, "{path}");
+    }
+    for path in ["/auth/callback/x", "/auth/", "/"] {
+        assert!(ReturnTarget::parse(path, &site).is_some(), "{path}");
+    }
+}
+
 #[test]
 fn rd_01_nothing_leads_off_our_origin_or_in_circles() {
     let attacks = [
