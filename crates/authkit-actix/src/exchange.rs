@@ -8,7 +8,7 @@ use actix_web::{
     error::{ErrorBadRequest, ErrorInternalServerError},
 };
 use bytes::Bytes;
-use http::{Extensions, Request, Response, request::Parts};
+use http::{Extensions, HeaderMap, Request, Response, header::CONTENT_LENGTH, request::Parts};
 use http_body::Body;
 
 use crate::{
@@ -89,13 +89,18 @@ impl Exchange {
         let status = convert::status(parts.status);
         let (mut head, size) = match self.response.take() {
             Some((head, size)) => (head, Some(size)),
-            None => (HttpResponse::new(status).drop_body(), None),
+            None => (HttpResponse::new(status).drop_body(), stated_size(&parts.headers)),
         };
         *head.status_mut() = status;
         convert::headers_to_actix(&parts.headers, head.headers_mut())?;
         head.extensions_mut().insert(parts.extensions);
         Ok(ServiceResponse::new(request, head.set_body(LayerBody::new(body, size))))
     }
+}
+
+/// The size that a layer states for a body that it leaves out, in its answer to a `HEAD`; actix would state that of nothing.
+fn stated_size(headers: &HeaderMap) -> Option<BodySize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok().map(BodySize::Sized)
 }
 
 /// No layer of `authkit_tower` calls the service twice, or answers while the service is being called.

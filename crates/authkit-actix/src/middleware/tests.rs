@@ -90,6 +90,11 @@ async fn a_response_keeps_its_size() {
     let size = denied.response().body().size();
     let length = to_bytes(denied.into_body()).await.ok().map(|body| body.len() as u64);
     assert_eq!(Some(size), length.map(BodySize::Sized));
+    // The answer to a HEAD states the size of the body that it leaves out.
+    let head = TestRequest::default().method(actix_web::http::Method::HEAD).uri("/sized");
+    let denied = call_service(&app, head.to_request()).await;
+    assert_eq!(denied.response().body().size(), size);
+    assert_eq!(to_bytes(denied.into_body()).await.ok(), Some(Bytes::new()));
 }
 
 #[actix_web::test]
