@@ -19,11 +19,13 @@ pub struct RequestBody {
     rest: Box<RequestParts>,
 }
 
-/// The URI that the browser sees; `nest` shortens the request's own URI. A request made by hand has no original URI,
-/// which then is `/`.
+/// The URI that the browser sees; `nest` shortens the request's own URI, to `/` at least. If a middleware outside has
+/// written another URI, the layer judges that one, as the routes do. A request made by hand has no original URI, which then
+/// is `/`.
 pub(crate) fn uri_of(request: &Request) -> &Uri {
-    let original = request.original_uri();
-    if original.path() == "/" { request.uri() } else { original }
+    let (original, left) = (request.original_uri(), request.uri());
+    let is_shortened = left.path() == "/" || original.path().ends_with(left.path());
+    if original.path() != "/" && is_shortened { original } else { left }
 }
 
 pub(crate) fn to_http(request: Request) -> http::Request<RequestBody> {
@@ -93,6 +95,26 @@ mod tests {
         assert_eq!(back.header("x-header"), Some("value"));
         assert_eq!(back.data::<u8>(), Some(&7));
         assert_eq!(back.into_body().into_string().await.unwrap(), "body");
+    }
+
+    /// A path that is excepted lets nobody to another one.
+    #[tokio::test]
+    async fn a_path_that_was_rewritten_is_judged_as_it_is_routed() {
+        for (sent, left, expected) in [
+            ("/about?x", "/about?x", "/about?x"),
+            ("/app/about", "/about", "/app/about"),
+            ("/app", "/", "/app"),
+            ("/", "/admin", "/admin"),
+            ("/about", "/admin", "/admin"),
+            ("/assets/x", "/admin/assets/x", "/admin/assets/x"),
+        ] {
+            let (parts, ()) = http::Request::get(sent).body(()).unwrap().into_parts();
+            let address = (Default::default(), Default::default(), http::uri::Scheme::HTTP);
+            let parts = RequestParts::from((parts, address.0, address.1, address.2));
+            let mut request = Request::from_parts(parts, Body::empty());
+            *request.uri_mut() = left.parse().unwrap();
+            assert_eq!(uri_of(&request), expected, "{sent}, {left}");
+        }
     }
 
     #[tokio::test]
