@@ -11,7 +11,7 @@ use crate::{
         origin_mistakes::{self, is_below, is_shared},
         quoter::Quoter,
         setting::Setting,
-        urls::{self, UrlMistake, is_path, is_target, is_under},
+        urls::{self, UrlMistake, has_pattern, is_path, is_target, is_under},
     },
     config_error::ConfigProblem,
     cookie::set_cookie::{CookieLifetime, CookiePrefix, MAX_COOKIE_AGE, SameSite},
@@ -153,7 +153,7 @@ impl Search<'_> {
         let (login, logout) = (&*config.login_path(), &*config.logout_path());
         let callback = redirect_uri.map(Url::path);
         for (setting, path) in [(Setting::LoginPath, login), (Setting::LogoutPath, logout)] {
-            if !is_path(path) {
+            if !is_path(path) || has_pattern(path) {
                 let mistake = "is no plain path";
                 self.invalid_value(
                     setting,

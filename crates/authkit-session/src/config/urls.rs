@@ -43,6 +43,12 @@ pub(super) fn redirect_uri(value: &str) -> Result<Url, UrlMistake> {
             "write the path too, such as `https://app.example.com/callback`",
         ));
     }
+    if has_pattern(url.path()) {
+        return Err((
+            "has a placeholder in its path",
+            "write the path that browsers come back to, without `:`",
+        ));
+    }
     Ok(url)
 }
 
@@ -119,6 +125,11 @@ pub(super) fn is_path(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\{}".contains(&byte))
+}
+
+/// Whether routers take a part of the path for any text, as `:id` and `*rest`.
+pub(super) fn has_pattern(path: &str) -> bool {
+    path.split('/').any(|segment| segment.starts_with([':', '*']))
 }
 
 /// Whether `domain` is the host of `uri` or above it, but not a bare top-level domain (RFC 6265bis section 5.1.3).

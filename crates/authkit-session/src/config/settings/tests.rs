@@ -37,7 +37,7 @@ fn problems_with(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
 /// Each is refused at start, by a line that names the variable and the method, what is wrong, and what to write.
 #[test]
 fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
-    let cases: [(&str, &str, &str, &str); 77] = [
+    let cases: [(&str, &str, &str, &str); 78] = [
         // Copied with something around it.
         ("WORKOS_CLIENT_ID", "\"client_1\"", "is in quotes", "without the quotes"),
         ("WORKOS_CLIENT_ID", "'client_1'", "is in quotes", "without the quotes"),
@@ -116,6 +116,7 @@ fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
             "without the white space",
         ),
         ("WORKOS_REDIRECT_URI", "https://app.example.com/{tenant}/callback", "placeholder", "`{}`"),
+        ("WORKOS_REDIRECT_URI", "https://app.example.com/:tenant/callback", "placeholder", "`:`"),
         ("WORKOS_REDIRECT_URI", "https://app.example.com", "no path of its own", "callback`"),
         ("WORKOS_REDIRECT_URI", "https://app.example.com/?a", "no path of its own", "callback`"),
         ("WORKOS_REDIRECT_URI", "/callback", "does not start with `http://`", "the whole URL"),
@@ -219,7 +220,7 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
         redirect_uri: "https://app.example.com/app/callback".to_owned(),
         ..config.with_base_path("/app")
     };
-    let cases: [(&str, Config, &[Setting]); 37] = [
+    let cases: [(&str, Config, &[Setting]); 40] = [
         ("the least", config(), &[]),
         ("a base path", below(config()), &[]),
         ("a login path below it", below(config().with_login_path("/app/enter")), &[]),
@@ -281,6 +282,9 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
             &[Setting::LoginPath],
         ),
         ("a pattern", config().with_logout_path("/{path}"), &[Setting::LogoutPath]),
+        ("a pattern of old", config().with_login_path("/:path"), &[Setting::LoginPath]),
+        ("any path below", config().with_login_path("/login/*rest"), &[Setting::LoginPath]),
+        ("a colon within", config().with_login_path("/log:in*"), &[]),
         ("one path for two", config().with_logout_path("/login"), &[Setting::LogoutPath]),
         (
             "sign-out at the callback",
