@@ -464,6 +464,9 @@ async fn a3_an_empty_organization_is_not_asked_for() {
     assert_eq!(service.get(&mut browser).await.session().organization_id(), None);
     service.clock.advance(s(600));
     assert_eq!(service.get(&mut browser).await.session().organization_id(), None);
+    let session = service.get(&mut browser).await.session();
+    let switch = service.authenticator.switch_organization(&browser.headers(), &session, "").await;
+    assert_eq!(switch.unwrap_err().kind(), ErrorKind::OrganizationGone);
     let asked: Vec<_> =
         service.workos.exchanges().into_iter().map(|exchange| exchange.organization).collect();
     assert_eq!(asked, [None]);
