@@ -28,7 +28,10 @@ impl RefusalLog {
             | ApiRefusal::InteractionNeeded => {
                 return;
             }
-            ApiRefusal::Credentials => "WorkOS refused our API key or client id",
+            ApiRefusal::Credentials => match error.details.status.map(|status| status.as_u16()) {
+                Some(402 | 407 | 451) => "calls to WorkOS are refused, by it or on the way to it",
+                Some(_) | None => "WorkOS refused our API key or client id",
+            },
             ApiRefusal::Request => "WorkOS refused our request",
             ApiRefusal::Rejected => "WorkOS rejected a refresh",
         };
