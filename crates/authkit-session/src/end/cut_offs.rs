@@ -3,7 +3,8 @@
 //! 1. An ended session or a deleted user refuses every token: another machine's clock issues the tokens, so a token may
 //!    name a later second than the end of its session.
 //! 2. Every other cut-off is compared by time: it hits tokens that were issued at or before its second.
-//! 3. A cut-off is remembered until every token that it can hit has expired.
+//! 3. A cut-off is remembered for as long as tokens live, from when it was heard of: so until every token that it can
+//!    hit has expired, even where the clock that dated it or the wall clock here is wrong, or was.
 //! 4. A full table forgets its oldest cut-off; tokens as old as that one are refreshed, so that WorkOS decides.
 //!
 //! Every request reads the cut-offs, so the usual answer costs a few memory reads: only a token that may be hit locks
@@ -19,6 +20,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -54,6 +56,8 @@ struct Table {
     cut_offs: HashMap<Arc<Subject>, CutOff>,
     /// The same cut-offs, oldest first.
     order: BTreeSet<(u64, Arc<Subject>)>,
+    /// The same cut-offs, the first to be forgotten first.
+    ends: BTreeSet<(Duration, Arc<Subject>)>,
     /// How many of the cut-offs hit every token.
     ended: usize,
     /// The latest of the other cut-offs, whether or not it is still in the table.
@@ -64,6 +68,8 @@ struct Table {
 struct CutOff {
     at: u64,
     reach: Reach,
+    /// When it is forgotten, by the monotonic clock.
+    until: Duration,
 }
 
 /// Every subject whose revocation can hit the token.
@@ -96,20 +102,19 @@ impl CutOffs {
         }
     }
 
-    /// Adds a revocation, unless every token that it could hit has expired at `now`.
-    pub(crate) fn add(&self, revocation: &Revocation, now: u64) {
+    /// Adds a revocation at `now` by the monotonic clock.
+    pub(crate) fn add(&self, revocation: &Revocation, now: Duration) {
         let mut table = self.table();
-        if revocation.at.saturating_add(KEPT) > now {
-            let bucket = self.bucket(&revocation.subject.borrowed());
-            match revocation.reach {
-                Reach::Every if table.add(revocation) == Added::Newly => {
-                    bucket.ended.fetch_add(1, Ordering::Release);
-                }
-                Reach::Every => {}
-                Reach::Earlier => {
-                    table.add(revocation);
-                    bucket.changed.fetch_max(revocation.at, Ordering::Release);
-                }
+        let bucket = self.bucket(&revocation.subject.borrowed());
+        let until = now.saturating_add(Duration::from_secs(KEPT));
+        match revocation.reach {
+            Reach::Every if table.add(revocation, until) == Added::Newly => {
+                bucket.ended.fetch_add(1, Ordering::Release);
+            }
+            Reach::Every => {}
+            Reach::Earlier => {
+                table.add(revocation, until);
+                bucket.changed.fetch_max(revocation.at, Ordering::Release);
             }
         }
         while let Some((subject, cut_off)) = table.forget_old(now) {
@@ -227,16 +232,18 @@ enum Added {
 
 impl Table {
     /// Adds a cut-off, or merges it with the one of its subject: the later time and the wider reach count.
-    fn add(&mut self, revocation: &Revocation) -> Added {
+    fn add(&mut self, revocation: &Revocation, until: Duration) -> Added {
         let Revocation { subject, reach, at } = revocation;
         let before = self.cut_offs.get(subject).copied();
         let reach = before.map_or(*reach, |before| before.reach.max(*reach));
         let at = before.map_or(*at, |before| before.at.max(*at));
         if let Some(before) = before {
             self.order.remove(&(before.at, Arc::clone(subject)));
+            self.ends.remove(&(before.until, Arc::clone(subject)));
         }
         self.order.insert((at, Arc::clone(subject)));
-        self.cut_offs.insert(Arc::clone(subject), CutOff { at, reach });
+        self.ends.insert((until, Arc::clone(subject)));
+        self.cut_offs.insert(Arc::clone(subject), CutOff { at, reach, until });
         match (before.map(|before| before.reach), reach) {
             (None | Some(Reach::Earlier), Reach::Every) => {
                 self.ended += 1;
@@ -250,10 +257,14 @@ impl Table {
         }
     }
 
-    /// Removes the oldest cut-off if every token that it hits has expired.
-    fn forget_old(&mut self, now: u64) -> Option<(Arc<Subject>, CutOff)> {
-        let (at, _) = self.order.first()?;
-        if at.saturating_add(KEPT) > now { None } else { self.forget_oldest() }
+    /// Removes a cut-off that hits nothing any more: every token that it hit has expired.
+    fn forget_old(&mut self, now: Duration) -> Option<(Arc<Subject>, CutOff)> {
+        let (until, subject) = self.ends.first()?;
+        if *until > now {
+            return None;
+        }
+        let subject = Arc::clone(subject);
+        self.forget(subject)
     }
 
     /// Removes the oldest cut-off if there are more than `limit`.
@@ -262,8 +273,15 @@ impl Table {
     }
 
     fn forget_oldest(&mut self) -> Option<(Arc<Subject>, CutOff)> {
-        let (_, subject) = self.order.pop_first()?;
+        let (_, subject) = self.order.first()?;
+        let subject = Arc::clone(subject);
+        self.forget(subject)
+    }
+
+    fn forget(&mut self, subject: Arc<Subject>) -> Option<(Arc<Subject>, CutOff)> {
         let cut_off = self.cut_offs.remove(&subject)?;
+        self.order.remove(&(cut_off.at, Arc::clone(&subject)));
+        self.ends.remove(&(cut_off.until, Arc::clone(&subject)));
         match cut_off.reach {
             Reach::Every => self.ended -= 1,
             Reach::Earlier => {}
@@ -289,7 +307,7 @@ impl fmt::Debug for CutOffs {
     }
 }
 
-/// How long after its time a cut-off can hit a token, in seconds: 24 hours of lifetime and a minute of leeway.
+/// How long a cut-off can hit a token, in seconds: 24 hours of lifetime and a minute of leeway.
 pub(crate) const KEPT: u64 = 24 * 60 * 60 + 60;
 /// How many seconds after a session's end its last token may claim to be issued, since clocks differ.
 const LATEST_TOKEN: u64 = 60;
@@ -301,11 +319,13 @@ const BUCKETS: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
+    /// The start, by the monotonic clock.
+    const START: Duration = Duration::ZERO;
 
     fn at(second: u64) -> std::time::SystemTime {
         UNIX_EPOCH + Duration::from_millis(second * 1_000 + 999)
@@ -321,7 +341,7 @@ mod tests {
             Revocation::membership("user_member", "org_acme", at(NOW)),
             Revocation::organization("org_gone", at(NOW)),
         ] {
-            cut_offs.add(&revocation, NOW);
+            cut_offs.add(&revocation, START);
         }
         // What each says of tokens made before its second, in it, and after it.
         let never = [CutOffEffect::None; 3];
@@ -390,7 +410,7 @@ mod tests {
         for order in [[0, 1], [1, 0]] {
             let cut_offs = CutOffs::new();
             for n in order {
-                cut_offs.add(&revocations[n], NOW);
+                cut_offs.add(&revocations[n], START);
             }
             assert_eq!(cut_offs.effect_on(made(NOW + 9)), CutOffEffect::Ended, "{order:?}");
             assert_eq!(cut_offs.effect_on(made(NOW + 10)), CutOffEffect::None, "{order:?}");
@@ -399,7 +419,7 @@ mod tests {
         for order in [[1, 2, 2], [2, 1, 2], [2, 2, 1]] {
             let cut_offs = CutOffs::new();
             for n in order {
-                cut_offs.add(&revocations[n], NOW);
+                cut_offs.add(&revocations[n], START);
             }
             assert_eq!(cut_offs.effect_on(made(NOW + 10)), CutOffEffect::Ended, "{order:?}");
             let table = cut_offs.table();
@@ -412,20 +432,23 @@ mod tests {
     fn a_cut_off_is_forgotten_when_every_token_that_it_hits_has_expired() {
         let cut_offs = CutOffs::new();
         let ended = |id: &str, second| Revocation::session(id, at(second));
-        cut_offs.add(&ended("session_1", NOW), NOW);
-        cut_offs.add(&ended("session_2", NOW + 1), NOW + KEPT - 1);
+        let kept = Duration::from_secs(KEPT);
+        let second = Duration::from_secs(1);
+        cut_offs.add(&ended("session_1", NOW), START);
+        cut_offs.add(&ended("session_2", NOW + 1), START + kept - second);
         assert_eq!(cut_offs.table().order.len(), 2);
 
-        cut_offs.add(&ended("session_3", NOW + 2), NOW + KEPT);
+        cut_offs.add(&ended("session_3", NOW + 2), START + kept);
         assert_eq!(cut_offs.table().order.len(), 2, "the first one's time is over");
 
-        cut_offs.add(&ended("session_4", NOW - 1), NOW + KEPT);
-        assert_eq!(cut_offs.table().order.len(), 2, "one that comes too late is not kept");
-        assert_eq!(cut_offs.table().cut_offs.len(), 2);
+        cut_offs.add(&ended("session_2", NOW + 1), START + kept);
+        let table = cut_offs.table();
+        assert_eq!((table.order.len(), table.ends.len(), table.cut_offs.len()), (2, 2, 2));
+        drop(table);
         assert_eq!(cut_offs.newest.load(Ordering::Acquire), u64::MAX);
 
         let changed = Revocation::organization("org_1", at(NOW + 9));
-        cut_offs.add(&changed, NOW + 2 + KEPT);
+        cut_offs.add(&changed, START + 2 * kept);
         assert_eq!(cut_offs.table().ended, 0);
         let ended: u32 =
             cut_offs.buckets.iter().map(|bucket| bucket.ended.load(Ordering::Acquire)).sum();
@@ -434,11 +457,31 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_wrong_by_days_makes_nothing_forgotten() {
+        let cut_offs = CutOffs::new();
+        let days = 3 * KEPT;
+        // By a replica whose clock is behind, by ours, and by one whose clock is ahead.
+        for (n, second) in [NOW - days, NOW, NOW + days].into_iter().enumerate() {
+            cut_offs.add(&Revocation::session(format!("session_{n}"), at(second)), START);
+        }
+        for n in 0..3 {
+            let session = format!("session_{n}");
+            let made = TokenIdentity {
+                session: Some(&session),
+                subject: None,
+                organization: None,
+                issued_at: NOW,
+            };
+            assert_eq!(cut_offs.effect_on(made), CutOffEffect::Ended, "{session}");
+        }
+    }
+
+    #[test]
     fn what_finds_no_room_is_refreshed_rather_than_forgotten() {
         let fill = |revocation: fn(&str, std::time::SystemTime) -> Revocation| {
             let cut_offs = CutOffs::holding(3);
             for n in 1..=5 {
-                cut_offs.add(&revocation(&format!("{n}"), at(NOW + n)), NOW);
+                cut_offs.add(&revocation(&format!("{n}"), at(NOW + n)), START);
             }
             assert_eq!(cut_offs.table().order.len(), 3);
             cut_offs
@@ -468,7 +511,7 @@ mod tests {
 
         // What fell out is asked about when nothing else is remembered, too.
         let ended = CutOffs::holding(0);
-        ended.add(&Revocation::session("1", at(NOW)), NOW);
+        ended.add(&Revocation::session("1", at(NOW)), START);
         let made = TokenIdentity {
             session: Some("1"),
             subject: None,

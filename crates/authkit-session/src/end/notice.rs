@@ -86,7 +86,7 @@ impl RevocationPublisher {
     }
 
     fn apply(&self, revocation: &Revocation) {
-        self.cut_offs.add(revocation, self.settings.clock().unix());
+        self.cut_offs.add(revocation, self.settings.clock().monotonic());
     }
 
     async fn publish(&self, revocation: &Revocation) -> Result<(), NotPublished> {
