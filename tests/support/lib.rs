@@ -16,12 +16,14 @@ pub mod harness;
 mod jar;
 pub mod logs;
 pub mod nginx;
+pub mod panics;
 pub mod peers;
 pub mod process;
 pub mod program;
 pub mod real_browser;
 pub mod redis;
 pub mod redis_fleet;
+pub mod search;
 pub mod secrets;
 pub mod served;
 pub mod wiretap;
@@ -37,11 +39,13 @@ pub use crate::{
     harness::{Harness, Neighbour, PASSWORD, Running},
     logs::Logs,
     nginx::Nginx,
+    panics::Panics,
     process::Replica,
     program::Program,
     real_browser::RealBrowser,
     redis::{RedisServer, Wire},
     redis_fleet::{RedisCluster, SentinelRedis},
+    search::{Encoding, Search},
     secrets::Secrets,
     served::{Port, Served},
     wiretap::Wiretap,

@@ -5,13 +5,19 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
     sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -243,18 +249,32 @@ impl RedisServer {
         assert!(answer.starts_with('+'), "{command}: {answer}");
     }
 
+    /// Sends a command and returns the whole answer, which need not be text.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn ask_raw(&self, command: &str) -> Vec<u8> {
+        self.try_ask_raw(command).await.expect("a running server answers")
+    }
+
     /// Whether the answer to a command holds this.
     pub async fn says(&self, command: &str, expected: &str) -> bool {
         self.try_ask(command).await.is_ok_and(|answer| answer.contains(expected))
     }
 
     async fn try_ask(&self, command: &str) -> io::Result<String> {
+        let answer = self.try_ask_raw(command).await?;
+        String::from_utf8(answer).map_err(io::Error::other)
+    }
+
+    async fn try_ask_raw(&self, command: &str) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
         // A sentinel knows no QUIT.
         stream.shutdown().await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
         Ok(answer)
     }
 
@@ -320,8 +340,12 @@ pub struct Wire {
     port: u16,
     state: watch::Sender<State>,
     connected: watch::Receiver<Option<Instant>>,
+    carried: Carried,
     task: JoinHandle<()>,
 }
+
+/// All bytes that went over a wire, of both directions.
+type Carried = Arc<Mutex<Vec<u8>>>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
@@ -340,16 +364,29 @@ impl Wire {
         let own = listener.local_addr().expect("a bound socket has an address").port();
         let (state, states) = watch::channel(State::Whole);
         let (connecting, connected) = watch::channel(None);
-        let task = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let states = states.clone();
-                if *states.borrow() == State::Whole {
-                    connecting.send_replace(Some(Instant::now()));
-                    tokio::spawn(carry(near, port, states));
+        let carried = Carried::default();
+        let task = tokio::spawn({
+            let carried = Arc::clone(&carried);
+            async move {
+                while let Ok((near, _)) = listener.accept().await {
+                    let states = states.clone();
+                    if *states.borrow() == State::Whole {
+                        connecting.send_replace(Some(Instant::now()));
+                        tokio::spawn(carry(near, port, states, Arc::clone(&carried)));
+                    }
                 }
             }
         });
-        Self { port: own, state, connected, task }
+        Self { port: own, state, connected, carried, task }
+    }
+
+    /// What went over it so far, in both directions.
+    ///
+    /// # Panics
+    ///
+    /// If a test panicked while bytes were noted.
+    pub fn carried(&self) -> Vec<u8> {
+        self.carried.lock().expect("noting bytes does not panic").clone()
     }
 
     /// The near end: a port of `127.0.0.1`.
@@ -386,10 +423,33 @@ impl Drop for Wire {
     }
 }
 
-async fn carry(mut near: TcpStream, port: u16, mut states: watch::Receiver<State>) {
+async fn carry(
+    mut near: TcpStream,
+    port: u16,
+    mut states: watch::Receiver<State>,
+    carried: Carried,
+) {
     let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let ((from_near, to_near), (from_far, to_far)) = (near.split(), far.split());
+    let both = async {
+        tokio::join!(copy(from_near, to_far, &carried), copy(from_far, to_near, &carried))
+    };
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => {}
+        _ = both => {}
         _ = states.wait_for(|state| *state == State::Cut) => {}
+    }
+}
+
+/// Copies until either end is closed, and notes what it copied.
+async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, carried: &Carried) -> io::Result<()> {
+    let mut buffer = [0; 8_192];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        let bytes = &buffer[..length];
+        carried.lock().expect("noting bytes does not panic").extend_from_slice(bytes);
+        to.write_all(bytes).await?;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::search::Search;
+
 /// Secrets, each with a word for what it is.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
@@ -9,11 +11,11 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Adds one; what is shorter than 8 bytes could be found by chance, and is none.
+    /// Adds one, unless it is known; what is shorter than 8 bytes could be found by chance, and is none.
     pub fn add(&mut self, kind: &'static str, secret: impl Into<String>) {
         let secret = secret.into();
         if secret.len() >= 8 {
-            self.known.insert(secret, kind);
+            self.known.entry(secret).or_insert(kind);
         }
     }
 
@@ -33,6 +35,20 @@ impl Secrets {
         let mut rest = self.clone();
         rest.known.retain(|_, known| *known != kind);
         rest
+    }
+
+    /// Prepares to look for all of them in much text, encoded too.
+    pub fn search(&self) -> Search {
+        Search::new(
+            self.known.iter().flat_map(|(secret, kind)| {
+                pieces(secret).map(move |piece| (piece.as_bytes(), *kind))
+            }),
+        )
+    }
+
+    /// One of this kind; nothing if there is none.
+    pub fn one(&self, kind: &str) -> Option<&str> {
+        self.known.iter().find(|(_, known)| **known == kind).map(|(secret, _)| secret.as_str())
     }
 
     /// The kinds of those that are in `text`, whole or in part.

@@ -1,0 +1,329 @@
+//! The machine's clock goes back or forth during traffic: nobody is signed out, nobody whose session has ended gets in,
+//! and all goes on once the clock is right.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use authkit_emulator::{Endpoint, Fault, TestSession};
+use authkit_tower::{AuthKit, AuthKitLayer, Clock, Endpoints, Principal, Revocation, Session};
+use axum::{Router, routing::get};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{Method, StatusCode, header};
+use support::{Answer, Browser, Harness, Running};
+use tokio::time::sleep;
+
+/// How far the wall clock goes, in seconds. A day is longer than revocations are remembered.
+const JUMPS: [(&str, i64); 4] = [
+    ("an hour back", -3_600),
+    ("an hour forth", 3_600),
+    ("a day back", -90_000),
+    ("a day forth", 90_000),
+];
+
+/// What a session was when the clock jumped, and what becomes of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// Its user has just been here.
+    Known,
+    /// Its user has been elsewhere.
+    Unseen,
+    /// Its token has expired.
+    Expired,
+    /// WorkOS is answering its refresh while the clock jumps.
+    BeingRefreshed,
+    /// The user has signed out before the jump.
+    SignedOut,
+    /// WorkOS has revoked it before the jump.
+    Revoked,
+    /// Its user's roles have changed before the jump.
+    Changed,
+    /// The user signs out while the clock is wrong.
+    SignsOut,
+    /// WorkOS revokes it while the clock is wrong.
+    IsRevoked,
+}
+
+const STATES: [State; 9] = [
+    State::Known,
+    State::Unseen,
+    State::Expired,
+    State::BeingRefreshed,
+    State::SignedOut,
+    State::Revoked,
+    State::Changed,
+    State::SignsOut,
+    State::IsRevoked,
+];
+
+impl State {
+    fn has_ended(self) -> bool {
+        match self {
+            Self::SignedOut | Self::Revoked | Self::SignsOut | Self::IsRevoked => true,
+            Self::Known | Self::Unseen | Self::Expired | Self::BeingRefreshed | Self::Changed => {
+                false
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_signs_nobody_out_and_lets_nobody_in_again() {
+    join_all(JUMPS.map(|(name, seconds)| jump(name, seconds))).await;
+}
+
+async fn jump(name: &str, seconds: i64) {
+    let world = World::start(name).await;
+    let sessions = STATES.map(|state| (state, world.session(state)));
+    for (state, (session, browser)) in &sessions {
+        world.before(*state, session, browser).await;
+    }
+    assert_eq!(world.call(&world.api_key).await, StatusCode::OK, "{name}: an API key");
+
+    let (_, (_, refreshed)) = &sessions[3];
+    world.while_it_is_refreshed(refreshed, || world.machine.jump(seconds)).await;
+    for (state, (session, browser)) in &sessions {
+        world.at_the_jump(*state, session, browser).await;
+    }
+    // Longer than keys are fresh, than refusals are remembered, and than the breaker is open.
+    for minutes in [0, 2, 4] {
+        world.advance(Duration::from_secs(minutes * 60)).await;
+        for (state, (_, browser)) in &sessions {
+            world.visits(*state, browser).await;
+        }
+        let key = world.call(&world.api_key).await;
+        assert_eq!(key, StatusCode::OK, "{name}: an API key after {minutes} minutes");
+    }
+    // WorkOS's keys change, and it does not answer for a while.
+    world.running.emulator.rotate_keys();
+    let (_, newcomer) = world.session(State::Unseen);
+    let newcomer_signs_in = world.running.browser();
+    let signed_in = newcomer_signs_in.open(&world.running.url("/page")).await;
+    assert!(world.is_served(&signed_in), "{name}: a sign-in: {}", signed_in.status);
+    let fault = Fault::status(503).on(Endpoint::Authenticate).until_cleared();
+    world.running.emulator.fault(fault);
+    world.visits(State::Expired, &world.session(State::Expired).1).await;
+    world.running.emulator.clear_faults();
+    world.visits(State::Unseen, &newcomer).await;
+
+    world.machine.jump(0);
+    for (state, (_, browser)) in &sessions {
+        world.visits(*state, browser).await;
+    }
+    world.advance(Duration::from_secs(61)).await;
+    for (state, (session, browser)) in &sessions {
+        let status = world.fetch(browser).await.status;
+        let expected = if state.has_ended() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+        assert_eq!(status, expected, "{name}, {state:?}: once the clock is right");
+        if state.has_ended() {
+            let replay = world.running.holding(session);
+            let status = world.fetch(&replay).await.status;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}, {state:?}: its first cookie");
+        }
+    }
+    assert_eq!(world.fetch(&newcomer).await.status, StatusCode::OK, "{name}: a newcomer");
+    // A sign-in ends on a page that names the clock where its new token has expired on arrival.
+    let signed_in = newcomer_signs_in.open(&world.running.url("/page")).await;
+    assert_eq!(signed_in.status, StatusCode::OK, "{name}: a sign-in");
+    assert_eq!(world.call(&world.api_key).await, StatusCode::OK, "{name}: an API key");
+    let token = world.running.emulator.session(USERS[0]);
+    assert_eq!(world.call(token.access_token()).await, StatusCode::OK, "{name}: a program");
+}
+
+/// Two clocks of one machine: the true time, which the monotonic clock counts and WorkOS has, and how wrong the wall
+/// clock is.
+#[derive(Debug)]
+struct Machine {
+    start: SystemTime,
+    elapsed_ms: AtomicU64,
+    wrong_by: AtomicI64,
+}
+
+impl Machine {
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.elapsed_ms.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> SystemTime {
+        let wrong_by = self.wrong_by.load(Ordering::SeqCst);
+        let (now, jump) =
+            (self.start + self.monotonic(), Duration::from_secs(wrong_by.unsigned_abs()));
+        if wrong_by < 0 { now - jump } else { now + jump }
+    }
+
+    fn jump(&self, wrong_by: i64) {
+        self.wrong_by.store(wrong_by, Ordering::SeqCst);
+    }
+}
+
+struct World {
+    name: String,
+    machine: Arc<Machine>,
+    running: Running,
+    api_key: String,
+}
+
+fn app(authkit: &AuthKit) -> Router {
+    let who = async |principal: Principal| principal.subject().to_owned();
+    let programs =
+        AuthKitLayer::new(authkit).without_sessions().with_bearer().unwrap().with_api_keys();
+    Router::new()
+        .route("/page", get(async |session: Session| session.user_id().to_owned()))
+        .route_layer(AuthKitLayer::new(authkit))
+        .merge(Router::new().route("/api", get(who)).layer(programs))
+        .merge(Endpoints::new(authkit))
+}
+
+impl World {
+    async fn start(name: &str) -> Self {
+        let start = SystemTime::now();
+        let machine =
+            Arc::new(Machine { start, elapsed_ms: AtomicU64::new(0), wrong_by: AtomicI64::new(0) });
+        let (wall, monotonic) = (Arc::clone(&machine), Arc::clone(&machine));
+        let clock = Clock::of(move || wall.wall(), move || monotonic.monotonic());
+        let harness = Harness::with(
+            |emulator| emulator.issuer(ISSUER).frozen_at(start),
+            |config| config.with_issuers([ISSUER]).with_clock(clock),
+        )
+        .await;
+        let api_key = harness.emulator.connect().add_api_key("Acme Corp", ["posts:read"]).value;
+        let app = app(&harness.authkit);
+        Self { name: name.to_owned(), machine, running: harness.serve(app), api_key }
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.machine.elapsed_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+        self.running.emulator.advance(by);
+        // What runs in the background, such as a fetch of keys, comes to its end.
+        sleep(Duration::from_millis(20)).await;
+    }
+
+    /// A session of one of the users: what is changed is one's own.
+    fn session(&self, state: State) -> (TestSession, Browser) {
+        let email = if state == State::Changed { USERS[1] } else { USERS[0] };
+        let session = self.running.emulator.session(email);
+        let session = match state {
+            State::Expired | State::BeingRefreshed => session.expired(),
+            State::Known
+            | State::Unseen
+            | State::SignedOut
+            | State::Revoked
+            | State::Changed
+            | State::SignsOut
+            | State::IsRevoked => session,
+        };
+        let browser = self.running.holding(&session);
+        (session, browser)
+    }
+
+    async fn fetch(&self, browser: &Browser) -> Answer {
+        browser.fetch(Method::GET, &self.running.url("/page"), "").await
+    }
+
+    async fn call(&self, credential: &str) -> StatusCode {
+        let bearer = format!("Bearer {credential}");
+        let fields = [("authorization", bearer.as_str())];
+        Browser::new()
+            .send(Method::GET, &self.running.url("/api"), fields, Bytes::new())
+            .await
+            .status
+    }
+
+    async fn sign_out(&self, browser: &Browser) {
+        let answer = browser.submit(&self.running.url("/logout"), &[]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", self.name);
+    }
+
+    /// WorkOS's clock dates it.
+    async fn revoke(&self, revocation: impl FnOnce(SystemTime) -> Revocation) {
+        let revocation = revocation(self.running.emulator.now());
+        self.running.authkit.revoke(revocation).await.unwrap();
+    }
+
+    async fn before(&self, state: State, session: &TestSession, browser: &Browser) {
+        let id = session.session_id().to_owned();
+        match state {
+            State::Unseen | State::Expired | State::BeingRefreshed => return,
+            State::Known | State::SignsOut | State::IsRevoked => {}
+            State::SignedOut => {
+                let replay = self.running.holding(session);
+                self.sign_out(browser).await;
+                assert_eq!(self.fetch(&replay).await.status, StatusCode::UNAUTHORIZED);
+                browser.keep(
+                    &self.running.url("/"),
+                    "wos_session",
+                    &replay.cookie("wos_session").unwrap(),
+                );
+                return;
+            }
+            State::Revoked => return self.revoke(|at| Revocation::session(id, at)).await,
+            State::Changed => {
+                let claims = session.claims();
+                let organization = claims["org_id"].as_str().unwrap().to_owned();
+                let user = claims["sub"].as_str().unwrap().to_owned();
+                return self.revoke(|at| Revocation::membership(user, organization, at)).await;
+            }
+        }
+        assert_eq!(self.fetch(browser).await.status, StatusCode::OK, "{}: {state:?}", self.name);
+    }
+
+    async fn at_the_jump(&self, state: State, session: &TestSession, browser: &Browser) {
+        let id = session.session_id().to_owned();
+        match state {
+            State::SignsOut => {
+                let kept = browser.cookie("wos_session").unwrap();
+                self.sign_out(browser).await;
+                browser.keep(&self.running.url("/"), "wos_session", &kept);
+            }
+            State::IsRevoked => self.revoke(|at| Revocation::session(id, at)).await,
+            State::Known
+            | State::Unseen
+            | State::Expired
+            | State::BeingRefreshed
+            | State::SignedOut
+            | State::Revoked
+            | State::Changed => {}
+        }
+    }
+
+    async fn while_it_is_refreshed(&self, browser: &Browser, jump: impl FnOnce()) {
+        let late = Fault::late_reply(Duration::from_millis(300)).on(Endpoint::Authenticate);
+        self.running.emulator.fault(late);
+        let jump = async {
+            sleep(Duration::from_millis(100)).await;
+            jump();
+        };
+        let ((), ()) = tokio::join!(self.visits(State::BeingRefreshed, browser), jump);
+    }
+
+    /// Asks by a script and opens a page: whoever has a session is served or told to come again, and keeps the cookie.
+    async fn visits(&self, state: State, browser: &Browser) {
+        let (name, url) = (&self.name, self.running.url("/page"));
+        for answer in [self.fetch(browser).await, browser.navigate(&url).await] {
+            if state.has_ended() {
+                let refused = [StatusCode::UNAUTHORIZED, StatusCode::FOUND];
+                assert!(refused.contains(&answer.status), "{name}, {state:?}: {}", answer.status);
+            } else {
+                let status = answer.status;
+                assert!(self.is_served(&answer), "{name}, {state:?}: {status}: {}", answer.text());
+            }
+        }
+    }
+
+    fn is_served(&self, answer: &Answer) -> bool {
+        let fields = answer.headers.get_all(header::SET_COOKIE).iter();
+        let deletes = fields.map(|field| field.to_str().unwrap()).any(|field| {
+            field.starts_with("wos_session=;") || field.starts_with("wos_session=\"\"")
+        });
+        let statuses = [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
+        !deletes && statuses.contains(&answer.status)
+    }
+}
+
+const USERS: [&str; 2] = ["alice@acme.test", "bob@acme.test"];
+const ISSUER: &str = "https://issuer.of.this.test";
