@@ -13,8 +13,10 @@
 //! - `crates/authkit-tower/src/endpoints/callback/tests.rs::cb_09_success_leaves_no_trace_of_the_code`
 //! ```
 //!
-//! People write the promise and the owner; this command writes the lists of tests.
+//! People write the promise and the owner; this command writes the lists of tests. It also checks that every claim of
+//! `SECURITY.md` leads to what shows it.
 
+mod claims;
 mod test_names;
 
 use std::{
@@ -41,7 +43,10 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
 /// Fails with a line for each place where the page and the tests differ.
 pub(crate) fn check(sh: &Shell, root: &Path) -> Result<()> {
     let page = Page::parse(&sh.read_file(root.join(PAGE))?)?;
-    let problems = page.problems(&find_tests(sh, root)?);
+    let tests = find_tests(sh, root)?;
+    let mut problems = page.problems(&tests);
+    let cases = page.cases.iter().map(|case| case.id.as_str()).collect();
+    problems.extend(claims::problems(sh, root, &cases, &tests)?);
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     Ok(())
 }
