@@ -98,7 +98,7 @@ impl RedisReplicasBuilder {
         self
     }
 
-    /// Trusts these root certificates (PEM) instead of the system's, for this connection only.
+    /// Trusts these root certificates (PEM) for this connection only (default: the system's).
     ///
     /// For a Redis whose certificate a private authority has signed. Needs a `rediss://` URL. Feature `tls`.
     #[cfg(feature = "tls")]
@@ -107,7 +107,7 @@ impl RedisReplicasBuilder {
         self
     }
 
-    /// Shows Redis this client certificate, with its chain, and uses its key, both in PEM. Feature `tls`.
+    /// Shows Redis this client certificate, with its chain, and uses its key, both in PEM (default: none). Feature `tls`.
     #[cfg(feature = "tls")]
     pub fn with_client_certificate(
         mut self,

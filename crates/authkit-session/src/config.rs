@@ -240,6 +240,24 @@ impl Config {
     }
 
     /// Sets the cookie's `SameSite` attribute (default [`SameSite::Lax`]).
+    ///
+    /// **Warning:** with [`SameSite::None`] and [`SameSite::Partitioned`], browsers send the session with requests that other
+    /// sites make. Only the check of a request's origin then stops their forms, so list no trusted origin that is not yours.
+    ///
+    /// # Examples
+    ///
+    /// An application that other sites embed in a frame:
+    ///
+    /// ```
+    /// use authkit_session::SameSite;
+    ///
+    /// # use authkit_session::{Authenticator, Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+    /// let config = config.with_same_site(SameSite::Partitioned);
+    /// # assert!(Authenticator::new(config).is_ok());
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
     pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
@@ -253,7 +271,7 @@ impl Config {
         self
     }
 
-    /// Sends calls to another base than `https://api.workos.com`. It has to be https, unless it is loopback.
+    /// Sends calls to another base (default `https://api.workos.com`). It has to be https, unless it is loopback.
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
@@ -352,6 +370,9 @@ impl Config {
     /// path of this configuration and every `return_to` is as the browser sees it, with the prefix. Routes and
     /// `AuthKitLayer::except` see the path that the proxy passes on.
     ///
+    /// **Warning:** the service cannot see what the proxy strips. With a prefix that it does not strip, or another one,
+    /// browsers are sent to paths where this service is not.
+    ///
     /// # Examples
     ///
     /// ```
@@ -427,8 +448,21 @@ impl Config {
     /// Remembers WorkOS's answer about a customer's API key, or about an introspected token, for `time` (default 60
     /// seconds, at most an hour).
     ///
-    /// A deleted key stays valid for at most that long; with webhooks it ends at once. Each process asks about each key
-    /// that is in use once in this time.
+    /// **Warning:** a deleted key stays valid for at most that long; with webhooks it ends at once. Each process asks about
+    /// each key that is in use once in this time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # use authkit_session::{Authenticator, Config, CookiePassword};
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let config = Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password);
+    /// let config = config.with_credential_memory(Duration::from_secs(10));
+    /// # assert!(Authenticator::new(config).is_ok());
+    /// # Ok::<(), authkit_session::ConfigError>(())
+    /// ```
     pub fn with_credential_memory(mut self, time: Duration) -> Self {
         self.credential_memory = time.min(Duration::from_secs(60 * 60));
         self

@@ -131,6 +131,9 @@ impl Endpoints {
     /// `add` gets the request with the parameters of the query in it, and decides last. It is also called if a sign-in
     /// starts again at the callback, whose request has no parameters of yours.
     ///
+    /// **Warning:** a link on another site makes the user confirm the organization, connection or invitation that it names in
+    /// the parameters of `/login`. Nobody is asked about one that `add` takes from a parameter of yours.
+    ///
     /// # Examples
     ///
     /// Customers with a host of their own sign in with their own identity provider:

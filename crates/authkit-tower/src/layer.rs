@@ -118,6 +118,20 @@ impl AuthKitLayer {
     ///
     /// A role or a membership that was removed stops counting after this time. Each refresh is a call to WorkOS, and
     /// without WorkOS's answer the request is denied: use it for few, sensitive routes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer, Require};
+    /// # use axum::{Router, routing::post};
+    /// # use std::time::Duration;
+    /// # async fn payout() {}
+    /// # fn app(authkit: &AuthKit) -> Router {
+    /// Router::new()
+    ///     .route("/payout", post(payout).route_layer(Require::role("owner")))
+    ///     .route_layer(AuthKitLayer::new(authkit).with_max_token_age(Duration::from_secs(30)))
+    /// # }
+    /// ```
     pub fn with_max_token_age(self, age: Duration) -> Self {
         self.with(|settings| settings.max_token_age = Some(age))
     }
@@ -273,6 +287,15 @@ impl AuthKitLayer {
     /// (default: sessions are accepted).
     ///
     /// For APIs that no browser calls. No client is sent to sign in: a request without a credential gets 401.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, AuthKitLayer};
+    /// # fn layer(authkit: &AuthKit) -> AuthKitLayer {
+    /// AuthKitLayer::new(authkit).without_sessions().with_api_keys()
+    /// # }
+    /// ```
     pub fn without_sessions(self) -> Self {
         let credentials = self.settings.credentials();
         self.with(|settings| {
@@ -360,9 +383,11 @@ impl AuthKitLayer {
     /// Asks for a new sign-in this long after the last one (default: sessions last as long as WorkOS refreshes them).
     ///
     /// It applies to sessions, not to credentials in `Authorization`. The age is counted in whole seconds from the
-    /// token's `auth_time`, which refreshes do not change; a token without it is too old. The layer tells WorkOS how
+    /// token's `auth_time`, which refreshes do not change. The layer tells WorkOS how
     /// recent the sign-in must be, so that WorkOS does not answer from its own session. The refusal's reason is
     /// [`Reason::SessionTooOld`](crate::Reason::SessionTooOld), and the cookie stays.
+    ///
+    /// **Warning:** a token without `auth_time` is too old, however often its user signs in.
     ///
     /// # Examples
     ///

@@ -122,6 +122,18 @@ impl Webhooks {
     /// # Errors
     ///
     /// As for [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use authkit_tower::{AuthKit, Config, CookiePassword};
+    /// use authkit_tower::Webhooks;
+    ///
+    /// # let password = CookiePassword::new("0123456789abcdef0123456789abcdef")?;
+    /// # let authkit = AuthKit::new(Config::new("client_123", "sk_test_123", "https://app.example.com/callback", password))?;
+    /// let webhooks = Webhooks::new(&authkit, "whsec_the_new_secret")?.with_other_secrets(["whsec_the_old_secret"])?;
+    /// # Ok::<(), authkit_tower::ConfigError>(())
+    /// ```
     pub fn with_other_secrets(
         self,
         secrets: impl IntoIterator<Item = impl Into<Secret>>,

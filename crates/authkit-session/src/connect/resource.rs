@@ -34,7 +34,10 @@ impl Machines {
 
     /// Asks the domain whether each token is still active (default: a token counts until it expires).
     ///
-    /// Answers are remembered; see [`Config::with_credential_memory`](crate::Config::with_credential_memory).
+    /// Answers are remembered; see [`Config::with_credential_memory`](crate::Config::with_credential_memory). The example is at
+    /// [`Introspection`].
+    ///
+    /// **Warning:** while the domain cannot be asked, tokens whose answer is not remembered get 503.
     pub fn with_introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
         self
@@ -128,6 +131,18 @@ impl ProtectedResource {
     ///
     /// WorkOS's tokens for OAuth applications may be valid for days; only introspection shows that a user has revoked
     /// one.
+    ///
+    /// **Warning:** while the domain cannot be asked, tokens whose answer is not remembered get 503.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::{Introspection, ProtectedResource};
+    ///
+    /// let resource = ProtectedResource::new("https://example.authkit.app", "https://mcp.example.com/mcp")
+    ///     .with_introspection(Introspection::new("client_01", "a client secret"));
+    /// # assert!(!format!("{resource:?}").contains("secret\""));
+    /// ```
     pub fn with_introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
         self
@@ -137,8 +152,20 @@ impl ProtectedResource {
     /// resource).
     ///
     /// WorkOS issues such tokens if no resource indicator is configured, and to clients that name no resource (RFC
-    /// 8707). They are valid at every resource of the environment: a server that receives one can use it here.
+    /// 8707).
+    ///
+    /// **Warning:** they are valid at every resource of the environment: a server that receives one can use it here.
     /// Configure a default resource indicator instead. A warning is logged at the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::ProtectedResource;
+    ///
+    /// let resource = ProtectedResource::new("https://example.authkit.app", "https://mcp.example.com/mcp")
+    ///     .with_insecure_client_id_audience();
+    /// # let _ = resource;
+    /// ```
     pub fn with_insecure_client_id_audience(mut self) -> Self {
         self.client_id_audience = ClientIdAudience::Accepted;
         self
