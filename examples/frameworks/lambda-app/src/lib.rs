@@ -46,3 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 async fn dashboard(session: Session) -> String {
     format!("Hello {}", session.user().display_name())
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/guides/aws-lambda.md")]
+struct Guide;
