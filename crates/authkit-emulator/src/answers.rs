@@ -1,4 +1,4 @@
-//! What WorkOS answers when it does not answer 200: one row a body.
+//! The answers of WorkOS that are not a successful exchange: one row for each body.
 
 mod elsewhere;
 mod odd;
@@ -18,15 +18,15 @@ use crate::{
 ///
 /// | names | what they are |
 /// |---|---|
-/// | `1` to `58` | the documented answers of `authenticate`, one name a body (`31a`, `31b`); `10-code` and the like are the same body in another dress: with a member that is documented as optional, with another text |
+/// | `1` to `58` | the documented answers of `authenticate`, one name for each body (`31a`, `31b`); `10-code` and the like are variants of a body: with a member that is documented as optional, or with another text |
 /// | `revoke-…`, `logout-…`, `jwks-…` | the answers of the other endpoints, by status |
-/// | `odd-…` | documented nowhere, sent by somebody: two discriminators, one of another type, a message alone |
+/// | `odd-…` | undocumented bodies that a proxy or a later version could send: two discriminators, one of another type, a message alone |
 ///
-/// Texts in messages are examples: nobody may tell answers apart by them, but for that of `22`, which has nothing else.
+/// Texts in messages are examples: no client may tell answers apart by them, except that of `22`, whose body has no other member.
 ///
 /// # Examples
 ///
-/// A test that has to say something about every answer there is:
+/// A test that goes through every answer:
 ///
 /// ```
 /// use authkit_emulator::Answer;
@@ -56,39 +56,39 @@ enum Content {
 }
 
 impl Answer {
-    /// Every answer: those of `authenticate` in the order of their numbers, those of the other endpoints, the odd ones.
+    /// Every answer: those of `authenticate` in the order of their numbers, then those of the other endpoints, then the odd ones.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         [refused::ROWS, step_up::ROWS, transient::ROWS, elsewhere::ROWS, odd::ROWS]
             .into_iter()
             .flatten()
     }
 
-    /// The answer of a name, such as `1` or `revoke-400`.
+    /// The answer with this name, such as `1` or `revoke-400`.
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::all().find(|answer| answer.name == name)
     }
 
-    /// Its name.
+    /// The answer's name, which [`Fault::answer`] takes.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether WorkOS, or one of its SDKs, documents it.
+    /// Whether WorkOS, or one of its SDKs, documents this answer.
     pub fn is_documented(&self) -> bool {
         !self.name.starts_with("odd-")
     }
 
-    /// The endpoint that answers so, which is also where [`Fault::answer`] puts it.
+    /// The endpoint that gives this answer; a [`Fault::answer`] applies to the same endpoint.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
 
-    /// The grants that can be answered so, as far as is known; none for those that the emulator has no grant for.
+    /// The grants that are known to get this answer; none, if it belongs only to grants that the emulator does not have.
     pub fn grants(&self) -> &'static [Grant] {
         self.grants
     }
 
-    /// The status; `None` where nothing is answered.
+    /// The status; `None` if there is no answer: the connection is reset, or stays open and silent.
     pub fn status(&self) -> Option<u16> {
         match self.content {
             Content::Json(status, _) | Content::Text(status, _, _) => Some(status),
@@ -147,7 +147,7 @@ fn text(status: u16, content_type: &str, body: &'static str) -> Fault {
     Fault::status(status).header("content-type", content_type).body(body)
 }
 
-/// A refresh; a code; the other grants; and what can be answered to several.
+// Sets of grants: R is refresh, C is authorization code, O is the others.
 const R: &[Grant] = &[Grant::RefreshToken];
 const C: &[Grant] = &[Grant::AuthorizationCode];
 const O: &[Grant] = &[Grant::Password, Grant::OrganizationSelection, Grant::EmailVerification];
@@ -161,7 +161,7 @@ const RO: &[Grant] =
     &[Grant::RefreshToken, Grant::Password, Grant::OrganizationSelection, Grant::EmailVerification];
 const RC: &[Grant] = &[Grant::RefreshToken, Grant::AuthorizationCode];
 const RCO: &[Grant] = &Grant::ALL;
-/// Device codes, second factors and text messages, which the emulator does not have.
+/// Grants that the emulator does not have: device codes, second factors, text messages.
 const ELSE: &[Grant] = &[];
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use axum::{
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-/// An error in one of the three shapes that production answers with.
+/// An error in one of the three shapes that WorkOS's production uses.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// `{error, error_description}`, what OAuth names.
+    /// `{error, error_description}`: the shape of OAuth (RFC 6749 section 5.2).
     OAuth { error: &'static str, description: String },
-    /// `{code, message, ...}`, what is WorkOS's own.
+    /// `{code, message, ...}`: WorkOS's own shape.
     Coded { status: StatusCode, code: &'static str, message: String, more: Map<String, Value> },
     /// `{message}` alone.
     Plain { status: StatusCode, message: &'static str },

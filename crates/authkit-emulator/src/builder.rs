@@ -99,37 +99,38 @@ impl EmulatorBuilder {
         }
     }
 
-    /// Sets who exists (default: the four users of [`Seed::default`]).
+    /// Sets the users and organizations that exist at the start (default: the four users of [`Seed::default`]).
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Listens on the interface with this address, for the program in a container alone: a library never leaves loopback.
+    /// Listens on the interface with this address. Only the program offers this, for containers; the library listens on
+    /// loopback.
     pub(crate) fn insecure_host(mut self, host: IpAddr) -> Self {
         self.host = host;
         self
     }
 
-    /// Sets the port on `127.0.0.1` (default 0: one that is free).
+    /// Sets the port on `127.0.0.1` (default 0: a free port).
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Sets how long an access token is good for, in whole seconds (default 300, as in production).
+    /// Sets the lifetime of access tokens, in whole seconds (default 300, as in production).
     pub fn token_ttl(mut self, ttl: Duration) -> Self {
         self.token_ttl = ttl;
         self
     }
 
-    /// Sets the client id (default `client_emulator`). Any other is refused.
+    /// Sets the client id (default `client_emulator`). The emulator refuses any other.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
         self
     }
 
-    /// Sets the API key (default `sk_test_emulator`). Any other is refused.
+    /// Sets the API key (default `sk_test_emulator`). The emulator refuses any other, except the seed's `apiKeys`.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Secret(api_key.into());
         self
@@ -141,13 +142,13 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets what becomes of an exchanged refresh token (default: a grace of 30 s).
+    /// Sets whether a refresh token can be exchanged again (default: for 30 s, with the same answer).
     pub fn rotation(mut self, rotation: Rotation) -> Self {
         self.rotation = rotation;
         self
     }
 
-    /// Limits how many calls are taken in a stretch of time (default: any number).
+    /// Limits how many calls the emulator accepts in a window of time (default: any number).
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = Some(limit);
         self
@@ -161,16 +162,17 @@ impl EmulatorBuilder {
 
     /// Sets the first signing key.
     ///
-    /// By default all emulators of a process begin with the same RSA key of 2048 bits, which is made once, each
-    /// under an id of its own: where keys are told apart by id, as they should be, a token of one is not
-    /// another's. [`fresh_signing_key`](Self::fresh_signing_key) is for tests of those who do not. Keys that are
-    /// published later are always new.
+    /// By default all emulators of a process start with the same RSA key of 2048 bits, which the process generates once,
+    /// each under a key id of its own. A verifier that selects keys by id, as it should, refuses the tokens of another
+    /// emulator. A test of a verifier that ignores the id needs [`fresh_signing_key`](Self::fresh_signing_key). Keys that
+    /// are published later are always new.
     pub fn signing_key(mut self, key: SigningKey) -> Self {
         self.first_key = FirstKey::Given(key);
         self
     }
 
-    /// Makes a first signing key that nobody else has; it takes some hundred milliseconds (default: the process's).
+    /// Generates a first signing key for this emulator alone, which takes some hundred milliseconds (default: the key
+    /// that all emulators of the process share).
     pub fn fresh_signing_key(mut self) -> Self {
         self.first_key = FirstKey::Fresh;
         self
@@ -183,7 +185,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets what is waited before each further attempt to deliver a webhook (default: 5 pauses of 8 seconds in all).
+    /// Sets the pause before each further attempt to deliver a webhook (default: 5 pauses, 7.75 seconds in all).
     pub fn webhook_pauses(mut self, pauses: impl Into<Vec<Duration>>) -> Self {
         self.webhook_pauses = pauses.into();
         self
@@ -196,7 +198,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Starts the emulator on a thread of its own. What it has to tell goes to the caller's `tracing` subscriber.
+    /// Starts the emulator on a thread of its own. Its warnings go to the caller's `tracing` subscriber.
     ///
     /// # Errors
     ///
@@ -226,7 +228,7 @@ impl EmulatorBuilder {
         let (webhooks, deliveries) = WebhookEndpoints::new(endpoints);
         let (listener, address) = server::bind(self.host, self.port)?;
         let url = if address.ip().is_unspecified() {
-            // Browsers and services reach it on this machine, where a container's port is published.
+            // Browsers and services run on this machine, where the container publishes the port.
             format!("http://localhost:{}", address.port())
         } else {
             format!("http://{address}")

@@ -8,14 +8,14 @@ use crate::{
     state::{CodeOutcome, State},
 };
 
-/// What a request to an endpoint is about, as far as can be told before anything is done.
+/// The endpoint, grant, user, session and organization of a request, as far as they are known before it is processed.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Call {
     pub(crate) endpoint: Endpoint,
     pub(crate) grant: Option<Grant>,
     pub(crate) user_id: Option<String>,
     pub(crate) session_id: Option<String>,
-    /// The one asked for, else the session's.
+    /// The organization that the request names, else the session's.
     pub(crate) organization_id: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl Call {
         let mut call =
             Self { endpoint, grant: None, user_id: None, session_id: None, organization_id: None };
         let query = Fields::of_query(head.uri.query().unwrap_or_default());
-        // A body that cannot be read is about nobody; the route says what is wrong with it.
+        // An unreadable body counts as empty here; the route answers with the error.
         let body = Fields::parse(&head.headers, body).unwrap_or_else(|_| Fields::of_query(""));
         match endpoint {
             Endpoint::Authenticate => call.exchange(&body, state),

@@ -8,12 +8,12 @@ use std::{
 
 use http::HeaderValue;
 
-/// The clock of an emulator, for a service that has to live in the same time.
+/// The clock of an emulator, for services that must read the same time.
 ///
-/// [`Emulator::advance`](crate::Emulator::advance) moves every clone of it at once. A service that reads
-/// its own clock instead takes a token for good that the emulator holds to have expired, and a test of
-/// the refresh passes although nothing was refreshed: build the service's clock from [`now`](Self::now)
-/// and [`monotonic`](Self::monotonic). Services in other languages ask `GET /_emulator/clock`.
+/// [`Emulator::advance`](crate::Emulator::advance) moves every clone of the clock at once. A service that reads the
+/// machine's clock instead still accepts a token that has expired by the emulator's clock, so a test of the refresh
+/// passes although nothing was refreshed. Build the service's clock from [`now`](Self::now) and
+/// [`monotonic`](Self::monotonic). Services in other languages ask `GET /_emulator/clock`.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ use http::HeaderValue;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let emulator = authkit_emulator::Emulator::start().await;
 /// let clock = emulator.clock();
-/// // Whatever takes closures for its clock takes these.
+/// // Two closures, for a service that takes its clock as closures.
 /// let (wall, monotonic) = ({ let clock = clock.clone(); move || clock.now() }, move || clock.monotonic());
 ///
 /// let before = (wall(), monotonic());
@@ -55,7 +55,7 @@ impl EmulatorClock {
         Self { base: Base::Frozen(at), advanced: Arc::default() }
     }
 
-    /// The wall-clock time: the machine's, or the one at which the clock was stopped, and what it was advanced by.
+    /// The wall-clock time: the machine's time, or the time at which the clock was frozen, plus all advances.
     pub fn now(&self) -> SystemTime {
         let base = match self.base {
             Base::System(_) => SystemTime::now(),
@@ -65,8 +65,8 @@ impl EmulatorClock {
         base.checked_add(self.advanced()).unwrap_or(latest).min(latest)
     }
 
-    /// The time since the emulator was built, advances included. It never goes back, whatever becomes of the
-    /// machine's wall clock; if the emulator's clock is stopped, it is what it was advanced by.
+    /// The time since the emulator was built, plus all advances. It never goes back, even if the machine's wall clock
+    /// does. If the clock is frozen, this is the sum of the advances.
     pub fn monotonic(&self) -> Duration {
         let passed = match self.base {
             Base::System(started) => started.elapsed(),
@@ -75,12 +75,12 @@ impl EmulatorClock {
         passed.saturating_add(self.advanced())
     }
 
-    /// What the clock was advanced by, in all.
+    /// The sum of all advances.
     pub fn advanced(&self) -> Duration {
         Duration::from_nanos(self.advanced.load(Ordering::SeqCst))
     }
 
-    /// Whether it only moves when it is advanced.
+    /// Whether only advances move the clock.
     pub fn is_frozen(&self) -> bool {
         matches!(self.base, Base::Frozen(_))
     }
@@ -88,7 +88,7 @@ impl EmulatorClock {
     pub(crate) fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let add = |advanced: u64| Some(advanced.saturating_add(by));
-        // It cannot fail: `add` never says no.
+        // This cannot fail: `add` always returns a value.
         let _ = self.advanced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 }
@@ -98,7 +98,7 @@ pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// A date as headers have it; nobody writes one before 1970.
+/// A date in the format of HTTP headers; `None` before 1970 and after 9999, which the format cannot express.
 pub(crate) fn http_date(time: SystemTime) -> Option<HeaderValue> {
     if !(UNIX_EPOCH..=UNIX_EPOCH + END_OF_TIME).contains(&time) {
         return None;

@@ -1,4 +1,4 @@
-//! What is fixed from the start.
+//! The settings that do not change while an emulator runs.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ pub enum SignIn {
     /// On a page with the seeded users.
     #[default]
     Interactive,
-    /// At once: as the user whose address is the `login_hint`, else as the first one.
+    /// At once, without a page: as the user whose address is the `login_hint`, else as the first user.
     Automatic,
 }
 
-/// What becomes of a refresh token that has been exchanged.
+/// How the emulator answers a refresh token that has already been exchanged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Rotation {
-    /// For so long after the exchange it is answered with the same pair again, as production does for 30 s.
+    /// For this long after the exchange, with the same pair of tokens again, as production does for 30 s; then with
+    /// `invalid_grant`.
     Grace(Duration),
-    /// It is refused from then on, as the official emulators do.
+    /// With `invalid_grant` at once, as the official emulators do.
     Strict,
 }
 
@@ -29,7 +30,7 @@ impl Default for Rotation {
     }
 }
 
-/// What is fixed from the start.
+/// The settings that do not change while an emulator runs.
 pub(crate) struct Config {
     pub(crate) url: String,
     pub(crate) client_id: String,

@@ -18,8 +18,8 @@ use crate::{
 ///
 /// Over HTTP it plays the authorization server: metadata at `/.well-known/oauth-authorization-server`, dynamic
 /// registration, clients known by their metadata documents, sign-in with PKCE and `resource`, tokens, their refresh,
-/// client credentials, introspection and `/oauth2/jwks`; and it answers `POST /api_keys/validations`. The methods here make by hand what is otherwise made
-/// over HTTP or in the dashboard.
+/// client credentials, introspection and `/oauth2/jwks`; and it answers `POST /api_keys/validations`. The methods here
+/// do what an operator does in WorkOS's dashboard, and issue tokens without HTTP.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub struct Connect<'a> {
     shared: &'a Shared,
 }
 
-/// An application that acts for itself, with its secret.
+/// The client id and secret of an application that acts for itself.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct MachineCredentials {
@@ -70,8 +70,8 @@ impl<'a> Connect<'a> {
         self.shared.lock().config.url.clone()
     }
 
-    /// Lists a resource indicator (RFC 8707). Without any, `resource` is ignored, and tokens are for the client id of the
-    /// environment.
+    /// Adds a resource indicator (RFC 8707). While there is none, the emulator ignores `resource`, and the audience of
+    /// tokens is the client id of the environment.
     pub fn add_resource(&self, uri: &str) {
         self.shared.lock().connect.add_resource(uri);
     }
@@ -79,12 +79,12 @@ impl<'a> Connect<'a> {
     /// Publishes a client's metadata document, whose address is the client's id (Client ID Metadata Documents). From then
     /// on the server's metadata says that such clients are supported, as WorkOS's does if the dashboard allows them.
     ///
-    /// The emulator fetches no document: a client that has none here is unknown.
+    /// The emulator fetches no documents: a client whose document was not added here is unknown.
     ///
     /// # Panics
     ///
-    /// If WorkOS could not use the document: its `client_id` is no `https://` URL with a path, or it has no
-    /// `redirect_uris`, or one that is no absolute http(s) address.
+    /// If WorkOS could not use the document: its `client_id` is not an `https://` URL with a path, or it has no
+    /// `redirect_uris`, or one of them is not an absolute http(s) URL.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl<'a> Connect<'a> {
         state.connect.add_client_document(client_id, redirect_uris);
     }
 
-    /// Adds an application that acts for itself, in an organization named by id or by name.
+    /// Adds an application that acts for itself in an organization, which is given by id or by name.
     ///
     /// # Panics
     ///
@@ -135,7 +135,7 @@ impl<'a> Connect<'a> {
         MachineCredentials { client_id, client_secret: secret }
     }
 
-    /// An access token of a machine, with all its scopes.
+    /// Issues an access token of a machine, with all its scopes.
     ///
     /// # Panics
     ///
@@ -152,7 +152,7 @@ impl<'a> Connect<'a> {
         sign(&state, &Value::Object(timed(claims, state.now(), state.token_ttl)))
     }
 
-    /// An access token with which an application acts for a seeded user at a resource, in the user's first organization.
+    /// Issues an access token with which an application acts for a user at a resource, in the user's first organization.
     ///
     /// # Panics
     ///
@@ -183,18 +183,18 @@ impl<'a> Connect<'a> {
         sign(&state, &Value::Object(timed(claims, now, state.token_ttl)))
     }
 
-    /// Revokes an access token: introspection says so from now on.
+    /// Revokes an access token: from now on, introspection answers that it is not active.
     ///
     /// # Panics
     ///
-    /// If it is no token of this emulator.
+    /// If this emulator did not issue the token.
     pub fn revoke_token(&self, token: &str) {
         let mut state = self.shared.lock();
         let claims = state.keys.signing().open(token).expect("a token of this emulator");
         state.connect.revoke(claims["jti"].as_str().expect("tokens have an id"));
     }
 
-    /// Adds an API key of an organization, named by id or by name.
+    /// Adds an API key of an organization, which is given by id or by name.
     ///
     /// # Panics
     ///
@@ -208,7 +208,7 @@ impl<'a> Connect<'a> {
         self.add_key(json!({ "type": "organization", "id": id }), permissions)
     }
 
-    /// Adds an API key of a user, for an organization that the user is in.
+    /// Adds an API key of a user in one of the user's organizations.
     ///
     /// # Panics
     ///
@@ -233,7 +233,7 @@ impl<'a> Connect<'a> {
         self.change_key(id, |key| key.expires_at = Some(at));
     }
 
-    /// Gives an API key other permissions.
+    /// Replaces the permissions of an API key.
     pub fn set_api_key_permissions(
         &self,
         id: &str,
@@ -287,7 +287,7 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// Whether a metadata document may be at this address.
+/// Whether a URL can be the address of a client's metadata document.
 fn is_document_address(address: &str) -> bool {
     let is_plain = address.bytes().all(|byte| byte.is_ascii_graphic());
     is_plain

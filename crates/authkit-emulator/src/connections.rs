@@ -5,18 +5,18 @@ use std::sync::{
 
 use crate::state::Shared;
 
-/// Which connections answer nothing any more.
+/// Counts connections, and says which of them the emulator no longer answers on.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     accepted: u64,
-    /// Of those accepted so far, the ones with an id below this are silent.
+    /// Connections with an id below this one are frozen.
     frozen_below: u64,
-    /// So many of those that have yet to bring a first request will be.
+    /// How many of the connections that have not brought a request yet will be swallowed.
     to_swallow: u32,
 }
 
 impl Connections {
-    /// Accepts one, and returns its id.
+    /// Counts a new connection, and returns its id.
     pub(crate) fn accept(&mut self) -> u64 {
         self.accepted += 1;
         self.accepted - 1
@@ -46,7 +46,7 @@ impl Connections {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let emulator = authkit_emulator::Emulator::start().await;
-/// // Whoever keeps connections in a pool finds them dead; new ones work, but for the first two.
+/// // A client with a pool gets no answer on its connections; new ones work, except the first two.
 /// emulator.connections().freeze();
 /// emulator.connections().swallow(2);
 /// # }
@@ -61,26 +61,27 @@ impl<'a> Lines<'a> {
         Self { shared }
     }
 
-    /// How many have been accepted since the start.
+    /// How many connections the emulator has accepted since the start.
     pub fn accepted(&self) -> u64 {
         self.shared.lock().connections.accepted
     }
 
-    /// Answers nothing more on those that there are, and closes none: what a client with a pool meets after a
-    /// router in between has forgotten them. What is being worked on is done and not answered. New ones work.
+    /// Stops answering on all open connections, and closes none, as when a router between client and server has dropped
+    /// its state. The emulator finishes the requests in progress and does not answer them. New connections work.
     pub fn freeze(&self) {
         self.shared.lock().connections.freeze();
     }
 
-    /// Answers nothing on so many of the next that bring a request to an endpoint, and closes none. Others work.
+    /// Never answers on the next `count` connections that bring a first request to an endpoint, and closes none of them.
+    /// Other connections work.
     ///
-    /// Unlike [`Fault::swallow`](crate::Fault::swallow), it spares connections that have been used already.
+    /// Unlike [`Fault::swallow`](crate::Fault::swallow), this spares connections that have been used already.
     pub fn swallow(&self, count: u32) {
         self.shared.lock().connections.swallow(count);
     }
 }
 
-/// One connection, as the requests on it know it.
+/// One connection, shared by the requests on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     id: u64,
@@ -90,11 +91,11 @@ pub(crate) struct Line {
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// It has brought a request to an endpoint.
+    /// Whether it has brought a request to an endpoint.
     used: AtomicBool,
-    /// Nothing is answered on it.
+    /// Whether the emulator never answers on it.
     silent: AtomicBool,
-    /// It ends with a reset rather than as TCP connections should.
+    /// Whether it ends with a reset instead of a FIN.
     doomed: AtomicBool,
 }
 
@@ -104,8 +105,8 @@ impl Line {
         Self { id, shared, flags: Arc::default() }
     }
 
-    /// Whether a request that has just come must not be answered. The first one that a connection brings says
-    /// whether it is one of those to be swallowed.
+    /// Whether a request that has just arrived must not be answered. The first request of a connection decides whether
+    /// the connection is one of those to be swallowed.
     pub(crate) fn swallows(&self, connections: &mut Connections) -> bool {
         let is_first = !self.flags.used.swap(true, Ordering::SeqCst);
         if is_first && !self.is_silent_in(connections) && connections.to_swallow > 0 {

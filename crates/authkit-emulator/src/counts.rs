@@ -2,13 +2,13 @@ use std::collections::HashMap;
 
 use crate::{call::Call, state::Directory, target::Target};
 
-/// How often what was called, faults included.
+/// Counts of calls, including those that a fault answered.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     calls: HashMap<Call, u64>,
-    /// Refresh exchanges that issued a new pair; a replay inside the grace does not count.
+    /// Refresh exchanges that issued a new pair of tokens; a replay within the grace does not count.
     pub(crate) exchanges: u64,
-    /// Calls that were too many.
+    /// Calls that the rate limit refused.
     pub(crate) limited: u64,
 }
 

@@ -25,8 +25,8 @@ use crate::{
 
 /// A running emulator. Dropping it closes its port and every connection.
 ///
-/// It serves on a thread of its own, so it answers whatever the caller's runtime does: a test on a
-/// single-threaded runtime may block, and pausing tokio's clock does not concern it.
+/// It serves on a thread of its own, so it answers while the caller's runtime is busy: a test on a single-threaded
+/// runtime may block, and pausing tokio's clock does not affect it.
 ///
 /// # Examples
 ///
@@ -73,12 +73,12 @@ impl Emulator {
         Self::builder().start().await.expect("a free port on the loopback interface, and a thread")
     }
 
-    /// Where it listens, such as `http://127.0.0.1:40123`: the base URL for clients.
+    /// The base URL for clients, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The client id that it answers to.
+    /// The client id that it accepts.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
@@ -93,7 +93,7 @@ impl Emulator {
         &self.issuer
     }
 
-    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER` for a service that is to use it.
+    /// `WORKOS_API_KEY`, `WORKOS_CLIENT_ID`, `WORKOS_BASE_URL` and `WORKOS_ISSUER` for a service under test.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("WORKOS_API_KEY", self.api_key.clone()),
@@ -108,13 +108,13 @@ impl Emulator {
         self.shared.lock().now()
     }
 
-    /// The emulator's clock, for a service that has to follow it.
+    /// The emulator's clock, for services that must read the same time.
     pub fn clock(&self) -> EmulatorClock {
         self.shared.lock().clock.clone()
     }
 
-    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly,
-    /// and so does whatever reads the same [`clock`](Self::clock).
+    /// Moves the emulator's clock forward: tokens, codes, sessions and the replay grace expire accordingly. A service
+    /// that reads the same [`clock`](Self::clock) moves with it.
     pub fn advance(&self, by: Duration) {
         self.shared.lock().clock.advance(by);
     }
@@ -124,34 +124,34 @@ impl Emulator {
         self.shared.lock().token_ttl = ttl;
     }
 
-    /// Sets what becomes of exchanged refresh tokens, those exchanged already included.
+    /// Sets how exchanged refresh tokens are answered, including those that were exchanged earlier.
     pub fn set_rotation(&self, rotation: Rotation) {
         self.shared.lock().rotation = rotation;
     }
 
-    /// Limits how many calls are taken in a stretch of time, from now on; `None` takes any number.
+    /// Limits how many calls the emulator accepts in a window of time, from now on; `None` removes the limit.
     pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
         self.shared.lock().limiter.set(limit);
     }
 
-    /// How often an [`Endpoint`](crate::Endpoint) was called, a [`Grant`](crate::Grant) asked for, or what a
-    /// [`Target`] says, with or without success.
+    /// How many requests came to an [`Endpoint`](crate::Endpoint), with a [`Grant`](crate::Grant), or for a [`Target`],
+    /// with or without success.
     ///
     /// # Panics
     ///
-    /// If a user, a session or an organization is named that does not exist.
+    /// If the target names a user, a session or an organization that does not exist.
     pub fn calls(&self, of: impl Into<Target>) -> u64 {
         let (state, target) = (self.shared.lock(), of.into());
         target.expect_known(&state);
         state.counts.of(&target, &state.directory)
     }
 
-    /// How many refresh exchanges issued a new pair; a replay inside the grace issues none.
+    /// How many refresh exchanges issued a new pair of tokens; a replay within the grace issues none.
     pub fn exchanges(&self) -> u64 {
         self.shared.lock().counts.exchanges
     }
 
-    /// How many calls were too many for the [`RateLimit`].
+    /// How many calls the [`RateLimit`] refused.
     pub fn rate_limited(&self) -> u64 {
         self.shared.lock().counts.limited
     }
@@ -162,44 +162,44 @@ impl Emulator {
         self.shared.lock().counts.reset();
     }
 
-    /// The connections: counted, frozen, swallowed.
+    /// The connections, to count, freeze or swallow them.
     pub fn connections(&self) -> Lines<'_> {
         Lines::new(&self.shared)
     }
 
-    /// Makes something go wrong; see [`Fault`].
+    /// Makes requests fail; see [`Fault`].
     ///
     /// # Panics
     ///
-    /// If the fault is for a user, a session or an organization that does not exist: it would never happen.
+    /// If the fault's target names a user, a session or an organization that does not exist.
     pub fn fault(&self, fault: Fault) {
         let mut state = self.shared.lock();
         fault.target.expect_known(&state);
         state.faults.add(fault);
     }
 
-    /// How many faults have not happened yet; one that goes on [until cleared](Fault::until_cleared) counts.
+    /// How many faults are still to happen, including those that go on [until cleared](Fault::until_cleared).
     pub fn pending_faults(&self) -> usize {
         self.shared.lock().faults.pending().count()
     }
 
-    /// Forgets the faults that have not happened yet.
+    /// Removes the faults that are still to happen.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
     }
 
-    /// Ends a session as an administrator would: its refresh tokens are refused, its access tokens stay good.
-    /// Returns whether there is a session of that id.
+    /// Ends a session as an administrator does: the emulator refuses its refresh tokens, and its access tokens stay valid
+    /// until they expire. Returns whether a session has that id.
     pub fn revoke(&self, session_id: &str) -> bool {
         events::end_session(&mut self.shared.lock(), session_id)
     }
 
-    /// Webhooks: where they go, and what became of them.
+    /// The webhook endpoints, and how many events were delivered to them.
     pub fn webhooks(&self) -> Webhooks<'_> {
         Webhooks::new(&self.shared)
     }
 
-    /// Sends what happens from now on to a webhook endpoint too; short for [`Webhooks::add`].
+    /// Also sends all further events to this webhook endpoint; short for [`Webhooks::add`].
     pub fn add_webhook(&self, url: &str, secret: &str) {
         self.webhooks().add(url, secret);
     }
@@ -209,43 +209,43 @@ impl Emulator {
         Connect::new(&self.shared)
     }
 
-    /// Whether a session can still be refreshed: not ended by sign-out or revocation, and not too old.
+    /// Whether a session can still be refreshed: it has not ended by sign-out or revocation, and has not expired.
     pub fn is_active(&self, session_id: &str) -> bool {
         let state = self.shared.lock();
         state.sessions.get(session_id).is_some_and(|session| !session.is_over(state.now()))
     }
 
-    /// Issues an authorization code that no application asked for, without PKCE: what arrives at a callback,
-    /// with no `state`, when somebody impersonates a user from the dashboard or follows an invitation.
+    /// Issues an authorization code without a sign-in request of the application, and so without PKCE. A callback gets
+    /// such a code, with no `state`, when somebody impersonates a user from the dashboard or follows an invitation.
     ///
     /// # Panics
     ///
-    /// If nobody has that address.
+    /// If no user has that address.
     pub fn authorization_code(&self, email: &str) -> String {
         let mut state = self.shared.lock();
         let user_id = state.directory.expect_user(email).id.clone();
         grants::code_for(&mut state, user_id)
     }
 
-    /// Signs a user in without HTTP: a real session whose tokens every endpoint knows.
+    /// Signs a user in without HTTP. Every endpoint accepts the session's tokens.
     ///
-    /// In the user's first organization, if there is one; [`TestSession::organization`] takes another.
+    /// The session is in the user's first organization, if there is one; [`TestSession::organization`] sets another.
     ///
     /// # Panics
     ///
-    /// If nobody has that address.
+    /// If no user has that address.
     pub fn session(&self, email: &str) -> TestSession {
         let session = TestSession::begin(Arc::clone(&self.shared), email, Choice::First);
         session.unwrap_or_else(|problem| panic!("{problem}"))
     }
 
-    /// Signs any claims with the current key: a token that is genuine whatever it says.
+    /// Signs any claims with the current key: a token with a valid signature, whatever it claims.
     pub fn mint(&self, claims: &Value) -> String {
         let key = Arc::clone(self.shared.lock().keys.signing());
         key.sign(&key.header(), claims)
     }
 
-    /// Signs any claims under any header, always by RS256 with the current key.
+    /// Signs any claims under any header with the current key, always by RS256, whatever `alg` the header names.
     pub fn mint_with(&self, header: &Value, claims: &Value) -> String {
         let key = Arc::clone(self.shared.lock().keys.signing());
         key.sign(header, claims)
@@ -261,17 +261,17 @@ impl Emulator {
         self.keys().rotate()
     }
 
-    /// The keys: published, signing, retired.
+    /// The keys, to publish, sign with and retire them.
     pub fn keys(&self) -> Keys<'_> {
         Keys::new(&self.shared)
     }
 
-    /// Users and organizations, and what is said of them.
+    /// Users and organizations, to add and change them.
     pub fn people(&self) -> People<'_> {
         People::new(&self.shared)
     }
 
-    /// Everyone who can sign in; short for [`People::users`].
+    /// All users; short for [`People::users`].
     pub fn users(&self) -> Vec<UserInfo> {
         self.people().users()
     }

@@ -1,6 +1,6 @@
 use std::{error, fmt, io};
 
-/// Why a seed file was refused, with the place in it.
+/// Why a seed was refused; the message names the place in the seed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SeedError {
     message: String,

@@ -16,28 +16,28 @@ use crate::{answers::Answer, overrides::Overrides, target::Target, twist::Twist}
 /// A fault: what goes wrong, in which requests and how often.
 ///
 /// By default it happens once, at [`Endpoint::Authenticate`](crate::Endpoint::Authenticate); [`on`](Self::on) names
-/// other requests. A request meets the first fault that is for it, in the order they were given;
-/// [`until_cleared`](Self::until_cleared) never makes room for the next.
+/// other requests. Of several faults for a request, the one that was added first happens. One that lasts
+/// [`until_cleared`](Self::until_cleared) keeps later faults for the same requests from happening.
 ///
-/// | constructor | is the work done? | what the client sees |
+/// | constructor | does the emulator process the request? | what the client sees |
 /// |---|---|---|
 /// | [`answer`](Self::answer) | no | one of the answers that WorkOS documents; see [`Answer`] |
 /// | [`status`](Self::status), [`json`](Self::json) | no | that status, [`header`](Self::header)s and [`body`](Self::body) |
 /// | [`oauth_error`](Self::oauth_error), [`error`](Self::error) | no | an error in WorkOS's shapes |
 /// | [`wrong_json`](Self::wrong_json), [`html`](Self::html) | no | 200 with another body |
-/// | [`latency`](Self::latency), [`late_reply`](Self::late_reply) | after the wait; before it | the right answer, late |
+/// | [`latency`](Self::latency), [`late_reply`](Self::late_reply) | yes, after the wait; yes, before it | the right answer, late |
 /// | [`reset_before`](Self::reset_before), [`reset_after`](Self::reset_after) | no; yes | connection reset |
-/// | [`swallow`](Self::swallow) | no | nothing at all, on a connection that stays open |
-/// | [`truncated`](Self::truncated) | yes | the head and half of the body, then the end |
+/// | [`swallow`](Self::swallow) | no | no answer, on a connection that stays open |
+/// | [`truncated`](Self::truncated) | yes | the head and half of the body, then the end of the connection |
 /// | [`slow`](Self::slow) | yes | the body in small pieces |
 /// | [`huge`](Self::huge) | yes | the right body, padded with white space |
-/// | [`clock_ahead`](Self::clock_ahead), [`clock_behind`](Self::clock_behind) | yes | a token from a clock that is wrong |
+/// | [`clock_ahead`](Self::clock_ahead), [`clock_behind`](Self::clock_behind) | yes | a token from a wrong clock |
 /// | [`claims`](Self::claims) | yes | a genuine token with claims of any name and type |
 /// | [`fields`](Self::fields), [`no_refresh_token`](Self::no_refresh_token) | yes | 200 with members of any type, or without some |
 /// | [`strict_rotation`](Self::strict_rotation) | yes | as if there were no replay grace |
 /// | [`new_session_id`](Self::new_session_id) | yes | a refresh that changes the `sid` |
 ///
-/// Whole connections are made to fail by [`Emulator::connections`](crate::Emulator::connections).
+/// [`Emulator::connections`](crate::Emulator::connections) makes whole connections fail.
 ///
 /// # Examples
 ///
@@ -62,7 +62,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Answers as WorkOS documents it, with nothing done; the names are those of [`Answer::all`].
+    /// Gives the answer with this name, one of [`Answer::all`], and does not process the request (except for the answers
+    /// that change a successful one). The fault is for the answer's own endpoint.
     ///
     /// # Panics
     ///
@@ -72,7 +73,7 @@ impl Fault {
         answer.unwrap_or_else(|| panic!("there is no answer named {name}")).fault()
     }
 
-    /// Answers with `status` and does nothing.
+    /// Answers with `status` and does not process the request.
     ///
     /// # Panics
     ///
@@ -103,7 +104,7 @@ impl Fault {
         Self::json(status, &json!({ "code": code, "message": message }))
     }
 
-    /// Answers with `status` and any JSON, and does nothing.
+    /// Answers with `status` and any JSON, and does not process the request.
     ///
     /// # Panics
     ///
@@ -112,32 +113,32 @@ impl Fault {
         Self::status(status).header("content-type", "application/json").body(body.to_string())
     }
 
-    /// Waits, then does the work and answers.
+    /// Waits, then processes the request and answers.
     pub fn latency(wait: Duration) -> Self {
         Self::new(Kind::LatencyBefore(wait))
     }
 
-    /// Does the work, waits, then answers: a client that gives up meanwhile has lost the reply.
+    /// Processes the request, waits, then answers: a client that gives up meanwhile loses the answer.
     pub fn late_reply(wait: Duration) -> Self {
         Self::new(Kind::LatencyAfter(wait))
     }
 
-    /// Resets the connection before anything is done.
+    /// Resets the connection and does not process the request.
     pub fn reset_before() -> Self {
         Self::new(Kind::ResetBefore)
     }
 
-    /// Does the work and resets the connection in place of the reply.
+    /// Processes the request, and resets the connection instead of answering.
     pub fn reset_after() -> Self {
         Self::new(Kind::ResetAfter)
     }
 
-    /// Reads the request and never answers it, nor closes the connection. Connections that are made later work.
+    /// Reads the request, never answers it, and leaves the connection open. Later connections work.
     pub fn swallow() -> Self {
         Self::new(Kind::Swallow)
     }
 
-    /// Announces the whole body and closes the connection half-way through it.
+    /// Announces the length of the whole body, and closes the connection after half of it.
     pub fn truncated() -> Self {
         Self::new(Kind::Truncated)
     }
@@ -152,7 +153,7 @@ impl Fault {
         Self::new(Kind::Slow { bytes, interval })
     }
 
-    /// Answers 200 with JSON that has none of the fields one expects.
+    /// Answers 200 with JSON that has none of the expected members.
     pub fn wrong_json() -> Self {
         Self::json(200, &json!({ "unexpected": ["json"] }))
     }
@@ -163,17 +164,17 @@ impl Fault {
         Self::status(200).header("content-type", "text/html; charset=utf-8").body(page)
     }
 
-    /// Pads the right answer with `padding` bytes of white space, which JSON allows; no length is announced.
+    /// Pads the right answer with `padding` bytes of white space, which JSON allows, and announces no length.
     pub fn huge(padding: usize) -> Self {
         Self::new(Kind::Huge { padding })
     }
 
-    /// Issues tokens whose times lie in the future.
+    /// Issues tokens as if the issuer's clock were ahead by this much: their times lie in the future.
     pub fn clock_ahead(by: Duration) -> Self {
         Self::new(Kind::Twisted(Twist::ClockAhead(by)))
     }
 
-    /// Issues tokens whose times lie in the past.
+    /// Issues tokens as if the issuer's clock were behind by this much: their times lie in the past.
     pub fn clock_behind(by: Duration) -> Self {
         Self::new(Kind::Twisted(Twist::ClockBehind(by)))
     }
@@ -193,25 +194,26 @@ impl Fault {
         Self::fields(json!({})).without("refresh_token")
     }
 
-    /// Issues an access token with these claims, reserved ones such as `exp` and `null`s too: genuine whatever it says.
+    /// Issues an access token with these claims, which may be reserved ones such as `exp`, and `null`. Its signature is
+    /// valid.
     ///
     /// # Panics
     ///
-    /// If `claims` is no JSON object.
+    /// If `claims` is not a JSON object.
     pub fn claims(claims: Value) -> Self {
         Self::new(Kind::Twisted(Twist::Claims(Overrides::of(claims))))
     }
 
-    /// Sets members of an answer of 200 to anything. What is issued, and a replay of it, are as always.
+    /// Sets members of an answer of 200 to any value. The emulator issues, and replays, the right answer otherwise.
     ///
     /// # Panics
     ///
-    /// If `fields` is no JSON object.
+    /// If `fields` is not a JSON object.
     pub fn fields(fields: Value) -> Self {
         Self::new(Kind::Twisted(Twist::Fields(Overrides::of(fields))))
     }
 
-    /// Leaves one out, for [`claims`](Self::claims) and [`fields`](Self::fields).
+    /// Leaves out a claim of a [`claims`](Self::claims) fault, or a member of a [`fields`](Self::fields) fault.
     pub fn without(mut self, name: &str) -> Self {
         if let Kind::Twisted(Twist::Claims(overrides) | Twist::Fields(overrides)) = &mut self.kind {
             overrides.leave_out(name);
@@ -219,14 +221,14 @@ impl Fault {
         self
     }
 
-    /// Says which requests it is for: an [`Endpoint`](crate::Endpoint), a [`Grant`](crate::Grant), or a [`Target`]
-    /// (default: every request to [`Endpoint::Authenticate`](crate::Endpoint::Authenticate)).
+    /// Sets the requests that fail: those to an [`Endpoint`](crate::Endpoint), with a [`Grant`](crate::Grant), or of a
+    /// [`Target`] (default: every request to [`Endpoint::Authenticate`](crate::Endpoint::Authenticate)).
     pub fn on(mut self, target: impl Into<Target>) -> Self {
         self.target = target.into();
         self
     }
 
-    /// Repeats the fault for so many requests (default 1).
+    /// Repeats the fault for this many requests (default 1).
     pub fn times(mut self, times: u32) -> Self {
         self.times = Times::Count(times);
         self
@@ -238,7 +240,7 @@ impl Fault {
         self
     }
 
-    /// Adds a header to a [`status`](Self::status) fault; the others send the endpoint's own.
+    /// Adds a header to a [`status`](Self::status) fault; other faults send the endpoint's own headers.
     ///
     /// # Panics
     ///
@@ -263,11 +265,11 @@ impl Fault {
         self
     }
 
-    /// Sets a member of a body that is a JSON object: an extra one, or one of another type.
+    /// Sets a member of a body that is a JSON object: adds a member, or gives one another type.
     ///
     /// # Panics
     ///
-    /// If the body is no JSON object.
+    /// If the body is not a JSON object.
     pub fn member(self, name: &str, value: impl Into<Value>) -> Self {
         self.try_member(name, value.into()).expect("a body that is a JSON object")
     }
@@ -283,7 +285,7 @@ impl Fault {
         self.header(header::RETRY_AFTER.as_str(), &seconds.to_string())
     }
 
-    /// Adds a `Retry-After` that is a date, so long after the emulator's time, to a [`status`](Self::status) fault.
+    /// Adds a `Retry-After` to a [`status`](Self::status) fault that is a date, this long after the emulator's time.
     pub fn retry_after_date(mut self, wait: Duration) -> Self {
         if let Kind::Instead(instead) = &mut self.kind {
             instead.retry_after_date = Some(wait);

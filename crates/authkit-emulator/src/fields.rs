@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use crate::api_error::ApiError;
 
-/// The fields of a request's body, JSON or a form; a `null` counts as absent, since one SDK sends it.
+/// The fields of a request's body, JSON or a form. A `null` counts as absent, since one SDK sends `null`.
 pub(crate) struct Fields(HashMap<String, String>);
 
 impl Fields {

@@ -35,7 +35,7 @@ impl Grant {
         }
     }
 
-    /// What a request says for it.
+    /// The value of `grant_type` in a request.
     pub(crate) fn grant_type(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",

@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// An id as WorkOS makes them: `prefix_` and a ULID, so that ids of later objects sort later.
+/// An id in WorkOS's format: `prefix_` and a ULID, so that ids of later objects sort later.
 pub(crate) fn object_id(prefix: &str, now: SystemTime) -> String {
     format!("{prefix}_{}", ulid(now))
 }

@@ -1,4 +1,4 @@
-//! What a fault does to one HTTP exchange.
+//! Applies a fault to one HTTP request and its answer.
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
     twist::Twist,
 };
 
-/// Stands between a connection and the routes.
+/// Runs between a connection and the routes, and applies the faults.
 #[derive(Clone, Debug)]
 pub(crate) struct Interference {
     shared: Arc<Shared>,
@@ -36,14 +36,14 @@ impl Interference {
         Self { shared, router, line }
     }
 
-    /// Answers one request, or breaks its connection, or does neither.
+    /// Answers one request, breaks its connection, or never returns.
     pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Cut> {
         let endpoint = Endpoint::of(request.method(), request.uri().path());
         let mut response = match endpoint {
-            // Pages, style and control requests: never made to fail, so that a fault can always be taken back.
+            // Pages, style sheet and control requests never fail, so that a script can always clear a fault.
             None => self.work(request.map(Body::new), &Twist::None).await?.map(ReplyBody::whole),
             Some(endpoint) => {
                 let response = self.call(endpoint, request).await?;
@@ -122,7 +122,8 @@ impl Interference {
         state.counts.count(call);
     }
 
-    /// Counts a call and says what is to go wrong with it: its connection, then the rate, then what a test asked for.
+    /// Counts a call and returns its fault, if any. A swallowed connection comes first, then the rate limit, then the
+    /// faults of the test.
     fn fault(&self, endpoint: Endpoint, head: &Parts, body: &Bytes) -> Option<Kind> {
         let mut state = self.shared.lock();
         let call = Call::read(endpoint, head, body, &state);
@@ -165,7 +166,7 @@ async fn collected(response: Response<Body>) -> Result<Response<Bytes>, Cut> {
     Ok(Response::from_parts(head, body))
 }
 
-/// Row 53, and the header that clients read.
+/// Answer 53 with a `Retry-After`.
 fn too_many(wait: Duration) -> Fault {
     Fault::answer(TOO_MANY_REQUESTS).retry_after(wait.max(Duration::from_secs(1)))
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{error::KeyError, ids};
 
-/// An RSA key that signs access tokens, with the id that its JWK is published under.
+/// An RSA key that signs access tokens, and the id under which its JWK is published.
 ///
 /// # Examples
 ///
@@ -38,8 +38,8 @@ impl SigningKey {
         Self { id: id.into(), pair: Arc::new(generate()) }
     }
 
-    /// The key that all emulators of this process sign with at first, under an id of one of them: made once,
-    /// since making it takes longer than all the rest of a start.
+    /// The first key of all emulators of this process, under an id of one of them. The process generates it once, since
+    /// that takes longer than the rest of a start.
     pub(crate) fn of_process(id: impl Into<String>) -> Self {
         static PAIR: OnceLock<Arc<KeyPair>> = OnceLock::new();
 
@@ -48,11 +48,11 @@ impl SigningKey {
 
     /// Reads a private key: PEM or DER, PKCS#8 or PKCS#1.
     ///
-    /// A key that stays the same over restarts lets other processes keep their cached key set.
+    /// If the key stays the same over restarts, the key sets that other processes have cached stay valid.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if `key` is none of these, or not an RSA key of 2048 to 8192 bits.
+    /// [`KeyError`] if `key` is in none of these formats, or is not an RSA key of 2048 to 8192 bits.
     pub fn from_private_key(id: impl Into<String>, key: &[u8]) -> Result<Self, KeyError> {
         let der = match str::from_utf8(key) {
             Ok(text) if text.contains("-----BEGIN") => pem_body(text).ok_or(KeyError)?,
@@ -68,7 +68,7 @@ impl SigningKey {
         &self.id
     }
 
-    /// Signs any claims under any header; only the algorithm is always RS256's.
+    /// Signs any claims under any header, always by RS256.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let mut token = format!("{}.{}", encode_json(header), encode_json(claims));
         let mut signature = vec![0; self.pair.public_modulus_len()];
@@ -80,7 +80,7 @@ impl SigningKey {
         token
     }
 
-    /// The claims of a token that this key has signed.
+    /// The claims of a token, if this key signed it.
     pub(crate) fn open(&self, token: &str) -> Option<Value> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -119,7 +119,7 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// The keys that are published, and the one that signs (which need not be among them).
+/// The published keys and the signing key, which need not be published.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
     published: Vec<Arc<SigningKey>>,
@@ -144,7 +144,7 @@ impl KeyRing {
         json!({ "keys": self.published.iter().map(|key| key.jwk()).collect::<Vec<_>>() })
     }
 
-    /// Public keys as `SubjectPublicKeyInfo`, for those who confuse a public key with an HMAC secret.
+    /// The public key as `SubjectPublicKeyInfo`, for tests that misuse it as an HMAC secret.
     pub(crate) fn public_der(&self) -> Vec<u8> {
         self.signing.public_der()
     }
@@ -163,7 +163,7 @@ impl KeyRing {
         found.is_some()
     }
 
-    /// Takes a key out of the published set. The signing key goes on signing even so.
+    /// Removes a key from the published set. If it is the signing key, it goes on signing.
     pub(crate) fn retire(&mut self, id: &str) -> bool {
         let before = self.published.len();
         self.published.retain(|key| key.id != id);
@@ -171,7 +171,7 @@ impl KeyRing {
     }
 }
 
-/// Ids look like those of production's key pairs.
+/// An id in the format of production's key pairs.
 pub(crate) fn new_key_id(now: SystemTime) -> String {
     ids::object_id("sso_oidc_key_pair", now)
 }

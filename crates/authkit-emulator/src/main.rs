@@ -1,4 +1,4 @@
-//! `authkit-emulator`: WorkOS AuthKit on this machine, as a program.
+//! The program `authkit-emulator`: an emulator of WorkOS AuthKit on this machine.
 
 #![forbid(unsafe_code)]
 

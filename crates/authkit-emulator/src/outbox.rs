@@ -1,4 +1,4 @@
-//! Sends webhooks, again where they are not taken.
+//! Sends webhooks, and repeats those that are not answered with success.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::{state::Shared, webhooks::Delivery};
 
-/// Sends what is to be sent, each on its own: WorkOS keeps no order either.
+/// Sends every delivery in a task of its own. Order is not kept, as with WorkOS.
 pub(crate) async fn deliver(
     shared: Arc<Shared>,
     mut deliveries: mpsc::UnboundedReceiver<Delivery>,
@@ -19,7 +19,7 @@ pub(crate) async fn deliver(
     }
 }
 
-/// Sends until it is answered with success, a few times at most.
+/// Sends one delivery until it is answered with success, or the configured pauses are used up.
 async fn send(shared: Arc<Shared>, Delivery { to, event, body }: Delivery) {
     let give_up = |attempts: usize, problem: &str| {
         to.count_given_up();
@@ -44,9 +44,9 @@ async fn send(shared: Arc<Shared>, Delivery { to, event, body }: Delivery) {
     give_up(pauses.len() + 1, &problem);
 }
 
-/// How long an endpoint may take.
+/// How long an endpoint may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What is waited before each further attempt; WorkOS goes on for days.
+/// The default pauses before further attempts. WorkOS repeats for days.
 pub(crate) const PAUSES: [Duration; 5] = [
     Duration::from_millis(250),
     Duration::from_millis(500),

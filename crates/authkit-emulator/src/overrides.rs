@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
-/// Members of a JSON object that are not as they would be: set to anything, or left out.
+/// Changes to members of a JSON object: set to any value, or left out.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Overrides(BTreeMap<String, Option<Value>>);
 
@@ -12,11 +12,11 @@ impl Overrides {
         Self(set.chain(left_out.into_iter().map(|name| (name, None))).collect())
     }
 
-    /// Sets the members of an object that a test gives.
+    /// Sets the given members.
     ///
     /// # Panics
     ///
-    /// If `members` is no JSON object.
+    /// If `members` is not a JSON object.
     pub(crate) fn of(members: Value) -> Self {
         let Value::Object(members) = members else { panic!("{members} is no JSON object") };
         Self::new(members, [])
@@ -30,7 +30,7 @@ impl Overrides {
         self.0.insert(name.to_owned(), None);
     }
 
-    /// Adds others, which win.
+    /// Adds other changes, which win over earlier ones.
     pub(crate) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
@@ -49,7 +49,7 @@ impl Overrides {
     }
 }
 
-/// The names alone: values may be addresses or tokens.
+/// The names without the values, which may be addresses or tokens.
 impl fmt::Debug for Overrides {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

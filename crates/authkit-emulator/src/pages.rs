@@ -1,4 +1,4 @@
-//! What a person sees: server-rendered pages that need no script.
+//! The pages for people: rendered by the server, without scripts.
 
 mod landing;
 mod layout;

@@ -6,7 +6,7 @@ use crate::{
     user_change::UserChange,
 };
 
-/// Somebody who can sign in, for lists such as a development server's start-up message.
+/// A user who can sign in, for lists such as a development server's start-up message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UserInfo {
@@ -14,7 +14,7 @@ pub struct UserInfo {
     pub id: String,
     /// E-mail address.
     pub email: String,
-    /// Name, or the address of somebody without one.
+    /// Name, or the address if the user has no name.
     pub name: String,
     /// Organizations, in the order of the seed.
     pub memberships: Vec<MembershipInfo>,
@@ -22,7 +22,7 @@ pub struct UserInfo {
     pub impersonated_by: Option<String>,
 }
 
-/// What a user is in an organization.
+/// A user's membership in an organization.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MembershipInfo {
@@ -57,12 +57,12 @@ impl<'a> People<'a> {
         Self { shared }
     }
 
-    /// Everyone who can sign in, in the order of the seed.
+    /// All users, in the order of the seed.
     pub fn users(&self) -> Vec<UserInfo> {
         UserInfo::all(&self.shared.lock().directory)
     }
 
-    /// Gives a member of an organization another role, or makes a user a member; seen at the next refresh.
+    /// Gives a member of an organization another role, or makes a user a member. Sessions see it at their next refresh.
     ///
     /// # Panics
     ///
@@ -77,7 +77,7 @@ impl<'a> People<'a> {
         );
     }
 
-    /// Takes a user out of an organization; seen at the next refresh.
+    /// Removes a user from an organization. Sessions see it at their next refresh.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl<'a> People<'a> {
     ///
     /// # Panics
     ///
-    /// If it is not a valid user, or one of that address or id exists.
+    /// If the user is not valid, or a user with this address or id exists.
     pub fn add_user(&self, user: Value) -> UserInfo {
         let user = serde_json::from_value(user).map_err(|error| error.to_string());
         let mut state = self.shared.lock();
@@ -117,7 +117,7 @@ impl<'a> People<'a> {
     ///
     /// # Panics
     ///
-    /// If it is not a valid organization, or one of that id exists.
+    /// If the organization is not valid, or one with this id exists.
     pub fn add_organization(&self, organization: Value) -> String {
         let organization: Result<FileOrganization, _> = serde_json::from_value(organization);
         let mut state = self.shared.lock();
@@ -128,8 +128,8 @@ impl<'a> People<'a> {
         id.unwrap_or_else(|problem| panic!("this organization cannot be added: {problem}"))
     }
 
-    /// Removes an organization and its memberships. Sessions in it go on until their next refresh, which is
-    /// refused with `organization_not_found`.
+    /// Removes an organization and its memberships. Its sessions go on until their next refresh, which the emulator
+    /// refuses with `organization_not_found`.
     ///
     /// # Panics
     ///
@@ -140,7 +140,7 @@ impl<'a> People<'a> {
         events::remove_organization(&mut state, &id);
     }
 
-    /// Makes something odd about a user from now on; see [`UserChange`]. Changes add up.
+    /// Changes members and claims of a user to any value, from now on; see [`UserChange`]. Changes add up.
     ///
     /// # Panics
     ///
@@ -153,9 +153,9 @@ impl<'a> People<'a> {
 
     /// Sets a custom claim in the access tokens that a user gets from now on.
     ///
-    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim
-    /// out; every other one can be set to anything, those that are there anyway included. A user's claims win
-    /// over an organization's, and these over everybody's.
+    /// As in a JWT template, `iss`, `sub`, `exp`, `iat`, `nbf` and `jti` cannot be set, and `null` leaves a claim out.
+    /// Every other claim can be set to any value, including standard claims such as `role`. A user's claims win over
+    /// those of the organization, and these over those of all users.
     ///
     /// # Panics
     ///
@@ -177,14 +177,14 @@ impl<'a> People<'a> {
         }
     }
 
-    /// Sets a custom claim in everybody's access tokens, as [`set_claim`](Self::set_claim) does.
+    /// Sets a custom claim in the access tokens of all users, as [`set_claim`](Self::set_claim) does.
     pub fn set_claim_for_all(&self, name: &str, value: Value) {
         let claims = Map::from_iter([(name.to_owned(), value)]);
         self.shared.lock().directory.set_claims_for_all(claims);
     }
 
-    /// The code that production would have mailed to somebody whose sign-in by password stopped at
-    /// `email_verification_required`, if one is waiting.
+    /// The code that production would have mailed to a user whose sign-in by password stopped at
+    /// `email_verification_required`, if such a sign-in is pending.
     ///
     /// # Panics
     ///

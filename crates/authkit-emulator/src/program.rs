@@ -1,4 +1,4 @@
-//! The program `authkit-emulator`, which `authkit emulator` is too.
+//! The program `authkit-emulator`; `authkit emulator` runs the same.
 
 mod cli;
 mod service_variables;
@@ -23,10 +23,10 @@ use self::{
 };
 use crate::emulator::Emulator;
 
-/// Runs the program as `name`, with the arguments that follow a program's own name, until ctrl-c.
+/// Runs the program until ctrl-c. `name` is the name that it calls itself; `arguments` are without the program's name.
 #[doc(hidden)]
 pub async fn program(name: &str, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    // Fails only if there is one already, and this is where a program begins.
+    // Fails only if there is a subscriber already; a program that has just started has none.
     let _ = tracing::subscriber::set_global_default(StderrLog);
     let arguments = [OsString::from(name)].into_iter().chain(arguments);
     let outcome = match cli::parse(arguments, |name| env::var(name).ok()) {
@@ -62,7 +62,7 @@ async fn run(options: Options) -> Result<(), String> {
         );
     }
     let mut interrupted = pin!(ctrl_c());
-    // Polled before anything is printed: whoever reads the greeting may interrupt at once.
+    // The signal is polled before the greeting is printed, since a reader of the greeting may interrupt at once.
     let outcome = tokio::select! {
         biased;
         outcome = &mut interrupted => outcome,
@@ -106,7 +106,7 @@ fn greeting(emulator: &Emulator, host: IpAddr, variables: &ServiceVariables) -> 
     text
 }
 
-/// Prints, unless nobody reads: a closed pipe is no error of ours.
+/// Prints on standard output. A closed pipe is not an error.
 fn say(text: &str) -> Result<(), String> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

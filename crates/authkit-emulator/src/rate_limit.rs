@@ -5,12 +5,12 @@ use std::{
 
 use crate::endpoint::Endpoint;
 
-/// How many calls an emulator takes in a stretch of time, as WorkOS limits each environment.
+/// How many calls an emulator accepts in a window of time, as WorkOS limits each environment.
 ///
-/// Writes are exchanges and revocations, reads are key sets and lists of sessions; each kind is counted apart.
-/// What a browser asks for, the sign-in page and the sign-out, is not limited. A call too many is answered 429
-/// with WorkOS's body (`too_many_requests`) and a `Retry-After` in whole seconds, and neither counts against the
-/// limit nor uses up a [`Fault`](crate::Fault). The time is the emulator's.
+/// Writes are exchanges and revocations of sessions, reads are key sets and lists of sessions; each kind is counted
+/// apart. The sign-in page, the sign-out, the AuthKit domain and API key validations are not limited. A call above the
+/// limit is answered 429 with WorkOS's body (`too_many_requests`) and a `Retry-After` in whole seconds; it neither
+/// counts against the limit nor uses up a [`Fault`](crate::Fault). The limit uses the emulator's clock.
 ///
 /// # Examples
 ///
@@ -33,13 +33,13 @@ impl RateLimit {
     /// What WorkOS documents for `/user_management/*`: 500 writes and 1,000 reads in 10 seconds.
     pub const WORKOS: Self = Self::new(500, 1_000, Duration::from_secs(10));
 
-    /// So many writes and so many reads in any stretch of `window`.
+    /// Accepts this many writes and this many reads within any `window`.
     pub const fn new(writes: u32, reads: u32, window: Duration) -> Self {
         Self { writes, reads, window }
     }
 }
 
-/// Counts calls, where they are limited.
+/// Counts calls while there is a limit.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
     limit: Option<RateLimit>,
@@ -56,18 +56,18 @@ impl Limiter {
         self.limit
     }
 
-    /// Sets another limit, which counts from now on.
+    /// Sets another limit, and counts from 0.
     pub(crate) fn set(&mut self, limit: Option<RateLimit>) {
         *self = Self::new(limit);
     }
 
-    /// Counts a call, or says how long there will be none to have.
+    /// Counts a call. Returns how long to wait if the limit refuses it.
     pub(crate) fn take(&mut self, endpoint: Endpoint, now: SystemTime) -> Result<(), Duration> {
         let Some(RateLimit { writes, reads, window }) = self.limit else { return Ok(()) };
         let (taken, most) = match endpoint {
             Endpoint::Authenticate | Endpoint::Revoke => (&mut self.writes, writes),
             Endpoint::Jwks | Endpoint::Sessions => (&mut self.reads, reads),
-            // WorkOS documents no limit of their own.
+            // WorkOS documents no limit for these.
             Endpoint::Authorize
             | Endpoint::Logout
             | Endpoint::ApiKeyValidation

@@ -1,16 +1,16 @@
-//! Where a browser may be sent.
+//! The addresses that a browser may be redirected to.
 
 use url::{Host, Url};
 
 use crate::config::Config;
 
-/// Whether a sign-in may end at `uri`: any absolute http(s) address, unless the seed names the ones that may.
+/// Whether a sign-in may redirect to `uri`: any absolute http(s) address, unless the seed lists `redirect_uris`.
 pub(crate) fn may_redirect_to(uri: &str, config: &Config) -> bool {
     let Some(url) = parse(uri) else { return false };
     config.redirect_uris.is_empty() || config.redirect_uris.iter().any(|known| same(known, &url))
 }
 
-/// Whether a sign-out may end at `uri`: an address of this machine, or one that the seed names.
+/// Whether a sign-out may redirect to `uri`: any address of this machine, unless the seed lists `logout_uris`.
 pub(crate) fn may_return_to(uri: &str, config: &Config) -> bool {
     let Some(url) = parse(uri) else { return false };
     if config.logout_uris.is_empty() {
@@ -20,7 +20,7 @@ pub(crate) fn may_return_to(uri: &str, config: &Config) -> bool {
     }
 }
 
-/// Adds parameters to an address, keeping the query that it has.
+/// Adds parameters to an address, and keeps its query.
 pub(crate) fn with_query(uri: &str, parameters: &[(&str, &str)]) -> String {
     match Url::parse(uri) {
         Ok(mut url) => {
@@ -45,7 +45,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn parse(uri: &str) -> Option<Url> {
-    // A header value, later: whatever the parser would strip or encode is not an address that was registered.
+    // The address becomes a header value. One that the parser would strip or encode is not what was registered.
     let plain = uri.bytes().all(|byte| byte.is_ascii_graphic());
     Url::parse(uri)
         .ok()

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// The body of an answer, and the ways it can go wrong on its way.
+/// The body of an answer, which may be sent slowly, padded or cut short.
 #[derive(Debug)]
 pub(crate) struct ReplyBody {
     pieces: VecDeque<Bytes>,
@@ -38,7 +38,7 @@ impl ReplyBody {
         Self::of(body, Duration::ZERO, End::Whole)
     }
 
-    /// Half of `body`, though all of it is announced; then the connection ends.
+    /// Announces the length of all of `body`, sends half of it, then ends the connection.
     pub(crate) fn truncated(body: &Bytes) -> Self {
         let mut reply = Self::of(body.slice(..body.len() / 2), FLUSH_PAUSE, End::Cut);
         reply.announced = Announced::Length(body.len() as u64);
@@ -52,7 +52,7 @@ impl ReplyBody {
         reply
     }
 
-    /// `body` and then white space, without a length.
+    /// `body` and then white space, without an announced length.
     pub(crate) fn padded(body: Bytes, padding: usize) -> Self {
         const SPACES: Bytes = Bytes::from_static(&[b' '; 64 * 1024]);
 
@@ -124,5 +124,5 @@ impl From<Infallible> for Cut {
     }
 }
 
-/// Gives hyper an idle moment in which it writes out what it holds.
+/// A pause in which hyper flushes its buffer.
 const FLUSH_PAUSE: Duration = Duration::from_millis(20);

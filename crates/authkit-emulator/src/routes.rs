@@ -1,4 +1,4 @@
-//! The endpoints, one file each concern.
+//! The endpoints, one file for each concern.
 
 mod authenticate;
 mod authorization;

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::ids;
 
-/// Seals `payload` the way the official Ruby SDK (7 and later) does: a value for the session cookie.
+/// Seals `payload` into a value for the session cookie, in the format of the official Ruby SDK (7 and later).
 ///
 /// Layout: base64 of `0x01 | iv (12) | tag (16) | ciphertext`, AES-256-GCM under the SHA-256 of the
-/// password, no associated data. [`TestSession::cookie`](crate::TestSession::cookie) seals a real
-/// session; this seals whatever a test wants a service to open.
+/// password, no associated data. [`TestSession::cookie`](crate::TestSession::cookie) seals a session that the emulator
+/// knows; this function seals any payload.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Seed files: who exists when the emulator starts.
+//! Seed files: the users and organizations that exist when the emulator starts.
 
 mod file;
 mod organization;
@@ -12,37 +12,37 @@ use serde_json::Value;
 
 use crate::{error::SeedError, state::Directory};
 
-/// Users, organizations, roles and permissions that exist from the start.
+/// The users, organizations and roles that exist when the emulator starts.
 ///
 /// The format is the official emulator's seed file, YAML or JSON; an existing file works as it is.
-/// A misspelt key is an error that names it.
+/// An unknown key is an error that names the key.
 ///
 /// | section | official keys | beyond the official format |
 /// |---|---|---|
 /// | `users` | `email` (the only one required), `id`, `first_name`, `last_name`, `name`, `password`, `email_verified`, `external_id`, `metadata`, `impersonator: { email, reason }`, `oauth_provider`, `oauth_idp_id` | `profile_picture_url`, `locale`, `feature_flags`; `claims`; `fields`, `without_fields`, `answer_fields`, `without_answer_fields` |
 /// | `organizations` | `name` (required), `id`, `external_id`, `metadata`, `entitlements`, `memberships: [{ email, role, status }]` | `memberships` by `user_id`, `feature_flags`, `claims` |
 /// | `roles` | `slug` (required), `permissions` | |
-/// | `permissions` | accepted; roles name what they need | |
+/// | `permissions` | accepted and ignored; roles list their permissions | |
 /// | `apiKeys` | further API keys that are valid besides [`Emulator::api_key`](crate::Emulator::api_key) | |
-/// | `webhookEndpoints` | `endpoint_url` (required; `url` is the same), `secret` (made up if there is none: [`Webhooks::all`](crate::Webhooks::all) and the program tell it), `events` (all if empty), `enabled` | |
-/// | `jwtTemplate` | `content`: text with `{{ user.email }}` in it that renders to the custom claims of every token | |
+/// | `webhookEndpoints` | `endpoint_url` (required; `url` is an alias), `secret` (default: a random one, which [`Webhooks::all`](crate::Webhooks::all) returns and the program prints), `events` (all if empty), `enabled` | |
+/// | `jwtTemplate` | `content`: text with expressions such as `{{ user.email }}` that renders to the custom claims of every token | |
 /// | `claims` | | custom claims of every token, without a template |
-/// | `redirect_uris`, `logout_uris` | | when given, only these are redirected to after signing in, or out |
+/// | `redirect_uris`, `logout_uris` | | if given, the only addresses to redirect to after a sign-in, or a sign-out |
 ///
 /// `connections`, `pipeConnections`, `connectedAccounts`, `invitations`, `connectApplications`, `errorHooks`, a
 /// user's `totp`, and an organization's `domains`, `groups` and `allow_profiles_outside_organization` are accepted
-/// and ignored: the session flow has nothing for them to change.
+/// and ignored: they change nothing about sessions.
 ///
 /// # Data of any type
 ///
-/// `claims` are custom claims as a JWT template sets them: a map from name to any JSON. Those of a user win over
-/// those of the organization, then come those of the top level, then the template's; `null` leaves a claim out.
-/// `fields` are members of the user object, `answer_fields` members of what `authenticate` answers for the user,
-/// of any type and over what would be there; the `without_` lists leave members out:
+/// `claims` are custom claims as a JWT template sets them: a map from name to any JSON. A user's claims win over those of
+/// the organization, these over those of the top level, and these over the template's; `null` leaves a claim out.
+/// `fields` replace members of the user object, and `answer_fields` members of the answer of `authenticate` for the user,
+/// by values of any type; the `without_` lists leave members out:
 ///
 /// ```yaml
 /// users:
-///   - email: zoe@initech.test          # she is found by this, whatever is answered
+///   - email: zoe@initech.test          # identifies her, whatever the answers contain
 ///     fields: { email: null, locale: {}, metadata: { seats: 5 } }
 ///     without_fields: [last_name]
 ///     answer_fields: { authentication_method: 7, impersonator: [] }
@@ -56,7 +56,7 @@ use crate::{error::SeedError, state::Directory};
 /// | `alice@acme.test` | Acme Corp (`admin`) and Globex (`member`) |
 /// | `bob@acme.test` | Acme Corp (`member`) |
 /// | `carol@example.test` | none |
-/// | `dave@acme.test` | Acme Corp (`member`); every session of his is impersonated by `support@acme.test` |
+/// | `dave@acme.test` | Acme Corp (`member`); `support@acme.test` impersonates him in every session |
 ///
 /// # Examples
 ///
@@ -85,11 +85,11 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Takes a seed that is built in Rust, in the same format.
+    /// Reads a seed from a JSON value in the same format.
     ///
     /// # Errors
     ///
-    /// [`SeedError`] if it is not a valid seed.
+    /// [`SeedError`] if the value is not a valid seed.
     pub fn from_json(seed: Value) -> Result<Self, SeedError> {
         file::from_json(seed)
     }
@@ -129,7 +129,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// Only what could never be one is refused: this is a development tool, not a mail server.
+/// Whether `text` could be an e-mail address. A rough check is enough, since nothing is mailed.
 pub(crate) fn is_address(text: &str) -> bool {
     let parts = text.split_once('@');
     let plain = text.chars().all(|character| !character.is_whitespace() && !character.is_control());
@@ -139,7 +139,7 @@ pub(crate) fn is_address(text: &str) -> bool {
         })
 }
 
-/// Ids are path segments of the API, so they must need no encoding.
+/// Refuses an id that would need encoding, since ids are path segments of the API.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     let plain =
         |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '-';

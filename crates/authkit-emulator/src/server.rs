@@ -1,5 +1,5 @@
-//! The server: a thread with its own runtime, so that it answers whatever the caller's runtime does,
-//! and is gone when [`Server`] is dropped.
+//! The server: a thread with its own runtime, so that it answers while the caller's runtime is busy. It stops when
+//! [`Server`] is dropped.
 
 use std::{
     io,
@@ -48,7 +48,7 @@ impl Server {
             thread::Builder::new().name("authkit-emulator".to_owned()).spawn(move || {
                 let serve = until_stopped(listener, shared, router, deliveries, stopped);
                 tracing::dispatcher::with_default(&dispatch, || runtime.block_on(serve));
-                // Dropping the runtime drops every task, and with it every connection.
+                // Dropping the runtime drops every task and every connection.
             })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -58,7 +58,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server thread has been printed already.
+            // The panic hook has already printed a panic of the server thread.
             let _ = thread.join();
         }
     }
@@ -92,23 +92,23 @@ async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {
             Ok((stream, _)) => {
                 drop(tokio::spawn(serve(stream, Arc::clone(&shared), router.clone())))
             }
-            // Out of file descriptors, mostly: wait for some to come back.
+            // The usual cause is that there are no free file descriptors; wait for some.
             Err(_) => sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
-    // Answers are small; waiting for more to send only makes them late.
+    // Answers are small, and Nagle's algorithm would delay them.
     let _ = stream.set_nodelay(true);
     let line = Line::accept(Arc::clone(&shared));
     let interference = Interference::new(shared, router, line.clone());
     let connection = Connection { stream, line };
     let service = service_fn(move |request| interference.clone().answer(request));
-    // An error is a fault doing its work, or a client that has gone away.
+    // An error here comes from a fault, or from a client that has closed the connection.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        // `Interference` dates answers by the emulator's clock.
+        // `Interference` sets `Date` from the emulator's clock.
         .auto_date_header(false)
         .serve_connection(TokioIo::new(connection), service)
         .await;
@@ -124,7 +124,7 @@ struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.line.is_doomed() {
-            // Failing this, the connection is closed all the same, with a FIN.
+            // If this fails, the connection still closes, with a FIN.
             let _ = self.stream.set_zero_linger();
         }
     }

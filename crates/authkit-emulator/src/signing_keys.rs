@@ -56,14 +56,14 @@ impl<'a> Keys<'a> {
 
     /// Publishes a new key that signs nothing yet. Returns its id.
     pub fn publish(&self) -> String {
-        // Made outside of the lock: requests need not wait for it.
+        // Generated outside of the lock, so that requests do not wait.
         let key = SigningKey::generate(keys::new_key_id(self.shared.lock().now()));
         let id = key.id().to_owned();
         self.add(key);
         id
     }
 
-    /// Publishes a key of your own that signs nothing yet; one of the same id is replaced.
+    /// Publishes the given key, which signs nothing yet; replaces a published key with the same id.
     pub fn add(&self, key: SigningKey) {
         self.shared.lock().keys.publish(key);
     }
@@ -77,7 +77,7 @@ impl<'a> Keys<'a> {
         assert!(self.shared.lock().keys.sign_with(key_id), "no published key has the id {key_id}");
     }
 
-    /// Stops publishing a key. If it is the one that signs, it goes on signing tokens that nobody can verify.
+    /// Stops publishing a key. If it is the signing key, it goes on signing tokens, which nobody can verify.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! What the emulator remembers. One struct behind one lock: every request is one transition.
+//! The emulator's state: one struct behind one lock, which every request takes once or more.
 
 mod codes;
 pub(crate) mod connect;
@@ -32,7 +32,7 @@ use crate::{
     webhooks::WebhookEndpoints,
 };
 
-// No `Debug` here or below: codes and refresh tokens are keys of these maps.
+// No `Debug` here or in the modules: codes and refresh tokens are keys of the maps.
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) clock: EmulatorClock,
@@ -65,7 +65,7 @@ impl Shared {
         Self { state: Mutex::new(state) }
     }
 
-    /// A panic elsewhere (in a test's own thread, say) must not take the emulator down with it.
+    /// Takes the lock even after a panic of another thread, such as a test's, so that the emulator goes on.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-/// What a browser holds that has one session cookie, in the form of Playwright's `storageState`.
+/// The state of a browser that holds one session cookie, in the format of Playwright's `storageState`.
 pub(crate) fn storage_state(name: &str, value: &str, app_url: &str) -> Result<Value, String> {
     let url = Url::parse(app_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or_else(|| format!("{app_url} is not the http(s) URL of an application"))?;
@@ -26,5 +26,5 @@ pub(crate) fn storage_state(name: &str, value: &str, app_url: &str) -> Result<Va
     }))
 }
 
-/// Of name and value together, in all browsers.
+/// The most that browsers accept for name and value together, in bytes.
 const MOST_BYTES: usize = 4_096;

@@ -7,9 +7,9 @@ use crate::{
     state::{Directory, State},
 };
 
-/// Requests: those to one endpoint, about a grant, a user, a session or an
-/// organization where one is named. All that are named must fit. A [`Fault`](crate::Fault) is for them, and
-/// [`Emulator::calls`](crate::Emulator::calls) counts them.
+/// A set of requests: those to one endpoint and, where the target names them, with one grant, and about one user,
+/// session and organization. A request must match everything that is named. A [`Fault`](crate::Fault) happens to the
+/// requests of a target, and [`Emulator::calls`](crate::Emulator::calls) counts them.
 ///
 /// # Examples
 ///
@@ -18,13 +18,13 @@ use crate::{
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let emulator = authkit_emulator::Emulator::start().await;
-/// // Bob's refreshes are refused, whoever else refreshes and however often Bob signs in anew.
+/// // WorkOS refuses Bob's refreshes, also after Bob has signed in again, and nobody else's.
 /// let refreshes = Target::from(Grant::RefreshToken).user("bob@acme.test");
 /// emulator.fault(Fault::answer("1").on(refreshes.clone()).until_cleared());
 /// assert_eq!(emulator.calls(refreshes), 0);
-/// // Nobody's session can be revoked, three times.
+/// // The next three revocations fail.
 /// emulator.fault(Fault::answer("revoke-503").times(3));
-/// // Whoever switches to Globex has to sign in through its identity provider.
+/// // A user who switches to Globex has to sign in through its identity provider.
 /// emulator.fault(Fault::answer("22").on(Target::default().organization("Globex")));
 /// # }
 /// ```
@@ -66,20 +66,20 @@ impl Target {
         self
     }
 
-    /// Only requests about one user, named by address or id: whose code or token is exchanged, whose session is
-    /// ended or listed, who signs in.
+    /// Only requests about one user, given by address or id: sign-ins, exchanges of the user's codes and tokens, ends and
+    /// lists of the user's sessions.
     pub fn user(mut self, email: impl Into<String>) -> Self {
         self.user = Some(email.into());
         self
     }
 
-    /// Only requests about one session: whose token is exchanged, or that is ended.
+    /// Only requests about one session: exchanges of its tokens, and its end.
     pub fn session(mut self, session_id: impl Into<String>) -> Self {
         self.session = Some(session_id.into());
         self
     }
 
-    /// Only requests about one organization, named by id or name: the one that is asked for, else the one of the
+    /// Only requests about one organization, given by id or name: the one that the request names, else that of the
     /// session or of the sign-in.
     pub fn organization(mut self, organization: impl Into<String>) -> Self {
         self.organization = Some(organization.into());
@@ -100,7 +100,7 @@ impl Target {
                 .is_none_or(|named| call.organization_id == Some(organization(named)))
     }
 
-    /// What is named but does not exist, so that the fault could never happen.
+    /// The user, session or organization that the target names although it does not exist.
     pub(crate) fn unknown(&self, state: &State) -> Option<String> {
         let user = self.user.as_deref().filter(|named| state.directory.user_named(named).is_none());
         let session = self.session.as_deref().filter(|id| state.sessions.get(id).is_none());
@@ -112,14 +112,14 @@ impl Target {
             .or_else(|| organization.map(|named| format!("organization {named}")))
     }
 
-    /// For calls in which a typing error should stop the test.
+    /// Panics if the target names something that does not exist, so that a typing error stops the test.
     pub(crate) fn expect_known(&self, state: &State) {
         if let Some(unknown) = self.unknown(state) {
-            panic!("the emulator knows no {unknown}, so nothing can be about it");
+            panic!("the emulator knows no {unknown}, so no request matches this target");
         }
     }
 
-    /// As the control API tells it: only what is named.
+    /// The target in the control API's JSON: only the members that are named.
     pub(crate) fn to_json(&self) -> Value {
         let mut target = json!({ "endpoint": self.endpoint.name() });
         let named = [

@@ -1,17 +1,17 @@
-//! JWT templates: WorkOS's text with `{{ … }}` in it that renders to the custom claims of a token.
+//! JWT templates: text with `{{ … }}` expressions that renders to the custom claims of a token, in WorkOS's syntax.
 //!
 //! - `{{ user.email }}` is a path below `user`, `organization` or `organization_membership`;
-//! - `{{ user.name || user.email || 'nobody' }}` is the first that is there, the last a literal;
-//! - inside a JSON string it becomes text, outside of one a JSON value.
+//! - `{{ user.name || user.email || 'nobody' }}` is the first alternative with a value; an alternative may be a literal;
+//! - inside a JSON string an expression becomes text, outside of one a JSON value.
 
 use serde_json::{Map, Value, json};
 
-/// A template that renders to an object whatever the user.
+/// A template that has rendered to an object for a sample user.
 #[derive(Clone, Debug)]
 pub(crate) struct Template(String);
 
 impl Template {
-    /// Renders the template once for somebody who has everything, so that a mistake shows at the start.
+    /// Renders the template once for a sample user who has every field, so that a mistake shows at the start.
     pub(crate) fn parse(content: &str) -> Result<Self, String> {
         let template = Self(content.to_owned());
         let claims = template.render(&probe())?;
@@ -31,7 +31,7 @@ impl Template {
     }
 }
 
-/// Claims that a template may not set; a null leaves a claim out.
+/// Whether a template may set a claim: not a reserved one, and a null leaves a claim out.
 pub(crate) fn may_set((name, value): &(&String, &Value)) -> bool {
     !RESERVED.contains(&name.as_str()) && !value.is_null()
 }
@@ -73,7 +73,7 @@ fn evaluate(expression: &str, context: &Value) -> Result<Value, String> {
     Ok(Value::Null)
 }
 
-/// Only the first segment must be known, which finds typing errors; what is below may be missing.
+/// Looks a path up. An unknown first segment is an error, which finds typing errors; what is below may be missing.
 fn look_up(path: &str, context: &Value) -> Result<Value, String> {
     let mut segments = path.split('.');
     let root = segments.next().unwrap_or_default();

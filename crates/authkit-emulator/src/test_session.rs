@@ -12,10 +12,9 @@ use crate::{
     storage_state::storage_state,
 };
 
-/// A session made without HTTP by [`Emulator::session`](crate::Emulator::session): real in every respect.
+/// A session that [`Emulator::session`](crate::Emulator::session) made without HTTP. Every endpoint accepts it.
 ///
-/// The endpoints know its refresh token and its session id; the methods that return `Self` change
-/// its access token, or what the session is, before it is used.
+/// The methods that return `Self` change the session or its access token before a test uses them.
 ///
 /// # Examples
 ///
@@ -56,12 +55,12 @@ pub(crate) enum Choice<'a> {
 /// When the access token was issued.
 enum Age {
     Since(Duration),
-    /// So long ago that it has expired, whatever its lifetime.
+    /// Long enough ago that it has expired, whatever its lifetime.
     Expired,
 }
 
 impl TestSession {
-    /// Signs in, or says who or what is not known.
+    /// Signs a user in. The error names an unknown user or organization.
     pub(crate) fn begin(
         shared: Arc<Shared>,
         email: &str,
@@ -108,7 +107,8 @@ impl TestSession {
         Ok(session.minted())
     }
 
-    /// Moves the session to another organization of the user, named by id or by name, as if chosen at sign-in.
+    /// Moves the session to another organization of the user, given by id or by name, as if the user had chosen it at
+    /// sign-in.
     ///
     /// # Panics
     ///
@@ -130,7 +130,7 @@ impl TestSession {
         self.minted()
     }
 
-    /// Takes the session out of its organization, as of a user who has none.
+    /// Removes the organization from the session, as if the user had none.
     pub fn without_organization(mut self) -> Self {
         if let Some(session) = self.shared.lock().sessions.get_mut(&self.session_id) {
             session.organization_id = None;
@@ -139,7 +139,7 @@ impl TestSession {
         self.minted()
     }
 
-    /// Makes it a session in which somebody impersonates the user.
+    /// Makes this a session in which `email` impersonates the user.
     pub fn impersonated_by(self, email: &str, reason: Option<&str>) -> Self {
         if let Some(session) = self.shared.lock().sessions.get_mut(&self.session_id) {
             session.impersonator =
@@ -149,31 +149,31 @@ impl TestSession {
         self.minted()
     }
 
-    /// Gives the access token so much life, from its time of issue (default: the emulator's token lifetime).
+    /// Sets the lifetime of the access token, from its time of issue (default: the emulator's token lifetime).
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self.minted()
     }
 
-    /// Issues the access token so long ago (default: now).
+    /// Issues the access token this long ago (default: now).
     pub fn issued_ago(mut self, ago: Duration) -> Self {
         self.age = Age::Since(ago);
         self.minted()
     }
 
-    /// Issues the access token so long ago that it expired a minute before now. The session itself goes on.
+    /// Makes the access token one that expired a minute ago. The session itself goes on.
     pub fn expired(mut self) -> Self {
         self.age = Age::Expired;
         self.minted()
     }
 
-    /// Sets a claim of the access token, reserved ones too. The next refresh knows nothing of it.
+    /// Sets a claim of this access token, also a reserved one. A refreshed token does not have the claim.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.custom.insert(name.to_owned(), value.into());
         self.minted()
     }
 
-    /// Sets a member of the cookie's [`payload`](Self::payload) to anything, right type or not.
+    /// Sets a member of the cookie's [`payload`](Self::payload) to any value, of any type.
     pub fn sealed_field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.sealed.set(name, value.into());
         self
@@ -205,14 +205,14 @@ impl TestSession {
         self.claims.clone()
     }
 
-    /// What `authenticate` would answer for this session with 200: `user`, the tokens, `authentication_method`
-    /// and, where there are any, `organization_id` and `impersonator`.
+    /// The answer of 200 that `authenticate` would give for this session: `user`, the tokens, `authentication_method`
+    /// and, if the session has them, `organization_id` and `impersonator`.
     pub fn answer(&self) -> Value {
         Value::Object(self.members(&self.shared.lock()))
     }
 
-    /// What is sealed into the session cookie: `access_token`, `refresh_token`, `user` and, if there is one,
-    /// `impersonator`; and what is odd about this user's answers.
+    /// The payload of the session cookie: `access_token`, `refresh_token`, `user` and, if there is one, `impersonator`,
+    /// with the changes that a test has made.
     pub fn payload(&self) -> Value {
         let state = self.shared.lock();
         let mut payload = self.members(&state);
@@ -231,8 +231,8 @@ impl TestSession {
         seal(&self.payload(), password)
     }
 
-    /// A browser that holds the [`cookie`](Self::cookie) as `wos_session` for the application at `app_url`, as
-    /// Playwright's `storageState` has it.
+    /// The state of a browser that holds the [`cookie`](Self::cookie) as `wos_session` for the application at `app_url`,
+    /// in the format of Playwright's `storageState`.
     ///
     /// # Panics
     ///
@@ -277,8 +277,8 @@ impl std::fmt::Debug for TestSession {
     }
 }
 
-/// Past any leeway that a verifier is likely to have.
+/// Longer than any leeway that a verifier is likely to have.
 const EXPIRED_FOR: Duration = Duration::from_secs(60);
 
-/// What the Ruby SDK seals.
+/// The members that the Ruby SDK seals.
 const SEALED: [&str; 4] = ["access_token", "refresh_token", "user", "impersonator"];

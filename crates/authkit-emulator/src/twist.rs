@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::overrides::Overrides;
 
-/// A fault that changes what an exchange does rather than how the answer travels.
+/// A fault that changes what an exchange issues, not how the answer is sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Twist {
     #[default]
@@ -11,8 +11,8 @@ pub(crate) enum Twist {
     NewSessionId,
     ClockAhead(Duration),
     ClockBehind(Duration),
-    /// Claims of the access token, reserved ones too.
+    /// Changes to claims of the access token, also to reserved ones.
     Claims(Overrides),
-    /// Members of the answer.
+    /// Changes to members of the answer.
     Fields(Overrides),
 }

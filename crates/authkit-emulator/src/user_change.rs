@@ -2,10 +2,10 @@ use serde_json::{Map, Value};
 
 use crate::overrides::Overrides;
 
-/// What is to be odd about a user from now on; see [`People::change_user`](crate::People::change_user).
+/// Changes to members and claims of a user; see [`People::change_user`](crate::People::change_user).
 ///
-/// WorkOS's customers put what they like into a user's metadata and into their JWT template, and WorkOS adds
-/// members and changes types as it goes. Every member can be set to any JSON here, right type or not.
+/// WorkOS's customers put any data into a user's metadata and into their JWT template, and WorkOS may add members and
+/// change types. A change can set every member to any JSON, whatever its right type.
 ///
 /// # Examples
 ///
@@ -43,14 +43,13 @@ impl UserChange {
         Self::default()
     }
 
-    /// Forgets all that earlier changes, and the seed's `fields`, `answer_fields` and `claims`, made odd.
+    /// First undoes all earlier changes, including the seed's `fields`, `answer_fields` and `claims`.
     pub fn reset(mut self) -> Self {
         self.reset = true;
         self
     }
 
-    /// Sets a member of the user object, wherever that is answered. The user goes on being found by the
-    /// seed's address and id.
+    /// Sets a member of the user object in every answer. The emulator still finds the user by the seed's address and id.
     pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.set(name, value.into());
         self
@@ -62,14 +61,14 @@ impl UserChange {
         self
     }
 
-    /// Sets a member of what `authenticate` answers with 200 for this user, such as `authentication_method`
-    /// or `impersonator`; it is sealed into a [`TestSession`](crate::TestSession)'s cookie too.
+    /// Sets a member of the answer of 200 that `authenticate` gives for this user, such as `authentication_method` or
+    /// `impersonator`. The payload of a [`TestSession`](crate::TestSession) has it too.
     pub fn answer_field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.answer.set(name, value.into());
         self
     }
 
-    /// Leaves a member out of what `authenticate` answers with 200 for this user.
+    /// Leaves a member out of the answer of 200 that `authenticate` gives for this user.
     pub fn without_answer_field(mut self, name: &str) -> Self {
         self.answer.leave_out(name);
         self

@@ -1,4 +1,4 @@
-//! Webhooks: what WorkOS tells an application of its own accord, signed as it signs them.
+//! Webhooks: events that are sent to applications, with WorkOS's signature.
 //!
 //! ```text
 //! WorkOS-Signature: t=<milliseconds since 1970>, v1=<hex( HMAC-SHA256( secret, t · "." · body ))>
@@ -18,9 +18,10 @@ use crate::{clock::timestamp, ids, state::Shared};
 /// The webhooks of a running emulator; see [`Emulator::webhooks`](crate::Emulator::webhooks).
 ///
 /// Events are `session.created` at every sign-in, `session.revoked` on sign-out and revocation, `user.created`,
-/// `user.updated` and `user.deleted`, `organization.deleted`, and `organization_membership.created`, `.updated`
-/// and `.deleted`. One that is not answered with success is sent again, up to 5 times and with pauses of 8 seconds
-/// in all; then it is given up, which is counted here and told by a `tracing` event at `WARN`.
+/// `user.updated` and `user.deleted`, `organization.deleted`, `organization_membership.created`, `.updated` and
+/// `.deleted`, and `api_key.created`, `.updated` and `.revoked`. The emulator repeats an event that is not answered with
+/// success up to 5 times, with pauses of 7.75 seconds in all; then it gives the event up, counts it in
+/// [`WebhookInfo::given_up`], and reports it by a `tracing` event at `WARN`.
 ///
 /// # Examples
 ///
@@ -42,7 +43,7 @@ impl<'a> Webhooks<'a> {
         Self { shared }
     }
 
-    /// Sends what happens from now on to `url` too, signed with `secret`.
+    /// Also sends all further events to `url`, signed with `secret`.
     ///
     /// # Panics
     ///
@@ -53,30 +54,31 @@ impl<'a> Webhooks<'a> {
         self.shared.lock().webhooks.add(endpoint);
     }
 
-    /// Every endpoint, the seed's first, and what became of what was sent to it.
+    /// Every endpoint, the seed's first, with the counts of its deliveries.
     pub fn all(&self) -> Vec<WebhookInfo> {
         self.shared.lock().webhooks.infos().collect()
     }
 
-    /// Sends `body` to every endpoint as it is, signed: an event that WorkOS may send one day, or one that is broken.
+    /// Signs `body` and sends it unchanged to every endpoint, for events that the emulator does not send by itself and
+    /// for malformed ones.
     pub fn send(&self, body: &Value) {
         self.shared.lock().webhooks.send_raw(body);
     }
 }
 
-/// A webhook endpoint, and what became of what was sent to it.
+/// A webhook endpoint, with the counts of its deliveries.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct WebhookInfo {
     /// Where events are sent.
     pub url: String,
-    /// What they are signed with; made up where a seed names none.
+    /// The secret that signs the events; random if the seed names none.
     pub secret: String,
-    /// The names of those that are sent; all, if empty.
+    /// The names of the events that are sent; all, if empty.
     pub events: Vec<String>,
-    /// How many have been answered with success.
+    /// How many events have been answered with success.
     pub delivered: u64,
-    /// How many have been given up.
+    /// How many events have been given up.
     pub given_up: u64,
 }
 
@@ -90,7 +92,7 @@ impl std::fmt::Debug for WebhookInfo {
     }
 }
 
-/// The endpoints, and the way to the task that sends.
+/// The endpoints, and the channel to the task that sends.
 pub(crate) struct WebhookEndpoints {
     endpoints: Vec<Arc<WebhookEndpoint>>,
     outbox: mpsc::UnboundedSender<Delivery>,
@@ -99,7 +101,7 @@ pub(crate) struct WebhookEndpoints {
 /// One event on its way to one endpoint.
 pub(crate) struct Delivery {
     pub(crate) to: Arc<WebhookEndpoint>,
-    /// The event's name, for whoever is told that it was given up.
+    /// The event's name, for the log.
     pub(crate) event: String,
     pub(crate) body: Bytes,
 }
@@ -120,7 +122,7 @@ impl WebhookEndpoints {
         self.endpoints.iter().map(|endpoint| endpoint.info())
     }
 
-    /// Sends an event to those who want it.
+    /// Sends an event to the endpoints that want it.
     pub(crate) fn emit(&self, event: &str, data: &Value, now: SystemTime) {
         let body = json!({
             "object": "event",
@@ -133,7 +135,7 @@ impl WebhookEndpoints {
         self.send(wanted, event, &body);
     }
 
-    /// Sends anything to everybody.
+    /// Sends any body to all endpoints.
     pub(crate) fn send_raw(&self, body: &Value) {
         let event = body["event"].as_str().unwrap_or("an event without a name");
         self.send(self.endpoints.iter(), event, body);

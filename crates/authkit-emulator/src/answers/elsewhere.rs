@@ -1,4 +1,4 @@
-//! What the endpoints besides `authenticate` answer.
+//! The answers of the endpoints other than `authenticate`.
 
 use super::{Answer, Content, ELSE};
 use crate::endpoint::Endpoint::{Jwks, Logout, Revoke};

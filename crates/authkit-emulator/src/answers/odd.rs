@@ -1,4 +1,4 @@
-//! Bodies of `authenticate` that nobody documents: one odd member must not spoil what the others say.
+//! Undocumented bodies of `authenticate`: a client that meets one odd member must still read the other members.
 
 use super::{Answer, Content, R, RC};
 

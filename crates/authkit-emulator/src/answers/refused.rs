@@ -1,4 +1,4 @@
-//! 400, 404 and the like of `authenticate`: rows 1 to 34.
+//! Answers of `authenticate` that refuse the request, with 400, 404 and the like: rows 1 to 34.
 
 use super::{Answer, C, CO, ELSE, O, R, RCO, RO};
 

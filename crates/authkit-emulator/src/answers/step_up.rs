@@ -1,4 +1,5 @@
-//! 403 and other answers of `authenticate` about a user or about us: rows 35 to 51.
+//! Answers of `authenticate` that ask for a further step of the user, mostly with 403, or name a mistake of the
+//! application: rows 35 to 51.
 
 use super::{Answer, C, CO, O, R, RCO};
 

@@ -1,4 +1,4 @@
-//! What passes, and what is not said: rows 52 to 58.
+//! Transient answers of `authenticate`, and the ways to give none: rows 52 to 58.
 
 use super::{Answer, C, Content, O, R, RC, RCO};
 

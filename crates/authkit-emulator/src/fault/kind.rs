@@ -45,13 +45,13 @@ impl Kind {
     }
 }
 
-/// An answer given in place of the endpoint's own.
+/// An answer that replaces the endpoint's own.
 #[derive(Clone)]
 pub(crate) struct Instead {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
-    /// A `Retry-After` that is a date, so long after the emulator's time.
+    /// For a `Retry-After` that is a date: how long after the emulator's time.
     pub(crate) retry_after_date: Option<Duration>,
 }
 
@@ -60,7 +60,7 @@ impl Instead {
         Self { status, headers: Vec::new(), body: Bytes::new(), retry_after_date: None }
     }
 
-    /// Sets a member of a body that is a JSON object; false if it is none.
+    /// Sets a member of the body; false if the body is not a JSON object.
     pub(crate) fn set_member(&mut self, name: &str, value: Value) -> bool {
         let Ok(Value::Object(mut members)) = serde_json::from_slice(&self.body) else {
             return false;
@@ -84,7 +84,7 @@ impl Instead {
     }
 }
 
-/// The body may hold a token.
+/// Without the body, which may hold a token.
 impl std::fmt::Debug for Instead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instead").field("status", &self.status).finish_non_exhaustive()

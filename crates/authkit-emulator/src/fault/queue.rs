@@ -34,7 +34,7 @@ impl Faults {
         self.queue.iter()
     }
 
-    /// The first fault that is for a request, used up by one.
+    /// The first fault for a request; its remaining number of times decreases by one.
     pub(crate) fn take(&mut self, call: &Call, directory: &Directory) -> Option<Kind> {
         let index = self.queue.iter().position(|fault| fault.target.covers(call, directory))?;
         let fault = &mut self.queue[index];

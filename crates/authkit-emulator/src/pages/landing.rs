@@ -9,7 +9,7 @@ use super::{
 };
 use crate::state::State;
 
-/// The page at `/`: who there is, what to set, what there is to call.
+/// The page at `/`: the users, the variables to set, the endpoints.
 pub(crate) fn landing(state: &State) -> Response {
     page(StatusCode::OK, "Overview", Width::Wide, &Overview(state))
 }
@@ -141,7 +141,7 @@ mod tests {
         let routed = include_str!("../routes/control.rs").matches(".route(").count();
         let paths: std::collections::HashSet<&str> =
             CONTROLS.iter().filter_map(|(control, _)| control.split(' ').nth(1)).collect();
-        // The style sheet is no control, and /health is routed elsewhere.
+        // The style sheet is not a control, and /health has its route elsewhere.
         assert_eq!(paths.len(), routed, "a route that no table has, or the other way round");
     }
 }

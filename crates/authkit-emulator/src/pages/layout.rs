@@ -48,7 +48,7 @@ pub(super) fn page(
 "#
     );
     let headers = [
-        // No `form-action`: browsers apply it to the redirect after the form too, and that leaves for the application.
+        // No `form-action`: browsers also apply it to the redirect after the form, which goes to the application.
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
@@ -60,7 +60,7 @@ pub(super) fn page(
     (status, headers, Html(html)).into_response()
 }
 
-/// A request that cannot be carried out, and there is nowhere safe to send the browser.
+/// The page for a request that fails while there is no safe address to redirect the browser to.
 pub(crate) fn refusal(text: &str) -> Response {
     let text = Text(text);
     let content = format!(
@@ -71,7 +71,7 @@ pub(crate) fn refusal(text: &str) -> Response {
     page(StatusCode::BAD_REQUEST, "Request refused", Width::Card, &content)
 }
 
-/// Where a sign-out ends that names no other place.
+/// The page after a sign-out that names no `return_to`.
 pub(crate) fn signed_out() -> Response {
     let content = r#"<span class="tick" aria-hidden="true"></span>
 <h1>You are signed out</h1>
@@ -79,7 +79,7 @@ pub(crate) fn signed_out() -> Response {
     page(StatusCode::OK, "Signed out", Width::Card, &content)
 }
 
-/// Text in HTML: whatever it holds, it stays text, in content and in quoted attributes.
+/// Text escaped for HTML, for content and for quoted attributes.
 pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl Display for Text<'_> {
@@ -119,7 +119,7 @@ impl Display for Avatar<'_> {
     }
 }
 
-/// As many as the style sheet has.
+/// The number of avatar colours in the style sheet.
 const TONES: usize = 6;
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use url::Url;
 use super::layout::{Avatar, Text, Width, page};
 use crate::state::{Directory, User};
 
-/// The sign-in page: the seeded users, an address to type, and the ways to fail.
+/// The sign-in page: the seeded users, a field for an address, and the failures that a person can choose.
 pub(crate) struct SignInPage<'a> {
     pub(crate) directory: &'a Directory,
-    /// Where the page is, query included: every form goes back there.
+    /// The page's own address with its query, which every form submits to.
     pub(crate) uri: &'a Uri,
     pub(crate) redirect_uri: &'a str,
     pub(crate) organization_id: Option<&'a str>,
@@ -19,7 +19,7 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) problem: Option<&'a str>,
 }
 
-/// What the application asked for by `screen_hint`.
+/// The screen that the application asked for with `screen_hint`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     SignIn,
@@ -37,7 +37,7 @@ impl SignInPage<'_> {
         page(status, title, Width::Card, &Content { page: self, title })
     }
 
-    /// Whoever could sign in here; the one that the application named comes first.
+    /// The users who can sign in here; the one that the application named comes first.
     fn users(&self) -> Vec<&User> {
         let belongs = |user: &&User| {
             self.organization_id.is_none_or(|organization| {
@@ -188,7 +188,7 @@ const FAILURES: [(&str, &str, &str); 4] = [
     ("exchange_unavailable", "Exchange unavailable", "A code whose exchange is answered 503"),
 ];
 
-/// The second step of somebody who belongs to several organizations.
+/// The page after the sign-in of a user with several organizations.
 pub(crate) fn choose_organization(directory: &Directory, user: &User, uri: &Uri) -> Response {
     page(StatusCode::OK, "Choose an organization", Width::Card, &Choice { directory, user, uri })
 }
@@ -236,7 +236,7 @@ impl Display for Choice<'_> {
     }
 }
 
-/// Memberships and impersonation, in a few words each.
+/// Short labels for a user's memberships and impersonator.
 pub(super) struct Tags<'a> {
     pub(super) user: &'a User,
     pub(super) directory: &'a Directory,

@@ -21,14 +21,14 @@ WorkOS AuthKit in memory, for development and tests. Listens on 127.0.0.1 only, 
 Usage: authkit-emulator [OPTIONS]
 
 Options:
-  --port PORT            port to listen on; 0 for one that is free [env: EMULATOR_PORT] [default: 4100]
+  --port PORT            port to listen on; 0 for a free port [env: EMULATOR_PORT] [default: 4100]
   --host ADDRESS         address to listen on; 0.0.0.0 is for containers, since it signs anybody in [default: 127.0.0.1]
-  --env-file FILE        writes the variables for your service there too, in place of those of an earlier start
+  --env-file FILE        also write the variables for your service to this file; replaces the file of an earlier start
   --app-url URL          where your service is [default: http://localhost:3000]
   --seed FILE            users, organizations and roles, in the official emulator's format (YAML or JSON)
   --token-ttl SECONDS    lifetime of access tokens [env: EMULATOR_TOKEN_TTL] [default: 300]
   --strict               refresh tokens work once, without the 30 s replay of production
-  --rate-limit           take 500 writes and 1,000 reads in 10 s at most, as WorkOS does
+  --rate-limit           accept at most 500 writes and 1,000 reads in 10 s, as WorkOS does
   --auto                 sign in at once as the login_hint or the first user, without the page
   --client-id ID         [default: client_emulator]
   --api-key KEY          [default: sk_test_emulator]
@@ -39,7 +39,7 @@ Options:
   -V, --version          prints the version
 ";
 
-/// What the command line asks for.
+/// The command that the command line gives.
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(Box<Options>),
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Settings, checked as far as they can be without the network.
+/// Settings, checked as far as possible without the network.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) host: IpAddr,
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     pub(crate) builder: EmulatorBuilder,
 }
 
-/// Reads the command line. `variable` reads the environment; what is on the command line wins.
+/// Reads the command line. `variable` reads an environment variable; the command line wins over the environment.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
@@ -144,7 +144,7 @@ fn one_line(problem: impl Display) -> String {
     problem.to_string().replace('\n', " ")
 }
 
-/// The official emulator's.
+/// The official emulator's default port.
 const DEFAULT_PORT: u16 = 4100;
 
 #[cfg(test)]

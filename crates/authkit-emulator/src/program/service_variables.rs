@@ -4,11 +4,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{emulator::Emulator, ids};
 
-/// What a service needs to be told to use an emulator.
+/// The environment variables of a service that uses the emulator.
 pub(super) struct ServiceVariables(Vec<(&'static str, String)>);
 
 impl ServiceVariables {
-    /// For a service at `app_url`, with a cookie password that is new: the sessions of an earlier emulator are gone.
+    /// For a service at `app_url`. The cookie password is new, since the sessions of an earlier emulator are gone.
     pub(super) fn new(emulator: &Emulator, app_url: &str) -> Self {
         let mut variables = emulator.env();
         variables.push(("WORKOS_REDIRECT_URI", format!("{app_url}/callback")));
@@ -16,14 +16,14 @@ impl ServiceVariables {
         Self(variables)
     }
 
-    /// For a shell, a variable a line.
+    /// As shell commands, one variable per line.
     pub(super) fn exports(&self) -> String {
         self.0.iter().map(|(name, value)| format!("export {name}={value}\n")).collect()
     }
 
     /// Writes them in the form of a `.env` file.
     ///
-    /// A file that no emulator wrote is left alone: it may hold the secrets of an account.
+    /// Does not overwrite a file that no emulator wrote: it may hold the secrets of an account.
     pub(super) fn write_to(&self, path: &Path) -> Result<(), String> {
         let named = |problem: String| format!("{}: {problem}", path.display());
         if fs::read(path).is_ok_and(|found| !found.starts_with(FIRST_LINE.as_bytes())) {
@@ -42,5 +42,5 @@ impl ServiceVariables {
     }
 }
 
-/// Tells a file of ours.
+/// Marks a file that an emulator wrote.
 const FIRST_LINE: &str = "# Written by the AuthKit emulator";

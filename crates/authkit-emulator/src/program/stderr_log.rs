@@ -6,7 +6,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-/// Prints the emulator's warnings on standard error, one a line.
+/// Prints the emulator's warnings on standard error, one per line.
 #[derive(Debug)]
 pub(crate) struct StderrLog;
 
@@ -21,7 +21,7 @@ impl Subscriber for StderrLog {
         eprintln!("authkit-emulator: {}{}", line.message, line.fields);
     }
 
-    // There are no spans.
+    // The emulator has no spans.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }

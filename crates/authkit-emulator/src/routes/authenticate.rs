@@ -73,7 +73,7 @@ pub(super) async fn authenticate(
     answer.map(Json)
 }
 
-/// Who asks: a secret that is there must be right, unless the API key is in the header as well.
+/// How the client authenticates. A client secret, if there is one, must be right, unless the header has the API key.
 fn identify(
     fields: &Fields,
     headers: &HeaderMap,

@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) type Parameters = HashMap<String, String>;
 
-/// An authorization request whose client and way back are right.
+/// An authorization request with a valid client and redirect URI.
 pub(super) struct Authorization<'a> {
     pub(super) redirect_uri: &'a str,
     pub(super) state: Option<&'a str>,
@@ -22,11 +22,11 @@ pub(super) struct Authorization<'a> {
     pub(super) challenge: Option<&'a str>,
 }
 
-/// Why a request gets no sign-in page.
+/// How a request is refused that gets no sign-in page.
 pub(super) enum Refused {
-    /// There is nowhere safe to send the browser.
+    /// With a page, since there is no safe address to redirect to.
     Page(&'static str),
-    /// The application is told.
+    /// With a redirect to the application that carries the error.
     Redirect(String),
 }
 

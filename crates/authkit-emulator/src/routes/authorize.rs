@@ -16,7 +16,7 @@ use crate::{
     state::{CodeOutcome, Shared, State as Emulation, User, events},
 };
 
-/// `GET /user_management/authorize`: the sign-in page, or in automatic mode the way back at once.
+/// `GET /user_management/authorize`: the sign-in page, or in automatic mode the redirect to the application at once.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -33,7 +33,7 @@ pub(super) async fn show(
     }
 }
 
-/// `POST /user_management/authorize`: what was chosen on the page; the query is still the application's.
+/// `POST /user_management/authorize`: the choice on the sign-in page. The query is still that of the application.
 pub(super) async fn submit(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -50,7 +50,7 @@ pub(super) async fn submit(
     if let Some(failure) = field("fail") {
         return match Failure::named(failure) {
             Some(failure) => fail(&request, &mut state, failure),
-            None => pages::refusal("There is no such way to fail a sign-in."),
+            None => pages::refusal("The sign-in page offers no such failure."),
         };
     }
     let known = field("user").map(|id| state.directory.user(id).map(|user| user.id.clone()));
@@ -124,7 +124,7 @@ fn sign_in_at_once(request: &Authorization<'_>, state: &mut Emulation) -> Respon
     }
 }
 
-/// The organization of the new session: the one asked for, the one chosen, or the only one.
+/// The organization of the new session: the one that the request names, the one that the user chose, or the only one.
 fn organization_for(
     request: &Authorization<'_>,
     state: &Emulation,
@@ -187,7 +187,7 @@ fn refuse(request: &Authorization<'_>, failure: Failure) -> Response {
     Refused::Redirect(request.error_uri(error, description)).into_response()
 }
 
-/// The ways to fail that the page offers, and those that automatic mode runs into.
+/// The failures that the page offers, and those of automatic mode.
 #[derive(Clone, Copy)]
 enum Failure {
     AccessDenied,

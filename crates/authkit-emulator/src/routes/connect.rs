@@ -1,4 +1,4 @@
-//! The authorization server of the AuthKit domain (WorkOS Connect), and what is asked about API keys.
+//! The authorization server of the AuthKit domain (WorkOS Connect), and the validation of API keys.
 
 mod authorize;
 
@@ -51,7 +51,7 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>) -> Json<Value> {
     }))
 }
 
-/// `GET /oauth2/jwks`. The same keys sign sessions: whoever tells tokens apart by their key alone is wrong.
+/// `GET /oauth2/jwks`. The same keys sign sessions, so that a service which tells tokens apart by their key alone fails.
 pub(super) async fn jwks(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(shared.lock().keys.jwks())
 }
@@ -160,7 +160,7 @@ pub(super) async fn token(
     answer(&state, claims, None)
 }
 
-/// The tokens of a user's grant.
+/// Answers with tokens for a user's grant.
 fn answer_grant(state: &mut Emulation, grant: Grant) -> Response {
     if state.directory.user(&grant.user_id).is_none() {
         return refused("invalid_grant", "The user is gone.");
@@ -248,7 +248,7 @@ pub(super) async fn validate_api_key(
     Ok(Json(json!({ "api_key": key })))
 }
 
-/// The client's id and secret: in the body, or by HTTP's own scheme.
+/// The client's id and secret, from the body or from HTTP Basic authentication.
 fn client_of(headers: &HeaderMap, fields: &Fields) -> (String, Option<String>) {
     let basic = headers
         .get(header::AUTHORIZATION)

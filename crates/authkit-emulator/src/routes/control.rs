@@ -1,4 +1,4 @@
-//! `/_emulator/…`: what the Rust API does, for scripts and for services in other languages.
+//! `/_emulator/…`: the control API, for scripts and for tests in other languages.
 
 mod fault_request;
 mod faults;
@@ -47,8 +47,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route_layer(middleware::from_fn(only_this_machine))
 }
 
-/// A page of another site can reach loopback under a name of its own (DNS rebinding); its `Host` gives it away.
-/// That such a page cannot post JSON, or delete, without asking first is the browser's part.
+/// Refuses requests whose `Host` is not this machine: a page of another site can reach loopback under its own name (DNS
+/// rebinding). Such a page cannot send JSON or `DELETE` to another origin, since the browser would send a preflight.
 async fn only_this_machine(headers: HeaderMap, request: Request, next: Next) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {

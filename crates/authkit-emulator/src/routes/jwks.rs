@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{api_error::ApiError, state::Shared};
 
-/// `GET /sso/jwks/{client_id}`: public, one set for each client id.
+/// `GET /sso/jwks/{client_id}`: the key set of a client id. Needs no credentials.
 pub(super) async fn jwks(
     State(shared): State<Arc<Shared>>,
     Path(client_id): Path<String>,

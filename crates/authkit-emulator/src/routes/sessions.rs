@@ -22,7 +22,7 @@ pub(super) struct Logout {
     return_to: Option<String>,
 }
 
-/// `GET /user_management/sessions/logout`: the browser is sent here to end its session.
+/// `GET /user_management/sessions/logout`: the application redirects the browser here to end its session.
 pub(super) async fn logout(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<Logout>,
@@ -114,7 +114,7 @@ pub(super) async fn list(
     let position = |id: &str| sessions.iter().position(|session| session.id == id);
     let start = page.after.as_deref().and_then(position).map_or(0, |index| index + 1);
     let end = page.before.as_deref().and_then(position).unwrap_or(sessions.len()).max(start);
-    // Backwards, the page is the one that ends at `before`.
+    // A page backwards ends at `before`.
     let start = if page.before.is_some() { start.max(end.saturating_sub(limit)) } else { start };
     let end = end.min(start + limit);
     let shown = &sessions[start..end];

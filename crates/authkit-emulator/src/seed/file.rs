@@ -86,7 +86,7 @@ struct FileJwtTemplate {
     content: String,
 }
 
-/// Both official spellings: a map from key to environment, and a list of key resources.
+/// Both official forms: a map from key to environment, and a list of key resources.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum FileApiKeys {

@@ -9,7 +9,7 @@ use crate::{
     state::{Directory, Membership, Organization},
 };
 
-/// An organization as a seed file has it.
+/// An organization in a seed file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileOrganization {

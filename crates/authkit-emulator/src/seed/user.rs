@@ -10,7 +10,7 @@ use crate::{
     state::{Directory, Impersonator, User},
 };
 
-/// A user as a seed file has it.
+/// A user in a seed file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileUser {

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use crate::{ids, webhooks::WebhookEndpoint};
 
-/// A webhook endpoint as a seed file has it.
+/// A webhook endpoint in a seed file.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileWebhook {
@@ -13,7 +13,7 @@ pub(crate) struct FileWebhook {
     events: Vec<String>,
     #[serde(default = "enabled")]
     enabled: bool,
-    /// Made up where there is none, as the official emulator does.
+    /// Random if the file has none, as in the official emulator.
     #[serde(default = "ids::secret_token")]
     secret: String,
 
@@ -22,7 +22,7 @@ pub(crate) struct FileWebhook {
 }
 
 impl FileWebhook {
-    /// The endpoint, unless it is switched off.
+    /// The endpoint, unless the file disables it.
     pub(crate) fn endpoint(&self) -> Result<Option<WebhookEndpoint>, String> {
         if self.secret.is_empty() {
             return Err("the secret is empty".to_owned());

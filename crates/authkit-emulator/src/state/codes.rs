@@ -5,7 +5,7 @@ use std::{
 
 use crate::ids;
 
-/// Authorization codes, and sign-ins that wait for one more answer.
+/// Authorization codes, and sign-ins that wait for a further step.
 #[derive(Default)]
 pub(crate) struct Codes {
     codes: HashMap<String, Code>,
@@ -15,12 +15,12 @@ pub(crate) struct Codes {
 #[derive(Clone)]
 pub(crate) struct Code {
     pub(crate) outcome: CodeOutcome,
-    /// The S256 challenge that the verifier must match, if PKCE is used.
+    /// The S256 challenge that the verifier must match, if the sign-in used PKCE.
     pub(crate) challenge: Option<String>,
     expires_at: SystemTime,
 }
 
-/// What comes of exchanging a code.
+/// The outcome of the exchange of a code.
 #[derive(Clone)]
 pub(crate) enum CodeOutcome {
     SignIn {
@@ -34,7 +34,7 @@ pub(crate) enum CodeOutcome {
     Unavailable,
 }
 
-/// A sign-in that stopped at a 403 and goes on with another grant.
+/// A sign-in that stopped with a 403, and continues with another grant.
 #[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) user_id: String,
@@ -42,11 +42,11 @@ pub(crate) struct Pending {
     expires_at: SystemTime,
 }
 
-/// What is missing for a sign-in to go on.
+/// The step that a sign-in waits for.
 #[derive(Clone)]
 pub(crate) enum StepUp {
     Organization,
-    /// The code that production sends by mail.
+    /// The code that production would send by mail.
     Verification {
         code: String,
     },
@@ -93,7 +93,7 @@ impl Codes {
         self.pending.get(token).filter(|pending| pending.expires_at > now)
     }
 
-    /// The latest verification code that was sent to a user.
+    /// The latest verification code of a user.
     pub(crate) fn verification_code(&self, user_id: &str, now: SystemTime) -> Option<&str> {
         let of_user = self
             .pending

@@ -1,4 +1,4 @@
-//! What the emulator's AuthKit domain knows: applications, their codes and tokens, and the API keys of customers.
+//! The state of the emulator's AuthKit domain: applications, their codes and tokens, and the API keys of customers.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,7 +12,7 @@ use crate::{
     ids,
 };
 
-// No `Debug`: secrets are in it, and keys of its maps.
+// No `Debug`: secrets are values and keys of its maps.
 #[derive(Default)]
 pub(crate) struct Connect {
     applications: HashMap<String, Application>,
@@ -20,13 +20,13 @@ pub(crate) struct Connect {
     refresh_tokens: HashMap<String, Grant>,
     /// The ids (`jti`) of access tokens that were revoked.
     revoked: HashSet<String>,
-    /// The resource indicators; without any, `resource` is ignored.
+    /// The resource indicators; while there are none, `resource` is ignored.
     resources: Vec<String>,
     client_documents: ClientDocuments,
     api_keys: Vec<ApiKey>,
 }
 
-/// Whether a client's id may be the address of its metadata document; WorkOS has it off unless the dashboard says so.
+/// Whether a client's id may be the address of its metadata document. WorkOS allows it only if the dashboard does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum ClientDocuments {
     #[default]
@@ -144,7 +144,7 @@ impl Connect {
         id
     }
 
-    /// A code is good for one attempt, whatever comes of it.
+    /// Removes and returns a code: it can be used in one attempt, even if the attempt fails.
     pub(crate) fn spend_code(&mut self, id: &str, now: SystemTime) -> Option<ConnectCode> {
         self.codes.remove(id).filter(|code| code.expires_at > now)
     }
@@ -180,7 +180,7 @@ impl Connect {
         Some(self.api_keys.remove(place))
     }
 
-    /// The key of a value, if it has not expired; it was used now.
+    /// The key with this value, unless it has expired. Records the time of use.
     pub(crate) fn use_api_key(&mut self, value: &str, now: SystemTime) -> Option<&ApiKey> {
         let key = self.api_keys.iter_mut().find(|key| key.value == value)?;
         if key.expires_at.is_some_and(|at| at <= now) {
@@ -243,7 +243,7 @@ pub(crate) fn user_claims(issuer: &str, audience: &str, grant: &Grant) -> Map<St
     claims
 }
 
-/// Adds when a token was issued, when it ends and its id.
+/// Adds `iat`, `exp` and `jti`.
 pub(crate) fn timed(
     mut claims: Map<String, Value>,
     now: SystemTime,

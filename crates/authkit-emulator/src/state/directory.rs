@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{state::User, template::Template};
 
-/// Who there is: users, organizations, who belongs where, and what a role may do.
+/// The users, organizations, memberships, and permissions of roles.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Directory {
     users: Vec<User>,
     organizations: Vec<Organization>,
     memberships: Vec<Membership>,
     roles: BTreeMap<String, Vec<String>>,
-    /// What a JWT template says, and what is set for everybody.
+    /// The JWT template, and the claims of all users.
     template: Option<Template>,
     claims: Map<String, Value>,
 }
@@ -75,12 +75,12 @@ impl Directory {
         self.user_by_email(email_or_id).or_else(|| self.user(email_or_id))
     }
 
-    /// The user with an address or id, in calls where a typing error should stop the test.
+    /// The user with an address or id. Panics if there is none, so that a typing error stops the test.
     pub(crate) fn expect_user(&self, email: &str) -> &User {
         self.user_named(email).unwrap_or_else(|| panic!("the emulator knows no user {email}"))
     }
 
-    /// The id of an organization named by id or name, in calls where a typing error should stop the test.
+    /// The id of the organization with an id or name. Panics if there is none, so that a typing error stops the test.
     pub(crate) fn expect_organization(&self, id_or_name: &str) -> String {
         let organization = self.organization_named(id_or_name);
         organization
@@ -120,7 +120,7 @@ impl Directory {
         self.template = Some(template);
     }
 
-    /// Claims of everybody's tokens.
+    /// The claims of all users' tokens.
     pub(crate) fn claims_for_all(&self) -> &Map<String, Value> {
         &self.claims
     }
@@ -147,7 +147,7 @@ impl Directory {
         self.roles.insert(slug, permissions);
     }
 
-    /// Makes somebody a member, or gives a member another role.
+    /// Makes a user a member, or gives a member another role.
     pub(crate) fn add_membership(&mut self, membership: Membership) {
         let same = |other: &&mut Membership| {
             other.user_id == membership.user_id
@@ -167,7 +167,7 @@ impl Directory {
 }
 
 impl Membership {
-    /// The same for the same membership, though the directory keeps none.
+    /// A membership's id. It is a hash of user and organization, so that a membership keeps its id over changes.
     pub(crate) fn id(&self) -> String {
         let parts = format!("{} {}", self.user_id, self.organization_id);
         let digest = digest::digest(&digest::SHA256, parts.as_bytes());

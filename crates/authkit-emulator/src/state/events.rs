@@ -1,4 +1,4 @@
-//! Changes that applications are told of by webhooks.
+//! Changes of the state that are sent as events to webhooks.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use crate::{
     user_change::UserChange,
 };
 
-/// Ends a session; false if there is none of that id. Ending it again changes nothing.
+/// Ends a session; false if no session has that id. Ending it again changes nothing.
 pub(crate) fn end_session(state: &mut State, id: &str) -> bool {
     let now = state.now();
     let was_active = state.sessions.get(id).is_some_and(|session| session.ended_at.is_none());
@@ -23,7 +23,7 @@ pub(crate) fn end_session(state: &mut State, id: &str) -> bool {
     known
 }
 
-/// Adds somebody as a seed's `users` does, and returns the new user's id.
+/// Adds a user in the format of a seed's `users`, and returns the id.
 pub(crate) fn add_user(state: &mut State, user: FileUser) -> Result<String, String> {
     let now = state.now();
     let id = user.add_to(&mut state.directory, now)?;
@@ -33,7 +33,7 @@ pub(crate) fn add_user(state: &mut State, user: FileUser) -> Result<String, Stri
     Ok(id)
 }
 
-/// The user with an address, who signs up with it if nobody has it.
+/// The id of the user with an address; adds a user if nobody has the address.
 pub(crate) fn user_or_sign_up(state: &mut State, email: &str) -> String {
     if let Some(user) = state.directory.user_by_email(email) {
         return user.id.clone();
@@ -46,7 +46,7 @@ pub(crate) fn user_or_sign_up(state: &mut State, email: &str) -> String {
     id
 }
 
-/// Makes a user odd; an unknown id changes nothing.
+/// Changes members and claims of a user; an unknown id changes nothing.
 pub(crate) fn change_user(state: &mut State, id: &str, change: UserChange) {
     let now = state.now();
     let Some(user) = state.directory.user_mut(id) else { return };
@@ -64,7 +64,7 @@ pub(crate) fn change_user(state: &mut State, id: &str, change: UserChange) {
     }
 }
 
-/// Removes an organization: its members' next refresh finds none of that id.
+/// Removes an organization. Its members' next refresh is refused, since the organization does not exist.
 pub(crate) fn remove_organization(state: &mut State, id: &str) {
     let now = state.now();
     let Some(data) = state.directory.organization(id).map(|organization| organization.to_json())
@@ -75,7 +75,7 @@ pub(crate) fn remove_organization(state: &mut State, id: &str) {
     state.webhooks.emit("organization.deleted", &data, now);
 }
 
-/// Makes somebody a member, or gives a member another role.
+/// Makes a user a member, or gives a member another role.
 pub(crate) fn set_membership(state: &mut State, membership: Membership) {
     let now = state.now();
     let Membership { user_id, organization_id, .. } = &membership;
@@ -88,7 +88,7 @@ pub(crate) fn set_membership(state: &mut State, membership: Membership) {
     state.webhooks.emit(event, &data, now);
 }
 
-/// Takes somebody out of an organization.
+/// Removes a user from an organization.
 pub(crate) fn remove_membership(state: &mut State, user_id: &str, organization_id: &str) {
     let now = state.now();
     let Some(membership) = state.directory.membership(user_id, organization_id) else { return };

@@ -21,14 +21,14 @@ pub(crate) struct CodeExchange<'a> {
     pub(crate) user_agent: Option<&'a str>,
 }
 
-/// What answers a step-up: the grant that goes on with a sign-in which stopped at a 403.
+/// The step that continues a sign-in which stopped with a 403.
 #[derive(Clone, Copy)]
 pub(crate) enum StepUpAnswer<'a> {
     Organization(&'a str),
     VerificationCode(&'a str),
 }
 
-/// A code that nobody asked for, without PKCE, for a user and the first of the user's organizations.
+/// Issues a code without a sign-in request, and so without PKCE, for a user and the user's first organization.
 pub(crate) fn code_for(state: &mut State, user_id: String) -> String {
     let organizations = state.directory.organizations_of(&user_id);
     let organization_id = organizations.first().map(|organization| organization.id.clone());
@@ -36,7 +36,7 @@ pub(crate) fn code_for(state: &mut State, user_id: String) -> String {
     state.codes.issue(CodeOutcome::SignIn { user_id, organization_id, method }, None, now)
 }
 
-/// A failed exchange does not spend the code, so a client may try again with the right verifier.
+/// Exchanges a code. A failed exchange does not spend the code, so a client may try again with the right verifier.
 pub(crate) fn by_code(
     state: &mut State,
     exchange: CodeExchange<'_>,
@@ -100,7 +100,7 @@ pub(crate) fn by_password(
     sign_in_by_password(state, user_id, user_agent, twist)
 }
 
-/// Goes on with a sign-in that stopped at a 403.
+/// Continues a sign-in that stopped with a 403.
 pub(crate) fn by_step_up(
     state: &mut State,
     pending_token: &str,

@@ -1,4 +1,4 @@
-//! Pairs of tokens: issued at sign-in, rotated by a refresh.
+//! Pairs of an access token and a refresh token: a sign-in issues one, and a refresh rotates it.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::{
     twist::Twist,
 };
 
-/// Starts a session and issues its first pair: the body of a 200.
+/// Starts a session, issues its first pair, and returns the body of a 200.
 pub(crate) fn sign_in(state: &mut State, session: NewSession, twist: &Twist) -> Value {
     let organization_id = session.organization_id.clone();
     let session_id = begin(state, session);
@@ -40,7 +40,7 @@ pub(crate) fn begin(state: &mut State, mut session: NewSession) -> String {
     session_id
 }
 
-/// Rotates a refresh token. A retired one is answered as it was before, while the grace lasts.
+/// Rotates a refresh token. While the grace lasts, a retired token gets the answer of its exchange again.
 pub(crate) fn refresh(
     state: &mut State,
     token: &str,
@@ -67,7 +67,7 @@ pub(crate) fn refresh(
     if session.is_over(now) {
         return Err(invalid_refresh_token());
     }
-    // Without one, the organization that was chosen at sign-in.
+    // If the request names no organization, the one of the sign-in.
     let organization_id =
         organization_id.map(str::to_owned).or_else(|| session.organization_id.clone());
     let (mut session_id, user_id) = (session.id.clone(), session.user_id.clone());
@@ -154,7 +154,7 @@ fn issue(
     Value::Object(answer(state, session_id, organization_id, &access_token, &refresh_token))
 }
 
-/// What `authenticate` answers with 200.
+/// The body of a 200 of `authenticate`.
 pub(crate) fn answer(
     state: &State,
     session_id: &str,
@@ -189,7 +189,7 @@ fn grace(state: &State, twist: &Twist) -> Duration {
     }
 }
 
-/// The answer as a fault wants it seen.
+/// The answer with the changes of a fault.
 fn twisted(mut answer: Value, twist: &Twist) -> Value {
     if let (Twist::Fields(overrides), Value::Object(members)) = (twist, &mut answer) {
         overrides.apply(members);
@@ -201,5 +201,6 @@ fn invalid_refresh_token() -> ApiError {
     ApiError::invalid_grant("Invalid refresh token.")
 }
 
-/// Bounds what a long run holds on to; a forgotten token is refused like a retired one.
+/// How long a retired token is remembered, which bounds memory. A forgotten token is refused, like a retired one after
+/// its grace.
 const REMEMBER_RETIRED: Duration = Duration::from_secs(10 * 60);

@@ -33,16 +33,16 @@ pub(crate) struct Session {
     pub(crate) ended_at: Option<SystemTime>,
 }
 
-/// Whether the application proved who it is when the session began.
+/// How the application authenticated when the session began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ClientKind {
     /// With its API key.
     Confidential,
-    /// With PKCE alone, as a browser or mobile application does.
+    /// With PKCE alone, like a browser or mobile application.
     Public,
 }
 
-/// What a new session starts from.
+/// The data of a new session.
 #[derive(Clone, Debug)]
 pub(crate) struct NewSession {
     pub(crate) user_id: String,
@@ -52,17 +52,17 @@ pub(crate) struct NewSession {
     pub(crate) user_agent: Option<String>,
 }
 
-/// A refresh token that is known.
+/// The state of a refresh token.
 pub(crate) enum TokenState {
     Live { session_id: String },
     Retired { session_id: String, at: SystemTime, replay: Replay },
 }
 
-/// What a retired token is answered with while the grace lasts.
+/// The answer that a retired token gets while the grace lasts.
 #[derive(Clone)]
 pub(crate) struct Replay {
     pub(crate) answer: Value,
-    /// The session of that answer. It may not be the token's: a fault can change the id.
+    /// The session of that answer. It can differ from the token's session, since a fault can change the id.
     pub(crate) session_id: String,
 }
 
@@ -98,7 +98,7 @@ impl Sessions {
         })
     }
 
-    /// Ends a session and starts one like it under another id, which is returned.
+    /// Ends a session, starts a copy under another id, and returns that id.
     pub(crate) fn renew(&mut self, id: &str, now: SystemTime) -> Option<String> {
         let mut session = self.get(id)?.clone();
         self.end(id, now);
@@ -123,7 +123,7 @@ impl Sessions {
             .filter(move |session| session.user_id == user_id)
     }
 
-    /// Ends a session; false if there is none of that id.
+    /// Ends a session; false if no session has that id.
     pub(crate) fn end(&mut self, id: &str, now: SystemTime) -> bool {
         let session = self.sessions.get_mut(id);
         if let Some(session) = session {
@@ -149,7 +149,8 @@ impl Sessions {
         self.tokens.get(token)
     }
 
-    /// Retires a token whose exchange was answered with `replay`, and forgets those retired longer than `remembered` ago.
+    /// Retires a token whose exchange was answered with `replay`, and forgets tokens that were retired longer than
+    /// `remembered` ago.
     pub(crate) fn retire_token(
         &mut self,
         token: &str,
@@ -212,7 +213,7 @@ impl Session {
     }
 }
 
-/// The list endpoint's spelling of an `authentication_method`.
+/// The list endpoint's name for an `authentication_method`.
 fn auth_method(method: &str) -> &'static str {
     match method {
         "Impersonation" => "impersonation",
@@ -225,8 +226,8 @@ fn auth_method(method: &str) -> &'static str {
     }
 }
 
-/// How long a session can be refreshed for (production's is a dashboard setting).
+/// How long a session can be refreshed (in production, a setting of the dashboard).
 const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Impersonated sessions end after 60 minutes, in production too.
+/// How long an impersonated session can be refreshed: 60 minutes, as in production.
 const IMPERSONATION_LIFETIME: Duration = Duration::from_secs(60 * 60);

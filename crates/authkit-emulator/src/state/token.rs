@@ -9,7 +9,7 @@ use crate::{
     template,
 };
 
-/// What an access token says, apart from when.
+/// The content of an access token, except its times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) issuer: &'a str,
@@ -64,8 +64,8 @@ pub(crate) fn claims(
     claims
 }
 
-/// Claims of the customer's own, which win over the standard ones: the template's, then everybody's, the
-/// organization's and the user's.
+/// The custom claims, which win over the standard ones. Of custom claims with the same name the user's wins, then the
+/// organization's, then that of all users, then the template's.
 fn custom(subject: &Subject<'_>, directory: &Directory) -> Map<String, Value> {
     let organization = subject.organization_id.and_then(|id| directory.organization(id));
     let rendered =
@@ -87,7 +87,7 @@ fn custom(subject: &Subject<'_>, directory: &Directory) -> Map<String, Value> {
     claims.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// What a template can name.
+/// The values that a template can refer to.
 fn context(subject: &Subject<'_>, directory: &Directory) -> Value {
     let mut user = subject.user.to_json();
     user["identities"] = match &subject.user.oauth_provider {

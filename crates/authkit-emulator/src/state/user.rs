@@ -23,7 +23,7 @@ pub(crate) struct User {
     pub(crate) locale: Option<String>,
     pub(crate) feature_flags: Vec<String>,
     pub(crate) claims: Map<String, Value>,
-    /// What is odd about the user object, and about the answers to this user's exchanges.
+    /// Changes to the user object, and to the answers to this user's exchanges.
     pub(crate) fields: Overrides,
     pub(crate) answer: Overrides,
     pub(crate) last_sign_in_at: Option<SystemTime>,
@@ -65,7 +65,7 @@ impl User {
         }
     }
 
-    /// What a person is called on a page.
+    /// The name that pages show.
     pub(crate) fn display_name(&self) -> String {
         match (&self.name, &self.first_name, &self.last_name) {
             (Some(name), _, _) => name.clone(),
@@ -75,7 +75,7 @@ impl User {
         }
     }
 
-    /// The user object, odd as it may have been made.
+    /// The user object, with the changes of `fields`.
     pub(crate) fn to_json(&self) -> Value {
         let mut user = json!({
             "object": "user",

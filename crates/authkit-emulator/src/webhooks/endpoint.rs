@@ -15,7 +15,7 @@ use url::{Position, Url};
 
 use super::WebhookInfo;
 
-/// Where events are sent to.
+/// A webhook endpoint, to which events are sent.
 pub(crate) struct WebhookEndpoint {
     url: Url,
     secret: String,
@@ -26,7 +26,8 @@ pub(crate) struct WebhookEndpoint {
 }
 
 impl WebhookEndpoint {
-    /// An endpoint for all events that can be sent to: there is no certificate to check on one machine.
+    /// An endpoint for all events at an `http` URL. The emulator does not speak TLS, which services on one machine do not
+    /// need.
     pub(crate) fn reachable(url: &str, secret: &str) -> Result<Self, String> {
         let endpoint = Self::new(url, secret, Vec::new())?;
         if endpoint.is_reachable() {
@@ -36,7 +37,7 @@ impl WebhookEndpoint {
         }
     }
 
-    /// An endpoint as a seed names it, which may be one that nothing can be sent to.
+    /// An endpoint of a seed, which may have a URL that the emulator cannot send to.
     pub(crate) fn new(url: &str, secret: &str, events: Vec<String>) -> Result<Self, String> {
         let parsed = Url::parse(url).ok().filter(Url::has_host);
         let url = parsed.ok_or_else(|| format!("{url} is not an http URL"))?;
@@ -52,7 +53,7 @@ impl WebhookEndpoint {
         self.events.is_empty() || self.events.iter().any(|wanted| wanted == event)
     }
 
-    /// The address without its query, which may hold a secret.
+    /// The URL without its query, which may hold a secret.
     pub(crate) fn place(&self) -> &str {
         &self.url[..Position::AfterPath]
     }
@@ -75,9 +76,9 @@ impl WebhookEndpoint {
         self.given_up.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Sends one signed request, and says what was answered.
+    /// Sends one signed request, and returns the status of the answer.
     pub(crate) async fn post(&self, body: Bytes, time: SystemTime) -> io::Result<StatusCode> {
-        // Url keeps the brackets of an IPv6 address, which a resolver does not know.
+        // `Url` keeps the brackets of an IPv6 address, which a resolver does not accept.
         let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = self.url.port_or_known_default().unwrap_or(80);
         let stream = TcpStream::connect((host, port)).await?;

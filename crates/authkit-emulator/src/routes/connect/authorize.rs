@@ -1,4 +1,4 @@
-//! `/oauth2/authorize`: where an application sends its user.
+//! `/oauth2/authorize`: the page to which an application redirects its user.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// An authorization request whose client and way back are right.
+/// An authorization request with a valid client and redirect URI.
 struct ConnectAuthorization<'a> {
     application: &'a Application,
     redirect_uri: &'a str,
@@ -61,7 +61,7 @@ pub(in crate::routes) async fn authorize(
     }
 }
 
-/// `POST /oauth2/authorize`: what the sign-in page sends.
+/// `POST /oauth2/authorize`: the form of the sign-in page.
 pub(in crate::routes) async fn submit(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -145,7 +145,7 @@ impl<'a> ConnectAuthorization<'a> {
         back_to(self.redirect_uri, self.state, &parameters)
     }
 
-    /// What the user allows, detached from the request.
+    /// The grant of a user, without borrows from the request.
     fn granted(&self, state: &Emulation, user_id: String) -> Granted {
         let organization =
             state.directory.organizations_of(&user_id).first().map(|it| it.id.clone());
@@ -165,7 +165,7 @@ impl<'a> ConnectAuthorization<'a> {
     }
 }
 
-/// What a user has allowed, and where the browser goes with it.
+/// A user's grant, and the redirect that carries its code.
 struct Granted {
     grant: Grant,
     redirect_uri: String,

@@ -11,7 +11,7 @@ use crate::{
     target::Target,
 };
 
-/// Reads a fault from JSON: `{"kind": …}` and what the kind needs, and what every fault can have.
+/// Reads a fault from JSON: `{"kind": …}`, the parameters of the kind, and those of all faults.
 pub(super) fn parse(mut request: Value) -> Result<Fault, String> {
     let Value::Object(fields) = &mut request else {
         return Err("a fault is a JSON object".to_owned());
@@ -26,7 +26,7 @@ pub(super) fn parse(mut request: Value) -> Result<Fault, String> {
     common.complete(kind.into_fault()?)
 }
 
-/// What every fault can have.
+/// The parameters of all faults.
 #[derive(Deserialize)]
 struct Common {
     endpoint: Option<String>,

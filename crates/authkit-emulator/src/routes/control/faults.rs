@@ -19,7 +19,9 @@ pub(super) async fn add(
     let fault = fault_request::parse(request).map_err(|problem| unprocessable(&problem))?;
     let mut state = shared.lock();
     if let Some(unknown) = fault.target.unknown(&state) {
-        return Err(unprocessable(&format!("there is no {unknown}, so this would never happen")));
+        return Err(unprocessable(&format!(
+            "there is no {unknown}, so no request would meet this fault"
+        )));
     }
     state.faults.add(fault);
     Ok(StatusCode::CREATED)

@@ -41,7 +41,7 @@ pub(super) struct Change {
     claims: Map<String, Value>,
 }
 
-/// `PATCH /_emulator/users/{user}`, named by address or id.
+/// `PATCH /_emulator/users/{user}`, with an address or an id.
 pub(super) async fn change_user(
     State(shared): State<Arc<Shared>>,
     Path(user): Path<String>,
@@ -78,7 +78,7 @@ pub(super) async fn add_organization(
 #[serde(deny_unknown_fields)]
 pub(super) struct Claims {
     claims: Map<String, Value>,
-    /// Everybody's, without one.
+    /// The organization whose claims change; all users' if absent.
     organization: Option<String>,
 }
 

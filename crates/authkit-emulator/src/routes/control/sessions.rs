@@ -18,7 +18,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSession {
     user: String,
-    /// Absent: the user's first; null: none.
+    /// If absent, the user's first organization; if null, none.
     #[serde(default, deserialize_with = "given")]
     organization: Option<Option<String>>,
     #[serde(default)]
@@ -130,5 +130,5 @@ pub(super) async fn revoke(
     }
 }
 
-/// What the SDK that seals so insists on.
+/// The shortest password that the Ruby SDK accepts, in bytes.
 const SHORTEST_PASSWORD: usize = 32;

@@ -27,7 +27,7 @@ pub(super) struct Advance {
     advance: f64,
 }
 
-/// `POST /_emulator/clock`: moves the clock forward, and answers as a `GET` would then.
+/// `POST /_emulator/clock`: moves the clock forward, and answers like the `GET`.
 pub(super) async fn advance(
     State(shared): State<Arc<Shared>>,
     Json(request): Json<Advance>,
