@@ -42,7 +42,7 @@ struct ApiKeyJudge {
     log: CredentialLog,
 }
 
-/// What to do with a presented key.
+/// The action for a presented key.
 enum KeyAction {
     Admit(Arc<VerifiedApiKey>),
     Ask(CredentialHash),
@@ -190,7 +190,7 @@ impl ApiKeyJudge {
         answer
     }
 
-    /// Whether a key that WorkOS accepted still counts.
+    /// Whether a key that WorkOS accepted is still valid.
     fn judge(&self, key: &VerifiedApiKey, policy: Policy) -> KeyStanding {
         let now = self.settings.clock().wall();
         let age = now.duration_since(key.validated_at()).unwrap_or_default();
@@ -233,10 +233,10 @@ impl fmt::Debug for ApiKeys {
     }
 }
 
-/// Whether an accepted key still counts.
+/// Whether a key that WorkOS accepted is still valid.
 enum KeyStanding {
     Good,
-    /// Something has changed since WorkOS was asked, or the layer wants a newer answer.
+    /// The key or its owner has changed since WorkOS was asked, or the layer wants a newer answer.
     Outdated,
     Ended(Reason),
 }

@@ -1,4 +1,4 @@
-//! All calls to WorkOS.
+//! The calls to WorkOS: [`Client`](client::Client) makes them, and [`Budget`](budget::Budget) lets them start.
 
 mod authenticate_body;
 pub(crate) mod authorize;

@@ -1,5 +1,5 @@
-//! The user and the impersonator as a cookie has them: display data (see [`strictness`](crate::strictness)), but for the
-//! user's id, which is the `sub` of the access token or the session is refused.
+//! The user and the impersonator in a cookie. They are display data (see [`strictness`](crate::strictness)), except the
+//! user's id: the session is refused if it differs from the `sub` of the access token.
 
 pub(crate) mod metadata;
 pub(crate) mod shown;
@@ -14,12 +14,12 @@ use crate::{
     user::metadata::{Metadata, MetadataJson},
 };
 
-/// A WorkOS user, as the session's cookie has it from the last sign-in or refresh.
+/// A WorkOS user, as WorkOS described it at the last sign-in or refresh.
 ///
-/// Only [`id`](Self::id) decides anything. Every other field is for display: one that cannot be read is absent, as is
-/// one that is missing or `null`, and a log line names it.
+/// Only [`id`](Self::id) decides anything. Every other field is for display: a field that cannot be read counts as absent,
+/// like one that is missing or `null`, and a log line names it.
 ///
-/// Read from snake_case and camelCase alike; written in snake_case. Its [`Debug`] output names the user by id only.
+/// Deserializes from snake_case and camelCase; serializes in snake_case. Its [`Debug`] output shows the id only.
 ///
 /// Source: the user object of the WorkOS API reference.
 #[derive(Clone, Eq, PartialEq, Serialize)]
@@ -29,33 +29,32 @@ pub struct User {
     pub id: String,
     /// The address that the user signs in with.
     pub email: Option<String>,
-    /// Whether WorkOS has seen that the address is the user's. `false` where that cannot be read.
+    /// Whether WorkOS has verified that the address is the user's. `false` if the field cannot be read.
     pub email_verified: bool,
     /// First name.
     pub first_name: Option<String>,
     /// Last name.
     pub last_name: Option<String>,
-    /// Full name, where WorkOS has one.
+    /// Full name, if WorkOS has one.
     pub name: Option<String>,
-    /// A picture of the user.
+    /// The URL of a picture of the user.
     pub profile_picture_url: Option<String>,
     /// The user's id in the application, if it gave WorkOS one.
     pub external_id: Option<String>,
-    /// What the application stored with the user.
+    /// The metadata that the application stored with the user.
     pub metadata: Metadata,
     /// When the user last signed in (RFC 3339).
     pub last_sign_in_at: Option<String>,
     /// The user's language (BCP 47).
     pub locale: Option<String>,
-    /// When the user was made (RFC 3339).
+    /// When the user was created (RFC 3339).
     pub created_at: Option<String>,
     /// When the user was last changed (RFC 3339).
     pub updated_at: Option<String>,
 }
 
 impl User {
-    /// What to call the user on a page: the full name, first and last name, the address or the id, whichever is there
-    /// first.
+    /// The user's name for a page: the full name, else first and last name, else the address, else the id.
     pub fn display_name(&self) -> Cow<'_, str> {
         fn there(text: &Option<String>) -> Option<&str> {
             text.as_deref().filter(|text| !text.trim().is_empty())
@@ -67,14 +66,14 @@ impl User {
         }
     }
 
-    /// Reads a user; notes the fields that cannot be read.
+    /// Reads a user, and notes the fields that cannot be read in `odd`.
     ///
-    /// `None` where `json` is no object with an `id`.
+    /// `None` if `json` is not an object with an `id`.
     pub(crate) fn read(json: &str, odd: &mut OddValues) -> Option<Self> {
         UserFields::read(json, odd).map(UserFields::into_user)
     }
 
-    /// A user of whom nothing but the id is known.
+    /// A user of whom only the id is known.
     pub(crate) fn known_by_id(id: &str) -> Self {
         Self::of::<String>(id.to_owned(), false, UserTexts::default())
     }
@@ -103,7 +102,7 @@ impl User {
     }
 }
 
-/// A user as the cookie spells it: checked, not yet copied.
+/// The fields of a user in a cookie: checked, and still borrowed from the cookie.
 pub(crate) struct UserFields<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) email_verified: bool,
@@ -111,9 +110,9 @@ pub(crate) struct UserFields<'a> {
 }
 
 impl<'a> UserFields<'a> {
-    /// Notes the fields that cannot be read.
+    /// Reads the fields, and notes those that cannot be read in `odd`.
     ///
-    /// `None` where `json` is no object with an `id`.
+    /// `None` if `json` is not an object with an `id`.
     pub(crate) fn read(json: &'a str, odd: &mut OddValues) -> Option<Self> {
         let mut id = Strict::<Cow<'a, str>>::default();
         let mut email_verified = Display::default();
@@ -146,13 +145,13 @@ impl<'a> UserFields<'a> {
         Some(Self { id, email_verified, texts })
     }
 
-    /// The user in full.
+    /// Copies the fields into a user.
     pub(crate) fn into_user(self) -> User {
         User::of(self.id.into_owned(), self.email_verified, self.texts)
     }
 }
 
-/// Something for each field of a user that is kept as a text. The metadata is JSON.
+/// One value for each field of a user that is kept as a text. The metadata is JSON.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UserTexts<T> {
     pub(crate) email: T,
@@ -169,7 +168,7 @@ pub(crate) struct UserTexts<T> {
 }
 
 impl<T> UserTexts<T> {
-    /// Calls `with` for each in order, and with what logs call it.
+    /// Maps each value in order. `with` also gets the name by which logs call the field.
     fn map<U>(self, mut with: impl FnMut(&'static str, T) -> U) -> UserTexts<U> {
         UserTexts {
             email: with("user.email", self.email),
@@ -203,7 +202,7 @@ impl<T> UserTexts<T> {
     }
 }
 
-/// From every format that describes itself. Fails only where there is no object with an `id`.
+/// Works with every self-describing format. Fails only if the input is not an object with an `id`.
 impl<'de> Deserialize<'de> for User {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = serde_json::Value::deserialize(deserializer)?.to_string();
@@ -218,23 +217,23 @@ impl fmt::Debug for User {
     }
 }
 
-/// Who is using the user's session in their stead: an administrator, from the WorkOS dashboard.
+/// The administrator who uses a user's session from the WorkOS dashboard.
 ///
-/// The address is the one that the signed access token names (`act`, RFC 8693 section 4.1).
+/// The address comes from the signed access token (`act`, RFC 8693 section 4.1).
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Impersonator {
     /// The administrator's address.
     pub email: String,
-    /// Why, in the administrator's words.
+    /// The reason that the administrator gave.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
 impl Impersonator {
-    /// Reads whom a cookie names as impersonator; notes a reason that cannot be read.
+    /// Reads the impersonator in a cookie, and notes a reason that cannot be read in `odd`.
     ///
-    /// `None` where `json` is no object with an address: that names nobody.
+    /// `None` if `json` is not an object with an address: then it names no impersonator.
     pub(crate) fn read(json: &str, odd: &mut OddValues) -> Option<Self> {
         let (mut email, mut reason) = (Strict::<String>::default(), Display::default());
         json::members(json, |name, value| match &*name.text() {

@@ -1,16 +1,17 @@
-//! What WorkOS alone can say of a credential: asked once for everybody who presents it, and remembered for a while.
+//! Validates credentials that only WorkOS can judge: one call serves all requests with the same credential, and its answer
+//! is remembered for a while.
 //!
-//! 1. A credential is known by its hash alone.
-//! 2. There is one call for each credential at a time, in a task of its own, so that no client's leaving ends it.
-//! 3. An accepted one is remembered for as long as is configured, or until it expires; a refused one for 10 seconds.
-//! 4. Credentials that were never seen here share an allowance of calls. Whoever makes credentials up uses it up, and
-//!    WorkOS hears no more of it than that; those that were accepted before are asked about all the same. Those that were
-//!    refused before have an allowance of their own, without which they stay refused: dead keys in forgotten scripts take
-//!    nothing from new ones.
-//! 5. What WorkOS would not answer of one credential is remembered for 10 seconds, and for that one alone: whoever finds a
-//!    credential that WorkOS stumbles over stops nobody else's.
-//! 6. After any other fault nobody is asked about for two seconds. A fault says nothing of the credential: what is remembered
-//!    lasts up to its time.
+//! 1. A credential is stored as its hash only.
+//! 2. There is one call for each credential at a time. It runs in a task of its own, so that a client that leaves does not
+//!    end it.
+//! 3. An accepted credential is remembered for the configured time, or until it expires; a refused one for 10 seconds.
+//! 4. Unknown credentials share an allowance of calls, so that a client that makes credentials up cannot flood WorkOS.
+//!    Credentials that were accepted before need no allowance. Those that were refused before have an allowance of their
+//!    own, and stay refused when it is used up: revoked keys in forgotten scripts take no calls from new keys.
+//! 5. If WorkOS has no answer about one credential, that is remembered for 10 seconds and for this credential alone: a
+//!    client that finds a credential which WorkOS cannot handle does not affect the credentials of others.
+//! 6. After any other fault there are no calls for two seconds. A fault does not change what is remembered about a
+//!    credential.
 
 pub(crate) mod allowance;
 pub(crate) mod answer;
@@ -37,31 +38,31 @@ use crate::{
     validation::{allowance::Allowance, answer::CredentialAnswer},
 };
 
-/// Asks about credentials and remembers the answers. `V` is what an accepted one is worth; cloning it is cheap.
+/// Validates credentials and remembers the answers. `V` is the content of an accepted credential; cloning it is cheap.
 pub(crate) struct Validations<V> {
     clock: Clock,
     /// How long an accepted credential is remembered.
     memory: Duration,
     accepted: Cache<CredentialHash, Accepted<V>, UnitWeighter, RandomState>,
-    /// Until when the refused ones are remembered, by the monotonic clock.
+    /// Until when each refused credential is remembered, by the monotonic clock.
     refused: Cache<CredentialHash, Duration, UnitWeighter, RandomState>,
-    /// Why nothing is known of these, and until when.
+    /// Credentials about which WorkOS had no answer: until when that is remembered, and the reason.
     unanswered: Cache<CredentialHash, (Duration, Reason), UnitWeighter, RandomState>,
     questions: Mutex<Questions<V>>,
 }
 
-/// SHA-256 of a credential: names it without being it.
+/// The SHA-256 of a credential, which identifies it without revealing it.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(crate) struct CredentialHash([u8; 32]);
 
 #[derive(Clone)]
 struct Accepted<V> {
     value: V,
-    /// By the monotonic clock. Afterwards the entry says only that the credential was accepted once.
+    /// By the monotonic clock. Afterwards, the entry only means that the credential was accepted before.
     until: Duration,
 }
 
-/// What is remembered of a credential.
+/// What is remembered about a credential.
 pub(crate) enum RememberedCredential<V> {
     Accepted(V),
     Refused,
@@ -100,7 +101,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         }
     }
 
-    /// What is remembered of a credential now.
+    /// What is remembered about a credential now.
     pub(crate) fn remembered(&self, hash: CredentialHash) -> RememberedCredential<V> {
         let now = self.clock.monotonic();
         if let Some(Accepted { value, until }) = self.accepted.get(&hash)
@@ -114,18 +115,19 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         }
     }
 
-    /// Has WorkOS be asked about a credential anew.
+    /// Makes the next request with this credential ask WorkOS again.
     pub(crate) fn forget(&self, hash: CredentialHash) {
         if let Some(accepted) = self.accepted.get(&hash) {
             self.accepted.insert(hash, Accepted { until: Duration::ZERO, ..accepted });
         }
     }
 
-    /// Asks about a credential of which nothing is remembered, or joins those who are asking. `None`: it is refused.
+    /// Asks WorkOS about a credential of which nothing is remembered, or joins a running call. `None` if WorkOS refused the
+    /// credential. `question` makes the call.
     ///
     /// # Errors
     ///
-    /// Why nothing is known of it.
+    /// Why there is no answer about the credential.
     pub(crate) async fn ask<Q>(
         self: &Arc<Self>,
         hash: CredentialHash,
@@ -159,7 +161,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         if let Some(answer) = questions.under_way.get(&hash) {
             return JoinedQuestion::UnderWay(answer.clone());
         }
-        // One that was under way may just have been answered.
+        // A call that was running may have finished just now.
         match self.remembered(hash) {
             RememberedCredential::Accepted(value) => {
                 return JoinedQuestion::Answered(CredentialAnswer::Accepted {
@@ -228,7 +230,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     }
 
     fn questions(&self) -> MutexGuard<'_, Questions<V>> {
-        // Each change of it is whole, so a panic elsewhere says nothing about it.
+        // Each change leaves the table consistent, so a panic elsewhere does no harm.
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -250,7 +252,7 @@ enum JoinedQuestion<V> {
     UnderWay(watch::Receiver<Option<CredentialAnswer<V>>>),
 }
 
-/// Whose allowance a credential takes part of.
+/// Which allowance a credential's call comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Allotment {
     AcceptedBefore,
@@ -258,7 +260,7 @@ enum Allotment {
     Stranger,
 }
 
-/// A question under way. It is over when this is dropped, even by a panic.
+/// A running call. It counts as running until this is dropped, which a panic does too.
 struct Asking<V: Clone + Send + Sync + 'static> {
     validations: Arc<Validations<V>>,
     hash: CredentialHash,
@@ -274,7 +276,7 @@ impl<V: Clone + Send + Sync + 'static> Asking<V> {
             CredentialAnswer::Accepted { .. } => true,
             CredentialAnswer::Refused | CredentialAnswer::Unanswered(_) => false,
             CredentialAnswer::Fault(reason) => {
-                // Our own budget is no fault of WorkOS's.
+                // `Busy` comes from our own budget and is not a fault of WorkOS.
                 if *reason != Reason::Busy {
                     questions.fault = Some((self.validations.clock.monotonic(), *reason));
                 }
@@ -302,17 +304,17 @@ fn cache<V: Clone>() -> Cache<CredentialHash, V, UnitWeighter, RandomState> {
     Cache::with(LIMIT, LIMIT as u64, UnitWeighter, hash, lifecycle)
 }
 
-/// How many accepted credentials are remembered, and how many refused ones.
+/// The most accepted credentials that are remembered, and the most refused ones.
 const LIMIT: usize = 10_000;
-/// How many that were never seen may be asked about at once, and how soon after another one.
+/// The allowance of unknown credentials: the calls at once, and the time after which one more is allowed.
 const STRANGERS: u32 = 8;
 const STRANGER_EVERY: Duration = Duration::from_secs(15);
-/// The same for those that were refused before.
+/// The allowance of credentials that were refused before.
 const REFUSED_BEFORE: u32 = 10;
 const REFUSED_EVERY: Duration = Duration::from_secs(2);
-/// How long a refused one is remembered, and one that WorkOS would not answer of.
+/// How long a refused credential is remembered, and one about which WorkOS had no answer.
 const REFUSED: Duration = Duration::from_secs(10);
-/// How long nobody is asked about after a fault.
+/// How long there are no calls after a fault.
 const AFTER_FAULT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

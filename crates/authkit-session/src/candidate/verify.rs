@@ -1,4 +1,4 @@
-//! Verifies an opened session: signature first, then whose it is, then its time.
+//! Verifies an opened session: first the signature, then whom the token was issued for, then its times.
 
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ struct Signed {
     key: KeyId,
 }
 
-/// Whether a token belongs to a session and is meant for us.
+/// Whether a token belongs to a session and was issued for us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Whose {
     Ours,
@@ -172,7 +172,7 @@ fn may_be_ours(token: &str, rules: &Rules) -> Result<Unverified, Verdict> {
     if is_our_client && is_our_issuer { Ok(says) } else { Err(Verdict::NotOurs) }
 }
 
-/// Whether a token belongs to a session and is meant for us. Tokens of other kinds name a user in `sub` too.
+/// Whether a token belongs to a session and was issued for us. Tokens of other kinds name a user in `sub` too.
 fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Whose, SecurityClaim> {
     let Recipient { iss, client_id, aud } = recipient;
     let is_for_audience = match &rules.audiences {
@@ -201,7 +201,7 @@ pub(crate) fn tell_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
             tracing::warn!(
                 claim,
                 left_out,
-                "nobody holds what this claim says: it is not of its type; see the JWT template"
+                "this claim is not of its type, so the session does not have what it grants; see the JWT template"
             );
         }
     }
@@ -215,7 +215,7 @@ fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
     }
 }
 
-/// Compares `now` with the times of a token.
+/// The verdict on a token by its times, `nbf` and `exp`.
 pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
     if is_too_early(claims.nbf, leeway, now) {
         Verdict::NotYetValid
@@ -224,7 +224,7 @@ pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
     }
 }
 
-/// How much is left of the time of a token that expires at `exp` and lives so long, in seconds.
+/// The verdict on a token by its expiry at `exp`. `lifetime` is in seconds.
 pub(crate) fn left(exp: u64, lifetime: u64, leeway: u64, now: u64) -> Verdict {
     if is_expired(exp, leeway, now) {
         Verdict::Expired

@@ -110,7 +110,7 @@ struct AnswerFields<'a> {
     authkit_authorization_code: Option<&'a RawValue>,
 }
 
-/// Tells `null`, which is said, from absence.
+/// Reads a member that is present, so that `null` differs from absence.
 fn said<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'a RawValue>, D::Error> {

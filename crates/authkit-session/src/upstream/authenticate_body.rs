@@ -19,7 +19,7 @@ pub(super) struct Authenticate<'a> {
 }
 
 impl<'a> Authenticate<'a> {
-    /// With our credentials, and nothing to authenticate yet.
+    /// A body with our credentials and the grant type. The caller adds what the grant needs.
     pub(super) fn of(client_id: &'a str, api_key: &'a OwnApiKey, grant_type: &'static str) -> Self {
         Self {
             client_id,

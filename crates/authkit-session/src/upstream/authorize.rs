@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
-/// Where a sign-in starts: the parameters of `GET /user_management/authorize`.
+/// The parameters of `GET /user_management/authorize`, the URL at which a sign-in starts.
 ///
 /// Source: the "Get an authorization URL" page of the WorkOS API reference. Its [`Debug`] output names the parameters
 /// without their values, since addresses and invitation tokens are among them.
@@ -32,7 +32,7 @@ enum Selector {
 }
 
 impl AuthorizationRequest {
-    /// Asks for AuthKit's own pages, with the state that comes back and the PKCE challenge (always `S256`).
+    /// Asks for AuthKit's own pages. WorkOS returns `state` to the callback; `challenge` is the PKCE challenge (`S256`).
     pub fn new(state: impl Into<String>, challenge: impl Into<String>) -> Self {
         Self {
             parameters: vec![
@@ -44,34 +44,34 @@ impl AuthorizationRequest {
         }
     }
 
-    /// Goes to one provider at once, such as `GoogleOAuth` (default `authkit`).
+    /// Sends the browser directly to one provider, such as `GoogleOAuth` (default `authkit`).
     pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
         self.selector = Selector::Provider(provider.into());
         self
     }
 
-    /// Goes to one single sign-on connection at once, instead of a provider.
+    /// Sends the browser directly to one single sign-on connection, instead of a provider.
     pub fn with_connection_id(mut self, id: impl Into<String>) -> Self {
         self.selector = Selector::Connection(id.into());
         self
     }
 
-    /// Signs in to this organization.
+    /// Signs the user in to this organization.
     pub fn with_organization_id(self, id: impl Into<String>) -> Self {
         self.with("organization_id", id)
     }
 
-    /// Shows the page to sign up or to sign in first: `sign-up` or `sign-in` (WorkOS's default).
+    /// Chooses the page that AuthKit shows first: `sign-up` or `sign-in` (WorkOS's default).
     pub fn with_screen_hint(self, hint: impl Into<String>) -> Self {
         self.with("screen_hint", hint)
     }
 
-    /// Fills in the user's address.
+    /// Fills in the user's e-mail address.
     pub fn with_login_hint(self, address: impl Into<String>) -> Self {
         self.with("login_hint", address)
     }
 
-    /// Fills in the domain, for Microsoft and Google.
+    /// Fills in the user's domain, for the providers Microsoft and Google.
     pub fn with_domain_hint(self, domain: impl Into<String>) -> Self {
         self.with("domain_hint", domain)
     }
@@ -81,17 +81,17 @@ impl AuthorizationRequest {
         self.with("invitation_token", token)
     }
 
-    /// Asks for what OpenID Connect calls `prompt`, such as `login`.
+    /// Sets OpenID Connect's `prompt`, such as `login`.
     pub fn with_prompt(self, prompt: impl Into<String>) -> Self {
         self.with("prompt", prompt)
     }
 
-    /// Makes the user sign in again if the last time is longer ago than this; zero always does. Whole seconds.
+    /// Makes users sign in again whose last sign-in is longer ago than `age`, in whole seconds; zero makes everybody.
     pub fn with_max_age(self, age: Duration) -> Self {
         self.with("max_age", age.as_secs().to_string())
     }
 
-    /// Asks the provider for these scopes too.
+    /// Asks the provider for further scopes.
     pub fn with_provider_scopes<'a>(self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
         self.with("provider_scopes", scopes.into_iter().collect::<Vec<_>>().join(","))
     }
@@ -102,7 +102,7 @@ impl AuthorizationRequest {
         self
     }
 
-    /// Writes the parameters into `url`.
+    /// Adds the parameters to the query of `url`.
     pub(crate) fn write(&self, url: &mut Url, client_id: &str, redirect_uri: &str) {
         let mut query = url.query_pairs_mut();
         query.append_pair("response_type", "code");

@@ -1,12 +1,12 @@
 //! The one budget of all calls to WorkOS.
 //!
-//! 1. Each purpose is a class with a share of its own of the calls at once and a second, so that neither a stranger at
-//!    the callback nor a flood of sign-outs takes what refreshes need: of WorkOS's 500 writes in 10 seconds, sign-ins and
-//!    sign-outs leave 300 to refreshes. Credential checks do not count as writes at WorkOS.
+//! 1. Each purpose is a class with limits of its own: calls at once, and calls per second. So neither strangers at the
+//!    callback nor a flood of sign-outs use up the calls that refreshes need: of WorkOS's 500 writes in 10 seconds,
+//!    sign-ins and sign-outs leave 300 to refreshes. WorkOS does not count credential checks as writes.
 //! 2. Within the refreshes, each session and each user has a share.
-//! 3. A `Retry-After` is honoured by every class of writes. Signing keys come from another endpoint that is not counted
-//!    with them, and without them nobody could be verified.
-//! 4. After five transient failures of refreshes in a row, one try goes out every two seconds until one succeeds.
+//! 3. Every class honours a `Retry-After`. Fetches of signing keys are in no class: WorkOS limits their endpoint apart,
+//!    and without keys no token could be verified.
+//! 4. After five transient failures of refreshes in a row, one attempt may start every two seconds until one succeeds.
 
 mod calls;
 mod shares;
@@ -28,7 +28,7 @@ use crate::{
     meter::{CircuitState, Meter},
 };
 
-/// What a call to WorkOS is for.
+/// The purpose of a call to WorkOS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CallClass {
     /// An exchange of a refresh token.
@@ -37,11 +37,11 @@ pub(crate) enum CallClass {
     SignIn,
     /// A revocation.
     SignOut,
-    /// A question about an API key or a token that came in an `Authorization` field.
+    /// A check of an API key or a token that came in an `Authorization` field.
     Credential,
 }
 
-/// How many refreshes there may be.
+/// How many calls of a class there may be at once, and within a second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshLimits {
     pub(crate) at_once: usize,
@@ -55,7 +55,7 @@ impl Default for RefreshLimits {
     }
 }
 
-/// Who a refresh is for: the ids of the session and of the user, as far as they are known.
+/// The session and the user that a refresh is for, by their ids, as far as these are known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshOwner<'a> {
     pub(crate) session: Option<&'a str>,
@@ -65,16 +65,16 @@ pub(crate) struct RefreshOwner<'a> {
 /// Why a call may not start now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Throttled {
-    /// Too many calls are under way, or were started within the last second, by all or by this session or user.
+    /// Too many calls are running or have started within the last second, of all sessions or of this session or user.
     Busy,
-    /// WorkOS failed several times in a row.
+    /// Calls to WorkOS have failed several times in a row.
     CircuitOpen,
-    /// WorkOS asked not to be called for this long (`Retry-After`), which is longer than a request waits.
+    /// WorkOS asked for no calls for this long (`Retry-After`), and the caller does not wait that long.
     RetryAfter(Duration),
 }
 
 impl Throttled {
-    /// When it may be worth trying again.
+    /// After how long another call may be allowed.
     pub(crate) fn wait(self) -> Duration {
         match self {
             Self::Busy => SECOND,
@@ -94,18 +94,18 @@ impl From<Throttled> for RefreshFailure {
     }
 }
 
-/// Counts the calls to WorkOS, and says whether another one may start. Clones share the count.
+/// Counts the calls to WorkOS, and decides whether another one may start. Clones share the counts.
 #[derive(Clone)]
 pub(crate) struct Budget {
     counts: Arc<Mutex<Calls>>,
     meter: Meter,
 }
 
-/// A call that was let out. It is over when this is dropped.
+/// The permission for one call. The call counts as running until this is dropped.
 pub(crate) struct CallPermit {
     budget: Budget,
     class: CallClass,
-    /// Whose share it counts in.
+    /// The session and user in whose shares the call counts.
     owners: ShareOwners,
 }
 
@@ -114,12 +114,16 @@ impl Budget {
         Self { counts: Arc::new(Mutex::new(Calls::new(limits))), meter }
     }
 
-    /// What counts the calls for operators.
+    /// The meter that counts the calls for operators.
     pub(super) fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// Starts a refresh, or says why not. Its first attempt may go out after [`retry_after`](Self::retry_after).
+    /// Permits a refresh to start. Its first attempt has to wait for [`retry_after`](Self::retry_after).
+    ///
+    /// # Errors
+    ///
+    /// Why the refresh may not start now.
     pub(crate) fn start_refresh(
         &self,
         owner: RefreshOwner<'_>,
@@ -130,11 +134,11 @@ impl Budget {
         Ok(CallPermit { budget: self.clone(), class: CallClass::Refresh, owners })
     }
 
-    /// Waits until a call of this class may start, `patience` at most.
+    /// Waits until a call of this class may start, for at most `patience`.
     ///
     /// # Errors
     ///
-    /// Why it may not start even then.
+    /// Why the call may not start within that time.
     pub(crate) async fn permit(
         &self,
         class: CallClass,
@@ -159,23 +163,27 @@ impl Budget {
         }
     }
 
-    /// For how long WorkOS still asked not to be called.
+    /// The rest of the time for which WorkOS asked for no calls (`Retry-After`).
     pub(crate) fn retry_after(&self, now: Duration) -> Duration {
         self.calls().retry_after(now)
     }
 
-    /// Lets another attempt of a refresh that was started go out, or says how long that is too early.
+    /// Permits an attempt of a refresh that has started.
+    ///
+    /// # Errors
+    ///
+    /// How long the attempt has to wait.
     pub(crate) fn attempt(&self, now: Duration) -> Result<(), Duration> {
         self.calls().attempt(now)
     }
 
-    /// WorkOS answered a refresh, whatever it said.
+    /// Records that WorkOS answered a refresh, with success or with a refusal.
     pub(crate) fn answered(&self) {
         self.calls().failures = 0;
         self.meter.circuit_is(CircuitState::Closed);
     }
 
-    /// WorkOS failed to answer a refresh.
+    /// Records that a refresh failed transiently.
     pub(crate) fn failed(&self, now: Duration) {
         let mut calls = self.calls();
         calls.failed(now);
@@ -184,20 +192,20 @@ impl Budget {
         self.meter.circuit_is(state);
     }
 
-    /// WorkOS asked not to be called for `wait` (`Retry-After`); a minute of it is honoured.
+    /// Records that WorkOS asked for no calls for `wait` (`Retry-After`). At most a minute is honoured.
     pub(crate) fn honour_retry_after(&self, wait: Duration, now: Duration) {
         let mut calls = self.calls();
         calls.retry_at = calls.retry_at.max(now + wait.min(LONGEST_PAUSE));
     }
 
-    /// Counts a call that is not made.
+    /// Meters a call that may not start.
     fn throttled(&self, class: CallClass, why: Throttled) -> Throttled {
         self.meter.throttled(class, why);
         why
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        // Each of its methods leaves it whole, so a panic elsewhere says nothing about it.
+        // Each method leaves the counts consistent, so a panic elsewhere does no harm.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -218,9 +226,9 @@ impl fmt::Debug for Budget {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How often WorkOS is tried while it is open.
+/// How often an attempt may start while the circuit is open.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
-/// The longest time for which a `Retry-After` is believed.
+/// The longest time for which a `Retry-After` is honoured.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How often a call that waits for room looks again.
+/// How often a waiting call checks whether it may start.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -26,11 +26,11 @@ use crate::{
     },
 };
 
-/// The calls to WorkOS that sessions need. A call is sent once; retrying is the caller's.
+/// Makes the calls to WorkOS that sessions need. Sends each call once; the caller decides about retries.
 #[derive(Clone)]
 pub struct Client {
     client_id: Arc<str>,
-    /// Clones share it, so that all of them learn of another one.
+    /// Shared by clones, so that a replaced key reaches all of them.
     api_key: Arc<ArcSwap<OwnApiKey>>,
     redirect_uri: Arc<str>,
     base: Url,
@@ -62,32 +62,32 @@ impl Client {
         }
     }
 
-    /// Where calls go.
+    /// The base URL of calls.
     pub(crate) fn base_url(&self) -> &str {
         self.base.as_str()
     }
 
-    /// What counts them for operators.
+    /// The meter that counts the calls for operators.
     pub(crate) fn meter(&self) -> &Meter {
         self.budget.meter()
     }
 
-    /// What all calls are counted in.
+    /// The budget of all calls.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Sends later calls with another key, which was checked; calls under way go on with the one that they have.
+    /// Replaces the API key for later calls; running calls keep theirs. The caller has checked the key's characters.
     pub(crate) fn replace_api_key(&self, api_key: Secret) {
         self.api_key.store(Arc::new(OwnApiKey::new(api_key)));
     }
 
-    /// Where to send the browser to sign in, and to come back by the redirect URI.
+    /// The URL at which a browser signs in. WorkOS redirects it back to the redirect URI.
     pub fn authorization_url(&self, request: &AuthorizationRequest) -> String {
         self.authorization_url_to(request, &self.redirect_uri)
     }
 
-    /// The same, to come back at this origin of the service.
+    /// The URL at which a browser signs in. WorkOS redirects it back to the redirect URI of this origin of the service.
     pub fn authorization_url_at(
         &self,
         request: &AuthorizationRequest,
@@ -102,14 +102,14 @@ impl Client {
         url.into()
     }
 
-    /// Where the key set of the service's tokens is, which verifies them.
+    /// The URL of the key set that verifies the service's session tokens.
     pub fn key_set_url(&self) -> String {
         endpoint(&self.base, &["sso", "jwks", &self.client_id]).into()
     }
 
-    /// Where to send the browser to end a session at WorkOS, and from there on to `return_to`.
+    /// The URL at which a browser ends a session at WorkOS. WorkOS redirects it on to `return_to`.
     ///
-    /// `return_to` has to be registered as a sign-out redirect; without it WorkOS goes to the default one.
+    /// `return_to` has to be registered as a sign-out redirect; without it, WorkOS redirects to the default one.
     pub fn logout_url(&self, session_id: &str, return_to: Option<&str>) -> String {
         let mut url = endpoint(&self.browser_base, &["user_management", "sessions", "logout"]);
         url.query_pairs_mut().append_pair("session_id", session_id);
@@ -119,17 +119,17 @@ impl Client {
         url.into()
     }
 
-    /// Ends a session at WorkOS: its refresh token is refused from now on.
+    /// Ends a session at WorkOS, which then refuses its refresh token.
     ///
     /// # Errors
     ///
-    /// Those of a call to WorkOS; [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) for a session that it does not
-    /// know.
+    /// The errors of a call to WorkOS; [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) if WorkOS does not know the
+    /// session.
     pub async fn revoke(&self, session_id: &str) -> Result<(), Error> {
         Ok(self.send_revoke(session_id).await?)
     }
 
-    /// The same, with WorkOS's answer as it was understood.
+    /// Like [`revoke`](Self::revoke), with the error as it was read from WorkOS's answer.
     pub(crate) async fn send_revoke(&self, session_id: &str) -> Result<(), UpstreamError> {
         #[derive(Serialize)]
         struct RevokeBody<'a> {
@@ -160,7 +160,7 @@ impl Client {
         observed(self.meter(), CallPurpose::SignIn, call).await
     }
 
-    /// Exchanges a refresh token, for the organization given.
+    /// Exchanges a refresh token, for this organization or for the session's own.
     pub(crate) async fn refresh(
         &self,
         token: &RefreshToken,
@@ -178,7 +178,7 @@ impl Client {
         observed(self.meter(), CallPurpose::Refresh, call).await
     }
 
-    /// Fetches a JWK set. Carries no credentials.
+    /// Fetches a JWK set, without credentials.
     pub(crate) async fn fetch_key_set(
         &self,
         url: &str,
@@ -192,7 +192,7 @@ impl Client {
         observed(self.meter(), CallPurpose::Keys, call).await
     }
 
-    /// Whether a presented key is the one that calls go out with.
+    /// Whether a presented key is the API key of this service.
     pub(super) fn is_own_api_key(&self, presented: &str) -> bool {
         self.api_key.load().is(presented)
     }
@@ -208,7 +208,7 @@ impl Client {
         self.post(path, body, &api_key, Connection::Pooled, deadline).await
     }
 
-    /// Sends a form, which has to carry its own credentials.
+    /// Sends a form, which has to contain its own credentials.
     pub(super) async fn post_form(
         &self,
         url: &str,
@@ -225,7 +225,7 @@ impl Client {
         answer
     }
 
-    /// Waits until a call of this class may go out.
+    /// Waits until a call of this class may start, for at most `patience`.
     pub(super) async fn permit(
         &self,
         class: CallClass,
@@ -275,7 +275,7 @@ impl Client {
         }
     }
 
-    /// The body of a 200; every other answer is an error.
+    /// Sends a request. Returns the body of a 2xx; every other answer is an error.
     async fn send(
         &self,
         request: http::Result<Request<Bytes>>,
@@ -319,8 +319,9 @@ fn endpoint(base: &Url, segments: &[&str]) -> Url {
     url
 }
 
-/// How long a sign-in waits for its turn, and a revocation, for which nobody waits.
+/// How long a sign-in waits for the budget.
 const SIGN_IN_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long a revocation waits for the budget. It may wait longer, since no request waits for it.
 const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one call that is not a refresh may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);

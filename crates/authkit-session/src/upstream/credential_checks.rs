@@ -1,4 +1,4 @@
-//! The calls that say what a credential is worth which a client presents in its `Authorization` field.
+//! The calls to WorkOS that check a credential which a client presents in its `Authorization` field.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::{
     },
 };
 
-/// Asks WorkOS about credentials, within the budget of all calls.
+/// Checks credentials at WorkOS, within the budget of all calls.
 #[derive(Clone, Debug)]
 pub(crate) struct CredentialChecks {
     client: Client,
 }
 
-/// What an OAuth application proves itself with at the introspection endpoint.
+/// The credentials of an OAuth application at the introspection endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientCredentials {
     pub(crate) client_id: Box<str>,
@@ -32,12 +32,12 @@ impl CredentialChecks {
         Self { client }
     }
 
-    /// Whether a presented key is this service's own, which no customer has.
+    /// Whether a presented key is this service's own key and not a customer's.
     pub(crate) fn is_own_api_key(&self, presented: &str) -> bool {
         self.client.is_own_api_key(presented)
     }
 
-    /// Asks about a customer's API key: `POST /api_keys/validations`.
+    /// Validates a customer's API key: `POST /api_keys/validations`.
     pub(crate) async fn validate_api_key(&self, key: &Secret) -> Result<Bytes, UpstreamError> {
         #[derive(Serialize)]
         struct ValidationBody<'a> {
@@ -49,7 +49,7 @@ impl CredentialChecks {
         observed(self.client.meter(), CallPurpose::Credential, call).await
     }
 
-    /// Asks an AuthKit domain about an access token (RFC 7662).
+    /// Introspects an access token at an AuthKit domain (RFC 7662).
     pub(crate) async fn introspect(
         &self,
         url: &str,
@@ -68,7 +68,7 @@ impl CredentialChecks {
     }
 }
 
-/// How long a question waits for its turn.
+/// How long a check waits for the budget.
 const CHECK_PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long the answer may take: together with the turn, less than a request waits.
+/// How long the call may take. With the wait before it, less than a request waits.
 const CHECK_DEADLINE: Duration = Duration::from_secs(4);

@@ -1,4 +1,4 @@
-//! Reads what WorkOS answers when it does not do what it was asked.
+//! Reads WorkOS's error answers.
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{decide::refresh_outcome::ApiRefusal, json};
 
-/// A call to WorkOS that brought no answer, or not what was asked for.
+/// A call to WorkOS that failed: there was no answer, or an error answer.
 #[derive(Debug)]
 pub(crate) struct UpstreamError {
     pub(crate) failure: UpstreamFailure,
@@ -22,13 +22,13 @@ pub(crate) struct UpstreamError {
 /// What a failed call means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum UpstreamFailure {
-    /// WorkOS would answer the same call alike.
+    /// WorkOS refused the call, and would refuse it again.
     Refused(ApiRefusal),
     /// The same call may work later.
     Transient,
 }
 
-/// What a WorkOS error answer said.
+/// The details of a WorkOS error answer.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
     pub(crate) status: Option<StatusCode>,
@@ -39,18 +39,18 @@ pub(crate) struct Answered {
 }
 
 impl UpstreamError {
-    /// No answer, or an unreadable one.
+    /// The error of a call without an answer, or with an unreadable one.
     pub(crate) fn transient() -> Self {
         Self { failure: UpstreamFailure::Transient, details: Answered::default() }
     }
 
-    /// A call that may go out after `wait`.
+    /// The error of a call that may start only after `wait`.
     pub(crate) fn transient_for(wait: Duration) -> Self {
         let details = Answered { retry_after: Some(wait), ..Answered::default() };
         Self { failure: UpstreamFailure::Transient, details }
     }
 
-    /// A request of ours that cannot be sent.
+    /// The error of a request that our configuration makes impossible to build.
     pub(crate) fn misconfigured() -> Self {
         let failure = UpstreamFailure::Refused(ApiRefusal::Request);
         Self { failure, details: Answered::default() }
@@ -64,7 +64,7 @@ impl fmt::Display for UpstreamError {
     }
 }
 
-/// What may be logged of an answer, in parentheses; nothing where there was none.
+/// The details that may be logged, in parentheses; nothing if there was no answer.
 impl fmt::Display for Answered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(status) = self.status else { return Ok(()) };
@@ -81,13 +81,13 @@ impl fmt::Display for Answered {
 
 /// Reads an error answer.
 ///
-/// 1. A 4xx that says where to send the browser (`authkit_redirect_url`) wants the user to do something there.
-/// 2. The member `code` or `error` that is a word known here says what the answer means, whatever the other one is; one
-///    word comes with several statuses.
-/// 3. The one documented answer that has no word is known by its message.
-/// 4. Any other answer is understood by its status: an unknown word at 403 is about the user, none at 403 about us. Statuses
-///    that only a proxy on the way sends are about nobody's grant.
-/// 5. 408, 421, 425, 429, 499 and 5xx are transient, unless they say that the grant is spent.
+/// 1. A 4xx with a URL for the browser (`authkit_redirect_url`) means that the user has to do something there.
+/// 2. The meaning comes from the member `code` or `error` whose value is a known word, whatever the other member says.
+///    The status does not matter, since WorkOS sends one word with several statuses.
+/// 3. The one documented answer without a word is recognised by its message.
+/// 4. The meaning of any other answer comes from its status: a 403 with an unknown word is about the user, a 403 without
+///    a word is about our credentials. A status that only a proxy sends says nothing about a grant.
+/// 5. 408, 421, 425, 429, 499 and 5xx are transient, unless their word means that the grant is spent.
 pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     let status = answer.status();
     let body = Body::parse(&json::readable(answer.body().clone()));
@@ -104,7 +104,8 @@ pub(crate) fn read(answer: &Response<Bytes>, now: SystemTime) -> UpstreamError {
     }
 }
 
-/// Reads the [readable](json::readable) body of a success that does not hold what was asked for: a gateway in between may have changed the status.
+/// Reads the [readable](json::readable) body of a success that lacks the expected content: a gateway may have changed the
+/// status of an error.
 pub(crate) fn read_success(body: &[u8]) -> UpstreamError {
     let body = Body::parse(body);
     UpstreamError {
@@ -113,13 +114,13 @@ pub(crate) fn read_success(body: &[u8]) -> UpstreamError {
     }
 }
 
-/// What is read of an error answer's body. Members of other types than they should have, or that cannot be read at all, are
-/// left out.
+/// The members of an error answer's body that are read. A member of a wrong type, or one that cannot be read, counts as
+/// absent.
 #[derive(Default)]
 struct Body {
     /// The machine-readable word.
     word: Option<String>,
-    /// What the word means, if it is known here.
+    /// The meaning of the word, if it is a known one.
     meaning: Option<UpstreamFailure>,
     message: Option<String>,
     authkit_redirect_url: Option<String>,
@@ -137,7 +138,7 @@ impl Body {
                 "error" => error = text().or(error.take()),
                 "message" => read.message = text(),
                 "authkit_redirect_url" => read.authkit_redirect_url = text().filter(is_web_url),
-                // A list of what is wrong with the request's parameters.
+                // A list of mistakes in the request's parameters.
                 "errors" => is_list = value.starts_with('['),
                 _ => {}
             }
@@ -161,9 +162,9 @@ fn is_web_url(url: &String) -> bool {
     Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 fn failure(status: StatusCode, body: &Body) -> UpstreamFailure {
-    let is_refusal = status.is_client_error() && !is_for_a_moment(status);
+    let is_refusal = status.is_client_error() && !is_transient(status);
     let says_where_to_sign_in = body.authkit_redirect_url.is_some();
     match body.meaning {
         Some(meaning @ UpstreamFailure::Refused(ApiRefusal::InvalidGrant))
@@ -193,13 +194,13 @@ fn failure(status: StatusCode, body: &Body) -> UpstreamFailure {
     })
 }
 
-/// Whether the same call may be answered otherwise in a moment: it took too long, went to the wrong connection (RFC 9110
-/// section 15.5.20), came too early (RFC 8470) or too often, or nginx had nobody to answer any more.
-fn is_for_a_moment(status: StatusCode) -> bool {
+/// Whether the same call may get another answer in a moment: it took too long, went to the wrong connection (RFC 9110
+/// section 15.5.20), came too early (RFC 8470) or too often, or nginx lost its client (499).
+fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 421 | 425 | 429 | 499)
 }
 
-/// What a word means that WorkOS documents, or that one of its SDKs knows; `None` for any other.
+/// The meaning of a word that WorkOS documents or one of its SDKs knows; `None` for any other word.
 ///
 /// Source: the API's OpenAPI description, and the error codes in WorkOS's documentation and SDKs.
 fn meaning(word: &str) -> Option<UpstreamFailure> {
@@ -261,18 +262,18 @@ fn meaning(word: &str) -> Option<UpstreamFailure> {
     Some(UpstreamFailure::Refused(refusal))
 }
 
-/// Whether a word is spelt as WorkOS's codes are. The name of a status (`Forbidden`) is not.
+/// Whether a word has the spelling of WorkOS's codes. The name of a status (`Forbidden`) does not.
 fn is_code(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// Whether it may be logged: short, and nothing that a terminal or a log would take for more than text.
+/// Whether a text may be logged: it is short, and has no spaces, control characters or others beyond visible ASCII.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// RFC 9110 section 10.2.3: seconds, or a date. Seconds are also read with a fraction, which some proxies write, and beyond
-/// all bounds.
+/// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date. Accepts seconds with a fraction, which some proxies
+/// write, and numbers of any size.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
@@ -286,9 +287,9 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
-/// The only documented answer that is told by its message: a constant of the API's description.
+/// The message of the only documented answer without a word, from the API's OpenAPI description.
 const MUST_USE_SSO: &str = "Must use SSO for selected organization";
-/// Longer words than this are not WorkOS's.
+/// The longest word that is kept; WorkOS's words are shorter.
 const MAX_WORD: usize = 128;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What an operator sees of one call to WorkOS: a span of its own, its count and how long it took.
+//! Makes a call to WorkOS visible to operators: a span, a count and a duration.
 
 use std::future::Future;
 
@@ -10,7 +10,7 @@ use crate::{
     upstream::error_answer::{UpstreamError, UpstreamFailure},
 };
 
-/// Makes the call, in the span `authkit.upstream`. A call that is dropped is counted as abandoned.
+/// Runs the call in the span `authkit.upstream`, and meters it. A call that is dropped counts as abandoned.
 pub(super) async fn observed(
     meter: &Meter,
     purpose: CallPurpose,

@@ -17,7 +17,7 @@ impl OwnApiKey {
         Self { secret, authorization }
     }
 
-    /// Whether `presented` is this key. Takes as long for every text of one length.
+    /// Whether `presented` is this key. Compares in constant time for texts of the same length.
     pub(super) fn is(&self, presented: &str) -> bool {
         self.secret.expose().as_bytes().ct_eq(presented.as_bytes()).into()
     }
@@ -27,7 +27,7 @@ impl OwnApiKey {
 mod tests {
     use super::*;
 
-    /// HTTP/2 keeps it out of its tables, and `Debug` out of logs.
+    /// HTTP/2 keeps a sensitive value out of its tables, and `Debug` keeps it out of logs.
     #[test]
     fn the_header_with_the_api_key_is_sensitive() {
         let key = OwnApiKey::new(Secret::new("sk_test_1"));

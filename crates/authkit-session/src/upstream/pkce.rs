@@ -4,12 +4,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{crypto::digest, random, secret::Secret};
 
-/// The secret that ties a code to the browser that asked for it (RFC 7636). Its [`Debug`] output is redacted.
+/// The secret that binds an authorization code to the browser that started the sign-in (RFC 7636). Its [`Debug`] output is
+/// redacted.
 #[derive(Clone)]
 pub struct PkceVerifier(Secret);
 
 impl PkceVerifier {
-    /// Makes a verifier of 43 characters from 32 random bytes (RFC 7636 section 4.1).
+    /// Generates a verifier of 43 characters from 32 random bytes (RFC 7636 section 4.1).
     ///
     /// # Examples
     ///
@@ -22,12 +23,12 @@ impl PkceVerifier {
         Self(Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>())))
     }
 
-    /// Takes a verifier back from where it was kept.
+    /// Restores a verifier that the caller has stored.
     pub fn from_secret(verifier: Secret) -> Self {
         Self(verifier)
     }
 
-    /// What the browser carries to WorkOS: `S256` of the verifier (RFC 7636 section 4.2).
+    /// The challenge that the browser carries to WorkOS: `S256` of the verifier (RFC 7636 section 4.2).
     ///
     /// # Examples
     ///

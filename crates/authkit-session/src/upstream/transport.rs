@@ -19,25 +19,25 @@ use crate::{
     crypto,
 };
 
-/// Which connection a call takes.
+/// Which connection a call uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Connection {
-    /// One that is there already, if any.
+    /// An idle connection of the pool, if there is one.
     Pooled,
-    /// One that no other call has used.
+    /// A connection that no other call has used.
     New,
 }
 
 /// Sends one HTTP request to WorkOS and reads the whole answer.
 ///
-/// The default is HTTPS by reqwest. Write another one for a proxy, for recording, or for tests.
-/// An implementation follows no redirect: the request carries the API key.
+/// The default is HTTPS by reqwest. Implement another one for a proxy, for recording, or for tests.
+/// An implementation must not follow redirects, since the request carries the API key.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// Sends `request`; the answer's body is whole and no longer than [`MAX_ANSWER`] bytes.
+    /// Sends `request`, and returns the answer with its whole body of at most [`MAX_ANSWER`] bytes.
     fn send(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_>;
 
-    /// Sends `request` on a connection that no other request has used: an earlier attempt at it is out, and nothing has
-    /// come back on the connection that it took. That attempt goes on meanwhile.
+    /// Sends `request` on a connection that no other request has used. The caller has sent the same request before, and
+    /// has received nothing yet on that connection; it goes on waiting for both answers.
     ///
     /// The default is [`send`](Self::send), for transports without a connection pool.
     fn send_on_new_connection(&self, request: Request<Bytes>, deadline: Duration) -> Sending<'_> {
@@ -45,21 +45,21 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What [`Transport::send`] returns.
+/// The future that [`Transport::send`] returns.
 pub type Sending<'a> = BoxFuture<'a, Result<Response<Bytes>, TransportError>>;
 
-/// The longest answer that is read, in bytes: 256 KiB. WorkOS's are a few.
+/// The longest answer that is read, in bytes: 256 KiB. WorkOS's answers are a few KiB.
 pub const MAX_ANSWER: usize = 256 * 1024;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The request did not leave: no such host, connection refused, TLS failed.
+    /// The request was not sent: no such host, connection refused, TLS failed.
     NotSent,
-    /// The request may have been carried out, but its answer did not arrive.
+    /// WorkOS may have processed the request, but no answer arrived.
     Lost,
-    /// No answer within the deadline.
+    /// No answer arrived within the deadline.
     TimedOut,
     /// The answer is longer than [`MAX_ANSWER`].
     TooLarge,
@@ -81,16 +81,16 @@ impl error::Error for TransportError {}
 /// The default transport: HTTP/1.1 by reqwest.
 ///
 /// 1. It behaves alike whatever features of reqwest other crates turn on.
-/// 2. A connection on which an answer did not come in time is not used again, nor is one that was idle then: what broke
-///    it (a NAT that forgot, a load balancer that went) mostly broke the others too. With HTTP/1.1 a request has its
-///    connection to itself, and dropping the request closes it.
+/// 2. After an answer did not arrive in time, neither its connection nor one that was idle then is used again: what broke
+///    the first (a NAT or a load balancer that dropped its state) has usually broken the others too. With HTTP/1.1, a
+///    request has its connection to itself, and dropping the request closes it.
 /// 3. Calls to a loopback address never go through a proxy, and plain http needs no certificates.
 #[derive(Debug)]
 pub(crate) struct Https {
     pooled: Client,
-    /// Opens a connection for each request, and closes it.
+    /// Opens a new connection for each request, and closes it afterwards.
     unpooled: Client,
-    /// Until when the pool may hold connections that are dead.
+    /// Until when the pool may hold dead connections.
     distrusted_until: Mutex<Option<Instant>>,
 }
 
@@ -99,7 +99,7 @@ impl Https {
     ///
     /// # Errors
     ///
-    /// Where there are no certificates to check WorkOS's with, or TLS cannot be set up.
+    /// If the system has no CA certificates to verify WorkOS's with, or TLS cannot be set up.
     pub(crate) fn new(base: &Url) -> Result<Self, ConfigProblem> {
         let tls = match base.scheme() {
             "http" => tls(trusting_nobody)?,
@@ -117,7 +117,7 @@ impl Https {
         })
     }
 
-    /// Lets no request have a connection that is idle now.
+    /// Keeps requests from using connections that are idle now.
     fn distrust_pool(&self) {
         let until = Instant::now() + MAX_IDLE;
         *self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
@@ -151,7 +151,7 @@ impl Transport for Https {
     }
 }
 
-/// TLS with the certificates that `trusting` trusts.
+/// A TLS configuration with the trust that `trusting` sets up.
 fn tls(
     trusting: impl FnOnce(WantsTrust) -> Result<WantsClientCertificate, ConfigProblem>,
 ) -> Result<ClientConfig, ConfigProblem> {
@@ -163,12 +163,12 @@ fn tls(
     Ok(tls)
 }
 
-/// The one part of the set-up that depends on the system.
+/// Trusts the system's CA certificates.
 fn trusting_the_system(tls: WantsTrust) -> Result<WantsClientCertificate, ConfigProblem> {
     tls.with_platform_verifier().map_err(|_| no_certificates())
 }
 
-/// Plain http needs no certificates.
+/// Trusts no certificate, for plain http, which needs none.
 fn trusting_nobody(tls: WantsTrust) -> Result<WantsClientCertificate, ConfigProblem> {
     Ok(tls.with_root_certificates(RootCertStore::empty()))
 }
@@ -176,7 +176,7 @@ fn trusting_nobody(tls: WantsTrust) -> Result<WantsClientCertificate, ConfigProb
 type WantsTrust = ConfigBuilder<ClientConfig, WantsVerifier>;
 type WantsClientCertificate = ConfigBuilder<ClientConfig, WantsClientCert>;
 
-/// What both clients have in common.
+/// The settings that both clients have in common.
 fn builder(base: &Url) -> ClientBuilder {
     let builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -184,7 +184,7 @@ fn builder(base: &Url) -> ClientBuilder {
         .referer(false)
         .connect_timeout(Duration::from_secs(3))
         .user_agent(concat!("authkit-session/", env!("CARGO_PKG_VERSION")))
-        // What follows is the default, unless a feature of reqwest changes it.
+        // These are the defaults, unless a crate turns on a feature of reqwest that changes them.
         .http1_only()
         .no_hickory_dns()
         .no_gzip()
@@ -196,7 +196,7 @@ fn builder(base: &Url) -> ClientBuilder {
     }
     let builder = builder.no_proxy();
     match base.host() {
-        // Whatever the system's resolver makes of the name, plain http stays on this machine.
+        // Plain http stays on this machine, whatever the system's resolver returns for the name.
         Some(Host::Domain(name)) => builder.resolve_to_addrs(
             name,
             &[(Ipv4Addr::LOCALHOST, 0).into(), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))],

@@ -4,11 +4,11 @@ use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap};
 
 use crate::{json, strictness::FromJson};
 
-/// What the application stored with a user: values by name.
+/// The metadata that the application stored with a user: values by name.
 ///
-/// WorkOS documents texts, and [`get`](Self::get) reads those. Whatever else is there is kept as it came, for
-/// [`value`](Self::value) to read as a type of your own and for [`raw`](Self::raw) to look at. Its [`Debug`] output
-/// shows how many values there are.
+/// WorkOS documents that values are texts, which [`get`](Self::get) returns. Values of other types are kept unchanged:
+/// [`value`](Self::value) reads them as a type of your own, and [`raw`](Self::raw) returns their JSON. The [`Debug`]
+/// output shows only the number of values.
 ///
 /// # Examples
 ///
@@ -27,29 +27,29 @@ pub struct Metadata(Box<[(Box<str>, MetadataEntry)]>);
 
 #[derive(Clone, Eq, PartialEq)]
 struct MetadataEntry {
-    /// The value as it is spelt.
+    /// The value's JSON, unchanged.
     json: Box<str>,
-    /// The text of a string whose spelling has escapes.
+    /// The text of a string with escapes.
     unescaped: Option<Box<str>>,
 }
 
 impl Metadata {
-    /// The text of this name; `None` too where the value is not a text.
+    /// The text with this name; `None` if there is no value or the value is not a text.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entry(name)?.text()
     }
 
-    /// The value of this name as a type of your own; `None` too where it is of another type.
+    /// The value with this name as a type of your own; `None` if there is no value or it has another type.
     pub fn value<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_str(self.raw(name)?).ok()
     }
 
-    /// The value of this name in JSON, as it came.
+    /// The value with this name in JSON, unchanged.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.entry(name).map(|entry| &*entry.json)
     }
 
-    /// Every name with its value in JSON, by name.
+    /// Every name with its value in JSON, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, entry)| (&**name, &*entry.json))
     }
@@ -59,7 +59,7 @@ impl Metadata {
         self.0.len()
     }
 
-    /// Whether there is nothing.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -85,12 +85,12 @@ impl MetadataEntry {
     }
 }
 
-/// The JSON of [`Metadata`], unread: an object, or the empty list that PHP writes for one without members.
+/// The JSON of [`Metadata`]: an object, or the empty list that PHP writes for an object without members.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MetadataJson<'a>(pub(crate) &'a str);
 
 impl MetadataJson<'_> {
-    /// Whether a value is neither a text nor `null`: it is there, but not as WorkOS documents it.
+    /// Whether a value is neither a text nor `null`, unlike what WorkOS documents.
     pub(crate) fn has_odd_values(self) -> bool {
         let mut is_odd = false;
         let _ = json::members(self.0, |_, value| {
@@ -144,7 +144,7 @@ impl fmt::Debug for Metadata {
 mod tests {
     use super::*;
 
-    /// What is kept of an object: names, values as they came, and the texts.
+    /// The entries that are kept of an object: name, JSON, and text if it is one.
     fn kept(json: &str) -> Option<Vec<(String, String, Option<String>)>> {
         let metadata = Metadata::from_json(json)?;
         let entries = metadata.iter().map(|(name, raw)| {

@@ -1,4 +1,5 @@
-//! What a session shows of its user, beside what its token says, and where that is until somebody asks for it.
+//! The data of a session that comes from the cookie and not from the token: the user, and how the user signed in. It is
+//! built when somebody asks for it.
 
 use std::{
     fmt,
@@ -10,19 +11,19 @@ use crate::user::{User, UserFields, UserTexts};
 /// The user of a session, and how they signed in.
 #[derive(Clone)]
 pub(crate) enum ShownUser {
-    /// Copied out of the cookie.
+    /// As texts that were copied from the cookie.
     Here(Box<ShownTexts>),
-    /// In the cookie, which is kept.
+    /// In the cookie, which the cache keeps.
     Kept(Arc<dyn KeptUser>),
 }
 
-/// A cookie that is kept.
+/// A cookie that the cache keeps.
 pub(crate) trait KeptUser: Send + Sync {
-    /// The user, whose id is `id`, and how they signed in.
+    /// The user with this id, and how the user signed in.
     fn shown(&self, id: &str) -> &ShownFields;
 }
 
-/// A user in full, and how they signed in.
+/// A user, and how the user signed in.
 #[derive(Clone, Debug)]
 pub(crate) struct ShownFields {
     pub(crate) user: User,
@@ -30,12 +31,12 @@ pub(crate) struct ShownFields {
 }
 
 impl ShownUser {
-    /// What these fields of a cookie show.
+    /// Copies these fields of a cookie.
     pub(crate) fn of(user: &UserFields<'_>, authentication_method: Option<&str>) -> Self {
         Self::Here(Box::new(ShownTexts::of(user, authentication_method)))
     }
 
-    /// The user, whose id is `id`.
+    /// The user with this id.
     pub(crate) fn user(&self, id: &str) -> &User {
         match self {
             Self::Here(texts) => &texts.fields(id).user,
@@ -43,7 +44,7 @@ impl ShownUser {
         }
     }
 
-    /// How the user signed in, whose id is `id`.
+    /// How the user with this id signed in.
     pub(crate) fn authentication_method(&self, id: &str) -> Option<&str> {
         let fields = match self {
             Self::Here(texts) => texts.fields(id),
@@ -52,7 +53,7 @@ impl ShownUser {
         fields.authentication_method.as_deref()
     }
 
-    /// What was copied, in full, of the user whose id is `id`.
+    /// The copied data of the user with this id; `None` if the data is in a cookie that the cache keeps.
     pub(crate) fn into_fields(self, id: &str) -> Option<Box<ShownFields>> {
         match self {
             Self::Here(texts) => {
@@ -63,7 +64,7 @@ impl ShownUser {
         }
     }
 
-    /// About how many bytes it takes in full.
+    /// The approximate size in memory, in bytes, once the user has been built.
     pub(crate) fn weight_in_full(&self) -> usize {
         match self {
             Self::Here(texts) => texts.texts.len() + IN_FULL,
@@ -72,12 +73,12 @@ impl ShownUser {
     }
 }
 
-/// All texts in one, until somebody asks for the [`User`].
+/// All texts in one allocation, from which the [`User`] is built when somebody asks for it.
 #[derive(Clone)]
 pub(crate) struct ShownTexts {
     texts: Box<str>,
     lengths: UserTexts<u32>,
-    /// The last of the texts.
+    /// The length of the last text.
     authentication_method: u32,
     email_verified: bool,
     fields: OnceLock<Box<ShownFields>>,
@@ -129,7 +130,8 @@ impl fmt::Debug for ShownUser {
     }
 }
 
-/// What [`ShownFields`] take beside their texts: the fields, and what allocating a dozen texts costs.
+/// The approximate size of [`ShownFields`] without the texts, in bytes: the fields, and the overhead of a dozen
+/// allocations.
 const IN_FULL: usize = 664;
-/// The length of a text that is not there.
+/// Stands for the length of an absent text.
 const ABSENT: u32 = u32::MAX;

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::user::shown::ShownUser;
 
-/// Every field but the id, in both spellings, and what to read it by.
+/// Every field but the id, in both spellings, and its getter.
 const FIELDS: [(&str, &str, Get); 12] = [
     ("email", "email", |user| json!(user.email)),
     ("email_verified", "emailVerified", |user| json!(user.email_verified)),
@@ -21,7 +21,7 @@ const FIELDS: [(&str, &str, Get); 12] = [
 
 type Get = fn(&User) -> Value;
 
-/// What a field is where nothing is said of it.
+/// The value of a field that is absent.
 fn absent(field: &str) -> Value {
     match field {
         "email_verified" => json!(false),
@@ -137,7 +137,7 @@ fn every_field_is_read_in_both_spellings_and_written_in_one() {
             assert_eq!(written[snake], right(snake), "{spelling}");
             assert_eq!(serde_json::from_value::<User>(written).unwrap(), user, "{spelling}");
         }
-        // As a neighbour's cookie may have it that was rewritten by another's.
+        // A cookie that services with different SDKs share can have both spellings.
         let both = json!({ "id": "user_1", camel: right(snake), "zz": 1 }).to_string();
         let both = both.replace("\"zz\":1", &format!("\"{snake}\":5"));
         let (user, odd) = read(&both);

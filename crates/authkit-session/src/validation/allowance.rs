@@ -1,15 +1,15 @@
 use std::time::Duration;
 
-/// How many calls credentials may cause that were never accepted here. Plain data: the time is passed in.
+/// Limits the calls about credentials that were never accepted here. Plain data: the time is passed in.
 ///
-/// There are so many at once, and one comes back in each period. A credential that turns out to be good gives its call
-/// back, so that only what WorkOS refuses uses the allowance up.
+/// `capacity` calls may start at once, and one more in each period. A credential that WorkOS accepts gives its call back,
+/// so that only refused credentials use the allowance up.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     capacity: u32,
     period: Duration,
     left: u32,
-    /// Up to when what comes back was counted.
+    /// Up to when periods have been counted.
     counted: Duration,
 }
 
@@ -18,7 +18,7 @@ impl Allowance {
         Self { capacity, period, left: capacity, counted: now }
     }
 
-    /// Takes a call, if there is one.
+    /// Takes a call, and returns whether one was left.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
         let periods = now.saturating_sub(self.counted).as_millis() / self.period.as_millis().max(1);
         let periods = u32::try_from(periods).unwrap_or(u32::MAX);

@@ -5,7 +5,7 @@ use crate::{
     upstream::error_answer::{UpstreamError, UpstreamFailure},
 };
 
-/// What WorkOS says of a credential.
+/// WorkOS's answer about a credential.
 #[derive(Clone)]
 pub(crate) enum CredentialAnswer<V> {
     Accepted {
@@ -13,14 +13,14 @@ pub(crate) enum CredentialAnswer<V> {
         expires_at: Option<SystemTime>,
     },
     Refused,
-    /// WorkOS would not say of this one.
+    /// WorkOS has no answer about this credential.
     Unanswered(Reason),
-    /// Nothing was learnt.
+    /// The call failed, for a reason that concerns all credentials.
     Fault(Reason),
 }
 
 impl<V> CredentialAnswer<V> {
-    /// Whether WorkOS refused what we asked, rather than the credential.
+    /// Whether WorkOS refused our request, and not the credential.
     pub(crate) fn is_misconfigured(&self) -> bool {
         match self {
             Self::Unanswered(reason) | Self::Fault(reason) => *reason == Reason::Misconfigured,
@@ -37,11 +37,11 @@ impl<V> CredentialAnswer<V> {
     }
 }
 
-/// A call that brought no answer. None of it is the fault of whoever presented the credential.
+/// Maps a failed call. No failure is blamed on the client that presented the credential.
 impl<V> From<&UpstreamError> for CredentialAnswer<V> {
     fn from(error: &UpstreamError) -> Self {
         match (error.failure, error.details.status, error.details.retry_after) {
-            // Our own budget, not WorkOS's word.
+            // Our own budget refused the call; WorkOS did not answer.
             (UpstreamFailure::Transient, None, Some(_)) => Self::Fault(Reason::Busy),
             (UpstreamFailure::Transient, _, _) => Self::Fault(Reason::Upstream),
             (UpstreamFailure::Refused(ApiRefusal::Credentials), _, _) => {

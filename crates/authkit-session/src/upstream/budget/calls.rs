@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// The counts. Plain data: the time is passed in.
+/// The counts of all calls. Plain data: the time is passed in.
 #[derive(Debug)]
 pub(super) struct Calls {
     refresh: ClassCalls,
@@ -18,7 +18,7 @@ pub(super) struct Calls {
     pub(super) shares: Shares,
     pub(super) failures: u32,
     next_probe: Duration,
-    /// Until when WorkOS asked not to be called.
+    /// Until when WorkOS asked for no calls.
     pub(super) retry_at: Duration,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Calls {
 pub(super) struct ClassCalls {
     limits: RefreshLimits,
     pub(super) under_way: usize,
-    /// When those of the last second were started.
+    /// The start times of the calls of the last second.
     starts: VecDeque<Duration>,
 }
 
@@ -125,7 +125,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Whether WorkOS is left alone.
+    /// Whether refreshes stop calling WorkOS, except for probes.
     pub(super) fn circuit(&self) -> CircuitState {
         if self.failures >= FAILURES { CircuitState::Open } else { CircuitState::Closed }
     }
@@ -138,14 +138,14 @@ impl Calls {
     }
 }
 
-/// What sign-ins may take: with the sign-outs' share, 30 of WorkOS's 50 writes a second are left for refreshes.
+/// The limits of sign-ins. With those of sign-outs, they leave 30 of WorkOS's 50 writes a second to refreshes.
 pub(super) const SIGN_INS: RefreshLimits = RefreshLimits { at_once: 16, per_second: 15 };
-/// What revocations may take.
+/// The limits of revocations.
 pub(super) const SIGN_OUTS: RefreshLimits = RefreshLimits { at_once: 4, per_second: 5 };
-/// What questions about credentials may take. They change nothing, so they count in WorkOS's limit of 6,000 requests a
-/// minute for each API key, and not among the writes.
+/// The limits of credential checks. WorkOS does not count them as writes, but within its 6,000 requests a minute for each
+/// API key.
 pub(super) const CREDENTIALS: RefreshLimits = RefreshLimits { at_once: 16, per_second: 40 };
 /// How many failures in a row open the circuit.
 const FAILURES: u32 = 5;
-/// How long an exchange waits in line for WorkOS to be asked again: less than a request waits for the exchange.
+/// The longest `Retry-After` that an exchange waits for. It is shorter than a request waits for the exchange.
 const WORTH_WAITING: Duration = Duration::from_secs(3);

@@ -6,8 +6,8 @@ use std::{
 
 use crate::upstream::budget::RefreshOwner;
 
-/// The refreshes under way and of the last second, by session and by user. As many as WorkOS is called for in that time,
-/// so it needs no other bound.
+/// Counts of the running refreshes and those of the last second, by session and by user. The limits of the class bound
+/// the number of entries.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     hasher: RandomState,
@@ -15,7 +15,7 @@ pub(super) struct Shares {
     counts: HashMap<u64, Count>,
 }
 
-/// A session and a user, by their hashes.
+/// The hashes of a session id and a user id.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ShareOwners {
     session: Option<u64>,
@@ -55,7 +55,7 @@ impl Shares {
         Some(owners)
     }
 
-    /// A refresh is over.
+    /// Records that a refresh has finished.
     pub(super) fn finish(&mut self, owners: ShareOwners) {
         self.count_down(owners, |count| count.under_way -= 1);
     }
@@ -83,9 +83,9 @@ impl ShareOwners {
     }
 }
 
-/// How far back is counted.
+/// How long a start counts.
 const WINDOW: Duration = Duration::from_secs(1);
-/// How many refreshes one session may have under way, and start in a second; a browser needs one in five minutes.
+/// How many refreshes one session may have running, and start within a second. A browser needs one in five minutes.
 const PER_SESSION: usize = 4;
-/// How many one user may, with all sessions together.
+/// The same for all sessions of one user together.
 const PER_USER: usize = 8;

@@ -9,7 +9,7 @@ const fn at(millis: u64) -> Duration {
 
 const ANYBODY: RefreshOwner<'_> = RefreshOwner { session: None, user: None };
 
-/// Keeps the permit for ever.
+/// Starts a refresh that never ends.
 fn start(budget: &Budget, now: Duration) -> Result<(), Throttled> {
     budget.start_refresh(ANYBODY, now).map(std::mem::forget)
 }

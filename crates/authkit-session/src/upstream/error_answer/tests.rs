@@ -11,8 +11,8 @@ fn answered(status: u16, body: &str, fields: &[(&'static str, &'static str)]) ->
     read(&answer, UNIX_EPOCH + Duration::from_secs(784_111_777))
 }
 
-/// An answer of WorkOS, and what it means. The row is the one of the list of documented error bodies: which page,
-/// description or SDK has it is said beside each group.
+/// An answer of WorkOS and its meaning. The name is its row in the list of documented error bodies; a comment above each
+/// group names the page, description or SDK that documents it.
 type Row = (&'static str, u16, &'static str, UpstreamFailure);
 
 const GRANT: UpstreamFailure = UpstreamFailure::Refused(ApiRefusal::InvalidGrant);
@@ -245,7 +245,7 @@ fn the_word_counts_before_the_status() {
     }
 }
 
-/// B4 of the field's list, and its kind.
+/// B4 of the field's list, and similar cases.
 #[test]
 fn b4_one_odd_member_does_not_spoil_the_answer() {
     let deep = ["[".repeat(200), "]".repeat(200)].concat();
@@ -257,7 +257,7 @@ fn b4_one_odd_member_does_not_spoil_the_answer() {
         r#"["invalid_grant"]"#,
         r#""Bad Request""#,
         r#""""#,
-        // What no parser makes a value of: half an emoji, as texts end in that JavaScript has cut, and the like.
+        // Values that no parser accepts, such as half an emoji, with which a text ends that JavaScript has cut.
         r#""\ud83d""#,
         "1e999",
         &deep,
@@ -291,7 +291,7 @@ fn b4_one_odd_member_does_not_spoil_the_answer() {
     }
 }
 
-/// B3 of the field's list, and its kind.
+/// B3 of the field's list, and similar cases.
 #[test]
 fn b3_a_403_with_a_code_is_about_the_user_and_one_without_is_about_us() {
     let cases = [

@@ -1,5 +1,5 @@
-//! The default transport against servers and proxies on loopback. What depends on environment variables runs in a child
-//! process, so that no other test sees them.
+//! The default transport with servers and proxies on loopback. Tests that depend on environment variables run in a child
+//! process, so that no other test sees the variables.
 
 use std::{
     env, fs,
@@ -27,11 +27,11 @@ use tokio_rustls::{
 use super::*;
 use crate::{Authenticator, Config, CookiePassword};
 
-/// Says by the numbers of a connection and of a request on it whether the request is answered; otherwise it is read,
-/// and the connection stays open.
+/// Whether a request is answered, by the numbers of its connection and of the request on it. If not, the server reads the
+/// request and keeps the connection open.
 type Answers = fn(usize, usize) -> bool;
 
-/// An HTTP/1.1 server that answers 200, and counts.
+/// An HTTP/1.1 server that answers 200, and counts its connections.
 struct Server {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ impl Tls {
 }
 
 impl Server {
-    /// The first answers wait until this many connections have asked.
+    /// Starts a server that gives its first answers once `at_once` connections have sent a request.
     async fn start(answers: Answers, at_once: usize, tls: Option<Tls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -144,7 +144,7 @@ async fn serve(
             barrier.wait().await;
         }
         if answers(request) {
-            // The client may have gone.
+            // The client may have closed the connection.
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
         }
     }
@@ -153,7 +153,7 @@ async fn serve(
 const PATIENCE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_millis(200);
 
-/// Unless something says otherwise, connections are used again.
+/// Connections are used again after a success.
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
     for tls in [None, Some(Tls::new())] {
@@ -185,7 +185,7 @@ async fn b6_a_connection_that_timed_out_is_not_used_again() {
     }
 }
 
-/// What swallowed one connection mostly swallows those beside it.
+/// A fault that silences one connection usually silences the idle ones too.
 #[tokio::test]
 async fn b6_nor_is_one_that_was_idle_beside_it() {
     let server = Server::start(|connection, request| connection > 2 || request == 0, 3, None).await;
@@ -219,7 +219,7 @@ async fn b5_an_attempt_on_a_new_connection_is_answered_while_the_first_is_out() 
     assert_eq!(server.connections(), 2);
 }
 
-/// Also where a connection is idle: it may be as dead as the one that the first attempt took.
+/// Also if a connection is idle: it may be as dead as the one that the first attempt used.
 #[tokio::test]
 async fn b5_a_new_connection_is_new() {
     let server = Server::start(|connection, request| connection > 0 || request == 0, 1, None).await;
@@ -231,8 +231,8 @@ async fn b5_a_new_connection_is_new() {
     assert_eq!(server.connections(), 3, "the idle one is not asked after that");
 }
 
-/// Runs this test alone in a process with these variables, and there what `IN_CHILD` leads to. Proxies and certificates
-/// of this process's environment are not passed on.
+/// Runs this test alone in a child process with these variables; `IN_CHILD` tells the test that it is the child. The
+/// child does not inherit variables about proxies and certificates.
 fn in_child(test: &str, variables: &[(&str, &str)]) {
     let module = module_path!().split_once("::").unwrap().1;
     let mut command = Command::new(env::current_exe().unwrap());
