@@ -40,7 +40,7 @@ impl RedisAddress {
     }
 
     /// Another server of the same deployment, as one of its servers names it; without a host it is on the same host.
-    pub(crate) fn beside(&self, host: &str, port: u16) -> Option<Self> {
+    pub(crate) fn neighbour(&self, host: &str, port: u16) -> Option<Self> {
         let (own, transport) = match self {
             Self::Tcp { host, .. } => (host, RedisTransport::Plain),
             Self::Tls { host, .. } => (host, RedisTransport::Tls),
@@ -91,7 +91,7 @@ mod tests {
             (RedisAddress::Socket("/run/redis.sock".into()), "b", 2, None),
         ];
         for (asked, host, port, expected) in cases {
-            assert_eq!(asked.beside(host, port), expected, "{asked:?} {host} {port}");
+            assert_eq!(asked.neighbour(host, port), expected, "{asked:?} {host} {port}");
         }
     }
 }

@@ -84,7 +84,7 @@ impl Frames {
                 self.grow(skipped as u64)?;
                 bytes = &bytes[skipped..];
                 if self.value == 0 {
-                    self.one_has_come(0);
+                    self.count_value(0);
                 }
                 continue;
             }
@@ -94,7 +94,7 @@ impl Frames {
             match (byte, self.line.kind) {
                 (b'\n', Some(kind)) => {
                     let number = std::mem::take(&mut self.line).number;
-                    self.line_has_come(kind, number)?;
+                    self.finish_line(kind, number)?;
                 }
                 (_, None) => self.line.kind = Some(byte),
                 (b'0'..=b'9', Some(_)) => {
@@ -112,22 +112,22 @@ impl Frames {
         Ok(())
     }
 
-    fn line_has_come(&mut self, kind: u8, number: u64) -> io::Result<()> {
+    fn finish_line(&mut self, kind: u8, number: u64) -> io::Result<()> {
         match kind {
             b'$' | b'=' | b'!' if number > VALUE => return Err(too_large("value")),
             b'$' | b'=' | b'!' => self.value = number + LINE_END,
             b'*' | b'~' | b'>' | b'%' | b'|' if number > VALUES => return Err(too_large("reply")),
-            b'*' | b'~' | b'>' => self.one_has_come(number),
-            b'%' => self.one_has_come(2 * number),
+            b'*' | b'~' | b'>' => self.count_value(number),
+            b'%' => self.count_value(2 * number),
             // Attributes come before the value that they describe.
-            b'|' => self.one_has_come(2 * number + 1),
-            _ => self.one_has_come(0),
+            b'|' => self.count_value(2 * number + 1),
+            _ => self.count_value(0),
         }
         Ok(())
     }
 
     /// Counts a value that has arrived and that consists of `more` further values.
-    fn one_has_come(&mut self, more: u64) {
+    fn count_value(&mut self, more: u64) {
         // At the start of a reply no value is expected.
         self.awaited = self.awaited.max(1) - 1 + more;
         if self.awaited == 0 {

@@ -62,7 +62,7 @@ impl CommandGroup {
             return Err(CommandFailure::SwitchedOff);
         }
         let result = self.connection.run(commands).await;
-        self.learn(commands, &result);
+        self.record(commands, &result);
         result
     }
 
@@ -72,7 +72,7 @@ impl CommandGroup {
     }
 
     /// Records the result of commands.
-    pub(crate) fn learn<T>(&self, commands: &Pipeline, result: &Result<T, CommandFailure>) {
+    pub(crate) fn record<T>(&self, commands: &Pipeline, result: &Result<T, CommandFailure>) {
         match result {
             Ok(_) => {
                 let names = commands.cmd_iter().filter_map(|command| command.args_iter().next());
@@ -80,7 +80,7 @@ impl CommandGroup {
                     Arg::Simple(name) => Some(name),
                     _ => None,
                 });
-                self.taken(|refused| names.any(|name| name == refused.as_bytes()));
+                self.accepted(|refused| names.any(|name| name == refused.as_bytes()));
             }
             Err(CommandFailure::Refused(reply)) => self.refused(reply),
             Err(CommandFailure::Gone | CommandFailure::SwitchedOff) => {}
@@ -117,7 +117,7 @@ impl CommandGroup {
     }
 
     /// Records that Redis has accepted commands; `is_among` tells whether one of this name is among them.
-    pub(crate) fn taken(&self, is_among: impl FnOnce(&str) -> bool) {
+    pub(crate) fn accepted(&self, is_among: impl FnOnce(&str) -> bool) {
         let mut switch = self.switch();
         let Some(refused) = &switch.last else { return };
         if !is_among(&refused.command) {
@@ -180,7 +180,7 @@ mod tests {
             unreachable!("it is about the command");
         };
         reply.command = name.into();
-        group.learn(&commands, &Err::<(), _>(CommandFailure::Refused(reply)));
+        group.record(&commands, &Err::<(), _>(CommandFailure::Refused(reply)));
     }
 
     /// How long the function stays switched off.
@@ -203,11 +203,11 @@ mod tests {
             let off = off(&group).await;
             assert!((expected..=expected * 5 / 4 + 1).contains(&off), "{expected}: {off}");
             // Another command of the function says nothing about this one.
-            group.learn(&commands("PTTL"), &Ok(()));
-            group.learn(&commands("SET"), &Ok(()));
+            group.record(&commands("PTTL"), &Ok(()));
+            group.record(&commands("SET"), &Ok(()));
         }
         tokio::time::advance(3 * MINUTE).await;
-        group.learn(&commands("SET"), &Ok(()));
+        group.record(&commands("SET"), &Ok(()));
         refused(&group, "SET");
         assert!(off(&group).await <= 2);
         tokio::time::advance(3 * MINUTE).await;

@@ -89,7 +89,7 @@ impl CommandConnection {
         let Established { number, address, mut connection, bound } = established;
         let fault = match self.in_time(commands.query_async(&mut connection)).await {
             Some(Ok(answer)) => return Ok(answer),
-            Some(Err(error)) => match self.judge(error, commands) {
+            Some(Err(error)) => match self.classify(error, commands) {
                 About::Command(reply) => return Err(CommandFailure::Refused(reply)),
                 About::Connection(fault) => bound.explain(fault),
             },
@@ -97,7 +97,7 @@ impl CommandConnection {
         };
         // The server that it names instead is tried first at the next attempt.
         let _ = self.locator.failed(&address, &fault);
-        Err(self.lose(Some(number), &fault))
+        Err(self.record_loss(Some(number), &fault))
     }
 
     /// Connects to the primary; `probe` checks that it accepts writes. A refused probe says nothing about the
@@ -113,7 +113,7 @@ impl CommandConnection {
             if tried.contains(&address) || tried.len() == MOST_TRIED {
                 continue;
             }
-            match self.enter(&address, probe).await {
+            match self.dial_and_probe(&address, probe).await {
                 Ok((dialed, probed)) => {
                     self.locator.found(&address);
                     return Ok((self.establish(address, dialed), probed));
@@ -128,7 +128,7 @@ impl CommandConnection {
         Err(last)
     }
 
-    async fn enter(
+    async fn dial_and_probe(
         &self,
         address: &RedisAddress,
         probe: &Pipeline,
@@ -138,7 +138,7 @@ impl CommandConnection {
         let probed = self.in_time(probe.query_async::<()>(&mut dialed.connection)).await;
         match probed.ok_or(ConnectionFault::Silent)? {
             Ok(()) => Ok((dialed, Ok(()))),
-            Err(error) => match self.judge(error, probe) {
+            Err(error) => match self.classify(error, probe) {
                 About::Command(reply) => Ok((dialed, Err(CommandFailure::Refused(reply)))),
                 About::Connection(fault) => Err(fault),
             },
@@ -160,7 +160,7 @@ impl CommandConnection {
     }
 
     /// Classifies an error. In a cluster, an error about a moved slot concerns the connection.
-    fn judge(&self, error: RedisError, commands: &Pipeline) -> About {
+    fn classify(&self, error: RedisError, commands: &Pipeline) -> About {
         match About::error(error, commands) {
             About::Command(reply) if self.locator.is_elsewhere(&reply) => {
                 About::Connection(ConnectionFault::Refused(reply))
@@ -181,7 +181,7 @@ impl CommandConnection {
             ConnectionState::Up(established) => Some(established.bound.clone()),
             ConnectionState::Connecting | ConnectionState::Down => None,
         };
-        self.lose(None, &bound.unwrap_or_default().explain(ConnectionFault::Closed));
+        self.record_loss(None, &bound.unwrap_or_default().explain(ConnectionFault::Closed));
     }
 
     /// Records that the connection has been healthy for some time, so that the next fault is logged at once.
@@ -216,7 +216,7 @@ impl CommandConnection {
     }
 
     /// Makes a second connection to that server. Its push messages go to `push`.
-    pub(crate) async fn dial_beside(
+    pub(crate) async fn dial_second(
         &self,
         address: &RedisAddress,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
@@ -242,7 +242,7 @@ impl CommandConnection {
     }
 
     /// Records that the connection of this number, or any connection, has ended.
-    fn lose(&self, number: Option<u64>, fault: &ConnectionFault) -> CommandFailure {
+    fn record_loss(&self, number: Option<u64>, fault: &ConnectionFault) -> CommandFailure {
         let is_news = self.state.send_if_modified(|state| match state {
             ConnectionState::Up(established)
                 if number.is_none_or(|number| number == established.number) =>

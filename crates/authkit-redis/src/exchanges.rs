@@ -78,13 +78,13 @@ impl ExchangeStore {
     }
 
     /// Shows that Redis answers and takes writes, unless it refuses to take these.
-    pub(crate) async fn beat(&self) {
+    pub(crate) async fn send_heartbeat(&self) {
         self.run::<()>(&self.probe()).await;
     }
 
     /// Records the result of a probe that another function ran.
-    pub(crate) fn probed(&self, result: &Result<(), CommandFailure>) {
-        self.commands.learn(&self.probe(), result);
+    pub(crate) fn record_probe(&self, result: &Result<(), CommandFailure>) {
+        self.commands.record(&self.probe(), result);
     }
 
     /// Writes something: a server that refuses writes, as during a failover, is of no use.
@@ -102,7 +102,7 @@ impl ExchangeStore {
             match self.stage(exchange).await {
                 ExchangeStage::Over(outcome) => return Claim::Published(outcome),
                 ExchangeStage::BegunHere => return Claim::Alone,
-                ExchangeStage::Foreign => return self.begin_anew(exchange).await,
+                ExchangeStage::Foreign => return self.restart(exchange).await,
                 ExchangeStage::BegunThere { ago } if ago < SOON => {}
                 ExchangeStage::BegunThere { .. }
                 | ExchangeStage::Unknown
@@ -117,7 +117,7 @@ impl ExchangeStore {
     }
 
     /// Replaces the stored value with this process's mark.
-    async fn begin_anew(&self, exchange: &str) -> Claim {
+    async fn restart(&self, exchange: &str) -> Claim {
         let mut begin = redis::pipe();
         self.set(&mut begin, exchange, &self.mark()).ignore();
         self.run::<()>(&begin).await;

@@ -149,8 +149,8 @@ impl ErrorReply {
     }
 
     /// Whether the fault may pass in a moment: a server is starting, or another one takes over.
-    pub(crate) fn is_of_a_moment(&self) -> bool {
-        OF_A_MOMENT.contains(&self.code.as_str()) || self.is_about_the_slot()
+    pub(crate) fn is_transient(&self) -> bool {
+        TRANSIENT.contains(&self.code.as_str()) || self.is_about_the_slot()
     }
 
     /// The host, which may be empty, and the port of the node that has the slot.
@@ -217,7 +217,7 @@ const ABOUT_THE_SERVER: &[&str] = &[
 ];
 
 const ABOUT_THE_SLOT: &[&str] = &["MOVED", "ASK", "TRYAGAIN"];
-const OF_A_MOMENT: &[&str] = &["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"];
+const TRANSIENT: &[&str] = &["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"];
 
 #[cfg(test)]
 mod tests {
@@ -283,7 +283,7 @@ mod tests {
         for (text, expected) in cases {
             let About::Command(reply) = about(text) else { panic!("{text}") };
             assert_eq!(reply.owner_of_slot(), expected, "{text}");
-            assert!(reply.is_about_the_slot() && reply.is_of_a_moment(), "{text}");
+            assert!(reply.is_about_the_slot() && reply.is_transient(), "{text}");
         }
     }
 

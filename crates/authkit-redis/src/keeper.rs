@@ -78,7 +78,7 @@ impl Upkeep {
                 tracing::error!("what keeps the connection to Redis has panicked, and begins anew");
             }
             self.connection.closed();
-            self.revocations.listens(false);
+            self.revocations.set_listening(false);
             time::sleep(BEAT).await;
         }
     }
@@ -93,7 +93,7 @@ impl Upkeep {
         loop {
             let pause = match self.connection.connect(&self.exchanges.probe()).await {
                 Ok((driver, probed)) => {
-                    self.exchanges.probed(&probed);
+                    self.exchanges.record_probe(&probed);
                     let lasted = self.serve(driver).await;
                     refused.worked_for(lasted);
                     unreachable.worked_for(lasted);
@@ -102,7 +102,7 @@ impl Upkeep {
                 Err(fault) => {
                     self.connection.failed(&fault);
                     match fault {
-                        ConnectionFault::Refused(reply) if reply.is_of_a_moment() => {
+                        ConnectionFault::Refused(reply) if reply.is_transient() => {
                             unreachable.failed()
                         }
                         ConnectionFault::Refused(_)
@@ -123,8 +123,8 @@ impl Upkeep {
     async fn serve(&self, mut driver: Driver) -> Duration {
         let began = Instant::now();
         let mut is_healthy = false;
-        let mut wanted = self.revocations.wanted();
-        self.revocations.want_whole();
+        let mut wanted = self.revocations.read_requests();
+        self.revocations.request_whole();
         let mut beat = time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -134,10 +134,10 @@ impl Upkeep {
                     self.connection.closed();
                     return began.elapsed();
                 }
-                _ = wanted.changed() => self.revocations.look().await,
+                _ = wanted.changed() => self.revocations.check_lists().await,
                 _ = beat.tick() => {
-                    self.exchanges.beat().await;
-                    self.revocations.look().await;
+                    self.exchanges.send_heartbeat().await;
+                    self.revocations.check_lists().await;
                     if !is_healthy && began.elapsed() >= HEALTHY {
                         is_healthy = true;
                         self.connection.forget_outages();

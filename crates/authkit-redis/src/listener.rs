@@ -70,7 +70,7 @@ impl Listener {
     pub(crate) async fn run(&self) {
         let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE, HEALTHY);
         let mut reminders = Reminders::growing();
-        let mut wanted = self.revocations.wanted();
+        let mut wanted = self.revocations.read_requests();
         loop {
             // Without a service there is nothing to receive, and without a command connection there is none for the
             // channel.
@@ -83,7 +83,7 @@ impl Listener {
             let Some(address) = self.connection.address() else { continue };
             let began = Instant::now();
             let ended = self.listen(&address).await;
-            self.revocations.listens(false);
+            self.revocations.set_listening(false);
             if backoff.worked_for(began.elapsed()) {
                 reminders.forget();
             }
@@ -107,15 +107,15 @@ impl Listener {
                 overflowed.store(true, Ordering::Relaxed);
             }
         };
-        let mut dialed = match self.connection.dial_beside(address, push).await {
+        let mut dialed = match self.connection.dial_second(address, push).await {
             Ok(dialed) => dialed,
             Err(fault) => return ListeningEnd::Fault(fault),
         };
-        let mut wanted = self.revocations.wanted();
+        let mut wanted = self.revocations.read_requests();
         if let Err(ended) = self.subscribe(&mut dialed).await {
             return ended;
         }
-        self.revocations.listens(true);
+        self.revocations.set_listening(true);
         let mut channels = self.revocations.channels().len();
         let mut beat = time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -130,7 +130,7 @@ impl Listener {
                     if heard > HEARD {
                         return ListeningEnd::Flooded;
                     }
-                    self.revocations.hear(&channel, &text);
+                    self.revocations.receive(&channel, &text);
                 }
                 _ = wanted.changed() => {
                     let now = self.revocations.channels().len();
@@ -139,7 +139,7 @@ impl Listener {
                         if let Err(ended) = self.subscribe(&mut dialed).await {
                             return ended;
                         }
-                        self.revocations.want_whole();
+                        self.revocations.request_whole();
                     }
                 }
                 // A connection that says nothing may be dead: messages would be missed without a sign. Whoever is
@@ -150,7 +150,7 @@ impl Listener {
                         return ListeningEnd::Moved;
                     }
                     if overflow.swap(false, Ordering::Relaxed) {
-                        self.revocations.want_whole();
+                        self.revocations.request_whole();
                     }
                     if let Err(ended) = self.subscribe(&mut dialed).await {
                         return ended;
@@ -166,7 +166,7 @@ impl Listener {
         asked.cmd("SUBSCRIBE").arg(&channels);
         match self.connection.in_time(dialed.connection.subscribe(channels)).await {
             Some(Ok(())) => {
-                self.channel.taken(|refused| refused == "SUBSCRIBE");
+                self.channel.accepted(|refused| refused == "SUBSCRIBE");
                 Ok(())
             }
             Some(Err(error)) => match About::error(error, &asked) {

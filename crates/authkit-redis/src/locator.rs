@@ -69,7 +69,7 @@ impl Locator {
         if let ConnectionFault::Refused(reply) = fault
             && let Some((host, port)) = reply.owner_of_slot()
         {
-            cluster.owner = address.beside(host, port);
+            cluster.owner = address.neighbour(host, port);
             return cluster.owner.clone();
         }
         if let Some(index) = cluster.named.iter().position(|named| named == address) {
@@ -97,7 +97,7 @@ impl Locator {
     async fn ask(&self, sentinels: &Sentinels) -> Result<Vec<RedisAddress>, ConnectionFault> {
         let mut asked = JoinSet::new();
         for address in &sentinels.addresses {
-            let question = Question {
+            let question = SentinelQuery {
                 dialer: Arc::clone(&self.dialer),
                 sentinel: address.clone(),
                 sentinels: sentinels.clone(),
@@ -133,13 +133,13 @@ impl Locator {
 }
 
 /// The request to one sentinel.
-struct Question {
+struct SentinelQuery {
     dialer: Arc<Dialer>,
     sentinel: RedisAddress,
     sentinels: Sentinels,
 }
 
-impl Question {
+impl SentinelQuery {
     async fn ask(self) -> Result<RedisAddress, ConnectionFault> {
         let Self { dialer, sentinel, sentinels } = self;
         let credentials = sentinels.credentials;
@@ -155,7 +155,7 @@ impl Question {
                 About::Connection(fault) => bound.explain(fault),
             })?;
         let (host, port) = answer.0.ok_or(ConnectionFault::NoServer)?;
-        sentinel.beside(&host, port).ok_or(ConnectionFault::NoServer)
+        sentinel.neighbour(&host, port).ok_or(ConnectionFault::NoServer)
     }
 }
 

@@ -76,12 +76,12 @@ impl ServiceNotices {
     }
 
     /// Records the present head of the list.
-    pub(crate) fn see(&mut self, head: ListHead) {
+    pub(crate) fn set_head(&mut self, head: ListHead) {
         self.head = head;
     }
 
     /// Records that this notice is in the list.
-    pub(crate) fn see_added(&mut self, notice: ListedNotice) {
+    pub(crate) fn record_added(&mut self, notice: ListedNotice) {
         self.head.newest = self.head.newest.take().max(Some(notice));
     }
 }

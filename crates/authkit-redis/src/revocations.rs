@@ -52,7 +52,7 @@ pub(crate) struct RevocationStore {
 
 /// How much of a list to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Depth {
+enum ReadDepth {
     Whole,
     /// Until a page has nothing new.
     UntilHeld,
@@ -76,7 +76,7 @@ impl RevocationStore {
     pub(crate) fn subscribe(&self, inbox: Inbox) {
         let group = inbox.group().to_owned();
         self.services().entry(group).or_default().join(inbox);
-        self.want_whole();
+        self.request_whole();
     }
 
     pub(crate) async fn publish(&self, notice: Notice) -> Result<(), NotPublished> {
@@ -96,7 +96,7 @@ impl RevocationStore {
         let (added, _) = tokio::join!(self.list.add(group, &listed), self.channel.run::<()>(&tell));
         added.map_err(|_| NotPublished::new())?;
         if let Some(service) = self.services().get_mut(group) {
-            service.see_added(listed);
+            service.record_added(listed);
         }
         Ok(())
     }
@@ -107,27 +107,27 @@ impl RevocationStore {
     }
 
     /// Changes when a service has joined, or when the list should be read for another reason.
-    pub(crate) fn wanted(&self) -> watch::Receiver<u64> {
+    pub(crate) fn read_requests(&self) -> watch::Receiver<u64> {
         self.wanted.subscribe()
     }
 
     /// Records whether the channel delivers new notices from now on.
-    pub(crate) fn listens(&self, is_listening: bool) {
+    pub(crate) fn set_listening(&self, is_listening: bool) {
         self.is_listening.store(is_listening, Ordering::Relaxed);
         if is_listening {
             // Listen first and read then, so that no notice is missed in between.
-            self.want_whole();
+            self.request_whole();
         }
     }
 
     /// Asks for the whole list to be read soon.
-    pub(crate) fn want_whole(&self) {
+    pub(crate) fn request_whole(&self) {
         self.is_whole_wanted.store(true, Ordering::Relaxed);
         self.wanted.send_modify(|times| *times += 1);
     }
 
     /// Handles a message of a channel.
-    pub(crate) fn hear(&self, channel: &str, message: &str) {
+    pub(crate) fn receive(&self, channel: &str, message: &str) {
         let Some((until, sealed)) = message.split_once(' ') else { return };
         let (Ok(until), Some((_, group))) = (until.parse(), channel.rsplit_once(':')) else {
             return;
@@ -136,7 +136,7 @@ impl RevocationStore {
         let mut services = self.services();
         let Some(service) = services.get_mut(group) else { return };
         if service.deliver(notice.clone()) {
-            service.see_added(notice);
+            service.record_added(notice);
         } else {
             drop(services);
             self.log_unreadable(1);
@@ -144,7 +144,7 @@ impl RevocationStore {
     }
 
     /// Checks whether the lists are unchanged, reads new notices, and restores those that Redis has lost.
-    pub(crate) async fn look(&self) {
+    pub(crate) async fn check_lists(&self) {
         if !self.list.is_on() {
             return;
         }
@@ -154,7 +154,7 @@ impl RevocationStore {
                 || !self.is_listening.load(Ordering::Relaxed));
         let groups: Vec<String> = self.services().keys().cloned().collect();
         for group in groups {
-            if self.look_at(&group, is_whole_wanted, may_read_whole).await.is_err() {
+            if self.check_list(&group, is_whole_wanted, may_read_whole).await.is_err() {
                 // The request to read the whole list still stands.
                 self.is_whole_wanted.fetch_or(is_whole_wanted, Ordering::Relaxed);
                 return;
@@ -162,7 +162,7 @@ impl RevocationStore {
         }
     }
 
-    async fn look_at(
+    async fn check_list(
         &self,
         group: &str,
         is_whole_wanted: bool,
@@ -172,9 +172,9 @@ impl RevocationStore {
         let change = self.services().get(group).map(|service| service.head().change(&head));
         let change = change.unwrap_or(ListChange::None);
         let depth = if is_whole_wanted || (change == ListChange::Replaced && may_read_whole) {
-            Depth::Whole
+            ReadDepth::Whole
         } else if change == ListChange::Added {
-            Depth::UntilHeld
+            ReadDepth::UntilHeld
         } else {
             // A replaced list is read as soon as the pause allows; until then the known head stays.
             return Ok(());
@@ -182,21 +182,25 @@ impl RevocationStore {
         let began = Instant::now();
         let lost = self.read(group, depth).await?;
         let seen = match depth {
-            Depth::Whole => {
+            ReadDepth::Whole => {
                 let restored = self.restore(group, head, &lost).await;
                 *self.rest_until() = Instant::now() + began.elapsed() * WORK_TO_REST;
                 restored?
             }
-            Depth::UntilHeld => head,
+            ReadDepth::UntilHeld => head,
         };
         if let Some(service) = self.services().get_mut(group) {
-            service.see(seen);
+            service.set_head(seen);
         }
         Ok(())
     }
 
     /// Delivers the list's notices, the newest first. Returns the notices that were held before and are not in it.
-    async fn read(&self, group: &str, depth: Depth) -> Result<Vec<ListedNotice>, CommandFailure> {
+    async fn read(
+        &self,
+        group: &str,
+        depth: ReadDepth,
+    ) -> Result<Vec<ListedNotice>, CommandFailure> {
         let mut held = Vec::new();
         if let Some(service) = self.services().get(group) {
             held.extend(service.held().cloned());
@@ -216,7 +220,7 @@ impl RevocationStore {
             }
             self.log_unreadable(unreadable);
             match page.next {
-                Some(next) if depth == Depth::Whole || is_news => from = next,
+                Some(next) if depth == ReadDepth::Whole || is_news => from = next,
                 Some(_) | None => break,
             }
         }

@@ -31,10 +31,10 @@ use crate::{
 /// Clones share the remembered answers, as do all `ApiKeys` of one [`Authenticator`](crate::Authenticator).
 #[derive(Clone)]
 pub struct ApiKeys {
-    judge: Arc<ApiKeyJudge>,
+    inner: Arc<ApiKeyAuthenticator>,
 }
 
-struct ApiKeyJudge {
+struct ApiKeyAuthenticator {
     settings: Arc<Settings>,
     checks: CredentialChecks,
     ender: Arc<SessionEnder>,
@@ -45,7 +45,7 @@ struct ApiKeyJudge {
 /// The action for a presented key.
 enum KeyAction {
     Admit(Arc<VerifiedApiKey>),
-    Ask(CredentialHash),
+    Validate(CredentialHash),
     Refuse(Reason),
 }
 
@@ -58,7 +58,7 @@ impl ApiKeys {
     ) -> Self {
         let validations = Arc::new(Validations::new(settings.clock().clone(), memory));
         let log = CredentialLog::new(Arc::clone(&settings));
-        Self { judge: Arc::new(ApiKeyJudge { settings, checks, ender, validations, log }) }
+        Self { inner: Arc::new(ApiKeyAuthenticator { settings, checks, ender, validations, log }) }
     }
 
     /// Decides about a request by its API key alone. A remembered key is decided at once; any other key waits for
@@ -84,20 +84,20 @@ impl ApiKeys {
     /// # Ok::<(), authkit_session::ConfigError>(())
     /// ```
     pub fn authenticate(&self, key: &str, policy: &Policy) -> Decision<Arc<VerifiedApiKey>> {
-        match self.judge.look(key, *policy) {
+        match self.inner.decide_without_call(key, *policy) {
             KeyAction::Admit(key) => Decision::Admit(key),
-            KeyAction::Refuse(reason) => Decision::Refuse(self.judge.refuse(reason)),
-            KeyAction::Ask(hash) => {
-                let (judge, key, policy) = (Arc::clone(&self.judge), Secret::new(key), *policy);
-                Decision::Wait(Waiting::new(judge.ask(hash, key, policy)))
+            KeyAction::Refuse(reason) => Decision::Refuse(self.inner.refuse(reason)),
+            KeyAction::Validate(hash) => {
+                let (inner, key, policy) = (Arc::clone(&self.inner), Secret::new(key), *policy);
+                Decision::Wait(Waiting::new(inner.decide_by_workos(hash, key, policy)))
             }
         }
     }
 }
 
-impl ApiKeyJudge {
+impl ApiKeyAuthenticator {
     /// Decides about a key as far as that is possible without a call.
-    fn look(&self, key: &str, policy: Policy) -> KeyAction {
+    fn decide_without_call(&self, key: &str, policy: Policy) -> KeyAction {
         match KeyShape::of(key) {
             KeyShape::Malformed => return KeyAction::Refuse(Reason::MalformedCredential),
             KeyShape::Plausible if self.checks.is_own_api_key(key) => {
@@ -107,21 +107,21 @@ impl ApiKeyJudge {
         }
         let hash = CredentialHash::of(key);
         match self.validations.remembered(hash) {
-            RememberedCredential::Nothing => KeyAction::Ask(hash),
+            RememberedCredential::Nothing => KeyAction::Validate(hash),
             RememberedCredential::Refused => KeyAction::Refuse(Reason::UnknownApiKey),
-            RememberedCredential::Accepted(key) => match self.judge(&key, policy) {
+            RememberedCredential::Accepted(key) => match self.standing(&key, policy) {
                 KeyStanding::Good => KeyAction::Admit(key),
                 KeyStanding::Ended(reason) => KeyAction::Refuse(reason),
                 KeyStanding::Outdated => {
                     self.validations.forget(hash);
-                    KeyAction::Ask(hash)
+                    KeyAction::Validate(hash)
                 }
             },
         }
     }
 
     /// Asks WorkOS, and asks once more if a change of the key was announced before the answer came.
-    async fn ask(
+    async fn decide_by_workos(
         self: Arc<Self>,
         hash: CredentialHash,
         key: Secret,
@@ -130,13 +130,13 @@ impl ApiKeyJudge {
         let key = Arc::new(key);
         let mut is_repeated = false;
         loop {
-            let question = || Arc::clone(&self).question(Arc::clone(&key));
+            let question = || Arc::clone(&self).call_workos(Arc::clone(&key));
             let verified = match self.validations.ask(hash, question).await {
                 Ok(Some(verified)) => verified,
                 Ok(None) => return Err(self.refuse(Reason::UnknownApiKey)),
                 Err(reason) => return Err(self.refuse(reason)),
             };
-            match self.judge(&verified, policy) {
+            match self.standing(&verified, policy) {
                 KeyStanding::Good => return Ok(verified),
                 KeyStanding::Ended(reason) => return Err(self.refuse(reason)),
                 // WorkOS has just been asked again: no answer can be newer.
@@ -150,7 +150,10 @@ impl ApiKeyJudge {
     }
 
     /// Sends one validation request to WorkOS.
-    async fn question(self: Arc<Self>, key: Arc<Secret>) -> CredentialAnswer<Arc<VerifiedApiKey>> {
+    async fn call_workos(
+        self: Arc<Self>,
+        key: Arc<Secret>,
+    ) -> CredentialAnswer<Arc<VerifiedApiKey>> {
         let asked_at = self.settings.clock().wall();
         let answer = match self.checks.validate_api_key(&key).await {
             Ok(answer) => answer,
@@ -163,7 +166,7 @@ impl ApiKeyJudge {
             }
             ValidationAnswer::Refused => CredentialAnswer::Refused,
             ValidationAnswer::Unreadable(field) => {
-                self.tell("an answer about an API key", |left_out| {
+                self.log_if_due("an answer about an API key", |left_out| {
                     tracing::error!(
                         field,
                         left_out,
@@ -179,7 +182,7 @@ impl ApiKeyJudge {
     fn without_answer(&self, error: &UpstreamError) -> CredentialAnswer<Arc<VerifiedApiKey>> {
         let answer = CredentialAnswer::from(error);
         if answer.is_misconfigured() {
-            self.tell("our own credentials", |left_out| {
+            self.log_if_due("our own credentials", |left_out| {
                 tracing::error!(
                     %error,
                     left_out,
@@ -191,7 +194,7 @@ impl ApiKeyJudge {
     }
 
     /// Whether a key that WorkOS accepted is still valid.
-    fn judge(&self, key: &VerifiedApiKey, policy: Policy) -> KeyStanding {
+    fn standing(&self, key: &VerifiedApiKey, policy: Policy) -> KeyStanding {
         let now = self.settings.clock().wall();
         let age = now.duration_since(key.validated_at()).unwrap_or_default();
         match self.ender.cut_off_of_api_key(key) {
@@ -209,7 +212,7 @@ impl ApiKeyJudge {
 
     fn refuse(&self, reason: Reason) -> Refusal {
         if reason == Reason::OwnApiKey {
-            self.tell("our own API key", |left_out| {
+            self.log_if_due("our own API key", |left_out| {
                 tracing::error!(
                     left_out,
                     "a client presented the WorkOS API key of this service as its own: it may have leaked; replace it"
@@ -220,7 +223,7 @@ impl ApiKeyJudge {
         self.log.refuse("API key", reason)
     }
 
-    fn tell(&self, key: &'static str, write: impl FnOnce(u64)) {
+    fn log_if_due(&self, key: &'static str, write: impl FnOnce(u64)) {
         if let Some(left_out) = self.log.due(key) {
             write(left_out);
         }
@@ -229,7 +232,7 @@ impl ApiKeyJudge {
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiKeys").field("validations", &self.judge.validations).finish()
+        f.debug_struct("ApiKeys").field("validations", &self.inner.validations).finish()
     }
 }
 

@@ -68,11 +68,11 @@ impl OpenedSession {
     }
 
     pub(crate) fn pair(&self) -> Option<PairId> {
-        self.pair_made(self.unverified().iat.unwrap_or(0))
+        self.pair_issued(self.unverified().iat.unwrap_or(0))
     }
 
-    fn pair_made(&self, made: u64) -> Option<PairId> {
-        Some(PairId { token: self.token()?, made })
+    fn pair_issued(&self, issued_at: u64) -> Option<PairId> {
+        Some(PairId { token: self.token()?, issued_at })
     }
 
     /// The owner that a refresh of this session is for.
@@ -127,7 +127,7 @@ impl SessionCandidate {
         received: ReceivedCookies,
     ) -> Self {
         let pair = match &session {
-            Some(session) => opened.pair_made(session.claims.iat),
+            Some(session) => opened.pair_issued(session.claims.iat),
             None => opened.pair(),
         };
         Self {

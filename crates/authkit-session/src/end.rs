@@ -169,7 +169,7 @@ mod tests {
         assert!(ender.has_ended("session_1"));
         assert!(!ender.has_ended("session_2"));
         let mut tables = parts.state.lock();
-        let pair = crate::token::PairId { token, made: 0 };
+        let pair = crate::token::PairId { token, issued_at: 0 };
         let status = tables.lineages.returned(Some(pair), None, Duration::ZERO);
         assert_eq!(status, LineageStatus::Ended);
     }

@@ -161,7 +161,7 @@ impl<'a> Payload<'a> {
     /// # Errors
     ///
     /// [`NotASession`] if `old` is not an object.
-    pub(crate) fn renewed(
+    pub(crate) fn refreshed(
         old: &[u8],
         answer: &Answer<'_>,
         style: Option<KeyStyle>,

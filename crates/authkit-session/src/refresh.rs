@@ -49,7 +49,7 @@ use crate::{
     refresh_state::{
         RefreshState, RefreshTables,
         lineage::{ExchangeStatus, LineageStatus},
-        successor::{ExchangeWaiter, RenewedSession, Successor},
+        successor::{ExchangeWaiter, Successor, VerifiedSuccessor},
     },
     seal::{Attempts, Sealer},
     tasks::Tasks,
@@ -135,22 +135,22 @@ impl Refresher {
 
     /// Marks a candidate with what is known of its lineage, and records that the browser has its cookie.
     #[inline]
-    pub(crate) fn recall(&self, candidate: &mut SessionCandidate) {
+    pub(crate) fn mark_from_lineage(&self, candidate: &mut SessionCandidate) {
         let token = candidate.pair.as_ref().map(|pair| &pair.token);
         match self.state.lock_for(token, candidate.session_id_hash()) {
-            Some(tables) => self.recall_from(tables, candidate),
+            Some(tables) => self.mark_from_tables(tables, candidate),
             // A session is opened at least once for each of its tokens.
             None if candidate.opened.is_some() => {
                 let now = self.settings.clock().monotonic();
                 if let Some(tables) = self.state.lock_to_forget(now) {
-                    self.recall_from(tables, candidate);
+                    self.mark_from_tables(tables, candidate);
                 }
             }
             None => {}
         }
     }
 
-    fn recall_from(
+    fn mark_from_tables(
         &self,
         mut tables: MutexGuard<'_, RefreshTables>,
         candidate: &mut SessionCandidate,
@@ -225,11 +225,11 @@ impl Refresher {
         loop {
             let session = successor.as_ref().and_then(|it| it.opened.as_deref()).unwrap_or(session);
             let organization = session.unverified().org_id.as_deref();
-            let mut renewed = match self.start_or_join(session) {
+            let mut refreshed = match self.start_or_join(session) {
                 ExchangeStatus::Start(exchange) | ExchangeStatus::UnderWay(exchange) => {
                     let is_ours = exchange.is_for(organization);
                     match (exchange.result().await, is_ours) {
-                        (Ok(renewed), true) => self.renewed(&renewed, received).await,
+                        (Ok(refreshed), true) => self.refreshed(&refreshed, received).await,
                         (Ok(_), false) => return Err(RefreshFailure::OtherOrganization),
                         // A refusal about another organization says nothing about this one.
                         (Err(failure), false) if failure.is_about_organization() => continue,
@@ -246,10 +246,12 @@ impl Refresher {
                 ExchangeStatus::Ended => return Err(RefreshFailure::SignedOut),
                 ExchangeStatus::Throttled(throttled) => return Err(throttled.into()),
             };
-            match accept(&mut renewed) {
-                Acceptance::RefreshAgain { .. } if successor.is_none() => successor = Some(renewed),
+            match accept(&mut refreshed) {
+                Acceptance::RefreshAgain { .. } if successor.is_none() => {
+                    successor = Some(refreshed)
+                }
                 Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {
-                    return Ok(renewed);
+                    return Ok(refreshed);
                 }
                 Acceptance::RefreshAgain { otherwise: Err(why) } | Acceptance::Reject(why) => {
                     return Err(why.into());
@@ -271,12 +273,12 @@ impl Refresher {
     }
 
     /// A session that was obtained, and verified, just now.
-    async fn renewed(
+    async fn refreshed(
         &self,
-        renewed: &RenewedSession,
+        refreshed: &VerifiedSuccessor,
         received: ReceivedCookies,
     ) -> SessionCandidate {
-        let verified = SessionCandidate { received, ..(*renewed.verified).clone() };
+        let verified = SessionCandidate { received, ..(*refreshed.verified).clone() };
         let verified = if takes_keys(verified.verdict) {
             // They may have come since.
             self.reader.verify_again(verified)

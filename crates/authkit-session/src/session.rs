@@ -61,7 +61,7 @@ impl VerifiedSession {
     /// Identifies its token pair, if the session is remembered.
     pub(crate) fn pair(&self) -> Option<PairId> {
         let token = self.remembered.as_ref()?.refresh_token?;
-        Some(PairId { token, made: self.token.claims.iat })
+        Some(PairId { token, issued_at: self.token.claims.iat })
     }
 
     /// How the user signed in, in WorkOS's words (`Password`, `SSO`, …), if the cookie says so.

@@ -134,7 +134,7 @@ impl SessionIdHash {
 pub(crate) struct PairId {
     pub(crate) token: TokenHash,
     /// When the access token was issued, in Unix seconds.
-    pub(crate) made: u64,
+    pub(crate) issued_at: u64,
 }
 
 /// The times in a token, in Unix seconds.

@@ -184,7 +184,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         {
             return JoinedQuestion::Answered(CredentialAnswer::Fault(reason));
         }
-        let standing = if self.accepted.get(&hash).is_some() {
+        let allotment = if self.accepted.get(&hash).is_some() {
             Allotment::AcceptedBefore
         } else if self.refused.get(&hash).is_some() {
             if !questions.refused_before.take(now) {
@@ -199,9 +199,9 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         let (sender, receiver) = watch::channel(None);
         questions.under_way.insert(hash, receiver.clone());
         drop(questions);
-        let asking = Asking { validations: Arc::clone(self), hash, standing, sender };
+        let task = QuestionTask { validations: Arc::clone(self), hash, allotment, sender };
         let question = question();
-        tokio::spawn(async move { asking.finish(question.await) });
+        tokio::spawn(async move { task.finish(question.await) });
         JoinedQuestion::UnderWay(receiver)
     }
 
@@ -261,14 +261,14 @@ enum Allotment {
 }
 
 /// A running call. It counts as running until this is dropped, which a panic does too.
-struct Asking<V: Clone + Send + Sync + 'static> {
+struct QuestionTask<V: Clone + Send + Sync + 'static> {
     validations: Arc<Validations<V>>,
     hash: CredentialHash,
-    standing: Allotment,
+    allotment: Allotment,
     sender: watch::Sender<Option<CredentialAnswer<V>>>,
 }
 
-impl<V: Clone + Send + Sync + 'static> Asking<V> {
+impl<V: Clone + Send + Sync + 'static> QuestionTask<V> {
     fn finish(self, answer: CredentialAnswer<V>) {
         self.validations.remember(self.hash, &answer);
         let mut questions = self.validations.questions();
@@ -283,7 +283,7 @@ impl<V: Clone + Send + Sync + 'static> Asking<V> {
                 true
             }
         };
-        match self.standing {
+        match self.allotment {
             Allotment::Stranger if gives_back => questions.strangers.give_back(),
             Allotment::RefusedBefore if gives_back => questions.refused_before.give_back(),
             Allotment::AcceptedBefore | Allotment::RefusedBefore | Allotment::Stranger => {}
@@ -293,7 +293,7 @@ impl<V: Clone + Send + Sync + 'static> Asking<V> {
     }
 }
 
-impl<V: Clone + Send + Sync + 'static> Drop for Asking<V> {
+impl<V: Clone + Send + Sync + 'static> Drop for QuestionTask<V> {
     fn drop(&mut self) {
         self.validations.questions().under_way.remove(&self.hash);
     }

@@ -57,12 +57,12 @@ impl BrowserRedirect {
             authkit: authkit.clone(),
             organization: organization.to_owned(),
         };
-        Self { url: String::new(), target }.leading_to(None)
+        Self { url: String::new(), target }.with_path(None)
     }
 
     pub(crate) fn to_logout(authkit: &AuthKit, session_id: Option<String>) -> Self {
         let target = RedirectTarget::Logout { authkit: authkit.clone(), session_id };
-        Self { url: String::new(), target }.leading_to(None)
+        Self { url: String::new(), target }.with_path(None)
     }
 
     /// Sends the user on to this path of the service, as the browser sees it, or to this URL of an origin of
@@ -78,7 +78,7 @@ impl BrowserRedirect {
                 ReturnTarget::parse(path, authkit.site())
             }
         };
-        self.leading_to(path.as_ref())
+        self.with_path(path.as_ref())
     }
 
     /// The address: a path of this service, or an absolute URL.
@@ -86,7 +86,7 @@ impl BrowserRedirect {
         &self.url
     }
 
-    fn leading_to(mut self, path: Option<&ReturnTarget>) -> Self {
+    fn with_path(mut self, path: Option<&ReturnTarget>) -> Self {
         match &self.target {
             RedirectTarget::WorkOs => {}
             RedirectTarget::Login { authkit, organization } => {

@@ -260,7 +260,7 @@ impl Endpoints {
     fn reply<B>(&self, request: &Request<B>) -> Option<Reply> {
         let caller = Caller::of(request);
         let endpoint = self.authkit.site().requested_endpoint(caller.uri.path())?;
-        self.authkit.site().endpoint_reminder().had_a_request();
+        self.authkit.site().endpoint_reminder().record_request();
         let authkit = &*self.authkit.at(caller.uri, caller.headers);
         let customization = &self.customization;
         Some(match endpoint {

@@ -42,7 +42,7 @@ impl Exceptions {
     /// Whether a request is excepted, by its URI and the original URI that a router has noted.
     pub(crate) fn contain(&self, uri: &Uri, extensions: &Extensions) -> bool {
         let sent = uri::original(uri, extensions).path();
-        is_routed_as_sent(uri, extensions) && reading(sent).is_none() && self.match_path(sent)
+        is_routed_as_sent(uri, extensions) && ambiguity(sent).is_none() && self.match_path(sent)
     }
 
     fn match_path(&self, path: &str) -> bool {
@@ -65,7 +65,7 @@ fn is_what_a_prefix_leaves(sent: &str, left: &str) -> bool {
 }
 
 /// Why programs may read this path in different ways; `None` if all read it alike.
-fn reading(path: &str) -> Option<&'static str> {
+fn ambiguity(path: &str) -> Option<&'static str> {
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         Some("a character that is no visible ASCII")
     } else if path.contains('%') {
@@ -106,7 +106,7 @@ fn problem(path: &str) -> Option<ConfigProblem> {
     } else if stem.contains(['?', '#']) {
         invalid("has a query or a fragment, and only paths are compared", "write the path alone")
     } else {
-        let why = reading(stem)?;
+        let why = ambiguity(stem)?;
         invalid(&format!("has {why}: no such path is excepted"), EXAMPLE)
     }
 }

@@ -62,13 +62,13 @@ pub(crate) fn write(
     caching: Caching,
     varies: Varies,
 ) {
-    let said = Said::of(headers);
-    if !said.cookies && cookies.is_empty() {
-        return write_caching(headers, &said, caching, varies);
+    let own = ServiceFields::of(headers);
+    if !own.cookies && cookies.is_empty() {
+        return write_caching(headers, &own, caching, varies);
     }
     match add_cookies(headers, cookies, site.cookie_name()) {
         SessionCookie::Set => make_private(headers, varies),
-        SessionCookie::NotSet => write_caching(headers, &said, caching, varies),
+        SessionCookie::NotSet => write_caching(headers, &own, caching, varies),
     }
     warn_if_large(headers, site.denial_log());
 }
@@ -77,21 +77,21 @@ pub(crate) fn write(
 ///
 /// Found in one pass: there are few fields, and iterating is quicker than hashing names.
 #[derive(Default)]
-struct Said {
+struct ServiceFields {
     cookies: bool,
     caching: bool,
     varies: bool,
 }
 
-impl Said {
+impl ServiceFields {
     fn of(headers: &HeaderMap) -> Self {
-        let mut said = Self::default();
+        let mut own = Self::default();
         for name in headers.keys() {
-            said.cookies |= name == SET_COOKIE;
-            said.caching |= overrides(name) || name == CACHE_CONTROL && says_who_stores(headers);
-            said.varies |= name == VARY;
+            own.cookies |= name == SET_COOKIE;
+            own.caching |= overrides(name) || name == CACHE_CONTROL && says_who_stores(headers);
+            own.varies |= name == VARY;
         }
-        said
+        own
     }
 }
 
@@ -143,18 +143,18 @@ fn make_private(headers: &mut HeaderMap, varies: Varies) {
 }
 
 /// Adds the cache headers of the policy, unless the service has set its own.
-fn write_caching(headers: &mut HeaderMap, said: &Said, caching: Caching, varies: Varies) {
+fn write_caching(headers: &mut HeaderMap, own: &ServiceFields, caching: Caching, varies: Varies) {
     let default = match caching {
         Caching::Private => Some(PRIVATE),
         Caching::Revalidated => Some(REVALIDATED),
         Caching::ByCookie => None,
         Caching::AsTheServiceSays => return,
     };
-    if let Some(default) = default.filter(|_| !said.caching) {
+    if let Some(default) = default.filter(|_| !own.caching) {
         // Beside what the service says of something else.
         headers.append(CACHE_CONTROL, default);
     }
-    if said.varies {
+    if own.varies {
         vary(headers, varies);
     } else {
         headers.insert(VARY, varies.alone());
@@ -207,19 +207,19 @@ fn vary_by(headers: &mut HeaderMap, name: HeaderValue) {
             .into_iter()
             .any(|member| member == "*" || name.as_bytes().eq_ignore_ascii_case(member.as_bytes()))
     };
-    let mut said = match headers.entry(VARY) {
+    let mut existing = match headers.entry(VARY) {
         Entry::Vacant(none) => {
             none.insert(name);
             return;
         }
-        Entry::Occupied(said) => said,
+        Entry::Occupied(existing) => existing,
     };
-    if said.iter().any(varies) {
+    if existing.iter().any(varies) {
         return;
     }
-    let members: Vec<_> = said.iter().chain([&name]).map(HeaderValue::as_bytes).collect();
+    let members: Vec<_> = existing.iter().chain([&name]).map(HeaderValue::as_bytes).collect();
     if let Ok(field) = HeaderValue::from_bytes(&members.join(b", ".as_slice())) {
-        said.insert(field);
+        existing.insert(field);
     }
 }
 

@@ -143,7 +143,7 @@ impl NoPrincipal {
     /// Builds the denial that the optional layer would have sent if it were a required one.
     pub(crate) fn deny(&self, caller: Caller<'_>) -> Denied {
         if self.is_signed_out() {
-            self.state.authkit().site().denial_log().needs_somebody();
+            self.state.authkit().site().denial_log().session_is_required();
         }
         self.state.deny(&self.cause, caller)
     }

@@ -111,7 +111,7 @@ impl RequestState {
     /// obtained.
     ///
     /// A refusal by an inner layer changes nothing, and after a sign-out a newer session is ignored.
-    pub(crate) fn renew(&self, newer: HeadCookies) {
+    pub(crate) fn replace_session(&self, newer: HeadCookies) {
         let mut cookies = self.head_cookies();
         match (&*cookies, &newer) {
             (HeadCookies::SignedOut { .. }, _) | (_, HeadCookies::Refused { .. }) => {}
@@ -256,12 +256,17 @@ mod tests {
                         state.sign_out(|| ((), vec![deletion])).unwrap();
                     }
                     Admitted => match decide(&headers) {
-                        Decision::Admit(admission) => state.renew(HeadCookies::Admitted(admission)),
+                        Decision::Admit(admission) => {
+                            state.replace_session(HeadCookies::Admitted(admission))
+                        }
                         Decision::Wait(_) | Decision::Refuse(_) => panic!("a good session"),
                     },
                     Refused => match decide(&HeaderMap::new()) {
                         Decision::Refuse(refusal) => {
-                            state.renew(HeadCookies::Refused { refusal, asker: Asker::Document });
+                            state.replace_session(HeadCookies::Refused {
+                                refusal,
+                                asker: Asker::Document,
+                            });
                         }
                         Decision::Wait(_) | Decision::Admit(_) => panic!("no session"),
                     },

@@ -5,7 +5,7 @@
 //! 3. A user who signed in too long ago is asked to sign in again, if that is all that is missing. Everyone else who is
 //!    signed in gets 403.
 //! 4. If nobody is signed in, the guard sends the denial of the layer outside.
-//! 5. If there is no layer outside, it sends 500. A guard never admits what it cannot judge.
+//! 5. If there is no layer outside, it sends 500. A guard never admits what it cannot evaluate.
 
 mod service;
 
@@ -33,7 +33,7 @@ use crate::{
 /// [`AuthKitLayer`](crate::AuthKitLayer).
 ///
 /// A user who does not meet it gets 403. If nobody is signed in, the answer is that of the layer outside. Without a layer
-/// outside the answer is 500: a guard never admits what it cannot judge.
+/// outside the answer is 500: a guard never admits what it cannot evaluate.
 ///
 /// Roles, permissions and other claims are as old as the access token;
 /// [`AuthKitLayer::with_max_token_age`](crate::AuthKitLayer::with_max_token_age) limits its age.
@@ -233,12 +233,12 @@ impl Require {
             }
         };
         let state = principal.state();
-        let cause = match self.judge(principal, state.now()) {
-            Judgement::Pass => return Ok(()),
-            Judgement::SignInAgain(Reverse(max_age)) => {
+        let cause = match self.evaluate(principal, state.now()) {
+            Evaluation::Pass => return Ok(()),
+            Evaluation::SignInAgain(Reverse(max_age)) => {
                 Cause::SignInAgain { max_age, reason: None }
             }
-            Judgement::Forbidden => match self.scope_for(principal) {
+            Evaluation::Forbidden => match self.scope_for(principal) {
                 Some(scope) => Cause::InsufficientScope { scope: scope.into() },
                 None => Cause::Forbidden,
             },
@@ -252,9 +252,9 @@ impl Require {
         Err(SessionRejection::new(state, &cause, caller))
     }
 
-    /// Judges a principal. A condition on something that its kind cannot have is not met.
-    fn judge(&self, principal: PrincipalRef<'_>, now: SystemTime) -> Judgement {
-        let judge = |rule: &Self| rule.judge(principal, now);
+    /// Evaluates the condition for a principal. A condition on something that its kind cannot have is not met.
+    fn evaluate(&self, principal: PrincipalRef<'_>, now: SystemTime) -> Evaluation {
+        let evaluate = |rule: &Self| rule.evaluate(principal, now);
         let has = |held: &[String], wanted: &str| held.iter().any(|one| one == wanted);
         let token = principal.token();
         let holds = match &*self.rule {
@@ -276,10 +276,10 @@ impl Require {
             Rule::RecentSignIn(max_age) => {
                 return recency(token.and_then(VerifiedToken::auth_time), *max_age, now);
             }
-            Rule::And(one, other) => return judge(one).max(judge(other)),
-            Rule::Or(one, other) => return judge(one).min(judge(other)),
+            Rule::And(one, other) => return evaluate(one).max(evaluate(other)),
+            Rule::Or(one, other) => return evaluate(one).min(evaluate(other)),
         };
-        if holds { Judgement::Pass } else { Judgement::Forbidden }
+        if holds { Evaluation::Pass } else { Evaluation::Forbidden }
     }
 
     /// The scope that a token with scopes lacks, if one missing scope is the only reason for the refusal.
@@ -314,20 +314,20 @@ fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
-fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Judgement {
+fn recency(signed_in: Option<SystemTime>, max_age: Duration, now: SystemTime) -> Evaluation {
     match signed_in {
-        None => Judgement::Forbidden,
+        None => Evaluation::Forbidden,
         // The claim has whole seconds. A time in the future is a clock difference of some seconds.
         Some(at) if now.duration_since(at).unwrap_or_default().as_secs() <= max_age.as_secs() => {
-            Judgement::Pass
+            Evaluation::Pass
         }
-        Some(_) => Judgement::SignInAgain(Reverse(max_age)),
+        Some(_) => Evaluation::SignInAgain(Reverse(max_age)),
     }
 }
 
 /// How a session meets a condition, from best to worst: `and` takes the worse of two, `or` the better.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Judgement {
+enum Evaluation {
     Pass,
     /// A shorter greatest age is worse.
     SignInAgain(Reverse<Duration>),

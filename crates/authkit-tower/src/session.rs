@@ -104,7 +104,7 @@ impl Session {
         let authenticator = self.state.authkit().authenticator();
         let admission =
             authenticator.refresh(&self.state.request_cookies(), &self.verified).await?;
-        Ok(self.renewed(admission))
+        Ok(self.refreshed(admission))
     }
 
     /// Switches the session to another organization of its user. The layer sets the new cookie.
@@ -143,7 +143,7 @@ impl Session {
         let switch =
             authkit.authenticator().switch_organization(&cookies, &self.verified, organization_id);
         match switch.await {
-            Ok(admission) => Ok(Switched::Session(self.renewed(admission))),
+            Ok(admission) => Ok(Switched::Session(self.refreshed(admission))),
             Err(error) if error.kind() == ErrorKind::InteractionNeeded => {
                 let redirect = error.authkit_redirect_url().and_then(BrowserRedirect::to_workos);
                 let to_login = || BrowserRedirect::to_login(authkit, organization_id);
@@ -194,9 +194,9 @@ impl Session {
         if self.state.is_head_sent() { Err(ErrorKind::HeadSent.into()) } else { Ok(()) }
     }
 
-    fn renewed(&self, admission: Admission) -> Self {
+    fn refreshed(&self, admission: Admission) -> Self {
         let verified = Arc::clone(admission.session());
-        self.state.renew(HeadCookies::Admitted(admission));
+        self.state.replace_session(HeadCookies::Admitted(admission));
         Self { verified, state: Arc::clone(&self.state) }
     }
 }

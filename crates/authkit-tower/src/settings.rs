@@ -139,7 +139,7 @@ impl LayerSettings {
     /// Builds the denial for `caller` and lets the layer's editor change it.
     pub(crate) fn deny(&self, cause: &Cause, mut caller: Caller<'_>) -> Denied {
         let presents = !matches!(self.authorization(caller.headers), Authorization::Absent);
-        let scheme = match (self.takes_header(), self.authorization(caller.headers)) {
+        let scheme = match (self.reads_authorization(), self.authorization(caller.headers)) {
             (false, _) => Scheme::Cookie,
             (true, Authorization::Absent | Authorization::OtherScheme) => Scheme::Bearer,
             (true, Authorization::Bearer(_) | Authorization::Repeated) => Scheme::AnotherBearer,
@@ -173,7 +173,7 @@ impl LayerSettings {
 
     /// The request's `Authorization`, as far as the layer reads it.
     pub(crate) fn authorization<'a>(&self, headers: &'a HeaderMap) -> Authorization<'a> {
-        if self.takes_header() { Authorization::of(headers) } else { Authorization::Absent }
+        if self.reads_authorization() { Authorization::of(headers) } else { Authorization::Absent }
     }
 
     pub(crate) fn kinds(&self) -> &CredentialKinds {
@@ -207,7 +207,7 @@ impl LayerSettings {
     }
 
     /// Whether the layer reads `Authorization`.
-    fn takes_header(&self) -> bool {
+    fn reads_authorization(&self) -> bool {
         self.credentials.is_some()
     }
 
@@ -221,7 +221,7 @@ impl LayerSettings {
     }
 
     pub(crate) fn varies(&self) -> Varies {
-        if self.takes_header() { Varies::ByCookieAndAuthorization } else { Varies::ByCookie }
+        if self.reads_authorization() { Varies::ByCookieAndAuthorization } else { Varies::ByCookie }
     }
 
     pub(crate) fn authkit(&self) -> &AuthKit {

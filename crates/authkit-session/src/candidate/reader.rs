@@ -8,7 +8,7 @@ use crate::{
         cache::{self, SessionCache},
         jwks::Jwks,
         kept_cookie::KeptCookie,
-        verify::{verify, verify_bearer, when},
+        verify::{verdict_by_times, verify, verify_bearer},
     },
     clock,
     config::settings::Settings,
@@ -228,7 +228,7 @@ impl SessionReader {
     fn still_counts(&self, session: &VerifiedSession) -> Option<Verdict> {
         let remembered = session.remembered.as_ref()?;
         let (unix, now) = self.settings.clock().both();
-        let verdict = when(&session.claims, self.settings.rules.leeway, unix);
+        let verdict = verdict_by_times(&session.claims, self.settings.rules.leeway, unix);
         let generations = self.generations(now);
         let is_unchanged = generations.keys.is_some() && generations == remembered.generations;
         let counts = matches!(verdict, Verdict::Good | Verdict::Expiring)

@@ -50,9 +50,9 @@ pub(crate) fn verify(
     let signed = match (keys, Jwt::parse(token)) {
         (None, _) => may_be_ours(token, rules).and(Err(Verdict::NoKeys)),
         (Some(_), None) => may_be_ours(token, rules).and(Err(Verdict::BadSignature)),
-        (Some(keys), Some(jwt)) => signed(token, &jwt, keys, rules),
+        (Some(keys), Some(jwt)) => signed_claims(token, &jwt, keys, rules),
     };
-    let Signed { claims, actor, whose, odd, key } = match signed {
+    let SignedClaims { claims, actor, issued_for, odd, key } = match signed {
         Ok(signed) => signed,
         Err(verdict) => return (verdict, None),
     };
@@ -65,12 +65,12 @@ pub(crate) fn verify(
     {
         return (Verdict::WrongSubject, None);
     }
-    if whose == Whose::Others {
+    if issued_for == IssuedFor::Others {
         return (Verdict::NotOurs, None);
     }
-    tell_odd_claims(&odd, rules, now);
-    tell_odd_fields(&payload.odd, rules, now);
-    let verdict = match (when(&claims, rules.leeway, now), &payload.user) {
+    log_odd_claims(&odd, rules, now);
+    log_odd_fields(&payload.odd, rules, now);
+    let verdict = match (verdict_by_times(&claims, rules.leeway, now), &payload.user) {
         (Verdict::Good | Verdict::Expiring, None) => Verdict::NoUser,
         (verdict, _) => verdict,
     };
@@ -98,27 +98,27 @@ pub(crate) fn verify_bearer(
     let signed = match (Jwt::parse(token.expose()), keys) {
         (None, _) => Err(Verdict::BadSignature),
         (Some(_), None) => may_be_ours(token.expose(), rules).and(Err(Verdict::NoKeys)),
-        (Some(jwt), Some(keys)) => signed(token.expose(), &jwt, keys, rules),
+        (Some(jwt), Some(keys)) => signed_claims(token.expose(), &jwt, keys, rules),
     };
-    let Signed { claims, actor, whose, odd, key } = match signed {
+    let SignedClaims { claims, actor, issued_for, odd, key } = match signed {
         Ok(signed) => signed,
         Err(verdict) => return (verdict, None),
     };
-    if rules.issuers.is_none() || whose == Whose::Others {
+    if rules.issuers.is_none() || issued_for == IssuedFor::Others {
         return (Verdict::NotOurs, None);
     }
-    tell_odd_claims(&odd, rules, now);
-    let verdict = when(&claims, rules.leeway, now);
+    log_odd_claims(&odd, rules, now);
+    let verdict = verdict_by_times(&claims, rules.leeway, now);
     let impersonator =
         actor.map(|Actor { sub: email }| Box::new(Impersonator { email, reason: None }));
     (verdict, Some(VerifiedToken { claims, impersonator, access_token: token, key }))
 }
 
 /// The content of a token with a good signature.
-struct Signed {
+struct SignedClaims {
     claims: Claims,
     actor: Option<Actor>,
-    whose: Whose,
+    issued_for: IssuedFor,
     odd: OddValues,
     /// The key that verified it.
     key: KeyId,
@@ -126,20 +126,25 @@ struct Signed {
 
 /// Whether a token belongs to a session and was issued for us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Whose {
-    Ours,
+enum IssuedFor {
+    Us,
     Others,
 }
 
-fn signed(token: &str, jwt: &Jwt<'_>, keys: &KeySet, rules: &Rules) -> Result<Signed, Verdict> {
+fn signed_claims(
+    token: &str,
+    jwt: &Jwt<'_>,
+    keys: &KeySet,
+    rules: &Rules,
+) -> Result<SignedClaims, Verdict> {
     check_signature(jwt, keys, || may_be_ours(token, rules))?;
     let key = keys.id(&jwt.kid).ok_or(Verdict::BadSignature)?;
     let payload = jwt.payload().ok_or(Verdict::BadSignature)?;
     let claims = ClaimSet::read(&payload).ok_or(Verdict::BadSignature)?;
     let CheckedClaims { claims, actor, recipient, odd } =
         claims.checked(&rules.lists).map_err(Verdict::InvalidClaim)?;
-    let whose = whose(&claims, recipient, rules).map_err(Verdict::InvalidClaim)?;
-    Ok(Signed { claims, actor, whose, odd, key })
+    let issued_for = issued_for(&claims, recipient, rules).map_err(Verdict::InvalidClaim)?;
+    Ok(SignedClaims { claims, actor, issued_for, odd, key })
 }
 
 /// Checks the signature alone. If it is not good, `may_be_ours` reads the unverified claims: whether the token can be
@@ -166,14 +171,18 @@ pub(crate) fn check_signature(
 ///
 /// [`Verdict::NotOurs`] if it names another client, or an issuer that is not configured.
 fn may_be_ours(token: &str, rules: &Rules) -> Result<Unverified, Verdict> {
-    let says = Unverified::of(token);
-    let is_our_client = says.client_id.as_deref().is_none_or(|it| it == &*rules.client_id);
-    let is_our_issuer = says.iss.as_deref().is_none_or(|it| is_listed(it, rules));
-    if is_our_client && is_our_issuer { Ok(says) } else { Err(Verdict::NotOurs) }
+    let unverified = Unverified::of(token);
+    let is_our_client = unverified.client_id.as_deref().is_none_or(|it| it == &*rules.client_id);
+    let is_our_issuer = unverified.iss.as_deref().is_none_or(|it| is_listed(it, rules));
+    if is_our_client && is_our_issuer { Ok(unverified) } else { Err(Verdict::NotOurs) }
 }
 
 /// Whether a token belongs to a session and was issued for us. Tokens of other kinds name a user in `sub` too.
-fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Whose, SecurityClaim> {
+fn issued_for(
+    claims: &Claims,
+    recipient: Recipient<'_>,
+    rules: &Rules,
+) -> Result<IssuedFor, SecurityClaim> {
     let Recipient { iss, client_id, aud } = recipient;
     let is_for_audience = match &rules.audiences {
         None => true,
@@ -187,7 +196,7 @@ fn whose(claims: &Claims, recipient: Recipient<'_>, rules: &Rules) -> Result<Who
         && client_id.is_none_or(|client_id| client_id == *rules.client_id)
         && (rules.issuers.is_none() || iss.is_some_and(|iss| is_listed(&iss, rules)))
         && is_for_audience;
-    Ok(if is_ours { Whose::Ours } else { Whose::Others })
+    Ok(if is_ours { IssuedFor::Us } else { IssuedFor::Others })
 }
 
 /// Whether an issuer is configured; every issuer counts if none are.
@@ -195,7 +204,7 @@ fn is_listed(issuer: &str, rules: &Rules) -> bool {
     rules.issuers.as_ref().is_none_or(|issuers| issuers.iter().any(|one| one == issuer))
 }
 
-pub(crate) fn tell_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
+pub(crate) fn log_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
     for &claim in odd.names() {
         if let Some(left_out) = rules.odd_values.admit(claim, Duration::from_secs(now)) {
             tracing::warn!(
@@ -207,7 +216,7 @@ pub(crate) fn tell_odd_claims(odd: &OddValues, rules: &Rules, now: u64) {
     }
 }
 
-fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
+fn log_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
     for &field in odd.names() {
         if let Some(left_out) = rules.odd_values.admit(field, Duration::from_secs(now)) {
             tracing::warn!(field, left_out, "a field of a session's cookie is not of its type");
@@ -216,16 +225,16 @@ fn tell_odd_fields(odd: &OddValues, rules: &Rules, now: u64) {
 }
 
 /// The verdict on a token by its times, `nbf` and `exp`.
-pub(crate) fn when(claims: &Claims, leeway: u64, now: u64) -> Verdict {
+pub(crate) fn verdict_by_times(claims: &Claims, leeway: u64, now: u64) -> Verdict {
     if is_too_early(claims.nbf, leeway, now) {
         Verdict::NotYetValid
     } else {
-        left(claims.exp, claims.lifetime(), leeway, now)
+        verdict_by_expiry(claims.exp, claims.lifetime(), leeway, now)
     }
 }
 
 /// The verdict on a token by its expiry at `exp`. `lifetime` is in seconds.
-pub(crate) fn left(exp: u64, lifetime: u64, leeway: u64, now: u64) -> Verdict {
+pub(crate) fn verdict_by_expiry(exp: u64, lifetime: u64, leeway: u64, now: u64) -> Verdict {
     if is_expired(exp, leeway, now) {
         Verdict::Expired
     } else if exp.saturating_sub(now) <= refresh_window(lifetime) {

@@ -127,17 +127,19 @@ impl Introspector {
             RememberedCredential::Refused => Decision::Refuse(self.refuse(Reason::Revoked)),
             RememberedCredential::Nothing => {
                 let introspector = Arc::clone(self);
-                Decision::Wait(Waiting::new(async move { introspector.ask(hash, token).await }))
+                Decision::Wait(Waiting::new(async move {
+                    introspector.decide_by_domain(hash, token).await
+                }))
             }
         }
     }
 
-    pub(crate) async fn ask(
+    pub(crate) async fn decide_by_domain(
         self: Arc<Self>,
         hash: CredentialHash,
         token: Arc<ConnectToken>,
     ) -> Result<Arc<ConnectToken>, Refusal> {
-        let question = || Arc::clone(&self).question(Arc::clone(&token));
+        let question = || Arc::clone(&self).call_domain(Arc::clone(&token));
         match self.validations.ask(hash, question).await {
             Ok(Some(())) => Ok(token),
             Ok(None) => Err(self.refuse(Reason::Revoked)),
@@ -145,7 +147,7 @@ impl Introspector {
         }
     }
 
-    async fn question(self: Arc<Self>, token: Arc<ConnectToken>) -> CredentialAnswer<()> {
+    async fn call_domain(self: Arc<Self>, token: Arc<ConnectToken>) -> CredentialAnswer<()> {
         let text = token.access_token.expose();
         let answer = match self.checks.introspect(&self.url, &self.credentials, text).await {
             Ok(answer) => answer,

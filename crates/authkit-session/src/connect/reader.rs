@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::{
     candidate::{
         jwks::Jwks,
-        verify::{check_signature, is_expired, is_too_early, tell_odd_claims},
+        verify::{check_signature, is_expired, is_too_early, log_odd_claims},
     },
     config::settings::Settings,
     connect::{
@@ -55,15 +55,15 @@ impl ConnectReader {
         if kind != Some(self.kind) || !is_for_us {
             return Err(Verdict::NotOurs);
         }
-        tell_odd_claims(&odd, &self.settings.rules, self.settings.clock().unix());
+        log_odd_claims(&odd, &self.settings.rules, self.settings.clock().unix());
         Ok(ConnectToken { claims, access_token: AccessToken::new(text) })
     }
 
     /// Reads the claims of a token whose signature is not good. They may refuse the token, and never admit it.
     fn may_be_ours(&self, text: &str) -> Result<Unverified, Verdict> {
-        let says = Unverified::of(text);
-        match self.issuer_kind(says.iss.as_deref()) {
-            IssuerKind::AuthKitDomain => Ok(says),
+        let unverified = Unverified::of(text);
+        match self.issuer_kind(unverified.iss.as_deref()) {
+            IssuerKind::AuthKitDomain => Ok(unverified),
             IssuerKind::Sessions | IssuerKind::Stranger => Err(Verdict::NotOurs),
         }
     }

@@ -8,7 +8,7 @@
 
 /// Whether another process may be exchanging the same token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Others {
+pub(crate) enum OtherProcesses {
     None,
     Exchanging,
 }
@@ -36,14 +36,17 @@ pub(crate) enum AfterRefusal<O> {
 }
 
 /// What a refusal means.
-pub(crate) fn after_refusal<O>(known: OthersExchange<O>, before: Others) -> AfterRefusal<O> {
+pub(crate) fn after_refusal<O>(
+    known: OthersExchange<O>,
+    before: OtherProcesses,
+) -> AfterRefusal<O> {
     match (known, before) {
-        (OthersExchange::Over(outcome), Others::None | Others::Exchanging) => {
+        (OthersExchange::Over(outcome), OtherProcesses::None | OtherProcesses::Exchanging) => {
             AfterRefusal::Take(outcome)
         }
-        (OthersExchange::None, Others::None) => AfterRefusal::Refused,
-        (OthersExchange::Begun, Others::None | Others::Exchanging)
-        | (OthersExchange::None, Others::Exchanging) => AfterRefusal::PerhapsTheirs,
+        (OthersExchange::None, OtherProcesses::None) => AfterRefusal::Refused,
+        (OthersExchange::Begun, OtherProcesses::None | OtherProcesses::Exchanging)
+        | (OthersExchange::None, OtherProcesses::Exchanging) => AfterRefusal::PerhapsTheirs,
     }
 }
 
@@ -54,12 +57,12 @@ mod tests {
     #[test]
     fn a_refusal_counts_where_nobody_else_may_have_spent_the_token() {
         let rows = [
-            (OthersExchange::Over('o'), Others::None, AfterRefusal::Take('o')),
-            (OthersExchange::Over('o'), Others::Exchanging, AfterRefusal::Take('o')),
-            (OthersExchange::Begun, Others::None, AfterRefusal::PerhapsTheirs),
-            (OthersExchange::Begun, Others::Exchanging, AfterRefusal::PerhapsTheirs),
-            (OthersExchange::None, Others::None, AfterRefusal::Refused),
-            (OthersExchange::None, Others::Exchanging, AfterRefusal::PerhapsTheirs),
+            (OthersExchange::Over('o'), OtherProcesses::None, AfterRefusal::Take('o')),
+            (OthersExchange::Over('o'), OtherProcesses::Exchanging, AfterRefusal::Take('o')),
+            (OthersExchange::Begun, OtherProcesses::None, AfterRefusal::PerhapsTheirs),
+            (OthersExchange::Begun, OtherProcesses::Exchanging, AfterRefusal::PerhapsTheirs),
+            (OthersExchange::None, OtherProcesses::None, AfterRefusal::Refused),
+            (OthersExchange::None, OtherProcesses::Exchanging, AfterRefusal::PerhapsTheirs),
         ];
         for (known, before, expected) in rows {
             assert_eq!(after_refusal(known, before), expected, "{known:?}, {before:?}");

@@ -2,7 +2,7 @@
 //!
 //! | outcome | the session presented is still good | it is not, or a newer one was demanded |
 //! |---|---|---|
-//! | renewed | admitted with the new session | admitted with the new session |
+//! | refreshed | admitted with the new session | admitted with the new session |
 //! | signed out, or refused by the application's hook | refused, for that reason | refused, for that reason |
 //! | any other | admitted with the session presented | refused, for the outcome's reason |
 
@@ -79,7 +79,7 @@ pub(crate) enum RefusalAge {
 #[derive(Debug)]
 pub(crate) enum Settlement<S> {
     /// It continues with the new session.
-    AdmitRenewed(S),
+    AdmitRefreshed(S),
     /// It continues with the session that it brought.
     AdmitCurrent,
     /// It is refused without calling the inner service.
@@ -160,7 +160,7 @@ impl From<&RefreshFailure> for Reason {
 /// Maps the outcome of an exchange to what the request gets.
 pub(crate) fn settle<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> Settlement<S> {
     let failure = match outcome {
-        Ok(session) => return Settlement::AdmitRenewed(session),
+        Ok(session) => return Settlement::AdmitRefreshed(session),
         Err(failure) => failure,
     };
     match (&failure, fallback) {
@@ -241,7 +241,7 @@ mod tests {
     fn a_new_session_admits_and_an_end_refuses_whatever_was_there_before() {
         for fallback in [Fallback::Current, Fallback::Nothing] {
             let settled = |outcome: RefreshOutcome<u8>| settle(outcome, fallback);
-            assert!(matches!(settled(Ok(7)), Settlement::AdmitRenewed(7)));
+            assert!(matches!(settled(Ok(7)), Settlement::AdmitRefreshed(7)));
             for (outcome, reason) in [
                 (RefreshFailure::SignedOut, Reason::SignedOut),
                 (RefreshFailure::HookRefused, Reason::HookRefused),

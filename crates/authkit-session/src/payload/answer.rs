@@ -100,18 +100,18 @@ struct AnswerFields<'a> {
     user: Option<&'a RawValue>,
     #[serde(borrow, default)]
     impersonator: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
+    #[serde(borrow, default, deserialize_with = "null_or_value")]
     organization_id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
+    #[serde(borrow, default, deserialize_with = "null_or_value")]
     authentication_method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
+    #[serde(borrow, default, deserialize_with = "null_or_value")]
     oauth_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "said")]
+    #[serde(borrow, default, deserialize_with = "null_or_value")]
     authkit_authorization_code: Option<&'a RawValue>,
 }
 
 /// Reads a member that is present, so that `null` differs from absence.
-fn said<'de: 'a, 'a, D: Deserializer<'de>>(
+fn null_or_value<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)

@@ -42,10 +42,10 @@ fn with(mut base: Json, key: &str, value: Json) -> Json {
     base
 }
 
-fn renewed(old: &Json, answer: &Json, style: Option<KeyStyle>) -> Json {
+fn refreshed(old: &Json, answer: &Json, style: Option<KeyStyle>) -> Json {
     let answer = answer.to_string();
     let answer = Answer::parse(answer.as_bytes()).unwrap();
-    serde_json::from_slice(&Payload::renewed(old.to_string().as_bytes(), &answer, style).unwrap())
+    serde_json::from_slice(&Payload::refreshed(old.to_string().as_bytes(), &answer, style).unwrap())
         .unwrap()
 }
 
@@ -196,7 +196,7 @@ fn a1_a2_what_cannot_be_read_is_kept_when_a_session_is_renewed() {
             format!(r#"{{"access_token":"at_1",{member},"refresh_token":"rt_1","user":{user}}}"#);
         let expected =
             format!(r#"{{"access_token":"at_2",{member},"refresh_token":"rt_2","user":{user}}}"#);
-        let new = Payload::renewed(old.as_bytes(), &answer, None).unwrap();
+        let new = Payload::refreshed(old.as_bytes(), &answer, None).unwrap();
         assert_eq!(str::from_utf8(&new).unwrap(), expected, "{member:.40}");
     }
 
@@ -210,7 +210,7 @@ fn a1_a2_what_cannot_be_read_is_kept_when_a_session_is_renewed() {
         let answer = Answer::parse(body.as_bytes()).unwrap();
         let expected =
             format!(r#"{{"access_token":"at_2","refresh_token":"rt_2","user":{written}}}"#);
-        let new = Payload::renewed(old.as_bytes(), &answer, None).unwrap();
+        let new = Payload::refreshed(old.as_bytes(), &answer, None).unwrap();
         assert_eq!(str::from_utf8(&new).unwrap(), expected, "{answered}");
     }
 }
@@ -324,7 +324,7 @@ fn a_renewed_session_keeps_its_shape() {
     ];
 
     for (name, old, expected) in cases {
-        assert_eq!(renewed(&old, &answer(), None), expected, "{name}");
+        assert_eq!(refreshed(&old, &answer(), None), expected, "{name}");
     }
 }
 
@@ -337,11 +337,11 @@ fn what_the_answer_is_silent_about_is_kept() {
     let silent = json!({"access_token": "at_2", "refresh_token": "rt_2"});
     let kept =
         with(with(old.clone(), "access_token", json!("at_2")), "refresh_token", json!("rt_2"));
-    assert_eq!(renewed(&old, &silent, None), kept);
+    assert_eq!(refreshed(&old, &silent, None), kept);
 
     let said = with(silent, "organization_id", Json::Null);
     assert_eq!(
-        renewed(&old, &said, None),
+        refreshed(&old, &said, None),
         with(kept, "organization_id", Json::Null),
         "null is said"
     );
@@ -363,7 +363,7 @@ fn impersonation_begins_and_ends_with_the_answer() {
         ("never was", &plain, &silent, None),
     ];
     for (name, old, answer, expected) in cases {
-        let new = renewed(old, answer, None);
+        let new = refreshed(old, answer, None);
         assert_eq!(new["impersonator"]["email"].as_str(), expected, "{name}");
     }
 }
@@ -379,13 +379,13 @@ fn another_format_has_its_own_spelling() {
         "accessToken": "at_2", "refreshToken": "rt_2", "user": {"id": "user_1", "firstName": "Al"},
         "oauthTokens": {"accessToken": "o_1"}, "custom_field": {"first_name": 1}
     });
-    assert_eq!(renewed(&snake, &silent, Some(KeyStyle::Camel)), camel);
+    assert_eq!(refreshed(&snake, &silent, Some(KeyStyle::Camel)), camel);
 
     let back = json!({
         "access_token": "at_2", "refresh_token": "rt_2", "user": {"id": "user_1", "first_name": "Al"},
         "oauth_tokens": {"access_token": "o_1"}, "custom_field": {"first_name": 1}
     });
-    assert_eq!(renewed(&camel, &silent, Some(KeyStyle::Snake)), back);
+    assert_eq!(refreshed(&camel, &silent, Some(KeyStyle::Snake)), back);
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn values_survive_byte_for_byte() {
     let old = r#"{"access_token":"at_1", "n" : 1.0e+400 ,"s":"\u00e4\ud83d\ude00","dup":1,"dup":2,"refresh_token":"rt_1","user":{}}"#;
     let answer = r#"{"access_token":"a\"t\\2","refresh_token":"rt_2","user":{"id":"user_1","metadata":{"\u006b":"\u2028"}}}"#;
     let answer = Answer::parse(answer.as_bytes()).unwrap();
-    let new = Payload::renewed(old.as_bytes(), &answer, None).unwrap();
+    let new = Payload::refreshed(old.as_bytes(), &answer, None).unwrap();
 
     assert_eq!(
         String::from_utf8(new.to_vec()).unwrap(),
@@ -407,7 +407,7 @@ fn only_an_object_is_renewed() {
     let answer = Answer::parse(body.as_bytes()).unwrap();
     for old in ["", "null", "[]", r#""text""#, "{", "{}x"] {
         assert_eq!(
-            Payload::renewed(old.as_bytes(), &answer, None).err(),
+            Payload::refreshed(old.as_bytes(), &answer, None).err(),
             Some(NotASession),
             "{old}"
         );

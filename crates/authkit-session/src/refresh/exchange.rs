@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
     decide::{
-        others_exchange::{AfterRefusal, Others, OthersExchange, after_refusal},
+        others_exchange::{AfterRefusal, OtherProcesses, OthersExchange, after_refusal},
         refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
     },
     refresh::{
@@ -88,12 +88,12 @@ impl Exchange {
         let shared =
             SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
         let (result, outcome) = match shared.claim().await {
-            ClaimStatus::Published(outcome, ago) if self.counts(&outcome, ago) => {
+            ClaimStatus::Published(outcome, ago) if self.is_usable(&outcome, ago) => {
                 (self.record(&outcome).await, None)
             }
-            ClaimStatus::Alone => self.exchange(&shared, Others::None).await,
+            ClaimStatus::Alone => self.exchange(&shared, OtherProcesses::None).await,
             ClaimStatus::Contested | ClaimStatus::Published(..) => {
-                self.exchange(&shared, Others::Exchanging).await
+                self.exchange(&shared, OtherProcesses::Exchanging).await
             }
         };
         let publishing = outcome.map(|outcome| (tasks.start(), outcome));
@@ -107,11 +107,11 @@ impl Exchange {
     async fn exchange(
         &mut self,
         shared: &SharedExchange,
-        others: Others,
+        others: OtherProcesses,
     ) -> (ExchangeResult, Option<PublishedOutcome>) {
         let error = match self.ask_workos().await {
             Ok(answer) => {
-                return self.record_for_all(PublishedOutcome::Renewed(Arc::new(answer))).await;
+                return self.record_for_all(PublishedOutcome::Refreshed(Arc::new(answer))).await;
             }
             Err(error) => error,
         };
@@ -178,11 +178,11 @@ impl Exchange {
     }
 
     /// Whether WorkOS would still give the answer that another process got at that time.
-    fn counts(&self, outcome: &PublishedOutcome, ago: Duration) -> bool {
+    fn is_usable(&self, outcome: &PublishedOutcome, ago: Duration) -> bool {
         let Refresher { state, settings, .. } = &*self.refresher;
         let now = settings.clock().monotonic();
         let counts = match outcome {
-            PublishedOutcome::Renewed(_) => true,
+            PublishedOutcome::Refreshed(_) => true,
             PublishedOutcome::Refused(_) => {
                 state.lock().lineages.counts_refusal(self.hash, ago, now)
             }
@@ -220,7 +220,7 @@ impl Exchange {
     /// Records an outcome in the lineage of the token.
     async fn record(&mut self, outcome: &PublishedOutcome) -> ExchangeResult {
         match outcome {
-            PublishedOutcome::Renewed(answer) => self.record_successor(answer).await,
+            PublishedOutcome::Refreshed(answer) => self.record_successor(answer).await,
             PublishedOutcome::Refused(refusal) => {
                 let Refresher { state, settings, .. } = &*self.refresher;
                 let now = settings.clock().monotonic();
@@ -249,26 +249,26 @@ impl Exchange {
             // Whoever verifies the new token waits for the keys.
             let _ = keys.fetch(FetchFor::OwnAnswer);
         }
-        let Some(renewed) = self.session.seal(&refresher, answer) else {
+        let Some(refreshed) = self.session.seal(&refresher, answer) else {
             return Err(RefreshFailure::Transient { retry_after: None });
         };
         // The hook cannot end this task, and requests that arrive meanwhile wait for it.
-        let decision = self.session.ask_hook(&refresher, &renewed).await;
+        let decision = self.session.ask_hook(&refresher, &refreshed).await;
         let state = match decision {
             HookDecision::Keep | HookDecision::Undecided => LineageState::Live,
             HookDecision::Refuse => LineageState::Ended,
         };
         let now = refresher.settings.clock().monotonic();
-        let successor = Arc::clone(&renewed.successor);
-        let state = refresher.state.lock().lineages.renewed(self.hash, successor, state, now);
+        let successor = Arc::clone(&refreshed.successor);
+        let state = refresher.state.lock().lineages.refreshed(self.hash, successor, state, now);
         self.recorded = Recorded::Yes;
         match (decision, state) {
-            (HookDecision::Keep, LineageState::Live) => Ok(renewed),
+            (HookDecision::Keep, LineageState::Live) => Ok(refreshed),
             (HookDecision::Undecided, LineageState::Live) => {
                 Err(RefreshFailure::HookUndecided { retry_after: None })
             }
             (HookDecision::Refuse, _) => {
-                if let Some(id) = &renewed.successor.session_id {
+                if let Some(id) = &refreshed.successor.session_id {
                     self.observed.hook_refused(&refresher.settings, id);
                     refresher.ender.end_elsewhere(id);
                 }

@@ -17,7 +17,7 @@ use crate::{
     },
     refresh_state::{
         lineage::CookieFit,
-        successor::{RenewedSession, Successor},
+        successor::{Successor, VerifiedSuccessor},
     },
     seal::{Form, Seal, Unsealed},
     session::VerifiedSession,
@@ -53,7 +53,7 @@ impl ExchangedSession {
     pub(super) fn accepts(&self, outcome: &PublishedOutcome) -> bool {
         match outcome {
             PublishedOutcome::Refused(_) => true,
-            PublishedOutcome::Renewed(answer) => self.owns(&answer.claims),
+            PublishedOutcome::Refreshed(answer) => self.owns(&answer.claims),
         }
     }
 
@@ -68,14 +68,14 @@ impl ExchangedSession {
         &self,
         refresher: &Refresher,
         RefreshAnswer { answer, claims, .. }: &RefreshAnswer,
-    ) -> Option<RenewedSession> {
+    ) -> Option<VerifiedSuccessor> {
         let Refresher { sealer, settings, reader, .. } = refresher;
         let ring = sealer.ring();
         let target = ring.target(Some(self.seal));
         if let Form::Replaced(format) = target.form {
             tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
         }
-        let plaintext = Payload::renewed(&self.plaintext, answer, target.key_style()).ok()?;
+        let plaintext = Payload::refreshed(&self.plaintext, answer, target.key_style()).ok()?;
         let sealed = sealer.seal(&plaintext, &target).ok()?;
         let fit = if settings.cookies.fits(&sealed) {
             CookieFit::Fits
@@ -94,12 +94,12 @@ impl ExchangedSession {
             fit,
             id: PairId {
                 token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
-                made: claims.iat.unwrap_or(0),
+                issued_at: claims.iat.unwrap_or(0),
             },
             session_id: claims.sid.as_deref().map(Into::into),
             organization: self.organization().map(Into::into),
         });
-        Some(RenewedSession { successor, verified })
+        Some(VerifiedSuccessor { successor, verified })
     }
 
     /// Asks the application about a new session. If the session cannot be verified yet, the application is asked later;
@@ -107,17 +107,17 @@ impl ExchangedSession {
     pub(super) async fn ask_hook(
         &self,
         refresher: &Refresher,
-        renewed: &RenewedSession,
+        refreshed: &VerifiedSuccessor,
     ) -> HookDecision {
         let Refresher { hooks, settings, .. } = refresher;
         let Some(hook) = &hooks.refresh else { return HookDecision::Keep };
-        let successor = &renewed.successor;
+        let successor = &refreshed.successor;
         let session_id = successor.session_id.as_deref().unwrap_or_default();
         let remember = |decision| {
             let now = settings.clock().monotonic();
-            hooks.remember(session_id, successor.id.made, decision, now);
+            hooks.remember(session_id, successor.id.issued_at, decision, now);
         };
-        let candidate = refresher.renewed(renewed, ReceivedCookies::default()).await;
+        let candidate = refresher.refreshed(refreshed, ReceivedCookies::default()).await;
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {

@@ -104,33 +104,35 @@ impl RefreshHooks {
         Self { refresh, undecided: Mutex::default() }
     }
 
-    /// The hook's decision about a token of this session that was issued at `made`.
-    pub(crate) fn status(&self, session_id: &str, made: u64, now: Duration) -> HookStatus {
+    /// The hook's decision about a token of this session that was issued at `issued_at`.
+    pub(crate) fn status(&self, session_id: &str, issued_at: u64, now: Duration) -> HookStatus {
         let undecided = self.undecided();
         match undecided.sessions.get(session_id) {
-            Some(entry) if entry.first <= made => match (entry.asked + PAUSE).saturating_sub(now) {
-                Duration::ZERO => HookStatus::Undecided,
-                left => HookStatus::AskAgainIn(left),
-            },
+            Some(entry) if entry.first <= issued_at => {
+                match (entry.asked + PAUSE).saturating_sub(now) {
+                    Duration::ZERO => HookStatus::Undecided,
+                    left => HookStatus::AskAgainIn(left),
+                }
+            }
             // The session may be one that was forgotten.
-            _ if undecided.forgotten.is_some_and(|forgotten| made <= forgotten) => {
+            _ if undecided.forgotten.is_some_and(|forgotten| issued_at <= forgotten) => {
                 HookStatus::Undecided
             }
             Some(_) | None => HookStatus::Decided,
         }
     }
 
-    /// Records whether the session's tokens issued from `made` on wait for a decision.
+    /// Records whether the session's tokens issued from `issued_at` on wait for a decision.
     pub(crate) fn remember(
         &self,
         session_id: &str,
-        made: u64,
+        issued_at: u64,
         decision: HookDecision,
         now: Duration,
     ) {
         let mut undecided = self.undecided();
         match decision {
-            HookDecision::Undecided => undecided.add(session_id, made, now),
+            HookDecision::Undecided => undecided.add(session_id, issued_at, now),
             HookDecision::Keep | HookDecision::Refuse => {
                 undecided.sessions.remove(session_id);
             }
@@ -165,13 +167,13 @@ impl Default for Undecided {
 }
 
 impl Undecided {
-    fn add(&mut self, session_id: &str, made: u64, asked: Duration) {
+    fn add(&mut self, session_id: &str, issued_at: u64, asked: Duration) {
         if let Some(session) = self.sessions.get_mut(session_id) {
             session.asked = asked;
-            session.last = session.last.max(made);
+            session.last = session.last.max(issued_at);
             return;
         }
-        let session = UndecidedSession { first: made, last: made, asked };
+        let session = UndecidedSession { first: issued_at, last: issued_at, asked };
         if let Some(pushed_out) = self.sessions.add(session_id, session, asked) {
             self.forgotten = self.forgotten.max(Some(pushed_out.last));
         }

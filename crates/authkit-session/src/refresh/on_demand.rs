@@ -35,7 +35,7 @@ pub(crate) async fn exchange(
 ) -> Result<SessionCandidate, Error> {
     let received = candidate.received;
     for _ in 0..ROUNDS {
-        let (mut renewed, is_wanted) = match next_step(refresher, &candidate, demand)? {
+        let (mut refreshed, is_wanted) = match next_step(refresher, &candidate, demand)? {
             Step::Done => return Ok(candidate),
             Step::Newer(successor, age) => {
                 (refresher.open(&successor, age, received).await, demand.is_met_by(&successor))
@@ -43,22 +43,22 @@ pub(crate) async fn exchange(
             Step::UnderWay(exchange) => {
                 let is_ours = demand.is_asked_by(&exchange);
                 match exchange.result().await {
-                    Ok(renewed) => {
-                        let is_wanted = demand.is_met_by(&renewed.successor);
-                        (refresher.renewed(&renewed, received).await, is_wanted)
+                    Ok(refreshed) => {
+                        let is_wanted = demand.is_met_by(&refreshed.successor);
+                        (refresher.refreshed(&refreshed, received).await, is_wanted)
                     }
                     Err(failure) if is_ours => return Err(failure.into()),
                     Err(_) => continue,
                 }
             }
             Step::Started(exchange) => {
-                (refresher.renewed(&exchange.result().await?, received).await, true)
+                (refresher.refreshed(&exchange.result().await?, received).await, true)
             }
         };
         if is_wanted {
-            match accept(&mut renewed) {
+            match accept(&mut refreshed) {
                 Acceptance::Accept | Acceptance::RefreshAgain { otherwise: Ok(()) } => {
-                    return Ok(renewed);
+                    return Ok(refreshed);
                 }
                 Acceptance::RefreshAgain { otherwise: Err(_) } => {}
                 Acceptance::Reject(
@@ -68,7 +68,7 @@ pub(crate) async fn exchange(
                 ) => return Err(RefreshFailure::from(why).into()),
             }
         }
-        candidate = renewed;
+        candidate = refreshed;
     }
     Err(ErrorKind::Transient.into())
 }
@@ -134,7 +134,7 @@ fn next_step(
     }
     let too_soon = pace.wait(session_id, now);
     if too_soon.is_none() && matches!(demand, OnDemand::Organization(_)) {
-        lineages.forgive(pair);
+        lineages.forget_refusal(pair);
     }
     let mut started = None;
     let status = lineages.exchange(pair, organization, now, || {

@@ -39,7 +39,7 @@ pub(super) enum ClaimStatus {
 /// The outcome that a replica publishes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum PublishedOutcome {
-    Renewed(Arc<RefreshAnswer>),
+    Refreshed(Arc<RefreshAnswer>),
     Refused(ApiRefusal),
 }
 
@@ -130,7 +130,7 @@ impl SharedExchange {
 impl PublishedOutcome {
     fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Renewed(answer) => [RENEWED, &answer.body].concat(),
+            Self::Refreshed(answer) => [RENEWED, &answer.body].concat(),
             Self::Refused(ApiRefusal::InvalidGrant) => INVALID_GRANT.to_vec(),
             Self::Refused(ApiRefusal::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
             Self::Refused(ApiRefusal::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
@@ -150,7 +150,7 @@ impl PublishedOutcome {
             REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
             bytes => {
                 let body = Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?);
-                Some(Self::Renewed(Arc::new(RefreshAnswer::parse(body).ok()?)))
+                Some(Self::Refreshed(Arc::new(RefreshAnswer::parse(body).ok()?)))
             }
         }
     }

@@ -139,7 +139,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
 
     /// Whether a request with this token, of this session, has to be looked up.
     #[cfg(test)]
-    pub(crate) fn asks_for(&self, token: TokenHash, session_id: &str) -> bool {
+    pub(crate) fn requires_lookup(&self, token: TokenHash, session_id: &str) -> bool {
         let is_marked = self.index.token(token).is_some_and(|token| token.mark.is_some());
         is_marked || self.ended_sessions.contains(Some(session_id))
     }
@@ -176,7 +176,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         if let Some(age) = age {
             self.index.keep_at_most_until(id, now + KEPT_RETURNED);
             if age >= JUST_NOW {
-                self.index.pass_by(pair.token);
+                self.index.skip_lookups(pair.token);
             }
         }
         LineageStatus::Known(age)
@@ -226,7 +226,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
 
     /// Records the new pair that the exchange of `token` brought. `state` is `Ended` if the application refused it.
     /// Returns whether the session continues with it.
-    pub(crate) fn renewed(
+    pub(crate) fn refreshed(
         &mut self,
         token: TokenHash,
         pair: Arc<P>,
@@ -234,12 +234,12 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         now: Duration,
     ) -> LineageState {
         let id = self.index.finish_exchange(token);
-        let renewed = self.index.token_mut(token).expect(IN_STEP);
-        (renewed.refusal, renewed.contested) = (None, None);
+        let refreshed = self.index.token_mut(token).expect(IN_STEP);
+        (refreshed.refusal, refreshed.contested) = (None, None);
         let new = pair.id().token;
         let id = match self.index.find(new) {
             // Another replica also exchanged the token, and the browser has brought that replica's result here.
-            Some(other) if other != id => self.index.unite(id, other),
+            Some(other) if other != id => self.index.merge(id, other),
             Some(_) | None => id,
         };
         self.index.prune(id, now);
@@ -391,7 +391,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
     }
 
     /// Forgets that WorkOS refused this token for its session's organization: it is exchanged for another organization.
-    pub(crate) fn forgive(&mut self, pair: PairId) {
+    pub(crate) fn forget_refusal(&mut self, pair: PairId) {
         if let Some(token) = self.index.token_mut(pair.token) {
             token.refusal =
                 token.refusal.filter(|refusal| !refusal.refusal().is_about_organization());

@@ -47,20 +47,20 @@ impl TokenPair for Successor {
 
 /// A session that an exchange brought just now: as its cookie will have it, and as it was verified before it was sealed.
 #[derive(Clone)]
-pub(crate) struct RenewedSession {
+pub(crate) struct VerifiedSuccessor {
     pub(crate) successor: Arc<Successor>,
     /// What nobody has to open again.
     pub(crate) verified: Arc<SessionCandidate>,
 }
 
-impl fmt::Debug for RenewedSession {
+impl fmt::Debug for VerifiedSuccessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RenewedSession").finish_non_exhaustive()
+        f.debug_struct("VerifiedSuccessor").finish_non_exhaustive()
     }
 }
 
 /// The result of an exchange, for those who wait for it.
-pub(crate) type ExchangeResult = RefreshOutcome<RenewedSession>;
+pub(crate) type ExchangeResult = RefreshOutcome<VerifiedSuccessor>;
 
 /// Waits for an exchange. Clones wait for the same one.
 #[derive(Clone, Debug)]

@@ -98,12 +98,12 @@ impl RequestAuthenticator {
             return Err(ErrorKind::NoSession.into());
         }
         let cookies = self.response_cookies(&candidate);
-        let accept = |renewed: &mut SessionCandidate| self.accept(renewed, &Policy::default());
+        let accept = |refreshed: &mut SessionCandidate| self.accept(refreshed, &Policy::default());
         let exchange = on_demand::exchange(&self.refresher, candidate, demand, accept);
-        let renewed = time::timeout(PATIENCE, exchange)
+        let refreshed = time::timeout(PATIENCE, exchange)
             .await
             .unwrap_or_else(|_| Err(RefreshFailure::TimedOut.into()))?;
-        let session = renewed.session.ok_or(ErrorKind::Unverified)?;
+        let session = refreshed.session.ok_or(ErrorKind::Unverified)?;
         let log_id = self.settings.log_ids.of(session.session_id());
         tracing::debug!(session = log_id, "session refreshed on demand");
         Ok(Admission::new(session, cookies))
@@ -112,7 +112,7 @@ impl RequestAuthenticator {
     /// Marks a candidate with everything that is known of its session.
     #[inline]
     fn apply_history(&self, candidate: &mut SessionCandidate) {
-        self.refresher.recall(candidate);
+        self.refresher.mark_from_lineage(candidate);
         self.ender.mark_if_revoked(candidate);
         match self.refresher.hook_status(candidate) {
             HookStatus::Decided => {}
@@ -192,7 +192,7 @@ impl RequestAuthenticator {
                     Err(RefreshFailure::HookUndecided { retry_after: Some(wait) })
                 }
                 (Some(opened), HookStatus::Decided | HookStatus::Undecided) => {
-                    let accept = |renewed: &mut SessionCandidate| self.accept(renewed, policy);
+                    let accept = |refreshed: &mut SessionCandidate| self.accept(refreshed, policy);
                     let refresh = self.refresher.refresh(opened, candidate.received, accept);
                     let timed_out = |_| Err(RefreshFailure::TimedOut);
                     time::timeout_at(deadline, refresh).await.unwrap_or_else(timed_out)
@@ -202,7 +202,7 @@ impl RequestAuthenticator {
         self.log.refreshed(&outcome, &candidate);
         let retry_after = outcome.as_ref().err().and_then(RefreshFailure::retry_after);
         let session = match settle(outcome, or) {
-            Settlement::AdmitRenewed(renewed) => renewed.session,
+            Settlement::AdmitRefreshed(refreshed) => refreshed.session,
             Settlement::AdmitCurrent => candidate.session.clone(),
             Settlement::Refuse(reason) => {
                 return Err(self.refuse(reason, &candidate).retry_after_at_least(retry_after));
@@ -218,21 +218,21 @@ impl RequestAuthenticator {
     }
 
     /// Whether `policy` admits a session that a refresh brought.
-    fn accept(&self, renewed: &mut SessionCandidate, policy: &Policy) -> Acceptance {
-        self.ender.mark_if_revoked(renewed);
-        let undecided = match self.refresher.hook_status(renewed) {
+    fn accept(&self, refreshed: &mut SessionCandidate, policy: &Policy) -> Acceptance {
+        self.ender.mark_if_revoked(refreshed);
+        let undecided = match self.refresher.hook_status(refreshed) {
             HookStatus::Decided => None,
             HookStatus::Undecided => {
                 Some(Acceptance::RefreshAgain { otherwise: Err(Unacceptable::HookUndecided) })
             }
             HookStatus::AskAgainIn(_) => Some(Acceptance::Reject(Unacceptable::HookUndecided)),
         };
-        match (self.action(renewed, policy), undecided) {
+        match (self.action(refreshed, policy), undecided) {
             (Action::Admit | Action::Refresh { or: Fallback::Current }, None) => Acceptance::Accept,
             (Action::Refresh { or: Fallback::Nothing }, None) => Acceptance::RefreshAgain {
                 // The request demanded a newer session. A session as new as WorkOS makes it is enough, whatever the
                 // clocks say.
-                otherwise: if renewed.verdict.is_verified() {
+                otherwise: if refreshed.verdict.is_verified() {
                     Ok(())
                 } else {
                     Err(Unacceptable::Unverified)

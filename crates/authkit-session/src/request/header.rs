@@ -95,7 +95,7 @@ impl HeaderCredentials {
     }
 
     pub(crate) fn with_bearer(self, bearer: BearerTokens) -> Result<Self, ConfigError> {
-        Self { bearer: Some(bearer), ..self }.told_apart()
+        Self { bearer: Some(bearer), ..self }.check_issuers()
     }
 
     pub(crate) fn with_api_keys(self, api_keys: ApiKeys) -> Self {
@@ -103,15 +103,15 @@ impl HeaderCredentials {
     }
 
     pub(crate) fn with_machines(self, machines: ConnectTokens) -> Result<Self, ConfigError> {
-        Self { machines: Some(machines), ..self }.told_apart()
+        Self { machines: Some(machines), ..self }.check_issuers()
     }
 
     pub(crate) fn with_clients(self, clients: ConnectTokens) -> Result<Self, ConfigError> {
-        Self { clients: Some(clients), ..self }.told_apart()
+        Self { clients: Some(clients), ..self }.check_issuers()
     }
 
     /// Session tokens and those of an AuthKit domain are told apart by their issuers.
-    fn told_apart(self) -> Result<Self, ConfigError> {
+    fn check_issuers(self) -> Result<Self, ConfigError> {
         let issuers = self.settings.rules.issuers.iter().flatten();
         let is_both = |issuer: &String| self.domains().any(|domain| domain.issuer() == issuer);
         if issuers.into_iter().any(is_both) {

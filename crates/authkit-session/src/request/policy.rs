@@ -72,9 +72,16 @@ impl Policy {
 
     /// The demand on a token that was issued at `made`, if it verified.
     #[inline]
-    pub(crate) fn demand(&self, cut_off: CutOffEffect, made: Option<u64>, clock: &Clock) -> Demand {
-        let is_older = |limit: Option<Duration>| match (limit, made) {
-            (Some(limit), Some(made)) => clock.unix().saturating_sub(made) >= limit.as_secs(),
+    pub(crate) fn demand(
+        &self,
+        cut_off: CutOffEffect,
+        issued_at: Option<u64>,
+        clock: &Clock,
+    ) -> Demand {
+        let is_older = |limit: Option<Duration>| match (limit, issued_at) {
+            (Some(limit), Some(issued_at)) => {
+                clock.unix().saturating_sub(issued_at) >= limit.as_secs()
+            }
             (None, _) | (_, None) => false,
         };
         match cut_off {
@@ -132,8 +139,8 @@ mod tests {
         ];
         for (times, limit, demand) in cases {
             assert_eq!(policy.limit(times, &clock), limit, "{times:?}");
-            let made = times.map(|times| times.issued_at);
-            assert_eq!(policy.demand(CutOffEffect::None, made, &clock), demand, "{times:?}");
+            let issued_at = times.map(|times| times.issued_at);
+            assert_eq!(policy.demand(CutOffEffect::None, issued_at, &clock), demand, "{times:?}");
             assert_eq!(Policy::default().limit(times, &clock), SessionLimit::Within);
         }
         let unread = Clock::of(|| panic!("there is no limit"), || Duration::ZERO);

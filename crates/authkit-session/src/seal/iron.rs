@@ -11,7 +11,7 @@
 //! for every cookie. Password >= 32 UTF-16 units, camelCase JSON.
 //!
 //! `~2` is what is written today. `~1` (iron-session 6 and before) has the session inside `persistent`. Kotlin writes
-//! no suffix and cannot read one, with `user` in snake_case; so a cookie without a suffix is renewed without one.
+//! no suffix and cannot read one, with `user` in snake_case; so a cookie without a suffix is refreshed without one.
 //! The id names a password of an iron-session map; WorkOS's SDKs write 1.
 //!
 //! Sources: workos-node 10.9.0 `src/common/crypto/seal.ts`, authkit-session 0.7.1
@@ -52,14 +52,14 @@ const SKEW: u64 = 60_000;
 pub(crate) enum Suffix {
     /// `~2`: all of it.
     Two,
-    /// `~1`: in `persistent`. Renewed as `~2`, which every reader of today expects.
+    /// `~1`: in `persistent`. A refresh writes `~2`, which every current reader expects.
     One,
     /// None: all of it.
     Bare,
 }
 
 impl Suffix {
-    fn renewed(self) -> &'static str {
+    fn refreshed(self) -> &'static str {
         match self {
             Self::Two | Self::One => "~2",
             Self::Bare => "",
@@ -202,7 +202,7 @@ pub(super) fn seal(
     plaintext: &[u8],
 ) -> String {
     let mut sealed = bare(password, &number.0.to_string(), "", salts, plaintext);
-    sealed.push_str(suffix.renewed());
+    sealed.push_str(suffix.refreshed());
     sealed
 }
 

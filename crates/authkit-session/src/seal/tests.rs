@@ -331,11 +331,11 @@ fn a_password_signs_nobody_out_while_it_is_in_the_ring() {
 
         let after = ring(format, PW64_OTHER, &[PW64], Neighbours::Unpinned);
         let old = open(&after, sealed.as_bytes()).unwrap();
-        let renewed = after.target(Some(old.seal)).seal(b"{}", NOW).unwrap();
+        let refreshed = after.target(Some(old.seal)).seal(b"{}", NOW).unwrap();
 
         let alone = ring(format, PW64_OTHER, &[], Neighbours::Unpinned);
         assert!(
-            opened(&alone, &renewed).is_ok(),
+            opened(&alone, &refreshed).is_ok(),
             "{format}: sealed again with the current password"
         );
         assert_eq!(
@@ -356,9 +356,9 @@ fn pinned_neighbours_keep_their_password() {
         let seal = open(&ours, sealed.as_bytes()).unwrap().seal;
         let target = ours.target(Some(seal));
         assert_eq!(target.form, Form::Kept, "{format}");
-        let renewed = target.seal(b"{}", NOW).unwrap();
+        let refreshed = target.seal(b"{}", NOW).unwrap();
 
-        let seal = open(&neighbour, renewed.as_bytes()).unwrap().seal;
+        let seal = open(&neighbour, refreshed.as_bytes()).unwrap().seal;
         assert_eq!(seal, target.seal, "{format}: the neighbour reads it");
         let fresh = ours.target(None).seal(b"{}", NOW).unwrap();
         assert!(
@@ -396,9 +396,9 @@ fn a_format_that_the_current_password_cannot_serve_is_replaced() {
             (expected, style),
             "{from} to {configured}"
         );
-        let renewed = target.seal(b"{}", NOW).unwrap();
+        let refreshed = target.seal(b"{}", NOW).unwrap();
         let now = ring(configured, current, &[], Neighbours::Unpinned);
-        let seal = open(&now, renewed.as_bytes()).unwrap().seal;
+        let seal = open(&now, refreshed.as_bytes()).unwrap().seal;
         assert_eq!(seal, target.seal, "{from} to {configured}");
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     decide::{
         Action, Fallback,
-        others_exchange::{AfterRefusal, Others, OthersExchange, after_refusal},
+        others_exchange::{AfterRefusal, OtherProcesses, OthersExchange, after_refusal},
         refresh_outcome::{ApiRefusal, RefreshFailure, RefreshOutcome, RefusalAge},
     },
     refresh::attempt_plan::AttemptPlan,
@@ -39,7 +39,7 @@ pub(super) struct SimulatedExchange {
     token: TokenHash,
     pub(super) replica: usize,
     pub(super) waiting: Vec<WaitingRequest>,
-    others: Others,
+    others: OtherProcesses,
     plan: Option<AttemptPlan>,
     answer: Option<WorkosAnswer>,
     _permit: CallPermit,
@@ -70,7 +70,7 @@ impl Exchanges {
             (ExchangeStatus::Start(number), Some(_permit)) => {
                 self.next_exchange += 1;
                 let (name, token) = ((session, pair), id.token);
-                let (waiting, others) = (Vec::new(), Others::None);
+                let (waiting, others) = (Vec::new(), OtherProcesses::None);
                 let (plan, answer) = (None, None);
                 let replica = at;
                 let exchange = SimulatedExchange {
@@ -156,8 +156,8 @@ impl Exchanges {
         let stage = self.store.stage(name, replica, now);
         let lineages = &self.replicas[replica].lineages;
         let others = match stage {
-            StoredStage::Over { outcome: StoredOutcome::Renewed(minted), .. } => {
-                return self.renewed(number, minted, now);
+            StoredStage::Over { outcome: StoredOutcome::Refreshed(minted), .. } => {
+                return self.refreshed(number, minted, now);
             }
             StoredStage::Over { outcome: StoredOutcome::Refused, ago }
                 if lineages.counts_refusal(token, ago, now) =>
@@ -170,9 +170,9 @@ impl Exchanges {
                 timeline.add(now + Duration::from_millis(pause), Event::Exchange { number, step });
                 return Vec::new();
             }
-            StoredStage::BegunHere => Others::None,
+            StoredStage::BegunHere => OtherProcesses::None,
             StoredStage::Over { .. } | StoredStage::BegunThere { .. } | StoredStage::Unbegun => {
-                Others::Exchanging
+                OtherProcesses::Exchanging
             }
         };
         if let Some(exchange) = self.under_way.get_mut(&number) {
@@ -210,10 +210,10 @@ impl Exchanges {
         let answer = exchange.answer.take();
         let budget = &self.replicas[at].budget;
         match answer {
-            Some(WorkosAnswer::Renewed(minted)) => {
+            Some(WorkosAnswer::Refreshed(minted)) => {
                 budget.answered();
-                self.store.publish(name, at, StoredOutcome::Renewed(minted), now);
-                return self.renewed(number, minted, now);
+                self.store.publish(name, at, StoredOutcome::Refreshed(minted), now);
+                return self.refreshed(number, minted, now);
             }
             Some(WorkosAnswer::Refused) => budget.answered(),
             Some(WorkosAnswer::Unavailable) | None => {
@@ -234,7 +234,9 @@ impl Exchanges {
             StoredStage::BegunHere | StoredStage::Unbegun => OthersExchange::None,
         };
         match after_refusal(known, others) {
-            AfterRefusal::Take(StoredOutcome::Renewed(minted)) => self.renewed(number, minted, now),
+            AfterRefusal::Take(StoredOutcome::Refreshed(minted)) => {
+                self.refreshed(number, minted, now)
+            }
             AfterRefusal::Take(StoredOutcome::Refused) => self.refused(number, now),
             AfterRefusal::Refused => {
                 self.store.publish(name, at, StoredOutcome::Refused, now);
@@ -247,9 +249,9 @@ impl Exchanges {
         }
     }
 
-    fn renewed(&mut self, number: u64, minted: Minted, now: Duration) -> Vec<Answer> {
+    fn refreshed(&mut self, number: u64, minted: Minted, now: Duration) -> Vec<Answer> {
         let SimulatedExchange { name: (session, _), token, replica, .. } = self.under_way[&number];
-        self.replicas[replica].renewed(session, token, minted, now);
+        self.replicas[replica].refreshed(session, token, minted, now);
         self.end(number, &Ok(()), now)
     }
 

@@ -91,7 +91,8 @@ impl SimulatedReplica {
 
     /// What a request gets for a pair that was obtained here so long ago.
     pub(super) fn judge(&self, made: u32, age: Option<Duration>, unix: u64) -> Action {
-        let verdict = verify::left(u64::from(made) + self.lifetime, self.lifetime, LEEWAY, unix);
+        let verdict =
+            verify::verdict_by_expiry(u64::from(made) + self.lifetime, self.lifetime, LEEWAY, unix);
         let circumstances = Circumstances {
             refresh: Refreshing::Possible,
             limit: SessionLimit::Within,
@@ -120,7 +121,7 @@ impl SimulatedReplica {
     }
 
     /// An exchange of a session's token has brought a pair, which is recorded.
-    pub(super) fn renewed(
+    pub(super) fn refreshed(
         &mut self,
         session: u32,
         token: TokenHash,
@@ -128,7 +129,7 @@ impl SimulatedReplica {
         now: Duration,
     ) {
         let pair = Arc::new(SimulatedPair { id: pair_id(session, minted), minted });
-        self.lineages.renewed(token, pair, LineageState::Live, now);
+        self.lineages.refreshed(token, pair, LineageState::Live, now);
         self.most_bytes = self.most_bytes.max(self.lineages.bytes());
     }
 
@@ -140,7 +141,7 @@ impl SimulatedReplica {
         now: Duration,
     ) -> Answer {
         let kind = match settle(outcome, request.or) {
-            Settlement::AdmitRenewed(()) | Settlement::AdmitCurrent => AnswerKind::Admitted,
+            Settlement::AdmitRefreshed(()) | Settlement::AdmitCurrent => AnswerKind::Admitted,
             Settlement::Refuse(reason) => AnswerKind::Refused(reason),
         };
         let pair = self.lineages.pair_to_send(request.token, now);
@@ -173,7 +174,7 @@ impl TokenPair for SimulatedPair {
 /// What the tables know a pair of a session by.
 pub(super) fn pair_id(session: u32, minted: Minted) -> PairId {
     let token = RefreshToken::new(format!("{session} {}", minted.number)).hash();
-    PairId { token, made: minted.at.into() }
+    PairId { token, issued_at: minted.at.into() }
 }
 
 /// How long a sealed session is, as a rule.

@@ -33,7 +33,7 @@ struct StoredExchange {
 /// What a replica publishes of an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StoredOutcome {
-    Renewed(Minted),
+    Refreshed(Minted),
     Refused,
 }
 

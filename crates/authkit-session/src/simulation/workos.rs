@@ -30,7 +30,7 @@ pub(super) struct Minted {
 /// What an exchange is answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WorkosAnswer {
-    Renewed(Minted),
+    Refreshed(Minted),
     Refused,
     Unavailable,
 }
@@ -58,12 +58,12 @@ impl SimulatedWorkos {
         if number == session.valid.number {
             session.valid = Minted { number: number + 1, at: u32::try_from(unix).unwrap() };
             session.exchanged = Some(now);
-            return WorkosAnswer::Renewed(session.valid);
+            return WorkosAnswer::Refreshed(session.valid);
         }
         let is_repetition = number + 1 == session.valid.number
             && session.exchanged.is_some_and(|at| now < at + ANSWERED_ALIKE);
         match is_repetition {
-            true => WorkosAnswer::Renewed(session.valid),
+            true => WorkosAnswer::Refreshed(session.valid),
             false => WorkosAnswer::Refused,
         }
     }

@@ -49,7 +49,7 @@ pub(crate) fn answer<'a>(
     {
         site.endpoint_reminder().redirected_to(site.login());
     }
-    let (title, text) = words(cause);
+    let (title, text) = title_and_text(cause);
 
     let mut response = match denial.client {
         ClientKind::Grpc => trailers_only(cause, caller.headers),
@@ -63,7 +63,7 @@ pub(crate) fn answer<'a>(
             response
         }
         ClientKind::EventStream => match denial.retry_after {
-            Some(after) if *caller.method == Method::GET => come_back(after),
+            Some(after) if *caller.method == Method::GET => reconnect_event_stream(after),
             Some(_) | None => problem(&denial, text),
         },
         ClientKind::Preflight | ClientKind::WebSocket | ClientKind::Fetch => problem(&denial, text),
@@ -135,7 +135,7 @@ fn status(kind: DenialKind) -> StatusCode {
 }
 
 /// Title and text, for people.
-fn words(cause: &Cause) -> (&'static str, &'static str) {
+fn title_and_text(cause: &Cause) -> (&'static str, &'static str) {
     match cause {
         Cause::Challenge { .. } => ("Please sign in", "You need to be signed in to see this."),
         Cause::SignInAgain { .. } => ("Please sign in again", "This needs a more recent sign-in."),
@@ -193,7 +193,7 @@ fn trailers_only(cause: &Cause, request: &HeaderMap) -> Response<Bytes> {
 
 /// An event stream without an event, which makes an `EventSource` connect again after this time. Any other status than
 /// 200 closes the `EventSource` for good (HTML standard, section 9.2.3).
-fn come_back(after: Duration) -> Response<Bytes> {
+fn reconnect_event_stream(after: Duration) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("retry: {}\n\n", after.as_millis())));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response
@@ -217,7 +217,7 @@ fn document(
     let home = || PageAction::Link(PageLink { to: site.map_or("/", Site::root), label: "Go home" });
     let (login, label) = match denial.kind {
         DenialKind::Forbidden => {
-            (site.map(|site| another_account(caller, site)), "Use another account")
+            (site.map(|site| other_account_url(caller, site)), "Use another account")
         }
         // It may be this session alone that cannot be refreshed, for as long as it lives.
         DenialKind::Unavailable => {
@@ -247,7 +247,7 @@ fn sign_in_again(caller: Caller<'_>, site: &Site) -> String {
 }
 
 /// Where a user signs in with another account, to come back to a page that the present account may not see.
-fn another_account(caller: Caller<'_>, site: &Site) -> String {
+fn other_account_url(caller: Caller<'_>, site: &Site) -> String {
     let return_path = caller.return_path(site);
     site.login_url(&[("prompt", "login"), ("return_to", return_path.as_str())])
 }

@@ -126,7 +126,7 @@ impl DenialLog {
     }
 
     /// Explains that a handler or a guard makes a page below an optional layer require a sign-in.
-    pub(crate) fn needs_somebody(&self) {
+    pub(crate) fn session_is_required(&self) {
         if let Some(left_out) = self.reminders.admit("nobody", self.clock.monotonic()) {
             info!(
                 left_out,

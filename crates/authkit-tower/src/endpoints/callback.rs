@@ -34,7 +34,7 @@ pub(super) fn answer(
     caller: Caller<'_>,
 ) -> Reply {
     if *caller.method == Method::POST {
-        return Reply::now(begin_after_asking(authkit, customization, caller));
+        return Reply::now(begin_after_confirmation(authkit, customization, caller));
     }
     if *caller.method != Method::GET {
         return Reply::now(method_not_allowed("GET, POST"));
@@ -108,7 +108,7 @@ async fn exchange(
         }
         Err(error) => {
             let Some(failure) = SignInFailure::of_exchange(&error) else {
-                return (SignInOutcome::Asked, ask(authkit, &return_path));
+                return (SignInOutcome::Asked, confirmation_page(authkit, &return_path));
             };
             let due = authkit.site().denial_log().sign_in_ended("code not exchanged");
             match due {
@@ -121,7 +121,7 @@ async fn exchange(
 }
 
 /// Asks whether another user may replace the one who is signed in.
-fn ask(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
+fn confirmation_page(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return_to", return_path.as_str())
         .finish();
@@ -138,7 +138,7 @@ fn ask(authkit: &AuthKit, return_path: &ReturnTarget) -> Response<Bytes> {
 }
 
 /// Starts the sign-in again that the user has agreed to. AuthKit knows who signed in.
-fn begin_after_asking(
+fn begin_after_confirmation(
     authkit: &AuthKit,
     customization: &SignInCustomization,
     caller: Caller<'_>,

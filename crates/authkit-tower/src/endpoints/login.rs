@@ -69,7 +69,9 @@ pub(super) fn answer(
     let initiator =
         if has_agreed { Initiator::AnotherSite } else { Initiator::of(caller, authkit.site()) };
     match initiator {
-        Initiator::AnotherSite if !has_agreed && needs_a_click(query) => return ask(authkit),
+        Initiator::AnotherSite if !has_agreed && needs_a_click(query) => {
+            return confirmation_page(authkit);
+        }
         Initiator::AnotherSite | Initiator::User => {}
     }
     let fragment = fragment(query);
@@ -131,7 +133,7 @@ pub(super) fn refuse_other_origins(
 }
 
 /// Asks whether a sign-in that another site started may continue. The page shows nothing of the request.
-fn ask(authkit: &AuthKit) -> Response<Bytes> {
+fn confirmation_page(authkit: &AuthKit) -> Response<Bytes> {
     Page {
         status: StatusCode::OK,
         title: "Sign in?",

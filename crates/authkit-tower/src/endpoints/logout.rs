@@ -33,7 +33,7 @@ pub(super) fn answer(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     if *caller.method == Method::POST || is_deliberate(caller) {
         sign_out(authkit, caller, return_path.as_ref())
     } else {
-        ask(authkit, return_path.as_ref())
+        confirmation_page(authkit, return_path.as_ref())
     }
 }
 
@@ -123,7 +123,7 @@ fn back_button_cookie(authkit: &AuthKit) -> Option<HeaderValue> {
     cookies.short_lived(&name, "1", Duration::from_secs(1))
 }
 
-fn ask(authkit: &AuthKit, return_path: Option<&ReturnTarget>) -> Response<Bytes> {
+fn confirmation_page(authkit: &AuthKit, return_path: Option<&ReturnTarget>) -> Response<Bytes> {
     let logout = authkit.site().logout();
     let to = match return_path {
         Some(path) => {

@@ -50,7 +50,7 @@ impl EndpointReminder {
     }
 
     /// Records that requests reach the endpoints.
-    pub(super) fn had_a_request(&self) {
+    pub(super) fn record_request(&self) {
         if !self.had_a_request.load(Ordering::Relaxed) {
             self.had_a_request.store(true, Ordering::Relaxed);
         }

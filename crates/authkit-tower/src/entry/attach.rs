@@ -134,7 +134,7 @@ fn state<B>(
 ) -> (Arc<RequestState>, Outgoing) {
     match place {
         Place::Inside(outer) => {
-            outer.renew(cookies);
+            outer.replace_session(cookies);
             (Arc::clone(outer), Outgoing::none())
         }
         Place::Outermost => {

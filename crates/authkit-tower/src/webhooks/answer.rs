@@ -6,7 +6,7 @@ use http::{
     header::{ALLOW, CACHE_CONTROL, RETRY_AFTER},
 };
 
-use super::signature::Unsigned;
+use super::signature::SignatureError;
 
 /// The result of a delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +18,7 @@ pub(super) enum WebhookAnswer {
     TooSlow,
     /// The connection broke in the middle of the body.
     Cut,
-    Unsigned(Unsigned),
+    Unsigned(SignatureError),
     NotUnderstood,
     NotPublished,
 }
@@ -29,8 +29,10 @@ impl WebhookAnswer {
             Self::Taken | Self::TooLarge => StatusCode::OK,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Cut | Self::Unsigned(Unsigned::Malformed) => StatusCode::BAD_REQUEST,
-            Self::Unsigned(Unsigned::Wrong | Unsigned::Stale) => StatusCode::UNAUTHORIZED,
+            Self::Cut | Self::Unsigned(SignatureError::Malformed) => StatusCode::BAD_REQUEST,
+            Self::Unsigned(SignatureError::Wrong | SignatureError::Stale) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::NotUnderstood => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotPublished => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -61,9 +63,9 @@ impl WebhookAnswer {
             Self::TooLarge => Some("too_large"),
             Self::TooSlow => Some("too_slow"),
             Self::Cut => Some("cut_off"),
-            Self::Unsigned(Unsigned::Malformed) => Some("no_signature"),
-            Self::Unsigned(Unsigned::Stale) => Some("stale_signature"),
-            Self::Unsigned(Unsigned::Wrong) => Some("wrong_signature"),
+            Self::Unsigned(SignatureError::Malformed) => Some("no_signature"),
+            Self::Unsigned(SignatureError::Stale) => Some("stale_signature"),
+            Self::Unsigned(SignatureError::Wrong) => Some("wrong_signature"),
             Self::NotUnderstood => Some("not_understood"),
             Self::NotPublished => Some("not_published"),
         }

@@ -60,7 +60,7 @@ impl WebhookReceiver {
         B: Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let answer = self.judge(request).await;
+        let answer = self.handle(request).await;
         if let Some(reason) = answer.refusal() {
             let now = self.authkit.clock().monotonic();
             if let Some(left_out) = self.log_limiter.admit(reason, now) {
@@ -70,7 +70,7 @@ impl WebhookReceiver {
         answer
     }
 
-    async fn judge<B>(&self, request: Request<B>) -> WebhookAnswer
+    async fn handle<B>(&self, request: Request<B>) -> WebhookAnswer
     where
         B: Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -85,14 +85,14 @@ impl WebhookReceiver {
             Err(unsigned) => return WebhookAnswer::Unsigned(unsigned),
         };
         match time::timeout(READING, read(body, check)).await {
-            Ok(Ok(body)) => self.take(&body).await,
+            Ok(Ok(body)) => self.apply(&body).await,
             Ok(Err(answer)) => answer,
             Err(_) => WebhookAnswer::TooSlow,
         }
     }
 
     /// Applies a signed event.
-    async fn take(&self, body: &[u8]) -> WebhookAnswer {
+    async fn apply(&self, body: &[u8]) -> WebhookAnswer {
         let Some(event) = WebhookEvent::parse(body, self.authkit.clock().wall()) else {
             return WebhookAnswer::NotUnderstood;
         };

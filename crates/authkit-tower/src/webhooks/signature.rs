@@ -23,7 +23,7 @@ pub(super) struct WebhookSecrets(Arc<[MacKey]>);
 
 /// Why a delivery does not count as WorkOS's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Unsigned {
+pub(super) enum SignatureError {
     /// There is no signature, or it does not have the form above.
     Malformed,
     /// Its time is too far in the past or in the future.
@@ -87,18 +87,18 @@ pub(super) struct WebhookSignature<'a> {
 
 impl<'a> WebhookSignature<'a> {
     /// Checks what does not need the body: the form, and the age at `now`, which is the time since 1970.
-    pub(super) fn read(headers: &'a HeaderMap, now: Duration) -> Result<Self, Unsigned> {
+    pub(super) fn read(headers: &'a HeaderMap, now: Duration) -> Result<Self, SignatureError> {
         let mut fields = headers.get_all(SIGNATURE).into_iter();
         let (Some(field), None) = (fields.next(), fields.next()) else {
-            return Err(Unsigned::Malformed);
+            return Err(SignatureError::Malformed);
         };
-        let signature = Self::parse(field).ok_or(Unsigned::Malformed)?;
-        let made = match signature.time.parse().map_err(|_| Unsigned::Malformed)? {
+        let signature = Self::parse(field).ok_or(SignatureError::Malformed)?;
+        let made = match signature.time.parse().map_err(|_| SignatureError::Malformed)? {
             seconds @ ..FIRST_MILLIS => Duration::from_secs(seconds),
             millis => Duration::from_millis(millis),
         };
         if made.abs_diff(now) > Duration::from_secs(TOLERANCE) {
-            return Err(Unsigned::Stale);
+            return Err(SignatureError::Stale);
         }
         Ok(signature)
     }
@@ -136,12 +136,12 @@ impl SignatureCheck {
     }
 
     /// Says whether one of the secrets signed the parts, comparing in constant time.
-    pub(super) fn finish(self) -> Result<(), Unsigned> {
+    pub(super) fn finish(self) -> Result<(), SignatureError> {
         let Self { tag, contexts } = self;
         if contexts.into_iter().any(|context| context.is_tagged(&tag)) {
             Ok(())
         } else {
-            Err(Unsigned::Wrong)
+            Err(SignatureError::Wrong)
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
         header: &str,
         body: &[u8],
         now: Duration,
-    ) -> Result<(), Unsigned> {
+    ) -> Result<(), SignatureError> {
         let mut headers = HeaderMap::new();
         headers.insert(SIGNATURE, HeaderValue::from_str(header).unwrap());
         let mut check = secrets.check(&WebhookSignature::read(&headers, now)?);
@@ -201,14 +201,14 @@ mod tests {
     }
 
     /// Name, header, body, time, verdict.
-    type Case<'a> = (&'a str, &'a str, &'a [u8], Duration, Result<(), Unsigned>);
+    type Case<'a> = (&'a str, &'a str, &'a [u8], Duration, Result<(), SignatureError>);
 
     #[test]
     fn only_what_workos_signed_of_late_is_taken() {
         let good = format!("t=1800000000000, v1={TAG}");
         let (now, tolerance) = (Duration::from_secs(1_800_000_000), Duration::from_secs(TOLERANCE));
         let body = br#"{"event":"x"}"#;
-        let (malformed, stale) = (Err(Unsigned::Malformed), Err(Unsigned::Stale));
+        let (malformed, stale) = (Err(SignatureError::Malformed), Err(SignatureError::Stale));
         let cases: [Case<'_>; 19] = [
             ("as it was sent", &good, body, now, Ok(())),
             ("no space", &good.replace(' ', ""), body, now, Ok(())),
@@ -219,10 +219,10 @@ mod tests {
             ("late", &good, body, now + tolerance + MS, stale),
             ("as early as it may be", &good, body, now - tolerance, Ok(())),
             ("early", &good, body, now - tolerance - MS, stale),
-            ("another body", &good, b"{}", now, Err(Unsigned::Wrong)),
-            ("another time", &good.replace("000,", "001,"), body, now, Err(Unsigned::Wrong)),
+            ("another body", &good, b"{}", now, Err(SignatureError::Wrong)),
+            ("another time", &good.replace("000,", "001,"), body, now, Err(SignatureError::Wrong)),
             ("a time of old", &good.replace("t=1", "t=0"), body, now, stale),
-            ("another tag", &good.replace(&TAG[..2], "00"), body, now, Err(Unsigned::Wrong)),
+            ("another tag", &good.replace(&TAG[..2], "00"), body, now, Err(SignatureError::Wrong)),
             ("a short tag", &good[..good.len() - 2], body, now, malformed),
             ("no tag", "t=1800000000000", body, now, malformed),
             ("no time", &format!("v1={TAG}"), body, now, malformed),
@@ -233,7 +233,7 @@ mod tests {
         for (name, header, body, now, expected) in cases {
             assert_eq!(verify(&secrets(SECRET, &[]), header, body, now), expected, "{name}");
         }
-        let wrong = Err(Unsigned::Wrong);
+        let wrong = Err(SignatureError::Wrong);
         assert_eq!(verify(&secrets(OTHER, &[]), &good, body, now), wrong, "another secret");
     }
 
@@ -258,7 +258,7 @@ mod tests {
             ("the first", secrets(SECRET, &[OTHER]), Ok(())),
             ("the other", secrets(OTHER, &[SECRET]), Ok(())),
             ("one of many", secrets(OTHER, &["whsec_abcdefghij", SECRET, OTHER]), Ok(())),
-            ("none", secrets(OTHER, &["whsec_abcdefghij"]), Err(Unsigned::Wrong)),
+            ("none", secrets(OTHER, &["whsec_abcdefghij"]), Err(SignatureError::Wrong)),
         ];
         for (name, secrets, expected) in cases {
             let header = sign("1800000000000", "body");
@@ -271,8 +271,8 @@ mod tests {
         let now = Duration::from_secs(1_800_000_000);
         for (time, expected) in [
             ("1800000000", Ok(())),
-            ("1800000181", Err(Unsigned::Stale)),
-            ("1799999819999", Err(Unsigned::Stale)),
+            ("1800000181", Err(SignatureError::Stale)),
+            ("1799999819999", Err(SignatureError::Stale)),
         ] {
             let header = sign(time, "body");
             assert_eq!(verify(&secrets(SECRET, &[]), &header, b"body", now), expected, "{time}");

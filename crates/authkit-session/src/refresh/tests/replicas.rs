@@ -89,14 +89,14 @@ async fn two_processes_make_one_exchange() {
 /// What was published of another token, or for another organization, is of no use here: not even a refusal.
 #[tokio::test(start_paused = true)]
 async fn an_outcome_is_for_its_token_and_its_organization_alone() {
-    use PublishedOutcome::{Refused, Renewed};
+    use PublishedOutcome::{Refreshed, Refused};
 
     let parts = OwnerParts::new(|config| config);
     let of = |token: &str| RefreshToken::new(token.to_owned()).hash();
     let organizations = [None, Some("org_a"), Some("org_b"), Some("org_a@")];
     let answer = Bytes::from(parts.workos.sign_in("user_a", json!({})));
     let answer = Arc::new(RefreshAnswer::parse(answer).unwrap());
-    for outcome in [Renewed(answer), Refused(ApiRefusal::InvalidGrant)] {
+    for outcome in [Refreshed(answer), Refused(ApiRefusal::InvalidGrant)] {
         for published in organizations {
             let stores: [_; 2] = Together::of(&parts.clock);
             let [here, there] = stores.map(|store| Arc::new(store) as Arc<dyn RefreshCoordinator>);
@@ -278,7 +278,7 @@ async fn an_answer_about_another_user_or_organization_is_not_taken_from_the_stor
         let exchange = SharedExchange::new(&store, &sealer, &service.clock, token, Some("org_a"));
         assert!(matches!(exchange.claim().await, ClaimStatus::Alone));
         exchange
-            .publish(&PublishedOutcome::Renewed(Arc::new(
+            .publish(&PublishedOutcome::Refreshed(Arc::new(
                 RefreshAnswer::parse(Bytes::from(answer)).unwrap(),
             )))
             .await;

@@ -79,7 +79,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     /// The lineage of this token, for an event. A new one expires at once if nothing is recorded in it.
     pub(super) fn find_or_create(&mut self, token: TokenHash) -> LineageId {
         if let Some(id) = self.find(token) {
-            self.ask_for(id);
+            self.require_lookups(id);
             return id;
         }
         let id = LineageId(self.next);
@@ -149,14 +149,14 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     }
 
     /// Lets requests with this token skip the table until something happens to its lineage.
-    pub(super) fn pass_by(&mut self, token: TokenHash) {
+    pub(super) fn skip_lookups(&mut self, token: TokenHash) {
         if let Some(token) = self.tokens.get_mut(&token) {
             token.mark = None;
         }
     }
 
     /// Makes requests with each token of a lineage look into the table again.
-    fn ask_for(&mut self, id: LineageId) {
+    fn require_lookups(&mut self, id: LineageId) {
         for member in &self.lineages.get(&id).expect(IN_STEP).members {
             let token = self.tokens.get_mut(member).expect(IN_STEP);
             token.mark.get_or_insert_with(|| self.presence.mark(member));
@@ -176,8 +176,8 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     }
 
     /// Merges two lineages: `earlier` led to a token of `later`.
-    pub(super) fn unite(&mut self, earlier: LineageId, later: LineageId) -> LineageId {
-        self.ask_for(later);
+    pub(super) fn merge(&mut self, earlier: LineageId, later: LineageId) -> LineageId {
+        self.require_lookups(later);
         self.clear_newest(earlier);
         let Lineage { members, state, exchanges, forget_at, .. } =
             self.lineages.remove(&earlier).expect(IN_STEP);

@@ -35,6 +35,6 @@ impl<P: TokenPair> Newest<P> {
     /// Whether a cookie with this pair holds this one, or what another replica made of the same refresh token later.
     pub(super) fn is(&self, pair: PairId) -> bool {
         let newest = self.pair.id();
-        newest.token == pair.token && newest.made <= pair.made
+        newest.token == pair.token && newest.issued_at <= pair.issued_at
     }
 }

@@ -49,7 +49,7 @@ impl Cookie {
     }
 
     fn id(self) -> PairId {
-        PairId { token: self.token(), made: u64::from(self.n) }
+        PairId { token: self.token(), issued_at: u64::from(self.n) }
     }
 }
 
@@ -139,7 +139,7 @@ fn ask(table: &mut Table, cookie: Cookie, now: Duration) -> ExchangeStatus<(), S
 
 fn renew(table: &mut Table, cookie: Cookie, now: Duration) -> LineageState {
     assert!(matches!(ask(table, cookie, now), ExchangeStatus::Start(())));
-    table.renewed(
+    table.refreshed(
         cookie.token(),
         Arc::new(Successor::new(cookie.next(), Sids::Kept)),
         LineageState::Live,
@@ -151,9 +151,9 @@ fn renew(table: &mut Table, cookie: Cookie, now: Duration) -> LineageState {
 fn a_refresh_token_that_stays_the_same_has_successors_too() {
     let mut table = table();
     let old = OLD.id();
-    let new = PairId { made: old.made + 300, ..old };
+    let new = PairId { issued_at: old.issued_at + 300, ..old };
     assert!(matches!(table.exchange(old, None, s(0), || Ok(())), ExchangeStatus::Start(())));
-    table.renewed(
+    table.refreshed(
         old.token,
         Arc::new(Successor { id: new, ..Successor::new(OLD, Sids::Kept) }),
         LineageState::Live,
@@ -176,7 +176,7 @@ fn a_successor_is_handed_to_its_own_organization_only() {
         ExchangeStatus::Start(())
     ));
     let pair = Successor { organization: Some("org_a"), ..Successor::new(NEW, Sids::Kept) };
-    table.renewed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
+    table.refreshed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
 
     let mut ask = |organization| table.exchange(OLD.id(), organization, s(1), || Ok(()));
     assert!(matches!(ask(Some("org_a")), ExchangeStatus::Successor(..)));
@@ -189,7 +189,7 @@ fn a_pair_that_no_cookie_can_hold_stays_behind_the_old_cookie() {
     let mut table = table();
     assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
     let pair = Successor { fit: CookieFit::TooLarge, ..Successor::new(NEW, Sids::Kept) };
-    table.renewed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
+    table.refreshed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
 
     assert!(table.pair_to_send(OLD.token(), s(1)).is_none());
     assert!(matches!(ask(&mut table, OLD, 24 * HOUR - s(1)), ExchangeStatus::Successor(..)));
@@ -218,7 +218,7 @@ fn only_the_refusal_of_a_grant_makes_a_second_one_final() {
 fn a_held_exchange_leaves_nothing_behind() {
     let mut table = table();
     for n in 0..100 {
-        let pair = PairId { token: RefreshToken::new(format!("{n}")).hash(), made: 0 };
+        let pair = PairId { token: RefreshToken::new(format!("{n}")).hash(), issued_at: 0 };
         let ask = table.exchange(pair, None, s(0), || Err(Throttled::Busy));
         assert!(matches!(ask, ExchangeStatus::Throttled(Throttled::Busy)));
     }
@@ -234,8 +234,8 @@ fn dl_02_every_map_stays_within_its_limits() {
     let token = |n: u32| RefreshToken::new(format!("token {n}")).hash();
     for n in 0..20_000_u32 {
         let now = Duration::from_millis(u64::from(n));
-        let old = PairId { token: token(2 * n), made: 0 };
-        let new = PairId { token: token(2 * n + 1), made: 1 };
+        let old = PairId { token: token(2 * n), issued_at: 0 };
+        let new = PairId { token: token(2 * n + 1), issued_at: 1 };
         let pair = Successor { id: new, ..Successor::new(Cookie { user: 1, n: 0 }, Sids::Kept) };
         match n % 4 {
             0 => {
@@ -260,7 +260,7 @@ fn dl_02_every_map_stays_within_its_limits() {
                     table.exchange(old, None, now, || Ok(())),
                     ExchangeStatus::Start(())
                 ));
-                table.renewed(old.token, Arc::new(pair), LineageState::Live, now);
+                table.refreshed(old.token, Arc::new(pair), LineageState::Live, now);
                 let handed = table.exchange(old, None, now, || Ok(()));
                 assert!(
                     matches!(handed, ExchangeStatus::Successor(..)),
@@ -285,14 +285,14 @@ fn a_session_that_is_refreshed_all_the_time_stays_small() {
     let token = |n: u64| RefreshToken::new(format!("token {n}")).hash();
     for n in 0..10_000 {
         let now = s(2 * n);
-        let old = PairId { token: token(n), made: n };
+        let old = PairId { token: token(n), issued_at: n };
         let pair = Successor {
-            id: PairId { token: token(n + 1), made: n + 1 },
+            id: PairId { token: token(n + 1), issued_at: n + 1 },
             ..Successor::new(NEW, Sids::Kept)
         };
         table.returned(Some(old), None, now);
         assert!(matches!(table.exchange(old, None, now, || Ok(())), ExchangeStatus::Start(())));
-        table.renewed(old.token, Arc::new(pair), LineageState::Live, now);
+        table.refreshed(old.token, Arc::new(pair), LineageState::Live, now);
         assert!(table.pair_to_send(old.token, now).is_some());
     }
     assert!(table.index.sizes().tokens < 40, "{}", table.index.sizes().tokens);
@@ -301,12 +301,13 @@ fn a_session_that_is_refreshed_all_the_time_stays_small() {
 #[test]
 fn dl_02_a_session_whose_new_cookies_never_leave_stays_small() {
     let mut table = table();
-    let pair = |n: u64| PairId { token: RefreshToken::new(format!("token {n}")).hash(), made: n };
+    let pair =
+        |n: u64| PairId { token: RefreshToken::new(format!("token {n}")).hash(), issued_at: n };
     for n in 0..10_000 {
         let now = s(300 * n);
         assert!(matches!(table.exchange(pair(n), None, now, || Ok(())), ExchangeStatus::Start(())));
         let new = Successor { id: pair(n + 1), ..Successor::new(NEW, Sids::Kept) };
-        table.renewed(pair(n).token, Arc::new(new), LineageState::Live, now);
+        table.refreshed(pair(n).token, Arc::new(new), LineageState::Live, now);
         for known in [0, n.saturating_sub(20)] {
             let found = table.exchange(pair(known), None, now, || Ok(()));
             assert!(
@@ -324,12 +325,12 @@ fn what_another_replica_made_of_a_token_joins_its_lineage() {
     assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
     assert!(matches!(ask(&mut table, NEW, s(1)), ExchangeStatus::Start(())));
     let pair = Arc::new(Successor::new(NEW, Sids::Kept));
-    assert_eq!(table.renewed(OLD.token(), pair, LineageState::Live, s(2)), LineageState::Live);
+    assert_eq!(table.refreshed(OLD.token(), pair, LineageState::Live, s(2)), LineageState::Live);
     assert!(
         matches!(ask(&mut table, NEW, s(2)), ExchangeStatus::UnderWay(())),
         "one exchange per token"
     );
-    table.renewed(
+    table.refreshed(
         NEW.token(),
         Arc::new(Successor::new(NEWER, Sids::Kept)),
         LineageState::Live,
@@ -353,7 +354,7 @@ fn a_sign_out_counts_for_what_another_replica_made_of_the_token() {
         table.end(Some(NEW.token()), Some(sids.name(NEW)), s(1));
         let pair = Arc::new(Successor::new(NEW, sids));
         assert_eq!(
-            table.renewed(OLD.token(), pair, LineageState::Live, s(2)),
+            table.refreshed(OLD.token(), pair, LineageState::Live, s(2)),
             LineageState::Ended,
             "{sids:?}"
         );
@@ -380,7 +381,7 @@ fn d3_a_pair_that_the_application_refused_is_never_handed_out() {
     let mut table = table();
     assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
     let pair = Arc::new(Successor::new(NEW, Sids::Kept));
-    let state = table.renewed(OLD.token(), pair, LineageState::Ended, s(1));
+    let state = table.refreshed(OLD.token(), pair, LineageState::Ended, s(1));
     assert_eq!(state, LineageState::Ended);
     for cookie in [OLD, NEW] {
         assert!(matches!(ask(&mut table, cookie, s(2)), ExchangeStatus::Ended), "{cookie:?}");

@@ -33,8 +33,8 @@ async fn every_token_of_a_session_that_a_sign_in_replaces_has_ended() {
     let mut straggler = browser.clone();
     let id = service.get(&mut browser).await.session().session_id().to_owned();
     service.clock.advance(Duration::from_secs(600));
-    let renewed = Reply::Instead(200, Vec::new(), service.workos.sign_in("user_b", json!({})));
-    service.workos.will(Endpoint::Authenticate, renewed);
+    let refreshed = Reply::Instead(200, Vec::new(), service.workos.sign_in("user_b", json!({})));
+    service.workos.will(Endpoint::Authenticate, refreshed);
     assert_ne!(service.get(&mut browser).await.session().session_id(), id);
     assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
 

@@ -19,7 +19,7 @@ pub(super) struct Model {
 enum What {
     Began,
     /// Its exchange brought the next cookie.
-    Renewed,
+    Refreshed,
     Refused,
     Lost,
     Sent,
@@ -109,8 +109,8 @@ impl Model {
     }
 
     /// Says whether the session goes on.
-    pub(super) fn renewed(&mut self, cookie: Cookie, sids: Sids, now: Duration) -> bool {
-        self.facts.push((cookie, What::Renewed, now));
+    pub(super) fn refreshed(&mut self, cookie: Cookie, sids: Sids, now: Duration) -> bool {
+        self.facts.push((cookie, What::Refreshed, now));
         let next = cookie.next();
         let ended = self.is_ended(cookie) || self.has_ended(sids.of(next), now);
         if ended {
@@ -162,7 +162,7 @@ impl Model {
             }
         };
         let refused =
-            self.last(cookie, What::Refused).filter(|_| self.count(cookie, What::Renewed) == 0);
+            self.last(cookie, What::Refused).filter(|_| self.count(cookie, What::Refreshed) == 0);
         !self.is_exchanging(cookie)
             && !within(refused, HOUR)
             && !within(signed_out, 24 * HOUR)
@@ -178,7 +178,7 @@ impl Model {
         let before = cookie.before();
         self.facts
             .iter()
-            .any(|(it, what, _)| *it == cookie || (*what == What::Renewed && Some(*it) == before))
+            .any(|(it, what, _)| *it == cookie || (*what == What::Refreshed && Some(*it) == before))
     }
 
     pub(super) fn forget(&mut self, cookies: &[Cookie]) {
@@ -188,7 +188,7 @@ impl Model {
     }
 
     pub(super) fn is_exchanging(&self, cookie: Cookie) -> bool {
-        let over = [What::Renewed, What::Refused, What::Lost];
+        let over = [What::Refreshed, What::Refused, What::Lost];
         self.count(cookie, What::Began)
             > over.iter().map(|what| self.count(cookie, *what)).sum::<usize>()
     }
@@ -201,12 +201,12 @@ impl Model {
 
     /// The cookies that came from one another, the oldest first, as far as is known.
     fn family(&self, cookie: Cookie) -> impl Iterator<Item = Cookie> + use<'_> {
-        let renewed = |cookie: &Cookie| self.count(*cookie, What::Renewed) > 0;
+        let refreshed = |cookie: &Cookie| self.count(*cookie, What::Refreshed) > 0;
         let (mut first, mut last) = (cookie, cookie);
-        while let Some(before) = first.before().filter(renewed) {
+        while let Some(before) = first.before().filter(refreshed) {
             first = before;
         }
-        while renewed(&last) {
+        while refreshed(&last) {
             last = last.next();
         }
         (first.n..=last.n).map(move |n| Cookie { n, ..cookie })
@@ -219,7 +219,7 @@ impl Model {
 
     fn obtained(&self, cookie: Cookie) -> Duration {
         let before = cookie.before().expect("the first cookie was not obtained by a refresh");
-        self.last(before, What::Renewed).expect("newest() found it")
+        self.last(before, What::Refreshed).expect("newest() found it")
     }
 
     fn first(&self, cookie: Cookie, what: What) -> Option<Duration> {

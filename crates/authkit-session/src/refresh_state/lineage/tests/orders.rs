@@ -108,8 +108,8 @@ impl World {
             Event::Refresh(cookie) => self.ask(cookie),
             Event::Succeeds(cookie) => {
                 let pair = Arc::new(Successor::new(cookie.next(), sids));
-                let life = self.table.renewed(cookie.token(), pair, LineageState::Live, now);
-                let goes_on = self.model.renewed(cookie, sids, now);
+                let life = self.table.refreshed(cookie.token(), pair, LineageState::Live, now);
+                let goes_on = self.model.refreshed(cookie, sids, now);
                 assert_eq!(life, if goes_on { LineageState::Live } else { LineageState::Ended });
             }
             Event::IsRefused(cookie) => {
@@ -141,7 +141,7 @@ impl World {
         let known = self.table.index.find(cookie.token()).is_some();
         let expected = self.model.standing(cookie, self.sids, known, self.now);
         let name = self.sids.name(cookie);
-        let passes_by = !self.table.asks_for(cookie.token(), name);
+        let passes_by = !self.table.requires_lookup(cookie.token(), name);
         let standing = self.table.returned(Some(cookie.id()), Some(name), self.now);
         assert_eq!(standing, expected);
         match standing {
@@ -187,7 +187,7 @@ impl World {
     fn head(&mut self, cookie: Cookie) {
         self.requests.remove(&cookie);
         let expected = self.model.head(cookie, self.sids, self.now);
-        let asks = self.table.asks_for(cookie.token(), "");
+        let asks = self.table.requires_lookup(cookie.token(), "");
         let carried = self.table.pair_to_send(cookie.token(), self.now).map(|pair| pair.cookie);
         assert_eq!(carried, expected);
         assert!(asks || carried.is_none(), "{cookie:?} passes by what its head has to carry");

@@ -116,7 +116,7 @@ fn exchange(shared: &Shared, cookie: Cookie) {
         }
         _ => {
             let pair = std::sync::Arc::new(Successor::new(cookie.next(), Sids::Kept));
-            let life = seen.table.renewed(cookie.token(), pair, LineageState::Live, now);
+            let life = seen.table.refreshed(cookie.token(), pair, LineageState::Live, now);
             let ended = seen.signed_out.contains(&cookie.user);
             assert_eq!(life, if ended { LineageState::Ended } else { LineageState::Live });
         }
