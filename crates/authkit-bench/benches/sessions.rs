@@ -1,4 +1,4 @@
-//! Authenticating one request, side by side in one process: ours, the official SDK, and the least that either can do.
+//! Authenticates one request in one process: with our core, with the official SDK, and with the cryptography alone.
 
 #![forbid(unsafe_code)]
 
@@ -43,7 +43,7 @@ fn one_session(criterion: &mut Criterion) {
 fn many_sessions(criterion: &mut Criterion) {
     let sample = Sample::read();
     let sdk = Sdk::new(&sample);
-    // In the format that both read.
+    // Sealed in the format that both read.
     let requests: Vec<_> =
         sample.cookies(100_000, SealFormat::Rust).iter().map(|cookie| headers(cookie)).collect();
     for count in [1_000, 100_000] {
@@ -56,7 +56,7 @@ fn many_sessions(criterion: &mut Criterion) {
         let mut next = walk(&requests[..count]);
         group.bench_function("ours", |b| b.iter(|| admit(&ours, next())));
     }
-    // Each cookie long after all others: none is known any more, and each is remembered.
+    // Each cookie comes after all others, so that the cache no longer holds it and has to insert it.
     let ours = authenticator(&sample, 32 << 20);
     let mut requests = requests.iter().cycle();
     criterion.bench_function("unseen", |b| {
@@ -68,7 +68,7 @@ fn garbage(criterion: &mut Criterion) {
     let sample = Sample::read();
     let ours = authenticator(&sample, 32 << 20);
     let mut group = criterion.benchmark_group("garbage");
-    // The most that is looked at, and more than that.
+    // The largest field that is read, and a larger one.
     for len in [16_384, 65_536] {
         let request = headers(&"A".repeat(len));
         group.bench_function(len.to_string(), |b| {
@@ -114,7 +114,7 @@ fn cookie(request: &HeaderMap) -> &str {
     field.split_once("wos_session=").expect("the session is in it").1
 }
 
-/// Walks over requests for ever, in an order that no cache foresees.
+/// Returns requests for ever, in an order that no cache can predict.
 fn walk<'r>(requests: &'r [HeaderMap]) -> impl FnMut() -> &'r HeaderMap {
     let mut at = 0_usize;
     move || {

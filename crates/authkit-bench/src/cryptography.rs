@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::{PASSWORD, Sample};
 
-/// What no verification of a sealed session can do without: AES-256-GCM over the cookie and RSA over its token, with
-/// keys prepared and every text decoded before.
+/// The least work in which a sealed session can be verified: AES-256-GCM over the cookie and RSA over its token, with
+/// prepared keys and decoded texts.
 pub struct Cryptography {
     cipher: Aes256Gcm,
     sealed: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Cryptography {
 }
 
 impl Cryptography {
-    /// For a cookie in [`SealFormat::Ruby`](authkit_session::SealFormat::Ruby), which holds the sample.
+    /// For a cookie in [`SealFormat::Ruby`](authkit_session::SealFormat::Ruby) with the sample's session.
     pub fn of(sample: &Sample, cookie: &str) -> Self {
         #[derive(Deserialize)]
         struct Jwks {

@@ -21,7 +21,7 @@ type Inner = fn(Request<String>) -> Ready<Result<Response<()>, Infallible>>;
 const INNER: Inner = |_| ready(Ok(Response::new(())));
 
 impl Layered {
-    /// One whose keys are there and that has seen `request`.
+    /// A layer that has fetched its keys, and whose cache holds the session of `request`.
     pub fn after(
         sample: &Sample,
         request: &HeaderMap,
@@ -35,24 +35,24 @@ impl Layered {
         Self(service)
     }
 
-    /// Lets a request through and its response back.
+    /// Passes a request to the service, and its response back.
     pub fn pass(&mut self, request: Request<String>) {
         let answer = at_once(self.0.call(request));
         assert_eq!(answer.expect("it never fails").status(), 200);
     }
 }
 
-/// The service that does nothing, by itself.
+/// The service that does nothing, without the layer.
 #[derive(Clone, Copy, Debug)]
 pub enum Alone {
-    /// Untouched: what of a count is the service's and the measurement's.
+    /// Unchanged: counts the instructions of the service and of the measurement.
     Bare,
-    /// Given by hand what a layer leaves on a request and its response: an entry each in their extensions, a state that
-    /// both share, and two fields. No layer that does the same takes less.
+    /// With what a layer attaches to a request and its response, attached by hand: an entry in the extensions of each, a
+    /// state that both share, and two fields. No layer that attaches the same can take fewer instructions.
     Marked,
 }
 
-/// Something that a layer attaches.
+/// An entry like one that a layer attaches.
 #[derive(Clone)]
 struct Mark {
     _session: Arc<[u64; 16]>,
@@ -60,7 +60,7 @@ struct Mark {
 }
 
 impl Alone {
-    /// Sends a request and takes its response.
+    /// Passes a request to the service, and drops its response.
     pub fn pass(self, mut request: Request<String>, session: &Arc<[u64; 16]>) {
         let mark = || Mark { _session: Arc::clone(session), _state: black_box(Arc::new([0; 16])) };
         let mark = match self {

@@ -1,7 +1,7 @@
-//! What the benchmarks measure with: one session of a realistic size, sealed as often as wanted.
+//! The sample session of the benchmarks, which has a realistic size and can be sealed any number of times.
 //!
-//! `session.json` is a key set and WorkOS's answer to a sign-in, as the emulator made them once: an access token of
-//! 1.2 KB that is good until 2100, so that every run measures the same bytes. `machine.json` is the same for a machine.
+//! `session.json` is a key set and WorkOS's answer to a sign-in, which the emulator made: an access token of 1.2 KB that is
+//! valid until 2100, so that every run measures the same bytes. `machine.json` is the same for a machine.
 
 #![forbid(unsafe_code)]
 
@@ -44,7 +44,7 @@ pub use crate::{
 #[cfg(feature = "peers")]
 pub use crate::{sdk::Sdk, token::Token};
 
-/// 64 hexadecimal characters: a password that every SDK takes, the official Rust one too.
+/// A password of 64 hexadecimal characters, which every SDK accepts, including the official Rust one.
 pub const PASSWORD: &str = "5b3e1c0d9f8a7e6d5c4b3a291807f6e5d4c3b2a1908f7e6d5c4b3a2918070605";
 
 /// A key set and a session that it verifies.
@@ -103,7 +103,7 @@ impl Sample {
             }))
     }
 
-    /// The decision maker of such a service, with its keys fetched.
+    /// The authenticator of such a service, with its keys fetched.
     pub fn authenticator(&self, edit: impl FnOnce(Config) -> Config) -> Authenticator {
         let authenticator = Authenticator::new(edit(self.config())).expect("the settings work");
         let cookie = self.cookies(1, SealFormat::Ruby).remove(0);
@@ -113,7 +113,7 @@ impl Sample {
         authenticator
     }
 
-    /// Values of the session's cookie, each sealed apart.
+    /// Values of the session cookie, each with a seal of its own.
     pub fn cookies(&self, count: usize, format: SealFormat) -> Vec<String> {
         let sealer = Authenticator::new(self.config().with_seal_format(format));
         let sealer = sealer.expect("the settings work");

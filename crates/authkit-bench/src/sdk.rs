@@ -10,7 +10,7 @@ use workos::{
 
 use crate::{PASSWORD, Sample};
 
-/// The official Rust SDK, as an application calls it by hand.
+/// The official Rust SDK, used as an application uses it.
 #[derive(Clone)]
 pub struct Sdk {
     client: Client,
@@ -27,8 +27,8 @@ impl Sdk {
         Self { client }
     }
 
-    /// Authenticates a cookie that the SDK itself can read: of [`SealFormat::Rust`](authkit_session::SealFormat::Rust).
-    /// The e-mail address of its user.
+    /// Authenticates a cookie in [`SealFormat::Rust`](authkit_session::SealFormat::Rust), which the SDK can read. Returns the
+    /// e-mail address of its user.
     pub async fn authenticate(&self, cookie: &str) -> String {
         let state = self.client.session(cookie, PASSWORD).authenticate().await;
         assert!(state.authenticated, "{}", state.reason);
@@ -42,7 +42,7 @@ impl fmt::Debug for Sdk {
     }
 }
 
-/// Answers every request with the key set, without a network.
+/// A transport that answers every request with the key set, without a network.
 struct OnlyKeys(Bytes);
 
 #[async_trait]

@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// A server on the first core. What sends it requests has the second.
+/// A server on the first core. The program that sends it requests runs on the second.
 pub struct Service {
     process: Child,
     port: u16,
 }
 
 impl Service {
-    /// Starts the program `server` as one of its kinds, with these variables besides.
+    /// Starts the program `server` as one of its kinds, with these additional environment variables.
     pub fn start(server: &Path, kind: &str, variables: &[(&str, String)]) -> Result<Self> {
         let mut process = Command::new("taskset")
             .args(["-c", "0"])
@@ -35,7 +35,7 @@ impl Service {
         self.port
     }
 
-    /// The cookies of a session that begins.
+    /// Begins a session, and returns its cookies.
     pub fn cookie(&self) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.write_all(b"GET /start HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -48,7 +48,7 @@ impl Service {
 
     /// Seconds in user and in system mode (proc(5)).
     pub fn processor_time(&self) -> Result<f64> {
-        /// `USER_HZ`, which is 100 on every architecture of today.
+        /// `USER_HZ`, which is 100 on all current architectures.
         const TICKS: f64 = 100.0;
 
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;

@@ -1,5 +1,5 @@
-//! Tokens judged by us and by `jsonwebtoken`, as a careful user configures it. Every disagreement is one of a table, with
-//! the property of the token that explains it; one that is not is an error.
+//! Compares our verdict on tokens with that of `jsonwebtoken`, in a careful configuration. A table lists the properties of
+//! a token that explain a disagreement; a disagreement that no row explains is an error.
 
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
@@ -17,15 +17,15 @@ use crate::{
     workos::SigningKey,
 };
 
-/// What became of the tokens.
+/// The numbers of tokens by verdict.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Whom both let in.
+    /// Tokens that both accept.
     pub accepted: u64,
-    /// Whom neither lets in.
+    /// Tokens that both refuse.
     pub refused: u64,
-    /// Whom one lets in, by what explains it.
+    /// Tokens that only one of the two accepts, by explanation.
     pub explained: BTreeMap<&'static str, u64>,
 }
 
@@ -40,13 +40,13 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Makes so many tokens and has both judge each.
+/// Makes this many tokens, and compares the two verdicts on each.
 ///
 /// # Errors
 ///
-/// The token about which they disagree without a reason that the table knows.
+/// A token about which the two disagree without an explanation in the table.
 pub fn compare(tokens: u64, seed: u64) -> Result<Tally, String> {
-    // The other implementation knows the machine's clock alone.
+    // `jsonwebtoken` can only read the machine's clock.
     let clock = Clock::system();
     let world = World::with(|config| config.with_clock(clock.clone()));
     let ours = world.replica().bearer_tokens().map_err(|error| error.to_string())?;
@@ -93,7 +93,7 @@ fn theirs(token: &str) -> Result<(), String> {
     decode::<Value>(token, &KEY, &VALIDATION).map(drop).map_err(|error| error.to_string())
 }
 
-/// What explains that one accepts a token that the other refuses; nothing where nothing is known to.
+/// The explanation of a disagreement about a token; `None` if there is none in the table.
 fn explain(token: &str, ours: &Result<(), &'static str>, now: u64) -> Option<&'static str> {
     let (header, claims) = read(token)?;
     let member = |name: &str| header.iter().any(|(known, _)| known == name);
@@ -180,7 +180,7 @@ fn explain(token: &str, ours: &Result<(), &'static str>, now: u64) -> Option<&'s
 
 type Object = Vec<(String, Value)>;
 
-/// Header and claims, each member as often as it is there.
+/// Header and claims, with members that occur twice.
 fn read(token: &str) -> Option<(Object, Object)> {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let object = |json: Vec<u8>| {
@@ -189,8 +189,8 @@ fn read(token: &str) -> Option<(Object, Object)> {
     Some((object(parts.next()??)?, object(parts.next()??)?))
 }
 
-/// Stands for what is JSON by its grammar, and that `serde_json` makes no value of: a number out of range, half a
-/// character.
+/// Stands for a value that is valid JSON by its grammar, and that `serde_json` cannot represent: a number out of range,
+/// half a surrogate pair.
 fn unreadable() -> Value {
     Value::from(["unreadable"].as_slice())
 }

@@ -1,4 +1,4 @@
-//! Runs targets without coverage: the corpus once, and changes of it for as long as one likes.
+//! Runs targets without coverage: once on the corpus, and for any time on mutations of it.
 
 use std::{
     fs, io,
@@ -9,11 +9,11 @@ use std::{
 
 use crate::targets::Target;
 
-/// The inputs that are kept of a target, each with its file.
+/// The corpus of a target: each input with its file.
 ///
 /// # Errors
 ///
-/// Where its folder cannot be read.
+/// If the folder of the corpus cannot be read.
 pub fn corpus(target: Target) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
     let mut files =
@@ -22,7 +22,7 @@ pub fn corpus(target: Target) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     files.into_iter().map(|path| Ok((path.clone(), fs::read(path)?))).collect()
 }
 
-/// Runs a target on changes of its corpus for this long. Returns how many inputs were tried.
+/// Runs a target on mutations of its corpus for this long. Returns how many inputs were tried.
 ///
 /// # Errors
 ///
@@ -42,12 +42,12 @@ pub fn mutate(
     Ok(tried)
 }
 
-/// Numbers that repeat with their seed: SplitMix64, in which every seed begins elsewhere.
+/// A pseudo-random generator (SplitMix64) that repeats its numbers for the same seed.
 #[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Begins with this seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -64,12 +64,12 @@ impl Random {
         (self.number() >> 16) as usize % end.max(1)
     }
 
-    /// So many bytes.
+    /// This many bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| (self.number() >> 24) as u8).collect()
     }
 
-    /// Bytes out of nothing, or a change of one of these inputs, or of two.
+    /// Random bytes, or a mutation of one or two of these inputs.
     fn input(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         if corpus.is_empty() || self.below(4) == 0 {
             let length = self.below(512);

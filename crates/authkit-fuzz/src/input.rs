@@ -1,7 +1,7 @@
 use arbitrary::Unstructured;
 
-/// The bytes of one input, read as choices. Once they are used up, every choice is the first one and every text empty, so
-/// that a short input is a plain case.
+/// The bytes of one input, read as choices. Once the bytes are used up, every choice is the first one and every text is
+/// empty, so that a short input is a simple case.
 pub(crate) struct Input<'a>(Unstructured<'a>);
 
 impl<'a> Input<'a> {
@@ -14,12 +14,12 @@ impl<'a> Input<'a> {
         self.0.int_in_range(0..=end.saturating_sub(1)).unwrap_or(0)
     }
 
-    /// One of these; the first if nothing says otherwise.
+    /// One of these; the first if the bytes are used up.
     pub(crate) fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())].clone()
     }
 
-    /// Whether to do what only some inputs do.
+    /// A yes or no; no if the bytes are used up.
     pub(crate) fn flag(&mut self) -> bool {
         self.below(2) == 1
     }
@@ -29,7 +29,7 @@ impl<'a> Input<'a> {
         self.0.arbitrary().unwrap_or(0)
     }
 
-    /// Some bytes: their number, and then themselves.
+    /// Some bytes. The input has their number first.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.0.arbitrary::<u8>().unwrap_or(0)).min(self.0.len());
         self.0.bytes(length).unwrap_or_default()
@@ -40,12 +40,12 @@ impl<'a> Input<'a> {
         String::from_utf8_lossy(self.bytes()).into_owned()
     }
 
-    /// All that is left.
+    /// The rest of the bytes.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0.take_rest()
     }
 
-    /// A text out of `menu`, or any.
+    /// A text of `menu`, or any other text.
     pub(crate) fn word(&mut self, menu: &[&str]) -> String {
         match self.below(menu.len() + 1) {
             n if n < menu.len() => menu[n].to_owned(),
@@ -53,7 +53,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Changes bytes of `value`: flips bits, puts bytes in, takes some out, cuts, repeats. Nothing for an input that is used up.
+    /// Mutates `value`: flips bits, inserts, removes and repeats bytes, cuts the end. Changes nothing if the bytes are used up.
     pub(crate) fn mutate(&mut self, value: &mut Vec<u8>) {
         for _ in 0..self.below(4) {
             let at = (self.number() as usize).checked_rem(value.len()).unwrap_or(0);

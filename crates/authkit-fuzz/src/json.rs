@@ -1,4 +1,4 @@
-//! JSON as text, so that it may say what no JSON library writes: a member twice, a number of any spelling.
+//! JSON as text, so that it may contain what no JSON library writes: a member twice, a number with any spelling.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::input::Input;
 
-/// An object whose members have an order, and may be there twice. Each value is JSON, or what should be.
+/// An object whose members have an order, and may occur twice. Each value is JSON, or an invalid attempt at it.
 #[derive(Clone)]
 pub(crate) struct Members(Vec<(String, String)>);
 
@@ -15,7 +15,7 @@ impl Members {
         Self(members.into_iter().map(|(name, value)| (quoted(name), value)).collect())
     }
 
-    /// Replaces, adds, repeats, takes out or respells members, of `names` mostly.
+    /// Replaces, adds, repeats, removes or respells members, mostly those of `names`.
     pub(crate) fn edit(&mut self, input: &mut Input<'_>, names: &[&str]) {
         let Self(members) = self;
         for _ in 0..input.below(5) {
@@ -50,7 +50,7 @@ impl Members {
     }
 }
 
-/// Any JSON of at most this depth, and sometimes none.
+/// Any JSON of at most this depth, and sometimes invalid JSON.
 pub(crate) fn value(input: &mut Input<'_>, depth: usize) -> String {
     match input.below(if depth == 0 { 7 } else { 10 }) {
         0 => "null".to_owned(),
@@ -76,8 +76,7 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The members of an object that a JSON library can make values of. One that it cannot, such as `1e400`, costs the others
-/// nothing.
+/// The members of an object whose values a JSON library can represent. Others, such as `1e400`, are left out.
 pub(crate) fn readable_members(object: &[u8]) -> Option<Value> {
     let members: HashMap<String, &RawValue> = serde_json::from_slice(object).ok()?;
     let readable = members
@@ -86,7 +85,7 @@ pub(crate) fn readable_members(object: &[u8]) -> Option<Value> {
     Some(Value::Object(readable.collect()))
 }
 
-/// The same text as JSON, with its first letter escaped.
+/// A JSON string with its first letter escaped, which means the same.
 fn escaped(quoted: &str) -> String {
     match quoted.as_bytes() {
         [b'"', first, rest @ ..] if first.is_ascii_alphanumeric() => {

@@ -1,9 +1,9 @@
-//! What is fuzzed, and what must hold of every input.
+//! The fuzz targets, and the rules that must hold for every input.
 //!
-//! A [`Target`] is a plain function over bytes, which panics where a rule is broken. The inputs that are kept, in `corpus/`, are
-//! run by each `cargo xtask test`; `cargo xtask fuzz` looks for others, by libFuzzer where there is a C++ compiler and by the
-//! [driver] otherwise. A target reads its bytes as choices (`input`): which edits to make to a token that is signed
-//! afterwards, to a payload that is sealed afterwards, so that what lies behind the cryptography is reached as well.
+//! A [`Target`] is a function over bytes that panics if an input breaks a rule. `cargo xtask test` runs the inputs in
+//! `corpus/`. `cargo xtask fuzz` searches for further ones, with libFuzzer if there is a C++ compiler and with the [driver]
+//! otherwise. A target reads its bytes as choices (`input`), such as which edits to make to a token or a payload. The target
+//! signs the token and seals the payload after the edits, so that inputs also reach the code behind the cryptography.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! `authkit-fuzz TARGET SECONDS`: looks for inputs that break a rule, without coverage.
+//! `authkit-fuzz TARGET SECONDS`: searches for inputs that break a rule, without coverage.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What must hold of every answer, whatever the input was. Each rule says in words what it found broken.
+//! The rules that must hold for every answer, whatever the input was. Each rule describes what it found broken.
 
 use std::sync::LazyLock;
 
@@ -14,11 +14,11 @@ use crate::{
     workos::SigningKey,
 };
 
-/// Holds an answer against every rule.
+/// Checks every rule on an answer.
 ///
 /// # Panics
 ///
-/// If one is broken.
+/// If a rule is broken.
 pub(crate) fn check(answer: &Answer, world: &World) {
     let mut secrets = world.secrets();
     secrets.extend(answer.admitted.iter().flat_map(|token| long_parts(token)));
@@ -32,12 +32,12 @@ pub(crate) fn check(answer: &Answer, world: &World) {
     }
 }
 
-/// Whoever is admitted has a token that `jsonwebtoken` accepts, at the service's time, and that names a session.
+/// Every admitted request has a token that `jsonwebtoken` accepts at the service's time, and that names a session.
 pub(crate) fn admits_whom_jsonwebtoken_would(token: Option<&str>, now: u64) -> Result<(), String> {
     let Some(token) = token else { return Ok(()) };
     let claims = match decode::<Value>(token, &OURS, &VALIDATION) {
         Ok(token) => token.claims,
-        // It reads members that we do not look at, and refuses one that is of another type or that it cannot read.
+        // `jsonwebtoken` also refuses a token for members that we do not read, if they have another type or cannot be read.
         Err(error) => signed_claims(token)
             .ok_or_else(|| format!("jsonwebtoken does not accept whom we admit: {error}"))?,
     };
@@ -58,7 +58,7 @@ pub(crate) fn admits_whom_jsonwebtoken_would(token: Option<&str>, now: u64) -> R
     Ok(())
 }
 
-/// What a token says whose header names our algorithm, and whose signature is good by `jsonwebtoken` alone.
+/// The claims of a token whose header names our algorithm, and whose signature `jsonwebtoken` verifies.
 fn signed_claims(token: &str) -> Option<Value> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
@@ -68,7 +68,7 @@ fn signed_claims(token: &str) -> Option<Value> {
     json(payload).filter(|_| is_ours)
 }
 
-/// Every place that an answer sends a browser to is of the service's own origin, or is WorkOS.
+/// An answer redirects a browser only to the service's own origin or to WorkOS.
 pub(crate) fn sends_browsers_nowhere_else(headers: &HeaderMap, body: &[u8]) -> Result<(), String> {
     let fields =
         [header::LOCATION.as_str(), "hx-redirect", "hx-location", "content-location", "refresh"];
@@ -91,7 +91,7 @@ pub(crate) fn sends_browsers_nowhere_else(headers: &HeaderMap, body: &[u8]) -> R
         if origin != ORIGIN && origin != WORKOS {
             return Err(format!("a browser is sent to {origin} by `{place}`"));
         }
-        // What reads URLs less well than a browser takes these for the start of a host.
+        // Programs that parse URLs less well than browsers take these for the start of a host.
         let start: String = place.chars().take(2).collect();
         if start.starts_with('/') && start.ends_with(['/', '\\']) && start.len() == 2 {
             return Err(format!("`{place}` starts like a host"));
@@ -100,7 +100,7 @@ pub(crate) fn sends_browsers_nowhere_else(headers: &HeaderMap, body: &[u8]) -> R
     Ok(())
 }
 
-/// No byte of an answer is part of a secret.
+/// An answer contains no secret.
 pub(crate) fn tells_no_secret(answer: &Answer, secrets: &[String]) -> Result<(), String> {
     let values = answer.headers.values().map(|value| value.as_bytes());
     for text in values.chain([&*answer.body]) {
@@ -112,28 +112,28 @@ pub(crate) fn tells_no_secret(answer: &Answer, secrets: &[String]) -> Result<(),
     Ok(())
 }
 
-/// The parts of a token that tell it from every other: pieces of its payload and its signature. Its header and the start
-/// of its payload are no secret.
+/// The parts of a token that are secret: the ends of its payload and its signature. Its header and the start of its payload
+/// are the same in every token.
 pub(crate) fn long_parts(token: &str) -> Vec<String> {
     let parts = token.split('.').skip(1).filter(|part| URL_SAFE_NO_PAD.decode(part).is_ok());
     let pieces = parts.filter_map(|part| part.get(part.len().checked_sub(PIECE)?..));
     pieces.map(str::to_owned).collect()
 }
 
-/// Whether the text has the part. After the first byte there is no comparison that depends on a single one: libFuzzer
-/// would learn the part from it, and write it into its own inputs.
+/// Whether the text contains the part. After the first byte, it compares without branches on single bytes: libFuzzer would
+/// learn the part from such branches, and write it into its inputs.
 fn has(text: &[u8], part: &[u8]) -> bool {
     let differ = |window: &[u8]| window.iter().zip(part).fold(0, |all, (a, b)| all | (a ^ b));
     text.windows(part.len().max(1)).any(|it| it.first() == part.first() && differ(it) == 0)
 }
 
-/// The one key that WorkOS publishes.
+/// The only key that WorkOS publishes.
 static OURS: LazyLock<DecodingKey> = LazyLock::new(|| {
     let (n, e) = SigningKey::ours().components();
     DecodingKey::from_rsa_components(&n, &e).expect("it is a key")
 });
 
-/// Times are held against the service's clock, not the machine's.
+/// Does not check times, since `jsonwebtoken` would compare them with the machine's clock and not the service's.
 static VALIDATION: LazyLock<Validation> = LazyLock::new(|| {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.validate_exp = false;

@@ -1,4 +1,4 @@
-//! A service behind the real layer, made anew for each input so that none depends on those before it.
+//! A service behind the real layer. Each input gets a new one, so that inputs do not affect one another.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -31,7 +31,7 @@ pub(crate) struct World {
     config: Config,
 }
 
-/// What stands in front of the handler.
+/// The layers and guards in front of the handler.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Required,
@@ -41,18 +41,18 @@ pub(crate) enum Kind {
     TrustedOrigin,
 }
 
-/// What a client got, and what the handler saw.
+/// The answer that a client got, and what the handler saw.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The access token of whoever was admitted.
+    /// The access token of the admitted principal.
     pub(crate) admitted: Option<String>,
     pub(crate) reached: bool,
 }
 
-/// Left by the handler on its response.
+/// The handler attaches this to its response.
 #[derive(Clone)]
 struct Reached(Option<String>);
 
@@ -77,12 +77,12 @@ impl World {
         Self { workos, authkit, clock, config }
     }
 
-    /// Another replica, which seals what this one opens.
+    /// Another replica, whose sealed values this one opens.
     pub(crate) fn replica(&self) -> Authenticator {
         Authenticator::new(self.config.clone()).expect("the settings are good")
     }
 
-    /// Sends a request to a service, and looks at what every answer is looked at for.
+    /// Sends a request to a service, and checks the rules for every answer.
     pub(crate) async fn send(&self, kind: Kind, request: Request<Bytes>) -> Answer {
         let layer = match kind {
             Kind::Required | Kind::Guarded => AuthKitLayer::new(&self.authkit),
@@ -117,7 +117,7 @@ impl World {
         answer
     }
 
-    /// What must be in no answer, whoever asks.
+    /// The texts that no answer may contain.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let mut secrets = self.workos.secrets();
         secrets.extend(
@@ -129,7 +129,7 @@ impl World {
         secrets
     }
 
-    /// A session as a cookie holds it, around an access token.
+    /// The payload of a cookie with this access token.
     pub(crate) fn payload(access_token: &str) -> crate::json::Members {
         crate::json::Members::new([
             ("access_token", crate::json::quoted(access_token)),
@@ -139,7 +139,7 @@ impl World {
         ])
     }
 
-    /// Seals this in the format, or in the default one where the password does not suit it.
+    /// Seals `plaintext` in the format, or in the default one if the password does not suit the format.
     pub(crate) fn seal(format: SealFormat, plaintext: &[u8]) -> String {
         let secret = CookiePassword::new(password()).expect("it is long enough");
         inspect::seal(format, &secret, plaintext)
@@ -148,7 +148,7 @@ impl World {
     }
 }
 
-/// What WorkOS answers to a good exchange.
+/// WorkOS's answer to a successful exchange.
 pub(crate) fn renewed(now: u64) -> WorkosAnswer {
     let body = json!({
         "access_token": token::good(now), "refresh_token": format!("{}-next", refresh_token()),
@@ -178,14 +178,14 @@ where
     }
 }
 
-/// Runs an input's requests. Timers that nothing else waits for go off at once.
+/// Runs an input's requests. If everything waits for a timer, the timer fires at once.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build();
     runtime.expect("a runtime needs no more than memory").block_on(future)
 }
 
-/// What no input can know: it is made anew for each process.
+/// Random secrets of this process, which no input can contain.
 struct Unknown {
     password: String,
     api_key: String,
@@ -202,7 +202,7 @@ static UNKNOWN: LazyLock<Unknown> = LazyLock::new(|| {
         format!("{prefix}{hex}")
     };
     Unknown {
-        // 64 hexadecimal characters, which every format takes but Python's and Ruby 6's.
+        // 64 hexadecimal characters suit every format except Python's and Ruby 6's.
         password: format!("{}{}", random(""), random("")),
         api_key: random("sk_test_"),
         email: random("user@") + ".test",
@@ -227,13 +227,13 @@ pub(crate) fn refresh_token() -> &'static str {
     &UNKNOWN.refresh_token
 }
 
-/// What WorkOS says in prose, which is for nobody.
+/// A text in WorkOS's error answers, which no client may see.
 pub(crate) fn upstream() -> &'static str {
     &UNKNOWN.upstream
 }
 
 pub(crate) const ORIGIN: &str = "https://app.example.com";
-/// Where every input begins, in Unix seconds.
+/// The time at which every input begins, in Unix seconds.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
 #[cfg(test)]
@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    /// What the targets say of answers would be true of a service that lets nobody in.
+    /// Shows that the service admits anybody at all: many rules would hold for a service that refuses every request.
     #[test]
     fn a_plain_case_is_let_in() {
         let sessions = [(NOW, 0), (NOW - 400, 1)];

@@ -12,18 +12,18 @@ mod webhook;
 
 use std::fmt;
 
-/// Something that reads what others wrote.
+/// A fuzz target: code that reads input from others.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Target {
     /// The name of its folder in `corpus/`.
     pub name: &'static str,
-    /// Panics where an input breaks a rule.
+    /// Panics if the input breaks a rule.
     pub run: fn(&[u8]),
 }
 
 impl Target {
-    /// The target of this name.
+    /// The target with this name.
     pub fn named(name: &str) -> Option<Self> {
         TARGETS.iter().find(|target| target.name == name).copied()
     }

@@ -1,4 +1,4 @@
-//! Tokens: good ones, and what somebody makes of one.
+//! Access tokens: valid ones, and changed ones.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -8,7 +8,7 @@ use crate::{
     workos::SigningKey,
 };
 
-/// Makes an access token around `now`, in Unix seconds. Without any choices it is good for five minutes.
+/// Makes an access token with times around `now`, in Unix seconds. Without choices it is valid for five minutes.
 pub(crate) fn token(input: &mut Input<'_>, now: u64) -> String {
     if input.below(8) == 7 {
         return input.text();
@@ -54,7 +54,7 @@ pub(crate) fn good(now: u64) -> String {
     SigningKey::ours().token(&header().text(), &claims(now).text())
 }
 
-/// A token whose claims are these beside the usual ones.
+/// A token with edited claims.
 #[cfg(test)]
 pub(crate) fn with_claims(now: u64, edit: impl FnOnce(&mut Members)) -> String {
     let mut claims = claims(now);
@@ -80,7 +80,7 @@ fn claims(now: u64) -> Members {
     ])
 }
 
-/// A time near `now`, or far from it, or none.
+/// A time near `now`, a time far from it, or a value that is not a time.
 fn time(input: &mut Input<'_>, now: u64) -> String {
     match input.below(4) {
         0 => {
@@ -96,7 +96,7 @@ fn time(input: &mut Input<'_>, now: u64) -> String {
     }
 }
 
-/// Spells base64 in a way that somebody may read alike.
+/// Changes base64 in ways that some decoders ignore.
 fn respell(input: &mut Input<'_>, text: &mut Vec<u8>) {
     match input.below(24) {
         16 => text.push(b'='),

@@ -1,4 +1,4 @@
-//! WorkOS in memory: signs, publishes its key, and answers as an input says.
+//! WorkOS in memory: signs tokens, publishes its key, and gives the answers of an input.
 
 use std::{
     collections::VecDeque,
@@ -25,13 +25,13 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// The one that WorkOS publishes.
+    /// The key that WorkOS publishes.
     pub(crate) fn ours() -> &'static Self {
         static KEY: OnceLock<SigningKey> = OnceLock::new();
         KEY.get_or_init(|| Self::generate("key_1"))
     }
 
-    /// One that nobody published, under the same name.
+    /// A key that is not published, with the same id.
     pub(crate) fn strangers() -> &'static Self {
         static KEY: OnceLock<SigningKey> = OnceLock::new();
         KEY.get_or_init(|| Self::generate("key_1"))
@@ -51,7 +51,7 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode(signature)
     }
 
-    /// A token of these two parts, whatever they say.
+    /// Signs a token with this header and payload.
     pub(crate) fn token(&self, header: &str, payload: &str) -> String {
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
@@ -59,7 +59,7 @@ impl SigningKey {
         format!("{signed}.{signature}")
     }
 
-    /// The modulus and the exponent, as a JWK has them.
+    /// The modulus and the exponent, as in a JWK.
     pub(crate) fn components(&self) -> (String, String) {
         let key = self.pair.public_key();
         let n = URL_SAFE_NO_PAD.encode(key.modulus().big_endian_without_leading_zero());
@@ -73,7 +73,7 @@ impl SigningKey {
     }
 }
 
-/// WorkOS, as far as a service can tell.
+/// A fake WorkOS, to which the service's transport sends its calls.
 #[derive(Clone, Default)]
 pub(crate) struct Workos(Arc<Mutex<State>>);
 
@@ -82,7 +82,7 @@ struct State {
     jwks: Option<Vec<u8>>,
     answers: VecDeque<WorkosAnswer>,
     otherwise: Option<WorkosAnswer>,
-    /// What was sent to it that nobody else may see.
+    /// The secrets in the requests that it got.
     secrets: Vec<String>,
     exchanges: usize,
 }
@@ -96,27 +96,27 @@ pub(crate) struct WorkosAnswer {
 }
 
 impl Workos {
-    /// Publishes this instead of its key.
+    /// Publishes this key set instead of its own.
     pub(crate) fn publish(&self, jwks: Vec<u8>) {
         self.state().jwks = Some(jwks);
     }
 
-    /// Answers the next exchange so; before the first is queued, and where none is left, nothing comes back.
+    /// Queues an answer for the next exchange. While none is queued, an exchange fails.
     pub(crate) fn will_answer(&self, answer: WorkosAnswer) {
         self.state().answers.push_back(answer);
     }
 
-    /// Answers every exchange so for which nothing is queued.
+    /// Sets the answer to exchanges for which none is queued.
     pub(crate) fn answers_otherwise(&self, answer: WorkosAnswer) {
         self.state().otherwise = Some(answer);
     }
 
-    /// How many exchanges were asked for.
+    /// How many exchanges it got.
     pub(crate) fn exchanges(&self) -> usize {
         self.state().exchanges
     }
 
-    /// What was sent to it that nobody else may see.
+    /// The secrets in the requests that it got.
     pub(crate) fn secrets(&self) -> Vec<String> {
         self.state().secrets.clone()
     }
@@ -149,7 +149,7 @@ impl Workos {
         for (name, value) in answer.headers {
             response = response.header(name, value);
         }
-        // What is no HTTP does not get through a transport.
+        // A transport cannot deliver an answer that is not valid HTTP.
         response.body(Bytes::from(answer.body)).map_err(|_| TransportError::Lost)
     }
 }

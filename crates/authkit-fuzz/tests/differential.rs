@@ -1,4 +1,4 @@
-//! Our reading of tokens against `jsonwebtoken`'s.
+//! Compares our verdicts on tokens with those of `jsonwebtoken`.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use std::env;
 
 use authkit_fuzz::differential::compare;
 
-/// `cargo xtask deep` tries 100,000 tokens, of another seed each time.
+/// `cargo xtask deep` tries 100,000 tokens, with another seed each time.
 #[test]
 fn every_disagreement_with_jsonwebtoken_is_explained() {
     let number = |variable| env::var(variable).ok().and_then(|it| it.parse().ok());

@@ -1,4 +1,4 @@
-//! Every input that is kept keeps every rule.
+//! Runs every target on its corpus, and for a moment on random inputs.
 
 #![forbid(unsafe_code)]
 
@@ -10,14 +10,14 @@ fn no_input_that_is_kept_breaks_a_rule() {
         let corpus = driver::corpus(target).unwrap_or_else(|error| panic!("{target:?}: {error}"));
         assert!(corpus.len() > 10, "{target:?} has a corpus: {}", corpus.len());
         for (file, input) in corpus {
-            // Shown by the harness where the target panics.
+            // The test harness shows this if the target panics.
             eprintln!("{}", file.display());
             (target.run)(&input);
         }
     }
 }
 
-/// Inputs out of nothing too, as many as a moment allows: a target that breaks on the first one is told at once.
+/// Random inputs for a moment, so that a target which is broken for most inputs fails in every test run.
 #[test]
 fn no_input_at_random_breaks_a_rule() {
     for &target in TARGETS {

@@ -1,5 +1,5 @@
-//! `cargo xtask packages`: whether what is published is fit to be: built from the packages alone, with the oldest
-//! compiler, the oldest dependencies and every set of features that they promise to work with.
+//! `cargo xtask packages`: checks that the published packages build from their archives alone, with the oldest compiler,
+//! the oldest dependencies and every set of features that they support.
 
 mod front_page;
 mod minimal_versions;
@@ -26,7 +26,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.take("packages: changes since the last release", || api_changes(sh, project))
 }
 
-/// Whether each manifest and front page has what crates.io and docs.rs show.
+/// Checks that each manifest and front page has what crates.io and docs.rs show.
 pub(crate) fn front_pages(project: &Project) -> Result<()> {
     let mut problems = Vec::new();
     for package in &project.published {
@@ -39,16 +39,17 @@ pub(crate) fn front_pages(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Packs the packages, unpacks them and builds what comes out, which uses one another's packages and not this folder.
+/// Packs the packages, unpacks them and builds the result, in which packages depend on one another's archives and not on
+/// this folder.
 fn package(sh: &Shell, project: &Project) -> Result<()> {
     let only = project.published_only();
     let target = project.target.join("packages");
-    // What is not committed yet may be packed here; `cargo publish` refuses it.
+    // Uncommitted changes may be packed here; `cargo publish` refuses them.
     let package = cmd!(sh, "cargo package --locked --allow-dirty --all-features {only...}");
     Ok(package.env("CARGO_TARGET_DIR", target).run()?)
 }
 
-/// Marks items with the features that they need, which stable compilers do not do.
+/// Builds the documentation like docs.rs, which marks items with the features that they need. Stable compilers do not.
 fn docs(sh: &Shell, project: &Project) -> Result<()> {
     let only = project.published_only();
     let target = project.target.join("docs-rs");
@@ -63,7 +64,7 @@ fn docs(sh: &Shell, project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Features are additive, so that any set of them has to do that has a cryptography in it.
+/// Checks every set of features that contains a cryptography, since features are additive.
 fn feature_sets(sh: &Shell, project: &Project) -> Result<()> {
     for package in &project.published {
         let sets = subsets(&package.features).into_iter();
@@ -83,7 +84,7 @@ pub(crate) fn check_features(sh: &Shell, package: &Package, sets: BTreeSet<Strin
     Ok(())
 }
 
-/// The set, and the default cryptography where the package has one to choose and none is chosen.
+/// The set, and the default cryptography if the package offers a choice and the set makes none.
 pub(crate) fn with_cryptography(features: &[String], set: &str) -> String {
     let is_cryptography = |feature: &str| CRYPTOGRAPHY.contains(&feature);
     let is_offered = features.iter().any(|feature| is_cryptography(feature));
@@ -93,7 +94,7 @@ pub(crate) fn with_cryptography(features: &[String], set: &str) -> String {
     format!("{},{set}", CRYPTOGRAPHY[0]).trim_end_matches(',').to_owned()
 }
 
-/// Every subset, as `--features` takes it.
+/// Every subset of the features, in the form of `--features`.
 fn subsets(features: &[String]) -> Vec<String> {
     features.iter().fold(vec![String::new()], |sets, feature| {
         let with = sets.iter().map(|set| match set.as_str() {
@@ -112,15 +113,15 @@ fn oldest_compiler(sh: &Shell, project: &Project) -> Result<()> {
     Ok(check.env("CARGO_TARGET_DIR", project.target.join("oldest-compiler")).run()?)
 }
 
-/// `deny.toml` says what is allowed. The database of advisories is looked at where releases are made: it is no part of
-/// any registry.
+/// Checks the dependencies against `deny.toml`. Advisories are checked when releases are made, since their database is not
+/// part of a registry.
 fn dependencies(sh: &Shell, project: &Project) -> Result<()> {
     let deny = setup::install_cargo_deny(sh, project)?;
     let checks = ["bans", "licenses", "sources"];
     Ok(cmd!(sh, "{deny} --all-features --locked check {checks...}").run()?)
 }
 
-/// Whether the version says what has changed for those who use the last release.
+/// Checks that the version number reflects the changes of the API since the last release.
 fn api_changes(sh: &Shell, project: &Project) -> Result<()> {
     let tags = cmd!(sh, "git tag --list v* --merged HEAD --sort -version:refname").read()?;
     let Some(tag) = tags.lines().next() else {

@@ -1,4 +1,4 @@
-//! `cargo xtask pictures`: what the README shows of the example, as the browser test sees it.
+//! `cargo xtask pictures`: takes the README's pictures of the example, from the screenshots of the browser test.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};

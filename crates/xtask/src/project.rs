@@ -1,4 +1,4 @@
-//! What `cargo metadata` knows about the workspace.
+//! The workspace, as `cargo metadata` describes it.
 
 use std::path::PathBuf;
 
@@ -6,18 +6,18 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-/// The workspace: where it is, and which of its packages are for others to use.
+/// The workspace's folders, and its packages that are published.
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
     pub(crate) published: Vec<Package>,
     /// The first file of every library, program and test.
     pub(crate) crate_roots: Vec<PathBuf>,
     pub(crate) target: PathBuf,
-    /// The oldest Rust that the packages promise to build with.
+    /// The oldest Rust that the packages support.
     pub(crate) rust_version: String,
 }
 
-/// A package, the features it offers, `default` apart, and what else its manifest says.
+/// A package, with its features except `default`, and its manifest.
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) features: Vec<String>,
@@ -52,7 +52,7 @@ impl Project {
         })
     }
 
-    /// `--package` for every package that is for others to use.
+    /// The `--package` arguments for every published package.
     pub(crate) fn published_only(&self) -> Vec<String> {
         self.published
             .iter()
@@ -60,14 +60,14 @@ impl Project {
             .collect()
     }
 
-    /// Where the official SDKs and the official emulator are installed.
+    /// The folder in which the official SDKs and the official emulator are installed.
     pub(crate) fn peers(&self) -> PathBuf {
         self.target.join("peers")
     }
 }
 
 impl Package {
-    /// Whether others can depend on it, as on a program they cannot.
+    /// Whether the package has a library, on which other packages can depend.
     pub(crate) fn has_library(&self) -> bool {
         let targets = self.manifest["targets"].as_array();
         targets.is_some_and(|targets| targets.iter().any(|target| target["kind"][0] == "lib"))

@@ -1,6 +1,6 @@
-//! What a run of the benchmarks is held to: the figures of the run that was recorded.
+//! Compares a run of the benchmarks with the recorded run.
 //!
-//! They are ratios of what was measured side by side, or counts, so that they mean the same on another machine.
+//! The figures are ratios of measurements that were made side by side, or counts, so that other machines get the same.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use xshell::Shell;
 
-/// Records the figures of a run, with the processor that it was on.
+/// Records the figures of a run, with the processor of the machine.
 pub(crate) fn record(sh: &Shell, results: &Path) -> Result<()> {
     let (figures, processor) = read(sh, results)?;
     let record = json!({ "figures": figures, "processor": processor });
     Ok(sh.write_file(RECORD, format!("{record:#}\n"))?)
 }
 
-/// Fails where a figure of a run is over 10 % worse than the recorded one.
+/// Fails if a figure of a run is over 10 % worse than the recorded one.
 pub(crate) fn check(sh: &Shell, results: &Path) -> Result<()> {
     let (figures, processor) = read(sh, results)?;
     if !sh.path_exists(RECORD) {
@@ -29,7 +29,7 @@ pub(crate) fn check(sh: &Shell, results: &Path) -> Result<()> {
     }
     bail!(
         "over 10 % worse than recorded (on {recorded_on}; this is {processor}):\n{}\n\
-         if that is as it should be, {AGAIN}",
+         if that is intended, {AGAIN}",
         worse.join("\n")
     )
 }

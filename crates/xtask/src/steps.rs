@@ -1,4 +1,4 @@
-//! A run: named steps, each timed. The first failure is the last step, unless the steps do not need each other.
+//! A run of named steps, each of which is timed. A failed step ends the run, unless the steps are independent.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ pub(crate) struct Steps {
     started: Instant,
     taken: Vec<(String, Duration)>,
     tests: Option<Tally>,
-    /// What failed, once the steps do not need each other.
+    /// The failures so far, once the steps are independent.
     failed: Option<Vec<anyhow::Error>>,
-    /// The name of a step to be taken contains one of these, unless there is none.
+    /// Only steps whose name contains one of these are taken; all, if there are none.
     words: Vec<String>,
 }
 
@@ -28,8 +28,8 @@ impl Steps {
         }
     }
 
-    /// From now on steps do not need each other: a failure is not the last step, and if there are words, only the steps
-    /// are taken whose names contain one of them.
+    /// Makes the further steps independent: a failed step does not end the run, and if there are words, only the steps
+    /// whose names contain one of them are taken.
     pub(crate) fn independent(&mut self, words: impl Iterator<Item = String>) {
         self.failed = Some(Vec::new());
         self.words = words.collect();
@@ -41,7 +41,7 @@ impl Steps {
         self.note(outcome.map(Option::unwrap_or_default))
     }
 
-    /// Takes a step that runs tests; a failed or a skipped one fails it.
+    /// Takes a step that runs tests. The step fails if a test fails or is skipped.
     pub(crate) fn test(&mut self, name: &str, step: impl FnOnce() -> Result<Tally>) -> Result<()> {
         let outcome = self.time(name, step).and_then(|tally| {
             let Some(tally) = tally else { return Ok(()) };
@@ -51,14 +51,14 @@ impl Steps {
         self.note(outcome)
     }
 
-    /// Remembers a failure that is not the last step.
+    /// Keeps a failure for later if the steps are independent.
     fn note(&mut self, outcome: Result<()>) -> Result<()> {
         let Some(failed) = &mut self.failed else { return outcome };
         failed.extend(outcome.err());
         Ok(())
     }
 
-    /// `None` if the step is not to be taken.
+    /// Runs and times a step; `None` if the words exclude the step.
     fn time<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         if !self.is_wanted(name) {
             return Ok(None);
@@ -70,7 +70,7 @@ impl Steps {
         outcome.map(Some).with_context(|| name.to_owned())
     }
 
-    /// Prints how long each step took, and how many tests passed as the last line.
+    /// Prints the duration of each step, and in the last line how many tests passed.
     pub(crate) fn summarize(&self) {
         println!();
         for (name, took) in &self.taken {
@@ -82,9 +82,11 @@ impl Steps {
         }
     }
 
+    /// Reports the failures of independent steps at the end of the run.
+    ///
     /// # Errors
     ///
-    /// What failed although the run went on, or that no step has a name with the words.
+    /// The failures, or that no step has a name with the words.
     pub(crate) fn failures(&self) -> Result<()> {
         let failed = self.failed.iter().flatten();
         let failed: Vec<_> = failed.map(|error| format!("{error:#}")).collect();

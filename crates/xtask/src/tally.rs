@@ -1,4 +1,4 @@
-//! Running `cargo test` and counting what it ran.
+//! Runs `cargo test`, and counts the tests.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use xshell::Cmd;
 
-/// How many tests ran, and how they ended.
+/// The numbers of tests that passed, failed and were ignored.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tally {
     passed: u32,
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Runs a `cargo test` whose output is passed on while it is counted.
+    /// Runs a `cargo test`, prints its output, and counts its results.
     pub(crate) fn of(test: Cmd<'_>) -> Result<Self> {
         eprintln!("$ {test}");
         let mut cargo = Command::from(test).stdout(Stdio::piped()).spawn()?;
@@ -35,7 +35,7 @@ impl Tally {
         Ok(tally)
     }
 
-    /// Fails unless there were tests and each of them ran and passed.
+    /// Fails unless at least one test ran and all tests passed.
     pub(crate) fn check(self) -> Result<()> {
         ensure!(self.failed == 0, "{} tests failed", self.failed);
         ensure!(self.ignored == 0, "{} tests are ignored: run or remove them", self.ignored);

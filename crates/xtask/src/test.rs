@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all that must pass before a change lands.
+//! `cargo xtask test`: the checks and tests that must pass before a change is merged.
 
 use std::iter;
 
@@ -41,7 +41,7 @@ fn format(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// Two versions of a crate in a service's own tree are bytes and build time that its users pay for.
+/// Fails if the tree of a service contains two versions of a crate, which cost build time and size.
 fn duplicates(sh: &Shell) -> Result<()> {
     let tree = cmd!(
         sh,
@@ -62,7 +62,7 @@ fn docs(sh: &Shell) -> Result<()> {
     Ok(docs.env("RUSTDOCFLAGS", "-D warnings").run()?)
 }
 
-/// Features are additive, so none and each one alone are the sets that the other steps leave out.
+/// Checks each package without features, and with each feature alone. The other steps turn all features on.
 fn features(sh: &Shell, project: &Project) -> Result<()> {
     for package in &project.published {
         let alone = iter::once("").chain(package.features.iter().map(String::as_str));

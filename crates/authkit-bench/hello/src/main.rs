@@ -1,4 +1,4 @@
-//! A service of one page, behind the layer if a feature says so. What building it takes is measured, not what it does.
+//! A service of one page, behind the layer if a feature is on. The benchmarks measure how long it takes to build.
 
 #![forbid(unsafe_code)]
 

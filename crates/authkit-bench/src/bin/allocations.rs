@@ -1,4 +1,4 @@
-//! What one request allocates, as JSON.
+//! Counts the allocations of one request, and prints them as JSON.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,7 @@
-//! What clean debug builds take of the processor, each in turn, as JSON: `builds ROOT SCRATCH [ROUNDS]`.
+//! Measures the processor time of clean debug builds, one after the other, and prints it as JSON:
+//! `builds ROOT SCRATCH [ROUNDS]`.
 //!
-//! `hello` is built alone and behind the layer with either cryptography, and `axum-app` as a newcomer builds it.
+//! It builds `hello` alone and behind the layer with either cryptography, and `axum-app` as a newcomer builds it.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// What is built: its name in the report, its manifest, and how cargo is told.
+/// The builds: the name in the report, the manifest, and the arguments of cargo.
 const KINDS: [(&str, &str, &[&str]); 4] = [
     ("hello", "crates/authkit-bench/hello/Cargo.toml", &[]),
     ("ring", "crates/authkit-bench/hello/Cargo.toml", &["--features", "ring"]),
@@ -22,17 +23,17 @@ const KINDS: [(&str, &str, &[&str]); 4] = [
     ("axum-app", "Cargo.toml", &["--package", "axum-app"]),
 ];
 
-/// What else the machine does only adds, so the least of all rounds counts.
+/// The least of all rounds, since other work of the machine only adds time.
 #[derive(Serialize)]
 struct Least {
-    /// Of the processor, user and system, cargo's and all that it started.
+    /// The processor time in user and system mode, of cargo and all its child processes.
     seconds: f64,
     crates: usize,
-    /// How long each package's compilers and build script ran, the longest first.
+    /// How long the compilers and the build script of each package ran, the longest first.
     packages: Vec<(String, f64)>,
 }
 
-/// A unit of work, as cargo's report of its timings has it.
+/// A unit of work in cargo's timing report.
 #[derive(Deserialize)]
 struct Unit {
     name: String,
@@ -47,7 +48,7 @@ fn main() -> Result<()> {
     let rounds: u32 = arguments.get(2).map_or(Ok(2), |rounds| rounds.parse())?;
 
     for (_, manifest, _) in KINDS {
-        // What has to come over the network is no work of a build.
+        // Downloads do not count as work of a build.
         cargo("fetch", &root.join(manifest), &[])?;
     }
     let mut least: BTreeMap<&str, Least> = BTreeMap::new();
@@ -102,7 +103,7 @@ fn cargo(command: &str, manifest: &Path, options: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
-/// The seconds of the children, user and system, in the last line of a shell's `times`: `1m2.50s 0m3.25s`.
+/// The processor time of the children, from the last line of a shell's `times`: user and system, `1m2.50s 0m3.25s`.
 fn processor_time(times: &str) -> Result<f64> {
     let seconds = |time: &str| {
         let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
@@ -114,7 +115,7 @@ fn processor_time(times: &str) -> Result<f64> {
     Ok(parts.with_context(|| format!("no times: {line}"))?.iter().sum())
 }
 
-/// The units in cargo's report of its timings, a page with the data as JSON.
+/// The units in cargo's timing report, a page that contains the data as JSON.
 fn units(report: &str) -> Result<Vec<Unit>> {
     let (_, data) = report.split_once("UNIT_DATA = ").context("the report has no units")?;
     let mut values = serde_json::Deserializer::from_str(data).into_iter();

@@ -1,9 +1,9 @@
-//! What a second core brings: requests of 10,000 known sessions in one thread and in two, while sessions are refreshed, as
-//! JSON.
+//! Measures the gain from a second core: requests of 10,000 known sessions in one thread and in two, while sessions are
+//! refreshed. Prints JSON.
 //!
-//! 1,000 lineages are remembered from the start. Each thread has a session refreshed every 60 ms, which is every five
-//! minutes for each of 10,000 in two threads, and goes on with its new cookie, as the browser would. WorkOS answers at
-//! once: every new session was made before.
+//! 1,000 lineages exist from the start. Each thread refreshes a session every 60 ms, so that two threads refresh each of
+//! 10,000 sessions every five minutes, and continues with the new cookie as a browser would. WorkOS answers at once, since
+//! the program makes all new sessions before it measures.
 
 #![forbid(unsafe_code)]
 
@@ -38,7 +38,7 @@ struct Report {
     /// Requests a second in one thread and in two, the medians of all rounds.
     one: f64,
     two: f64,
-    /// The latter by the former, of each round.
+    /// The median of the ratio of the second to the first.
     ratio: f64,
 }
 
@@ -61,11 +61,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A service, and everybody's requests.
+/// A service, and the requests of all sessions.
 struct World {
     ours: Authenticator,
     known: Vec<HeaderMap>,
-    /// Those whose token has expired. Each is sent once.
+    /// The requests whose token has expired. Each is sent once.
     expired: Mutex<Vec<HeaderMap>>,
 }
 
@@ -112,7 +112,7 @@ impl World {
         Ok(world)
     }
 
-    /// Has so many threads send requests.
+    /// Sends requests with this many threads.
     fn requests_a_second(&self, threads: usize) -> Result<f64> {
         thread::scope(|scope| {
             let threads: Vec<_> = (0..threads).map(|n| scope.spawn(move || self.send(n))).collect();
@@ -123,7 +123,7 @@ impl World {
         })
     }
 
-    /// Sends the requests of one thread, and says how many a second.
+    /// Sends the requests of one thread. Returns the number per second.
     fn send(&self, thread: usize) -> Result<f64> {
         let mut requests = self.known.clone();
         // The multiplier of MMIX (Knuth).
@@ -156,7 +156,7 @@ impl World {
         matches!(black_box(decision), Decision::Admit(_))
     }
 
-    /// Has the next expired session refreshed, and returns its new cookie.
+    /// Refreshes the next expired session, and returns its new cookie.
     async fn refresh(&self) -> Result<HeaderMap> {
         let request = self.expired.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let request = request.context("enough sessions have expired")?;
@@ -171,11 +171,11 @@ impl World {
     }
 }
 
-/// Answers refreshes, and sends the key set for whatever else is asked.
+/// Answers refreshes, and answers every other request with the key set.
 #[derive(Debug)]
 struct Workos {
     keys: Bytes,
-    /// By the refresh token.
+    /// The answers, by refresh token.
     answers: HashMap<String, Bytes>,
 }
 

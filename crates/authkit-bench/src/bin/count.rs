@@ -1,15 +1,15 @@
-//! One way of authenticating, or the cryptography in it alone, so many times: `count PATH TIMES`, for callgrind to count
-//! the instructions of.
+//! Runs one kind of authentication, or its cryptography alone, many times: `count PATH TIMES`. Callgrind counts the
+//! instructions.
 //!
 //! | path | what |
 //! |---|---|
-//! | `warm` | a known cookie, to the decision |
-//! | `cold` | a cookie that is not remembered |
-//! | `cryptography` | what of `cold` is decryption and signature |
+//! | `warm` | a cookie in the cache, up to the decision |
+//! | `cold` | a cookie that is not in the cache |
+//! | `cryptography` | the decryption and signature check in `cold` |
 //! | `layer` | `warm`, through the layer and a service and back |
-//! | `service` | what of `layer` is the service's and the measurement's |
-//! | `marks` | `service`, and what a layer leaves on a request and its response put there by hand |
-//! | `bearer`, `machine`, `api_key` | the same with a user's token, a machine's, or a customer's API key that are known |
+//! | `service` | the share of the service and the measurement in `layer` |
+//! | `marks` | `service` with what a layer attaches to a request and its response, attached by hand |
+//! | `bearer`, `machine`, `api_key` | like `layer`, with a user's token, a machine's, or a customer's API key that is remembered |
 
 #![forbid(unsafe_code)]
 
@@ -76,7 +76,7 @@ fn alone(path: &str) -> Option<Alone> {
 
 type Edit = fn(AuthKitLayer) -> Result<AuthKitLayer, ConfigError>;
 
-/// The layer that lets this kind of request in, and the request's headers.
+/// The layer that admits this kind of request, and the request's headers.
 fn layered(path: &str, sample: &Sample, cookie: &HeaderMap) -> Option<(HeaderMap, Layered)> {
     let (headers, edit): (_, Edit) =
         match path {

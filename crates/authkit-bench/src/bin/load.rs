@@ -1,4 +1,5 @@
-//! Whole services under `wrk`, each on a core of its own and in turns, as JSON: `load SERVER [SECONDS] [ROUNDS]`.
+//! Measures whole services under `wrk`, one after the other, each on a core of its own. Prints JSON:
+//! `load SERVER [SECONDS] [ROUNDS]`.
 
 #![forbid(unsafe_code)]
 
@@ -21,10 +22,10 @@ const KINDS: [&str; 10] = [
     "sdk",
 ];
 
-/// The best of all rounds: what else the machine does only adds.
+/// The best of all rounds, since other work of the machine only adds time.
 #[derive(Serialize)]
 struct Best {
-    /// Of the server's processor time, user and system, a request.
+    /// The server's processor time for a request, in user and system mode.
     microseconds: f64,
     requests_per_second: f64,
 }
@@ -89,7 +90,7 @@ fn run(server: &Path, kind: &str, seconds: u32) -> Result<Best> {
     Ok(Best { microseconds: spent * 1e6 / requests, requests_per_second: per_second })
 }
 
-/// As much as is looked at, and nothing in it.
+/// A cookie of the largest size that is read, without a session in it.
 fn garbage() -> String {
     format!("wos_session={}", "A".repeat(16 << 10))
 }

@@ -1,4 +1,4 @@
-//! What remembering 100,000 sessions takes and brings, as JSON.
+//! Measures the memory and the hit rate of the cache with 100,000 sessions, and prints them as JSON.
 
 #![forbid(unsafe_code)]
 
@@ -21,15 +21,15 @@ const CACHE: usize = 32 << 20;
 struct Report {
     sessions: usize,
     cache: usize,
-    /// Bytes of resident memory that the cache took.
+    /// The resident memory that the cache took, in bytes.
     resident: usize,
-    /// How many sessions were remembered in the end.
+    /// How many sessions the cache held at the end.
     held: usize,
-    /// The share of requests whose session was known.
+    /// The share of requests whose session was in the cache.
     hit_rate: f64,
-    /// The same, had the cache kept as many sessions by the order of their last use.
+    /// The share for an LRU cache with room for as many sessions.
     lru_hit_rate: f64,
-    /// The same, had it kept the ones that send most, and known from the start which those are.
+    /// The share for a cache that holds the sessions with the most requests and knows these from the start.
     foreseen_hit_rate: f64,
 }
 
@@ -51,12 +51,12 @@ fn main() {
     println!("{}", serde_json::to_string_pretty(&report).expect("numbers are JSON"));
 }
 
-/// Sealed a thousand at a time, so that they take no memory themselves.
+/// Cookies that are sealed a thousand at a time, so that they take little memory.
 fn cookies(sample: &Sample) -> impl Iterator<Item = String> {
     (0..SESSIONS / 1_000).flat_map(|_| sample.cookies(1_000, SealFormat::Ruby))
 }
 
-/// By how much the process has grown once each session was seen.
+/// The growth of the process after one request of each session.
 fn resident_after_all(sample: &Sample) -> usize {
     let off = sample.authenticator(|config| config.with_session_cache(0));
     let ours = sample.authenticator(|config| config.with_session_cache(CACHE));
@@ -77,7 +77,7 @@ fn resident() -> usize {
     kib.parse::<usize>().expect("it is a number") << 10
 }
 
-/// How often the session was known, and how many are in the end.
+/// How many requests found their session in the cache, and how many sessions it held at the end.
 fn hits(sample: &Sample, requests: &[HeaderMap]) -> (usize, usize) {
     let ours = sample.authenticator(|config| config.with_session_cache(CACHE));
     let mut last: Vec<Weak<VerifiedSession>> = requests.iter().map(|_| Weak::new()).collect();
@@ -90,7 +90,7 @@ fn hits(sample: &Sample, requests: &[HeaderMap]) -> (usize, usize) {
     (hits, last.iter().filter(|session| session.strong_count() > 0).count())
 }
 
-/// How often it would have been among the last `held`.
+/// How many requests would have found their session among the `held` that were used last.
 fn lru_hits(held: usize) -> usize {
     let mut used = HashMap::new();
     let mut order = BTreeMap::new();
@@ -112,13 +112,14 @@ fn lru_hits(held: usize) -> usize {
     hits
 }
 
-/// How often it would have been one of the `held` that send most, which come first. Each is unknown once.
+/// How many requests would have found their session among the `held` with the most requests, which have the lowest numbers.
+/// The first request of each session finds nothing.
 fn foreseen_hits(held: usize) -> usize {
     let mut known = vec![false; held];
     visits().filter(|&at| at < held && mem::replace(&mut known[at], true)).count()
 }
 
-/// Who sends each request: few send many (Zipf's law), always the same ones in the same order.
+/// The session of each request, by Zipf's law: few sessions send many requests. The order is the same in every run.
 fn visits() -> impl Iterator<Item = usize> {
     let mut sum = 0.0;
     let sums: Vec<f64> = (1..=SESSIONS)

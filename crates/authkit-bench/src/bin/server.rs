@@ -1,4 +1,5 @@
-//! One service of each kind, on a port that it prints: `GET /` greets the user of a session, which `GET /start` begins.
+//! A service of the given kind, on a port that it prints: `GET /` greets the user of a session, and `GET /start` begins the
+//! session.
 
 #![forbid(unsafe_code)]
 
@@ -46,7 +47,7 @@ fn hello(user: &User) -> String {
     format!("Hello {}", user.email.as_deref().unwrap_or_default())
 }
 
-/// No session at all.
+/// A service without sessions.
 fn bare(sample: &Sample) -> Router {
     // Shared, since axum clones a handler for each request.
     let user = Arc::new(sample.user());
@@ -64,7 +65,7 @@ fn greeting(authkit: &AuthKit) -> Router {
         .route_layer(AuthKitLayer::new(authkit))
 }
 
-/// The official SDK as its guide has it: the cookie opened and verified in the handler.
+/// The official SDK as in its guide: the handler opens and verifies the cookie.
 async fn sdk(sample: &Sample) -> Router {
     let sdk = Sdk::new(sample);
     let handler = async |State(sdk): State<Sdk>, jar: CookieJar| {
@@ -80,7 +81,7 @@ async fn sdk(sample: &Sample) -> Router {
 fn starting_with(sample: &Sample, format: SealFormat) -> Router {
     let sealed = sample.clone();
     let start = async move || {
-        // On a thread of its own: sealing drives a runtime of its own.
+        // On a thread of its own, since sealing runs a runtime of its own.
         let cookie = tokio::task::spawn_blocking(move || sealed.cookies(1, format).remove(0)).await;
         let cookie = cookie.expect("sealing does not panic");
         AppendHeaders([(SET_COOKIE, format!("wos_session={cookie}; Path=/"))])
@@ -154,7 +155,7 @@ impl AuthnBackend for Backend {
     }
 }
 
-/// The user sealed into a cookie: what cryptography alone costs on a server, without signed tokens.
+/// The user, encrypted in a cookie and without signed tokens: the cost of encryption alone.
 fn private_cookie_jar(sample: &Sample) -> Router {
     let user = sample.user();
     let start = async move |jar: PrivateCookieJar| {

@@ -1,8 +1,9 @@
-//! What others feel while 5,000 sessions expire at once, against a service without sessions that is sent the same
-//! requests, as JSON: `storm SERVER [ROUNDS]`. It needs some 11,000 open files, half of them in the server.
+//! Measures the latency of other sessions while 5,000 sessions expire at once, and compares it with a service without
+//! sessions that gets the same requests. Prints JSON: `storm SERVER [ROUNDS]`. It needs some 11,000 open files, half of them
+//! in the server.
 //!
-//! The server has the first core; this program, and the WorkOS that it plays, is to be run on the second. That WorkOS
-//! signs nothing while it is measured: every new session was made before.
+//! The server runs on the first core. Run this program, which also plays WorkOS, on the second. It makes all new sessions
+//! before it measures, so that it signs nothing meanwhile.
 
 #![forbid(unsafe_code)]
 
@@ -33,25 +34,25 @@ use tokio::{
     time,
 };
 
-/// How many sessions expire, and in which time each sends its next request.
+/// How many sessions expire, and the time in which each of them sends its next request.
 const EXPIRED: usize = 5_000;
 const ARRIVING: Duration = Duration::from_secs(1);
-/// How many others there are, how often each sends a request, and for how long: nobody waits for longer.
+/// How many other sessions there are, how often each sends a request, and for how long: longer than any request waits.
 const OTHERS: usize = 20;
 const PACE: Duration = Duration::from_millis(20);
 const LASTING: Duration = Duration::from_secs(6);
-/// How long WorkOS takes for a refresh.
+/// How long WorkOS takes to answer a refresh.
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// The medians of all rounds.
 #[derive(Serialize)]
 struct Report {
-    /// Milliseconds that 99 in 100 of the others' requests take at most, without sessions and with ours.
+    /// The 99th percentile of the other sessions' latency in milliseconds, without sessions and with ours.
     bare_p99: f64,
     ours_p99: f64,
-    /// Theirs by the former, of each round.
+    /// The median of the ratio of the second to the first.
     ratio: f64,
-    /// How many of the expired sessions were refreshed meanwhile; the others are asked to come back.
+    /// How many of the expired sessions were refreshed. The rest got a 503 with `Retry-After`.
     refreshed: f64,
 }
 
@@ -95,17 +96,17 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// WorkOS, with sessions that have expired and those of others, which are good for long.
+/// WorkOS, with the sessions that have expired, and the other sessions, which stay valid.
 struct Workos {
     emulator: Emulator,
     port: u16,
     expired: Vec<String>,
     good: Vec<String>,
-    /// Ends the service.
+    /// Ends the server when it is dropped.
     _served: JoinSet<()>,
 }
 
-/// What WorkOS answers: the body for each refresh token.
+/// WorkOS's answers: the body for each refresh token.
 type Answers = Arc<HashMap<String, Value>>;
 
 impl Workos {
@@ -133,7 +134,7 @@ impl Workos {
         Ok(Self { emulator, port, expired, good, _served: served })
     }
 
-    /// What a service has to be told.
+    /// The environment variables of a service.
     fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = self.emulator.env();
         variables.retain(|(name, _)| *name != "WORKOS_BASE_URL");
@@ -143,7 +144,7 @@ impl Workos {
         variables
     }
 
-    /// Sends everybody's requests.
+    /// Sends the requests of all sessions.
     async fn storm(&self, service: &Service) -> Result<Round> {
         let mut others = Vec::new();
         for cookie in &self.good {
@@ -164,7 +165,7 @@ impl Workos {
             let at = began + ARRIVING * n / u32::try_from(EXPIRED)?;
             storm.spawn(async move {
                 time::sleep_until(at).await;
-                // Kept until all is over: closing is no part of it.
+                // The connection is kept to the end, since closing it is not part of the measurement.
                 let mut client = client;
                 client.get().await.map(|status| (status, client))
             });
@@ -195,7 +196,7 @@ async fn refresh(State(answers): State<Answers>, body: String) -> (StatusCode, J
     }
 }
 
-/// One connection of HTTP/1.1, whose requests are all the same.
+/// An HTTP/1.1 connection that always sends the same request.
 struct Client {
     stream: TcpStream,
     request: Vec<u8>,
@@ -211,7 +212,7 @@ impl Client {
         Ok(Self { stream, request: request.into_bytes(), answer: Vec::new() })
     }
 
-    /// Sends the request; returns the status of the answer, once all of that is there.
+    /// Sends the request, reads the whole answer, and returns its status.
     async fn get(&mut self) -> Result<StatusCode> {
         self.stream.write_all(&self.request).await?;
         self.answer.clear();

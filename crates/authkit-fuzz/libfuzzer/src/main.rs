@@ -1,4 +1,4 @@
-//! Runs the target that `AUTHKIT_FUZZ_TARGET` names; `cargo xtask fuzz` builds it, with coverage.
+//! Runs the target that `AUTHKIT_FUZZ_TARGET` names. `cargo xtask fuzz` builds this program with coverage.
 
 #![no_main]
 

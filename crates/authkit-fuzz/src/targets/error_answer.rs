@@ -1,4 +1,4 @@
-//! What WorkOS answers to a refresh: whatever it says, nobody loses a session by one answer or gains one.
+//! WorkOS's answers to a refresh: no single answer ends a session, or admits a request without a good one.
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
@@ -34,7 +34,7 @@ pub(super) fn run(bytes: &[u8]) {
     assert!(!fields.any(deletes), "one answer of WorkOS ends no session: {answer:?}");
 }
 
-/// An answer to an exchange: a good one, a documented refusal, or anything, with words in it that are for nobody.
+/// An answer to an exchange: a success, a documented refusal, or anything else, with a text that no client may see.
 pub(super) fn answer(input: &mut Input<'_>) -> WorkosAnswer {
     let mut headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
     for _ in 0..input.below(3) {

@@ -1,4 +1,4 @@
-//! A set of keys: no token passes but by a key that is in it.
+//! A key set: a token is admitted only if its key is in the set.
 
 use std::collections::HashMap;
 
@@ -59,7 +59,7 @@ fn is_in(jwks: &[u8]) -> bool {
     let keys = set.get("keys").and_then(|keys| serde_json::from_str(keys.get()).ok());
     let keys: Vec<&RawValue> = keys.unwrap_or_default();
     let keys = keys.iter().filter_map(|key| readable_members(key.get().as_bytes()));
-    // Zeros in front of a modulus are passed over, as some write one.
+    // Our parser ignores a zero byte before a modulus, which some issuers write.
     keys.filter_map(|key| Some(key["n"].as_str()?.to_owned()))
         .any(|it| it == n || it.starts_with("AA"))
 }

@@ -1,4 +1,4 @@
-//! A bearer token: whom it admits, `jsonwebtoken` would admit.
+//! A bearer token: `jsonwebtoken` accepts every token that we admit.
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};

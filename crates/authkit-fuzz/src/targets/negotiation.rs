@@ -1,4 +1,5 @@
-//! Who asks, by the headers of a request without a session: nobody gets in, and each gets an answer of its own protocol.
+//! The headers by which a client is recognised, of a request without a session: the request is denied, in the client's
+//! protocol.
 
 use authkit_tower::ClientKind;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ pub(super) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.one_of(&[Kind::Required, Kind::Bearer, Kind::Guarded, Kind::TrustedOrigin]);
     let Some(mut request) = request(&mut input) else { return };
-    // The endpoints let everybody in.
+    // The sign-in endpoints need no session.
     *request.uri_mut() = Uri::from_static("/page");
     let client = ClientKind::of(request.method(), request.headers());
     let answer = block_on(World::new().send(kind, request));
@@ -21,7 +22,7 @@ pub(super) fn run(bytes: &[u8]) {
     is_in_the_clients_protocol(client, &answer);
 }
 
-/// A request with the headers by which clients are told apart; `None` where it could not be sent.
+/// A request with the headers by which clients are recognised; `None` if HTTP does not allow the request.
 pub(super) fn request(input: &mut Input<'_>) -> Option<Request<Bytes>> {
     let method = input.one_of(&METHODS);
     let path = input.word(PATHS);
@@ -50,7 +51,7 @@ fn is_in_the_clients_protocol(client: ClientKind, answer: &Answer) {
         ClientKind::Document => {
             status.is_redirection() || status == StatusCode::FORBIDDEN || status.is_client_error()
         }
-        // Nothing that follows redirects by itself may be led away from what it asked for.
+        // A client that follows redirects by itself must not be redirected away from the resource that it requested.
         _ => status.is_client_error(),
     };
     assert!(is_right, "{client:?} got {answer:?}");
@@ -76,7 +77,7 @@ const PATHS: &[&str] = &[
     "//evil.example/",
 ];
 
-/// Headers that say who asks, and what they say.
+/// Headers by which clients are recognised, with values.
 const HEADERS: &[(&str, &[&str])] = &[
     (
         "accept",

@@ -1,4 +1,5 @@
-//! What other replicas say, through a store that anybody may have written to: an outcome of a refresh, and a notice.
+//! Messages of other replicas, through a store that anybody may have written to: the outcome of a refresh, and a notice of a
+//! revocation.
 
 use std::{
     fmt,
@@ -40,7 +41,7 @@ pub(super) fn run(bytes: &[u8]) {
     let cookie = HeaderValue::from_str(&format!("wos_session={cookie}")).expect("base64");
     let answer = block_on(world.send(Kind::Required, get("/page", Some(cookie))));
     if !is_sealed {
-        // What cannot be opened is as good as nothing: the process makes the exchange itself.
+        // A value that cannot be opened counts as absent: this process makes the exchange itself.
         assert!(answer.reached && world.workos.exchanges() > 0, "{answer:?}");
     }
 }
@@ -65,7 +66,7 @@ fn deliver(world: &World, store: &Store, input: &mut Input<'_>, is_sealed: bool)
     }
 }
 
-/// What the store says came of an exchange that another replica made.
+/// The outcome of another replica's exchange in the store.
 fn outcome(world: &World, input: &mut Input<'_>, is_sealed: bool) -> Vec<u8> {
     let published = error_answer::answer(input);
     let mut content =
@@ -94,7 +95,7 @@ fn outcome(world: &World, input: &mut Input<'_>, is_sealed: bool) -> Vec<u8> {
     sealed.expect("the system has random bytes").into_bytes()
 }
 
-/// A store that says what it was told to.
+/// A store that returns the given values.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<State>>);
 

@@ -1,5 +1,5 @@
-//! From headers to a decision, through the layer as it stands in a service: a sealed cookie whose token, payload and
-//! spelling were changed, whatever else a client sends, and WorkOS answering a refresh in some way.
+//! Requests through the whole layer: a sealed cookie with a changed token, payload and spelling, any other headers, and any
+//! answer of WorkOS to a refresh.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn request(input: &mut Input<'_>, kind: Kind, cookies: &[u8]) -> Option<Request<
     Some(request)
 }
 
-/// What a browser sends after this answer, where it was given a session.
+/// The cookies that a browser sends after this answer, if the answer set a session.
 fn newest(answer: &Answer) -> Option<Vec<u8>> {
     let fields = answer.headers.get_all(header::SET_COOKIE).iter();
     let pairs: Vec<_> = fields

@@ -1,4 +1,4 @@
-//! Where a browser is sent back to, through a whole sign-in: a page of the service, and never one of its endpoints.
+//! `return_to` through a whole sign-in: the browser ends on a page of the service, and never on one of its endpoints.
 
 use http::{HeaderName, HeaderValue, header};
 use url::{Url, form_urlencoded};
@@ -30,7 +30,7 @@ pub(super) fn run(bytes: &[u8]) {
     let world = World::new();
     block_on(async {
         let mut answer = world.send(Kind::Required, request).await;
-        // The layer leads to our own endpoint, which leads to WorkOS.
+        // The layer redirects to our own endpoint, which redirects to WorkOS.
         if let Some(to) = location(&answer.headers).filter(|to| to.starts_with("/login")) {
             answer = world.send(Kind::Required, get(&to, None)).await;
         }

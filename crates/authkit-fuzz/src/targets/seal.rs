@@ -1,4 +1,4 @@
-//! Sealed values: nobody but us makes one that opens, and what opens is what was sealed.
+//! Sealed values: only values that were sealed with the password open, and they open to what was sealed.
 
 use authkit_session::{CookiePassword, SealFormat, inspect, inspect::Inspected};
 
@@ -24,7 +24,7 @@ pub(super) fn run(bytes: &[u8]) {
     input.mutate(&mut changed);
     let changed = String::from_utf8_lossy(&changed);
     match Inspected::open(&changed, &passwords) {
-        // Padding may be left out, and percent-encoding undone: no other plaintext comes of it.
+        // A change may remove padding or undo percent-encoding; the plaintext stays the same.
         Ok(opened) => {
             assert_eq!(opened.plaintext(), plaintext, "{format}: `{changed}`, `{sealed}`")
         }
@@ -32,6 +32,6 @@ pub(super) fn run(bytes: &[u8]) {
     }
 }
 
-/// Made up, as are those of every test: Python's passwords are base64, Ruby 6's of 32 bytes.
+/// Test passwords for two formats: Python's are base64, Ruby 6's have 32 bytes.
 const BASE64: &str = "v0RAnCHm6QTHGrCBBeqiJxWURBoavNMLO0ZUTmNlX8g=";
 const RAW: &str = "0123456789abcdefghijklmnopqrstuv";

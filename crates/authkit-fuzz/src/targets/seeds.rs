@@ -1,4 +1,4 @@
-//! A seeds file of the emulator, in YAML or JSON: it is read, or it is said what is wrong with it.
+//! A seed file of the emulator, in YAML or JSON: it is read, or refused with an error, without a panic.
 
 use authkit_emulator::Seed;
 

@@ -1,5 +1,5 @@
-//! A sign-in: what comes back with a state and a flow cookie that were changed, or whose content was, begins no session
-//! that was not asked for.
+//! A sign-in whose state or flow cookie was changed, or forged with the password: the callback begins no session that the
+//! service did not ask for.
 
 use authkit_session::integration::Purpose;
 use bytes::Bytes;
@@ -26,7 +26,7 @@ pub(super) fn run(bytes: &[u8]) {
             0 => {}
             1 => input.mutate(&mut sent_state),
             2 => input.mutate(&mut sent_flow),
-            // Sealed by us, as only somebody with the password could: whatever is inside, nothing panics.
+            // Only somebody with the password can make this cookie. Its content must not cause a panic.
             _ => {
                 is_ours = false;
                 sent_flow = forged(&world, &mut input, &name, &state).into_bytes();
@@ -49,7 +49,7 @@ pub(super) fn run(bytes: &[u8]) {
         let callback = format!("/callback?{}", query.finish());
         let answer = world.send(Kind::Required, get(&callback, Some(cookie))).await;
         if is_changed {
-            // Base64 has several spellings of one value, so a change may be none.
+            // Base64 has several spellings of one value, so a changed text may have the same value.
             let same_state = opens_alike(&state, &sent_state);
             let same_flow = opens_alike(&flow, &sent_flow);
             assert!(
@@ -91,7 +91,7 @@ pub(super) fn begun(login: &Answer) -> (String, String, String) {
     }
 }
 
-/// A flow cookie of any content.
+/// A flow cookie with any content.
 fn forged(world: &World, input: &mut Input<'_>, name: &str, state: &str) -> String {
     let mut content = Members::new([
         ("state_id", quoted(state.get(..22).unwrap_or(state))),
@@ -111,7 +111,7 @@ fn forged(world: &World, input: &mut Input<'_>, name: &str, state: &str) -> Stri
     sealed.expect("the system has random bytes")
 }
 
-/// Whether two spellings of base64 are of one value.
+/// Whether two base64 texts have the same value.
 fn opens_alike(one: &str, other: &[u8]) -> bool {
     let plain = |text: &[u8]| -> Vec<u8> {
         let text = String::from_utf8_lossy(text);

@@ -1,4 +1,4 @@
-//! Deliveries to the webhooks' endpoint: without a good signature they change nothing.
+//! Deliveries to the webhook endpoint: without a valid signature they change nothing.
 
 use authkit_tower::Webhooks;
 use aws_lc_rs::hmac;
@@ -81,7 +81,7 @@ fn tag(body: &[u8]) -> String {
     context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether it says the same in other letters, or beside something that is passed over.
+/// Whether a signature header means the same: in other letters, or with further parts that are ignored.
 fn is_respelt(signature: &[u8], intact: &[u8]) -> bool {
     let parts = |text: &[u8]| -> Vec<String> {
         let text = String::from_utf8_lossy(text).to_ascii_lowercase();

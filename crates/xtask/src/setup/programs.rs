@@ -1,6 +1,6 @@
 //! The programs that the tests need, by their Debian packages.
 
-/// A Debian package, and a command that succeeds where nothing needs to be installed.
+/// A Debian package, and a command that succeeds if the package's program is installed already.
 pub(super) struct Program {
     pub(super) package: &'static str,
     pub(super) probe: &'static [&'static str],
@@ -10,35 +10,35 @@ pub(super) struct Program {
 pub(super) const MODEL_CHECKERS: &[Program] = &[Program {
     package: "spin",
     probe: &["spin", "-V"],
-    reason: "looks at every order of what two replicas do",
+    reason: "checks the model of two replicas in every order of events",
 }];
 
 pub(super) const PROGRAMS: &[Program] = &[
     Program {
         package: "chromium",
         probe: &["chromium", "--version"],
-        reason: "what users see is looked at in a real browser",
+        reason: "the browser of the browser tests",
     },
     Program {
         package: "chromium-driver",
         probe: &["chromedriver", "--version"],
-        reason: "drives that browser",
+        reason: "drives Chromium",
     },
     Program {
         package: "faketime",
         probe: &["faketime", "--version"],
-        reason: "the official emulator's tokens live an hour; its clock is set back to see one expire",
+        reason: "sets the clock of the official emulator back, since its tokens live an hour",
     },
     Program {
         package: "fish",
         probe: &["fish", "--version"],
-        reason: "a shell that completes what is typed of the program `authkit`",
+        reason: "a shell in which the completions of the program `authkit` are tested",
     },
     Program {
         package: "nginx",
         // Not on every user's path; tests start their own.
         probe: &["/usr/sbin/nginx", "-v"],
-        reason: "a cache in front that all users share, and that gives nobody another's page",
+        reason: "a proxy with a cache that all users share, which must not serve one user's page to another",
     },
     Program {
         package: "npm",
@@ -48,38 +48,38 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         package: "openssl",
         probe: &["openssl", "version"],
-        reason: "makes the certificate of a Redis that is reached by TLS",
+        reason: "makes the certificate of the Redis that is tested with TLS",
     },
     Program {
         package: "procps",
         probe: &["kill", "-l"],
-        reason: "its `kill` stops a replica or a Redis in its tracks and lets it go on",
+        reason: "its `kill` pauses and continues a replica or a Redis",
     },
     Program {
         package: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
-        reason: "keeps two versions of the Python SDK apart",
+        reason: "makes an environment for each version of the Python SDK",
     },
     Program {
         package: "redis-server",
         probe: &["redis-server", "--version"],
-        reason: "what replicas share refreshes and revocations on; tests start their own",
+        reason: "the store that replicas share; tests start their own",
     },
     Program {
         package: "valgrind",
         probe: &["valgrind", "--version"],
-        reason: "counts instructions, which repeat where times do not",
+        reason: "counts instructions, which repeat better than times",
     },
     Program {
         package: "wrk",
-        // Its version is an error to itself.
+        // `wrk --version` exits with an error.
         probe: &["which", "wrk"],
         reason: "puts load on whole services for the benchmarks",
     },
     Program {
         package: "zsh",
         probe: &["zsh", "--version"],
-        reason: "another shell that completes",
+        reason: "another shell in which the completions are tested",
     },
 ];
 
@@ -87,17 +87,17 @@ pub(super) const BROWSERS: &[Program] = &[
     Program {
         package: "firefox-esr",
         probe: &["firefox-esr", "--version"],
-        reason: "the second of the three engines that browsers have",
+        reason: "the second of the three browser engines",
     },
     Program {
         package: "webkit2gtk-driver",
         probe: &["WebKitWebDriver", "--help"],
-        reason: "the third engine, Safari's, and what drives it",
+        reason: "the third engine, Safari's, and its driver",
     },
     Program {
         package: "xvfb",
-        // It has no question that it answers without a display.
+        // No option of Xvfb exits with success and without a display.
         probe: &["which", "Xvfb"],
-        reason: "a display for WebKit's browser, which has to have a window",
+        reason: "a display for WebKit's browser, which needs a window",
     },
 ];

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use crate::{page::nanoseconds, results::Results};
 
-/// Two bar charts, one below the other; readable on light and dark pages.
+/// Two bar charts, one below the other, that are readable on light and dark pages.
 pub(crate) fn draw(results: &Results) -> String {
     let requests = [
         ("official SDK", "one/sdk", Owner::Other),
@@ -24,7 +24,7 @@ pub(crate) fn draw(results: &Results) -> String {
         ("ours, known cookie", "ours", Owner::Ours),
     ]
     .map(|(label, kind, owner)| {
-        // Less than what can be told apart from nothing.
+        // A negative difference is noise.
         let extra = results.extra(kind).max(0.0);
         Bar { label, value: extra, text: format!("{extra:.1} us"), owner }
     });

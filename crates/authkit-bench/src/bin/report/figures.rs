@@ -1,4 +1,4 @@
-//! The figures that have an aim: what the page shows of them, and what later runs are held to.
+//! The figures with an aim, which the page shows and with which later runs are compared.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,19 +8,19 @@ use crate::results::Results;
 
 /// One figure of a run.
 pub(crate) struct Figure {
-    /// What it is called in the record of a run.
+    /// The name in the record of a run.
     name: &'static str,
     pub(crate) label: &'static str,
     pub(crate) measured: f64,
     pub(crate) wanted: Aim,
 }
 
-/// What a figure is to be.
+/// The aim of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Aim {
     AtLeast(f64),
     AtMost(f64),
-    /// A time, which says nothing on another machine: it is shown, and not recorded.
+    /// A time, which differs between machines: the page shows it, and the record leaves it out.
     NanosecondsBelow(f64),
 }
 
@@ -152,7 +152,7 @@ impl Figure {
         ]
     }
 
-    /// Those of `figures` that mean the same on another machine, by name.
+    /// The figures that other machines get too, by name.
     pub(crate) fn record(figures: &[Self]) -> BTreeMap<&'static str, Recorded> {
         let recorded = |figure: &Self| {
             let measured = figure.measured;

@@ -1,5 +1,5 @@
-//! Writes `docs/benchmarks.md` and its chart from what a run measured: `report TARGET DOCS`. What later runs are held to is
-//! in `TARGET/results/figures.json` then.
+//! Writes `docs/benchmarks.md` and its chart from the results of a run: `report TARGET DOCS`. Also writes
+//! `TARGET/results/figures.json`, with which later runs are compared.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use crate::{figures::Figure, results::Results};
 
-/// The page, with nothing in it that was not measured in this run.
+/// The page. All its numbers are from this run.
 pub(crate) fn write(results: &Results, figures: &[Figure]) -> String {
     let mut page = String::from(HEAD);
     machine(&mut page, results);

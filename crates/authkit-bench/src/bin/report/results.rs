@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result};
 use serde::{Deserialize, de::DeserializeOwned};
 
-/// Everything that one run measured.
+/// The results of one run.
 pub(crate) struct Results {
     pub(crate) machine: Machine,
     /// Nanoseconds by `group/benchmark`.
@@ -13,11 +13,11 @@ pub(crate) struct Results {
     pub(crate) memory: Memory,
     pub(crate) cores: Cores,
     pub(crate) storm: Storm,
-    /// By what is built.
+    /// The builds, by name.
     pub(crate) builds: BTreeMap<String, Build>,
 }
 
-/// What it ran on.
+/// The machine of the run.
 #[derive(Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -43,14 +43,14 @@ pub(crate) struct Memory {
     pub(crate) foreseen_hit_rate: f64,
 }
 
-/// What a second core brings.
+/// The gain from a second core.
 #[derive(Deserialize)]
 pub(crate) struct Cores {
-    /// Requests a second in two threads, times those in one.
+    /// The ratio of requests per second in two threads to those in one.
     pub(crate) ratio: f64,
 }
 
-/// What others feel while sessions expire, in milliseconds.
+/// The latency of other sessions while many sessions expire, in milliseconds.
 #[derive(Deserialize)]
 pub(crate) struct Storm {
     pub(crate) bare_p99: f64,
@@ -69,19 +69,19 @@ pub(crate) struct Build {
 }
 
 impl Memory {
-    /// How many bytes of the cache a session takes.
+    /// The bytes of the cache that one session takes.
     pub(crate) fn session_bytes(&self) -> f64 {
         self.cache as f64 / self.held as f64
     }
 
-    /// By how much the process has grown.
+    /// The growth of the process.
     pub(crate) fn resident_mib(&self) -> f64 {
         self.resident as f64 / f64::from(1 << 20)
     }
 }
 
 impl Results {
-    /// Reads what the programs printed into `TARGET/results`, and what criterion left in `TARGET/criterion`.
+    /// Reads the output of the programs in `TARGET/results`, and criterion's results in `TARGET/criterion`.
     pub(crate) fn read(target: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Estimates {
@@ -116,22 +116,22 @@ impl Results {
         self.times[name]
     }
 
-    /// How many allocations, and of how many bytes.
+    /// The number of allocations, and of their bytes.
     pub(crate) fn allocations(&self, name: &str) -> [u64; 2] {
         self.allocations[name]
     }
 
-    /// Processor time a request beyond what a service without sessions takes, in microseconds.
+    /// The processor time of a request in addition to that of a service without sessions, in microseconds.
     pub(crate) fn extra(&self, kind: &str) -> f64 {
         self.servers[kind].microseconds - self.servers["bare"].microseconds
     }
 
-    /// Processor time of a build, times that of a service without sessions.
+    /// The ratio of the processor time of a build to that of a service without sessions.
     pub(crate) fn build(&self, kind: &str) -> f64 {
         self.builds[kind].seconds / self.builds["hello"].seconds
     }
 
-    /// Throughput of a kind of service as a share of one without sessions.
+    /// The ratio of the throughput of a kind of service to that of one without sessions.
     pub(crate) fn throughput(&self, kind: &str) -> f64 {
         self.servers[kind].requests_per_second / self.servers["bare"].requests_per_second
     }
