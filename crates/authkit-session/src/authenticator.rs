@@ -248,12 +248,12 @@ impl Authenticator {
 
     /// Watches the session of an admitted token, for a connection that outlives the request.
     pub fn watch(&self, token: &VerifiedToken) -> PrincipalWatch {
-        PrincipalWatch::of_token(Arc::clone(&self.owners.ender), token)
+        PrincipalWatch::of_token(Arc::clone(&self.owners.ender), token.identity())
     }
 
     /// Watches a principal that was admitted by a credential of its own, for a connection that outlives the request.
     pub fn watch_header(&self, principal: &HeaderPrincipal) -> PrincipalWatch {
-        PrincipalWatch::of_header(Arc::clone(&self.owners.ender), principal)
+        principal.watch(Arc::clone(&self.owners.ender))
     }
 
     /// Replaces the passwords without a restart: `current` seals and opens, `others` only open.

@@ -222,7 +222,7 @@ pub(crate) enum Fallback {
 /// Maps a verdict to an action. The table is in the documentation of this module; the first row that holds counts.
 #[inline]
 pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
-    let renew = |reason| match circumstances.refresh {
+    let refresh = |reason| match circumstances.refresh {
         Refreshing::Possible => Action::Refresh { or: Fallback::Nothing },
         Refreshing::Impossible => Action::Refuse(reason),
     };
@@ -230,7 +230,7 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         KeyFetch::Allowed => Action::FetchKeys,
         KeyFetch::Exhausted => Action::Refuse(reason),
     };
-    // What refreshes would renew it for ever.
+    // The verdicts with which a session could be refreshed for ever, beyond its limits.
     let is_a_session = matches!(
         verdict,
         Verdict::BadSignature
@@ -254,22 +254,22 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
         (Verdict::NoKeys, _) => fetch(Reason::NoKeys),
         (Verdict::UnknownKey, _) => fetch(Reason::UnknownKey),
         (Verdict::BadSignature, PairAge::JustObtained) => Action::Refuse(Reason::Unverified),
-        (Verdict::BadSignature, PairAge::Older) => renew(Reason::BadSignature),
+        (Verdict::BadSignature, PairAge::Older) => refresh(Reason::BadSignature),
         (Verdict::WrongSubject, _) => Action::Refuse(Reason::WrongSubject),
         (Verdict::NotOurs, _) => Action::Refuse(Reason::NotOurs),
         (Verdict::InvalidClaim(claim), _) => Action::Refuse(Reason::InvalidClaim(claim)),
         (Verdict::NotYetValid, _) => Action::Refuse(Reason::Clock),
         (Verdict::Expired, PairAge::JustObtained) => Action::Refuse(Reason::Clock),
-        (Verdict::Expired, PairAge::Older) => renew(Reason::Expired),
+        (Verdict::Expired, PairAge::Older) => refresh(Reason::Expired),
         (Verdict::NoUser, PairAge::JustObtained) => Action::Refuse(Reason::Unverified),
-        (Verdict::NoUser, PairAge::Older) => renew(Reason::NotASession),
+        (Verdict::NoUser, PairAge::Older) => refresh(Reason::NotASession),
         (Verdict::Expiring | Verdict::Good, PairAge::JustObtained) => match circumstances.demand {
-            Demand::NewerPair => renew(Reason::Expired),
+            Demand::NewerPair => refresh(Reason::Expired),
             Demand::NewPair | Demand::NewPairIfPossible | Demand::Nothing => Action::Admit,
         },
         (Verdict::Expiring, PairAge::Older) => {
             match (circumstances.demand, circumstances.refresh) {
-                (Demand::NewPair | Demand::NewerPair, _) => renew(Reason::Expired),
+                (Demand::NewPair | Demand::NewerPair, _) => refresh(Reason::Expired),
                 (Demand::Nothing | Demand::NewPairIfPossible, Refreshing::Possible) => {
                     Action::Refresh { or: Fallback::Current }
                 }
@@ -279,7 +279,7 @@ pub(crate) fn decide(verdict: Verdict, circumstances: Circumstances) -> Action {
             }
         }
         (Verdict::Good, PairAge::Older) => match (circumstances.demand, circumstances.refresh) {
-            (Demand::NewPair | Demand::NewerPair, _) => renew(Reason::Expired),
+            (Demand::NewPair | Demand::NewerPair, _) => refresh(Reason::Expired),
             (Demand::NewPairIfPossible, Refreshing::Possible) => {
                 Action::Refresh { or: Fallback::Current }
             }

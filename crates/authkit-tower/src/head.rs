@@ -88,22 +88,24 @@ impl ServiceFields {
         let mut own = Self::default();
         for name in headers.keys() {
             own.cookies |= name == SET_COOKIE;
-            own.caching |= overrides(name) || name == CACHE_CONTROL && says_who_stores(headers);
+            own.caching |=
+                overrides(name) || name == CACHE_CONTROL && has_storage_directive(headers);
             own.varies |= name == VARY;
         }
         own
     }
 }
 
-/// Whether a `Cache-Control` says which caches may store the response. Of other directives, such as `no-transform`, and of
-/// an empty field, a shared cache makes what it makes of none (RFC 9111 section 4.2.2).
-fn says_who_stores(headers: &HeaderMap) -> bool {
-    const SAY_SO: [&str; 6] = ["no-store", "no-cache", "private", "public", "max-age", "s-maxage"];
+/// Whether a `Cache-Control` has a directive about storing. With an empty field or other directives alone, such as
+/// `no-transform`, a shared cache decides as without a field (RFC 9111 section 4.2.2).
+fn has_storage_directive(headers: &HeaderMap) -> bool {
+    const DIRECTIVES: [&str; 6] =
+        ["no-store", "no-cache", "private", "public", "max-age", "s-maxage"];
 
     let fields = headers.get_all(CACHE_CONTROL).into_iter();
     fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).any(|directive| {
         let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-        SAY_SO.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+        DIRECTIVES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     })
 }
 
@@ -151,7 +153,7 @@ fn write_caching(headers: &mut HeaderMap, own: &ServiceFields, caching: Caching,
         Caching::AsTheServiceSays => return,
     };
     if let Some(default) = default.filter(|_| !own.caching) {
-        // Beside what the service says of something else.
+        // In addition to directives of the service that are not about storing.
         headers.append(CACHE_CONTROL, default);
     }
     if own.varies {

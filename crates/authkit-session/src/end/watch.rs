@@ -3,11 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    api_key::verified::VerifiedApiKey,
-    decide::CutOffEffect,
-    end::SessionEnder,
-    request::header::HeaderPrincipal,
-    token::{TokenIdentity, verified::VerifiedToken},
+    api_key::verified::VerifiedApiKey, decide::CutOffEffect, end::SessionEnder,
+    token::TokenIdentity,
 };
 
 /// Tells a connection that outlives its request whether the session or credential that admitted it has ended early.
@@ -32,20 +29,14 @@ enum Watched {
 }
 
 impl PrincipalWatch {
-    /// Watches the session of a token.
-    pub(crate) fn of_token(ender: Arc<SessionEnder>, token: &VerifiedToken) -> Self {
-        Self::new(ender, Watched::of(token.identity()))
+    /// Watches the session or principal of a token.
+    pub(crate) fn of_token(ender: Arc<SessionEnder>, token: TokenIdentity<'_>) -> Self {
+        Self::new(ender, Watched::of(token))
     }
 
-    /// Watches a principal that was admitted by a credential of its own.
-    pub(crate) fn of_header(ender: Arc<SessionEnder>, principal: &HeaderPrincipal) -> Self {
-        let watched = match principal {
-            HeaderPrincipal::Bearer(token) => Watched::of(token.identity()),
-            HeaderPrincipal::ApiKey(key) => Watched::ApiKey(Arc::clone(key)),
-            HeaderPrincipal::Machine(machine) => Watched::of(machine.identity()),
-            HeaderPrincipal::Client(client) => Watched::of(client.identity()),
-        };
-        Self::new(ender, watched)
+    /// Watches the owner of an API key.
+    pub(crate) fn of_api_key(ender: Arc<SessionEnder>, key: &Arc<VerifiedApiKey>) -> Self {
+        Self::new(ender, Watched::ApiKey(Arc::clone(key)))
     }
 
     fn new(ender: Arc<SessionEnder>, watched: Watched) -> Self {

@@ -11,6 +11,7 @@ use crate::{
         tokens::ConnectTokens,
     },
     decide::reason::Reason,
+    end::{SessionEnder, watch::PrincipalWatch},
     meter::Credential,
     request::{
         admission::Refusal,
@@ -23,8 +24,8 @@ use crate::{
     token::{jwt::Unverified, verified::VerifiedToken},
 };
 
-/// Judges the bearer credentials that a layer accepts. An [`Authenticator`](crate::Authenticator) makes it and switches
-/// each kind on; without any kind it refuses everything.
+/// Decides about requests by their `Authorization` field. [`CredentialKinds`](crate::CredentialKinds) turn the kinds of
+/// credentials on that a layer accepts; without any kind, every request is refused.
 #[derive(Clone, Debug)]
 pub struct HeaderCredentials {
     settings: Arc<Settings>,
@@ -50,6 +51,15 @@ pub enum HeaderPrincipal {
 }
 
 impl HeaderPrincipal {
+    pub(crate) fn watch(&self, ender: Arc<SessionEnder>) -> PrincipalWatch {
+        match self {
+            Self::Bearer(token) => PrincipalWatch::of_token(ender, token.identity()),
+            Self::ApiKey(key) => PrincipalWatch::of_api_key(ender, key),
+            Self::Machine(machine) => PrincipalWatch::of_token(ender, machine.identity()),
+            Self::Client(client) => PrincipalWatch::of_token(ender, client.identity()),
+        }
+    }
+
     /// The id of the principal: a user's, an API key owner's, or a machine's client id.
     pub fn subject(&self) -> &str {
         match self {
