@@ -60,7 +60,7 @@ fn row(guard: &str, passes: bool) -> Markup {
     }
 }
 
-/// `GET /admin/keys`: for admins who signed in a moment ago, themselves.
+/// `GET /admin/keys`: for admins who are not impersonated and signed in a moment ago.
 pub(crate) async fn keys(session: Session) -> Markup {
     let content = html! {
         div class="stack" {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::when;
 
-/// `GET /api/me`: who is signed in. `null` or `[]` stands for what the session does not have.
+/// `GET /api/me`: the session as JSON. Absent values are `null` or `[]`.
 pub(crate) async fn me(session: Session) -> Json<Value> {
     Json(json!({
         "user": session.user(),
@@ -25,7 +25,7 @@ pub(crate) async fn me(session: Session) -> Json<Value> {
     }))
 }
 
-/// `POST /api/echo`: sends the body back as it comes, without keeping any of it.
+/// `POST /api/echo`: streams the body back, without buffering it.
 pub(crate) async fn echo(headers: HeaderMap, body: Body) -> Response {
     let mut response = Response::new(body);
     let content_type = headers.get(CONTENT_TYPE).cloned();

@@ -4,14 +4,14 @@ use authkit_redis::RedisReplicas;
 use authkit_tower::{AuthKit, ConfigError, ConfigProblem, dev::EnvOrEmulator};
 use axum_app::{Organization, Organizations, Refreshes};
 
-/// Whom users sign in with.
+/// The WorkOS or the emulator that users sign in with.
 pub(crate) struct Backend {
     authkit: AuthKit,
     refreshes: Refreshes,
 }
 
 impl Backend {
-    /// WorkOS as soon as one `WORKOS_*` variable is set, for an application that listens on `port`.
+    /// Chooses WorkOS if a `WORKOS_*` variable is set, else an emulator, for an application that listens on `port`.
     pub(crate) async fn choose(port: u16) -> Result<Self, String> {
         let refreshes = Refreshes::default();
         let (hook, replicas) = (refreshes.clone(), redis()?);
@@ -49,7 +49,7 @@ impl Backend {
         memberships.collect()
     }
 
-    /// What to print at the start.
+    /// The text that the program prints at the start.
     pub(crate) fn greeting(&self) -> String {
         let Some(emulator) = self.authkit.emulator() else {
             let callback = self.authkit.settings().redirect_uri();
@@ -76,7 +76,7 @@ impl Backend {
     }
 }
 
-/// What shares refreshes and revocations with other replicas, where `REDIS_URL` says how to reach them.
+/// The store that shares refreshes and revocations with other replicas, if `REDIS_URL` is set.
 fn redis() -> Result<Option<RedisReplicas>, String> {
     match env::var("REDIS_URL") {
         Ok(url) if !url.is_empty() => {
@@ -87,7 +87,7 @@ fn redis() -> Result<Option<RedisReplicas>, String> {
     }
 }
 
-/// Every problem, and, to whoever has not set all variables, the way to start without WorkOS.
+/// The text of all problems. If variables are missing, it also says how to start without WorkOS.
 fn refusal(error: &ConfigError) -> String {
     let is_missing = |problem: &ConfigProblem| matches!(problem, ConfigProblem::Missing(_));
     if !error.problems().iter().any(is_missing) {

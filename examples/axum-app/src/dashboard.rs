@@ -18,12 +18,12 @@ use crate::{
     when::{ago, clock_face, moment, unix},
 };
 
-/// `GET /dashboard`: what the session says.
+/// `GET /dashboard`: shows the content of the session.
 pub(crate) async fn show(State(app): State<App>, session: Session) -> Markup {
     render(&app, &session, &html! {})
 }
 
-/// What the form on the dashboard sends.
+/// The form on the dashboard.
 #[derive(Deserialize)]
 pub(crate) struct Note {
     text: String,
@@ -31,7 +31,7 @@ pub(crate) struct Note {
     expires_at: u64,
 }
 
-/// `POST /dashboard`: shows the text again. An expired token is refreshed before it gets here; the text waits.
+/// `POST /dashboard`: shows the text again. The layer refreshes an expired token before the request gets here.
 pub(crate) async fn receive(
     State(app): State<App>,
     session: Session,
@@ -54,7 +54,7 @@ pub(crate) async fn receive(
     render(&app, &session, &receipt)
 }
 
-/// `POST /refresh`: has the session renewed now, as a service does that has just changed what it says.
+/// `POST /refresh`: refreshes the session now, as a service does after it has changed the user's role.
 pub(crate) async fn refresh(session: Session) -> Response {
     match session.refresh().await {
         Ok(_) => Redirect::to("/dashboard").into_response(),
@@ -62,7 +62,7 @@ pub(crate) async fn refresh(session: Session) -> Response {
     }
 }
 
-/// `GET /fragment`: the session's card alone, for htmx; who has no htmx gets the page.
+/// `GET /fragment`: the session's card alone for htmx, and the whole page for others.
 pub(crate) async fn fragment(
     State(app): State<App>,
     session: Session,
@@ -126,7 +126,7 @@ fn session_card(app: &App, session: &Session) -> Markup {
     }
 }
 
-/// What happened at the last refresh, as the hook has seen it.
+/// The last refresh of the session, as the hook has recorded it.
 fn last_refresh(app: &App, session: &Session) -> Markup {
     let Some(refresh) = app.refreshes.of(session) else {
         return html! { span class="quiet" { "none since this program started" } };

@@ -8,7 +8,7 @@ use crate::{
     layout::{Place, avatar, page},
 };
 
-/// `GET /`: for everybody, with or without a session.
+/// `GET /`: a page for everybody, with or without a session.
 pub(crate) async fn show(State(app): State<App>, session: Option<Session>) -> Markup {
     let content = html! {
         div class="stack" {
@@ -78,7 +78,7 @@ fn welcome(app: &App, session: &Session) -> Markup {
     }
 }
 
-/// A route, and who may pass.
+/// A route, and who may use it.
 struct Route {
     path: &'static str,
     what: &'static str,
@@ -144,7 +144,7 @@ const ROUTES: [Route; 7] = [
     Route { path: "/healthz", what: "For load balancers", pass: Pass::Anybody },
 ];
 
-/// In HTML, for its few highlights.
+/// Code with highlights, as HTML.
 const SNIPPET: &str = r#"<b>let</b> protected = Router::new()
     .route("/dashboard", get(dashboard))
     .route("/admin", get(admin)

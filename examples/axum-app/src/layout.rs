@@ -88,7 +88,7 @@ fn bar(place: Place, session: Option<&Session>) -> Markup {
     }
 }
 
-/// Nobody should forget whose session this is.
+/// The banner of an impersonated session.
 fn impersonation(session: &Session) -> Markup {
     html! {
         @if let Some(impersonator) = session.impersonator() {
@@ -107,7 +107,7 @@ fn impersonation(session: &Session) -> Markup {
     }
 }
 
-/// A form, since signing out changes something.
+/// A form, since signing out needs a `POST`.
 fn sign_out(class: &str, label: &str) -> Markup {
     html! { form method="post" action="/logout" { button class=(class) { (label) } } }
 }
@@ -129,7 +129,7 @@ pub(crate) fn avatar(user: &User) -> Markup {
     }
 }
 
-/// What to say where something that was asked of WorkOS was not done.
+/// The page after a refresh or a switch that failed.
 pub(crate) fn trouble(session: &Session, title: &str, error: &Error) -> impl IntoResponse {
     let (status, text) = match error.kind() {
         ErrorKind::TooSoon => (
@@ -159,7 +159,7 @@ pub(crate) fn trouble(session: &Session, title: &str, error: &Error) -> impl Int
     (status, page(title, Place::Elsewhere, Some(session), &content))
 }
 
-/// Whatever has no route.
+/// The page for paths without a route.
 pub(crate) async fn not_found(session: Option<Session>) -> impl IntoResponse {
     let content = html! {
         div class="stack" {
@@ -173,7 +173,7 @@ pub(crate) async fn not_found(session: Option<Session>) -> impl IntoResponse {
     (StatusCode::NOT_FOUND, page("Not found", Place::Elsewhere, session.as_ref(), &content))
 }
 
-/// What pages load.
+/// The style sheet, script and icon of the pages.
 pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let asset = |content_type, text: &'static str| {
         get(([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text))

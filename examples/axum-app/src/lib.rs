@@ -1,7 +1,7 @@
 //! A small axum application with AuthKit sessions: public pages, pages that need a session, pages that need a role, and
-//! what outlives one request (event streams, WebSockets).
+//! connections that outlive one request (event streams, WebSockets).
 //!
-//! [`app`] is the whole application; the program around it only finds out whom to talk to and where to listen.
+//! [`app`] is the whole application; the program around it only chooses WorkOS or an emulator, and the port.
 
 #![forbid(unsafe_code)]
 
@@ -34,12 +34,12 @@ pub use crate::{
     refreshes::Refreshes,
 };
 
-/// Makes the application, which knows nothing but what is in sessions.
+/// Makes the application, which knows only what is in sessions.
 pub fn app(authkit: &AuthKit) -> Router {
     app_with(authkit, Organizations::default(), Refreshes::default())
 }
 
-/// Makes the application, which knows who is in which organizations, and what the refresh hook has seen.
+/// Makes the application, which also knows the organizations of users and the refreshes that the hook has seen.
 pub fn app_with(authkit: &AuthKit, organizations: Organizations, refreshes: Refreshes) -> Router {
     let public = Router::new()
         .route("/", get(home::show))
@@ -74,7 +74,7 @@ pub fn app_with(authkit: &AuthKit, organizations: Organizations, refreshes: Refr
         .with_state(App { authkit: authkit.clone(), organizations, refreshes })
 }
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone, Debug)]
 struct App {
     authkit: AuthKit,
@@ -83,13 +83,13 @@ struct App {
 }
 
 impl App {
-    /// The time by which sessions are judged.
+    /// The time of the clock that verifies sessions.
     fn now(&self) -> SystemTime {
         self.authkit.settings().clock().wall()
     }
 }
 
-/// Adds the headers that every page wants, unless it has its own.
+/// Adds the headers of every page, unless the page has its own.
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
@@ -98,7 +98,7 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// No `form-action`: browsers apply it to the redirects after a form too, and signing out goes by way of WorkOS.
-/// Pictures of users come from anywhere.
+/// The content security policy. It has no `form-action`, since browsers apply it to redirects after a form too, and a
+/// sign-out redirects to WorkOS. Pictures of users can come from any host.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src 'self' https:; base-uri 'none'; frame-ancestors 'none'";

@@ -1,4 +1,4 @@
-//! What outlives one request ends with the session or its token; coming back renews a session that goes on.
+//! Connections that outlive one request. They end with the session or its token; a new connection refreshes the session.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -31,7 +31,7 @@ pub(crate) async fn events(session: Session) -> Sse<impl Stream<Item = Result<Ev
     Sse::new(hello.chain(ticks.take_until(session.expired())).chain(end).map(Ok))
 }
 
-/// `GET /ws`: says everything again, until the session or its token ends.
+/// `GET /ws`: echoes messages until the session or its token ends.
 pub(crate) async fn socket(session: Session, upgrade: WebSocketUpgrade) -> Response {
     let expired = session.expired();
     upgrade.max_message_size(64 * 1024).on_upgrade(async move |mut socket| {
@@ -45,7 +45,7 @@ pub(crate) async fn socket(session: Session, upgrade: WebSocketUpgrade) -> Respo
 async fn say_goodbye(socket: &mut WebSocket) {
     let code = close_code::POLICY;
     let farewell = CloseFrame { code, reason: "the token has expired".into() };
-    // Whoever is gone, or does not read any more, is not waited for.
+    // Does not wait for a client that has left or no longer reads.
     let _ = timeout(GOODBYE, socket.send(Message::Close(Some(farewell)))).await;
 }
 
@@ -64,7 +64,7 @@ async fn echo(socket: &mut WebSocket) {
     }
 }
 
-/// Where the dashboard connects to both.
+/// The card of the dashboard that connects to both.
 pub(crate) fn card() -> Markup {
     html! {
         section class="card" aria-labelledby="live-title" {
@@ -91,5 +91,5 @@ pub(crate) fn card() -> Markup {
 
 /// How long a browser waits before it connects again.
 const RECONNECT: Duration = Duration::from_millis(500);
-/// How long a farewell may take.
+/// How long sending the close frame may take.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! `axum-app`: on its own with an emulator, or with `WORKOS_*` variables against WorkOS.
+//! `axum-app`: uses an emulator of WorkOS, or WorkOS if `WORKOS_*` variables are set.
 
 #![forbid(unsafe_code)]
 
@@ -37,9 +37,9 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Logs to the standard error: what a user of this program needs to know is on the standard output.
+/// Logs to the standard error. The standard output has what a user of the program needs.
 fn log() {
-    // RUST_LOG=authkit_tower=debug says why somebody was not let in.
+    // RUST_LOG=authkit_tower=debug shows why a request was denied.
     let chosen = env::var("RUST_LOG").ok().and_then(|targets| targets.parse().ok());
     let targets = chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = fmt::layer().with_writer(io::stderr);
@@ -57,15 +57,15 @@ async fn run() -> Result<(), String> {
     let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().asked());
     let served = select! {
         result = server => result.map_err(|error| format!("the server stopped: {error}")),
-        // Event streams and WebSockets would go on until their tokens end.
+        // Event streams and WebSockets would go on until their tokens expire.
         () = async { stop.asked().await; sleep(GRACE).await } => Ok(()),
     };
-    // A refresh whose request has gone may have spent the only token of a browser.
+    // A refresh whose client has left may have spent the only refresh token of a browser.
     backend.authkit().drain(GRACE).await;
     served
 }
 
-/// Prints, unless nobody reads.
+/// Prints on the standard output. A closed pipe is not an error.
 fn say(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
@@ -91,5 +91,5 @@ fn variable<T: FromStr>(name: &str) -> Result<Option<T>, String> {
     }
 }
 
-/// How long requests may take to end after the signal, and then what they have left under way.
+/// How long requests may take to end after the signal, and then the refreshes that they have started.
 const GRACE: Duration = Duration::from_secs(3);

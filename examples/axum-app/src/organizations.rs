@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use crate::layout;
 
-/// Who is in which organizations, as far as the application knows.
+/// The organizations of each user, as far as the application knows them.
 ///
-/// A session names one organization; which others a user could switch to is the application's knowledge, from its own
+/// A session names one organization. The application has to know to which others a user could switch, from its own
 /// database or from WorkOS's organization memberships.
 #[derive(Clone, Debug, Default)]
 pub struct Organizations {
@@ -25,7 +25,7 @@ pub struct Organizations {
 pub struct Organization {
     /// `org_…`
     pub id: String,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
 }
 
@@ -41,7 +41,7 @@ impl Organizations {
         self.by_user.get(session.user_id()).map_or(&[], Vec::as_slice)
     }
 
-    /// What to call the organization of a session: by its id where its name is not known.
+    /// The name of a session's organization, or its id if the name is not known.
     pub(crate) fn name_of<'a>(&'a self, session: &'a Session) -> Option<&'a str> {
         let id = session.organization_id()?;
         let known = self.of(session).iter().find(|one| one.id == id);
@@ -60,13 +60,13 @@ impl FromIterator<(String, Organization)> for Organizations {
     }
 }
 
-/// What the switcher sends.
+/// The form of the organization switcher.
 #[derive(Deserialize)]
 pub(crate) struct Choice {
     id: String,
 }
 
-/// `POST /organization`: takes the session to another organization, by way of a sign-in where WorkOS wants one.
+/// `POST /organization`: switches the session to another organization, by a sign-in if WorkOS requires one.
 pub(crate) async fn switch(session: Session, Form(choice): Form<Choice>) -> Response {
     match session.switch_organization(choice.id.trim()).await {
         Ok(Switched::Session(_)) => Redirect::to("/dashboard").into_response(),
@@ -75,7 +75,7 @@ pub(crate) async fn switch(session: Session, Form(choice): Form<Choice>) -> Resp
     }
 }
 
-/// The organization of the session, and the way to another one.
+/// The organization of the session, and the switcher.
 pub(crate) fn card(organizations: &Organizations, session: &Session) -> Markup {
     let known = organizations.of(session);
     let current = session.organization_id();

@@ -6,9 +6,9 @@ use std::{
 
 use authkit_tower::{HookDecision, RefreshedSession, Session};
 
-/// What the refresh hook has seen of sessions since the program started.
+/// The refreshes that the refresh hook has seen since the program started.
 ///
-/// A real application would rather look the user up here, and answer [`HookDecision::Refuse`] where the account is closed.
+/// A real application would look the user up in the hook, and return [`HookDecision::Refuse`] if the account is closed.
 #[derive(Clone, Debug, Default)]
 pub struct Refreshes {
     by_session: Arc<Mutex<HashMap<String, Refresh>>>,
@@ -19,23 +19,23 @@ pub struct Refreshes {
 pub(crate) struct Refresh {
     pub(crate) at: SystemTime,
     pub(crate) why: Why,
-    /// What the new token says otherwise: what, before and now.
+    /// The changes in the new token: name, old value, new value.
     pub(crate) changes: Vec<(&'static str, String, String)>,
 }
 
 /// Why a session was refreshed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Why {
-    /// Its token had ended so long ago; the request waited.
+    /// Its token had expired this long ago; the request waited.
     Ended(Duration),
-    /// Its token would have ended so soon, or somebody asked for it.
+    /// Its token would have expired after this time, or the user asked for the refresh.
     Early(Duration),
-    /// Its user went to another organization.
+    /// Its user switched to another organization.
     Switched,
 }
 
 impl Refreshes {
-    /// The hook: notes what it sees, and keeps everybody.
+    /// The hook: records the refresh, and keeps every session.
     pub async fn note(self, refreshed: RefreshedSession) -> HookDecision {
         let session = &refreshed.session;
         if let Some(previous) = &refreshed.previous {
@@ -78,5 +78,5 @@ impl Refreshes {
     }
 }
 
-/// A page can do without; memory is not to grow with every user who ever came.
+/// The most sessions that are remembered, so that memory does not grow with the number of users.
 const MOST: usize = 10_000;

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use maud::{Markup, html};
 
-/// A moment: in UTC, until the page's script shows it in the reader's time zone.
+/// A time in UTC, which the page's script shows in the reader's time zone.
 pub(crate) fn moment(at: SystemTime) -> Markup {
     let rfc3339 = humantime::format_rfc3339_seconds(at).to_string();
     let text = rfc3339.replace('T', " ").replace('Z', " UTC");

@@ -12,7 +12,7 @@ use http_body_util::{Either, Full};
 use serde_json::json;
 use tower::{Service, ServiceBuilder};
 
-/// Makes the application: everything but signing in needs a session.
+/// Makes the application. Every path except the sign-in endpoints needs a session.
 pub fn app<B>(
     authkit: &AuthKit,
 ) -> impl Service<
@@ -32,10 +32,10 @@ where
         .service_fn(handle)
 }
 
-/// What bodies may fail with.
+/// The error type of bodies.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A body of our own, or the request's sent back.
+/// A response with a body of our own, or with the request's body.
 type Answer<B> = Response<Either<Full<Bytes>, B>>;
 
 async fn handle<B>(request: Request<B>) -> Result<Answer<B>, Infallible> {

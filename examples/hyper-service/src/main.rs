@@ -1,4 +1,4 @@
-//! `hyper-service`: on its own with an emulator of WorkOS, or with `WORKOS_*` variables against WorkOS.
+//! `hyper-service`: uses an emulator of WorkOS, or WorkOS if `WORKOS_*` variables are set.
 
 #![forbid(unsafe_code)]
 
@@ -33,13 +33,13 @@ async fn main() -> Result<(), BoxError> {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 let connection = server.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
-                // A connection that breaks off concerns nobody else.
+                // An error on one connection does not affect others.
                 tokio::spawn(connections.watch(connection));
             }
             () = &mut stop => break,
         }
     }
-    // Neither a request nor a refresh under way is lost.
+    // Waits for the requests and refreshes that are running.
     let _ = timeout(GRACE, connections.shutdown()).await;
     authkit.drain(GRACE).await;
     Ok(())

@@ -1,10 +1,10 @@
-//! When to stop: on Ctrl-C, or on the `SIGTERM` of a container or a service manager.
+//! Stops the program on Ctrl-C, or on the `SIGTERM` of a container or a service manager.
 
 use std::{future::Future, io};
 
 use tokio::sync::watch;
 
-/// Listens for the signals from now on, so that none is missed that comes before the first wait.
+/// Starts to listen for the signals, so that one that comes before the first wait is not missed.
 pub(crate) fn armed() -> io::Result<Stop> {
     let (sender, asked) = watch::channel(false);
     let signal = signal()?;
@@ -15,14 +15,14 @@ pub(crate) fn armed() -> io::Result<Stop> {
     Ok(Stop(asked))
 }
 
-/// Waits for the signals. Clones wait for the same one.
+/// Waits for a signal. Clones wait for the same one.
 #[derive(Clone)]
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Returns when the program was asked to stop.
+    /// Returns when the program should stop.
     pub(crate) async fn asked(mut self) {
-        // Fails only where nobody can ask any more; then only killing the process is left.
+        // Fails only if the task that listens has ended; then only killing the process stops it.
         if self.0.wait_for(|asked| *asked).await.is_err() {
             std::future::pending().await
         }

@@ -1,7 +1,7 @@
-//! `mcp-server`: an MCP server whose users sign in with AuthKit, from whatever MCP client they use.
+//! `mcp-server`: an MCP server whose users sign in with AuthKit, from any MCP client.
 //!
-//! Three lines of [`app`] protect it: clients without a token are told where to get one, tokens are verified before a tool
-//! runs, and each tool sees for whom it is called.
+//! Three lines of [`app`] protect it: the layer tells clients without a token where to get one, verifies tokens before a
+//! tool runs, and gives each tool the user for whom it is called.
 
 #![forbid(unsafe_code)]
 

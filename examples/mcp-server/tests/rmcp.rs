@@ -1,4 +1,4 @@
-//! The Rust SDK's own client signs in, calls the tools, is refused where it should be, and refreshes.
+//! The client of the Rust SDK signs in, calls the tools, is refused a tool that it may not call, and refreshes.
 
 mod support;
 
@@ -20,7 +20,7 @@ use crate::support::Served;
 
 const REDIRECT: &str = "http://localhost:9/callback";
 
-/// Signs a user in as an MCP client does: by what the server's challenge says.
+/// Signs a user in as an MCP client does, starting from the server's challenge.
 async fn sign_in(served: &Served, email: &str, scopes: &[&str]) -> Client {
     sign_in_as(served, email, scopes, AuthorizationRequest::new(REDIRECT)).await
 }

@@ -1,4 +1,5 @@
-//! The official TypeScript SDK's client signs in, calls the tools, is refused where it should be, and refreshes.
+//! The client of the official TypeScript SDK signs in, calls the tools, is refused a tool that it may not call, and
+//! refreshes.
 //!
 //! `cargo xtask deep` installs the SDK; `AUTHKIT_PEERS` names the folder.
 
@@ -12,7 +13,7 @@ use tokio::process::Command;
 
 use crate::support::Served;
 
-/// What each tool came to, for a client that registers itself.
+/// The result of each tool, for a client that registers itself.
 async fn run(served: &Served, email: &str, scope: &str, tools: &[&str]) -> Vec<Value> {
     run_as(None, served, email, scope, tools).await
 }

@@ -1,5 +1,5 @@
-//! An application whose operator sees what becomes of its users' sessions: spans for OpenTelemetry, metrics for
-//! Prometheus, and an access log that leads from a user to the log lines of the session.
+//! An application that shows its operator what happens to sessions: spans for OpenTelemetry, metrics for Prometheus, and an
+//! access log that leads from a user to the log lines of the session.
 
 #![forbid(unsafe_code)]
 
@@ -35,12 +35,12 @@ pub fn app(authkit: &AuthKit, metrics: PrometheusHandle) -> Router {
         .merge(protected)
         .merge(Endpoints::new(authkit))
         .layer(traced)
-        // On a port of its own where the application is public: it says how many users there are.
+        // A public application serves this on another port, since metrics reveal how many users there are.
         .route("/metrics", get(async move || metrics.render()))
 }
 
-/// Makes the span of a request. Its path is all that is said of its URL: the query of the callback holds a code and a state
-/// that sign a user in, which `TraceLayer`'s own span would show.
+/// Makes the span of a request, with the path of its URL but not the query: the callback's query holds a code and a state
+/// that sign a user in. `TraceLayer`'s default span shows them.
 pub fn request_span(request: &Request) -> Span {
     info_span!(
         "request",
@@ -55,7 +55,7 @@ pub fn request_span(request: &Request) -> Span {
     )
 }
 
-/// Writes into the span of a request what became of it, and whose it was: the log ids, by which the log lines are found.
+/// Records the status of the response in the span, and the log ids of user and session, which log lines have too.
 fn record_response(authkit: &AuthKit, response: &Response, span: &Span) {
     span.record("http.response.status_code", response.status().as_u16());
     if let Some(admitted) = response.extensions().get::<Admitted>() {
@@ -74,11 +74,11 @@ fn record_response(authkit: &AuthKit, response: &Response, span: &Span) {
     }
 }
 
-/// Makes the recorder of metrics, to be installed before the first request. Its handle renders them.
+/// Makes the recorder of metrics, which has to be installed before the first request. Its handle renders the metrics.
 ///
 /// # Errors
 ///
-/// None: the buckets are not empty.
+/// Never, since the list of buckets is not empty.
 pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let seconds = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
     let builder = PrometheusBuilder::new()
@@ -87,7 +87,7 @@ pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(builder.build_recorder())
 }
 
-/// Makes what sends spans to `exporter`, each as it ends. With OTLP, a batch exporter takes its place.
+/// Makes the provider that sends each span to `exporter` when it ends. For OTLP, use a batch exporter.
 pub fn tracer_provider(exporter: impl SpanExporter + 'static) -> SdkTracerProvider {
     SdkTracerProvider::builder().with_simple_exporter(exporter).build()
 }

@@ -1,4 +1,4 @@
-//! What an operator sees: the spans that an exporter gets, and the metrics that Prometheus reads.
+//! The spans that an exporter gets, and the metrics that Prometheus reads.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
@@ -41,7 +41,7 @@ fn cookies(response: &Response<Body>) -> String {
     kept.collect::<Vec<_>>().join("; ")
 }
 
-/// Signs somebody in, by way of the emulator. Answers with the address of the callback, and the session's cookie.
+/// Signs a user in with the emulator. Returns the address of the callback, and the session cookie.
 async fn sign_in(app: &Router, kit: &TestKit) -> (String, String) {
     let login = send(app, kit, "/login?return_to=%2Fdashboard", "").await;
     let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();

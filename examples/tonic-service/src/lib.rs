@@ -1,4 +1,4 @@
-//! AuthKit sessions and access tokens on gRPC: one service for whoever is signed in, one behind a permission.
+//! AuthKit sessions and access tokens on gRPC: one service for everybody who is signed in, and one that needs a permission.
 
 #![forbid(unsafe_code)]
 
@@ -24,12 +24,12 @@ use crate::proto::{
     audit_server::{self, AuditServer},
 };
 
-/// Makes the application. Programs bring an access token, `authorization: Bearer ...`; browsers, by way of gRPC-Web,
-/// the session's cookie.
+/// Makes the application. Programs send an access token, `authorization: Bearer ...`; browsers send the session cookie, by
+/// gRPC-Web.
 ///
 /// # Errors
 ///
-/// Where the configuration names no issuer of access tokens.
+/// If the configuration names no issuer of access tokens.
 pub fn app(authkit: &AuthKit) -> Result<Routes, ConfigError> {
     let signed_in = AuthKitLayer::new(authkit).with_bearer()?;
     let auditors =
@@ -63,7 +63,7 @@ impl account_server::Account for Account {
 
     type CountdownStream = Pin<Box<dyn Stream<Item = Result<Tick, Status>> + Send>>;
 
-    /// Counts down to the end of the caller's token, and ends with it.
+    /// Counts down to the expiry of the caller's token, and ends then.
     async fn countdown(
         &self,
         request: Request<CountdownRequest>,
@@ -90,7 +90,7 @@ impl audit_server::Audit for Audit {
     }
 }
 
-/// Who asks. The layer lets nobody else through, so without it nobody is served.
+/// The caller. Without the layer there is none, and the call fails.
 fn principal<T>(request: &Request<T>) -> Result<Principal, Status> {
     Principal::of(request.extensions())
         .ok_or_else(|| Status::internal("no AuthKitLayer around this service"))

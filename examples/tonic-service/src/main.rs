@@ -1,4 +1,4 @@
-//! `tonic-service`: on its own with an emulator of WorkOS, or with `WORKOS_*` variables against WorkOS.
+//! `tonic-service`: uses an emulator of WorkOS, or WorkOS if `WORKOS_*` variables are set.
 
 #![forbid(unsafe_code)]
 

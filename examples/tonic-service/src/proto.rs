@@ -1,4 +1,4 @@
-//! The messages, and what tonic makes of the services in `build.rs`.
+//! The messages, and the code that tonic generates for the services in `build.rs`.
 
 #![allow(missing_docs, reason = "generated code has none")]
 
@@ -12,7 +12,7 @@ pub struct WhoAmIRequest {}
 pub struct Identity {
     #[prost(string, tag = "1")]
     pub user_id: String,
-    /// Known of a session only: an access token does not name it.
+    /// Set for sessions only, since an access token does not name the address.
     #[prost(string, optional, tag = "2")]
     pub email: Option<String>,
     #[prost(string, optional, tag = "3")]
@@ -24,7 +24,7 @@ pub struct CountdownRequest {}
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Tick {
-    /// How many seconds the caller's token is still good for.
+    /// How many seconds the caller's token is still valid.
     #[prost(uint64, tag = "1")]
     pub seconds_left: u64,
 }

@@ -84,7 +84,7 @@ trait Browser {
 }
 
 impl Browser for RequestBuilder {
-    /// As a browser asks for a page.
+    /// Requests a page as a browser does.
     fn page(self) -> Self {
         self.header("accept", "text/html")
             .header("sec-fetch-mode", "navigate")
@@ -404,13 +404,13 @@ async fn a_websocket_that_nobody_reads_ends_with_the_token_too() {
     let site = Site::start().await;
     let mut socket = socket(&site).await;
 
-    // As much as it takes until neither end can send any more.
+    // Enough data that neither end can send any more.
     let talk = async { while socket.send(Message::binary(vec![0; 32 * 1024])).await.is_ok() {} };
 
     tokio::time::timeout(Duration::from_secs(20), talk).await.expect("the connection ends");
 }
 
-/// What the browser has after this answer.
+/// The browser's cookies after this answer.
 fn session_cookie(response: &Response) -> &str {
     let cookie = header(response, "set-cookie");
     assert!(cookie.starts_with("wos_session="), "{cookie}");

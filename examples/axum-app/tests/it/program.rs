@@ -17,7 +17,7 @@ fn program(variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// What it needs to start an emulator by itself: nothing, unless it is optimized.
+/// The variables with which the program starts an emulator: none in a debug build, `AUTHKIT_DEV` in a release build.
 const EMULATED: Option<(&str, &str)> =
     if cfg!(debug_assertions) { None } else { Some(("AUTHKIT_DEV", "1")) };
 
@@ -32,14 +32,14 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
+        // Fails only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Running {
-    /// Starts it, and reads what it says until it says where it listens.
+    /// Starts the program, and reads its output up to the address that it listens on.
     fn start(variables: &[(&str, &str)]) -> (Self, Vec<String>) {
         let mut child = program(variables).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -130,7 +130,7 @@ fn e9_without_certificates_it_says_what_to_install() {
     assert!(!problem.contains("WORKOS_"), "{error}");
 }
 
-/// It starts, since there may be a reason for it.
+/// The program starts with a warning, since the setting may be intended.
 #[test]
 fn e10_what_is_hardly_meant_is_warned_of() {
     let mut running = program(&[
@@ -218,7 +218,7 @@ fn beside(emulator: &Emulator) -> (Running, String) {
     (running, lines.pop().unwrap())
 }
 
-/// The answer has gone out, and what it began at WorkOS is not cut off.
+/// The program waits for the call to WorkOS that a finished request has started.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_waits_for_what_is_under_way_at_workos() {

@@ -1,4 +1,4 @@
-//! `actix-app`: on its own with an emulator of WorkOS, or with `WORKOS_*` variables against WorkOS.
+//! `actix-app`: uses an emulator of WorkOS, or WorkOS if `WORKOS_*` variables are set.
 
 #![forbid(unsafe_code)]
 

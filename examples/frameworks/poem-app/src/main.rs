@@ -1,4 +1,4 @@
-//! `poem-app`: on its own with an emulator of WorkOS, or with `WORKOS_*` variables against WorkOS.
+//! `poem-app`: uses an emulator of WorkOS, or WorkOS if `WORKOS_*` variables are set.
 
 #![forbid(unsafe_code)]
 

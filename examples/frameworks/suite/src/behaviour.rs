@@ -1,4 +1,4 @@
-//! What each application has to do.
+//! The behaviour that each application is tested for.
 
 use authkit_emulator::Endpoint;
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{browser::Browser, site::Site};
 
-/// A page sends its browser to sign in, and a script gets a 401 that says where to.
+/// A page redirects its browser to sign in, and a script gets a 401 with the address of the sign-in.
 pub async fn nobody_is_let_in(site: &Site) {
     let home = site.ask(get("/")).await;
     assert_eq!(home.status(), 200, "the page for everybody");
@@ -25,7 +25,7 @@ pub async fn nobody_is_let_in(site: &Site) {
     }
 }
 
-/// A user signs in at WorkOS, arrives where the user wanted to go, and signs out.
+/// A user signs in at WorkOS, arrives at the requested page, and signs out.
 pub async fn a_user_signs_in_and_out(site: &Site) {
     let mut browser = Browser::new(site);
     let (address, dashboard) = browser.open("/dashboard").await;
@@ -71,7 +71,7 @@ pub async fn a_guard_asks_for_more_than_a_session(site: &Site) {
     }
 }
 
-/// A handler that fails in its framework's way has its answer, and the answer carries the session that was refreshed.
+/// A handler that fails in its framework's way gets its own answer sent, with the cookie of the refreshed session.
 pub async fn an_error_of_the_framework_keeps_the_refreshed_session(site: &Site) {
     let expired = site.workos().session(ALICE).expired();
     let teapot = Request::get("/teapot").header("cookie", Site::cookie(&expired));

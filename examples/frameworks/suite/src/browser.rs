@@ -5,7 +5,7 @@ use http::{Request, Response};
 
 use crate::site::Site;
 
-/// A browser of one user, whose cookies are the application's.
+/// The browser of one user, which keeps the application's cookies.
 #[derive(Debug)]
 pub struct Browser<'a> {
     site: &'a Site,
@@ -18,7 +18,7 @@ impl<'a> Browser<'a> {
         Self { site, cookies: BTreeMap::new() }
     }
 
-    /// Opens a page, goes where redirects lead, and returns what came last, with its address.
+    /// Opens a page, follows redirects, and returns the last response and its address.
     pub async fn open(&mut self, path: &str) -> (String, Response<Bytes>) {
         let mut address = path.to_owned();
         for _ in 0..8 {
@@ -32,7 +32,7 @@ impl<'a> Browser<'a> {
         panic!("too many redirects: {address}")
     }
 
-    /// Sends a form without fields, and goes nowhere.
+    /// Submits a form without fields, and does not follow redirects.
     pub async fn submit(&mut self, path: &str) -> Response<Bytes> {
         let form = Request::post(path)
             .header("accept", "text/html")
@@ -46,7 +46,7 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    /// Whether it has the session's cookie.
+    /// Whether the browser has a session cookie.
     pub fn is_signed_in(&self) -> bool {
         self.cookies.contains_key("wos_session")
     }

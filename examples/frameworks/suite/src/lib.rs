@@ -1,14 +1,14 @@
-//! What the application of every framework has to do, as tests.
+//! The tests that the application of every framework has to pass.
 //!
 //! Each example has the same routes, and [`behaviour!`] makes its tests:
 //!
-//! | route | for whom |
+//! | route | for |
 //! |---|---|
 //! | `GET /` | everybody |
-//! | `GET /dashboard` | who is signed in: `Hello NAME` |
-//! | `GET /admin` | who has the role `admin`: `The books` |
-//! | `POST /echo` | who is signed in: the body that was sent |
-//! | `GET /teapot` | who is signed in: an error of the framework with status 418 |
+//! | `GET /dashboard` | signed-in users: `Hello NAME` |
+//! | `GET /admin` | users with the role `admin`: `The books` |
+//! | `POST /echo` | signed-in users: the body of the request |
+//! | `GET /teapot` | signed-in users: an error of the framework with status 418 |
 //! | `/login`, `/callback`, `/logout` | everybody |
 
 #![forbid(unsafe_code)]

@@ -9,13 +9,13 @@ use tokio::time::sleep;
 
 use crate::site::http_get;
 
-/// The program serves without an account, and Ctrl-C ends it in order.
+/// Checks that the program serves without an account, and that Ctrl-C ends it cleanly.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If one of the two fails.
 pub async fn the_program_serves_until_it_is_interrupted(path: &str) {
-    // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+    // Another process may take the free port before the program does, so there are several tries.
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut program = Program::start(path, port);
@@ -49,7 +49,7 @@ impl Program {
         Self(process)
     }
 
-    /// Whether it answers as long as it runs, and the answer is its own.
+    /// Whether the program runs, and answers with its own page.
     async fn serves(&mut self, port: u16) -> bool {
         for _ in 0..200 {
             let home = http_get(&format!("http://127.0.0.1:{port}/")).await;
@@ -72,7 +72,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -10,7 +10,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-/// A running application with its emulator of WorkOS. What the application runs in ends with the test's runtime.
+/// A running application with its emulator of WorkOS. The application ends with the test's runtime.
 pub struct Site {
     emulator: Emulator,
     origin: String,
@@ -40,7 +40,7 @@ impl Site {
         Self::new(emulator, origin, application)
     }
 
-    /// An application that other means reach, at `origin` for browsers.
+    /// An application that is reached by `send` and not by a socket. Its origin for browsers is `origin`.
     pub fn new(emulator: Emulator, origin: String, application: Exchange) -> Self {
         Self { emulator, origin, application, client: client() }
     }

@@ -1,3 +1,3 @@
-//! Nothing: what was tried is in `tests/`.
+//! An empty library. The frameworks are tried in `tests/`.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! `tonic-client URL TOKEN`: asks who the token's user is, and counts down to the token's end.
+//! `tonic-client URL TOKEN`: asks the service who the token's user is, and counts down to the token's expiry.
 
 #![forbid(unsafe_code)]
 

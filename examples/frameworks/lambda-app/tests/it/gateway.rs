@@ -1,4 +1,4 @@
-//! What stands before the function: requests become events, and answers become responses.
+//! The gateway in front of the function: turns requests into events, and answers into responses.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-/// What passes requests on.
+/// The kind of gateway.
 #[derive(Clone, Copy)]
 pub(crate) enum Gateway {
     /// A function URL, or an HTTP API with the stage `$default`: events of format 2.0.
@@ -65,7 +65,7 @@ fn format_1(request: &Request<Bytes>, host: &str) -> Value {
     })
 }
 
-/// Cookies are apart, the body is in Base64.
+/// An answer of format 2.0: cookies are a list of their own, and the body is Base64.
 ///
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 fn format_2(request: &Request<Bytes>, host: &str) -> Value {

@@ -1,4 +1,4 @@
-//! The function as a process, with a runtime API that freezes it whenever it has nothing to do, as Lambda's does.
+//! The function as a process, with a runtime API that freezes the process between requests, as Lambda does.
 
 #![cfg(unix)]
 #![forbid(unsafe_code)]
