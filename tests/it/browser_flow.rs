@@ -1,4 +1,4 @@
-//! What a user sees in a real browser: signing in, working, signing out.
+//! A user in a real browser signs in, works and signs out.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn an_organization_is_switched_and_other_tabs_follow() {
     browser.see("in line: the old token had ended").await;
 }
 
-/// The script fetches a part of the page; the session is renewed on the way, and the page stays.
+/// A script fetches a part of the page. The request refreshes the session, and the page stays.
 #[tokio::test]
 async fn a_part_of_the_page_is_loaded_again_after_the_token_has_expired() {
     let running = example().await;

@@ -1,4 +1,4 @@
-//! The pages that stand in for a service's own, seen in a real browser.
+//! The crate's own pages, in a real browser.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn an_impersonator_is_announced_on_every_page() {
     assert!(!shown.contains("is using this session"), "{shown}");
 }
 
-/// A service that is wrong in every way that a page can tell of.
+/// A service with every mistake for which there is a page.
 fn troubled(authkit: &AuthKit) -> Router {
     let rule = async |new: NewSession| {
         if new.return_to() == "/refused" { HookDecision::Refuse } else { HookDecision::Keep }

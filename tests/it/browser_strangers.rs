@@ -1,4 +1,4 @@
-//! What other sites, other tabs and scripts have a real browser do.
+//! A real browser that other sites, other tabs and scripts control.
 
 use std::{
     sync::{

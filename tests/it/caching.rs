@@ -1,4 +1,4 @@
-//! No cache keeps what was made for one user, whatever the service inside says.
+//! No shared cache stores a response for one user, unless the service's own headers allow it.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use http::{Method, StatusCode};
 use support::{Answer, Browser, DOCUMENT, Harness, Running};
 use tower_http::compression::CompressionLayer;
 
-/// What a page says that wants to be cached everywhere for a year.
+/// The headers of a page that asks all caches to store it for a year.
 const EAGER: [(&str, &str); 6] = [
     ("cache-control", "public, s-maxage=31536000"),
     ("expires", "Thu, 31 Dec 2099 23:59:59 GMT"),

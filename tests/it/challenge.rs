@@ -1,4 +1,4 @@
-//! Whoever has no session is told so in a way they understand, and nothing else happens.
+//! A request without a session is denied in the client's protocol, and has no other effect.
 
 use std::time::Duration;
 

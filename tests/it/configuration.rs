@@ -1,4 +1,4 @@
-//! What an operator is told at the start, and what settings of the system do.
+//! The texts that an operator gets at the start, and the effects of the system's settings.
 
 use std::net::TcpListener;
 
@@ -93,7 +93,7 @@ async fn an_api_key_is_replaced_while_the_service_runs() {
     assert_eq!(told.matches("the API key was replaced").count(), 2, "{told}");
 }
 
-/// A listener in the place of a forward proxy, and who has connected to it.
+/// A listener in place of a forward proxy.
 struct Proxy {
     listener: TcpListener,
 }
@@ -109,14 +109,14 @@ impl Proxy {
         format!("http://{}", self.listener.local_addr().unwrap())
     }
 
-    /// Nobody answers, so whoever uses it is still there.
+    /// Whether something has connected. A connection stays in the queue, since nobody accepts or answers it earlier.
     fn was_asked(&self) -> bool {
         self.listener.accept().is_ok()
     }
 }
 
-/// The example as its users run it, beside a WorkOS on loopback: where proxies are configured for everything, and where
-/// no certificates are installed.
+/// The example as its users run it, with a WorkOS on loopback: on a system with proxies for everything, and on one without
+/// certificates.
 #[tokio::test]
 async fn e8_e9_a_loopback_workos_needs_neither_proxy_nor_certificates() {
     let emulator = Emulator::builder().sign_in(SignIn::Automatic).start().await.unwrap();

@@ -1,5 +1,5 @@
-//! `Dockerfile` and `compose.yaml`: their programs, run with the arguments and the variables that they are given there.
-//! There need be no container engine: only ports are changed, which other tests may have taken.
+//! Runs the programs of `Dockerfile` and `compose.yaml` with their arguments and variables there, without a container
+//! engine. Only the ports differ, since other tests may use them.
 
 use std::{
     collections::BTreeMap,
@@ -148,6 +148,6 @@ fn the_images_have_the_programs_and_listen_where_ports_are_published() {
     assert_eq!(app.variables["HOST"], "0.0.0.0");
     assert_eq!(Service::read("emulator").compose["network_mode"], "service:app");
     let published = &app.compose["ports"];
-    // The emulator signs anybody in: nobody else is to reach it.
+    // The emulator signs anybody in, so nobody else must reach it.
     assert_eq!(published, &serde_json::json!(["127.0.0.1:3000:3000", "127.0.0.1:4100:4100"]));
 }

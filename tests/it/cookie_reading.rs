@@ -1,4 +1,4 @@
-//! The session is found among whatever else comes in `Cookie` fields, and nothing in them breaks anything.
+//! The session is found among any other content of `Cookie` fields, and no content breaks the service.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is written: every attribute, in one scope, once a response.
+//! The cookies that are written: all attributes, one scope, at most once a response.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `docs/replicas.md` works out what many sessions cost; here it is worked out again.
+//! Recomputes the costs of many sessions in `docs/replicas.md`.
 
 /// What an exchange leaves in Redis, for so many seconds.
 const OUTCOME: (f64, f64) = (2_664.0, 60.0);

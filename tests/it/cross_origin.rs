@@ -1,4 +1,4 @@
-//! What another site has a browser send in its user's name is refused, and what only looks like it is not.
+//! The layer refuses requests that another site makes a browser send, and no others.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn post(browser: &Browser, url: &str, headers: &[(&str, &str)]) -> Answer 
     browser.send(Method::POST, url, headers.iter().copied(), Bytes::from("amount=100")).await
 }
 
-/// What a request with these headers and an expired session is answered.
+/// The answer to a request with these headers and an expired session.
 async fn judged(running: &Running, path: &str, headers: &[(&str, &str)]) -> StatusCode {
     running.advance(Duration::from_secs(1));
     let before = running.emulator.calls(Endpoint::Authenticate);

@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use support::{DOCUMENT, Harness, PASSWORD, Secrets};
 use tower::{Layer, Service, ServiceExt};
 
-/// The secrets of a test, and every text that something says about itself.
+/// The secrets of a test, and the `Debug` and error texts to search for them.
 struct Texts {
     secrets: Secrets,
     said: Vec<(&'static str, String)>,
@@ -84,7 +84,7 @@ impl Texts {
     }
 }
 
-/// A transport that shows what it is given to whoever looks.
+/// A transport that records the requests that it gets.
 #[derive(Debug, Default)]
 struct Recording {
     headers: Mutex<Vec<HeaderMap>>,

@@ -1,4 +1,4 @@
-//! What `authkit doctor` says of a Redis: what a service would meet there, and what to do about it.
+//! `authkit doctor` checks a Redis, names what would fail, and what to do about it.
 
 use std::process::Command;
 

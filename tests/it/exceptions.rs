@@ -1,4 +1,4 @@
-//! A layer around a whole application protects every path but those that it was told of.
+//! A layer around a whole application protects every path except the configured ones.
 
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{

@@ -1,4 +1,4 @@
-//! What goes wrong at WorkOS, or on the line to it, over real sockets: it signs nobody out.
+//! Faults of WorkOS, or of the network to it, over real sockets: they sign nobody out.
 
 use std::{
     fs,
@@ -45,7 +45,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Somebody else's server, which whoever follows a redirect reaches. It counts its visitors.
+/// Another server, to which redirects lead. It counts its requests.
 struct Elsewhere {
     visits: Arc<AtomicUsize>,
     served: Served,
@@ -74,7 +74,7 @@ impl Elsewhere {
     }
 }
 
-/// What comes in an answer's place, or is none.
+/// A fault in place of an answer.
 fn no_answers() -> [Fault; 7] {
     [
         Fault::reset_before(),
@@ -109,7 +109,7 @@ async fn up_02_up_03_what_fails_once_is_not_noticed() {
     }
 }
 
-/// What a request gets while WorkOS has `fault`, and that it is over as soon as that is.
+/// Checks the answers during the fault, and that requests succeed again after it.
 async fn withstand(fault: Fault) {
     let running = running().await;
     let browser = expired(&running);

@@ -1,5 +1,5 @@
-//! What runs where nothing is set up: `cargo run -p axum-app`, and the README's program in a folder of its own. They
-//! start, and sign users in and keep them signed in.
+//! The programs that need no set-up, `cargo run -p axum-app` and the README's program in a folder of its own: they start,
+//! sign users in and keep them signed in.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ async fn signed_in(app: &Program, email: &str) -> Browser {
 
     let mut answer = browser.press(&page, email).await;
     if answer.status == StatusCode::OK {
-        // Whoever belongs to several organizations chooses one.
+        // A user with several organizations chooses one.
         answer = browser.press(&answer, "Acme Corp").await;
     }
     let page = browser.open(browser.target(&answer).as_str()).await;
@@ -78,7 +78,7 @@ impl Drop for Copied {
     }
 }
 
-/// Whether nothing but the session was set, and that once.
+/// Whether the answer sets the session cookie once, and no other cookie.
 fn sets_one_session(answer: &Answer) -> bool {
     answer.set_cookies("wos_session").len() == 1
         && answer.headers.get_all(SET_COOKIE).iter().count() == 1
@@ -152,7 +152,7 @@ async fn a_role_keeps_others_out() {
     assert_eq!(admin.header("location"), "");
 }
 
-/// The clock is the machine's here, so this test does wait.
+/// This test waits, since the program uses the machine's clock.
 #[tokio::test]
 async fn rf_01_rf_02_a_session_outlives_its_token() {
     let app = Program::start(AXUM_APP, &[("EMULATOR_TOKEN_TTL", "5")]);

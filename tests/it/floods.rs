@@ -1,4 +1,4 @@
-//! Strangers flood what calls WorkOS, which is as limited as WorkOS limits an environment: nobody else notices.
+//! Strangers flood the endpoints that call WorkOS, whose rate is limited as in production: other users notice nothing.
 //!
 //! `AUTHKIT_FLOOD` sets how many seconds each flood lasts (default 3), and has the time of an honest sign-in checked too:
 //! `cargo xtask deep` runs them one by one, for 20 seconds each.
@@ -47,7 +47,7 @@ fn seconds_of_deep() -> Option<u64> {
     env::var("AUTHKIT_FLOOD").ok()?.parse().ok()
 }
 
-/// Makes [`RATE`] requests a second until the others are through, and lets them be answered or not.
+/// Sends [`RATE`] requests a second until the others have finished, and ignores the answers.
 async fn flood<F>(lasts: Duration, request: impl Fn(u32) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -116,7 +116,7 @@ where
     let ((), refreshed, signing_in) =
         tokio::join!(flood(lasts, request), others_refresh(running, lasts.mul_f64(0.9)), honest);
     assert_eq!(refreshed, 100, "refreshes of others");
-    // Only in a machine of its own says a time something of the floods, and not of the other tests.
+    // A time means something only if no other tests run on the machine.
     if seconds_of_deep().is_some() {
         assert!(signing_in <= Duration::from_secs(2), "an honest sign-in took {signing_in:?}");
     }

@@ -1,4 +1,4 @@
-//! A guard is bound to the route that runs, asks the signed token, and lets nobody through whom it cannot judge.
+//! A guard applies to the route that runs, reads the signed token, and denies every request that it cannot decide about.
 
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ async fn rg_03_a_mistake_or_a_fault_lets_nobody_in() {
     }
     assert_eq!(get_with(&Browser::new(), &running.url("/maybe"), &[]).await.text(), "nobody");
 
-    // Whatever goes wrong while somebody is looked for, "nobody" is no answer to it.
+    // A fault while the session is looked up must not count as "no session".
     let faults = [
         Fault::status(401),
         Fault::status(404),
@@ -206,7 +206,7 @@ async fn rg_03_a_mistake_or_a_fault_lets_nobody_in() {
     let answer = get_with(&dark.signed_in(ALICE), &dark.url("/maybe"), &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "no keys");
 
-    // Nor is a panic, of what the application does about a refresh.
+    // Nor must a panic of the application's refresh hook.
     let harness = Harness::with(
         |emulator| emulator,
         |config| config.with_refresh_hook(async |_| panic!("a mistake of the application's")),
@@ -274,7 +274,7 @@ async fn rg_04_a_layer_inside_asks_for_a_younger_token_and_the_one_outside_sets_
     assert_eq!((page.status, page.set_cookies("wos_session").len()), (StatusCode::OK, 1));
     assert_eq!(running.emulator.exchanges(), 1);
 
-    // What was demanded cannot be had: nobody gets in on the old one, and nobody is signed out.
+    // New tokens are demanded and cannot be had: the old ones do not admit, and nobody is signed out.
     running.advance(Duration::from_secs(30));
     running.emulator.fault(Fault::status(401).until_cleared());
     let page = alice.navigate(&running.url("/nested")).await;

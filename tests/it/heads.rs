@@ -1,4 +1,5 @@
-//! The refreshed session's cookie rides on whatever head leaves, and before what outlives a request begins.
+//! Every kind of response head carries the cookie of a refreshed session, and a connection that outlives its request starts
+//! after that head.
 
 use std::{
     convert::Infallible,

@@ -25,7 +25,7 @@ async fn running(config: impl FnOnce(Config) -> Config) -> Running {
     harness.serve(app)
 }
 
-/// Has the tokens of the only user carry a claim of so many bytes from now on.
+/// Adds a claim of this many bytes to the user's tokens from now on.
 fn weigh(running: &Running, bytes: usize) {
     let claim = if bytes == 0 { Value::Null } else { json!("x".repeat(bytes)) };
     running.emulator.set_claim("alice@acme.test", "weight", claim);
@@ -105,7 +105,7 @@ async fn ck_06_a_session_that_grows_or_shrinks_leaves_no_part_behind() {
     assert_eq!(running.emulator.exchanges(), 6);
 }
 
-/// Left by whoever wrote more parts than we do.
+/// Parts left by a service that wrote more parts than we do.
 #[tokio::test]
 async fn ck_06_surplus_parts_are_ignored_and_deleted() {
     let running = running(|config| config).await;
@@ -122,7 +122,7 @@ async fn ck_06_surplus_parts_are_ignored_and_deleted() {
     assert_eq!(session_cookies(&browser), TWO_PARTS);
 }
 
-/// A response that was cut off leaves parts of two sessions, which nobody may take for one.
+/// A response that was cut off leaves parts of two sessions, which must not be joined into one.
 #[tokio::test]
 async fn ck_06_parts_of_two_sessions_are_no_session() {
     let running = running(|config| config).await;

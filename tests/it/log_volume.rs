@@ -1,4 +1,4 @@
-//! How much is logged is not in the hands of clients, and what is logged names the fix.
+//! Clients cannot control how much is logged, and log lines name the fix.
 
 use std::time::Duration;
 
@@ -184,7 +184,7 @@ async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
     }
 }
 
-/// Endpoints were made, but browsers get a 404 where they are sent to sign in.
+/// The endpoints exist, but browsers get a 404 at the sign-in address.
 #[tokio::test]
 async fn endpoints_that_no_request_reaches_are_warned_of_once_in_a_while() {
     type Case = (&'static str, fn(&AuthKit) -> Router, bool);

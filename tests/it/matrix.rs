@@ -1,5 +1,5 @@
-//! Who asks, why they are denied, whether their session is due for a refresh, and whether they need one: every
-//! combination, over real sockets.
+//! Every combination of client, cause of denial, session that is due for a refresh or not, and layer that needs a session
+//! or not, over real sockets.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use support::{Answer, Browser, Harness, Running};
 
-/// Who asks, and how they are told: a status, or gRPC's.
+/// The client, and how it is denied: by a status of HTTP, or of gRPC.
 struct Client {
     name: &'static str,
     method: Method,
@@ -23,7 +23,7 @@ struct Client {
     jar: Jar,
 }
 
-/// What becomes of a request that another site had the browser send.
+/// The fate of a request that another site made the browser send.
 #[derive(Clone, Copy)]
 enum CrossOrigin {
     /// It changes nothing, so it is served.
@@ -153,7 +153,7 @@ enum Presence {
     Optional,
 }
 
-/// What is seen from outside.
+/// The outcome as the client sees it.
 #[derive(Debug, Eq, PartialEq)]
 struct Seen {
     status: u16,
@@ -282,7 +282,7 @@ fn seen(answer: &Answer, exchanges: u64) -> Seen {
     }
 }
 
-/// What must hold beyond the table.
+/// Checks the rules that hold in addition to the table.
 fn check_protocol(name: &str, client: &Client, answer: &Answer) {
     let status = answer.status.as_u16();
     assert_eq!(answer.header("location").is_empty(), !matches!(status, 302 | 303), "{name}");

@@ -1,4 +1,4 @@
-//! What happens is counted, as `docs/metrics.md` says and the dashboard shows.
+//! The metrics are those in `docs/metrics.md` and in the dashboard, and count what happens.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -68,7 +68,7 @@ fn metric(series: &str) -> &str {
     parts.into_iter().find_map(|part| series.strip_suffix(part)).unwrap_or(series)
 }
 
-/// Everything that is counted happens once or more; then it is read.
+/// Makes everything happen that is counted, and then reads the metrics.
 async fn scrape_after_a_day_at_work() -> Scrape {
     let seconds = &[0.1, 1.0, 5.0];
     let recorder = PrometheusBuilder::new()

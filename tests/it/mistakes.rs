@@ -1,4 +1,4 @@
-//! What newcomers get wrong, and the text that each mistake yields: it names what to write instead.
+//! The mistakes of newcomers. The text for each mistake names what to write instead.
 
 use authkit_tower::{
     AuthKit, AuthKitLayer, Config, Endpoints, Principal, Require, Session, dev::TestKit,
@@ -143,7 +143,7 @@ fn a_program_that_should_not_have_started_warns() {
     }
 }
 
-/// What an application of one mistake answers and logs.
+/// An application with one mistake, its answers and its log.
 struct Made {
     kit: TestKit,
     events: Events,

@@ -1,4 +1,5 @@
-//! What decides nothing locks nobody out, and what decides is never passed over: odd users, odd claims, others' tokens.
+//! Odd users, odd claims and tokens of others: display data with a wrong type never refuses a session, and a deciding claim
+//! with a wrong type always does.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use support::{Answer, Browser, Events, Harness, PASSWORD, Running};
 
 const ALICE: &str = "alice@acme.test";
 const ISSUER: &str = "https://issuer.test/user_management/client_1";
-/// What no log line may tell: it is in every odd value.
+/// A text in every odd value, which no log line may contain.
 const WITHIN: &str = "hush-hush";
 
 async fn me(session: Session) -> Json<Value> {
@@ -93,7 +94,7 @@ async fn signs_in(running: &Running, answer: &Value) -> (Browser, Answer) {
     (browser, callback)
 }
 
-/// The events that name a claim or a field; none tells what it says.
+/// The events that name a claim or a field. Checks that none contains its value.
 fn told(events: &Events) -> Vec<String> {
     let told = events.take();
     assert!(!told.iter().any(|event| event.contains(WITHIN)), "{told:#?}");

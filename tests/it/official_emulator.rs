@@ -1,4 +1,4 @@
-//! The example program against WorkOS's own emulator, told about it by environment variables alone.
+//! The example program with WorkOS's own emulator, configured by environment variables alone.
 
 use std::time::{Duration, SystemTime};
 

@@ -26,7 +26,7 @@ use tonic::{
 };
 use tower::Service;
 
-/// A service as somebody writes it who does not know yet what will serve it.
+/// A service that does not depend on the server which will run it.
 #[derive(Clone, Debug)]
 struct Greeter;
 

@@ -1,4 +1,4 @@
-//! A handler takes its session to another organization; the browser, its other tabs and later refreshes follow.
+//! A handler switches its session to another organization. The browser's other tabs and later refreshes use the new one.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A web framework that the crate does not know: extractors and guards for it need the public API alone.
+//! Extractors and guards for a web framework that the crate does not know need only its public API.
 
 use std::convert::Infallible;
 
@@ -132,7 +132,7 @@ fn issuer(harness: &Harness) -> String {
     claims["iss"].as_str().unwrap().to_owned()
 }
 
-/// Who asks, behind which layer, with which fields; status and text for each of [`ROUTES`].
+/// A caller, its layer and its fields; the status and text for each of [`ROUTES`].
 type Row<'a> = (&'a str, &'a AuthKitLayer, &'a [(header::HeaderName, String)], [(u16, &'a str); 6]);
 
 const ROUTES: [&str; 6] =

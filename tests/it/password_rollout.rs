@@ -1,4 +1,4 @@
-//! A new cookie password signs nobody out: in two deploys, without a restart, or beside a neighbour that knows one.
+//! A new cookie password signs nobody out: in two deploys, without a restart, or next to a service that knows only one.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn se_05_two_deploys_sign_nobody_out() {
     }
 }
 
-/// Why it takes two deploys: in one, a replica meets a password that it has never heard of.
+/// Shows why it takes two deploys: with one, a replica gets cookies that were sealed with a password it does not know.
 #[tokio::test]
 async fn se_05_one_deploy_would_challenge_but_delete_nothing() {
     let harness = Harness::start().await;
@@ -146,7 +146,7 @@ async fn keys_are_replaced_without_a_restart() {
 async fn a_pinned_neighbour_goes_on_reading_what_it_sealed() {
     for format in FORMATS {
         let harness = Harness::start().await;
-        // It stands for an SDK, which knows one password.
+        // This service stands for an SDK, which knows one password.
         let neighbour = app(&replica(&harness, format, OLD, &[], |config| config));
         let pinned =
             app(&replica(&harness, SealFormat::Ruby, NEW, &[OLD], Config::with_pinned_neighbours));

@@ -1,4 +1,4 @@
-//! One session under two services, ours and a neighbour's on an official SDK: either opens what the other sealed.
+//! Sessions that our service and one with an official SDK share: each opens what the other sealed.
 
 use support::peers::{Peer, kinds, sharing};
 

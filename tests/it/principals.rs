@@ -1,5 +1,5 @@
-//! Every kind of caller, over real sockets: admitted, denied, expired, revoked, while WorkOS is away, in a flood of
-//! garbage, and taken for another kind.
+//! Every kind of credential, over real sockets: admitted, denied, expired, revoked, while WorkOS is down, in a flood of
+//! garbage, and presented as another kind.
 
 use std::time::{Duration, SystemTime};
 
@@ -266,7 +266,7 @@ async fn where_one_kind_is_switched_on_every_other_is_refused() {
     for (own, path) in KINDS.into_iter().zip(paths) {
         for kind in KINDS {
             let bearer = format!("Bearer {}", world.credential(kind));
-            // A good cookie beside it changes nothing.
+            // A good cookie in addition changes nothing.
             for fields in [
                 &[("authorization", bearer.as_str())][..],
                 &[("authorization", bearer.as_str()), ("cookie", cookie.as_str())],
@@ -526,7 +526,7 @@ async fn introspection_shows_what_was_revoked() {
 async fn while_workos_is_away_what_is_known_goes_on_and_the_rest_is_503() {
     let away = [Endpoint::ApiKeyValidation, Endpoint::ConnectJwks, Endpoint::Jwks];
     for kind in KINDS {
-        // Known before.
+        // Credentials that were accepted before.
         let world = World::start().await;
         let emulator = &world.running.emulator;
         assert_eq!(world.ask("/who", world.credential(kind)).await.status, 200);
@@ -540,7 +540,7 @@ async fn while_workos_is_away_what_is_known_goes_on_and_the_rest_is_503() {
             let reply = world.ask("/who", &world.api_key.value).await;
             assert_eq!(reply.status, 503, "its time is over");
         }
-        // Never seen.
+        // Unknown credentials.
         let world = World::start().await;
         for endpoint in away {
             world.running.emulator.fault(Fault::status(503).on(endpoint).until_cleared());

@@ -1,4 +1,4 @@
-//! What the README says of itself: numbers and features that are stated elsewhere too.
+//! The numbers and features in the README agree with the places where they are also stated.
 
 const README: &str = include_str!("../../README.md");
 const BENCHMARKS: &str = include_str!("../../docs/benchmarks.md");

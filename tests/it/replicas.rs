@@ -1,4 +1,4 @@
-//! Replicas refresh together where they have Redis, and survive apart where it is slow, gone or hostile.
+//! Replicas share refreshes on Redis, and each works alone while Redis is slow, gone or hostile.
 
 use std::{
     sync::LazyLock,
@@ -145,7 +145,7 @@ async fn mr_02_three_hundred_requests_to_three_processes_make_one_exchange() {
         assert_eq!(calls, 1);
         cluster.assert_nobody_signed_out("one exchange", &answers).await;
 
-        // Who comes with the old cookie while the outcome is known is not sent to WorkOS either.
+        // A request with the old cookie causes no further exchange while the outcome is known.
         let straggler = ask(&cluster.replicas[2], &cookie).await;
         assert_eq!(straggler.status, StatusCode::OK);
         assert_eq!(cluster.emulator.calls(Endpoint::Authenticate), 1);

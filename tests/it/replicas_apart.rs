@@ -1,4 +1,4 @@
-//! Replicas that share nothing: what they can do without a store.
+//! Replicas without a store, which share nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Redis does what the traits ask of a store, however many servers it has, for a user who may do what is documented.
+//! The store on Redis passes the conformance suites, with one or several servers, and with the documented permissions.
 
 use authkit_redis::RedisReplicas;
 use authkit_session::conformance;

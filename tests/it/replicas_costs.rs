@@ -1,4 +1,4 @@
-//! What sharing costs in Redis, as `docs/replicas.md` says it.
+//! The costs of sharing in Redis are those in `docs/replicas.md`.
 
 use std::time::Duration;
 

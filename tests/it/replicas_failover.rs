@@ -1,4 +1,4 @@
-//! A server of several fails, and another one takes over: nobody is signed out, and nothing that has ended comes back.
+//! A Redis server fails, and another one takes over: nobody is signed out, and no ended session is accepted again.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -139,7 +139,8 @@ impl Service {
         Instant::now()
     }
 
-    /// What was revoked before and while nothing served, all refuse within a second after they are connected again.
+    /// Checks that all replicas refuse the sessions that were revoked before and during the outage, within a second after
+    /// they have connected again.
     async fn assert_revoked(&self, primary: &RedisServer, cookies: &[String]) {
         self.until_connected(primary).await;
         let back = Instant::now();

@@ -1,4 +1,4 @@
-//! A replica that is killed (SIGKILL) at any moment of refreshes and sign-outs costs what `docs/faults.md` says, and no more.
+//! A replica that is killed (SIGKILL) at any moment of refreshes and sign-outs: the losses are those in `docs/faults.md`.
 //!
 //! In each round, browsers with expired sessions ask one of two replicas or both, others sign out at the first one, and
 //! that one is killed at a random moment. Then each browser goes on with the cookie it has, at the other replica and at

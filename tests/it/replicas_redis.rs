@@ -1,4 +1,4 @@
-//! The connection to Redis: what it takes, and what is told when it goes and comes back.
+//! The connection to Redis: how it is configured, and what is logged when it is lost and restored.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ pub(crate) async fn until(replicas: &RedisReplicas, state: &str) {
     timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("not {state}"));
 }
 
-/// What was told, as soon as that is enough, and what is told within a second more: nothing that should not be.
+/// The log lines: waits until there are enough of them, then a second more for lines that should not come.
 pub(crate) async fn told_once(
     events: &Events,
     is_enough: impl Fn(&[String]) -> bool,

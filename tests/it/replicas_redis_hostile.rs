@@ -1,4 +1,4 @@
-//! Redis in the wrong hands: it can withhold and delay, and no more.
+//! A hostile Redis can withhold and delay messages, and nothing else.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,4 +1,4 @@
-//! What Redis loses while the connections stay is put back.
+//! Processes restore the revocations that Redis loses while their connections stay open.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! A command that Redis refuses costs the function that needs it, and neither the connection nor the other function.
+//! A command that Redis refuses switches off the function that needs it, and not the connection or the other function.
 
 use std::{
     thread,
@@ -45,7 +45,7 @@ async fn shares_revocations(here: &RedisReplicas, there: &RedisReplicas, text: &
         && timeout(Duration::from_secs(5), receiver.until_received(text)).await.is_ok()
 }
 
-/// What is wrong with a Redis, and what works all the same.
+/// A restriction of a Redis, and the functions that work despite it.
 struct Case {
     name: &'static str,
     rules: &'static str,

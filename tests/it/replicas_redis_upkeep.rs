@@ -1,4 +1,4 @@
-//! How the connection is kept, and what is told of it.
+//! How the connection to Redis is kept up, and what is logged about it.
 
 use std::{
     sync::{

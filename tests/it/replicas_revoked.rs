@@ -1,4 +1,4 @@
-//! What WorkOS ends or changes, every replica knows within a second of the webhook.
+//! Every replica knows of a revocation or a change within a second of the webhook.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn cluster() -> (Cluster, Wire) {
     (cluster, wire)
 }
 
-/// Asks until the answer is as it should be, and says when that was.
+/// Repeats a request until the answer is as expected, and returns the time.
 async fn until(replica: &Replica, cookie: &str, wanted: impl Fn(&Answer) -> bool) -> Instant {
     let began = Instant::now();
     loop {

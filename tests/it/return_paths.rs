@@ -1,4 +1,4 @@
-//! Nobody is sent off our origin by what a link says of where to go next.
+//! No `return_to` in a link redirects a browser off our origin.
 
 use authkit_emulator::Emulator;
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints};
@@ -12,7 +12,7 @@ use tokio::{
 use tower::{ServiceExt, service_fn};
 use url::{Url, form_urlencoded};
 
-/// What has been tried elsewhere to lead browsers away, a JSON string a line.
+/// Known attempts to redirect browsers to another origin, one JSON string per line.
 fn corpus() -> Vec<String> {
     let lines = include_str!("../vectors/open-redirects.txt").lines();
     let corpus: Vec<_> = lines.map(|line| serde_json::from_str::<String>(line).unwrap()).collect();
@@ -23,7 +23,7 @@ fn corpus() -> Vec<String> {
 const ORIGIN: &str = "https://app.example.com";
 const SPA: &str = "https://spa.example.org";
 
-/// A way to configure where the service is, and where a browser meets it.
+/// A configuration of the service's address, and the origin that browsers see.
 #[derive(Clone, Copy)]
 struct Setting {
     name: &'static str,
@@ -100,7 +100,7 @@ impl Site {
         browser
     }
 
-    /// The address of an endpoint with this wish of where to go next.
+    /// The address of an endpoint with this `return_to`.
     fn wishing(&self, endpoint: &str, wish: &str) -> String {
         let query =
             form_urlencoded::Serializer::new(String::new()).append_pair("return_to", wish).finish();
@@ -266,7 +266,7 @@ async fn rd_01_signing_out_ends_here() {
     }
 }
 
-/// The confirmation page leads nowhere but to our own sign-out.
+/// The confirmation page links only to our own sign-out.
 fn check_form(site: &Site, wish: &str, page: &Answer) {
     let text = page.text();
     let (_, action) = text.split_once("action=\"").unwrap();

@@ -372,7 +372,7 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
     }
 }
 
-/// What could be found.
+/// The secrets to search for.
 const SOUGHT: [&str; 11] = [
     "access_token",
     "refresh_token",

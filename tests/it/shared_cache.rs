@@ -1,4 +1,4 @@
-//! With a cache in front that all users share, nobody gets what was made for somebody else.
+//! Behind a cache that all users share, no user gets a response that was made for another one.
 
 use std::{collections::HashMap, time::Duration};
 

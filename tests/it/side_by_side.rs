@@ -1,4 +1,4 @@
-//! One session in two applications on one host name: `axum-app` and a neighbour on an official SDK, to and fro.
+//! One session that two applications on one host name share: `axum-app`, and a neighbour with an official SDK.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ async fn the_guides_flask_app_and_axum_app_share_a_session() {
     begun_by_us(&emulator, &ours, &neighbour, "wos_session").await;
 }
 
-/// What a refresh writes is the neighbour's, whatever is configured for new sessions.
+/// A refresh keeps the neighbour's format, whatever format is configured for new sessions.
 #[tokio::test]
 async fn a_flask_app_with_an_older_password_is_not_cut_off() {
     let emulator = workos().await;

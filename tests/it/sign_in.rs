@@ -1,4 +1,4 @@
-//! A sign-in ends where it began, whatever comes back from WorkOS, and as long as the browser plays along.
+//! A sign-in ends at the page where it began, whatever WorkOS answers, if the browser keeps cookies.
 
 use std::time::Duration;
 
@@ -189,7 +189,7 @@ async fn cb_09_success_leaves_no_trace_of_the_code() {
     assert_eq!(browser.cookie_names(), ["wos_session"], "the flow's cookie is gone");
 }
 
-/// The old session ends with the new one's beginning, in the browser and here.
+/// When a new session begins, the old one ends, in the browser and in the service.
 #[tokio::test]
 async fn cb_09_another_user_takes_the_place_of_the_one_before() {
     let running = running().await;

@@ -1,4 +1,4 @@
-//! Applications that sign users in by themselves begin a session with WorkOS's answer.
+//! Applications that call WorkOS to sign users in begin a session with its answer.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use support::{Browser, Harness, Running};
 use url::Url;
 
-/// What a handler of a password form needs.
+/// The state of the handler of a password form.
 #[derive(Clone)]
 struct PasswordSignIn {
     authkit: AuthKit,

@@ -1,4 +1,4 @@
-//! What lives on a session ends with it, and a stream that cannot begin now is tried again.
+//! Streams end with their session, and a stream that cannot start now is tried again.
 
 use std::time::Duration;
 

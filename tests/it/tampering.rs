@@ -1,4 +1,4 @@
-//! What was forged, swapped or meant for something else is no session, and the answer does not tell why.
+//! A cookie that was forged, swapped or made for another purpose is refused, and the answer does not say why.
 
 use authkit_emulator::{Endpoint, TestSession, seal};
 use authkit_session::{Authenticator, integration::Purpose};
@@ -22,7 +22,7 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-/// All that a client sees of an answer.
+/// Everything in an answer that a client sees.
 type Seen = (StatusCode, Vec<(String, Vec<u8>)>, Vec<u8>);
 
 async fn seen(app: &Router, accept: &'static str, value: &[u8]) -> Option<Seen> {

@@ -1,4 +1,4 @@
-//! A browser as far as sessions go: it keeps cookies, follows redirects, and says what it is asking for.
+//! A simple browser: keeps cookies, follows redirects, and sends the headers of navigations and scripts.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Numbers that look like chance, and are the same each time.
+//! Pseudo-random numbers that are the same in every run.
 
 /// Marsaglia's xorshift64.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Chromium, as users see it: with its habits, and with pictures of what it shows.
+//! Chromium with different settings, and screenshots of pages.
 
 use std::{
     env, fmt, fs,

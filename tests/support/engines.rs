@@ -1,4 +1,4 @@
-//! The engines of the browsers that people have: Chromium's, Firefox's, and WebKit, which Safari is built on.
+//! The browser engines: Chromium's, Firefox's, and WebKit, which is Safari's.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What a program tells its operator.
+//! Collects `tracing` events.
 
 use std::{
     fmt::{self, Write},

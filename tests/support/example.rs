@@ -1,4 +1,4 @@
-//! The example `axum-app` within a test: what it knows, it knows from the emulator.
+//! The example `axum-app` in the process of a test, with an emulator.
 
 use authkit_emulator::{EmulatorBuilder, SignIn};
 use authkit_tower::Config;

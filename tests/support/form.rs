@@ -1,4 +1,4 @@
-//! Pressing buttons, for pages that work without scripts.
+//! Submits forms of pages by their buttons, without scripts.
 
 use url::Url;
 

@@ -1,4 +1,4 @@
-//! Compiles what the pages show that belong to no crate of their own.
+//! Compiles the examples of pages that belong to no crate.
 
 /// The first page that anybody reads.
 #[doc = include_str!("../../README.md")]

@@ -1,4 +1,4 @@
-//! All that is logged, as an operator would read it.
+//! Collects log lines.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! What panics say.
+//! Collects the texts of panics.
 
 use std::{cell::RefCell, panic, sync::Once, thread};
 

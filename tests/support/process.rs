@@ -1,4 +1,4 @@
-//! Processes of a test's own.
+//! Processes of tests, and signals to them.
 
 use std::{
     io::{BufRead, BufReader},

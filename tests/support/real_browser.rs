@@ -1,4 +1,4 @@
-//! A real browser, driven through its WebDriver: what a user does with it, and sees in it.
+//! A real browser, driven by WebDriver.
 
 use std::{
     env, fmt, fs,

@@ -1,4 +1,4 @@
-//! A Redis server of a test's own, and a wire to it that can be cut.
+//! A Redis server for a test, and a proxy to it that can be cut.
 
 use std::{
     ffi::OsString,

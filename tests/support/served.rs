@@ -1,4 +1,4 @@
-//! Servers of tests: on a port of their own, until they are dropped.
+//! Servers for tests, each on a port of its own until it is dropped.
 
 use std::{
     fmt,
@@ -29,7 +29,7 @@ pub struct Served {
     task: JoinHandle<()>,
 }
 
-/// A port that is ours before what listens on it is made, since the redirect URI names it.
+/// A bound port for a service that is built later, since its redirect URI has to name the port.
 #[derive(Debug)]
 pub struct Port {
     listener: TcpListener,

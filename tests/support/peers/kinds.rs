@@ -1,4 +1,4 @@
-//! Sessions of every kind in two hands: with and without an organization, impersonated, with names in any script.
+//! Shares sessions of every kind with an SDK: with and without an organization, impersonated, with names in any script.
 
 use authkit_emulator::{Emulator, Seed};
 use authkit_tower::{AuthKit, AuthKitLayer, Clock, Config, CookiePassword, Endpoints, Session};

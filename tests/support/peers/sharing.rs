@@ -1,4 +1,4 @@
-//! One session in two hands: a service of ours and a neighbour's on an official SDK.
+//! Shares one session between a service of ours and a neighbour with an official SDK.
 //!
 //! The official emulator issues the tokens, so that nothing of ours stands on both sides.
 
