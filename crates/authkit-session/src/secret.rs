@@ -1,5 +1,7 @@
 use std::fmt;
 
+use bytes::Bytes;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// A value that must not reach a log: its [`Debug`] output is redacted and its memory is zeroized on drop.
@@ -45,3 +47,22 @@ impl From<&str> for Secret {
         Self::new(value)
     }
 }
+
+/// Bytes to send, which are zeroized when the last holder of them lets go.
+pub(crate) fn zeroized(bytes: impl Into<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(bytes.into()))
+}
+
+/// A JSON body to send, which is zeroized when the last holder of it lets go.
+///
+/// # Panics
+///
+/// If `body` has keys that are no strings.
+pub(crate) fn zeroized_json(body: &impl Serialize) -> Bytes {
+    let mut json = Vec::with_capacity(LONGEST_BODY);
+    serde_json::to_writer(&mut json, body).expect("these bodies have string keys only");
+    zeroized(json)
+}
+
+/// Room for the bodies of our calls, so that none moves while it is written and leaves a part of itself behind.
+const LONGEST_BODY: usize = 4 * 1024;

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     json,
     meter::{CallPurpose, Meter},
-    secret::Secret,
+    secret::{Secret, zeroized, zeroized_json},
     token::RefreshToken,
     upstream::{
         authenticate_body::Authenticate,
@@ -220,7 +220,7 @@ impl Client {
             .uri(url)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = self.send(request.body(Bytes::from(body)), Connection::Pooled, deadline).await;
+        let answer = self.send(request.body(zeroized(body)), Connection::Pooled, deadline).await;
         self.honour_retry_after(&answer);
         answer
     }
@@ -255,14 +255,14 @@ impl Client {
         connection: Connection,
         deadline: Duration,
     ) -> Result<Bytes, UpstreamError> {
-        let body = serde_json::to_vec(body).expect("these bodies have string keys only");
+        let body = zeroized_json(body);
         let request = Request::builder()
             .method(Method::POST)
             .uri(endpoint(&self.base, path).as_str())
             .header(header::AUTHORIZATION, &api_key.authorization)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json");
-        let answer = self.send(request.body(Bytes::from(body)), connection, deadline).await;
+        let answer = self.send(request.body(body), connection, deadline).await;
         self.honour_retry_after(&answer);
         answer
     }

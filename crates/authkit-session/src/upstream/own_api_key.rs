@@ -1,7 +1,7 @@
 use http::HeaderValue;
 use subtle::ConstantTimeEq as _;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, zeroized};
 
 /// The WorkOS API key of this service, and the header that carries it.
 pub(super) struct OwnApiKey {
@@ -11,7 +11,8 @@ pub(super) struct OwnApiKey {
 
 impl OwnApiKey {
     pub(super) fn new(secret: Secret) -> Self {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+        let bearer = zeroized(format!("Bearer {}", secret.expose()));
+        let mut authorization = HeaderValue::from_maybe_shared(bearer)
             .expect("the key was checked to be visible ASCII");
         authorization.set_sensitive(true);
         Self { secret, authorization }
