@@ -3,6 +3,17 @@
 
 use support::peers::{Peer, cookies};
 
+/// Their SDKs are on no registry that the tests install from; `tests/vectors` has cookies that they sealed.
+#[test]
+fn se_03_what_opens_of_a_changed_cookie_is_what_an_sdk_sealed() {
+    let number = cookies::number();
+    for producer in RECORDED {
+        let opened = cookies::open_recorded(producer, number);
+        assert!(number / 20 < opened && opened < number / 2, "{producer}: {opened}");
+    }
+}
+
+const RECORDED: [&str; 4] = ["workos-ruby", "workos-ruby-7", "workos-ruby-6", "workos-go"];
 const PROOF: &str = include_str!("../../docs/proof.md");
 
 /// 300 cookies for each SDK. `AUTHKIT_COOKIES` sets another number, `PROPTEST_RNG_SEED` chooses other ones.

@@ -48,8 +48,7 @@ pub fn number() -> usize {
 ///
 /// If they disagree about one and nothing explains it, or either opens something that nobody has sealed.
 pub fn compare(peer: Peer, number: usize) -> Tally {
-    let seed = env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut chance = Chance::new(seed.unwrap_or(SEED));
+    let mut chance = Chance::new(seed());
     let pool = Pool::new(peer);
     let cookies: Vec<_> = (0..number).map(|_| pool.cookie(&mut chance)).collect();
     let asked: Vec<_> = cookies.iter().map(|it| (it.password, it.value.as_str())).collect();
@@ -88,6 +87,57 @@ pub fn compare(peer: Peer, number: usize) -> Tally {
     assert!(unexplained.is_empty(), "{} are not explained:\n{shown}", unexplained.len());
     println!("{peer:?}, {number} cookies: {tally}");
     tally
+}
+
+/// Opens as many changes of cookies that this SDK sealed when they were recorded: the SDK itself is not here. What opens is
+/// what was sealed, in another spelling at most, and holds what the SDK put into it. Returns how many opened.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn open_recorded(producer: &str, number: usize) -> usize {
+    let mut chance = Chance::new(seed());
+    let vectors: Vec<Value> =
+        serde_json::from_str(include_str!("../../vectors/vectors.json")).expect("it is JSON");
+    let is_good = |vector: &&Value| vector["producer"] == producer && vector["class"] == "good";
+    let vectors: Vec<_> = vectors.iter().filter(is_good).collect();
+    let text = |vector: &Value, name: &str| vector[name].as_str().expect("it is text").to_owned();
+    let mut opened = 0;
+    for _ in 0..number {
+        let (vector, other) = (chance.pick(&vectors), chance.pick(&vectors));
+        let (original, other_original) = (text(vector, "sealed"), text(other, "sealed"));
+        let (change, made) = chance.pick(CHANGES);
+        let value = made(&mut chance, &original, &other_original);
+        let is_other = change == "sealed with another password";
+        let password = if is_other { OTHER_PASSWORD.to_owned() } else { text(vector, "password") };
+        let password = CookiePassword::new(password).expect("it is long enough");
+        // A cut at the beginning leaves the other one whole.
+        let sealed = [(&original, vector), (&other_original, other)]
+            .into_iter()
+            .find(|(sealed, _)| !is_other && spelling::is_alike(sealed, &value));
+        match inspect::Inspected::open(&value, &[password]) {
+            Ok(it) => {
+                let Some((_, sealed)) = sealed else {
+                    panic!("{producer}: {change}: {value:?} of {original:?} opens")
+                };
+                let payload: Value = serde_json::from_slice(it.plaintext()).expect("it is JSON");
+                assert_eq!(payload, sealed["expect"]["payload"], "{producer}: {change}: {value:?}");
+                opened += 1;
+            }
+            Err(error) => {
+                assert!(value != original || is_other, "{producer}: {original:?}: {error}");
+            }
+        }
+    }
+    println!(
+        "{producer}, recorded, {number} cookies: {opened} opened, {} refused",
+        number - opened
+    );
+    opened
+}
+
+fn seed() -> u64 {
+    env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
 /// A value, and what it was made of.
@@ -188,9 +238,11 @@ fn refresh_token(number: usize) -> String {
 fn other_password(peer: Peer) -> &'static str {
     match format(peer) {
         SealFormat::Rust => "7c1f0d5c2e9a48737f60b1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f506",
-        _ => "y4q1f9a0dH3dqv0m8s3QJb8w2mT5y7kR1c6n9pL0zUE=",
+        _ => OTHER_PASSWORD,
     }
 }
+
+const OTHER_PASSWORD: &str = "y4q1f9a0dH3dqv0m8s3QJb8w2mT5y7kR1c6n9pL0zUE=";
 
 /// What becomes of a sealed value; the third is one of another session.
 type Change = fn(&mut Chance, &str, &str) -> String;

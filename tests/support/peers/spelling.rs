@@ -84,6 +84,13 @@ pub(super) fn read_here(peer: Peer, original: &str, value: &str) -> Option<&'sta
     plain.starts_with('A').then_some("the cookie of another SDK")
 }
 
+/// Whether `value` spells the bytes of `original`, a value in base64, as far as we read spellings: with escapes, white
+/// space, or without its padding.
+pub(super) fn is_alike(original: &str, value: &str) -> bool {
+    let (plain, written) = (without_escapes(value), without_escapes(original));
+    plain.trim_end_matches('=') == written.trim_end_matches('=')
+}
+
 /// The bytes that a value spells for a reader like Python's, which drops what it does not know.
 fn leniently(value: &str) -> Option<Vec<u8>> {
     let (mut text, mut padding) = (String::new(), 0);
