@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use authkit_bench::{Cryptography, Sample, Sdk, Token, at_once, headers};
+use authkit_bench::{Cryptography, HandMade, Sample, Sdk, Token, at_once, headers};
 use authkit_session::{Authenticator, Decision, Policy, SealFormat};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, header::COOKIE};
@@ -30,10 +30,12 @@ fn one_session(criterion: &mut Criterion) {
     let cryptography = Cryptography::of(&sample, &ruby);
     let token = Token::of(&sample);
     let request = headers(&ruby);
+    let hand_made = HandMade::with(&ruby);
     let [known, cold] = [32 << 20, 0].map(|bytes| authenticator(&sample, bytes));
 
     let mut group = criterion.benchmark_group("one");
     group.bench_function("sdk", |b| b.iter(|| at_once(sdk.authenticate(black_box(&rust)))));
+    group.bench_function("hand-made", |b| b.iter(|| hand_made.authenticate(black_box(&request))));
     group.bench_function("ours-known", |b| b.iter(|| admit(&known, black_box(&request))));
     group.bench_function("ours-cold", |b| b.iter(|| admit(&cold, black_box(&request))));
     group.bench_function("cryptography", |b| b.iter(|| black_box(&cryptography).run()));

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cryptography;
+mod hand_made;
 mod layered;
 #[cfg(feature = "emulator")]
 mod people;
@@ -38,6 +39,7 @@ use tokio::runtime;
 pub use crate::people::{refresh_answer, session_of};
 pub use crate::{
     cryptography::Cryptography,
+    hand_made::HandMade,
     layered::{Alone, Layered, request},
     service::Service,
 };

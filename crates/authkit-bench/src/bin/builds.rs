@@ -1,7 +1,8 @@
 //! Measures the processor time of clean debug builds, one after the other, and prints it as JSON:
 //! `builds ROOT SCRATCH [ROUNDS]`.
 //!
-//! It builds `hello` alone and behind the layer with either cryptography, and `axum-app` as a newcomer builds it.
+//! It builds `hello` alone, with an HTTPS client, and behind the layer with either cryptography, and `axum-app` as a newcomer
+//! builds it.
 
 #![forbid(unsafe_code)]
 
@@ -16,8 +17,9 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 /// The builds: the name in the report, the manifest, and the arguments of cargo.
-const KINDS: [(&str, &str, &[&str]); 4] = [
+const KINDS: [(&str, &str, &[&str]); 5] = [
     ("hello", "crates/authkit-bench/hello/Cargo.toml", &[]),
+    ("https", "crates/authkit-bench/hello/Cargo.toml", &["--features", "https"]),
     ("ring", "crates/authkit-bench/hello/Cargo.toml", &["--features", "ring"]),
     ("aws-lc-rs", "crates/authkit-bench/hello/Cargo.toml", &["--features", "aws-lc-rs"]),
     ("axum-app", "Cargo.toml", &["--package", "axum-app"]),

@@ -1,5 +1,9 @@
-//! Measures the gain from a second core: requests of 10,000 known sessions in one thread and in two, while sessions are
-//! refreshed. Prints JSON.
+//! Measures the gain from a second core: requests of known sessions in one thread and in two, while sessions are refreshed.
+//! Prints JSON.
+//!
+//! It measures three cases: one service with 10,000 sessions, which do not fit the processor's caches; one with 100, which
+//! do; and a service for each thread with 10,000 sessions of its own. The code of two services shares no lock. If they serve
+//! less than twice the requests of one thread, the two cores wait for the memory and the cache that they share.
 //!
 //! 1,000 lineages exist from the start. Each thread refreshes a session every 60 ms, so that two threads refresh each of
 //! 10,000 sessions every five minutes, and continues with the new cookie as a browser would. WorkOS answers at once, since
@@ -27,7 +31,8 @@ use http::{HeaderMap, Request, Response};
 use serde::Serialize;
 use serde_json::Value;
 
-const SESSIONS: usize = 10_000;
+const MANY: usize = 10_000;
+const FEW: usize = 100;
 const REMEMBERED: usize = 1_000;
 const REFRESH_EVERY: Duration = Duration::from_millis(60);
 const ROUNDS: usize = 5;
@@ -35,30 +40,66 @@ const LASTING: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Report {
+    /// 10,000 sessions of one service.
+    many: Scaling,
+    /// 100 sessions of one service.
+    few: Scaling,
+    /// 10,000 sessions for each of two services.
+    apart: Scaling,
+}
+
+#[derive(Serialize)]
+struct Scaling {
     /// Requests a second in one thread and in two, the medians of all rounds.
     one: f64,
     two: f64,
-    /// The median of the ratio of the second to the first.
+    /// The median of the ratios of the second to the first.
     ratio: f64,
 }
 
 fn main() -> Result<()> {
-    let world = World::start()?;
-    let (mut ones, mut twos) = (Vec::new(), Vec::new());
-    for round in 1..=ROUNDS {
-        let (one, two) = (world.requests_a_second(1)?, world.requests_a_second(2)?);
-        eprintln!("round {round} one {one:.0}, two {two:.0}");
-        ones.push(one);
-        twos.push(two);
-    }
-    let ratios = ones.iter().zip(&twos).map(|(one, two)| two / one);
+    let (many, other, few) = (World::start(MANY)?, World::start(MANY)?, World::start(FEW)?);
     let report = Report {
-        ratio: median(ratios),
-        one: median(ones.iter().copied()),
-        two: median(twos.iter().copied()),
+        many: Scaling::measure("many", [&many, &many])?,
+        few: Scaling::measure("few", [&few, &few])?,
+        apart: Scaling::measure("apart", [&many, &other])?,
     };
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
+}
+
+impl Scaling {
+    /// Sends requests to the first service with one thread, and then to each service with a thread of its own.
+    fn measure(name: &str, services: [&World; 2]) -> Result<Self> {
+        let (mut ones, mut twos) = (Vec::new(), Vec::new());
+        for round in 1..=ROUNDS {
+            let (one, two) = (requests_a_second(&services[..1])?, requests_a_second(&services)?);
+            eprintln!("{name}, round {round}: one {one:.0}, two {two:.0}");
+            ones.push(one);
+            twos.push(two);
+        }
+        let ratios = ones.iter().zip(&twos).map(|(one, two)| two / one);
+        Ok(Self {
+            ratio: median(ratios),
+            one: median(ones.iter().copied()),
+            two: median(twos.iter().copied()),
+        })
+    }
+}
+
+/// Sends requests to each service with a thread of its own.
+fn requests_a_second(services: &[&World]) -> Result<f64> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = services
+            .iter()
+            .enumerate()
+            .map(|(n, service)| scope.spawn(move || service.send(n)))
+            .collect();
+        threads.into_iter().try_fold(0.0, |sum, thread| {
+            let of_one = thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+            Ok(sum + of_one?)
+        })
+    })
 }
 
 /// A service, and the requests of all sessions.
@@ -70,8 +111,9 @@ struct World {
 }
 
 impl World {
-    fn start() -> Result<Self> {
-        let spent = ROUNDS * 3 * LASTING.div_duration_f64(REFRESH_EVERY).ceil() as usize;
+    fn start(sessions: usize) -> Result<Self> {
+        // Each is measured in one thread, then in two; the many also beside the others.
+        let spent = ROUNDS * 6 * LASTING.div_duration_f64(REFRESH_EVERY).ceil() as usize;
         let (config, known, expired) = block_on(async {
             let emulator = Emulator::start().await;
             let (mut expired, mut answers) = (Vec::new(), HashMap::new());
@@ -84,7 +126,7 @@ impl World {
             let hour = Duration::from_secs(3_600);
             let known = |n| session_of(&emulator, "known", n).lifetime(hour).cookie(PASSWORD);
             let known = |n| headers(&known(n));
-            let known: Vec<_> = (0..SESSIONS).map(known).collect();
+            let known: Vec<_> = (0..sessions).map(known).collect();
             let variables = emulator.env();
             let client_id = variables.iter().find(|(name, _)| *name == "WORKOS_CLIENT_ID");
             let (_, client_id) = client_id.context("the emulator has a client id")?;
@@ -112,27 +154,17 @@ impl World {
         Ok(world)
     }
 
-    /// Sends requests with this many threads.
-    fn requests_a_second(&self, threads: usize) -> Result<f64> {
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|n| scope.spawn(move || self.send(n))).collect();
-            threads.into_iter().try_fold(0.0, |sum, thread| {
-                let of_one = thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
-                Ok(sum + of_one?)
-            })
-        })
-    }
-
     /// Sends the requests of one thread. Returns the number per second.
     fn send(&self, thread: usize) -> Result<f64> {
         let mut requests = self.known.clone();
+        let sessions = requests.len();
         // The multiplier of MMIX (Knuth).
         let mut random = thread;
-        let mut next = || {
+        let mut next = move || {
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) % SESSIONS
+            (random >> 33) % sessions
         };
         let (began, mut sent, mut refreshed) = (Instant::now(), 0_u64, 0_u32);
         loop {

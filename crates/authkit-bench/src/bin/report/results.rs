@@ -46,7 +46,19 @@ pub(crate) struct Memory {
 /// The gain from a second core.
 #[derive(Deserialize)]
 pub(crate) struct Cores {
-    /// The ratio of requests per second in two threads to those in one.
+    /// 10,000 sessions of one service.
+    pub(crate) many: Scaling,
+    /// 100 sessions of one service.
+    pub(crate) few: Scaling,
+    /// 10,000 sessions for each of two services.
+    pub(crate) apart: Scaling,
+}
+
+/// Requests a second in one thread and in two, and the latter for each of the former.
+#[derive(Deserialize)]
+pub(crate) struct Scaling {
+    pub(crate) one: f64,
+    pub(crate) two: f64,
     pub(crate) ratio: f64,
 }
 
@@ -142,8 +154,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&json).with_context(|| path.display().to_string())
 }
 
-const BENCHMARKS: [&str; 14] = [
+const BENCHMARKS: [&str; 15] = [
     "one/sdk",
+    "one/hand-made",
     "one/ours-known",
     "one/ours-cold",
     "one/cryptography",
