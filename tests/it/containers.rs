@@ -81,7 +81,7 @@ struct RunningEmulator {
 
 impl RunningEmulator {
     async fn start() -> Self {
-        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        // Another process may take the free port first, so there are several tries.
         for _ in 0..5 {
             let port = free_port();
             let service = Service::read("emulator").on(0, port);

@@ -45,7 +45,7 @@ impl Copied {
     /// Starts it in an empty folder with no variables but a free port, and waits until it listens.
     async fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("authkit-readme-{}", std::process::id()));
-        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        // Another process may take the free port first, so there are several tries.
         for _ in 0..5 {
             let port = free_port();
             fs::create_dir_all(&folder).unwrap();

@@ -184,8 +184,8 @@ fn expected(client: &Client, denial: Denial, refresh: Refresh, presence: Presenc
         Presence::Required => denied(client.unauthenticated),
         Presence::Optional => Seen { handler: Handler::SawNobody, ..denied(200) },
     };
-    // An expired session that is not refreshed is nobody's, whatever else is the matter; but for a guard, which the
-    // handler behind it cannot do without.
+    // An expired session that is not refreshed counts as no session, whatever else is wrong. A guard outside of the layer
+    // is an exception, since its handler needs the guard.
     let is_over = refresh == Refresh::Due && client.jar == Jar::Forgets;
     match denial {
         Denial::CrossOrigin => match client.cross_origin {

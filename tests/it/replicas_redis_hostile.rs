@@ -74,7 +74,7 @@ async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
             assert_eq!(here.look("x").await, Claim::Alone, "{case}");
             assert_eq!(here.claim("x").await, Claim::Alone, "{case}");
             fastest = fastest.min(began.elapsed());
-            // It is an exchange like any other now.
+            // Now it is an exchange like any other.
             assert_eq!(there.look("x").await, Claim::Contested, "{case}");
             let outcome = Bytes::from_static(b"true");
             RefreshCoordinator::publish(&here, "x", outcome.clone()).await;

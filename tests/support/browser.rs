@@ -11,9 +11,9 @@ use url::Url;
 
 use crate::jar::Jar;
 
-/// Keeps cookies of one user, as RFC 6265bis has it, and drops those that a browser would drop.
+/// Keeps the cookies of one user by the rules of RFC 6265bis, and drops those that a browser would drop.
 ///
-/// It lives on `http://localhost`, where browsers take `Secure` cookies too.
+/// It visits `http://localhost`, where browsers accept `Secure` cookies too.
 #[derive(Debug)]
 pub struct Browser {
     client: OnceLock<reqwest::Client>,
@@ -23,7 +23,7 @@ pub struct Browser {
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct Answer {
-    /// The URL that was asked last.
+    /// The URL of the last request.
     pub url: Url,
     /// Its status.
     pub status: StatusCode,
@@ -43,7 +43,7 @@ impl Answer {
     ///
     /// # Panics
     ///
-    /// If it is none.
+    /// If the body is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("no JSON from {}: {}", self.url, self.text()))
@@ -78,11 +78,12 @@ impl Browser {
         Self { client: OnceLock::new(), jar: Jar::default() }
     }
 
-    /// Made when it is first needed: that takes milliseconds, and many browsers only visit what is on no network.
+    /// The HTTP client, which is made when it is first needed: that takes milliseconds, and many tests call services in
+    /// memory only.
     fn client(&self) -> &reqwest::Client {
         self.client.get_or_init(|| {
             let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-            // A test sees what was sent, whatever another package asks of reqwest.
+            // The test sees the body as it was sent, even if another package turns decompression on.
             builder.no_gzip().build().expect("a client without settings can be made")
         })
     }
@@ -97,7 +98,7 @@ impl Browser {
         self.jar.value(name)
     }
 
-    /// The names of all cookies that are kept, but for two of seconds: one counts sign-ins, one marks a sign-out.
+    /// The names of all cookies, except two that live for seconds: one counts sign-ins, one marks a sign-out.
     pub fn cookie_names(&self) -> Vec<String> {
         let mut names = self.jar.names();
         let passing = ["wos_bounces_", "wos_signed_out_"];
@@ -108,7 +109,7 @@ impl Browser {
         names
     }
 
-    /// Opens a page by its address, and follows redirects to where they end.
+    /// Opens a page by its address, and follows redirects.
     pub async fn open(&self, url: &str) -> Answer {
         let mut answer = self.navigate(url).await;
         for _ in 0..10 {
@@ -120,11 +121,11 @@ impl Browser {
         panic!("more than ten redirects, the last to {}", answer.url);
     }
 
-    /// Where a redirect leads.
+    /// The target of a redirect.
     ///
     /// # Panics
     ///
-    /// If it leads nowhere.
+    /// If the answer has no `Location`.
     pub fn target(&self, answer: &Answer) -> Url {
         answer.url.join(answer.header("location")).expect("a redirect has a location")
     }
@@ -196,24 +197,24 @@ impl Browser {
         Answer { url, status, headers, body }
     }
 
-    /// Opens a page of a service that is not on any network, so that it may have any host name.
+    /// Opens a page of a service in memory, which may have any host name.
     pub async fn visit(&self, service: &Router, url: &str) -> Answer {
         self.send_to(service, Method::GET, url, DOCUMENT).await
     }
 
-    /// Signs in at a service that is not on any network; one replica begins, another may end. Answers as the callback
-    /// does.
+    /// Signs in at a service in memory. One replica begins the sign-in, another one may end it. Returns the answer of the
+    /// callback.
     pub async fn sign_in(&self, begun: &Router, ended: &Router, origin: &str) -> Answer {
         let login = self.visit(begun, &format!("{origin}/login")).await;
         let there = self.navigate(self.target(&login).as_str()).await;
         self.visit(ended, self.target(&there).as_str()).await
     }
 
-    /// Sends a request, without a body, to a service that is not on any network.
+    /// Sends a request without a body to a service in memory.
     ///
     /// # Panics
     ///
-    /// If the answer has no end.
+    /// If the answer's body fails.
     pub async fn send_to<const N: usize>(
         &self,
         service: &Router,
@@ -251,7 +252,7 @@ impl Browser {
     }
 }
 
-/// What a browser sends with an address that its user opens.
+/// The headers that a browser sends if its user opens an address.
 pub const DOCUMENT: [(&str, &str); 4] = [
     ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
     ("sec-fetch-site", "none"),

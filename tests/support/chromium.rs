@@ -20,7 +20,7 @@ use crate::real_browser::{DriverProcess, RealBrowser, new_folder};
 /// A Chromium of its own, with a new profile. Dropping it closes it.
 pub struct Chromium(RealBrowser);
 
-/// What is special about a browser.
+/// A setting of a browser.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Habit {
@@ -85,7 +85,7 @@ impl Chromium {
             self.devtools("Emulation.setEmulatedMedia", scheme).await;
             let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
             self.devtools("Emulation.setDeviceMetricsOverride", size).await;
-            // What fades from one look into the other has faded.
+            // Waits until the transition between the colour schemes has ended.
             sleep(Duration::from_millis(250)).await;
             let cut = self.cut_off().await;
             assert!(cut.is_empty(), "{name}, {look}: {cut:?} do not fit");
@@ -100,7 +100,7 @@ impl Chromium {
         self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
     }
 
-    /// What is wider than the room that it has, by tag and class; code may be scrolled.
+    /// The elements that are wider than their container, by tag and class. Code may be scrolled.
     async fn cut_off(&self) -> Vec<String> {
         let script = "return [...document.querySelectorAll('html, body *:not(pre):not(textarea):not(input)')]
             .filter(it => it.clientWidth > 0 && it.scrollWidth > it.clientWidth)
@@ -161,7 +161,7 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Names of which browsers do not know that they are this machine: plain http is not secure there.
+    // Names that browsers do not treat as this machine, so that plain http is not secure there.
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 

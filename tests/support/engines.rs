@@ -61,7 +61,7 @@ async fn firefox() -> RealBrowser {
     RealBrowser::of(&format!("http://127.0.0.1:{port}"), wanted, vec![process]).await
 }
 
-/// MiniBrowser, WebKitGTK's own, which has no mode without a window: it gets a display that nobody looks at.
+/// MiniBrowser of WebKitGTK. It has no headless mode, so it gets a virtual display.
 async fn webkit() -> RealBrowser {
     let mut command = Command::new("Xvfb");
     command.args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]);
@@ -75,7 +75,7 @@ async fn webkit() -> RealBrowser {
     wanted.set("browserName", "MiniBrowser").expect("it is JSON");
     let browser = json!({ "binary": mini_browser(), "args": ["--automation"] });
     wanted.set("webkitgtk:browserOptions", browser).expect("it is JSON");
-    // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+    // Another process may take the free port first, so there are several tries.
     for _ in 0..5 {
         let port = free_port();
         let mut command = Command::new("WebKitWebDriver");

@@ -10,7 +10,7 @@ use crate::{
     served::{Port, Served},
 };
 
-/// The cookie password of the tests: 44 characters of base64, so that every format but two takes it.
+/// The cookie password of the tests: 44 characters of base64, which suit every format except two.
 pub const PASSWORD: &str = "oatw2JzfvpD4OOBNGLE5n9dUStWXcGGQP81AnPADP6w=";
 
 /// An emulator and a handle whose clocks move together.
@@ -52,7 +52,7 @@ pub struct Running {
 }
 
 impl Harness {
-    /// With the emulator's defaults, signing in automatically, and the default configuration.
+    /// Starts an emulator with its defaults and automatic sign-in, and makes a handle with the default configuration.
     pub async fn start() -> Self {
         Self::with(|emulator| emulator, |config| config).await
     }
@@ -100,7 +100,7 @@ impl Harness {
             .with_base_url(emulator.url())
     }
 
-    /// A handle of another service, at an `origin` that need not be on any network: [`Browser::visit`] gets there.
+    /// A handle of another service at any `origin`; [`Browser::visit`] calls the service in memory.
     ///
     /// # Panics
     ///
@@ -117,13 +117,13 @@ impl Harness {
         self.clock.advance(by);
     }
 
-    /// Serves an axum router where the redirect URI leads.
+    /// Serves an axum router on the port of the redirect URI.
     pub fn serve(self, router: axum::Router) -> Running {
         let Self { emulator, authkit, clock, port } = self;
         Running { emulator, authkit, clock, served: port.serve_axum(router) }
     }
 
-    /// Serves what `make` builds from the port where the redirect URI leads.
+    /// Serves the service that `make` builds, on the port of the redirect URI.
     pub fn serve_with(self, make: impl FnOnce(Port) -> Served) -> Running {
         let Self { emulator, authkit, clock, port } = self;
         Running { emulator, authkit, clock, served: make(port) }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use http::{HeaderMap, header};
 use url::Url;
 
-/// Keeps cookies as RFC 6265bis has it, and drops those that a browser would drop.
+/// Keeps cookies by the rules of RFC 6265bis, and drops those that a browser would drop.
 #[derive(Debug, Default)]
 pub(crate) struct Jar(Mutex<Vec<Kept>>);
 
@@ -41,14 +41,14 @@ impl Jar {
         pairs.collect::<Vec<_>>().join("; ")
     }
 
-    /// Keeps or deletes what an answer from `url` sets.
+    /// Stores or deletes the cookies that an answer from `url` sets.
     pub(crate) fn receive(&self, url: &Url, headers: &HeaderMap) {
         for cookie in headers.get_all(header::SET_COOKIE) {
             self.store(url, cookie.to_str().expect("our cookies are ASCII"));
         }
     }
 
-    /// Does what a browser does with a `Set-Cookie`.
+    /// Handles a `Set-Cookie` like a browser.
     pub(crate) fn store(&self, url: &Url, field: &str) {
         let mut parts = field.split(';').map(str::trim);
         let (name, value) =

@@ -39,7 +39,7 @@ impl Logs {
         Self { page, _guard: listen(subscriber) }
     }
 
-    /// What was logged so far.
+    /// The log lines so far.
     ///
     /// # Panics
     ///
@@ -56,8 +56,8 @@ pub(crate) fn listen(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard 
     tracing::subscriber::set_default(subscriber)
 }
 
-/// While a process has one subscriber, tracing asks only the thread that comes by an event first whether anybody wants
-/// it, and remembers that: the thread of another test would silence the event. With two it asks each subscriber.
+/// If a process has one subscriber, tracing asks only the first thread that reaches an event whether the event is enabled,
+/// and caches the answer: the thread of another test would disable the event for all. With two subscribers it asks each.
 static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 impl io::Write for Page {

@@ -1,4 +1,4 @@
-//! nginx in front of a service: as a cache that all its users share, or as a proxy that strips a prefix.
+//! nginx in front of a service: as a cache that all users share, or as a proxy that strips a prefix.
 
 use std::{
     fs,
@@ -22,10 +22,10 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one that keeps whatever it may, in front of the service that `serve` starts, which is told the origin that
-    /// browsers will see.
+    /// Starts an nginx with a cache, in front of the service that `serve` starts. `serve` gets the origin that browsers see.
     ///
-    /// It caches what no header keeps it from caching, also what sets a cookie, and tells users apart by `Vary` alone.
+    /// The cache stores every response that its headers do not exclude, even one that sets a cookie, and distinguishes users
+    /// by `Vary` alone.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl Nginx {
     }
 
     async fn start(serve: impl AsyncFn(&str) -> Served, locations: impl Fn(u16) -> String) -> Self {
-        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        // Another process may take the free port first, so there are several tries.
         for _ in 0..5 {
             let port = free_port();
             let upstream = serve(&format!("http://localhost:{port}")).await;
@@ -108,7 +108,7 @@ fn spawn(folder: &Path, configuration: &str) -> Child {
     fs::create_dir_all(folder).expect("there is room for temporary files");
     let file = folder.join("nginx.conf");
     fs::write(&file, configuration).expect("there is room for temporary files");
-    // Where Debian puts it is not on every user's path.
+    // Debian's folder for nginx is not on every user's path.
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
     Command::new("nginx")
         .env("PATH", path)

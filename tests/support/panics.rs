@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, panic, sync::Once, thread};
 
-/// Collects the texts of panics of this thread, until it is dropped. They are printed only where the test panics too.
+/// Collects the texts of panics of this thread, until it is dropped. They are printed only if the test panics too.
 ///
 /// A test on tokio's single-threaded runtime is one thread.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Panics {
         Self(())
     }
 
-    /// What was said so far.
+    /// The texts so far.
     pub fn text(&self) -> String {
         TEXTS.with_borrow(|texts| texts.as_ref().map(|texts| texts.join("\n"))).unwrap_or_default()
     }

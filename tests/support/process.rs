@@ -9,12 +9,12 @@ use authkit_emulator::Emulator;
 
 use crate::harness::PASSWORD;
 
-/// What a process is told.
+/// A signal to a process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signal {
-    /// To stand still.
+    /// Pauses the process.
     Stop,
-    /// To go on.
+    /// Continues the process.
     Continue,
 }
 
@@ -72,12 +72,12 @@ impl Replica {
         self.child.wait().expect("a child can be waited for");
     }
 
-    /// Stops it in its tracks.
+    /// Pauses the replica.
     pub fn pause(&self) {
         signal(&self.child, Signal::Stop);
     }
 
-    /// Lets it go on.
+    /// Continues the replica.
     pub fn resume(&self) {
         signal(&self.child, Signal::Continue);
     }

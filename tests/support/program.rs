@@ -34,7 +34,7 @@ impl Program {
         program: &str,
         variables: impl Fn(u16) -> Vec<(&'static str, String)>,
     ) -> Self {
-        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        // Another process may take the free port first, so there are several tries.
         (0..5)
             .find_map(|_| {
                 let port = free_port();
@@ -69,7 +69,7 @@ impl Program {
             let _ = process.wait();
             return None;
         };
-        // A pipe that nobody reads fills up, and then whoever writes waits.
+        // A pipe without a reader fills up and blocks the writer.
         thread::spawn(move || io::copy(&mut output, &mut io::sink()));
         Some(Self { process, url })
     }
@@ -83,6 +83,6 @@ impl Drop for Program {
     }
 }
 
-/// What an example needs to start an emulator by itself: nothing, unless it is optimized.
+/// The variables with which an example starts an emulator: none in a debug build, `AUTHKIT_DEV` in a release build.
 const EMULATED: Option<(&str, &str)> =
     if cfg!(debug_assertions) { None } else { Some(("AUTHKIT_DEV", "1")) };

@@ -23,8 +23,8 @@ use crate::harness::Running;
 
 /// A browser of its own, with a new profile. Dropping it closes it.
 ///
-/// Each of its methods panics where the browser does not do what it is told. Pages change while they are looked at: what
-/// is not there yet, or not any more, is looked for again until the page has had its time.
+/// Each method panics if the browser does not carry out the command. Pages change while a test reads them, so the methods
+/// search again for an element that is not there yet, or not any more, until a time limit.
 pub struct RealBrowser {
     driver: WebDriver,
     _processes: Vec<DriverProcess>,
@@ -50,12 +50,12 @@ impl RealBrowser {
         &self.driver
     }
 
-    /// Goes to an address, and waits until the page is there.
+    /// Opens an address, and waits until the page has loaded.
     pub async fn open(&self, url: &str) {
         self.driver.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
-    /// Sets off for an address, and does not wait.
+    /// Opens an address, and does not wait.
     pub async fn set_off(&self, url: &str) {
         let script = "setTimeout(url => { location.href = url }, 0, arguments[0])";
         self.driver.execute(script, vec![json!(url)]).await.expect("the page runs scripts");
@@ -76,7 +76,7 @@ impl RealBrowser {
         self.driver.current_url().await.expect("a page has an address")
     }
 
-    /// What the page shows.
+    /// The visible text of the page.
     pub async fn text(&self) -> String {
         self.with("//body", async |body| body.text().await).await
     }
@@ -113,14 +113,14 @@ impl RealBrowser {
         self.arrive(&running.url(deep_link)).await;
     }
 
-    /// Presses the first button, link or summary whose text contains `label`, and waits for the page that comes.
+    /// Clicks the first button, link or summary whose text contains `label`, and waits for the next page.
     pub async fn press(&self, label: &str) {
         let named =
             format!("(//button | //a | //summary)[contains(normalize-space(.), '{label}')]");
         self.with(&named, async |it| it.click().await).await;
     }
 
-    /// What a script of the page returns, once its promise is kept.
+    /// The result of a script in the page, after its promise has resolved.
     pub async fn run(&self, script: &str) -> Value {
         let returned = self.driver.execute(script, Vec::new()).await;
         returned.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
@@ -131,13 +131,13 @@ impl RealBrowser {
         self.with(&format!("//*[@name='{name}']"), async |field| field.send_keys(text).await).await;
     }
 
-    /// What is in the field of this name.
+    /// The value of the field with this name.
     pub async fn value_of(&self, name: &str) -> String {
         let field = format!("//*[@name='{name}']");
         self.with(&field, async |field| field.value().await).await.unwrap_or_default()
     }
 
-    /// Chooses what the field of this name offers under `label`.
+    /// Selects the option `label` of the field with this name.
     pub async fn choose(&self, name: &str, label: &str) {
         let option = format!("//select[@name='{name}']/option[normalize-space(.)='{label}']");
         self.with(&option, async |it| it.click().await).await;
@@ -182,7 +182,7 @@ impl RealBrowser {
         self.driver.switch_to_window(tab.0.clone()).await.expect("the tab is open");
     }
 
-    /// As [`text`](Self::text); empty where the page is about to change.
+    /// Like [`text`](Self::text), but empty while the page changes.
     async fn body(&self) -> String {
         match self.driver.find(By::Tag("body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
@@ -190,12 +190,12 @@ impl RealBrowser {
         }
     }
 
-    /// Does something with the first element at `path`, as soon as there is one that it can be done with.
+    /// Runs an action on the first element at `path`, as soon as there is one on which it succeeds.
     async fn with<T>(&self, path: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
         self.again(path, async || self.driver.find(By::XPath(path)).await, act).await
     }
 
-    /// Finds an element and does something with it, anew until both have succeeded.
+    /// Finds an element and runs an action on it; repeats both until both have succeeded.
     async fn again<T>(
         &self,
         name: &str,
@@ -227,12 +227,12 @@ impl fmt::Debug for RealBrowser {
 
 impl Drop for RealBrowser {
     fn drop(&mut self) {
-        // To end it politely would be to wait for it, while the service under test stands still.
+        // Closing the session would have to wait for the browser, which would block the service under test.
         let _ = self.driver.clone().leak();
     }
 }
 
-/// A driver, its browser, and the folder that they write into.
+/// A driver and its browser, with the folder for their files.
 pub(crate) struct DriverProcess {
     first: Child,
     folder: Option<PathBuf>,
@@ -258,7 +258,7 @@ impl DriverProcess {
         self.first.try_wait().is_ok_and(|exit| exit.is_none())
     }
 
-    /// What the first line of its output, which is piped, says that says it. The rest is read and dropped.
+    /// Reads lines of the program's output, which is piped, until `read` returns a value. Drops the rest of the output.
     pub(crate) fn hear<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut output = BufReader::new(self.first.stdout.take()?);
         let said = output.by_ref().lines().map_while(Result::ok).find_map(|line| read(&line));
@@ -269,12 +269,12 @@ impl DriverProcess {
 
 impl Drop for DriverProcess {
     fn drop(&mut self) {
-        // It is the first of its group, and the browser's processes are in it.
+        // The process leads a group that contains the browser's processes.
         let group = format!("-{}", self.first.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.first.wait();
         let Some(folder) = &self.folder else { return };
-        // What they have begun to write may be written a little later.
+        // Files may still appear for a moment.
         for _ in 0..50 {
             let _ = fs::remove_dir_all(folder);
             if !folder.exists() {
@@ -285,7 +285,7 @@ impl Drop for DriverProcess {
     }
 }
 
-/// The name of a folder for a browser to write into, which no other browser has.
+/// A unique name for the folder of a browser's files.
 pub(crate) fn new_folder(name: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -300,7 +300,7 @@ fn passes(error: &WebDriverError) -> bool {
         | WebDriverErrorInner::StaleElementReference(_)
         | WebDriverErrorInner::ElementNotInteractable(_)
         | WebDriverErrorInner::ElementClickIntercepted(_) => true,
-        // Chromium's word where an element goes away while it is looked at.
+        // Chromium's error for an element that disappears during an action.
         WebDriverErrorInner::UnknownError(info) => {
             info.value.message.contains("does not belong to the document")
         }
@@ -310,5 +310,5 @@ fn passes(error: &WebDriverError) -> bool {
 
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long until a page is looked at again.
+/// The pause between two searches in a page.
 const PAUSE: Duration = Duration::from_millis(25);

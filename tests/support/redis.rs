@@ -33,14 +33,14 @@ use crate::{
 pub struct RedisServer {
     child: Child,
     port: u16,
-    /// Where clients reach it, where that is not the port at which it is asked here.
+    /// The port for clients, if it is not the port at which the test sends commands.
     pub(crate) door: u16,
     folder: PathBuf,
     mode: Mode,
     options: Vec<String>,
 }
 
-/// What the program `redis-server` is.
+/// The role of the program `redis-server`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     Server,
@@ -69,7 +69,7 @@ impl RedisServer {
     }
 
     pub(crate) async fn start_as(mode: Mode, options: &[String]) -> Self {
-        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        // Another process may take the free port first, so there are several tries.
         for _ in 0..5 {
             let (port, folder) = (free_port(), folder());
             let child = spawn(mode, port, &folder, options);
@@ -123,7 +123,7 @@ impl RedisServer {
         self.port
     }
 
-    /// How many clients send it commands: they speak RESP3, as neither replicas nor sentinels do, and listen to nothing.
+    /// How many clients send it commands. They speak RESP3, unlike replicas and sentinels, and subscribe to nothing.
     pub async fn clients(&self) -> usize {
         let clients = self.ask("CLIENT LIST").await;
         clients.lines().filter(|line| line.contains(" resp=3") && line.contains(" sub=0")).count()
@@ -215,12 +215,12 @@ impl RedisServer {
         assert!(self.is_up().await, "redis-server does not start again");
     }
 
-    /// Stops it in its tracks: connections stay, nothing is answered.
+    /// Pauses the server: connections stay open, and no command is answered.
     pub fn pause(&self) {
         signal(&self.child, Signal::Stop);
     }
 
-    /// Lets it go on.
+    /// Continues the server.
     pub fn resume(&self) {
         signal(&self.child, Signal::Continue);
     }
@@ -234,8 +234,8 @@ impl RedisServer {
         self.try_ask(command).await.expect("a running server answers")
     }
 
-    /// Sends a command that changes something, and waits until it is done. ([`ask`](Self::ask) leaves before the answer is
-    /// there, and Valkey forgets a command that takes its time when its client leaves.)
+    /// Sends a command that changes something, and waits for the answer. ([`ask`](Self::ask) closes the connection before
+    /// the answer, and Valkey drops a slow command when its client leaves.)
     ///
     /// # Panics
     ///
@@ -334,7 +334,7 @@ fn folder() -> PathBuf {
     std::env::temp_dir().join(format!("authkit-redis-{}-{number}", std::process::id()))
 }
 
-/// A wire to a port of this machine.
+/// A proxy to a port of this machine, which a test can cut.
 #[derive(Debug)]
 pub struct Wire {
     port: u16,
@@ -354,7 +354,7 @@ enum State {
 }
 
 impl Wire {
-    /// Leads to `port`.
+    /// Starts a proxy to `port`.
     ///
     /// # Panics
     ///
@@ -389,23 +389,23 @@ impl Wire {
         self.carried.lock().expect("noting bytes does not panic").clone()
     }
 
-    /// The near end: a port of `127.0.0.1`.
+    /// The port of the proxy on `127.0.0.1`.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Ends every connection, and lets none come about.
+    /// Closes every connection, and refuses new ones.
     pub fn cut(&self) {
         self.state.send_replace(State::Cut);
     }
 
-    /// Lets connections come about again.
+    /// Accepts connections again.
     pub fn mend(&mut self) {
         self.connected.mark_unchanged();
         self.state.send_replace(State::Whole);
     }
 
-    /// When the first connection came about after the wire was mended.
+    /// When the first connection was made after the proxy accepted connections again.
     ///
     /// # Panics
     ///

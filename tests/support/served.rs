@@ -36,7 +36,7 @@ pub struct Port {
     scheme: Scheme,
 }
 
-/// What clients of a port speak.
+/// The protocol of a port.
 #[derive(Clone)]
 enum Scheme {
     Http,
@@ -67,7 +67,7 @@ impl Port {
         Self { listener: listener.expect("loopback has a free port"), scheme }
     }
 
-    /// Where it is.
+    /// The socket's address.
     ///
     /// # Panics
     ///
@@ -100,7 +100,7 @@ impl Port {
                 connections.spawn(async move {
                     let mut builder = auto::Builder::new(TokioExecutor::new());
                     builder.http2().enable_connect_protocol();
-                    // A client that goes away in the middle is part of the tests.
+                    // In some tests, clients leave in the middle of a request.
                     let _ = match scheme {
                         Scheme::Http => {
                             let stream = TokioIo::new(stream);
@@ -133,7 +133,7 @@ impl Served {
         self.scheme.url(self.address)
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -145,7 +145,7 @@ impl Scheme {
         let made = made.expect("it takes a name");
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("it is a key");
         let chain = vec![made.cert.der().clone()];
-        // Named, since the features of all packages together are those of two providers.
+        // Named, since the features of all packages together turn two providers on.
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has what its default versions need")
@@ -178,7 +178,7 @@ impl Drop for Served {
     }
 }
 
-/// A port for a program that cannot say which one it took. It is free now, and may be taken a moment later.
+/// A free port for a program that cannot report its own. Another process may take it before the program does.
 pub fn free_port() -> u16 {
     let listener =
         std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");

@@ -12,8 +12,8 @@ use crate::served::free_port;
 
 /// WorkOS's own emulator, on a loopback port of its own; it ends when this is dropped.
 ///
-/// It is the one in the npm package `workos` and stricter and laxer than production in places: each refresh
-/// makes a new session, and signing out ends no refresh token. It accepts any client id and redirect URI.
+/// It is the one in the npm package `workos`. In places it is stricter or laxer than production: each refresh starts a new
+/// session, and a sign-out does not end the refresh token. It accepts any client id and redirect URI.
 #[derive(Debug)]
 pub struct OfficialEmulator {
     base_url: String,
@@ -26,7 +26,7 @@ impl OfficialEmulator {
     /// The one API key it accepts.
     pub const API_KEY: &str = "sk_test_default";
 
-    /// Address and password of a user whom it knows; `tests/peers/emulator/seed.yaml` has them all.
+    /// Address and password of one of its users; `tests/peers/emulator/seed.yaml` lists all.
     pub const USER: (&str, &str) = ("alice@acme.test", "alice-of-acme");
 
     /// How long its access tokens live, by its own clock.
@@ -59,7 +59,7 @@ impl OfficialEmulator {
         &self.base_url
     }
 
-    /// Signs [`USER`](Self::USER) in, and answers what WorkOS says: tokens and user.
+    /// Signs [`USER`](Self::USER) in, and returns WorkOS's answer: tokens and user.
     ///
     /// # Panics
     ///
@@ -78,7 +78,7 @@ impl OfficialEmulator {
     }
 
     fn launch(runtime: &dyn Fn() -> Command) -> Self {
-        // The port is free when it is chosen and may be taken a moment later, hence more than one try.
+        // Another process may take the free port first, so there are several tries.
         (0..5)
             .find_map(|_| Self::listen(runtime(), free_port()))
             .expect("the official emulator should start; its own words are above")

@@ -14,11 +14,11 @@ use crate::Browser;
 
 const APP: &str = "http://localhost:3000";
 
-/// Seals sessions as the SDK would, and has the SDK judge them: it verifies their tokens by WorkOS's keys.
+/// Seals sessions in the SDK's format, and lets the SDK authenticate them: it verifies their tokens with WorkOS's keys.
 ///
 /// # Panics
 ///
-/// If it does not take one, or takes it for somebody else's.
+/// If the SDK refuses one, or takes it for another user's.
 pub async fn ours_is_good_there(peer: Peer) {
     let shared = Shared::new(peer).await;
     let mut sealed = Vec::new();
@@ -44,11 +44,11 @@ pub async fn ours_is_good_there(peer: Peer) {
     }
 }
 
-/// Has the SDK seal sessions, refreshes them here, and has the SDK open what became of them.
+/// Lets the SDK seal sessions, refreshes them here, and lets the SDK open the refreshed ones.
 ///
 /// # Panics
 ///
-/// If anything but the tokens has changed, or the session is taken for another.
+/// If anything but the tokens has changed, or the session is another one.
 pub async fn theirs_survives_here(peer: Peer) {
     let shared = Shared::new(peer).await;
     let payloads = EMAILS.map(|email| shared.payload_there(email));
@@ -108,7 +108,7 @@ impl Shared {
         Self { peer, workos, ours, app }
     }
 
-    /// What the SDK would seal of an expired session, in its own spelling, with fields that nobody knows.
+    /// The payload that the SDK would seal for an expired session, in its own spelling, with additional unknown fields.
     fn payload_there(&self, email: &str) -> Value {
         let session = self.workos.session(email).expired();
         let payload = session.payload();
@@ -126,7 +126,7 @@ impl Shared {
         there
     }
 
-    /// What a handler sees of a user's session.
+    /// The session of a user in a handler.
     fn known(&self, email: &str) -> Value {
         let session = self.workos.session(email);
         let payload = session.payload();

@@ -1,4 +1,4 @@
-//! Playwright, which users test their applications with.
+//! Playwright, with which users test their applications.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub fn node() -> PathBuf {
     modules().join("node/bin/node")
 }
 
-/// A browser for it: Playwright's own are no packages of a registry.
+/// A browser for Playwright, since its own browsers are not in a package registry.
 ///
 /// # Panics
 ///

@@ -28,7 +28,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Those that judge sessions, rather than only seal and open them.
+    /// The SDKs that authenticate sessions, and not only seal and open them.
     pub const JUDGES: [Self; 4] =
         [Self::Node, Self::AuthkitSession, Self::Python, Self::PythonGuide];
 
@@ -36,7 +36,7 @@ impl Peer {
     pub const INSTALLED: [Self; 5] =
         [Self::Node, Self::AuthkitSession, Self::IronSession, Self::Python, Self::PythonGuide];
 
-    /// Has `payload` sealed.
+    /// Lets the SDK seal `payload`.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Peer {
         self.seal_all(password, slice::from_ref(payload)).remove(0)
     }
 
-    /// Has several sealed in one run, an answer each; for the rest as [`seal`](Self::seal).
+    /// Like [`seal`](Self::seal) for several payloads in one run, with one result each.
     pub fn seal_all(self, password: &str, payloads: &[Value]) -> Vec<Result<String, String>> {
         let request = |payload| json!({ "op": "seal", "password": password, "payload": payload });
         let text = |sealed: Value| sealed.as_str().expect("a sealed value is a string").to_owned();
@@ -57,7 +57,7 @@ impl Peer {
         answers.into_iter().map(|answer| answer.map(text)).collect()
     }
 
-    /// Has `sealed` opened.
+    /// Lets the SDK open `sealed`.
     ///
     /// # Errors
     ///
@@ -70,19 +70,19 @@ impl Peer {
         self.unseal_all(password, &[sealed]).remove(0)
     }
 
-    /// Has several opened in one run, an answer each; for the rest as [`unseal`](Self::unseal).
+    /// Like [`unseal`](Self::unseal) for several values in one run, with one result each.
     pub fn unseal_all(self, password: &str, sealed: &[&str]) -> Vec<Result<Value, String>> {
         let request = |sealed| json!({ "op": "unseal", "password": password, "sealed": sealed });
         self.ask(&sealed.iter().map(request).collect::<Vec<_>>())
     }
 
-    /// Has each cookie opened with the password beside it; for the rest as [`unseal_all`](Self::unseal_all).
+    /// Like [`unseal_all`](Self::unseal_all), with a password for each cookie.
     pub fn unseal_each(self, cookies: &[(&str, &str)]) -> Vec<Result<Value, String>> {
         let request = |(password, sealed): &(&str, &str)| json!({ "op": "unseal", "password": password, "sealed": sealed });
         self.ask(&cookies.iter().map(request).collect::<Vec<_>>())
     }
 
-    /// Has several judged as an application on the SDK would, tokens included, in one run.
+    /// Lets the SDK authenticate several sessions in one run as an application would, including their tokens.
     ///
     /// An answer has `email`, `first_name`, `organization_id` and the `impersonator`'s address.
     ///
@@ -155,7 +155,7 @@ mod tests {
     fn peers_read_their_own_family_only() {
         let password = "x4q1f9a0dH3dqv0m8s3QJb8w2mT5y7kR1c6n9pL0zUE=";
         let iron = [Peer::Node, Peer::AuthkitSession, Peer::IronSession];
-        // Names in the case of both families, since each peer checks its own.
+        // Both snake_case and camelCase names, since each peer reads its own.
         let payload = json!({
             "accessToken": "e30.e30.", "refreshToken": "r", "access_token": "e30.e30.", "refresh_token": "r",
             "user": { "id": "user_01" },

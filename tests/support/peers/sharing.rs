@@ -1,6 +1,6 @@
 //! Shares one session between a service of ours and a neighbour with an official SDK.
 //!
-//! The official emulator issues the tokens, so that nothing of ours stands on both sides.
+//! The official emulator issues the tokens, so that our code is not on both sides of the test.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::{OfficialEmulator, Peer};
 
-/// Seals a session as the SDK would, and has the SDK open it.
+/// Seals a session in the SDK's format, and lets the SDK open it.
 ///
 /// # Panics
 ///
-/// If it does not open, or something else is in it.
+/// If the SDK does not open it, or finds another content.
 pub async fn ours_opens_there(peer: Peer) {
     ours_opens_there_as(peer, format(peer)).await;
 }
@@ -39,11 +39,11 @@ pub async fn ours_opens_there_as(peer: Peer, format: SealFormat) {
     assert_same(peer, &opened.unwrap_or_else(|error| panic!("{peer:?}: {error}")), &answer);
 }
 
-/// Has the SDK seal a session, and opens it.
+/// Lets the SDK seal a session, and opens it.
 ///
 /// # Panics
 ///
-/// If it is not admitted, or somebody else is.
+/// If the session is not admitted, or another user is.
 pub async fn theirs_opens_here(peer: Peer) {
     let emulator = OfficialEmulator::start();
     let service = service(&emulator, peer, SealFormat::default());
@@ -109,7 +109,7 @@ async fn open(service: &Authenticator, sealed: &str, policy: Policy) -> Admissio
     }
 }
 
-/// What the SDK seals after a sign-in: the emulator's answer in its own spelling.
+/// The payload that the SDK seals after a sign-in: the emulator's answer in the SDK's spelling.
 fn sealed_there(peer: Peer, answer: &Value) -> String {
     let mut payload = json!({});
     for name in ["access_token", "refresh_token"] {
@@ -147,7 +147,7 @@ pub(super) fn format(peer: Peer) -> SealFormat {
     }
 }
 
-/// One that the SDK takes; every service takes these.
+/// A password that the SDK accepts; every service accepts it too.
 pub(super) fn password(peer: Peer) -> &'static str {
     match format(peer) {
         SealFormat::Rust => "6b1f0d5c2e9a48737f60b1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f506",

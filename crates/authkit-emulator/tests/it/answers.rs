@@ -1,4 +1,4 @@
-//! Every answer that WorkOS documents can be asked for, and says what it should.
+//! A fault can give every answer that WorkOS documents.
 
 use std::time::{Duration, UNIX_EPOCH};
 

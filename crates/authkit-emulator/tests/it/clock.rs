@@ -1,4 +1,4 @@
-//! One time for the emulator and for whoever is tested against it.
+//! The clock that the emulator and the service under test share.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

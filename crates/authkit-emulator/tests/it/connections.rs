@@ -1,4 +1,4 @@
-//! Connections that take a request and say nothing.
+//! Connections that read a request and never answer.
 
 use std::{panic::Location, time::Duration};
 

@@ -47,7 +47,7 @@ async fn a_slow_answer_does_not_hold_up_the_end() {
     assert!(started.elapsed().unwrap() < Duration::from_secs(10));
 }
 
-/// Were it bound to every address, Linux would not give the same port away on another one.
+/// If the emulator were bound to every address, Linux would refuse the same port on another address.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn it_listens_on_loopback_only() {

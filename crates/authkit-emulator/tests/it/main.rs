@@ -1,4 +1,4 @@
-//! The emulator as its users meet it: over sockets, by its Rust API and as a program.
+//! The emulator over sockets, by its Rust API and as a program.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]

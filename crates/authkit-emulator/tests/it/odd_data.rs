@@ -1,4 +1,4 @@
-//! Users, claims and answers of any type: what customers and WorkOS put where a client expects something else.
+//! Users, claims and answers with values of any type, which clients do not expect.
 
 use authkit_emulator::{Emulator, Seed, SignIn, UserChange};
 use serde_json::{Map, Value, json};

@@ -200,7 +200,7 @@ fn help_and_version_print_and_end() {
     assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
 }
 
-/// F12: what comes of a seed's webhooks shows, where a program shows things.
+/// F12: the program reports webhooks of a seed that cannot be sent.
 #[test]
 fn f12_webhooks_that_cannot_be_sent_are_told_on_standard_error() {
     let directory =

@@ -143,7 +143,7 @@ async fn an_endpoint_that_cannot_be_reached_is_an_error_at_the_start() {
     }
 }
 
-/// F12: a seed's endpoints were accepted and ignored.
+/// F12: the emulator used to ignore a seed's endpoints.
 #[tokio::test]
 async fn f12_seeded_endpoints_are_delivered_to_with_their_secret() {
     let mut receiver = Receiver::start(0).await;
@@ -223,7 +223,7 @@ impl Write for Log {
     }
 }
 
-/// F12: an endpoint that takes nothing was given up without a word.
+/// F12: the emulator used to give an endpoint up without a log line.
 #[tokio::test(flavor = "current_thread")]
 async fn f12_giving_up_is_told_by_one_line_and_counted() {
     let log = Log::default();
