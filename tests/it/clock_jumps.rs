@@ -1,5 +1,5 @@
-//! The machine's clock goes back or forth during traffic: nobody is signed out, nobody whose session has ended gets in,
-//! and all goes on once the clock is right.
+//! The machine's clock jumps back or forward during traffic: nobody is signed out, no ended session is accepted, and
+//! everything works again once the clock is right.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ const JUMPS: [(&str, i64); 4] = [
     ("a day forth", 90_000),
 ];
 
-/// What a session was when the clock jumped, and what becomes of it.
+/// The state of a session when the clock jumps, or the event after the jump.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// Its user has just been here.
@@ -135,8 +135,7 @@ async fn jump(name: &str, seconds: i64) {
     assert_eq!(world.call(token.access_token()).await, StatusCode::OK, "{name}: a program");
 }
 
-/// Two clocks of one machine: the true time, which the monotonic clock counts and WorkOS has, and how wrong the wall
-/// clock is.
+/// The clocks of one machine: the true time, which the monotonic clock and WorkOS show, and the error of the wall clock.
 #[derive(Debug)]
 struct Machine {
     start: SystemTime,
@@ -203,7 +202,7 @@ impl World {
         sleep(Duration::from_millis(20)).await;
     }
 
-    /// A session of one of the users: what is changed is one's own.
+    /// A session of one of the users. The session that WorkOS changes has a user of its own.
     fn session(&self, state: State) -> (TestSession, Browser) {
         let email = if state == State::Changed { USERS[1] } else { USERS[0] };
         let session = self.running.emulator.session(email);
@@ -239,7 +238,7 @@ impl World {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", self.name);
     }
 
-    /// WorkOS's clock dates it.
+    /// Applies a revocation that carries the time of WorkOS's clock.
     async fn revoke(&self, revocation: impl FnOnce(SystemTime) -> Revocation) {
         let revocation = revocation(self.running.emulator.now());
         self.running.authkit.revoke(revocation).await.unwrap();
@@ -301,7 +300,8 @@ impl World {
         let ((), ()) = tokio::join!(self.visits(State::BeingRefreshed, browser), jump);
     }
 
-    /// Asks by a script and opens a page: whoever has a session is served or told to come again, and keeps the cookie.
+    /// Sends the request of a script and opens a page. A request with a live session is served or told to try again, and the
+    /// browser keeps its cookie.
     async fn visits(&self, state: State, browser: &Browser) {
         let (name, url) = (&self.name, self.running.url("/page"));
         for answer in [self.fetch(browser).await, browser.navigate(&url).await] {

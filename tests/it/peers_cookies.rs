@@ -1,5 +1,5 @@
-//! Changed cookies: whatever an official SDK opens we open too, and the other way round, but for what
-//! `docs/proof.md` explains.
+//! Changed cookies: we open a cookie exactly if the official SDK opens it, except for the differences that `docs/proof.md`
+//! explains.
 
 use support::peers::{Peer, cookies};
 

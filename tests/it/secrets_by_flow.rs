@@ -1,5 +1,5 @@
-//! In every flow, of every kind of caller: no secret in a log, a span, a metric, a panic's or an error's text, an
-//! answer, or Redis, be it plain, in base64, in hexadecimal digits or percent-encoded.
+//! In every flow of every kind of caller, no secret is in a log, a span, a metric, the text of a panic or an error, an
+//! answer, or Redis: neither in plain form nor in base64, hexadecimal digits or percent-encoding.
 
 use std::{
     cell::{Cell, RefCell},
@@ -33,7 +33,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::replicas_redis::{PATIENCE, until};
 
-/// What somebody does, and what has to be in the log afterwards, so that it is known to have happened.
+/// Each flow, and a text that has to be in the log afterwards, which shows that the flow has happened.
 const FLOWS: &[(&str, Flow, &str)] = &[
     ("a sign-in", |world| Box::pin(world.signs_in()), "a session began"),
     ("a refresh", |world| Box::pin(world.is_refreshed()), "session refreshed"),

@@ -1,4 +1,4 @@
-//! Looks for many words in much text: as they are, and in the encodings in which programs pass them on.
+//! Searches texts for many words, in plain form and in the encodings that programs use.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,17 +7,17 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-/// How a word may be written.
+/// The encoding of a word in a text.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// As it is.
+    /// No encoding.
     Plain,
-    /// Base64 of a text that it is in, of either alphabet.
+    /// Base64 of a text that contains the word, in either alphabet.
     Base64,
-    /// Two hexadecimal digits a byte, small or capital ones.
+    /// Two hexadecimal digits per byte, in lower or upper case.
     Hex,
-    /// `%XX` for some bytes or all.
+    /// `%XX` for some or all bytes.
     Percent,
 }
 
@@ -25,7 +25,7 @@ impl Encoding {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Plain, Self::Base64, Self::Hex, Self::Percent];
 
-    /// Writes a word so, within a text where there may be one around it.
+    /// Encodes a word, within a longer text if the encoding allows it.
     pub fn write(self, word: &str) -> String {
         match self {
             Self::Plain => word.to_owned(),
@@ -36,10 +36,10 @@ impl Encoding {
     }
 }
 
-/// Words to look for, each of a kind, prepared.
+/// The words to search for, each with a kind, in prepared form.
 #[derive(Debug)]
 pub struct Search {
-    /// What to look for, by its length: no more than [`WINDOW`] bytes of each.
+    /// The byte strings to search for, by length: at most [`WINDOW`] bytes of each word.
     needles: HashMap<usize, HashMap<Vec<u8>, (&'static str, Encoding)>>,
 }
 
@@ -71,7 +71,7 @@ impl Search {
         of_length.entry(needle.to_vec()).or_insert((kind, encoding));
     }
 
-    /// What is in `text`: kinds of words, and how they are written.
+    /// The kinds of words in `text`, with their encodings.
     pub fn within(&self, text: &[u8]) -> BTreeSet<(&'static str, Encoding)> {
         let mut found = self.as_written(text);
         let decoded = percent_decoded(text);
@@ -119,7 +119,7 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Enough not to be there by chance.
+/// Long enough that a match by chance is unlikely.
 const WINDOW: usize = 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Cookies that an SDK and we are asked to open: as they were sealed, and changed in every way that we could think of.
+//! Lets an SDK and our core open the same cookies: unchanged ones, and ones that were changed in many ways.
 
 use std::{collections::BTreeMap, env, fmt};
 
@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{Chance, peers::spelling};
 
-/// How many of the cookies who opens.
+/// The numbers of cookies, by who opens them.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Both, to the same session.
+    /// Cookies that both open, to the same session.
     pub both: usize,
-    /// Neither.
+    /// Cookies that neither opens.
     pub neither: usize,
-    /// One of the two, by the words of `docs/proof.md` that explain it.
+    /// Cookies that one of the two opens, by the explanation in `docs/proof.md`.
     pub explained: BTreeMap<&'static str, usize>,
 }
 
@@ -33,20 +33,20 @@ impl fmt::Display for Tally {
     }
 }
 
-/// How many cookies: 300, or what `AUTHKIT_COOKIES` says.
+/// The number of cookies: `AUTHKIT_COOKIES`, or 300.
 ///
 /// # Panics
 ///
-/// If it says no number.
+/// If the variable is not a number.
 pub fn number() -> usize {
     env::var("AUTHKIT_COOKIES").map_or(300, |number| number.parse().expect("it is a number"))
 }
 
-/// Has the SDK and us open so many cookies. `PROPTEST_RNG_SEED` chooses other ones.
+/// Lets the SDK and our core open this many cookies. `PROPTEST_RNG_SEED` chooses other ones.
 ///
 /// # Panics
 ///
-/// If they disagree about one and nothing explains it, or either opens something that nobody has sealed.
+/// If the two disagree about a cookie without an explanation, or one of them opens a value that nobody has sealed.
 pub fn compare(peer: Peer, number: usize) -> Tally {
     let mut chance = Chance::new(seed());
     let pool = Pool::new(peer);
@@ -89,12 +89,13 @@ pub fn compare(peer: Peer, number: usize) -> Tally {
     tally
 }
 
-/// Opens as many changes of cookies that this SDK sealed when they were recorded: the SDK itself is not here. What opens is
-/// what was sealed, in another spelling at most, and holds what the SDK put into it. Returns how many opened.
+/// Opens this many changed cookies that the SDK sealed when they were recorded, since the SDK itself is not installed. A
+/// cookie that opens must be one that was sealed, in another spelling at most, with the payload of the SDK. Returns how many
+/// opened.
 ///
 /// # Panics
 ///
-/// If that is not so.
+/// If another cookie opens, or with another payload.
 pub fn open_recorded(producer: &str, number: usize) -> usize {
     let mut chance = Chance::new(seed());
     let vectors: Vec<Value> =
@@ -111,7 +112,7 @@ pub fn open_recorded(producer: &str, number: usize) -> usize {
         let is_other = change == "sealed with another password";
         let password = if is_other { OTHER_PASSWORD.to_owned() } else { text(vector, "password") };
         let password = CookiePassword::new(password).expect("it is long enough");
-        // A cut at the beginning leaves the other one whole.
+        // A cut at the beginning can leave the other value whole.
         let sealed = [(&original, vector), (&other_original, other)]
             .into_iter()
             .find(|(sealed, _)| !is_other && spelling::is_alike(sealed, &value));
@@ -140,7 +141,7 @@ fn seed() -> u64 {
     env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
-/// A value, and what it was made of.
+/// A cookie value, and the sealed value from which it was made.
 struct Cookie {
     change: &'static str,
     original: String,
@@ -162,7 +163,7 @@ fn open(cookie: &Cookie) -> Result<Value, String> {
     Ok(serde_json::from_slice(opened.plaintext()).expect("a session is JSON"))
 }
 
-/// Sealed sessions that the cookies are made of: the SDK's, ours in its format, and ours in a format of another SDK.
+/// The sealed sessions from which cookies are made: the SDK's, ours in its format, and ours in another SDK's format.
 struct Pool {
     peer: Peer,
     sealed: Vec<String>,
@@ -220,7 +221,7 @@ fn payload(peer: Peer, number: usize) -> Value {
     payload["user"][key(peer, "email_verified")] = json!(true);
     payload["user"][key(peer, "created_at")] = json!("2026-11-23T10:00:00.000Z");
     payload["user"][key(peer, "updated_at")] = json!("2026-11-23T10:00:00.000Z");
-    // The Node SDK takes the answer of the API, and spells it its own way.
+    // The Node SDK takes the answer of the API, and changes the spelling of its keys.
     let spelt = |name: &str| if peer == Peer::Node { name.to_owned() } else { key(peer, name) };
     for name in [spelt("access_token"), key(peer, "access_token")] {
         payload[name] = json!("e30.e30.");
@@ -244,7 +245,7 @@ fn other_password(peer: Peer) -> &'static str {
 
 const OTHER_PASSWORD: &str = "y4q1f9a0dH3dqv0m8s3QJb8w2mT5y7kR1c6n9pL0zUE=";
 
-/// What becomes of a sealed value; the third is one of another session.
+/// Changes a sealed value. The third argument is the sealed value of another session.
 type Change = fn(&mut Chance, &str, &str) -> String;
 
 const CHANGES: &[(&str, Change)] = &[
@@ -345,7 +346,7 @@ const GARBAGE: &[&str] = &[
 
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=";
 
-/// An iron seal's own parts, each with its `*`; of anything else, pieces of whole bytes.
+/// The parts of an iron seal, each with its `*`; for other formats, pieces of whole bytes.
 fn parts(value: &str) -> Vec<String> {
     if value.contains('*') {
         return value.split_inclusive('*').map(str::to_owned).collect();

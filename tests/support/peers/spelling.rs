@@ -1,4 +1,5 @@
-//! Why one opens a cookie that another does not: each answer is a row of the table in `docs/proof.md`.
+//! Explains why one side opens a cookie that the other does not. Each explanation is a row of the table in
+//! `docs/proof.md`.
 
 use authkit_session::SealFormat;
 use base64::{
@@ -8,7 +9,7 @@ use base64::{
 
 use super::{Peer, sharing::format};
 
-/// What explains that the SDK opens `value`, made of the sealed `original`, and we do not.
+/// Why the SDK opens `value`, which was made from the sealed `original`, and we do not.
 pub(super) fn read_there(peer: Peer, original: &str, value: &str) -> Option<&'static str> {
     if value == original {
         return None;
@@ -55,7 +56,7 @@ pub(super) fn read_there(peer: Peer, original: &str, value: &str) -> Option<&'st
     }
 }
 
-/// What explains that we open `value`, made of the sealed `original`, and the SDK does not.
+/// Why we open `value`, which was made from the sealed `original`, and the SDK does not.
 pub(super) fn read_here(peer: Peer, original: &str, value: &str) -> Option<&'static str> {
     if value == original {
         return None;
@@ -80,23 +81,23 @@ pub(super) fn read_here(peer: Peer, original: &str, value: &str) -> Option<&'sta
             return Some("the suffix `~1` is read here: iron-session's until version 6");
         }
     }
-    // A value of the Ruby SDK: the version byte, in front of everything.
+    // Values of the Ruby SDK begin with its version byte.
     plain.starts_with('A').then_some("the cookie of another SDK")
 }
 
-/// Whether `value` spells the bytes of `original`, a value in base64, as far as we read spellings: with escapes, white
-/// space, or without its padding.
+/// Whether `value` is a spelling of the base64 value `original` that we read: with escapes, with white space, or without its
+/// padding.
 pub(super) fn is_alike(original: &str, value: &str) -> bool {
     let (plain, written) = (without_escapes(value), without_escapes(original));
     plain.trim_end_matches('=') == written.trim_end_matches('=')
 }
 
-/// The bytes that a value spells for a reader like Python's, which drops what it does not know.
+/// Decodes a value like Python, which drops unknown characters.
 fn leniently(value: &str) -> Option<Vec<u8>> {
     let (mut text, mut padding) = (String::new(), 0);
     for character in value.chars() {
         match character {
-            // It ends where the padding is complete.
+            // The value ends where the padding is complete.
             '=' if text.len() % 4 >= 2 => {
                 padding += 1;
                 if text.len() % 4 + padding >= 4 {
@@ -114,7 +115,7 @@ fn leniently(value: &str) -> Option<Vec<u8>> {
     LENIENT.decode(text).ok()
 }
 
-/// `%XX` undone, then white space dropped.
+/// Decodes `%XX`, then drops white space.
 fn without_escapes(value: &str) -> String {
     let mut plain = String::new();
     let mut rest = value;
