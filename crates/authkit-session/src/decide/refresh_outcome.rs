@@ -64,6 +64,21 @@ pub(crate) enum ApiRefusal {
     Rejected,
 }
 
+/// What a refusal of WorkOS blames. The rules of an exchange depend on this and not on the single refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Blame {
+    /// The code or the refresh token.
+    Grant,
+    /// The user in the requested organization.
+    User,
+    /// Our API key or client id, so the refusal affects every user.
+    OurCredentials,
+    /// Our request.
+    OurRequest,
+    /// WorkOS does not say.
+    Unknown,
+}
+
 /// How long ago WorkOS first refused the refresh token.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum RefusalAge {
@@ -87,12 +102,41 @@ pub(crate) enum Settlement<S> {
 }
 
 impl ApiRefusal {
+    /// Every refusal.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::InvalidGrant,
+        Self::OrganizationGone,
+        Self::InteractionNeeded,
+        Self::Credentials,
+        Self::Request,
+        Self::Rejected,
+    ];
+
+    pub(crate) fn blame(self) -> Blame {
+        match self {
+            Self::InvalidGrant => Blame::Grant,
+            Self::OrganizationGone | Self::InteractionNeeded => Blame::User,
+            Self::Credentials => Blame::OurCredentials,
+            Self::Request => Blame::OurRequest,
+            Self::Rejected => Blame::Unknown,
+        }
+    }
+
+    /// The word for the refusal in what a replica publishes. It must not change, since replicas may have other versions.
+    pub(crate) fn published_word(self) -> &'static str {
+        match self {
+            Self::InvalidGrant => "grant",
+            Self::OrganizationGone => "organization",
+            Self::InteractionNeeded => "interaction",
+            Self::Credentials => "credentials",
+            Self::Request => "request",
+            Self::Rejected => "otherwise",
+        }
+    }
+
     /// Whether WorkOS may answer differently for another organization.
     pub(crate) fn is_about_organization(self) -> bool {
-        match self {
-            Self::OrganizationGone | Self::InteractionNeeded => true,
-            Self::InvalidGrant | Self::Credentials | Self::Request | Self::Rejected => false,
-        }
+        self.blame() == Blame::User
     }
 }
 

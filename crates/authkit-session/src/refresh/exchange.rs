@@ -6,7 +6,7 @@ use crate::{
     candidate::{OpenedSession, jwks::FetchFor},
     decide::{
         others_exchange::{AfterRefusal, OtherProcesses, OthersExchange, after_refusal},
-        refresh_outcome::{ApiRefusal, RefreshFailure, RefusalAge},
+        refresh_outcome::{Blame, RefreshFailure, RefusalAge},
     },
     refresh::{
         Refresher,
@@ -122,38 +122,28 @@ impl Exchange {
                 return (Err(RefreshFailure::Transient { retry_after }), None);
             }
         };
-        self.refresher.refusals.log(refusal, &error);
+        self.refresher.refusals.log(refusal.blame(), &error);
         let failure = RefreshFailure::Refused {
             refusal,
             age: RefusalAge::JustNow,
             sign_in_url: error.details.authkit_redirect_url.as_deref().map(Into::into),
         };
         let outcome = PublishedOutcome::Refused(refusal);
-        match (refusal, &self.purpose) {
-            (ApiRefusal::InvalidGrant, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {}
+        match (refusal.blame(), &self.purpose) {
+            (Blame::Grant, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {}
             // The refusal is about the requested organization: the session continues where it is.
-            (
-                ApiRefusal::OrganizationGone
-                | ApiRefusal::InteractionNeeded
-                | ApiRefusal::Request
-                | ApiRefusal::Rejected,
-                ExchangePurpose::Switch(_),
-            )
+            (Blame::User | Blame::OurRequest | Blame::Unknown, ExchangePurpose::Switch(_))
             // The refusal affects all users, and ends as soon as the operator has corrected the settings.
-            | (
-                ApiRefusal::Credentials,
-                ExchangePurpose::Refresh | ExchangePurpose::Switch(_),
-            ) => return (Err(failure), None),
+            | (Blame::OurCredentials, ExchangePurpose::Refresh | ExchangePurpose::Switch(_)) => {
+                return (Err(failure), None);
+            }
             // Another process may send a different request: with another version of this crate or other settings.
-            (ApiRefusal::Request, ExchangePurpose::Refresh) => {
+            (Blame::OurRequest, ExchangePurpose::Refresh) => {
                 return (self.record(&outcome).await, None);
             }
-            (
-                ApiRefusal::OrganizationGone
-                | ApiRefusal::InteractionNeeded
-                | ApiRefusal::Rejected,
-                ExchangePurpose::Refresh,
-            ) => return self.record_for_all(outcome).await,
+            (Blame::User | Blame::Unknown, ExchangePurpose::Refresh) => {
+                return self.record_for_all(outcome).await;
+            }
         }
         let known = match shared.look().await {
             ClaimStatus::Published(outcome, _) if self.session.accepts(&outcome) => {

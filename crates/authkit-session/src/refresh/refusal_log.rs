@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::{
-    clock::Clock, decide::refresh_outcome::ApiRefusal, log_limit::LogLimiter,
+    clock::Clock, decide::refresh_outcome::Blame, log_limit::LogLimiter,
     upstream::error_answer::UpstreamError,
 };
 
@@ -21,25 +21,21 @@ impl RefusalLog {
     }
 
     /// Logs a refusal, unless it is about the user.
-    pub(super) fn log(&self, refusal: ApiRefusal, error: &UpstreamError) {
-        let what = match refusal {
-            ApiRefusal::InvalidGrant
-            | ApiRefusal::OrganizationGone
-            | ApiRefusal::InteractionNeeded => {
-                return;
-            }
-            ApiRefusal::Credentials => match error.details.status.map(|status| status.as_u16()) {
+    pub(super) fn log(&self, blame: Blame, error: &UpstreamError) {
+        let what = match blame {
+            Blame::Grant | Blame::User => return,
+            Blame::OurCredentials => match error.details.status.map(|status| status.as_u16()) {
                 Some(402 | 407 | 451) => "calls to WorkOS are refused, by it or on the way to it",
                 Some(_) | None => "WorkOS refused our API key or client id",
             },
-            ApiRefusal::Request => "WorkOS refused our request",
-            ApiRefusal::Rejected => "WorkOS rejected a refresh",
+            Blame::OurRequest => "WorkOS refused our request",
+            Blame::Unknown => "WorkOS rejected a refresh",
         };
-        let key = match (refusal, error.details.status) {
-            (ApiRefusal::Credentials, Some(StatusCode::UNAUTHORIZED)) => "credentials, 401",
-            (ApiRefusal::Credentials, Some(StatusCode::FORBIDDEN)) => "credentials, 403",
-            (ApiRefusal::Rejected, Some(StatusCode::FORBIDDEN)) => "rejected, 403",
-            (ApiRefusal::Rejected, Some(StatusCode::NOT_FOUND)) => "rejected, 404",
+        let key = match (blame, error.details.status) {
+            (Blame::OurCredentials, Some(StatusCode::UNAUTHORIZED)) => "credentials, 401",
+            (Blame::OurCredentials, Some(StatusCode::FORBIDDEN)) => "credentials, 403",
+            (Blame::Unknown, Some(StatusCode::FORBIDDEN)) => "rejected, 403",
+            (Blame::Unknown, Some(StatusCode::NOT_FOUND)) => "rejected, 404",
             (_, _) => what,
         };
         match self.limiter.admit(key, self.clock.monotonic()) {

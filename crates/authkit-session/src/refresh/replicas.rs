@@ -131,28 +131,17 @@ impl PublishedOutcome {
     fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Refreshed(answer) => [RENEWED, &answer.body].concat(),
-            Self::Refused(ApiRefusal::InvalidGrant) => INVALID_GRANT.to_vec(),
-            Self::Refused(ApiRefusal::OrganizationGone) => ORGANIZATION_GONE.to_vec(),
-            Self::Refused(ApiRefusal::InteractionNeeded) => INTERACTION_NEEDED.to_vec(),
-            Self::Refused(ApiRefusal::Credentials) => CREDENTIALS.to_vec(),
-            Self::Refused(ApiRefusal::Request) => REQUEST.to_vec(),
-            Self::Refused(ApiRefusal::Rejected) => REJECTED.to_vec(),
+            Self::Refused(refusal) => [REFUSED, refusal.published_word().as_bytes()].concat(),
         }
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        match bytes {
-            INVALID_GRANT => Some(Self::Refused(ApiRefusal::InvalidGrant)),
-            ORGANIZATION_GONE => Some(Self::Refused(ApiRefusal::OrganizationGone)),
-            INTERACTION_NEEDED => Some(Self::Refused(ApiRefusal::InteractionNeeded)),
-            CREDENTIALS => Some(Self::Refused(ApiRefusal::Credentials)),
-            REQUEST => Some(Self::Refused(ApiRefusal::Request)),
-            REJECTED => Some(Self::Refused(ApiRefusal::Rejected)),
-            bytes => {
-                let body = Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?);
-                Some(Self::Refreshed(Arc::new(RefreshAnswer::parse(body).ok()?)))
-            }
+        if let Some(word) = bytes.strip_prefix(REFUSED) {
+            let is_this = |refusal: &ApiRefusal| refusal.published_word().as_bytes() == word;
+            return ApiRefusal::ALL.into_iter().find(is_this).map(Self::Refused);
         }
+        let body = Bytes::copy_from_slice(bytes.strip_prefix(RENEWED)?);
+        Some(Self::Refreshed(Arc::new(RefreshAnswer::parse(body).ok()?)))
     }
 }
 
@@ -175,12 +164,7 @@ pub(super) fn is_for_others(result: &ExchangeResult) -> bool {
 }
 
 const RENEWED: &[u8] = b"renewed ";
-const INVALID_GRANT: &[u8] = b"refused grant";
-const ORGANIZATION_GONE: &[u8] = b"refused organization";
-const INTERACTION_NEEDED: &[u8] = b"refused interaction";
-const CREDENTIALS: &[u8] = b"refused credentials";
-const REQUEST: &[u8] = b"refused request";
-const REJECTED: &[u8] = b"refused otherwise";
+const REFUSED: &[u8] = b"refused ";
 /// The greatest age of an outcome: as long as a coordinator keeps it, so that whoever can write to the store cannot
 /// replay an old one.
 const OUTCOME_LASTS: Duration = Duration::from_secs(60);

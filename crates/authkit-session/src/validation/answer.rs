@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use crate::{
-    decide::{reason::Reason, refresh_outcome::ApiRefusal},
+    decide::{reason::Reason, refresh_outcome::Blame},
     upstream::error_answer::{UpstreamError, UpstreamFailure},
 };
 
@@ -44,20 +44,12 @@ impl<V> From<&UpstreamError> for CredentialAnswer<V> {
             // Our own budget refused the call; WorkOS did not answer.
             (UpstreamFailure::Transient, None, Some(_)) => Self::Fault(Reason::Busy),
             (UpstreamFailure::Transient, _, _) => Self::Fault(Reason::Upstream),
-            (UpstreamFailure::Refused(ApiRefusal::Credentials), _, _) => {
-                Self::Fault(Reason::Misconfigured)
-            }
-            (
-                UpstreamFailure::Refused(
-                    ApiRefusal::Request
-                    | ApiRefusal::InvalidGrant
-                    | ApiRefusal::OrganizationGone
-                    | ApiRefusal::InteractionNeeded
-                    | ApiRefusal::Rejected,
-                ),
-                _,
-                _,
-            ) => Self::Unanswered(Reason::Misconfigured),
+            (UpstreamFailure::Refused(refusal), _, _) => match refusal.blame() {
+                Blame::OurCredentials => Self::Fault(Reason::Misconfigured),
+                Blame::OurRequest | Blame::Grant | Blame::User | Blame::Unknown => {
+                    Self::Unanswered(Reason::Misconfigured)
+                }
+            },
         }
     }
 }
@@ -69,7 +61,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::upstream::error_answer::Answered;
+    use crate::{decide::refresh_outcome::ApiRefusal, upstream::error_answer::Answered};
 
     #[test]
     fn only_what_is_about_everybody_is_a_fault() {

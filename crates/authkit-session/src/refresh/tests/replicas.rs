@@ -96,7 +96,7 @@ async fn an_outcome_is_for_its_token_and_its_organization_alone() {
     let organizations = [None, Some("org_a"), Some("org_b"), Some("org_a@")];
     let answer = Bytes::from(parts.workos.sign_in("user_a", json!({})));
     let answer = Arc::new(RefreshAnswer::parse(answer).unwrap());
-    for outcome in [Refreshed(answer), Refused(ApiRefusal::InvalidGrant)] {
+    for outcome in [Refreshed(answer)].into_iter().chain(ApiRefusal::ALL.map(Refused)) {
         for published in organizations {
             let stores: [_; 2] = Together::of(&parts.clock);
             let [here, there] = stores.map(|store| Arc::new(store) as Arc<dyn RefreshCoordinator>);
