@@ -12,7 +12,7 @@ pub use crate::{
     error::ErrorClass,
     log_limit::LogLimiter,
     request::{
-        admission::Asker,
+        admission::FetchDestination,
         credential_kinds::CredentialKinds,
         header::{HeaderCredentials, HeaderPrincipal},
     },

@@ -13,7 +13,7 @@
 //! [`Refusal`]; both know the cookies for the answer to the handshake.
 //!
 //! ```
-//! use authkit_session::{Admission, Authenticator, Decision, Policy, Refusal, integration::Asker};
+//! use authkit_session::{Admission, Authenticator, Decision, Policy, Refusal, integration::FetchDestination};
 //! use http::{HeaderMap, HeaderValue, Response, StatusCode, header::SET_COOKIE};
 //!
 //! /// Who opens a connection.
@@ -29,7 +29,7 @@
 //! fn answer(decided: &Result<Admission, Refusal>) -> Response<()> {
 //!     let (status, cookies) = match decided {
 //!         Ok(admission) => (StatusCode::SWITCHING_PROTOCOLS, admission.head_cookies()),
-//!         Err(refusal) => (StatusCode::UNAUTHORIZED, refusal.head_cookies(Asker::Other)),
+//!         Err(refusal) => (StatusCode::UNAUTHORIZED, refusal.head_cookies(FetchDestination::Other)),
 //!     };
 //!     let mut response = Response::new(());
 //!     *response.status_mut() = status;

@@ -9,7 +9,7 @@ use std::{
 
 use authkit_session::{
     Admission, Error, ErrorKind, Refusal,
-    integration::{Asker, HeaderPrincipal},
+    integration::{FetchDestination, HeaderPrincipal},
 };
 use http::{HeaderMap, HeaderValue, Request, Response};
 
@@ -40,7 +40,7 @@ pub(crate) enum HeadCookies {
     Admitted(Admission),
     Refused {
         refusal: Refusal,
-        asker: Asker,
+        destination: FetchDestination,
     },
     /// A credential in `Authorization` admitted the request, so the response sets no cookie.
     Header(HeaderPrincipal),
@@ -145,8 +145,8 @@ impl RequestState {
         let known = self.head_cookies();
         let (cookies, caching) = match &*known {
             HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
-            HeadCookies::Refused { refusal, asker } => {
-                (refusal.head_cookies(*asker), Caching::ByCookie)
+            HeadCookies::Refused { refusal, destination } => {
+                (refusal.head_cookies(*destination), Caching::ByCookie)
             }
             HeadCookies::Header(_) => (Vec::new(), Caching::Private),
             HeadCookies::SignedOut { deletions, .. } => {
@@ -265,7 +265,7 @@ mod tests {
                         Decision::Refuse(refusal) => {
                             state.replace_session(HeadCookies::Refused {
                                 refusal,
-                                asker: Asker::Document,
+                                destination: FetchDestination::Document,
                             });
                         }
                         Decision::Wait(_) | Decision::Admit(_) => panic!("no session"),

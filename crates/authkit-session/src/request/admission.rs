@@ -54,13 +54,13 @@ pub struct Refusal {
     cookies: Option<ResponseCookies>,
 }
 
-/// The request that a response answers.
+/// What a browser does with a response (`Sec-Fetch-Dest`), as far as it matters for cookies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "either it is one or not")]
-pub enum Asker {
-    /// A document's `GET`, by a browser's navigation.
+pub enum FetchDestination {
+    /// It shows the response to a `GET` as a page.
     Document,
-    /// Any other request.
+    /// Anything else, or the client is not a browser.
     Other,
 }
 
@@ -109,11 +109,11 @@ impl Refusal {
     }
 
     /// The `Set-Cookie` values for a response that leaves now.
-    pub fn head_cookies(&self, asker: Asker) -> Vec<HeaderValue> {
+    pub fn head_cookies(&self, destination: FetchDestination) -> Vec<HeaderValue> {
         let Some(cookies) = &self.cookies else { return Vec::new() };
-        match (self.reason.cookie_fate(), asker) {
-            (CookieFate::DeletedByDocument, Asker::Document) => cookies.to_delete(),
-            (CookieFate::DeletedByDocument, Asker::Other) | (CookieFate::Kept, _) => {
+        match (self.reason.cookie_fate(), destination) {
+            (CookieFate::DeletedByDocument, FetchDestination::Document) => cookies.to_delete(),
+            (CookieFate::DeletedByDocument, FetchDestination::Other) | (CookieFate::Kept, _) => {
                 cookies.to_send()
             }
         }

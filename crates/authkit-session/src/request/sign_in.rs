@@ -96,7 +96,7 @@ impl SignIn {
         }
         let refused =
             match hook::within_patience(decide(Arc::clone(&new.session), oauth_tokens)).await {
-                HookDecision::Keep => return self.install(new, headers),
+                HookDecision::Keep => return self.replace_sessions(new, headers),
                 HookDecision::Refuse => ErrorKind::HookRefused,
                 HookDecision::Undecided => ErrorKind::HookUndecided,
             };
@@ -120,7 +120,7 @@ impl SignIn {
         headers: &HeaderMap,
     ) -> Result<SignedIn, Error> {
         let (new, _) = self.verified(answer).await?;
-        self.install(new, headers)
+        self.replace_sessions(new, headers)
     }
 
     /// Seals and verifies the session of an answer; fetches new keys if they are needed.
@@ -164,7 +164,11 @@ impl SignIn {
     }
 
     /// Replaces the sessions in `headers` with a new one, and ends them.
-    fn install(&self, new: VerifiedAnswer, headers: &HeaderMap) -> Result<SignedIn, Error> {
+    fn replace_sessions(
+        &self,
+        new: VerifiedAnswer,
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, Error> {
         let VerifiedAnswer { session, sealed, lifetime } = new;
         let cookies = &self.settings.cookies;
         let (replaced, received) = self.reader.open_all(cookies.name(), headers);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Admission, Authenticator, Clock, Config, CookiePassword, Decision, Policy, Reason, Refusal,
     VerifiedSession,
-    integration::{Asker, RefusalKind},
+    integration::{FetchDestination, RefusalKind},
     testing::Workos,
 };
 
@@ -100,22 +100,22 @@ impl Service {
 
     /// Sends a document's GET; its answer reaches the browser.
     pub(crate) async fn get(&self, browser: &mut Browser) -> Answer {
-        self.ask(browser, Asker::Document).await
+        self.ask(browser, FetchDestination::Document).await
     }
 
     /// Sends a request that is no document's; its answer reaches the browser.
     pub(crate) async fn fetch(&self, browser: &mut Browser) -> Answer {
-        self.ask(browser, Asker::Other).await
+        self.ask(browser, FetchDestination::Other).await
     }
 
-    async fn ask(&self, browser: &mut Browser, asker: Asker) -> Answer {
+    async fn ask(&self, browser: &mut Browser, destination: FetchDestination) -> Answer {
         match self.open(browser).await {
             Ok(admission) => {
                 browser.take(&admission.head_cookies());
                 Answer::Session(Arc::clone(admission.session()))
             }
             Err(refusal) => {
-                browser.take(&refusal.head_cookies(asker));
+                browser.take(&refusal.head_cookies(destination));
                 Answer::Refused(refusal)
             }
         }

@@ -1,4 +1,4 @@
-use authkit_session::integration::Asker;
+use authkit_session::integration::FetchDestination;
 use http::{Extensions, HeaderMap, Method, Request, Uri, request::Parts};
 
 use crate::{
@@ -46,11 +46,11 @@ impl<'a> Caller<'a> {
     }
 
     /// Tells the core whether the answer may delete the session cookie.
-    pub(crate) fn asker(&self) -> Asker {
+    pub(crate) fn destination(&self) -> FetchDestination {
         if self.client == ClientKind::Document && *self.method == Method::GET {
-            Asker::Document
+            FetchDestination::Document
         } else {
-            Asker::Other
+            FetchDestination::Other
         }
     }
 }

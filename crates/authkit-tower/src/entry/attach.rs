@@ -98,14 +98,15 @@ fn conclude_session<B>(
         }
         Err(refusal) => {
             let caller = Caller::of(request);
-            let (cause, asker) = (Cause::of(&refusal, caller.client, settings), caller.asker());
+            let (cause, destination) =
+                (Cause::of(&refusal, caller.client, settings), caller.destination());
             match settings.presence(request) {
                 Presence::Required => {
                     let mut response = settings.deny(&cause, caller);
                     match place {
                         Place::Outermost => head::write(
                             response.headers_mut(),
-                            refusal.head_cookies(asker),
+                            refusal.head_cookies(destination),
                             settings.authkit().site(),
                             Caching::Private,
                             settings.varies(),
@@ -115,7 +116,7 @@ fn conclude_session<B>(
                     Err(response)
                 }
                 Presence::Optional => {
-                    let cookies = HeadCookies::Refused { refusal, asker };
+                    let cookies = HeadCookies::Refused { refusal, destination };
                     let (state, outgoing) = state(settings, place, cookies, request);
                     place.attach(request.extensions_mut(), NoPrincipal::new(cause, state));
                     Ok(outgoing)

@@ -10,7 +10,7 @@ use crate::{
     candidate::SessionCandidate,
     clock,
     decide::Verdict,
-    integration::Asker,
+    integration::FetchDestination,
     testing::{Browser, Endpoint, Service},
 };
 
@@ -230,7 +230,7 @@ async fn a_known_session_is_refreshed_like_any_other() {
     let unrefreshable = policy.without_refresh();
     time::sleep(Duration::from_secs(100)).await;
     let refusal = service.open_under(&browser, &unrefreshable).await.unwrap_err();
-    assert_eq!(refusal.head_cookies(Asker::Document).len(), 0);
+    assert_eq!(refusal.head_cookies(FetchDestination::Document).len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

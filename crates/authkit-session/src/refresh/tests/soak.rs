@@ -19,7 +19,7 @@ use self::memory::{Memories, Memory};
 use super::s;
 use crate::{
     Admission, Reason, Refusal,
-    integration::{Asker, RefusalKind},
+    integration::{FetchDestination, RefusalKind},
     seal::Attempts,
     testing::{Browser, Endpoint, Reply, Service},
 };
@@ -351,7 +351,7 @@ impl Client {
 
     /// Whether the session goes on.
     fn refused(&mut self, refusal: &Refusal) -> GoesOn {
-        let cookies = refusal.head_cookies(Asker::Document);
+        let cookies = refusal.head_cookies(FetchDestination::Document);
         let reason = refusal.reason();
         self.count(format!("refused: {reason}"));
         if !self.arrives() {
