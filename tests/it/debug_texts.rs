@@ -12,7 +12,7 @@ use authkit_emulator::{Emulator, Seed, SigningKey};
 use authkit_session::{
     AccessToken, Authenticator, AuthorizationRequest, Config, CookiePassword, Decision,
     PkceVerifier, Policy, RefreshToken, Secret, Sending, Transport, TransportError,
-    integration::{Asker, Purpose},
+    integration::{FetchDestination, Purpose},
 };
 use authkit_tower::{AuthKit, AuthKitLayer, Denial, Endpoints, Require, Session, SessionRejection};
 use axum::{Router, body::Body, extract::FromRequestParts, routing::get};
@@ -198,7 +198,7 @@ async fn pl_01_sessions_and_decisions() {
         panic!("the session has ended");
     };
     texts.debug("Refusal", &refusal);
-    texts.debug("Refusal::head_cookies", &refusal.head_cookies(Asker::Document));
+    texts.debug("Refusal::head_cookies", &refusal.head_cookies(FetchDestination::Document));
 
     let sealed = authenticator.seal_for(Purpose::SignIn, b"test", PASSWORD.as_bytes()).unwrap();
     let cookie =
