@@ -1,8 +1,11 @@
 //! Clients cannot control how much is logged, and log lines name the fix.
 
-use std::time::Duration;
+use std::{future, sync::Arc, time::Duration};
 
-use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require, Session};
+use authkit_tower::{
+    AuthKit, AuthKitLayer, Claim, Config, Coordinating, Endpoints, RefreshCoordinator, Require,
+    Session,
+};
 use axum::{
     Router,
     routing::{any, get},
@@ -157,6 +160,86 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
         let told = events.take();
         assert!(told.len() == 1 && told[0].contains("left_out=199"), "{name}: {told:#?}");
     }
+}
+
+/// A store in the hands of another application.
+#[derive(Debug)]
+struct Garbage;
+
+impl RefreshCoordinator for Garbage {
+    fn claim<'a>(&'a self, _: &'a str) -> Coordinating<'a, Claim> {
+        Box::pin(future::ready(Claim::Published(Bytes::from("garbage"))))
+    }
+
+    fn look<'a>(&'a self, exchange: &'a str) -> Coordinating<'a, Claim> {
+        self.claim(exchange)
+    }
+
+    fn publish<'a>(&'a self, _: &'a str, _: Bytes) -> Coordinating<'a, ()> {
+        Box::pin(future::ready(()))
+    }
+}
+
+/// C6 and its kind: users decide how many exchanges there are.
+#[tokio::test]
+async fn c6_what_every_refresh_may_cause_is_told_once_in_a_while() {
+    type Case = (&'static str, fn(Config) -> Config, &'static str);
+    let cases: [Case; 2] = [
+        (
+            "outcomes that nobody can open",
+            |config| config.with_refresh_coordinator(Arc::new(Garbage)),
+            "WARN message=another process published a refresh that cannot be opened here left_out={}",
+        ),
+        (
+            "a hook that panics",
+            |config| config.with_refresh_hook(async |_| panic!("a mistake of the application's")),
+            "ERROR message=a session hook panicked left_out={}",
+        ),
+    ];
+    for (name, set, line) in cases {
+        let harness = Harness::with(
+            |emulator| emulator.issuer(ISSUER),
+            |config| set(config.with_issuers([ISSUER])),
+        )
+        .await;
+        let app = app(&harness.authkit);
+        let running = harness.serve(app);
+        let events = Events::listen();
+        for left_out in [0, 7] {
+            for n in 0..8 {
+                let email = ["alice@acme.test", BOB][n % 2];
+                let expired = running.emulator.session(email).expired();
+                send(&running.holding(&expired), Method::GET, &running.url("/page"), &[]).await;
+            }
+            let told = told_like(&events, line);
+            assert_eq!(told, [line.replace("{}", &left_out.to_string())], "{name}");
+            running.advance(Duration::from_secs(10));
+        }
+    }
+}
+
+/// C6 and its kind: whoever asks for `/login` decides what the application's value is made of.
+#[tokio::test]
+async fn c6_a_value_that_is_too_long_for_a_sign_in_is_told_of_once_in_a_while() {
+    let harness = harness().await;
+    let endpoints = Endpoints::new(&harness.authkit).with_state(|request| request.query("plan"));
+    let running = harness.serve(Router::new().merge(endpoints));
+    let url = running.url(&format!("/login?plan={}", "x".repeat(2_000)));
+    let line = "ERROR message=the state of a sign-in was left out: it has more than 1024 bytes bytes=2002 left_out={}";
+    let events = Events::listen();
+    for left_out in [0, 49] {
+        for _ in 0..50 {
+            send(&Browser::new(), Method::GET, &url, &[("sec-fetch-mode", "navigate")]).await;
+        }
+        assert_eq!(told_like(&events, line), [line.replace("{}", &left_out.to_string())]);
+        running.advance(Duration::from_secs(10));
+    }
+}
+
+/// The lines that begin as this one does.
+fn told_like(events: &Events, line: &str) -> Vec<String> {
+    let (start, _) = line.split_once("{}").unwrap();
+    events.take().into_iter().filter(|told| told.starts_with(start)).collect()
 }
 
 /// A redirect to a sign-in page that nobody serves is a mistake of the program.

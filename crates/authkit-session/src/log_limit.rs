@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::bounded_map::BoundedMap;
+use crate::{bounded_map::BoundedMap, clock::Clock};
 
 /// Lets one log line per key through in each period.
 ///
@@ -65,6 +65,29 @@ impl LogLimiter {
         }
         line.at = now;
         Some(std::mem::take(&mut line.left_out))
+    }
+}
+
+/// A [`LogLimiter`] with its clock, for lines that an exchange or a sign-in may cause: users and applications decide how
+/// many of those there are.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    lines: LogLimiter,
+    clock: Clock,
+}
+
+impl EventLog {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { lines: LogLimiter::new(LogLimiter::PAUSE), clock }
+    }
+
+    /// Whether to write the line of `key` now, and how many were left out since the last one.
+    pub(crate) fn due(&self, key: &'static str) -> Option<u64> {
+        self.lines.admit(key, self.clock.monotonic())
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 }
 

@@ -26,6 +26,7 @@ use std::{
 use crate::{
     decide::CutOffEffect,
     end::revocation::{Reach, Revocation, Subject},
+    log_limit::LogLimiter,
     token::TokenIdentity,
 };
 
@@ -40,6 +41,7 @@ pub(crate) struct CutOffs {
     hasher: RandomState,
     table: Mutex<Table>,
     limit: usize,
+    log: LogLimiter,
 }
 
 /// A summary of all subjects with one hash. Changed under the lock of the table, read without it.
@@ -99,6 +101,7 @@ impl CutOffs {
             hasher: RandomState::new(),
             table: Mutex::default(),
             limit,
+            log: LogLimiter::new(Duration::from_secs(60)),
         }
     }
 
@@ -126,8 +129,9 @@ impl CutOffs {
             self.floor.fetch_max(cut_off.first_unhit(), Ordering::Release);
             self.forgotten(&subject, cut_off);
         }
-        if is_full {
+        if is_full && let Some(left_out) = self.log.admit("full", now) {
             tracing::warn!(
+                left_out,
                 "more revocations than are remembered: sessions as old as the oldest are refreshed instead"
             );
         }

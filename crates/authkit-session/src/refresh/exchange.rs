@@ -86,7 +86,7 @@ impl Exchange {
         let tasks = tasks.clone();
         let organization = self.session.organization();
         let shared =
-            SharedExchange::new(coordinator, sealer, settings.clock(), self.hash, organization);
+            SharedExchange::new(coordinator, sealer, &settings.log, self.hash, organization);
         let (result, outcome) = match shared.claim().await {
             ClaimStatus::Published(outcome, ago) if self.is_usable(&outcome, ago) => {
                 (self.record(&outcome).await, None)
@@ -229,9 +229,7 @@ impl Exchange {
     async fn record_successor(&mut self, answer: &RefreshAnswer) -> ExchangeResult {
         let refresher = Arc::clone(&self.refresher);
         if !self.session.owns(&answer.claims) {
-            tracing::error!(
-                "WorkOS answered a refresh with another user's or another organization's session"
-            );
+            self.observed.foreign(&refresher.settings);
             return Err(RefreshFailure::Foreign);
         }
         let keys = refresher.reader.keys();

@@ -72,18 +72,23 @@ impl ExchangedSession {
         let Refresher { sealer, settings, reader, .. } = refresher;
         let ring = sealer.ring();
         let target = ring.target(Some(self.seal));
-        if let Form::Replaced(format) = target.form {
-            tracing::warn!(%format, "the cookie's format cannot be sealed with this password; another one was written");
+        if let Form::Replaced(format) = target.form
+            && let Some(left_out) = settings.log.due("another format")
+        {
+            tracing::warn!(%format, left_out, "the cookie's format cannot be sealed with this password; another one was written");
         }
         let plaintext = Payload::refreshed(&self.plaintext, answer, target.key_style()).ok()?;
         let sealed = sealer.seal(&plaintext, &target).ok()?;
         let fit = if settings.cookies.fits(&sealed) {
             CookieFit::Fits
         } else {
-            tracing::error!(
-                bytes = sealed.len(),
-                "a refreshed session is too large for cookies: only this process knows it"
-            );
+            if let Some(left_out) = settings.log.due("a refreshed session is too large") {
+                tracing::error!(
+                    bytes = sealed.len(),
+                    left_out,
+                    "a refreshed session is too large for cookies: only this process knows it"
+                );
+            }
             CookieFit::TooLarge
         };
         let unsealed = Unsealed::of_sealed(plaintext, &target);
@@ -121,8 +126,12 @@ impl ExchangedSession {
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {
-            let decision =
-                hook.ask(RefreshedSession { session, previous: self.previous(refresher) }).await;
+            let decision = hook
+                .ask(
+                    RefreshedSession { session, previous: self.previous(refresher) },
+                    &settings.log,
+                )
+                .await;
             remember(decision);
             decision
         } else {

@@ -9,7 +9,9 @@ use std::{
 
 use tokio::time;
 
-use crate::{bounded_map::BoundedMap, boxed_future::BoxFuture, session::VerifiedSession};
+use crate::{
+    bounded_map::BoundedMap, boxed_future::BoxFuture, log_limit::EventLog, session::VerifiedSession,
+};
 
 /// An application's decision about a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -50,9 +52,9 @@ impl RefreshHook {
     }
 
     /// Calls the hook in a task of its own, so that a panic of the hook stays there.
-    pub(crate) async fn ask(&self, refreshed: RefreshedSession) -> HookDecision {
+    pub(crate) async fn ask(&self, refreshed: RefreshedSession, log: &EventLog) -> HookDecision {
         let hook = Arc::clone(&self.0);
-        within_patience(async move { hook(refreshed).await }).await
+        within_patience(async move { hook(refreshed).await }, log).await
     }
 }
 
@@ -65,17 +67,23 @@ impl fmt::Debug for RefreshHook {
 /// Runs the application's decision in a task of its own, and waits for it at most [`PATIENCE`].
 pub(crate) async fn within_patience(
     decision: impl Future<Output = HookDecision> + Send + 'static,
+    log: &EventLog,
 ) -> HookDecision {
     let mut task = tokio::spawn(decision);
     match time::timeout(PATIENCE, &mut task).await {
         Ok(Ok(decision)) => decision,
         Ok(Err(_)) => {
-            tracing::error!("a session hook panicked");
+            if let Some(left_out) = log.due("a hook panicked") {
+                tracing::error!(left_out, "a session hook panicked");
+            }
             HookDecision::Undecided
         }
         Err(_) => {
             task.abort();
-            tracing::error!("a session hook took longer than {} s", PATIENCE.as_secs());
+            if let Some(left_out) = log.due("a hook took too long") {
+                let seconds = PATIENCE.as_secs();
+                tracing::error!(left_out, "a session hook took longer than {seconds} s");
+            }
             HookDecision::Undecided
         }
     }

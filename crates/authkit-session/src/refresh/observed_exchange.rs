@@ -41,6 +41,16 @@ impl ObservedExchange {
         settings.meter.session(SessionEvent::HookRefused);
     }
 
+    /// WorkOS has answered with a session that is not the one asked for.
+    pub(super) fn foreign(&self, settings: &Settings) {
+        if let Some(left_out) = settings.log.due("another's session") {
+            tracing::error!(
+                left_out,
+                "WorkOS answered a refresh with another user's or another organization's session"
+            );
+        }
+    }
+
     pub(super) fn ended(&mut self, result: &ExchangeResult) {
         let outcome = match result {
             Ok(_) => "refreshed",

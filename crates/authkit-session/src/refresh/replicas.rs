@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::time;
 
 use crate::{
-    clock::Clock,
     crypto::digest,
     decide::refresh_outcome::{ApiRefusal, RefreshFailure},
+    log_limit::EventLog,
     refresh::{
         coordinator::{Claim, Coordinating, RefreshCoordinator},
         refresh_answer::RefreshAnswer,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct SharedExchange {
     coordinator: Arc<dyn RefreshCoordinator>,
     sealer: Arc<Sealer>,
-    clock: Clock,
+    log: Arc<EventLog>,
     name: String,
     context: Vec<u8>,
 }
@@ -48,7 +48,7 @@ impl SharedExchange {
     pub(super) fn new(
         coordinator: &Arc<dyn RefreshCoordinator>,
         sealer: &Arc<Sealer>,
-        clock: &Clock,
+        log: &Arc<EventLog>,
         token: TokenHash,
         organization: Option<&str>,
     ) -> Self {
@@ -62,7 +62,7 @@ impl SharedExchange {
         Self {
             coordinator: Arc::clone(coordinator),
             sealer: Arc::clone(sealer),
-            clock: clock.clone(),
+            log: Arc::clone(log),
             name: URL_SAFE_NO_PAD.encode(name),
             context,
         }
@@ -77,7 +77,7 @@ impl SharedExchange {
     }
 
     pub(super) async fn publish(&self, outcome: &PublishedOutcome) {
-        let mut bytes = self.clock.unix().to_be_bytes().to_vec();
+        let mut bytes = self.log.clock().unix().to_be_bytes().to_vec();
         bytes.extend_from_slice(&outcome.to_bytes());
         let sealed = self.sealer.seal_for(Purpose::Replica, &self.context, &bytes);
         // Without randomness nothing can be sealed; then the others make the exchange themselves.
@@ -97,13 +97,21 @@ impl SharedExchange {
                     ClaimStatus::Published(outcome, age)
                 }
                 Some(_) => {
-                    tracing::warn!("the refresh coordinator handed out an outcome of long ago");
+                    if let Some(left_out) = self.log.due("an outcome of long ago") {
+                        tracing::warn!(
+                            left_out,
+                            "the refresh coordinator handed out an outcome of long ago"
+                        );
+                    }
                     ClaimStatus::Alone
                 }
                 None => {
-                    tracing::warn!(
-                        "another process published a refresh that cannot be opened here"
-                    );
+                    if let Some(left_out) = self.log.due("an outcome that cannot be opened") {
+                        tracing::warn!(
+                            left_out,
+                            "another process published a refresh that cannot be opened here"
+                        );
+                    }
                     ClaimStatus::Contested
                 }
             },
@@ -122,7 +130,7 @@ impl SharedExchange {
         let sealed = std::str::from_utf8(sealed).ok()?;
         let opened = self.sealer.open_for(Purpose::Replica, &self.context, sealed)?;
         let (at, outcome) = opened.split_first_chunk()?;
-        let age = self.clock.unix().abs_diff(u64::from_be_bytes(*at));
+        let age = self.log.clock().unix().abs_diff(u64::from_be_bytes(*at));
         Some((Duration::from_secs(age), PublishedOutcome::from_bytes(outcome)?))
     }
 }

@@ -94,12 +94,12 @@ impl SignIn {
             }
             Replacing::SameUser => {}
         }
-        let refused =
-            match hook::within_patience(decide(Arc::clone(&new.session), oauth_tokens)).await {
-                HookDecision::Keep => return self.replace_sessions(new, headers),
-                HookDecision::Refuse => ErrorKind::HookRefused,
-                HookDecision::Undecided => ErrorKind::HookUndecided,
-            };
+        let decision = decide(Arc::clone(&new.session), oauth_tokens);
+        let refused = match hook::within_patience(decision, &self.settings.log).await {
+            HookDecision::Keep => return self.replace_sessions(new, headers),
+            HookDecision::Refuse => ErrorKind::HookRefused,
+            HookDecision::Undecided => ErrorKind::HookUndecided,
+        };
         self.ender.end_elsewhere(new.session.session_id());
         Err(refused.into())
     }
@@ -148,7 +148,9 @@ impl SignIn {
         let is_of_another_time =
             matches!(candidate.verdict, Verdict::Expired | Verdict::NotYetValid);
         let kind = if is_of_another_time { ErrorKind::Clock } else { ErrorKind::Unverified };
-        tracing::error!(verdict = ?candidate.verdict, "a new session cannot be verified");
+        if let Some(left_out) = self.settings.log.due("a new session cannot be verified") {
+            tracing::error!(verdict = ?candidate.verdict, left_out, "a new session cannot be verified");
+        }
         Err(kind.into())
     }
 
@@ -173,7 +175,13 @@ impl SignIn {
         let cookies = &self.settings.cookies;
         let (replaced, received) = self.reader.open_all(cookies.name(), headers);
         let written = cookies.session(&sealed, lifetime, received).map_err(|TooLarge| {
-            tracing::error!(bytes = sealed.len(), "a new session is too large for cookies");
+            if let Some(left_out) = self.settings.log.due("a new session is too large") {
+                tracing::error!(
+                    bytes = sealed.len(),
+                    left_out,
+                    "a new session is too large for cookies"
+                );
+            }
             Error::new(ErrorKind::TooLarge)
         })?;
         let Settings { log_ids, meter, .. } = &*self.settings;

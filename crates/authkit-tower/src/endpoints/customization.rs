@@ -8,7 +8,7 @@ use authkit_session::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, Uri};
 use serde::{Serialize, de::DeserializeOwned};
-use tracing::error;
+use tracing::{debug, error};
 use url::form_urlencoded;
 
 use super::SignInOutcome;
@@ -24,6 +24,29 @@ pub(super) struct SignInCustomization {
     edit: Option<Arc<EditResponse>>,
 }
 
+/// Why a sign-in goes without the application's value.
+enum StateProblem {
+    TooLong { bytes: usize },
+    NoJson(serde_json::Error),
+}
+
+impl StateProblem {
+    /// Anybody can request `/login` as often as they like, with whatever the value is made of.
+    fn log(self, authkit: &AuthKit) {
+        let key = "the state of a sign-in was left out";
+        let due = authkit.site().denial_log().sign_in_ended(key);
+        match (self, due) {
+            (Self::TooLong { bytes }, Some(left_out)) => {
+                error!(bytes, left_out, "{key}: it has more than {MAX_STATE} bytes");
+            }
+            (Self::NoJson(error), Some(left_out)) => {
+                error!(%error, left_out, "{key}: it cannot be written as JSON");
+            }
+            (Self::TooLong { .. } | Self::NoJson(_), None) => debug!("{key}"),
+        }
+    }
+}
+
 /// What happens to the fragment of an address that needs a sign-in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Fragments {
@@ -34,7 +57,7 @@ pub(super) enum Fragments {
     Kept,
 }
 
-type MakeState = dyn Fn(&LoginRequest<'_>) -> Option<String> + Send + Sync;
+type MakeState = dyn Fn(&LoginRequest<'_>) -> Result<String, StateProblem> + Send + Sync;
 type Authorize =
     dyn Fn(&LoginRequest<'_>, AuthorizationRequest) -> AuthorizationRequest + Send + Sync;
 type SignInHook = dyn Fn(NewSession) -> BoxFuture<'static, HookDecision> + Send + Sync;
@@ -45,19 +68,10 @@ impl SignInCustomization {
         &mut self,
         make: impl Fn(&LoginRequest<'_>) -> T + Send + Sync + 'static,
     ) {
-        let make = move |request: &LoginRequest<'_>| match serde_json::to_string(&make(request)) {
-            Ok(state) if state.len() <= MAX_STATE => Some(state),
-            Ok(state) => {
-                error!(
-                    bytes = state.len(),
-                    "the state of a sign-in was left out: it has more than {MAX_STATE} bytes"
-                );
-                None
-            }
-            Err(error) => {
-                error!(%error, "the state of a sign-in was left out: it cannot be written as JSON");
-                None
-            }
+        let make = move |request: &LoginRequest<'_>| {
+            let state = serde_json::to_string(&make(request)).map_err(StateProblem::NoJson)?;
+            let bytes = state.len();
+            if bytes <= MAX_STATE { Ok(state) } else { Err(StateProblem::TooLong { bytes }) }
         };
         self.make_state = Some(Arc::new(make));
     }
@@ -78,9 +92,10 @@ impl SignInCustomization {
     }
 
     /// The application's value for the sign-in that this request starts, as JSON.
-    pub(super) fn state(&self, caller: Caller<'_>) -> Option<String> {
+    pub(super) fn state(&self, authkit: &AuthKit, caller: Caller<'_>) -> Option<String> {
         let request = LoginRequest { uri: caller.uri, headers: caller.headers };
-        self.make_state.as_ref().and_then(|make| make(&request))
+        let state = self.make_state.as_ref().map(|make| make(&request))?;
+        state.map_err(|problem| problem.log(authkit)).ok()
     }
 
     /// Asks the hook about a new session. Without a hook the session is kept.

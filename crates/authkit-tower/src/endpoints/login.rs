@@ -88,7 +88,7 @@ pub(super) fn answer(
         }
         (Fragments::Kept | Fragments::Lost, _) => return_path,
     };
-    let state = customization.state(caller);
+    let state = customization.state(authkit, caller);
     let start = FlowStart { return_path, restarts: 0, initiator, state };
     let status = if has_agreed { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
     let hints = |request| customization.authorize(caller, with_hints(query, request));

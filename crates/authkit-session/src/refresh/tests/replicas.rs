@@ -11,6 +11,7 @@ use crate::{
         reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
         refresh_outcome::ApiRefusal,
     },
+    log_limit::EventLog,
     refresh::{
         refresh_answer::RefreshAnswer,
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange},
@@ -101,7 +102,13 @@ async fn an_outcome_is_for_its_token_and_its_organization_alone() {
             let stores: [_; 2] = Together::of(&parts.clock);
             let [here, there] = stores.map(|store| Arc::new(store) as Arc<dyn RefreshCoordinator>);
             let exchange = |store, token, organization| {
-                SharedExchange::new(store, &parts.sealer, &parts.clock, of(token), organization)
+                SharedExchange::new(
+                    store,
+                    &parts.sealer,
+                    &parts.settings.log,
+                    of(token),
+                    organization,
+                )
             };
             let own = exchange(&here, "token", published);
             assert!(matches!(own.claim().await, ClaimStatus::Alone));
@@ -275,7 +282,8 @@ async fn an_answer_about_another_user_or_organization_is_not_taken_from_the_stor
         let answer = service.workos.sign_in(user, json!({ "org_id": organization }));
         let sealer = OwnerParts::new(|config| config).sealer;
         let store: Arc<dyn RefreshCoordinator> = Arc::new(replicas.store.clone());
-        let exchange = SharedExchange::new(&store, &sealer, &service.clock, token, Some("org_a"));
+        let log = Arc::new(EventLog::new(service.clock.clone()));
+        let exchange = SharedExchange::new(&store, &sealer, &log, token, Some("org_a"));
         assert!(matches!(exchange.claim().await, ClaimStatus::Alone));
         exchange
             .publish(&PublishedOutcome::Refreshed(Arc::new(
