@@ -96,11 +96,12 @@ Usage: cargo xtask <command>
           what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
           faults, with what they came to; 200 replicas that are killed; what replicas share, on
-          Valkey in place of Redis; then all tests again as users build them, optimized, first
-          in one thread and then in four a core; `model`, the examples of other frameworks, and
-          `packages`; goes on after a failure, and takes only the steps whose names contain a
+          Valkey in place of Redis; 10,000 changed cookies for each official SDK; then all tests
+          again as users build them, optimized, first in one thread and then in four a core;
+          `model`, the examples of other frameworks, and `packages`; goes on after a failure, and takes only the steps whose names contain a
           word that is given, such as `floods`
-  cases   brings docs/cases.md up to date: which tests keep which promise
+  cases   brings docs/cases.md up to date: which tests keep which promise; and whether each claim
+          of SECURITY.md leads to what shows it
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and
           that each rule is needed; about 5 minutes and 5 GB of memory
