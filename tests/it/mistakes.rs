@@ -119,7 +119,7 @@ fn a_program_that_cannot_start_says_what_to_write() {
 
 #[test]
 fn a_program_that_should_not_have_started_warns() {
-    let mistakes: [(&str, (&str, &str), &[&str]); 3] = [
+    let mistakes: [(&str, (&str, &str), &[&str]); 4] = [
         (
             "14: http off this machine",
             ("WORKOS_REDIRECT_URI", "http://app.example.com/callback"),
@@ -134,6 +134,11 @@ fn a_program_that_should_not_have_started_warns() {
             "16: an id of something else",
             ("WORKOS_CLIENT_ID", "environment_01"),
             &["WARN", "WORKOS_CLIENT_ID", "the client id of the WorkOS dashboard"],
+        ),
+        (
+            "27: https on this machine without a proxy",
+            ("WORKOS_REDIRECT_URI", "https://localhost:3000/callback"),
+            &["WARN", "WORKOS_REDIRECT_URI", "speaks plain http", "write the `http://` URL"],
         ),
     ];
     for (mistake, changed, words) in mistakes {

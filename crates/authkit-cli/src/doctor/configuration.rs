@@ -71,13 +71,6 @@ fn redirect_uri(report: &mut Report, uri: &str) {
     let is_live =
         variables::secret("WORKOS_API_KEY").is_some_and(|key| key.starts_with("sk_live_"));
     let port = variables::value("PORT").and_then(|port| port.trim().parse::<u16>().ok());
-    if is_local && url.scheme() == "https" {
-        report.warning(
-            "redirect",
-            "WORKOS_REDIRECT_URI is https on this machine, and a service on axum, hyper or tonic alone speaks plain \
-             http: write `http://`, or put a TLS proxy in front",
-        );
-    }
     if is_local && is_live {
         report.warning(
             "redirect",

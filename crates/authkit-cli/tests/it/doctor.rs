@@ -145,7 +145,7 @@ async fn every_misconfiguration_is_named_with_what_to_write() {
         (
             "https on this machine",
             &[("WORKOS_REDIRECT_URI", "https://localhost:3000/callback")],
-            ["WORKOS_REDIRECT_URI is https on this machine", "write `http://`"],
+            ["WORKOS_REDIRECT_URI", "speaks plain http: write the `http://` URL"],
         ),
         (
             "another port",

@@ -31,6 +31,8 @@ pub enum ConfigWarning {
     ApiKey(Finding),
     /// Browsers come back to a plain http address that is not on their own machine: cookies go unencrypted.
     PlainHttp(Finding),
+    /// Browsers come back to this machine by https, where hardly a service speaks it.
+    LocalHttps(Finding),
     /// A cookie password is easy to guess.
     WeakPassword(Finding),
     /// A cookie password has quotes or white space around it, which count as part of it.
@@ -48,6 +50,7 @@ impl ConfigWarning {
             Self::ClientId(finding)
             | Self::ApiKey(finding)
             | Self::PlainHttp(finding)
+            | Self::LocalHttps(finding)
             | Self::WeakPassword(finding)
             | Self::PasswordSpelling(finding)
             | Self::Issuer(finding)
@@ -89,6 +92,16 @@ impl ConfigWarning {
                     quoter.quote(redirect_uri.as_str())
                 ),
                 "write the `https://` URL that browsers use, also where a proxy in front of the service ends TLS",
+            )));
+        }
+        if redirect_uri.scheme() == "https" && is_loopback(redirect_uri) {
+            warnings.push(Self::LocalHttps(Finding::new(
+                Setting::RedirectUri,
+                format!(
+                    "is {}, and a service on axum, hyper or tonic alone speaks plain http",
+                    quoter.quote(redirect_uri.as_str())
+                ),
+                "write the `http://` URL, unless a proxy on this machine ends TLS",
             )));
         }
         warnings.extend(origin_mistakes::warnings(config));

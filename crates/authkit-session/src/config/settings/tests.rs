@@ -365,7 +365,7 @@ fn a_configuration_that_works_is_warned_of_where_it_is_hardly_meant() {
         config
     };
     let password = |password: &str| CookiePassword::new(password).unwrap();
-    let cases: [(&str, Config, &[&str]); 13] = [
+    let cases: [(&str, Config, &[&str]); 14] = [
         ("nothing", config(), &[]),
         (
             "a client id of another form",
@@ -388,6 +388,13 @@ fn a_configuration_that_works_is_warned_of_where_it_is_hardly_meant() {
             "http here",
             with(|config| config.redirect_uri = "http://app.localhost/callback".into()),
             &[],
+        ),
+        (
+            "https here",
+            with(|config| config.redirect_uri = "https://localhost:3000/callback".into()),
+            &[
+                "WORKOS_REDIRECT_URI (Config::new) is `https://localhost:3000/callback`, and a service on axum",
+            ],
         ),
         (
             "a password in quotes",
