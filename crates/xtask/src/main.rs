@@ -108,11 +108,12 @@ Usage: cargo xtask <command>
   coverage [--quick]
           which lines of authkit-session and authkit-tower no test runs, tests not counted; with
           the tests beside the code alone
-  mutants [PATH]... [--in-diff REVISION] [--shard K/N] [--quick]
+  mutants [PATH]... [--in-diff REVISION] [--shard K/N] [--units | --quick | --beside]
           breaks the modules that decide, or those at the paths (such as
           crates/authkit-session/src/decide), one place at a time, and lists what no test notices;
           only where something has changed since the revision; only every N-th place; with the
-          quick tests beside the code alone; 5 to 15 seconds a place
+          tests beside the code alone, with the quick ones of them, or with those beside the module;
+          a build of all of them takes 3 minutes, and each then as long as its tests
   fuzz [TARGET] [--minutes N]
           looks for inputs that break a rule, of one target of crates/authkit-fuzz or of each,
           for a minute or as long as it says; `test` runs the inputs that are kept

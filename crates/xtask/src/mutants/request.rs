@@ -16,8 +16,12 @@ pub(super) struct Request {
 /// Which tests a mutant has to survive.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Thoroughness {
+    /// Those beside the module.
+    Beside,
     /// The quick ones beside the code.
     Quick,
+    /// All beside the code.
+    Units,
     #[default]
     All,
 }
@@ -31,6 +35,8 @@ impl Request {
         let mut request = Self::default();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "--beside" => request.thoroughness = Thoroughness::Beside,
+                "--units" => request.thoroughness = Thoroughness::Units,
                 "--quick" => request.thoroughness = Thoroughness::Quick,
                 "--shard" => request.shard = Some(arguments.next().context("--shard K/N")?),
                 "--in-diff" => {
@@ -107,11 +113,10 @@ impl Module {
         [format!("{}.rs", self.stem), format!("{}/**/*.rs", self.stem)]
     }
 
-    /// Whether one of the files, a line each, is of it.
-    pub(super) fn holds_any(&self, files: &str) -> bool {
-        files.lines().any(|file| {
-            file.strip_prefix(&self.stem).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-        })
+    /// Whether a file, from the root of the workspace, is of it.
+    pub(super) fn holds(&self, file: &str) -> bool {
+        let rest = file.strip_prefix(&self.stem);
+        rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     }
 
     fn path(&self, separator: &str) -> String {
@@ -168,15 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_a_file_or_of_its_folder_is_of_the_module() {
+    fn a_file_or_one_in_the_folder_is_of_the_module() {
         let module = Module::of("crates/a/src/end").unwrap();
         for (file, expected) in [
             ("crates/a/src/end.rs", true),
-            ("crates/b/src/end.rs\ncrates/a/src/end/notice.rs", true),
+            ("crates/a/src/end/notice.rs", true),
             ("crates/a/src/ending.rs", false),
-            ("", false),
+            ("crates/b/src/end.rs", false),
         ] {
-            assert_eq!(module.holds_any(file), expected, "{file}");
+            assert_eq!(module.holds(file), expected, "{file}");
         }
     }
 

@@ -1,0 +1,360 @@
+//! The tree in which mutants are made, and the programs of tests that they meet.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use xshell::{Shell, cmd};
+
+use super::{
+    memory::Memory,
+    mutant::Mutant,
+    request::{Module, Request},
+    score::Score,
+    stage::Stage,
+    weave::{At, SWITCH, Weave},
+};
+use crate::{project::Project, setup};
+
+pub(super) struct Workshop<'a> {
+    sh: &'a Shell,
+    cargo_mutants: PathBuf,
+    /// The copy of the tree that is changed.
+    tree: PathBuf,
+    target: PathBuf,
+    programs: PathBuf,
+    /// What `cargo-mutants` is told of the request.
+    options: Vec<String>,
+    mutants: Vec<(Module, Vec<Mutant>)>,
+    /// Do not compile.
+    unviable: BTreeSet<usize>,
+    /// The same of earlier calls.
+    memory: Memory<'a>,
+    /// Cannot be chosen when a program runs.
+    apart: BTreeSet<usize>,
+}
+
+impl<'a> Workshop<'a> {
+    /// Copies the tree, and lists the mutants of the modules.
+    pub(super) fn prepare(sh: &'a Shell, project: &Project, request: &Request) -> Result<Self> {
+        let folder = project.target.join("mutants");
+        let mut workshop = Self {
+            sh,
+            cargo_mutants: setup::install_cargo_mutants(sh, project)?,
+            tree: folder.join("tree"),
+            target: project.target.clone(),
+            programs: folder.join("programs"),
+            options: request.shard_options(),
+            mutants: Vec::new(),
+            unviable: BTreeSet::new(),
+            memory: Memory::read(sh, folder.join("unviable.txt")),
+            apart: BTreeSet::new(),
+        };
+        copy_changed(sh, &project.root, &workshop.tree)?;
+        if let Some(revision) = request.revision() {
+            let diff = folder.join("change.diff");
+            let text = cmd!(sh, "git diff {revision} -- crates/*.rs").quiet().read()?;
+            sh.write_file(&diff, text + "\n")?;
+            workshop.options.extend(["--in-diff".to_owned(), diff.display().to_string()]);
+        }
+        let modules = request.modules();
+        let mut all = Mutant::all(&workshop.list(&modules)?)?;
+        for module in modules {
+            let (own, others) = all.into_iter().partition(|mutant| module.holds(&mutant.file));
+            workshop.mutants.push((module, own));
+            all = others;
+        }
+        for mutant in workshop.mutants.iter().flat_map(|(_, mutants)| mutants) {
+            if workshop.memory.has(mutant, &sh.read_file(workshop.tree.join(&mutant.file))?) {
+                workshop.unviable.insert(mutant.id);
+            }
+        }
+        Ok(workshop)
+    }
+
+    /// The modules that have mutants.
+    pub(super) fn modules(&self) -> Vec<Module> {
+        let some = self.mutants.iter().filter(|(_, mutants)| !mutants.is_empty());
+        some.map(|(module, _)| module.clone()).collect()
+    }
+
+    /// The program of tests of this stage, with every mutant in it that compiles.
+    pub(super) fn build(&mut self, module: &Module, stage: Stage) -> Result<Program> {
+        let (package, options) = stage.program(module);
+        loop {
+            let woven = self.weave()?;
+            let built = self.cargo_test(package, options)?;
+            if let Some(executable) = built.executable {
+                let folder = match stage {
+                    Stage::Module | Stage::Crate | Stage::Slow => format!("crates/{package}"),
+                    Stage::Behaviour => "tests".to_owned(),
+                };
+                let folder = self.tree.join(folder);
+                // Another build, of the tree as it is, would write over it.
+                let name = executable.file_name().context("a program has a name")?;
+                let kept = self.programs.join(name);
+                self.sh.create_dir(&self.programs)?;
+                self.sh.remove_path(&kept)?;
+                self.sh.copy_file(&executable, &kept)?;
+                return Ok(Program { executable: kept, folder });
+            }
+            let before = self.unviable.len() + self.apart.len();
+            for (file, line) in &built.errors {
+                match woven.get(file).map(|woven| woven.at(*line)) {
+                    Some(At::Mutant(mutant)) => drop(self.unviable.insert(mutant)),
+                    Some(At::Function(mutants)) => self.apart.extend(mutants),
+                    Some(At::Elsewhere) | None => {}
+                }
+            }
+            let found = self.unviable.len() + self.apart.len() - before;
+            ensure!(found > 0, "{package} does not compile: {:?}", built.errors);
+            println!("{found} mutants do not compile");
+            self.remember()?;
+        }
+    }
+
+    /// Has each mutant of the module meet the tests, stage after stage, until one fails.
+    pub(super) fn try_all(
+        &self,
+        module: &Module,
+        stages: &[Stage],
+        mut program: impl FnMut(Stage) -> Result<Program>,
+    ) -> Result<Score> {
+        let mutants = self.mutants.iter().filter(|(of, _)| of == module);
+        let mut score = Score::default();
+        let mut alive = Vec::new();
+        for mutant in mutants.flat_map(|(_, mutants)| mutants) {
+            if self.unviable.contains(&mutant.id) {
+                score.unviable.push(mutant.name.clone());
+            } else if self.apart.contains(&mutant.id) {
+                score.apart.push(mutant.name.clone());
+            } else {
+                alive.push(mutant);
+            }
+        }
+        for stage in stages {
+            if alive.is_empty() {
+                break;
+            }
+            let program = program(*stage)?;
+            let tests = stage.tests(module);
+            let status = program.run(0, &tests, stage.limit())?;
+            ensure!(status.success(), "{stage:?} of {} fails without a mutant", module.name());
+            println!("{stage:?}: {} mutants meet it", alive.len());
+            let mut survivors = Vec::new();
+            for mutant in alive {
+                match program.run(mutant.id, &tests, stage.limit())?.code() {
+                    Some(0) => survivors.push(mutant),
+                    Some(TIMED_OUT | OUT_OF_CPU) => score.hung.push(mutant.name.clone()),
+                    Some(_) | None => score.caught.push(mutant.name.clone()),
+                }
+            }
+            alive = survivors;
+            println!("{stage:?}: {} survive", alive.len());
+            alive.iter().for_each(|mutant| println!("  {}", mutant.name));
+        }
+        score.missed.extend(alive.iter().map(|mutant| mutant.name.clone()));
+        Ok(score)
+    }
+
+    fn remember(&mut self) -> Result<()> {
+        for mutant in self.mutants.iter().flat_map(|(_, mutants)| mutants) {
+            if self.unviable.contains(&mutant.id) {
+                let original = self.tree.join(&mutant.file).with_extension("rs.original");
+                self.memory.add(mutant, &self.sh.read_file(original)?);
+            }
+        }
+        self.memory.write()
+    }
+
+    fn list(&self, modules: &[Module]) -> Result<String> {
+        let Self { sh, cargo_mutants, options, .. } = self;
+        let globs = modules.iter().flat_map(Module::globs);
+        let files = globs.flat_map(|glob| ["--file".to_owned(), glob]);
+        let _in_tree = sh.push_dir(&self.tree);
+        let list = cmd!(sh, "{cargo_mutants} mutants --list --json {files...} {options...}");
+        Ok(list.quiet().read()?)
+    }
+
+    /// Writes the files that have mutants, and returns how they are written.
+    fn weave(&mut self) -> Result<BTreeMap<String, Weave>> {
+        let mut of_file: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
+        for mutant in self.mutants.iter().flat_map(|(_, mutants)| mutants) {
+            let mutants = of_file.entry(&mutant.file).or_default();
+            if !self.unviable.contains(&mutant.id) && !self.apart.contains(&mutant.id) {
+                mutants.push(mutant);
+            }
+        }
+        let mut woven = BTreeMap::new();
+        for (file, mutants) in of_file {
+            let path = self.tree.join(file);
+            let original = path.with_extension("rs.original");
+            if !self.sh.path_exists(&original) {
+                self.sh.copy_file(&path, &original)?;
+            }
+            let weave = Weave::of(&self.sh.read_file(&original)?, &mutants)
+                .with_context(|| file.to_owned())?;
+            write_changed(self.sh, &path, weave.text.as_bytes())?;
+            self.apart.extend(&weave.apart);
+            woven.insert(file.to_owned(), weave);
+            if let Some((package, _)) = file.split_once("/src/") {
+                let root = self.tree.join(package).join("src/lib.rs");
+                let text = self.sh.read_file(&root)?;
+                if !text.ends_with(SWITCH) {
+                    self.sh.write_file(&root, text + SWITCH)?;
+                }
+            }
+        }
+        Ok(woven)
+    }
+
+    fn cargo_test(&self, package: &str, options: &[&str]) -> Result<Built> {
+        let output = Command::new("cargo")
+            .current_dir(&self.tree)
+            .args(["test", "--quiet", "--all-features", "--no-run", "--message-format", "json"])
+            .args(["--package", package])
+            .args(options)
+            // The registry's crates are built already, and what is built anew has no debug information.
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .stderr(Stdio::inherit())
+            .output()?;
+        Built::read(&String::from_utf8_lossy(&output.stdout))
+    }
+}
+
+/// A program of tests, with mutants.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    executable: PathBuf,
+    /// Where `cargo test` runs it.
+    folder: PathBuf,
+}
+
+impl Program {
+    /// Runs these tests while one mutant is awake, or none; `limit` is the time that they may have a processor.
+    fn run(&self, mutant: usize, tests: &[String], limit: Duration) -> Result<ExitStatus> {
+        // Without a mutant no test should fail; then it says why.
+        let output = || if mutant == 0 { Stdio::inherit() } else { Stdio::null() };
+        // A mutant may take all memory, or never end.
+        let status = Command::new("timeout")
+            .arg((limit * PATIENCE).as_secs().to_string())
+            .args(["prlimit", "--as=12000000000", &format!("--cpu={}", limit.as_secs())])
+            .arg(&self.executable)
+            // One failure is enough. The option is not stable yet.
+            .args(["--quiet", "-Z", "unstable-options", "--fail-fast"])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(tests)
+            .current_dir(&self.folder)
+            .env("CARGO_MANIFEST_DIR", &self.folder)
+            .env("MUTANT_AWAKE", mutant.to_string())
+            .stdout(output())
+            .stderr(output())
+            .status()?;
+        match status.code() {
+            Some(126 | 127) => bail!("timeout and prlimit cannot start {:?}", self.executable),
+            _ => Ok(status),
+        }
+    }
+}
+
+/// What cargo says of a build.
+#[derive(Debug, Default)]
+struct Built {
+    executable: Option<PathBuf>,
+    /// The file and the line of each error.
+    errors: Vec<(String, usize)>,
+}
+
+impl Built {
+    fn read(messages: &str) -> Result<Self> {
+        let mut built = Self::default();
+        for line in messages.lines().filter(|line| line.starts_with('{')) {
+            let message: Value = serde_json::from_str(line)?;
+            if let Some(executable) = message["executable"].as_str() {
+                built.executable = Some(executable.into());
+            }
+            let message = &message["message"];
+            if message["level"] == "error" {
+                for span in message["spans"].as_array().into_iter().flatten() {
+                    if span["is_primary"] == true {
+                        built.errors.push(outermost(span)?);
+                    }
+                }
+            }
+        }
+        if !built.errors.is_empty() {
+            built.executable = None;
+        }
+        Ok(built)
+    }
+}
+
+/// The file and the line of a span; of the place where a macro is called, if it is in one.
+fn outermost(span: &Value) -> Result<(String, usize)> {
+    let caller = &span["expansion"]["span"];
+    if !caller.is_null() {
+        return outermost(caller);
+    }
+    let file = span["file_name"].as_str().context("file_name")?;
+    let line = span["line_start"].as_u64().context("line_start")?;
+    Ok((file.to_owned(), usize::try_from(line)?))
+}
+
+/// Copies the files that git knows, those alone whose content differs: cargo builds what is newer.
+fn copy_changed(sh: &Shell, from: &Path, to: &Path) -> Result<()> {
+    let files = cmd!(sh, "git ls-files --cached --others --exclude-standard").quiet().read()?;
+    for file in files.lines() {
+        let (source, copy) = (from.join(file), to.join(file));
+        sh.remove_path(copy.with_extension("rs.original"))?;
+        // A file that is deleted but not committed is listed.
+        let Ok(content) = sh.read_binary_file(&source) else {
+            sh.remove_path(&copy)?;
+            continue;
+        };
+        write_changed(sh, &copy, &content)?;
+    }
+    Ok(())
+}
+
+fn write_changed(sh: &Shell, path: &Path, content: &[u8]) -> Result<()> {
+    if sh.read_binary_file(path).ok().as_deref() != Some(content) {
+        sh.write_file(path, content)?;
+    }
+    Ok(())
+}
+
+/// Tests that wait for ever use no processor; and other programs may have the processors too.
+const PATIENCE: u32 = 6;
+
+/// What `timeout` ends with if it ends the program, and if the program has used its time.
+const TIMED_OUT: i32 = 124;
+const OUT_OF_CPU: i32 = 128 + 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_macro_is_where_the_macro_is_called() {
+        let messages = r#"
+{"reason":"compiler-artifact","executable":"/t/deps/a-1"}
+{"reason":"compiler-message","message":{"level":"warning","spans":[{"is_primary":true,"file_name":"w.rs","line_start":1,"expansion":null}]}}
+{"reason":"compiler-message","message":{"level":"error","spans":[
+{"is_primary":false,"file_name":"b.rs","line_start":1,"expansion":null}]}}
+"#;
+        let built = Built::read(&messages.replace(",\"spans\":[\n", ",\"spans\":[")).unwrap();
+        assert_eq!(built.executable.as_deref(), Some(Path::new("/t/deps/a-1")));
+        let error = r#"{"reason":"compiler-message","message":{"level":"error","spans":[{"is_primary":true,"file_name":"core.rs","line_start":9,"expansion":{"span":{"file_name":"c.rs","line_start":3,"expansion":null}}}]}}"#;
+        let built =
+            Built::read(&format!("{messages}{error}").replace(",\"spans\":[\n", ",\"spans\":["))
+                .unwrap();
+        assert_eq!(built.errors, [("c.rs".to_owned(), 3)]);
+        assert!(built.executable.is_none(), "an older one");
+    }
+}
