@@ -83,3 +83,19 @@ impl fmt::Debug for RefreshState {
         f.debug_struct("RefreshState").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_locked_once_a_minute_to_forget() {
+        let state = RefreshState::new();
+        for (second, is_due) in
+            [(0, true), (0, false), (59, false), (60, true), (61, false), (500, true)]
+        {
+            let lock = state.lock_to_forget(Duration::from_secs(second));
+            assert_eq!(lock.is_some(), is_due, "second {second}");
+        }
+    }
+}

@@ -309,6 +309,7 @@ mod tests {
             let found = session_cookies(&headers, "wos_session");
             let expected: Vec<_> = expected.iter().map(|value| value.as_bytes()).collect();
             assert_eq!(values(&found), expected, "{name}");
+            assert_eq!(found.count(), expected.len(), "{name}");
         }
     }
 
@@ -321,6 +322,7 @@ mod tests {
         );
         let received = session_cookies(&headers, "wos_session").received;
         assert!(received.whole());
+        assert!(!session_cookies(&HeaderMap::new(), "wos_session").received.whole());
         assert_eq!([0, 1, 2, 3, 99].map(|n| received.part(n)), [true, false, false, true, false]);
     }
 

@@ -361,6 +361,7 @@ mod tests {
                 .session("v", SessionLifetime::Configured, ReceivedCookies::default())
                 .unwrap();
             assert_eq!(text(&written), [expected], "{name}");
+            assert_eq!(rules.is_secure(), expected.contains("Secure"), "{name}");
 
             headers.insert(
                 header::COOKIE,

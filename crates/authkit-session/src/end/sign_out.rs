@@ -66,3 +66,38 @@ impl SignOut {
 /// The cookie name of WorkOS's JavaScript SDKs. A service that has moved from one of them may have left such a cookie
 /// of ours. A cookie of another service, which our passwords do not open, stays.
 const LEFT_OVER: &str = "wos-session";
+
+#[cfg(test)]
+mod tests {
+    use http::header::COOKIE;
+
+    use super::*;
+    use crate::testing::OwnerParts;
+
+    /// What is left over from one of WorkOS's SDKs goes as well; a cookie that another service sealed does not.
+    #[test]
+    fn a_sign_out_deletes_what_the_browser_holds_of_ours() {
+        let parts = OwnerParts::new(|config| config);
+        let sign_out =
+            SignOut::new(Arc::clone(&parts.settings), Arc::clone(&parts.reader), parts.ender());
+        let sealed = parts.sealed_session("user_1");
+        let (session, left_over) =
+            (format!("wos_session={sealed}"), format!("wos-session={sealed}"));
+        let cases: [(&str, &[&str]); 6] = [
+            ("", &[]),
+            (&session, &["wos_session"]),
+            (&left_over, &["wos-session"]),
+            (&format!("{session}; {left_over}"), &["wos_session", "wos-session"]),
+            (&format!("{session}; wos-session=of_another_service"), &["wos_session"]),
+            ("wos_session=unreadable", &["wos_session"]),
+        ];
+        for (cookies, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(COOKIE, HeaderValue::from_str(cookies).unwrap());
+            let set_cookies = sign_out.sign_out(&headers).set_cookies;
+            let names = set_cookies.iter().map(|field| field.to_str().unwrap());
+            let names: Vec<_> = names.filter_map(|field| Some(field.split_once('=')?.0)).collect();
+            assert_eq!(names, expected, "{cookies}");
+        }
+    }
+}

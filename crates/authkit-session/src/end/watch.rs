@@ -90,3 +90,69 @@ impl fmt::Debug for PrincipalWatch {
         f.debug_struct("PrincipalWatch").field("cut_off", &self.cut_off).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        Clock,
+        end::{notice::RevocationPublisher, revocation::Revocation},
+        testing::OwnerParts,
+    };
+
+    fn identity(clock: &Clock) -> TokenIdentity<'static> {
+        TokenIdentity {
+            subject: Some("user_1"),
+            session: Some("session_1"),
+            organization: Some("org_1"),
+            issued_at: clock.unix(),
+        }
+    }
+
+    /// A connection goes on with a token that was admitted after a change, until the next change.
+    #[tokio::test]
+    async fn a_watch_ends_with_its_session_and_when_a_newer_token_is_demanded() {
+        let clock = OwnerParts::new(|config| config).settings.clock().clone();
+        let (now, later) = (clock.wall(), clock.wall() + Duration::from_secs(1));
+        let member = |at| Revocation::membership("user_1", "org_1", at);
+        // What is revoked before the watch starts, and after that.
+        let cases = [
+            ("nothing", None, None, false),
+            ("another session", None, Some(Revocation::session("session_2", now)), false),
+            ("the session", None, Some(Revocation::session("session_1", now)), true),
+            ("the user", None, Some(Revocation::user("user_1", now)), true),
+            ("the membership", None, Some(member(now)), true),
+            ("the membership before", Some(member(now)), None, false),
+            ("the membership before and again", Some(member(now)), Some(member(later)), true),
+            ("the session before", Some(Revocation::session("session_1", now)), None, true),
+        ];
+        for (name, before, after, expected) in cases {
+            let parts = OwnerParts::new(|config| config);
+            let publisher = parts.publisher();
+            let revoke = async |publisher: &RevocationPublisher, revocation: Option<Revocation>| {
+                if let Some(revocation) = revocation {
+                    publisher.revoke(&revocation).await.unwrap();
+                }
+            };
+            let ender = Arc::new(SessionEnder::new(
+                Arc::clone(&parts.settings),
+                Arc::clone(&parts.state),
+                Arc::clone(&publisher),
+                parts.client.clone(),
+                parts.tasks.clone(),
+            ));
+            revoke(&publisher, before).await;
+            let watched = Watched::of(identity(parts.settings.clock()));
+            let watch = PrincipalWatch::new(Arc::clone(&ender), watched);
+            revoke(&publisher, after).await;
+            assert_eq!(watch.has_ended(), expected, "{name}");
+        }
+
+        let ender = OwnerParts::new(|config| config).ender();
+        let watch = PrincipalWatch::new(Arc::clone(&ender), Watched::of(identity(&clock)));
+        ender.end(None, Some("session_1"));
+        assert!(watch.has_ended(), "signed out here");
+    }
+}

@@ -21,7 +21,9 @@ fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
         budget.failed(at(0));
     }
     assert_eq!(start(&budget, at(0)), Ok(()));
+    assert!(matches!(budget.calls().circuit(), CircuitState::Closed));
     budget.failed(at(0));
+    assert!(matches!(budget.calls().circuit(), CircuitState::Open));
     assert_eq!(start(&budget, at(1_999)), Err(Throttled::CircuitOpen));
     assert_eq!(budget.attempt(at(1_999)), Err(at(1)));
     assert_eq!(start(&budget, at(2_000)), Ok(()), "one probe");
@@ -29,6 +31,23 @@ fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
     assert_eq!(budget.attempt(at(4_000)), Ok(()), "but of an exchange that was started");
     budget.answered();
     assert_eq!(start(&budget, at(4_000)), Ok(()));
+}
+
+#[test]
+fn workos_is_left_alone_for_two_seconds_from_the_failure_that_opens_the_circuit() {
+    let budget = Budget::new(RefreshLimits::default(), Meter::new());
+    for second in 0..5 {
+        budget.failed(at(second * 10_000));
+    }
+    assert_eq!(start(&budget, at(41_999)), Err(Throttled::CircuitOpen));
+    assert_eq!(start(&budget, at(42_000)), Ok(()), "one probe");
+    budget.failed(at(43_500));
+    assert_eq!(start(&budget, at(43_999)), Err(Throttled::CircuitOpen));
+    assert_eq!(
+        start(&budget, at(44_000)),
+        Ok(()),
+        "two seconds after the last one, not its failure"
+    );
 }
 
 #[test]
@@ -113,6 +132,12 @@ fn c3_a_session_and_a_user_have_shares() {
     assert!(refresh("session_1", "user_1", at(1_000)).is_some());
     assert!(refresh("another", "user_1", at(2_000)).is_some());
     assert_eq!(budget.calls().shares.len(), 2, "what is over is forgotten");
+
+    for _ in 0..4 {
+        assert!(refresh("session_3", "user_3", at(3_000)).is_some(), "each is over at once");
+    }
+    assert!(refresh("session_3", "user_3", at(3_999)).is_none(), "a fifth one within a second");
+    assert!(refresh("session_3", "user_3", at(4_000)).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,4 +162,19 @@ async fn a_call_waits_for_room_as_long_as_it_may() {
     let refused = budget.permit(CallClass::SignIn, &clock, at(2_000)).await;
     assert_eq!(refused.err(), Some(Throttled::RetryAfter(at(30_000))));
     assert_eq!(clock.monotonic(), asked, "there is no use in waiting");
+    let granted = budget.permit(CallClass::SignIn, &clock, at(30_000)).await;
+    assert!(granted.is_ok(), "the pause is over when the patience is");
+    assert_eq!(clock.monotonic(), asked + at(30_000));
+}
+
+#[test]
+fn whoever_is_held_learns_when_to_try_again() {
+    let cases = [
+        (Throttled::Busy, at(1_000)),
+        (Throttled::CircuitOpen, at(2_000)),
+        (Throttled::RetryAfter(at(7_000)), at(7_000)),
+    ];
+    for (throttled, expected) in cases {
+        assert_eq!(throttled.wait(), expected, "{throttled:?}");
+    }
 }

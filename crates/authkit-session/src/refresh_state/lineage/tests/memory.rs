@@ -1,0 +1,71 @@
+//! What is remembered of one token, and until when.
+
+use super::*;
+use crate::refresh_state::lineage::{Contest, Ended};
+
+#[test]
+fn a_refusal_of_another_process_counts_unless_one_is_known_of_the_same_minute() {
+    let mut table = table();
+    assert!(table.counts_refusal(OLD.token(), s(0), s(0)), "nothing is known of the token");
+    assert!(!table.is_refused(OLD.token()));
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    table.refused(OLD.token(), ApiRefusal::InvalidGrant, s(0));
+    assert!(table.is_refused(OLD.token()));
+    for (ago, now, expected) in [(0, 59, false), (0, 60, true), (1, 60, false), (40, 100, true)] {
+        let counts = table.counts_refusal(OLD.token(), s(ago), s(now));
+        assert_eq!(counts, expected, "{ago} seconds ago at {now}");
+    }
+}
+
+#[test]
+fn the_refusal_of_a_contested_token_is_delayed_once_in_ten_minutes() {
+    let mut table = table();
+    for (now, expected) in [(0, Contest::First), (0, Contest::Again), (599, Contest::Again)] {
+        assert_eq!(table.contest(OLD.token(), s(now)), expected, "{now}");
+    }
+    assert_eq!(table.contest(NEW.token(), s(599)), Contest::First, "another token");
+    assert_eq!(table.contest(OLD.token(), s(600)), Contest::First);
+}
+
+#[test]
+fn a_session_without_an_id_ends_once_too() {
+    let mut table = table();
+    assert_eq!(table.end(None, None, s(0)), Ended::Before, "nothing says which");
+    assert_eq!(table.end(Some(OLD.token()), None, s(0)), Ended::Now);
+    assert_eq!(table.end(Some(OLD.token()), None, s(1)), Ended::Before);
+    assert_eq!(table.returned(None, None, s(1)), LineageStatus::Unknown);
+    assert_eq!(table.end(None, Some("session_1"), s(2)), Ended::Now);
+    assert_eq!(table.returned(None, Some("session_1"), s(2)), LineageStatus::Ended);
+    assert_eq!(table.returned(None, Some("session_2"), s(2)), LineageStatus::Unknown);
+}
+
+#[test]
+fn an_end_and_a_pair_that_was_not_sent_outlive_an_exchange_without_an_answer() {
+    let day = 24 * HOUR;
+    for (has_ended, name) in [(true, "ended"), (false, "a pair that no head carried")] {
+        let mut table = table();
+        renew(&mut table, OLD, s(0));
+        assert!(matches!(ask(&mut table, NEW, s(10)), ExchangeStatus::Start(())), "{name}");
+        if has_ended {
+            table.end(Some(OLD.token()), None, s(11));
+        }
+        table.lost(NEW.token(), s(20));
+        let known = table.returned(Some(OLD.id()), None, day + s(19));
+        let expected = if has_ended { LineageStatus::Ended } else { LineageStatus::Known(None) };
+        assert_eq!(known, expected, "{name}");
+        let known = table.returned(Some(OLD.id()), None, day + s(20));
+        assert_eq!(known, LineageStatus::Unknown, "{name}");
+    }
+}
+
+#[test]
+fn a_handler_goes_on_from_the_newest_pair_of_its_session() {
+    let mut table = table();
+    assert!(table.newer(OLD.id(), s(0)).is_none(), "an unknown one");
+    renew(&mut table, OLD, s(0));
+    let (newer, age) = table.newer(OLD.id(), s(7)).unwrap();
+    assert_eq!((newer.cookie, age), (NEW, s(7)));
+    assert!(table.newer(NEW.id(), s(7)).is_none(), "it is the newest");
+    table.end(None, Some(Sids::Kept.name(NEW)), s(8));
+    assert!(table.newer(OLD.id(), s(8)).is_none(), "the session has ended");
+}
