@@ -426,6 +426,20 @@ mod tests {
                 &[private, ("set-cookie", "wos_session.0=; Max-Age=0"), ("vary", "Cookie")],
             ),
             (
+                "the service alone sets the session",
+                &[("set-cookie", "wos_session=its"), ("cache-control", "max-age=1")],
+                &[],
+                Private,
+                &[private, ("set-cookie", "wos_session=its"), ("vary", "Cookie")],
+            ),
+            (
+                "the service alone sets the session, sharing",
+                &[("set-cookie", "wos_session=its")],
+                &[],
+                AsTheServiceSays,
+                &[private, ("set-cookie", "wos_session=its"), ("vary", "Cookie")],
+            ),
+            (
                 "another cookie of the service",
                 &[("set-cookie", "theme=dark"), ("cache-control", "max-age=1")],
                 &[OURS],

@@ -38,7 +38,7 @@ async fn cookie_of(workos: &Workos, authkit: &AuthKit) -> String {
 async fn inner(request: Request<Empty>) -> Result<Response<()>, Infallible> {
     let saw = match Principal::of(request.extensions()) {
         Some(Principal::Session(session)) => session.session_id().to_owned(),
-        Some(other) => other.token().unwrap().session_id().to_owned(),
+        Some(other) => other.token().map_or(other.subject(), |it| it.session_id()).to_owned(),
         None => "nobody".to_owned(),
     };
     let mut response = Response::new(());
@@ -71,6 +71,7 @@ fn seen(response: &Response<()>) -> (u16, &str, &str) {
 
 const INVALID: (u16, &str, &str) =
     (401, "", r#"Bearer realm="https://app.example.com", error="invalid_token""#);
+const NOTHING: (u16, &str, &str) = (401, "", r#"Bearer realm="https://app.example.com""#);
 const NOT_ENOUGH: (u16, &str, &str) =
     (403, "", r#"Bearer realm="https://app.example.com", error="insufficient_scope""#);
 
@@ -299,6 +300,9 @@ async fn of_nested_layers_each_takes_tokens_for_itself() {
     let (field, cookie) = (bearer_of(&workos, &json!({})), cookie_of(&workos, &authkit).await);
     let good = [("authorization", field.as_str()), ("cookie", cookie.as_str())];
     let bad = [("authorization", "Bearer x"), good[1]];
+    let alone = [good[0], ("accept", "*/*")];
+    let session = [("accept", "*/*"), good[1]];
+    let tokens_only = || taking.clone().without_sessions();
     let young = || taking.clone().with_max_token_age(Duration::from_secs(30));
     let stack = |outer: &AuthKitLayer, inner: &AuthKitLayer| {
         tower::layer::util::Stack::new(inner.clone(), outer.clone())
@@ -319,6 +323,9 @@ async fn of_nested_layers_each_takes_tokens_for_itself() {
         ),
         ("only outside, optional inside", stack(&taking, &optional), &good, (200, inside, "")),
         ("young enough", stack(&taking, &young()), &good, (200, inside, "")),
+        ("only inside, without a session", stack(&optional, &taking), &alone, (200, inside, "")),
+        ("only a token counts inside", stack(&plain, &tokens_only()), &good, (200, inside, "")),
+        ("no session counts inside", stack(&plain, &tokens_only()), &session, NOTHING),
     ];
     for (name, layers, fields, expected) in &cases {
         let response = send(layers, get(*fields)).await;
@@ -330,6 +337,22 @@ async fn of_nested_layers_each_takes_tokens_for_itself() {
     }
     workos.clock().advance(Duration::from_secs(31));
     assert_eq!(seen(&send(&stack(&taking, &young()), get(&good)).await), INVALID, "too old inside");
+}
+
+#[tokio::test]
+async fn of_nested_layers_each_takes_keys_for_itself() {
+    let (authkit, _workos) = handle();
+    let (tokens, keys) = (accepting(&authkit), AuthKitLayer::new(&authkit).with_api_keys());
+    let both = accepting(&authkit).with_api_keys();
+    let key = [("authorization", "Bearer sk_live_123456")];
+    for (name, outer, inner, expected) in [
+        ("both take it", &both, &keys, (200, "org_1", "")),
+        ("only outside", &both, &tokens, INVALID),
+        ("only inside", &AuthKitLayer::optional(&authkit), &keys, (200, "org_1", "")),
+    ] {
+        let layers = tower::layer::util::Stack::new(inner.clone(), outer.clone());
+        assert_eq!(seen(&send(&layers, get(&key)).await), expected, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -260,13 +260,15 @@ async fn a_layer_inside_may_ask_for_a_younger_token() {
     let response = send(nested(), get(&good)).await;
     assert_eq!((header(&response, "x-saw"), set_cookies(&response).len()), ("session_good", 0));
 
-    workos.clock().advance(Duration::from_secs(60));
+    workos.clock().advance(Duration::from_secs(30));
     workos.will(Reply::Session(json!({ "sid": "session_young" })));
     let response = send(any.layer(inner()), get(&good)).await;
     assert_eq!(header(&response, "x-saw"), "session_good", "good enough outside");
     let response = send(nested(), get(&good)).await;
     assert_eq!(header(&response, "x-saw"), "session_young");
     assert_eq!(set_cookies(&response).len(), 1, "the layer outside sets the cookie, once");
+    let admitted = response.extensions().get::<Admitted>().and_then(Admitted::session_id);
+    assert_eq!(admitted, Some("session_young"), "the newer session is the one that counts");
 
     let (authkit, workos, good, _) = sessions().await;
     workos.clock().advance(Duration::from_secs(60));
@@ -382,6 +384,15 @@ async fn another_sites_request_is_refused_before_the_cookie_is_opened() {
         }
     }
     assert!(workos.calls().is_empty(), "nothing was refreshed");
+
+    // Of a browser that does not send `Sec-Fetch-Site`, the origin has to be the service's own.
+    for (origin, expected) in
+        [("https://app.example.com", "session_good"), ("https://evil.example", "")]
+    {
+        let request = request("POST", "/a", &[("cookie", &good), ("origin", origin)]);
+        let response = send(AuthKitLayer::new(&authkit).layer(inner()), request).await;
+        assert_eq!(header(&response, "x-saw"), expected, "{origin}");
+    }
 
     let trusting =
         AuthKitLayer::new(&authkit).with_trusted_origins(["https://evil.example"]).unwrap();

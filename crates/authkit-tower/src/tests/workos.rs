@@ -186,6 +186,11 @@ impl Workos {
                     Reply::Lost => Err(TransportError::Lost),
                 }
             }
+            "/api_keys/validations" => {
+                let owner = json!({ "type": "organization", "id": "org_1" });
+                let key = json!({ "id": "api_key_1", "owner": owner, "permissions": [] });
+                reply(200, &json!({ "api_key": key }))
+            }
             other => panic!("an unexpected call to {other}"),
         }
     }

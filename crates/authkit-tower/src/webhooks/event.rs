@@ -121,3 +121,88 @@ impl TryFrom<Box<str>> for Id {
 fn text(json: &RawValue) -> Option<String> {
     serde_json::from_str(json.get()).ok().filter(|text: &String| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(event: &Value) -> WebhookEvent {
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        WebhookEvent::parse(event.to_string().as_bytes(), now).unwrap()
+    }
+
+    /// What an event revokes, which tokens that hits, and when it happened.
+    fn revoked(event: &Value) -> Option<String> {
+        match parse(event).effect {
+            Effect::Revokes(revocation) => Some(format!("{revocation:?}")),
+            Effect::None => None,
+        }
+    }
+
+    #[test]
+    fn every_event_with_an_effect_revokes_what_it_is_about() {
+        let one = json!({ "id": "a" });
+        let member = json!({ "user_id": "a", "organization_id": "b" });
+        let role = json!({ "organization_id": "b", "slug": "c" });
+        let cases = [
+            ("session.revoked", &one, Some(("session", "Every"))),
+            ("session.created", &one, None),
+            ("user.deleted", &one, Some(("user", "Every"))),
+            ("user.updated", &one, None),
+            ("organization_membership.updated", &member, Some(("membership", "Earlier"))),
+            ("organization_membership.deleted", &member, Some(("membership", "Earlier"))),
+            ("organization_membership.created", &member, None),
+            ("api_key.revoked", &one, Some(("api_key", "Every"))),
+            ("api_key.updated", &one, Some(("api_key", "Earlier"))),
+            ("api_key.created", &one, None),
+            ("organization.deleted", &one, Some(("organization", "Earlier"))),
+            ("organization.updated", &one, None),
+            ("organization_role.updated", &role, Some(("organization", "Earlier"))),
+            ("organization_role.deleted", &role, Some(("organization", "Earlier"))),
+            ("organization_role.created", &role, None),
+        ];
+        for (event, data, expected) in cases {
+            let revoked = revoked(&json!({ "event": event, "data": data }));
+            let expected = expected.map(|(of, hits)| {
+                format!("Revocation {{ of: \"{of}\", hits: {hits}, at: 1800000000, .. }}")
+            });
+            assert_eq!(revoked, expected, "{event}");
+        }
+    }
+
+    #[test]
+    fn an_event_happened_when_it_says_and_hardly_after_it_arrived() {
+        let cases = [
+            (json!("2027-01-15T07:59:00Z"), 1_799_999_940),
+            (json!("2027-01-15T08:01:00Z"), 1_800_000_060),
+            (json!("2027-01-15T09:00:00Z"), 1_800_000_180),
+            (json!("yesterday"), 1_800_000_000),
+            (json!(1_700_000_000), 1_800_000_000),
+            (Value::Null, 1_800_000_000),
+        ];
+        for (created_at, expected) in cases {
+            let event = json!({
+                "event": "session.revoked", "data": { "id": "a" }, "created_at": created_at,
+            });
+            let revoked = revoked(&event).unwrap();
+            assert!(revoked.contains(&format!("at: {expected},")), "{created_at}: {revoked}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_known_by_its_own_id() {
+        for (id, expected) in [
+            (json!("event_1"), Some("event_1")),
+            (json!(""), None),
+            (json!(1), None),
+            (Value::Null, None),
+        ] {
+            let event = parse(&json!({ "event": "user.created", "data": {}, "id": id }));
+            assert_eq!(event.id.as_deref(), expected, "{id}");
+        }
+    }
+}
