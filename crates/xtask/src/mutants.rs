@@ -12,7 +12,7 @@ mod stage;
 mod weave;
 mod workshop;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use anyhow::{Context, Result};
 use xshell::Shell;
@@ -36,9 +36,8 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         for (module, stage) in
             modules.iter().flat_map(|module| stages.iter().map(move |it| (module, *it)))
         {
-            let name = stage.program(module);
-            if !programs.contains_key(&name) {
-                programs.insert(name, workshop.build(module, stage)?);
+            if let Entry::Vacant(program) = programs.entry(stage.program(module)) {
+                program.insert(workshop.build(module, stage)?);
             }
         }
         Ok(())
