@@ -128,7 +128,7 @@ pub(super) fn is_path(path: &str) -> bool {
 }
 
 /// Whether routers take a part of the path for any text, as `:id` and `*rest`.
-pub(super) fn has_pattern(path: &str) -> bool {
+pub(crate) fn has_pattern(path: &str) -> bool {
     path.split('/').any(|segment| segment.starts_with([':', '*']))
 }
 

@@ -1,7 +1,10 @@
 use url::Url;
 
 use crate::{
-    config::{setting::Setting, urls::is_loopback},
+    config::{
+        setting::Setting,
+        urls::{has_pattern, is_loopback},
+    },
     config_error::{ConfigError, ConfigProblem},
     connect::{domain, introspection::Introspection},
     token::claims::Audience,
@@ -260,6 +263,10 @@ impl ProtectedResource {
                     "write it without what follows the `?` or the `#`",
                 ))
             }
+            Some(url) if has_pattern(url.path()) => problems.push(problem(
+                "has a placeholder in its path",
+                "write the path that clients connect to, without `:`",
+            )),
             Some(_) => {}
         }
         let is_scope = |scope: &String| {
@@ -363,12 +370,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_resource_is_said() {
-        for url in
-            ["mcp", "http://mcp.example.com/mcp", "https://mcp.example.com/#a", "https://x.test/?a"]
-        {
+        for url in [
+            "mcp",
+            "http://mcp.example.com/mcp",
+            "https://mcp.example.com/#a",
+            "https://x.test/?a",
+            "https://x.test/:tenant/mcp",
+            "https://x.test/*mcp",
+            "https://x.test/a:b/*",
+        ] {
             assert!(audiences(url).is_err(), "{url}");
         }
         assert!(audiences("http://localhost:3000/mcp").is_ok());
+        assert!(audiences("https://x.test/a:b/c*").is_ok());
         for scope in ["two words", "", "quote\"", "back\\slash", "ключ"] {
             let resource = ProtectedResource::new("example.authkit.app", "https://x.test");
             assert!(
