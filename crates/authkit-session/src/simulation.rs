@@ -1,16 +1,16 @@
-//! Many replicas and many sessions in virtual time, for the tables of `docs/replicas.md`: `cargo xtask simulate`.
+//! Simulates many replicas and many sessions in virtual time, for the tables of `docs/replicas.md`: `cargo xtask simulate`.
 //!
-//! What decides is the code that serves: the tables `decide`, `settle` and `after_refusal`, the lineages of each replica,
-//! the budget of its calls to WorkOS and the plan of an exchange's attempts. WorkOS, the store and the browsers are models
-//! of a few lines each, and the steps of an exchange follow those of `refresh/exchange.rs`:
+//! The code that decides is the production code: the tables `decide`, `settle` and `after_refusal`, the lineages of each
+//! replica, the budget of its calls to WorkOS and the plan of an exchange's attempts. WorkOS, the store and the browsers are
+//! models of a few lines each, and the steps of an exchange follow those of `refresh/exchange.rs`:
 //!
-//! 1. A browser asks every 30 seconds, give or take, with four requests at once that each reach any replica. It keeps the
-//!    cookie that the last answer brought.
-//! 2. WorkOS takes 200 milliseconds, spends a refresh token when it is exchanged, and answers a repetition alike for 30
-//!    seconds. Whoever comes later is refused.
-//! 3. The store keeps marks and outcomes as `authkit-redis` does, and counts the commands that this takes.
+//! 1. A browser sends four requests at once, every 30 seconds on average, each to any replica. It keeps the cookie of the
+//!    last answer.
+//! 2. WorkOS answers after 200 milliseconds. It spends a refresh token when it is exchanged, repeats its answer for 30
+//!    seconds, and then refuses the token.
+//! 3. The store keeps marks and outcomes as `authkit-redis` does, and counts the commands for them.
 //!
-//! Nothing is sealed, signed or sent. A simulation is the same each time it runs.
+//! Nothing is sealed, signed or sent. A simulation gives the same result in every run.
 
 mod browsers;
 mod exchanges;
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use self::world::World;
 
-/// What is simulated.
+/// The parameters of a simulation.
 #[derive(Clone, Copy, Debug)]
 struct Simulation {
     replicas: usize,
@@ -37,57 +37,57 @@ struct Simulation {
     limits: SimulatedLimits,
 }
 
-/// What goes wrong, from the middle of a simulation on.
+/// The fault of a simulation, which begins in its middle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum SimulatedFault {
     None,
-    /// WorkOS answers 503 for so long.
+    /// WorkOS answers 503 for this long.
     WorkosDown(Duration),
-    /// The store that the replicas share is gone for so long.
+    /// The store that the replicas share is gone for this long.
     StoreDown(Duration),
-    /// The replicas are replaced one after the other, within so long. Each ends what it has begun.
+    /// The replicas are replaced one after the other, within this time. Each finishes the exchanges that it has started.
     Replaced(Duration),
-    /// The same, but each is killed with what it has begun.
+    /// The same, but each replica is killed, with the exchanges that it has started.
     Killed(Duration),
-    /// In one of so many cases, a browser's user leaves before it is answered, from the beginning on.
+    /// One in this many requests loses its client before the answer, from the beginning on.
     ClientsGone(u32),
 }
 
-/// How many refreshes a replica may begin.
+/// How many refreshes a replica may start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum SimulatedLimits {
-    /// Those that a process has by default.
+    /// The default limits of a process.
     Default,
-    /// As many as there are: shows what would be needed.
+    /// No limits, which shows how many would be needed.
     None,
 }
 
-/// What came of a simulation.
+/// The result of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct SimulationReport {
-    /// How long it was, in virtual time.
+    /// The virtual time that it took.
     length: Duration,
-    /// Requests whose end the browser has seen.
+    /// Requests that the browser got an answer to.
     requests: u64,
-    /// Exchanges that WorkOS was asked for, repetitions too.
+    /// Exchanges that WorkOS got, including repetitions.
     exchanges: u64,
     most_exchanges_in_a_second: u64,
-    /// Requests that were told to come again (503), with their cookie kept.
+    /// Requests that were answered 503 and kept their cookie.
     unavailable: u64,
     /// Requests whose process was killed.
     cut_off: u64,
-    /// Sessions whose user was sent to sign in, though nothing had ended them.
+    /// Sessions whose user was redirected to sign in although nothing had ended them.
     signed_out: u64,
-    /// Commands that the store was sent for exchanges.
+    /// Commands that the store got for exchanges.
     store_commands: u64,
     /// The most outcomes that the store held at once.
     most_outcomes: usize,
-    /// The most that the lineages of one replica took, in bytes, as it counts them.
+    /// The largest size of one replica's lineages, in bytes as it counts them.
     most_lineage_bytes: usize,
 }
 
 impl Simulation {
-    /// So many replicas and sessions, with access tokens of this lifetime, without faults and without limits.
+    /// This many replicas and sessions, with access tokens of this lifetime, without faults and limits.
     fn new(replicas: usize, sessions: usize, lifetime: Duration) -> Self {
         let (fault, limits) = (SimulatedFault::None, SimulatedLimits::None);
         Self { replicas, sessions, lifetime, fault, limits }
@@ -117,7 +117,7 @@ impl Simulation {
         self.length() / 2
     }
 
-    /// The wall clock. The world is as old as a token lives when the simulation begins.
+    /// The wall clock. At the start of the simulation it shows the lifetime of a token, since tokens were issued before.
     fn unix(self, now: Duration) -> u64 {
         self.lifetime.as_secs() + now.as_secs()
     }
@@ -129,7 +129,7 @@ impl SimulationReport {
         self.exchanges as f64 / self.length.as_secs_f64()
     }
 
-    /// Commands a second that the store was sent for exchanges, on average.
+    /// Commands per second that the store got for exchanges, on average.
     fn store_commands_per_second(&self) -> f64 {
         self.store_commands as f64 / self.length.as_secs_f64()
     }

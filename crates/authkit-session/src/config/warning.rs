@@ -37,7 +37,7 @@ pub enum ConfigWarning {
     WeakPassword(Finding),
     /// A cookie password has quotes or white space around it, which count as part of it.
     PasswordSpelling(Finding),
-    /// An accepted issuer is no URL, or there is none at all.
+    /// An accepted issuer is not a URL, or the list of issuers is empty.
     Issuer(Finding),
     /// An origin's wildcard covers hosts that strangers choose.
     SharedHosts(Finding),

@@ -10,7 +10,7 @@ use crate::{
     token::jwt::Unverified,
 };
 
-/// WorkOS's answer to a successful authentication. What is no token is JSON, as it came.
+/// WorkOS's answer to a successful authentication. Members other than tokens are JSON, unchanged.
 ///
 /// Source: WorkOS API reference, `POST /user_management/authenticate`.
 pub(crate) struct Answer<'a> {

@@ -54,7 +54,7 @@ impl Policy {
 
     /// Whether a session with these times may still be used.
     ///
-    /// The clock is asked only where there is a limit: most layers have none.
+    /// Reads the clock only if there is a limit, which most layers do not have.
     #[inline]
     pub(crate) fn limit(&self, times: Option<TokenTimes>, clock: &Clock) -> SessionLimit {
         let Some(times) = times else { return SessionLimit::Within };

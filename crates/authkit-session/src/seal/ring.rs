@@ -233,7 +233,7 @@ impl KeyRing {
 
     /// Formats that are only base64: the first byte tells them apart at most, so every key has to be tried.
     ///
-    /// A value that does not open stays as it came and is not wiped: wiping 12 KB of garbage takes longer than refusing
+    /// A value that does not open stays unchanged and is not wiped: wiping 12 KB of garbage takes longer than refusing
     /// it.
     fn open_boxed(&self, value: &[u8], attempts: &mut Attempts) -> Result<Unsealed, SealError> {
         let mut sealed = armor::decode(&codec::STANDARD, value)?;

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// All browsers, and what they were answered.
+/// All browsers, and their answers.
 pub(super) struct Browsers {
     simulation: Simulation,
     browsers: Vec<Browser>,
@@ -27,7 +27,7 @@ struct Browser {
     is_signed_out: bool,
 }
 
-/// What browsers were answered.
+/// The numbers of answers that browsers got.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct AnswerCounts {
     pub(super) requests: u64,
@@ -54,22 +54,22 @@ impl Browsers {
         self.browsers.iter().map(|browser| browser.cookie)
     }
 
-    /// The cookie that a browser sends, unless its user was sent to sign in.
+    /// The cookie that a browser sends, unless its user was redirected to sign in.
     pub(super) fn cookie(&self, session: u32) -> Option<Minted> {
         let browser = &self.browsers[session as usize];
         (!browser.is_signed_out).then_some(browser.cookie)
     }
 
-    /// One of so many things, by chance.
+    /// A random number below this one.
     pub(super) fn pick(&mut self, of: u64) -> u64 {
         self.random.below(of)
     }
 
-    /// When a browser asks next. Until its session is due, it asks in vain.
+    /// When a browser sends its next requests that matter: requests before the session is due for a refresh change nothing.
     pub(super) fn asks_next(&mut self, session: u32, now: Duration) -> Duration {
         let lifetime = self.simulation.lifetime.as_secs();
         let made = u64::from(self.browsers[session as usize].cookie.at);
-        // The world is as old as a token lives when the simulation begins.
+        // Wall-clock time at the start of the simulation is the lifetime of a token.
         let due = Duration::from_secs(made.saturating_sub(refresh_window(lifetime)));
         let pause = self.random.about(BETWEEN);
         now.max(due) + pause
@@ -97,5 +97,5 @@ impl Browsers {
     }
 }
 
-/// How far apart a browser asks, on average.
+/// The time between a browser's requests, on average.
 const BETWEEN: Duration = Duration::from_secs(30);

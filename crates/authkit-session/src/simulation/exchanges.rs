@@ -22,10 +22,10 @@ use crate::{
     upstream::budget::CallPermit,
 };
 
-/// The exchanges under way, and who takes part in them.
+/// The running exchanges, and the replicas that make them.
 pub(super) struct Exchanges {
     pub(super) simulation: Simulation,
-    /// Those that were replaced too, since they end what they have begun.
+    /// All replicas, including those that were replaced, since they finish the exchanges that they have started.
     pub(super) replicas: Vec<SimulatedReplica>,
     pub(super) store: SimulatedStore,
     pub(super) workos: SimulatedWorkos,
@@ -53,7 +53,7 @@ pub(super) enum Client {
 }
 
 impl Exchanges {
-    /// Begins or joins the exchange of this pair. `None` where it is waited for.
+    /// Starts or joins the exchange of this pair. `None` if the request waits for it.
     pub(super) fn refresh(
         &mut self,
         request: WaitingRequest,
@@ -125,7 +125,7 @@ impl Exchanges {
         None
     }
 
-    /// An exchange goes on. Says what those get who have waited for its end.
+    /// Takes the next step of an exchange. If that is its end, returns the answers of the requests that waited for it.
     pub(super) fn step(
         &mut self,
         number: u64,
@@ -133,7 +133,7 @@ impl Exchanges {
         now: Duration,
         timeline: &mut Timeline,
     ) -> Vec<Answer> {
-        // That of a process that was killed is over.
+        // The exchange of a killed process is over.
         if !self.under_way.contains_key(&number) {
             return Vec::new();
         }
@@ -144,7 +144,7 @@ impl Exchanges {
         }
     }
 
-    /// Another replica has begun the exchange: its outcome is looked for, for 1.5 seconds at most.
+    /// Waits for the outcome of the replica that has started the exchange, for at most 1.5 seconds.
     fn look(
         &mut self,
         number: u64,
@@ -186,7 +186,7 @@ impl Exchanges {
         let exchange = self.under_way.get_mut(&number).expect("it is under way");
         let budget = &self.replicas[exchange.replica].budget;
         let early = match exchange.plan {
-            // The first one goes out with the permit.
+            // The permit of the exchange includes its first attempt.
             None => Duration::ZERO,
             Some(_) => budget.attempt(now).err().unwrap_or_default(),
         };
@@ -269,7 +269,7 @@ impl Exchanges {
         self.end(number, &Err(RefreshFailure::Transient { retry_after: None }), now)
     }
 
-    /// An exchange is over: whoever has waited is answered.
+    /// Ends an exchange, and answers the requests that have waited.
     fn end(&mut self, number: u64, outcome: &RefreshOutcome<()>, now: Duration) -> Vec<Answer> {
         let Some(exchange) = self.under_way.remove(&number) else { return Vec::new() };
         let waiting = exchange.waiting.into_iter();
@@ -292,5 +292,5 @@ const WORKOS_TAKES: Duration = Duration::from_millis(200);
 /// The pauses between looks into the store, and how many there are in 1.5 seconds.
 const LOOK_AFTER_MS: [u64; 3] = [20, 40, 80];
 const LOOKS: u16 = 12;
-/// An exchange that was begun longer ago is not waited for.
+/// How long ago an exchange may have started for a request to wait for it.
 const SOON: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The replicas as a load balancer sees them: so many places, and what serves in each.
+//! The replicas behind a load balancer: a number of places, each with the replica that serves in it.
 
 use std::{collections::HashMap, ops::Range, time::Duration};
 
@@ -48,7 +48,7 @@ impl Fleet {
         Self { simulation, serving: (0..simulation.replicas).collect(), exchanges }
     }
 
-    /// A request reaches the replica in this place. `None` while it waits, or where its client has left.
+    /// Passes a request to the replica in this place. `None` if the request waits, or its client has left.
     pub(super) fn request(
         &mut self,
         (session, cookie): (u32, Minted),
@@ -74,7 +74,7 @@ impl Fleet {
         }
     }
 
-    /// The replica in this place is replaced by one that knows nothing.
+    /// Replaces the replica in this place by a new one, whose tables are empty.
     pub(super) fn replace(&mut self, place: usize) {
         let new = SimulatedReplica::new(self.simulation.limits, self.simulation.lifetime);
         let replicas = &mut self.exchanges.replicas;
@@ -82,7 +82,7 @@ impl Fleet {
         replicas.push(new);
     }
 
-    /// The same, and what the old one was doing is cut off.
+    /// The same, and kills the old replica with its running exchanges.
     pub(super) fn kill(&mut self, place: usize) -> Vec<Answer> {
         let killed = self.serving[place];
         self.replace(place);
@@ -101,7 +101,7 @@ impl Fleet {
         answers
     }
 
-    /// The most that the lineages of one replica took, in bytes, as it counts them.
+    /// The largest size of one replica's lineages, in bytes as it counts them.
     pub(super) fn most_lineage_bytes(&self) -> usize {
         self.exchanges.replicas.iter().map(|it| it.most_bytes).max().unwrap_or_default()
     }

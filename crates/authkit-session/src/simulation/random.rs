@@ -1,8 +1,8 @@
-//! Chance that repeats itself.
+//! Pseudo-random numbers that repeat in every run.
 
 use std::time::Duration;
 
-/// Numbers that look like chance, and are the same each time.
+/// A pseudo-random generator with a fixed seed.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -22,7 +22,7 @@ impl Random {
         self.next() % end.max(1)
     }
 
-    /// A time whose mean is this one, as between events that know nothing of each other.
+    /// A random time with this mean, from the exponential distribution of independent events.
     pub(super) fn about(&mut self, mean: Duration) -> Duration {
         let share = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         mean.mul_f64(-(1.0 - share).ln())

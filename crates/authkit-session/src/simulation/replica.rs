@@ -1,4 +1,4 @@
-//! One replica: its real tables, its real budget, and the real tables of decisions.
+//! One replica, with the production code's tables, budget and decisions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     upstream::budget::{Budget, CallPermit, RefreshLimits, RefreshOwner},
 };
 
-/// A replica. An exchange under way is known by its number.
+/// A replica. A running exchange has a number.
 pub(super) struct SimulatedReplica {
     pub(super) lineages: Lineages<u64, SimulatedPair>,
     pub(super) budget: Budget,
@@ -41,26 +41,26 @@ pub(super) struct SimulatedPair {
 #[derive(Clone, Copy)]
 pub(super) struct WaitingRequest {
     pub(super) session: u32,
-    /// The token that it brought.
+    /// The token in the request.
     pub(super) token: TokenHash,
     pub(super) or: Fallback,
     pub(super) since: Duration,
 }
 
-/// What a browser gets.
+/// The answer that a browser gets.
 pub(super) struct Answer {
     pub(super) session: u32,
     pub(super) kind: AnswerKind,
-    /// What its head sets.
+    /// The pair in the cookie that its head sets.
     pub(super) cookie: Option<Minted>,
 }
 
-/// What became of a request.
+/// The fate of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum AnswerKind {
     Admitted,
     Refused(Reason),
-    /// The process that it waited at was killed.
+    /// The process in which it waited was killed.
     CutOff,
 }
 
@@ -70,7 +70,7 @@ impl SimulatedReplica {
             SimulatedLimits::Default => RefreshLimits::default(),
             SimulatedLimits::None => RefreshLimits { at_once: usize::MAX, per_second: usize::MAX },
         };
-        // The counts spare requests the tables' lock, which nobody waits for here.
+        // The counts exist to avoid the lock of the tables, which has no cost here.
         let presence = Arc::new(PresenceCounts::new(1));
         Self {
             lineages: Lineages::new(Limits::default(), presence),
@@ -80,7 +80,7 @@ impl SimulatedReplica {
         }
     }
 
-    /// What a request that brings this pair gets, by all that is known here.
+    /// The action for a request with this pair, by what this replica knows.
     pub(super) fn decide(&mut self, id: PairId, made: u32, now: Duration, unix: u64) -> Action {
         match self.lineages.returned(Some(id), None, now) {
             LineageStatus::Unknown => self.judge(made, None, unix),
@@ -89,7 +89,7 @@ impl SimulatedReplica {
         }
     }
 
-    /// What a request gets for a pair that was obtained here so long ago.
+    /// The action for a pair that this replica obtained `age` ago, if it did.
     pub(super) fn judge(&self, made: u32, age: Option<Duration>, unix: u64) -> Action {
         let verdict =
             verify::verdict_by_expiry(u64::from(made) + self.lifetime, self.lifetime, LEEWAY, unix);
@@ -103,7 +103,7 @@ impl SimulatedReplica {
         decide(verdict, circumstances)
     }
 
-    /// Begins an exchange under this number, if it has to be begun and may be.
+    /// Starts an exchange with this number, if none is running and the budget permits it.
     pub(super) fn start_or_join(
         &mut self,
         session: u32,
@@ -120,7 +120,7 @@ impl SimulatedReplica {
         (status, permit)
     }
 
-    /// An exchange of a session's token has brought a pair, which is recorded.
+    /// Records the pair that an exchange of a session's token brought.
     pub(super) fn refreshed(
         &mut self,
         session: u32,
@@ -133,7 +133,7 @@ impl SimulatedReplica {
         self.most_bytes = self.most_bytes.max(self.lineages.bytes());
     }
 
-    /// A request is answered: the head carries the newest pair.
+    /// Answers a request. The head carries the newest pair.
     pub(super) fn settled(
         &mut self,
         request: WaitingRequest,
@@ -171,13 +171,13 @@ impl TokenPair for SimulatedPair {
     }
 }
 
-/// What the tables know a pair of a session by.
+/// The id of a session's pair in the tables.
 pub(super) fn pair_id(session: u32, minted: Minted) -> PairId {
     let token = RefreshToken::new(format!("{session} {}", minted.number)).hash();
     PairId { token, issued_at: minted.at.into() }
 }
 
-/// How long a sealed session is, as a rule.
+/// The usual size of a sealed session, in bytes.
 const SEALED: usize = 2_048;
 /// `Config::with_leeway`'s default, in seconds.
 const LEEWAY: u64 = 5;

@@ -11,7 +11,7 @@ use crate::simulation::workos::Minted;
 /// The store.
 #[derive(Debug, Default)]
 pub(super) struct SimulatedStore {
-    /// When it is gone.
+    /// The times during which the store is gone.
     pub(super) gone: Range<Duration>,
     exchanges: HashMap<ExchangeName, StoredExchange>,
     order: VecDeque<(Duration, ExchangeName)>,
@@ -30,14 +30,14 @@ struct StoredExchange {
     outcome: Option<StoredOutcome>,
 }
 
-/// What a replica publishes of an exchange.
+/// The outcome of an exchange that a replica publishes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StoredOutcome {
     Refreshed(Minted),
     Refused,
 }
 
-/// How far an exchange is.
+/// The state of an exchange in the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StoredStage {
     Unbegun,
@@ -47,7 +47,7 @@ pub(super) enum StoredStage {
 }
 
 impl SimulatedStore {
-    /// `SET NX`: whether nobody had begun it, as far as can be known.
+    /// `SET NX`: whether no other replica has started the exchange, as far as is known.
     pub(super) fn claim(&mut self, name: ExchangeName, replica: usize, now: Duration) -> bool {
         if self.gone.contains(&now) {
             return true;
@@ -114,7 +114,7 @@ impl SimulatedStore {
             self.order.front().copied().filter(|(since, _)| *since + KEPT <= now)
         {
             self.order.pop_front();
-            // One that was written again is kept longer.
+            // A key that was written again is kept longer.
             if self.exchanges.get(&name).is_some_and(|stored| stored.since == since) {
                 let stored = self.exchanges.remove(&name);
                 self.outcomes -= usize::from(stored.is_some_and(|it| it.outcome.is_some()));

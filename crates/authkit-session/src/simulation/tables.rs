@@ -1,10 +1,10 @@
-//! The tables of `docs/replicas.md`, as `cargo xtask simulate` has them written.
+//! Writes the tables of `docs/replicas.md` for `cargo xtask simulate`.
 
 use std::{env, fmt::Write as _, fs, time::Duration};
 
 use crate::simulation::{MINUTE, SimulatedFault, SimulatedLimits, Simulation};
 
-/// `AUTHKIT_SIMULATION` names a file that the tables go into. Without it, there are few sessions.
+/// `AUTHKIT_SIMULATION` names the file for the tables. Without it, the simulation is small.
 #[test]
 fn the_tables_of_the_documentation_are_written() {
     let file = env::var_os("AUTHKIT_SIMULATION");
@@ -146,7 +146,7 @@ const FAULTS: [(&str, SimulatedFault); 6] = [
 ];
 /// Exchanges a second that WorkOS allows: 500 writes in 10 seconds.
 const ALLOWED: f64 = 50.0;
-/// What an outcome takes in Redis, in bytes; `tests/it/replicas_costs.rs` measures it.
+/// The size of an outcome in Redis, in bytes; `tests/it/replicas_costs.rs` measures it.
 const OUTCOME: f64 = 2_664.0;
-/// How many seals a password is good for before a warning.
+/// After how many seals with one password the service logs a warning.
 const SEALS: f64 = 2_147_483_648.0;

@@ -1,30 +1,30 @@
-//! What will happen, in the order of its time.
+//! The queue of events, in the order of their time.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-/// Something that happens at its time.
+/// An event.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Event {
-    /// A browser asks.
+    /// A browser sends requests.
     Requests { session: u32 },
-    /// An exchange goes on.
+    /// An exchange takes its next step.
     Exchange { number: u64, step: ExchangeStep },
     /// A replica is replaced.
     Replace { place: usize },
 }
 
-/// What an exchange does next.
+/// The next step of an exchange.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum ExchangeStep {
-    /// It looks in the store for the outcome of another replica's, after so many looks.
+    /// It looks in the store for another replica's outcome, after this many earlier looks.
     Look { times: u16 },
-    /// It asks WorkOS, or finds that the budget does not let it yet.
+    /// It calls WorkOS, unless the budget makes it wait.
     Attempt,
     /// WorkOS answers.
     Answer,
 }
 
-/// The events to come. Those of one moment come in the order in which they were added.
+/// The events to come. Events of the same time come in the order in which they were added.
 #[derive(Default)]
 pub(super) struct Timeline {
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
@@ -32,13 +32,13 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// Has something happen at its time.
+    /// Adds an event at a time.
     pub(super) fn add(&mut self, at: Duration, event: Event) {
         self.events.push(Reverse((at, self.added, event)));
         self.added += 1;
     }
 
-    /// What happens next, and when.
+    /// Removes and returns the next event and its time.
     pub(super) fn next(&mut self) -> Option<(Duration, Event)> {
         self.events.pop().map(|Reverse((at, _, event))| (at, event))
     }

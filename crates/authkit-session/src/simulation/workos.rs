@@ -1,10 +1,10 @@
-//! WorkOS, as far as an exchange goes.
+//! A model of WorkOS's exchanges.
 
 use std::{ops::Range, time::Duration};
 
-/// What WorkOS knows of all sessions, and what it was asked.
+/// WorkOS's state of all sessions, and the count of its calls.
 pub(super) struct SimulatedWorkos {
-    /// When it answers 503.
+    /// The times during which it answers 503.
     pub(super) down: Range<Duration>,
     sessions: Vec<WorkosSession>,
     pub(super) exchanges: u64,
@@ -13,7 +13,7 @@ pub(super) struct SimulatedWorkos {
     pub(super) most_in_a_second: u64,
 }
 
-/// The pair of a session that is valid, and when the one before it was exchanged.
+/// The valid pair of a session, and when the pair before it was exchanged.
 struct WorkosSession {
     valid: Minted,
     exchanged: Option<Duration>,
@@ -23,11 +23,11 @@ struct WorkosSession {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Minted {
     pub(super) number: u32,
-    /// In Unix seconds of a world that is young.
+    /// When it was issued, in seconds of the simulation's wall clock, which begins near 0.
     pub(super) at: u32,
 }
 
-/// What an exchange is answered.
+/// The answer to an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WorkosAnswer {
     Refreshed(Minted),
@@ -78,5 +78,5 @@ impl SimulatedWorkos {
     }
 }
 
-/// How long WorkOS answers a repeated exchange alike.
+/// How long WorkOS repeats its answer to an exchange.
 const ANSWERED_ALIKE: Duration = Duration::from_secs(30);

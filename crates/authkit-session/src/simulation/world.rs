@@ -1,4 +1,4 @@
-//! What happens, in the order in which it happens.
+//! Runs the events of a simulation in the order of their time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::simulation::{
     timeline::{Event, Timeline},
 };
 
-/// Everything that there is.
+/// The state of a simulation.
 pub(super) struct World {
     simulation: Simulation,
     browsers: Browsers,

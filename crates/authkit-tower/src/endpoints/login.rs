@@ -96,12 +96,12 @@ pub(super) fn answer(
     with_cookies(response, guard.and_then(|guard| guard.write(authkit)))
 }
 
-/// Tells whoever cannot go to AuthKit that nobody is signed in.
+/// Answers a client that cannot go to AuthKit: nobody is signed in.
 pub(super) fn not_signed_in(authkit: &AuthKit, caller: Caller<'_>) -> Response<Bytes> {
     denial::answer(&Cause::NOT_SIGNED_IN, caller, Some(authkit.site()), Scheme::Cookie).1
 }
 
-/// Whether the answer can take whoever asks to AuthKit. Command-line tools look like a browser of old.
+/// Whether the client can follow a redirect to AuthKit. Command-line tools look like old browsers.
 pub(super) fn may_navigate(caller: Caller<'_>) -> bool {
     match caller.client {
         ClientKind::Document => true,
