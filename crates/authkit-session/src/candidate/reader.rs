@@ -404,6 +404,46 @@ mod tests {
         }
     }
 
+    /// The cache is asked first, and its answer holds as long as the password does.
+    #[tokio::test(start_paused = true)]
+    async fn a_known_session_does_not_outlive_the_password_that_opened_it() {
+        let parts = OwnerParts::new(|config| config);
+        // A fetch at time zero would count as none.
+        time::sleep(Duration::from_secs(1)).await;
+        parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
+        let cookie = headers(&parts.sealed_session("user_a"));
+        for _ in 0..2 {
+            assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Good);
+        }
+        assert!(parts.reader.read(&cookie).opened.is_none(), "known");
+        let other = CookiePassword::new("another password of 32 bytes or more").unwrap();
+        parts.sealer.reload(&other, &[]).unwrap();
+        assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Unreadable);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_sessions_of_one_user_the_later_one_counts_in_either_order() {
+        let parts = OwnerParts::new(|config| config);
+        parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
+        let earlier = parts.sealed_session("user_a");
+        time::sleep(Duration::from_secs(5)).await;
+        let later = parts.sealed_session("user_a");
+        let made = parts.reader.read(&headers(&later)).times().unwrap().issued_at;
+        for order in [[&earlier, &later], [&later, &earlier]] {
+            let mut fields = HeaderMap::new();
+            for value in order {
+                fields.append(header::COOKIE, headers(value)[header::COOKIE].clone());
+            }
+            for _ in 0..2 {
+                let candidate = parts.reader.read(&fields);
+                assert_eq!(candidate.verdict, Verdict::Good);
+                assert_eq!(candidate.times().unwrap().issued_at, made);
+            }
+        }
+        let times = parts.reader.read(&headers(&earlier)).times().unwrap();
+        assert_eq!(times.issued_at + 5, made);
+    }
+
     #[test]
     fn what_holds_no_session_is_told_from_what_cannot_be_read() {
         let parts = OwnerParts::new(|config| config);

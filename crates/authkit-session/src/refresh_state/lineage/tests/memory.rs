@@ -69,3 +69,15 @@ fn a_handler_goes_on_from_the_newest_pair_of_its_session() {
     table.end(None, Some(Sids::Kept.name(NEW)), s(8));
     assert!(table.newer(OLD.id(), s(8)).is_none(), "the session has ended");
 }
+
+#[test]
+fn a_pair_that_the_browser_has_outlives_an_exchange_without_an_answer_by_a_minute() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    table.pair_to_send(OLD.token(), s(0)).unwrap();
+    table.returned(Some(NEW.id()), None, s(10));
+    assert!(matches!(ask(&mut table, NEW, s(20)), ExchangeStatus::Start(())));
+    table.lost(NEW.token(), s(60));
+    assert!(matches!(ask(&mut table, OLD, s(119)), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(&mut table, OLD, s(120)), ExchangeStatus::Start(())));
+}
