@@ -309,7 +309,7 @@ mod tests {
     use crate::{
         Clock, CookiePassword,
         candidate::jwks::FetchFor,
-        testing::{OwnerParts, clock},
+        testing::{self, OwnerParts},
     };
 
     fn headers(value: &str) -> HeaderMap {
@@ -346,7 +346,8 @@ mod tests {
     async fn a_password_that_is_taken_away_while_it_opens_a_cookie_does_not_count_afterwards() {
         // The clock is read between looking up the passwords and opening; this clock replaces them then.
         let meanwhile: Arc<Mutex<Option<Act>>> = Arc::default();
-        let (wall, monotonic, act) = (clock(), clock(), Arc::clone(&meanwhile));
+        let (wall, monotonic) = (testing::clock(), testing::clock());
+        let act = Arc::clone(&meanwhile);
         let acting = move || {
             if let Some(act) = act.lock().unwrap().take() {
                 act();
@@ -419,6 +420,21 @@ mod tests {
         let other = CookiePassword::new("another password of 32 bytes or more").unwrap();
         parts.sealer.reload(&other, &[]).unwrap();
         assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Unreadable);
+    }
+
+    /// Older keys may have been withdrawn, so a known session is compared with those that are there then.
+    #[tokio::test(start_paused = true)]
+    async fn keys_count_as_unchanged_for_five_minutes() {
+        let parts = OwnerParts::new(|config| config);
+        time::sleep(Duration::from_secs(1)).await;
+        let keys = parts.reader.keys();
+        let fetched = parts.clock.monotonic();
+        assert_eq!(keys.fetched_at(clock::nanos(fetched)), None, "there are none");
+        keys.fetch(FetchFor::None).unwrap().over().await;
+        for (age, is_unchanged) in [(0, true), (299, true), (300, false), (3_600, false)] {
+            let now = clock::nanos(fetched + Duration::from_secs(age));
+            assert_eq!(keys.fetched_at(now).is_some(), is_unchanged, "{age} seconds");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -81,3 +81,21 @@ fn a_pair_that_the_browser_has_outlives_an_exchange_without_an_answer_by_a_minut
     assert!(matches!(ask(&mut table, OLD, s(119)), ExchangeStatus::Successor(..)));
     assert!(matches!(ask(&mut table, OLD, s(120)), ExchangeStatus::Start(())));
 }
+
+#[test]
+fn whatever_an_exchange_brings_its_session_is_forgotten_after_a_day() {
+    let ends: [fn(&mut Table); 2] = [
+        |table| table.lost(NEW.token(), s(20)),
+        |table| {
+            table.refused(NEW.token(), ApiRefusal::InvalidGrant, s(20));
+        },
+    ];
+    for end in ends {
+        let mut table = table();
+        renew(&mut table, OLD, s(0));
+        assert!(matches!(ask(&mut table, NEW, s(10)), ExchangeStatus::Start(())));
+        end(&mut table);
+        table.forget_old(24 * HOUR + s(20));
+        assert!(table.is_empty() && table.index.sizes() == Sizes::default());
+    }
+}
