@@ -64,6 +64,7 @@ fn jk_07_only_keys_for_our_purpose_are_used() {
         ("without n", vec![without("n")], None),
         ("without e", vec![without("e")], None),
         ("e = 1", vec![with("e", "AQ")], None),
+        ("e = 1, a zero before it", vec![with("e", "AAE")], None),
         ("e = 1, padded", vec![with("e", "AAAB")], None),
         ("e = 0", vec![with("e", "AA")], None),
         ("e = 2", vec![with("e", "Ag")], None),
