@@ -29,10 +29,10 @@ impl HandMade {
 
     /// The session of a request, which must be known.
     pub fn authenticate(&self, headers: &HeaderMap) -> Arc<str> {
-        let cookies = headers[COOKIE].to_str().expect("the sample is text");
+        let cookies = str::from_utf8(headers[COOKIE].as_bytes()).expect("the sample is text");
         let cookie = cookies
-            .split("; ")
-            .find_map(|pair| pair.strip_prefix("wos_session="))
+            .split(';')
+            .find_map(|pair| pair.trim_start().strip_prefix("wos_session="))
             .expect("the sample has the cookie");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
