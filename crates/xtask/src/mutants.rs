@@ -4,8 +4,10 @@
 //! one program of tests, which a variable of its environment tells which mutant is awake. The cheapest tests come first;
 //! only what survives them meets the next ones.
 
+mod built;
 mod memory;
 mod mutant;
+mod program;
 mod request;
 mod score;
 mod stage;

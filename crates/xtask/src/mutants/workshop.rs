@@ -1,19 +1,19 @@
-//! The tree in which mutants are made, and the programs of tests that they meet.
+//! The tree in which mutants are made and built, and in which each of them meets the tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
-    time::Duration,
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::{
+    built::Built,
     memory::Memory,
     mutant::Mutant,
+    program::{OUT_OF_CPU, Program, TIMED_OUT},
     request::{Module, Request},
     score::Score,
     stage::Stage,
@@ -228,84 +228,6 @@ impl<'a> Workshop<'a> {
     }
 }
 
-/// A program of tests, with mutants.
-#[derive(Clone, Debug)]
-pub(super) struct Program {
-    executable: PathBuf,
-    /// Where `cargo test` runs it.
-    folder: PathBuf,
-}
-
-impl Program {
-    /// Runs these tests while one mutant is awake, or none; `limit` is the time that they may have a processor.
-    fn run(&self, mutant: usize, tests: &[String], limit: Duration) -> Result<ExitStatus> {
-        // Without a mutant no test should fail; then it says why.
-        let output = || if mutant == 0 { Stdio::inherit() } else { Stdio::null() };
-        // A mutant may take all memory, or never end.
-        let status = Command::new("timeout")
-            .arg((limit * PATIENCE).as_secs().to_string())
-            .args(["prlimit", "--as=12000000000", &format!("--cpu={}", limit.as_secs())])
-            .arg(&self.executable)
-            // One failure is enough. The option is not stable yet.
-            .args(["--quiet", "-Z", "unstable-options", "--fail-fast"])
-            .env("RUSTC_BOOTSTRAP", "1")
-            .args(tests)
-            .current_dir(&self.folder)
-            .env("CARGO_MANIFEST_DIR", &self.folder)
-            .env("MUTANT_AWAKE", mutant.to_string())
-            .stdout(output())
-            .stderr(output())
-            .status()?;
-        match status.code() {
-            Some(126 | 127) => bail!("timeout and prlimit cannot start {:?}", self.executable),
-            _ => Ok(status),
-        }
-    }
-}
-
-/// What cargo says of a build.
-#[derive(Debug, Default)]
-struct Built {
-    executable: Option<PathBuf>,
-    /// The file and the line of each error.
-    errors: Vec<(String, usize)>,
-}
-
-impl Built {
-    fn read(messages: &str) -> Result<Self> {
-        let mut built = Self::default();
-        for line in messages.lines().filter(|line| line.starts_with('{')) {
-            let message: Value = serde_json::from_str(line)?;
-            if let Some(executable) = message["executable"].as_str() {
-                built.executable = Some(executable.into());
-            }
-            let message = &message["message"];
-            if message["level"] == "error" {
-                for span in message["spans"].as_array().into_iter().flatten() {
-                    if span["is_primary"] == true {
-                        built.errors.push(outermost(span)?);
-                    }
-                }
-            }
-        }
-        if !built.errors.is_empty() {
-            built.executable = None;
-        }
-        Ok(built)
-    }
-}
-
-/// The file and the line of a span; of the place where a macro is called, if it is in one.
-fn outermost(span: &Value) -> Result<(String, usize)> {
-    let caller = &span["expansion"]["span"];
-    if !caller.is_null() {
-        return outermost(caller);
-    }
-    let file = span["file_name"].as_str().context("file_name")?;
-    let line = span["line_start"].as_u64().context("line_start")?;
-    Ok((file.to_owned(), usize::try_from(line)?))
-}
-
 /// Copies the files that git knows, those alone whose content differs: cargo builds what is newer.
 fn copy_changed(sh: &Shell, from: &Path, to: &Path) -> Result<()> {
     let files = cmd!(sh, "git ls-files --cached --others --exclude-standard").quiet().read()?;
@@ -327,34 +249,4 @@ fn write_changed(sh: &Shell, path: &Path, content: &[u8]) -> Result<()> {
         sh.write_file(path, content)?;
     }
     Ok(())
-}
-
-/// Tests that wait for ever use no processor; and other programs may have the processors too.
-const PATIENCE: u32 = 6;
-
-/// What `timeout` ends with if it ends the program, and if the program has used its time.
-const TIMED_OUT: i32 = 124;
-const OUT_OF_CPU: i32 = 128 + 24;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_in_a_macro_is_where_the_macro_is_called() {
-        let messages = r#"
-{"reason":"compiler-artifact","executable":"/t/deps/a-1"}
-{"reason":"compiler-message","message":{"level":"warning","spans":[{"is_primary":true,"file_name":"w.rs","line_start":1,"expansion":null}]}}
-{"reason":"compiler-message","message":{"level":"error","spans":[
-{"is_primary":false,"file_name":"b.rs","line_start":1,"expansion":null}]}}
-"#;
-        let built = Built::read(&messages.replace(",\"spans\":[\n", ",\"spans\":[")).unwrap();
-        assert_eq!(built.executable.as_deref(), Some(Path::new("/t/deps/a-1")));
-        let error = r#"{"reason":"compiler-message","message":{"level":"error","spans":[{"is_primary":true,"file_name":"core.rs","line_start":9,"expansion":{"span":{"file_name":"c.rs","line_start":3,"expansion":null}}}]}}"#;
-        let built =
-            Built::read(&format!("{messages}{error}").replace(",\"spans\":[\n", ",\"spans\":["))
-                .unwrap();
-        assert_eq!(built.errors, [("c.rs".to_owned(), 3)]);
-        assert!(built.executable.is_none(), "an older one");
-    }
 }
