@@ -19,7 +19,7 @@ use crate::{
         sign_out::{SignOut, SignedOut},
         watch::PrincipalWatch,
     },
-    error::{Error, ErrorKind},
+    error::Error,
     oauth_tokens::OauthTokens,
     refresh::{Refresher, RefresherParts, hook::HookDecision, on_demand::OnDemand},
     refresh_state::RefreshState,
@@ -228,11 +228,7 @@ impl Authenticator {
         session: &VerifiedSession,
         organization_id: &str,
     ) -> Result<Admission, Error> {
-        // An empty id names no organization, and is not worth the token.
-        if organization_id.is_empty() {
-            return Err(ErrorKind::OrganizationGone.into());
-        }
-        let demand = OnDemand::Organization(organization_id);
+        let demand = OnDemand::organization(organization_id)?;
         self.owners.requests.refresh_on_demand(headers, session, demand).await
     }
 

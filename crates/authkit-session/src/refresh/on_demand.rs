@@ -73,7 +73,18 @@ pub(crate) async fn exchange(
     Err(ErrorKind::Transient.into())
 }
 
-impl OnDemand<'_> {
+impl<'a> OnDemand<'a> {
+    /// # Errors
+    ///
+    /// [`ErrorKind::OrganizationGone`] for an empty id: it names no organization, and is not worth the token.
+    pub(crate) fn organization(id: &'a str) -> Result<Self, Error> {
+        if id.is_empty() {
+            Err(ErrorKind::OrganizationGone.into())
+        } else {
+            Ok(Self::Organization(id))
+        }
+    }
+
     /// Whether an existing session already meets the request.
     fn is_met_by(self, successor: &Successor) -> bool {
         match self {

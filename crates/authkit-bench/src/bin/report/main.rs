@@ -7,6 +7,7 @@ mod chart;
 mod figures;
 mod page;
 mod results;
+mod texts;
 
 use std::{env, fs, path::PathBuf};
 
