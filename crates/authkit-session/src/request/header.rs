@@ -24,8 +24,10 @@ use crate::{
     token::{jwt::Unverified, verified::VerifiedToken},
 };
 
-/// Decides about requests by their `Authorization` field. [`CredentialKinds`](crate::CredentialKinds) turn the kinds of
-/// credentials on that a layer accepts; without any kind, every request is refused.
+/// Decides about requests by their `Authorization` field.
+///
+/// [`CredentialKinds`](crate::integration::CredentialKinds) turn the kinds of credentials on that a layer accepts; without
+/// any kind, every request is refused.
 #[derive(Clone, Debug)]
 pub struct HeaderCredentials {
     settings: Arc<Settings>,
