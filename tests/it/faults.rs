@@ -325,7 +325,9 @@ fn tests_in(directory: &Path, names: &mut Vec<String>) {
 fn every_fault_in_the_docs_names_a_test_that_is_there() {
     let mut names = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    tests_in(&root.join("crates/authkit-session/src"), &mut names);
+    for folder in ["crates/authkit-session/src", "tests/it"] {
+        tests_in(&root.join(folder), &mut names);
+    }
     let rows = include_str!("../../docs/faults.md").lines().filter(|line| line.starts_with("| "));
     let mut faults = 0;
     for row in rows.filter(|row| !row.starts_with("| fault |")) {
