@@ -89,8 +89,8 @@ What was tried where the answer is no, what it brought, and why the rest stays. 
   escapes and the base64 of a cookie of 2.5 KB (17,000 instructions), the syntax of two JSON objects (35,000), and what the
   session keeps of them. `serde_json` would take three times as long for the JSON, and parsers that are faster need `unsafe`
   code. With a processor whose RSA takes longer, the share is smaller.
-- **Throughput for the same requests.** The decision takes 1,311 instructions (2,180 at first). With the entries and fields
-  that any such layer leaves on a request and its response, the layer takes 5,242, and axum without it 16,400:
+- **Throughput for the same requests.** The decision takes 1,441 instructions (2,180 at first). With the entries and fields
+  that any such layer leaves on a request and its response, the layer takes 5,076, and axum without it 16,400:
   [decision 15](decisions/0015-a-layer-costs-what-it-leaves.md). It is the same for every service, so that it shows less the more
   a handler does.
 - **Throughput, times that without cookies.** A session that travels in a cookie has to be received with each request: that
