@@ -1,8 +1,8 @@
 //! No token, sealed value, code, verifier, password or address is logged, or answered to anybody but its owner.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
-use authkit_emulator::{Endpoint, Fault, TestSession, seal};
+use authkit_emulator::{Endpoint, Fault, seal};
 use authkit_tower::{
     AuthKit, AuthKitLayer, Endpoints, HookDecision, NewSession, Principal, Require, Session,
 };
@@ -14,7 +14,7 @@ use axum::{
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use serde_json::json;
-use support::{Answer, Browser, Harness, Logs, PASSWORD, Running, Secrets, Wiretap};
+use support::{Browser, Harness, Logs, PASSWORD, Recording, Secrets, Wiretap};
 use url::Url;
 
 fn app(authkit: &AuthKit) -> Router {
@@ -54,10 +54,8 @@ fn app(authkit: &AuthKit) -> Router {
 
 /// A service with a tapped line to WorkOS, and everything that it answers.
 struct Watched {
-    running: Running,
+    recording: Recording,
     wire: Wiretap,
-    answers: Mutex<Vec<Answer>>,
-    secrets: Mutex<Secrets>,
 }
 
 impl Watched {
@@ -70,134 +68,95 @@ impl Watched {
         .await;
         wire.leads_to(harness.emulator.url());
         let app = app(&harness.authkit);
-        let watched = Self {
-            running: harness.serve(app),
-            wire,
-            answers: Mutex::default(),
-            secrets: Mutex::default(),
-        };
-        watched.keep_secret("cookie password", PASSWORD);
-        watched.keep_secret("upstream's words", UPSTREAM);
-        watched
-    }
-
-    fn keep_secret(&self, kind: &'static str, secret: &str) {
-        self.secrets.lock().unwrap().add(kind, secret);
-    }
-
-    /// Remembers what the service answered, and the values of its cookies.
-    fn note(&self, answer: Answer) {
-        if !answer.url.as_str().starts_with(&self.running.url("/")) {
-            return;
-        }
-        for field in answer.headers.get_all(header::SET_COOKIE) {
-            let pair = field.to_str().unwrap().split(';').next().unwrap();
-            self.keep_secret("cookie", pair.split_once('=').unwrap().1);
-        }
-        self.answers.lock().unwrap().push(answer);
-    }
-
-    async fn open(&self, browser: &Browser, path: &str) -> StatusCode {
-        let mut url = self.running.url(path);
-        for _ in 0..10 {
-            let answer = browser.navigate(&url).await;
-            let (status, next) = (answer.status, browser.target(&answer));
-            self.note(answer);
-            if !status.is_redirection() {
-                return status;
-            }
-            url = next.into();
-        }
-        panic!("more than ten redirects, the last to {url}");
-    }
-
-    async fn navigate(&self, browser: &Browser, path: &str) -> StatusCode {
-        let answer = browser.navigate(&self.running.url(path)).await;
-        let status = answer.status;
-        self.note(answer);
-        status
-    }
-
-    async fn fetch(&self, browser: &Browser, path: &str) -> StatusCode {
-        let answer = browser.fetch(Method::GET, &self.running.url(path), "").await;
-        let status = answer.status;
-        self.note(answer);
-        status
-    }
-
-    fn holding(&self, session: &TestSession) -> Browser {
-        let browser = self.running.holding(session);
-        self.keep_secret("access_token", session.access_token());
-        self.keep_secret("refresh_token", session.refresh_token());
-        self.keep_secret("email", session.payload()["user"]["email"].as_str().unwrap());
-        self.keep_secret("cookie", &browser.cookie("wos_session").unwrap());
-        browser
+        let recording = Recording::of(harness.serve(app), []);
+        recording.keep("cookie password", PASSWORD);
+        recording.keep("upstream's words", UPSTREAM);
+        Self { recording, wire }
     }
 
     fn expired(&self) -> Browser {
-        self.holding(&self.running.emulator.session("bob@acme.test").expired())
+        self.recording.holding(&self.recording.running.emulator.session("bob@acme.test").expired())
     }
 
     async fn nobody_can_be_told_without_keys(&self) {
-        self.running.emulator.fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Jwks));
-        let browser = self.holding(&self.running.emulator.session("alice@acme.test"));
-        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::SERVICE_UNAVAILABLE);
-        self.running.advance(Duration::from_secs(60));
+        self.recording.running.emulator.fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Jwks));
+        let browser =
+            self.recording.holding(&self.recording.running.emulator.session("alice@acme.test"));
+        assert_eq!(
+            self.recording.fetch(&browser, Method::GET, "/page").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        self.recording.running.advance(Duration::from_secs(60));
     }
 
     async fn nobody_is_signed_in(&self) {
         for garbage in [None, Some("a-garbage-cookie-of-somebody-who-tries")] {
             let browser = Browser::new();
             if let Some(garbage) = garbage {
-                browser.keep(&self.running.url("/"), "wos_session", garbage);
-                self.keep_secret("cookie", garbage);
+                browser.keep(&self.recording.running.url("/"), "wos_session", garbage);
+                self.recording.keep("cookie", garbage);
             }
-            assert_eq!(self.navigate(&browser, "/page").await, StatusCode::FOUND);
-            assert_eq!(self.fetch(&browser, "/page").await, StatusCode::UNAUTHORIZED);
-            assert_eq!(self.fetch(&browser, "/optional").await, StatusCode::OK);
-            assert_eq!(self.fetch(&browser, "/unlayered").await, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(self.recording.navigate(&browser, "/page").await, StatusCode::FOUND);
+            assert_eq!(
+                self.recording.fetch(&browser, Method::GET, "/page").await,
+                StatusCode::UNAUTHORIZED
+            );
+            assert_eq!(
+                self.recording.fetch(&browser, Method::GET, "/optional").await,
+                StatusCode::OK
+            );
+            assert_eq!(
+                self.recording.fetch(&browser, Method::GET, "/unlayered").await,
+                StatusCode::INTERNAL_SERVER_ERROR
+            );
         }
     }
 
     /// Returns the browser of the user, whose session was refreshed.
     async fn somebody_signs_in_and_stays(&self) -> Browser {
         let browser = Browser::new();
-        assert_eq!(self.open(&browser, "/page").await, StatusCode::OK);
-        self.running.advance(Duration::from_secs(400));
-        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::OK);
-        assert_eq!(self.running.emulator.exchanges(), 1);
-        assert_eq!(self.navigate(&browser, "/guarded").await, StatusCode::FORBIDDEN);
-        let url = self.running.url("/page");
+        assert_eq!(self.recording.open(&browser, "/page").await, StatusCode::OK);
+        self.recording.running.advance(Duration::from_secs(400));
+        assert_eq!(self.recording.fetch(&browser, Method::GET, "/page").await, StatusCode::OK);
+        assert_eq!(self.recording.running.emulator.exchanges(), 1);
+        assert_eq!(self.recording.navigate(&browser, "/guarded").await, StatusCode::FORBIDDEN);
+        let url = self.recording.running.url("/page");
         let from_afar = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
         let answer = browser.send(Method::POST, &url, from_afar, Bytes::new()).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        self.note(answer);
+        self.recording.note(answer);
         browser
     }
 
     async fn sessions_are_not_what_they_should_be(&self) {
-        let emulator = &self.running.emulator;
+        let emulator = &self.recording.running.emulator;
         let session =
             emulator.session("bob@acme.test").impersonated_by(IMPERSONATOR.0, Some(IMPERSONATOR.1));
-        self.keep_secret("email", IMPERSONATOR.0);
-        self.keep_secret("reason", IMPERSONATOR.1);
-        assert_eq!(self.fetch(&self.holding(&session), "/page").await, StatusCode::OK);
+        self.recording.keep("email", IMPERSONATOR.0);
+        self.recording.keep("reason", IMPERSONATOR.1);
+        assert_eq!(
+            self.recording.fetch(&self.recording.holding(&session), Method::GET, "/page").await,
+            StatusCode::OK
+        );
 
         let third_party = emulator.session("bob@acme.test").claim("sid", "app_consent_1");
         assert_eq!(
-            self.fetch(&self.holding(&third_party), "/page").await,
+            self.recording.fetch(&self.recording.holding(&third_party), Method::GET, "/page").await,
             StatusCode::UNAUTHORIZED
         );
 
         let mut payload = emulator.session("bob@acme.test").payload();
         payload["user"]["id"] = json!("user_somebody_else");
         let browser = Browser::new();
-        browser.keep(&self.running.url("/"), "wos_session", &seal(&payload, PASSWORD));
-        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::UNAUTHORIZED);
+        browser.keep(&self.recording.running.url("/"), "wos_session", &seal(&payload, PASSWORD));
+        assert_eq!(
+            self.recording.fetch(&browser, Method::GET, "/page").await,
+            StatusCode::UNAUTHORIZED
+        );
     }
 
     async fn programs_bring_tokens(&self) {
-        let emulator = &self.running.emulator;
+        let emulator = &self.recording.running.emulator;
         let good = emulator.session("alice@acme.test");
         let old = emulator.session("alice@acme.test").expired();
         let tokens = [
@@ -206,13 +165,8 @@ impl Watched {
             ("a-bearer-token-of-somebody-who-tries", StatusCode::UNAUTHORIZED),
         ];
         for (token, status) in tokens {
-            self.keep_secret("access_token", token);
-            let bearer = format!("Bearer {token}");
-            let url = self.running.url("/api");
-            let headers = [("authorization", bearer.as_str())];
-            let answer = Browser::new().send(Method::GET, &url, headers, Bytes::new()).await;
-            assert_eq!(answer.status, status, "{token}");
-            self.note(answer);
+            let answered = self.recording.call("access_token", token, "/api").await;
+            assert_eq!(answered, status, "{token}");
         }
     }
 
@@ -241,57 +195,63 @@ impl Watched {
             Fault::clock_ahead(Duration::from_secs(7200)),
         ];
         for fault in once {
-            self.running.emulator.fault(fault);
+            self.recording.running.emulator.fault(fault);
             let browser = self.expired();
-            self.fetch(&browser, "/page").await;
-            self.navigate(&browser, "/page").await;
-            self.fetch(&browser, "/optional").await;
-            self.running.advance(Duration::from_secs(61));
-            self.navigate(&browser, "/page").await;
+            self.recording.fetch(&browser, Method::GET, "/page").await;
+            self.recording.navigate(&browser, "/page").await;
+            self.recording.fetch(&browser, Method::GET, "/optional").await;
+            self.recording.running.advance(Duration::from_secs(61));
+            self.recording.navigate(&browser, "/page").await;
         }
-        self.running.emulator.fault(says(500, "server_error").until_cleared());
+        self.recording.running.emulator.fault(says(500, "server_error").until_cleared());
         let browser = self.expired();
-        assert_eq!(self.fetch(&browser, "/page").await, StatusCode::SERVICE_UNAVAILABLE);
-        self.running.emulator.clear_faults();
+        assert_eq!(
+            self.recording.fetch(&browser, Method::GET, "/page").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        self.recording.running.emulator.clear_faults();
         // The exchange is given up, and so is the mistrust in WorkOS.
-        self.running.advance(Duration::from_secs(60));
-        assert!(self.running.authkit.drain(Duration::from_secs(30)).await);
+        self.recording.running.advance(Duration::from_secs(60));
+        assert!(self.recording.running.authkit.drain(Duration::from_secs(30)).await);
     }
 
     async fn sign_ins_fail(&self) {
         let browser = Browser::new();
         let stolen = "a-code-that-belongs-to-somebody-else";
-        self.keep_secret("code", stolen);
+        self.recording.keep("code", stolen);
         for path in [
             format!("/callback?code={stolen}&state=a-state-that-nobody-has-sealed"),
             format!("/callback?code={stolen}&code={stolen}"),
             format!("/callback?error=access_denied&error_description={UPSTREAM}"),
             format!("/callback?code={stolen}"),
         ] {
-            self.navigate(&browser, &path).await;
+            self.recording.navigate(&browser, &path).await;
         }
 
         // The emulator's refusal repeats the code.
-        let login = browser.navigate(&self.running.url("/login")).await;
+        let login = browser.navigate(&self.recording.running.url("/login")).await;
         let state = parameter(&browser.target(&login), "state");
-        self.note(login);
+        self.recording.note(login);
         let wrong = format!("/callback?code={stolen}&state={state}");
-        assert_eq!(self.navigate(&browser, &wrong).await, StatusCode::BAD_REQUEST);
+        assert_eq!(self.recording.navigate(&browser, &wrong).await, StatusCode::BAD_REQUEST);
 
-        self.running.emulator.fault(Fault::status(503).body(UPSTREAM));
-        assert_eq!(self.open(&Browser::new(), "/page").await, StatusCode::SERVICE_UNAVAILABLE);
+        self.recording.running.emulator.fault(Fault::status(503).body(UPSTREAM));
+        assert_eq!(
+            self.recording.open(&Browser::new(), "/page").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
 
     async fn handlers_exchange_and_end_sessions(&self) {
         let browser = Browser::new();
-        self.keep_secret("note", NOTE);
+        self.recording.keep("note", NOTE);
         let login = format!("/login?note={NOTE}&return_to=%2Fpage");
-        assert_eq!(self.open(&browser, &login).await, StatusCode::OK);
+        assert_eq!(self.recording.open(&browser, &login).await, StatusCode::OK);
         let post = async |path: &str| {
-            let answer = browser.fetch(Method::POST, &self.running.url(path), "").await;
+            let answer = browser.fetch(Method::POST, &self.recording.running.url(path), "").await;
             let text = answer.text();
-            self.note(answer);
-            self.running.advance(Duration::from_secs(2));
+            self.recording.note(answer);
+            self.recording.running.advance(Duration::from_secs(2));
             text
         };
         assert_eq!(post("/renew").await, "Ok(())");
@@ -299,27 +259,37 @@ impl Watched {
         let sso = json!({ "error": "sso_required", "error_description": UPSTREAM });
         let sso =
             Fault::status(403).header("content-type", "application/json").body(sso.to_string());
-        self.running.emulator.fault(sso);
+        self.recording.running.emulator.fault(sso);
         assert!(post("/switch/org_01ACME0000000000000000000").await.starts_with("Ok(SignIn("));
-        self.running.emulator.fault(Fault::error(401, "invalid_client"));
+        self.recording.running.emulator.fault(Fault::error(401, "invalid_client"));
         assert!(post("/renew").await.contains("Misconfigured"));
         assert!(!post("/leave").await.contains("rror"));
-        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
+        assert!(self.recording.running.authkit.drain(Duration::from_secs(5)).await);
     }
 
     async fn signs_out(&self, browser: &Browser) {
         let replay = Browser::new();
-        replay.keep(&self.running.url("/"), "wos_session", &browser.cookie("wos_session").unwrap());
-        self.running.emulator.fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Revoke));
-        let answer = browser.submit(&self.running.url("/logout"), &[]).await;
+        replay.keep(
+            &self.recording.running.url("/"),
+            "wos_session",
+            &browser.cookie("wos_session").unwrap(),
+        );
+        self.recording
+            .running
+            .emulator
+            .fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Revoke));
+        let answer = browser.submit(&self.recording.running.url("/logout"), &[]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
-        self.note(answer);
-        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
-        assert_eq!(self.fetch(&replay, "/page").await, StatusCode::UNAUTHORIZED);
+        self.recording.note(answer);
+        assert!(self.recording.running.authkit.drain(Duration::from_secs(5)).await);
+        assert_eq!(
+            self.recording.fetch(&replay, Method::GET, "/page").await,
+            StatusCode::UNAUTHORIZED
+        );
     }
 
     fn secrets(&self) -> Secrets {
-        let mut secrets = self.secrets.lock().unwrap().clone();
+        let mut secrets = self.recording.secrets();
         secrets.add_all(self.wire.secrets());
         secrets
     }
@@ -356,7 +326,7 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
     }
 
     let in_the_open = secrets.without("cookie");
-    for answer in watched.answers.lock().unwrap().iter() {
+    for (_, answer) in watched.recording.take_answers() {
         let asked = format!("{} {:?}", answer.url, answer.headers);
         assert!(secrets.within(&answer.text()).is_empty(), "{asked}: {}", answer.text());
         for (name, value) in &answer.headers {

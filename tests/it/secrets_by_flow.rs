@@ -2,14 +2,11 @@
 //! answer, or Redis: neither in plain form nor in base64, hexadecimal digits or percent-encoding.
 
 use std::{
-    cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
-use authkit_emulator::{
-    CustomerApiKey, Emulator, Endpoint, Fault, MachineCredentials, TestSession,
-};
+use authkit_emulator::{CustomerApiKey, Emulator, Endpoint, Fault, MachineCredentials};
 use authkit_redis::RedisReplicas;
 use authkit_tower::{
     AuthKit, AuthKitLayer, Endpoints, Introspection, Machines, Principal, ProtectedResource,
@@ -26,8 +23,8 @@ use http::{Method, StatusCode, header};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use support::{
-    Answer, Browser, Encoding, Harness, Logs, Neighbour, PASSWORD, Panics, RedisServer, Running,
-    Secrets, Wire, Wiretap,
+    Browser, Encoding, Harness, Logs, Neighbour, PASSWORD, Panics, Recording, RedisServer, Secrets,
+    Wire, Wiretap,
 };
 use tokio::time::{sleep, timeout};
 
@@ -68,11 +65,11 @@ async fn pl_01_no_flow_leaves_a_secret_anywhere_in_any_encoding() {
     let world = World::start(metrics).await;
     for (name, flow, told) in FLOWS {
         let before = world.logs.text().len();
-        world.flow.set(name);
+        world.recording.begin(name);
         flow(&world).await;
         assert!(world.logs.text()[before..].contains(told), "{name}: nobody said `{told}`");
     }
-    world.running.authkit.drain(Duration::from_secs(5)).await;
+    world.recording.running.authkit.drain(Duration::from_secs(5)).await;
 
     let stored = world.stored().await;
     let secrets = world.secrets();
@@ -107,7 +104,7 @@ async fn pl_01_no_flow_leaves_a_secret_anywhere_in_any_encoding() {
             }
         }
     }
-    let answers = world.answers.take();
+    let answers = world.recording.take_answers();
     assert!(answers.len() > FLOWS.len(), "{}", answers.len());
     for (flow, answer) in answers {
         let found = everywhere.within(&answer.body);
@@ -198,13 +195,10 @@ struct World {
     redis: RedisServer,
     to_redis: Wire,
     to_workos: Wiretap,
-    running: Running,
+    recording: Recording,
     other: Neighbour,
     api_key: CustomerApiKey,
     machine: MachineCredentials,
-    flow: Cell<&'static str>,
-    answers: RefCell<Vec<(&'static str, Answer)>>,
-    secrets: RefCell<Secrets>,
 }
 
 impl World {
@@ -242,29 +236,22 @@ impl World {
             redis,
             to_redis,
             to_workos,
-            running,
+            recording: Recording::of(running, [other.url("/")]),
             other,
-            flow: Cell::new("the start"),
-            answers: RefCell::default(),
-            secrets: RefCell::default(),
             api_key,
             machine,
         };
-        world.keep("cookie password", PASSWORD);
-        world.keep("webhook secret", WEBHOOK_SECRET);
-        world.keep("API key", &world.api_key.value);
-        world.keep("API key", world.running.emulator.api_key());
-        world.keep("machine's secret", &world.machine.client_secret);
-        world.keep("WorkOS's words", PROSE);
+        world.recording.keep("cookie password", PASSWORD);
+        world.recording.keep("webhook secret", WEBHOOK_SECRET);
+        world.recording.keep("API key", &world.api_key.value);
+        world.recording.keep("API key", world.recording.running.emulator.api_key());
+        world.recording.keep("machine's secret", &world.machine.client_secret);
+        world.recording.keep("WorkOS's words", PROSE);
         world
     }
 
-    fn keep(&self, kind: &'static str, secret: &str) {
-        self.secrets.borrow_mut().add(kind, secret);
-    }
-
     fn secrets(&self) -> Secrets {
-        let mut secrets = self.secrets.borrow().clone();
+        let mut secrets = self.recording.secrets();
         secrets.add_all(self.to_workos.secrets());
         secrets
     }
@@ -286,209 +273,210 @@ impl World {
         stored
     }
 
-    /// Remembers an answer of ours, and the values of the cookies that it sets.
-    fn note(&self, answer: Answer) -> StatusCode {
-        let status = answer.status;
-        let ours = [self.running.url("/"), self.other.url("/")];
-        if ours.iter().any(|url| answer.url.as_str().starts_with(url)) {
-            for field in answer.headers.get_all(header::SET_COOKIE) {
-                let pair = field.to_str().unwrap().split(';').next().unwrap();
-                self.keep("cookie", pair.split_once('=').unwrap().1);
-            }
-            self.answers.borrow_mut().push((self.flow.get(), answer));
-        }
-        status
-    }
-
-    async fn navigate(&self, browser: &Browser, path: &str) -> StatusCode {
-        self.note(browser.navigate(&self.running.url(path)).await)
-    }
-
-    async fn fetch(&self, browser: &Browser, method: Method, path: &str) -> StatusCode {
-        self.note(browser.fetch(method, &self.running.url(path), "").await)
-    }
-
-    async fn open(&self, browser: &Browser, path: &str) -> StatusCode {
-        let mut url = self.running.url(path);
-        for _ in 0..10 {
-            let answer = browser.navigate(&url).await;
-            let next = browser.target(&answer);
-            let status = self.note(answer);
-            if !status.is_redirection() {
-                return status;
-            }
-            url = next.into();
-        }
-        panic!("more than ten redirects, the last to {url}");
-    }
-
-    /// Asks as a program does.
-    async fn call(&self, path: &str, credential: &str) -> StatusCode {
-        self.keep("credential", credential);
-        let bearer = format!("Bearer {credential}");
-        let fields = [("authorization", bearer.as_str())];
-        let url = self.running.url(path);
-        self.note(Browser::new().send(Method::GET, &url, fields, Bytes::new()).await)
-    }
-
-    fn holding(&self, session: &TestSession) -> Browser {
-        let browser = self.running.holding(session);
-        self.keep("access_token", session.access_token());
-        self.keep("refresh_token", session.refresh_token());
-        self.keep("email", session.payload()["user"]["email"].as_str().unwrap());
-        self.keep("cookie", &browser.cookie("wos_session").unwrap());
-        browser
-    }
-
     fn alice(&self) -> Browser {
-        self.holding(&self.running.emulator.session(ALICE))
+        self.recording.holding(&self.recording.running.emulator.session(ALICE))
     }
 
     fn expired(&self) -> Browser {
-        self.holding(&self.running.emulator.session(ALICE).expired())
+        self.recording.holding(&self.recording.running.emulator.session(ALICE).expired())
     }
 
     async fn signs_in(&self) {
-        self.keep("note", NOTE);
+        self.recording.keep("note", NOTE);
         let login = format!("/login?note={NOTE}&return_to=%2Fpage");
-        assert_eq!(self.open(&Browser::new(), &login).await, StatusCode::OK);
+        assert_eq!(self.recording.open(&Browser::new(), &login).await, StatusCode::OK);
     }
 
     async fn is_refreshed(&self) {
         let browser = self.expired();
-        assert_eq!(self.fetch(&browser, Method::POST, "/page").await, StatusCode::OK);
-        assert_eq!(self.navigate(&browser, "/page").await, StatusCode::OK);
+        assert_eq!(self.recording.fetch(&browser, Method::POST, "/page").await, StatusCode::OK);
+        assert_eq!(self.recording.navigate(&browser, "/page").await, StatusCode::OK);
     }
 
     /// The other replica takes what this one has put into Redis.
     async fn is_refreshed_elsewhere(&self) {
         let (here, there) = (self.expired(), Browser::new());
         there.keep(&self.other.url("/"), "wos_session", &here.cookie("wos_session").unwrap());
-        assert_eq!(self.fetch(&here, Method::GET, "/page").await, StatusCode::OK);
+        assert_eq!(self.recording.fetch(&here, Method::GET, "/page").await, StatusCode::OK);
         let answer = there.fetch(Method::GET, &self.other.url("/page"), "").await;
-        assert_eq!(self.note(answer), StatusCode::OK);
+        assert_eq!(self.recording.note(answer), StatusCode::OK);
     }
 
     async fn is_not_refreshed(&self) {
         for (status, error) in
             [(400, "invalid_grant"), (403, "sso_required"), (500, "server_error")]
         {
-            self.running.emulator.fault(says(status, error));
+            self.recording.running.emulator.fault(says(status, error));
             let browser = self.expired();
-            self.fetch(&browser, Method::GET, "/page").await;
-            self.navigate(&browser, "/page").await;
+            self.recording.fetch(&browser, Method::GET, "/page").await;
+            self.recording.navigate(&browser, "/page").await;
         }
-        assert!(self.running.authkit.drain(Duration::from_secs(5)).await);
+        assert!(self.recording.running.authkit.drain(Duration::from_secs(5)).await);
     }
 
     async fn renews(&self) {
-        assert_eq!(self.fetch(&self.alice(), Method::POST, "/renew").await, StatusCode::OK);
-        self.running.emulator.fault(says(401, "invalid_client"));
-        assert_eq!(self.fetch(&self.alice(), Method::POST, "/renew").await, StatusCode::OK);
+        assert_eq!(
+            self.recording.fetch(&self.alice(), Method::POST, "/renew").await,
+            StatusCode::OK
+        );
+        self.recording.running.emulator.fault(says(401, "invalid_client"));
+        assert_eq!(
+            self.recording.fetch(&self.alice(), Method::POST, "/renew").await,
+            StatusCode::OK
+        );
     }
 
     async fn switches(&self) {
         let to = "/switch/org_01GLOBEX00000000000000000";
-        assert_eq!(self.fetch(&self.alice(), Method::POST, to).await, StatusCode::OK);
-        self.running.emulator.fault(says(403, "sso_required"));
-        assert_eq!(self.fetch(&self.alice(), Method::POST, to).await, StatusCode::OK);
+        assert_eq!(self.recording.fetch(&self.alice(), Method::POST, to).await, StatusCode::OK);
+        self.recording.running.emulator.fault(says(403, "sso_required"));
+        assert_eq!(self.recording.fetch(&self.alice(), Method::POST, to).await, StatusCode::OK);
     }
 
     async fn signs_out(&self) {
         let browser = self.alice();
-        assert_eq!(self.fetch(&browser, Method::GET, "/page").await, StatusCode::OK);
+        assert_eq!(self.recording.fetch(&browser, Method::GET, "/page").await, StatusCode::OK);
         let replay = Browser::new();
-        replay.keep(&self.running.url("/"), "wos_session", &browser.cookie("wos_session").unwrap());
-        self.running.emulator.fault(says(500, "server_error").on(Endpoint::Revoke));
-        let answer = browser.submit(&self.running.url("/logout"), &[]).await;
-        assert_eq!(self.note(answer), StatusCode::SEE_OTHER);
-        assert_eq!(self.fetch(&replay, Method::GET, "/page").await, StatusCode::UNAUTHORIZED);
-        let user = Revocation::user("user_of_nobody", self.running.emulator.now());
+        replay.keep(
+            &self.recording.running.url("/"),
+            "wos_session",
+            &browser.cookie("wos_session").unwrap(),
+        );
+        self.recording.running.emulator.fault(says(500, "server_error").on(Endpoint::Revoke));
+        let answer = browser.submit(&self.recording.running.url("/logout"), &[]).await;
+        assert_eq!(self.recording.note(answer), StatusCode::SEE_OTHER);
+        assert_eq!(
+            self.recording.fetch(&replay, Method::GET, "/page").await,
+            StatusCode::UNAUTHORIZED
+        );
+        let user = Revocation::user("user_of_nobody", self.recording.running.emulator.now());
         // Where Redis takes too long, on a busy machine, the notice goes out later.
-        let _ = self.running.authkit.revoke(user).await;
+        let _ = self.recording.running.authkit.revoke(user).await;
     }
 
     async fn leaves(&self) {
-        assert_eq!(self.fetch(&self.alice(), Method::POST, "/leave").await, StatusCode::OK);
+        assert_eq!(
+            self.recording.fetch(&self.alice(), Method::POST, "/leave").await,
+            StatusCode::OK
+        );
     }
 
     async fn does_not_sign_in(&self) {
         let browser = Browser::new();
         let stolen = "a-code-that-belongs-to-somebody-else";
-        self.keep("code", stolen);
-        self.navigate(&browser, &format!("/callback?code={stolen}&state=nobody-has-sealed-it"))
+        self.recording.keep("code", stolen);
+        self.recording
+            .navigate(&browser, &format!("/callback?code={stolen}&state=nobody-has-sealed-it"))
             .await;
-        self.navigate(
-            &browser,
-            &format!("/callback?error=access_denied&error_description={PROSE}"),
-        )
-        .await;
-        let login = browser.navigate(&self.running.url("/login")).await;
+        self.recording
+            .navigate(&browser, &format!("/callback?error=access_denied&error_description={PROSE}"))
+            .await;
+        let login = browser.navigate(&self.recording.running.url("/login")).await;
         let target = browser.target(&login);
-        self.note(login);
+        self.recording.note(login);
         let state = target.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let wrong = format!("/callback?code={stolen}&state={state}");
-        assert_eq!(self.navigate(&browser, &wrong).await, StatusCode::BAD_REQUEST);
+        assert_eq!(self.recording.navigate(&browser, &wrong).await, StatusCode::BAD_REQUEST);
     }
 
     async fn calls_with_an_api_key(&self) {
-        assert_eq!(self.call("/api", &self.api_key.value).await, StatusCode::OK);
+        assert_eq!(
+            self.recording.call("credential", &self.api_key.value, "/api").await,
+            StatusCode::OK
+        );
         let made_up = "sk_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
-        assert_eq!(self.call("/api", made_up).await, StatusCode::UNAUTHORIZED);
-        let own = self.running.emulator.api_key().to_owned();
-        assert_eq!(self.call("/api", &own).await, StatusCode::UNAUTHORIZED);
-        self.running.emulator.fault(says(503, "server_error").on(Endpoint::ApiKeyValidation));
+        assert_eq!(
+            self.recording.call("credential", made_up, "/api").await,
+            StatusCode::UNAUTHORIZED
+        );
+        let own = self.recording.running.emulator.api_key().to_owned();
+        assert_eq!(self.recording.call("credential", &own, "/api").await, StatusCode::UNAUTHORIZED);
+        self.recording
+            .running
+            .emulator
+            .fault(says(503, "server_error").on(Endpoint::ApiKeyValidation));
         let unknown = "sk_live_zyxwvutsrqponmlkjihgfedcba9876543210FEDCBA";
-        assert_eq!(self.call("/api", unknown).await, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(self.call("/scoped", &self.api_key.value).await, StatusCode::FORBIDDEN);
+        assert_eq!(
+            self.recording.call("credential", unknown, "/api").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert_eq!(
+            self.recording.call("credential", &self.api_key.value, "/scoped").await,
+            StatusCode::FORBIDDEN
+        );
     }
 
     async fn calls_as_a_machine(&self) {
-        let token = self.running.emulator.connect().machine_token(&self.machine.client_id);
-        assert_eq!(self.call("/scoped", &token).await, StatusCode::OK);
-        self.running.emulator.connect().revoke_token(&token);
+        let token =
+            self.recording.running.emulator.connect().machine_token(&self.machine.client_id);
+        assert_eq!(self.recording.call("credential", &token, "/scoped").await, StatusCode::OK);
+        self.recording.running.emulator.connect().revoke_token(&token);
         let (signed, _) = token.rsplit_once('.').unwrap();
         let forged = format!("{signed}.{}", "a".repeat(342));
-        assert_eq!(self.call("/api", &forged).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            self.recording.call("credential", &forged, "/api").await,
+            StatusCode::UNAUTHORIZED
+        );
     }
 
     async fn calls_as_an_application(&self) {
-        let resource = resource(&self.running.authkit, &self.running.emulator);
-        let connect = self.running.emulator.connect();
+        let resource = resource(&self.recording.running.authkit, &self.recording.running.emulator);
+        let connect = self.recording.running.emulator.connect();
         let token = connect.client_token(ALICE, resource.url(), ["openid", "posts:read"]);
-        assert_eq!(self.call("/api", &token).await, StatusCode::OK);
-        assert_eq!(self.call("/scoped", &token).await, StatusCode::FORBIDDEN);
+        assert_eq!(self.recording.call("credential", &token, "/api").await, StatusCode::OK);
+        assert_eq!(
+            self.recording.call("credential", &token, "/scoped").await,
+            StatusCode::FORBIDDEN
+        );
         let elsewhere = connect.client_token(ALICE, resource.url(), ["openid"]).replace('.', "..");
-        assert_eq!(self.call("/api", &elsewhere).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            self.recording.call("credential", &elsewhere, "/api").await,
+            StatusCode::UNAUTHORIZED
+        );
     }
 
     async fn calls_with_a_bearer_token(&self) {
-        let (good, old) =
-            (self.running.emulator.session(ALICE), self.running.emulator.session(ALICE).expired());
-        assert_eq!(self.call("/api", good.access_token()).await, StatusCode::OK);
-        assert_eq!(self.call("/api", old.access_token()).await, StatusCode::UNAUTHORIZED);
+        let (good, old) = (
+            self.recording.running.emulator.session(ALICE),
+            self.recording.running.emulator.session(ALICE).expired(),
+        );
         assert_eq!(
-            self.call("/api", "a-token-of-somebody-who-tries").await,
+            self.recording.call("credential", good.access_token(), "/api").await,
+            StatusCode::OK
+        );
+        assert_eq!(
+            self.recording.call("credential", old.access_token(), "/api").await,
+            StatusCode::UNAUTHORIZED
+        );
+        assert_eq!(
+            self.recording.call("credential", "a-token-of-somebody-who-tries", "/api").await,
             StatusCode::UNAUTHORIZED
         );
     }
 
     async fn is_revoked_by_a_webhook(&self) {
-        let session = self.running.emulator.session(ALICE);
-        let browser = self.holding(&session);
-        assert_eq!(self.fetch(&browser, Method::GET, "/page").await, StatusCode::OK);
+        let session = self.recording.running.emulator.session(ALICE);
+        let browser = self.recording.holding(&session);
+        assert_eq!(self.recording.fetch(&browser, Method::GET, "/page").await, StatusCode::OK);
         // Not WorkOS's.
         let forged = json!({ "event": "user.deleted", "data": { "id": "user_1", "email": ALICE }, "note": PROSE });
         let signature = format!("t=1795392000000, v1={}", "0".repeat(64));
         let fields = [("workos-signature", signature.as_str())];
         let answer = Browser::new()
-            .send(Method::POST, &self.running.url("/webhooks"), fields, forged.to_string().into())
+            .send(
+                Method::POST,
+                &self.recording.running.url("/webhooks"),
+                fields,
+                forged.to_string().into(),
+            )
             .await;
-        assert!(self.note(answer).is_client_error());
+        assert!(self.recording.note(answer).is_client_error());
 
-        assert!(self.running.emulator.revoke(session.session_id()));
+        assert!(self.recording.running.emulator.revoke(session.session_id()));
         let refused = async {
-            while self.fetch(&browser, Method::GET, "/page").await != StatusCode::UNAUTHORIZED {
+            while self.recording.fetch(&browser, Method::GET, "/page").await
+                != StatusCode::UNAUTHORIZED
+            {
                 sleep(Duration::from_millis(20)).await;
             }
         };
@@ -497,42 +485,49 @@ impl World {
 
     async fn is_denied(&self) {
         let session = self
+            .recording
             .running
             .emulator
             .session(ALICE)
             .impersonated_by(IMPERSONATOR.0, Some(IMPERSONATOR.1));
-        self.keep("email", IMPERSONATOR.0);
-        self.keep("reason", IMPERSONATOR.1);
-        let browser = self.holding(&session);
-        assert_eq!(self.navigate(&browser, "/guarded").await, StatusCode::FORBIDDEN);
-        assert_eq!(self.fetch(&browser, Method::POST, "/guarded").await, StatusCode::FORBIDDEN);
-        let url = self.running.url("/guarded");
+        self.recording.keep("email", IMPERSONATOR.0);
+        self.recording.keep("reason", IMPERSONATOR.1);
+        let browser = self.recording.holding(&session);
+        assert_eq!(self.recording.navigate(&browser, "/guarded").await, StatusCode::FORBIDDEN);
+        assert_eq!(
+            self.recording.fetch(&browser, Method::POST, "/guarded").await,
+            StatusCode::FORBIDDEN
+        );
+        let url = self.recording.running.url("/guarded");
         for fields in [[("hx-request", "true")], [("content-type", "application/grpc")]] {
-            self.note(browser.send(Method::GET, &url, fields, Bytes::new()).await);
+            self.recording.note(browser.send(Method::GET, &url, fields, Bytes::new()).await);
         }
     }
 
     async fn comes_from_another_site(&self) {
         let fields = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
-        let url = self.running.url("/page");
+        let url = self.recording.running.url("/page");
         let answer = self.alice().send(Method::POST, &url, fields, Bytes::new()).await;
-        assert_eq!(self.note(answer), StatusCode::FORBIDDEN);
+        assert_eq!(self.recording.note(answer), StatusCode::FORBIDDEN);
     }
 
     async fn panics(&self) {
         assert_eq!(
-            self.fetch(&self.alice(), Method::GET, "/panic").await,
+            self.recording.fetch(&self.alice(), Method::GET, "/panic").await,
             StatusCode::INTERNAL_SERVER_ERROR
         );
         assert!(self.panics.text().contains("VerifiedSession"), "{}", self.panics.text());
         let garbage = Browser::new();
         garbage.keep(
-            &self.running.url("/"),
+            &self.recording.running.url("/"),
             "wos_session",
             "a-garbage-cookie-of-somebody-who-tries",
         );
-        self.keep("cookie", "a-garbage-cookie-of-somebody-who-tries");
-        assert_eq!(self.fetch(&garbage, Method::GET, "/page").await, StatusCode::UNAUTHORIZED);
+        self.recording.keep("cookie", "a-garbage-cookie-of-somebody-who-tries");
+        assert_eq!(
+            self.recording.fetch(&garbage, Method::GET, "/page").await,
+            StatusCode::UNAUTHORIZED
+        );
     }
 }
 

@@ -21,6 +21,7 @@ pub mod peers;
 pub mod process;
 pub mod program;
 pub mod real_browser;
+pub mod recording;
 pub mod redis;
 pub mod redis_fleet;
 pub mod search;
@@ -43,6 +44,7 @@ pub use crate::{
     process::Replica,
     program::Program,
     real_browser::RealBrowser,
+    recording::Recording,
     redis::{RedisServer, Wire},
     redis_fleet::{RedisCluster, SentinelRedis},
     search::{Encoding, Search},
