@@ -113,8 +113,6 @@ fn explain(token: &str, ours: &Result<(), &'static str>, now: u64) -> Option<&'s
                 .any(|(name, _)| header.iter().filter(|(other, _)| other == name).count() > 1);
             if header.iter().any(odd) || is_twice {
                 Some("accepted here: a member of the header that nothing here reads is odd")
-            } else if claims.iter().any(|(name, value)| value.is_null() && twice(name)) {
-                Some("accepted here: a claim is there twice, once as null, which says nothing here")
             } else if claim("nbf").is_some_and(Value::is_null) {
                 Some("accepted here: a token is not valid before null, which says nothing here")
             } else if claims.iter().any(|(_, value)| *value == unreadable()) {

@@ -14,8 +14,9 @@
 //! For all of them:
 //!
 //! 4. `null` counts as an absent member.
-//! 5. A repeated member is ambiguous: a strict one refuses, a held one grants nothing, and of display data the last
-//!    readable value counts, as in the parsers of JavaScript, Python and Ruby.
+//! 5. A repeated member is ambiguous, although one of its values be `null` (RFC 7519 section 4: names are unique): a
+//!    strict one refuses, a held one grants nothing, and of display data the last readable value counts, as in the
+//!    parsers of JavaScript, Python and Ruby.
 //! 6. Values that rules 2 and 3 ignore are noted in [`OddValues`], and one log line a minute names the claim or the
 //!    field.
 //!    The value itself is never logged.
@@ -61,7 +62,7 @@ impl<T> Strict<T> {
     /// `mistyped` if the claim has a value of another type.
     pub(crate) fn value<E>(self, mistyped: E) -> Result<Option<T>, E> {
         match self.0 {
-            Member::Absent => Ok(None),
+            Member::Absent | Member::Null => Ok(None),
             Member::Value(value) => Ok(Some(value)),
             Member::Mistyped => Err(mistyped),
         }
@@ -100,6 +101,8 @@ impl<T> Display<T> {
 #[derive(Debug)]
 enum Member<T> {
     Absent,
+    /// Written once, as `null`.
+    Null,
     Value(T),
     Mistyped,
 }
@@ -110,12 +113,10 @@ impl<T> Member<T> {
     where
         T: FromJson<'a>,
     {
-        if json == NULL {
-            return;
-        }
         *self = match self {
+            Self::Absent if json == NULL => Self::Null,
             Self::Absent => T::from_json(json).map_or(Self::Mistyped, Self::Value),
-            Self::Value(_) | Self::Mistyped => Self::Mistyped,
+            Self::Null | Self::Value(_) | Self::Mistyped => Self::Mistyped,
         };
     }
 
@@ -129,14 +130,14 @@ impl<T> Member<T> {
         }
         match (T::from_json(json), &self) {
             (Some(value), _) => *self = Self::Value(value),
-            (None, Self::Absent) => *self = Self::Mistyped,
+            (None, Self::Absent | Self::Null) => *self = Self::Mistyped,
             (None, Self::Value(_) | Self::Mistyped) => {}
         }
     }
 
     fn noted(self, name: &'static str, odd: &mut OddValues) -> Option<T> {
         match self {
-            Self::Absent => None,
+            Self::Absent | Self::Null => None,
             Self::Value(value) => Some(value),
             Self::Mistyped => {
                 odd.note(name);
@@ -242,11 +243,13 @@ mod tests {
         let a = || Some("a".to_owned());
         let fine = OddValues::default;
         let (claim, field) = (|| OddValues(vec!["claim"]), || OddValues(vec!["field"]));
-        let cases: [(&[&str], _, _, _); 10] = [
+        let cases: [(&[&str], _, _, _); 12] = [
             (&[], Ok(None), (None, fine()), (None, fine())),
             (&["null"], Ok(None), (None, fine()), (None, fine())),
             (&[r#""a""#], Ok(a()), (a(), fine()), (a(), fine())),
-            (&["null", r#""a""#, "null"], Ok(a()), (a(), fine()), (a(), fine())),
+            (&["null", r#""a""#], Err(()), (None, claim()), (a(), fine())),
+            (&[r#""a""#, "null"], Err(()), (None, claim()), (a(), fine())),
+            (&["null", "null"], Err(()), (None, claim()), (None, fine())),
             (&["1"], Err(()), (None, claim()), (None, field())),
             (&[r#"["a"]"#], Err(()), (None, claim()), (None, field())),
             (&[r#""\ud800""#], Err(()), (None, claim()), (None, field())),

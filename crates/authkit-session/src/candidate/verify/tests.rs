@@ -263,7 +263,7 @@ fn jw_05_a_time_is_a_date_or_refuses() {
 
 #[test]
 fn jw_05_what_is_there_twice_or_bottomless_refuses() {
-    use SecurityClaim::{Exp, Sid, Sub};
+    use SecurityClaim::{Exp, Nbf, Sid, Sub};
 
     let header = json!({ "alg": "RS256", "kid": key(0).kid }).to_string();
     let (deep, exp) = ("[".repeat(10_000) + &"]".repeat(10_000), NOW + 200);
@@ -271,6 +271,11 @@ fn jw_05_what_is_there_twice_or_bottomless_refuses() {
     for (payload, expected) in [
         (format!(r#"{{"sub":"user_a","sid":"session_1","exp":1,"exp":{exp}}}"#), refused(Exp)),
         (format!(r#"{{"sub":"user_a","sid":"session_1","exp":{exp},"\u0065xp":1}}"#), refused(Exp)),
+        (format!(r#"{{"sub":"user_a","sid":"session_1","exp":{exp},"exp":null}}"#), refused(Exp)),
+        (
+            format!(r#"{{"sub":"user_a","sid":"session_1","exp":{exp},"nbf":null,"nbf":1}}"#),
+            refused(Nbf),
+        ),
         (
             format!(r#"{{"sub":"user_a","sub":"user_b","sid":"session_1","exp":{exp}}}"#),
             refused(Sub),
