@@ -1,13 +1,14 @@
 //! `cargo xtask mutants`: breaks the code that decides, one place at a time, and looks whether a test fails.
 //!
 //! `cargo-mutants` says which changes to make; `.cargo/mutants.toml` says what is left out. All of them are built into
-//! one program of tests, which a variable of its environment tells which mutant is awake. The cheapest tests come first;
-//! only what survives them meets the next ones.
+//! one program of tests, which a variable of its environment tells which mutant is awake. A mutant meets the tests that enter
+//! its function, the cheapest first; only what survives them meets the next ones.
 
 mod built;
 mod memory;
 mod mutant;
 mod program;
+mod reach;
 mod request;
 mod score;
 mod stage;
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use anyhow::{Context, Result};
 use xshell::Shell;
 
-use self::{request::Request, stage::Stage, workshop::Workshop};
+use self::{reach::Reach, request::Request, stage::Stage, workshop::Workshop};
 use crate::{project::Project, steps::Steps};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
@@ -45,11 +46,20 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         Ok(())
     })?;
 
+    let mut reaches = BTreeMap::new();
+    steps.take("tests by what they enter", || {
+        for (key, program) in &programs {
+            reaches.insert(*key, Reach::of(program)?);
+        }
+        Ok(())
+    })?;
+
     let mut scores = Vec::new();
     for module in &modules {
         steps.take(&format!("mutants of {}", module.name()), || {
             let score = workshop.try_all(module, stages, |stage| {
-                programs.get(&stage.program(module)).cloned().context("a program of the stage")
+                let key = stage.program(module);
+                programs.get(&key).zip(reaches.get(&key)).context("a program of the stage")
             })?;
             println!("{score}");
             scores.push((module.clone(), score));

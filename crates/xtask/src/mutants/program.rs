@@ -1,12 +1,13 @@
 //! A program of tests with mutants, one of which may be awake.
 
 use std::{
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// A program of tests, with mutants.
 #[derive(Clone, Debug)]
@@ -17,34 +18,62 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Runs these tests while one mutant is awake, or none; `limit` is the time that they may have a processor.
-    pub(super) fn run(
+    /// The names of its tests.
+    pub(super) fn list(&self) -> Result<Vec<String>> {
+        let output =
+            Command::new(&self.executable).args(["--list", "--format", "terse"]).output()?;
+        ensure!(output.status.success(), "{:?} does not list its tests", self.executable);
+        let list = String::from_utf8(output.stdout)?;
+        Ok(list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+    }
+
+    /// Runs one test while no mutant is awake, and writes to a file which mutants could be.
+    pub(super) fn explore(
         &self,
-        mutant: usize,
-        tests: &[String],
+        test: &str,
+        reached: &Path,
         limit: Duration,
     ) -> Result<ExitStatus> {
-        // Without a mutant no test should fail; then it says why.
-        let output = || if mutant == 0 { Stdio::inherit() } else { Stdio::null() };
+        if reached.exists() {
+            fs::remove_file(reached)?;
+        }
+        run(self.command([test], limit).env("MUTANTS_REACHED", reached))
+    }
+
+    /// Runs these tests while one mutant is awake; `limit` is the time that they may have a processor.
+    pub(super) fn run<'a>(
+        &self,
+        mutant: usize,
+        tests: impl IntoIterator<Item = &'a str>,
+        limit: Duration,
+    ) -> Result<ExitStatus> {
+        run(self.command(tests, limit).env("MUTANT_AWAKE", mutant.to_string()))
+    }
+
+    fn command<'a>(&self, tests: impl IntoIterator<Item = &'a str>, limit: Duration) -> Command {
         // A mutant may take all memory, or never end.
-        let status = Command::new("timeout")
+        let mut command = Command::new("timeout");
+        command
             .arg((limit * PATIENCE).as_secs().to_string())
             .args(["prlimit", "--as=12000000000", &format!("--cpu={}", limit.as_secs())])
             .arg(&self.executable)
             // One failure is enough. The option is not stable yet.
-            .args(["--quiet", "-Z", "unstable-options", "--fail-fast"])
+            .args(["--quiet", "-Z", "unstable-options", "--fail-fast", "--exact"])
             .env("RUSTC_BOOTSTRAP", "1")
             .args(tests)
             .current_dir(&self.folder)
             .env("CARGO_MANIFEST_DIR", &self.folder)
-            .env("MUTANT_AWAKE", mutant.to_string())
-            .stdout(output())
-            .stderr(output())
-            .status()?;
-        match status.code() {
-            Some(126 | 127) => bail!("timeout and prlimit cannot start {:?}", self.executable),
-            _ => Ok(status),
-        }
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+}
+
+fn run(command: &mut Command) -> Result<ExitStatus> {
+    let status = command.status()?;
+    match status.code() {
+        Some(126 | 127) => bail!("timeout and prlimit cannot start: {command:?}"),
+        _ => Ok(status),
     }
 }
 

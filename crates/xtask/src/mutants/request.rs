@@ -84,7 +84,7 @@ pub(super) struct Module {
 }
 
 impl Module {
-    fn of(path: &str) -> Result<Self> {
+    pub(super) fn of(path: &str) -> Result<Self> {
         let stem = path.trim_end_matches('/').trim_end_matches(".rs").to_owned();
         let parts: Vec<_> = stem.split('/').collect();
         ensure!(

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use super::request::{Module, Thoroughness};
+use super::{
+    reach::Test,
+    request::{Module, Thoroughness},
+};
 
 /// Some tests; the next stage is for mutants that survive them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stage {
-    /// The tests beside the module's code.
+    /// The quick tests beside the module's code.
     Module,
-    /// All quick tests beside the crate's code.
+    /// All other quick tests beside the crate's code.
     Crate,
     /// The tests beside the crate's code that take seconds.
     Slow,
@@ -35,51 +38,66 @@ impl Stage {
         }
     }
 
-    /// How long the tests may have a processor, with any mutant.
-    pub(super) fn limit(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Module => 10,
-            Self::Crate => 60,
-            Self::Slow | Self::Behaviour => 300,
-        })
+    /// Those of the tests that are of this stage, the quickest first and as many as there is time for.
+    pub(super) fn choose<'a>(
+        self,
+        module: &Module,
+        tests: impl Iterator<Item = &'a Test>,
+    ) -> Vec<&'a Test> {
+        let beside = module.tests();
+        let mut left = self.time();
+        tests
+            .filter(|test| {
+                let is_beside = test.name.starts_with(&beside);
+                match self {
+                    Self::Module => is_beside && test.time <= QUICK,
+                    Self::Crate => !is_beside && test.time <= QUICK,
+                    Self::Slow => test.time > QUICK,
+                    Self::Behaviour => true,
+                }
+            })
+            .take_while(|test| {
+                let fits = test.time <= left;
+                left = left.saturating_sub(test.time);
+                fits
+            })
+            .collect()
     }
 
-    /// What the program of tests is told: which ones to run.
-    pub(super) fn tests(self, module: &Module) -> Vec<String> {
-        let quick = SLOW.iter().flat_map(|slow| ["--skip", *slow]).map(str::to_owned);
-        match self {
-            Self::Module => [module.tests()].into_iter().chain(quick).collect(),
-            Self::Crate => quick.collect(),
-            Self::Slow => SLOW.iter().map(|slow| (*slow).to_owned()).collect(),
-            Self::Behaviour => Vec::new(),
-        }
+    /// How long the tests of one mutant take at most, one after another and without the mutant.
+    fn time(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Module | Self::Crate => 600,
+            Self::Slow => 120,
+            Self::Behaviour => 30,
+        })
     }
 }
 
-/// Tests beside the code that take more than two seconds each.
-const SLOW: &[&str] = &[
-    "a_known_session_has_the_token_and_the_user",
-    "cc_01_on_several_threads_too",
-    "cc_03_threads_of_two_users",
-    "cc_04_a_client_may_leave_at_every_await_point",
-    "d3_a_session_that_the_hook_refuses",
-    "dl_01_garbage_calls_nobody",
-    "dl_02_a_session_whose_new_cookies_never_leave",
-    "dl_03_five_thousand_sessions",
-    "e10_no_message_shows_a_secret",
-    "every_flipped_bit_is_refused",
-    "every_order_of_eight_events",
-    "f11_an_event_",
-    "it_stays_within_its_bytes",
-    "jk_01_a_thousand_cold_requests",
-    "jk_02_ten_thousand_unknown_keys",
-    "jk_06_what_is_no_key_set",
-    "nobody_is_signed_out_by_a_fault",
-    "rd_01_whatever_is_let_through_is_ours",
-    "rd_02_nothing_makes_it_panic",
-    "se_02_keys_of_passwords_agree",
-    "simulation::",
-    "the_attacks_of_the_property_are_let_through",
-    "what_is_an_object_and_what_is_in_it",
-    "whatever_is_let_through_stays",
-];
+/// How long a quick test takes.
+const QUICK: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_beside_the_module_in_its_crate_slow_or_of_the_behaviour() {
+        let module = Module::of("crates/a/src/end").unwrap();
+        let tests = [("end::a", 1), ("ending::b", 1), ("end::c", 3), ("d", 20), ("e", 28)];
+        let tests = tests.map(|(name, seconds)| Test::new(name, Duration::from_secs(seconds)));
+        for (stage, expected) in [
+            (Stage::Module, &["end::a"][..]),
+            (Stage::Crate, &["ending::b"]),
+            (Stage::Slow, &["end::c", "d", "e"]),
+            (Stage::Behaviour, &["end::a", "ending::b", "end::c", "d"]),
+        ] {
+            let chosen = stage.choose(&module, tests.iter());
+            assert_eq!(
+                chosen.iter().map(|it| &*it.name).collect::<Vec<_>>(),
+                expected,
+                "{stage:?}"
+            );
+        }
+    }
+}

@@ -97,12 +97,27 @@ pub(super) enum At<'a> {
     Elsewhere,
 }
 
-/// Says in a running program which mutant is awake; for the root of a crate.
+/// Says in a running program which mutant is awake, and writes down which ones could be; for the root of a crate.
 pub(super) const SWITCH: &str = r#"
 #[doc(hidden)]
 #[allow(dead_code)]
 pub(crate) fn mutant_awake(mutants: &[usize]) -> usize {
-    static AWAKE: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    use std::{collections::BTreeSet, fs::File, io::Write, sync::{Mutex, OnceLock}};
+
+    static AWAKE: OnceLock<usize> = OnceLock::new();
+    static REACHED: OnceLock<Option<Mutex<(File, BTreeSet<usize>)>>> = OnceLock::new();
+    let reached = REACHED.get_or_init(|| {
+        let path = std::env::var_os("MUTANTS_REACHED")?;
+        let file = File::options().append(true).create(true).open(path).ok()?;
+        Some(Mutex::new((file, BTreeSet::new())))
+    });
+    if let Some(Ok(mut reached)) = reached.as_ref().map(Mutex::lock) {
+        if reached.1.insert(mutants[0]) {
+            let mut line = String::new();
+            mutants.iter().for_each(|mutant| line += &format!("{mutant}\n"));
+            reached.0.write_all(line.as_bytes()).unwrap();
+        }
+    }
     let awake = *AWAKE.get_or_init(|| {
         std::env::var("MUTANT_AWAKE").ok().and_then(|it| it.parse().ok()).unwrap_or(0)
     });

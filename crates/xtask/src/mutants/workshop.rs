@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +15,7 @@ use super::{
     memory::Memory,
     mutant::Mutant,
     program::{OUT_OF_CPU, Program, TIMED_OUT},
+    reach::Reach,
     request::{Module, Request},
     score::Score,
     stage::Stage,
@@ -118,12 +120,12 @@ impl<'a> Workshop<'a> {
         }
     }
 
-    /// Has each mutant of the module meet the tests, stage after stage, until one fails.
+    /// Has each mutant of the module meet the tests that enter its function, stage after stage, until one fails.
     pub(super) fn try_all(
         &self,
         module: &Module,
         stages: &[Stage],
-        mut program: impl FnMut(Stage) -> Result<Program>,
+        programs: impl Fn(Stage) -> Result<(&'a Program, &'a Reach)>,
     ) -> Result<Score> {
         let mutants = self.mutants.iter().filter(|(of, _)| of == module);
         let mut score = Score::default();
@@ -141,14 +143,18 @@ impl<'a> Workshop<'a> {
             if alive.is_empty() {
                 break;
             }
-            let program = program(*stage)?;
-            let tests = stage.tests(module);
-            let status = program.run(0, &tests, stage.limit())?;
-            ensure!(status.success(), "{stage:?} of {} fails without a mutant", module.name());
+            let (program, reach) = programs(*stage)?;
             println!("{stage:?}: {} mutants meet it", alive.len());
             let mut survivors = Vec::new();
             for mutant in alive {
-                match program.run(mutant.id, &tests, stage.limit())?.code() {
+                let tests = stage.choose(module, reach.tests(mutant.id));
+                if tests.is_empty() {
+                    survivors.push(mutant);
+                    continue;
+                }
+                let names = tests.iter().map(|test| &*test.name);
+                let time: Duration = tests.iter().map(|test| test.time).sum();
+                match program.run(mutant.id, names, time * SLOWER + LEAST)?.code() {
                     Some(0) => survivors.push(mutant),
                     Some(TIMED_OUT | OUT_OF_CPU) => score.hung.push(mutant.name.clone()),
                     Some(_) | None => score.caught.push(mutant.name.clone()),
@@ -227,6 +233,10 @@ impl<'a> Workshop<'a> {
         Built::read(&String::from_utf8_lossy(&output.stdout))
     }
 }
+
+/// How much longer the tests may take with a mutant, and how long in any case.
+const SLOWER: u32 = 5;
+const LEAST: Duration = Duration::from_secs(5);
 
 /// Copies the files that git knows, those alone whose content differs: cargo builds what is newer.
 fn copy_changed(sh: &Shell, from: &Path, to: &Path) -> Result<()> {
