@@ -2,8 +2,18 @@
 //!
 //! libFuzzer is guided by coverage. What it needs beside a C++ compiler is a flag of the stable compiler, so no other
 //! toolchain. Without a C++ compiler, changes of the corpus are tried as they come.
+//!
+//! Each target goes on with the inputs that it found in earlier calls, in `target/fuzz/found`. `--merge` adds those of them
+//! to the corpus that enter code which no input of the corpus enters, and as few as possible.
 
-use std::{env, fs, num::NonZeroU32, path::PathBuf};
+use std::{
+    env, fs,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+    thread,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
@@ -11,34 +21,115 @@ use xshell::{Shell, cmd};
 use crate::{project::Project, steps::Steps};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
-    let Wanted { targets, seconds } = wanted(project, env::args().skip(2))?;
+    let Wanted { targets, task } = wanted(project, env::args().skip(2))?;
     let is_guided = cmd!(sh, "c++ --version").quiet().ignore_stdout().ignore_stderr().run().is_ok();
     let fuzzer = fuzzer(project, &host(sh)?, is_guided);
     steps.take("build", || if is_guided { build_guided(sh, project) } else { build_plain(sh) })?;
-    for target in targets {
-        steps.take(&target, || {
-            let corpus = corpora(project).join(&target);
-            let found = project.target.join("fuzz").join("found").join(&target);
-            sh.create_dir(&found)?;
-            if !is_guided {
-                return Ok(cmd!(sh, "{fuzzer} {target} {seconds}").run()?);
+    match task {
+        Task::Search { seconds } => steps.take("search", || {
+            let search = Search { project, fuzzer: &fuzzer, is_guided, seconds: &seconds };
+            search.all(&targets)
+        }),
+        Task::Merge => steps.take("merge", || {
+            ensure!(is_guided, "a C++ compiler is needed, since libFuzzer merges by coverage");
+            for target in targets {
+                let (corpus, found) = (corpora(project).join(&target), found(project, &target)?);
+                let limits = ["-merge=1", "-set_cover_merge=1", "-max_len=4096", "-verbosity=0"];
+                let merge = cmd!(sh, "{fuzzer} {limits...} {corpus} {found}");
+                merge.env("AUTHKIT_FUZZ_TARGET", &target).ignore_stderr().run()?;
+                println!("{target}: {} inputs", fs::read_dir(corpus)?.count());
             }
-            // New inputs go where the first folder is; what is kept is added to by hand, or by a merge.
-            let prefix = format!("-artifact_prefix={}/crash-", found.display());
-            let time = format!("-max_total_time={seconds}");
-            let limits = ["-max_len=4096", "-timeout=10", "-print_final_stats=1", "-verbosity=0"];
-            let fuzz = cmd!(sh, "{fuzzer} {found} {corpus} {time} {prefix} {limits...}");
-            Ok(fuzz.env("AUTHKIT_FUZZ_TARGET", &target).run()?)
-        })?;
+            Ok(())
+        }),
     }
-    Ok(())
+}
+
+/// A search in several targets, as many at a time as there are processors.
+struct Search<'a> {
+    project: &'a Project,
+    fuzzer: &'a Path,
+    is_guided: bool,
+    seconds: &'a str,
+}
+
+impl Search<'_> {
+    /// Searches everywhere, although one target may have a broken rule, and prints a row for each.
+    fn all(&self, targets: &[String]) -> Result<()> {
+        let (left, broken) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
+        println!("| target | inputs tried | inputs kept |\n|---|---|---|");
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    // The lock is free again before the search begins.
+                    let next = || left.lock().ok()?.next();
+                    while let Some(target) = next() {
+                        match (self.one(target), broken.lock()) {
+                            (Ok(row), _) => println!("{row}"),
+                            (Err(error), Ok(mut broken)) => broken.push(format!("{error:#}")),
+                            (Err(error), Err(_)) => eprintln!("{error:#}"),
+                        }
+                    }
+                });
+            }
+        });
+        let broken = broken.into_inner().unwrap_or_default();
+        ensure!(broken.is_empty(), "{}", broken.join("\n"));
+        Ok(())
+    }
+
+    /// Searches in one target, and returns its row.
+    fn one(&self, target: &str) -> Result<String> {
+        let found = found(self.project, target)?;
+        let log = found.with_extension("log");
+        let (prefix, time) = (
+            format!("-artifact_prefix={}/broken-", found.display()),
+            format!("-max_total_time={}", self.seconds),
+        );
+        let mut command = Command::new(self.fuzzer);
+        if self.is_guided {
+            // New inputs go where the first folder is.
+            command.arg(&found).arg(corpora(self.project).join(target)).args([prefix, time]);
+            command.args(["-max_len=4096", "-timeout=60", "-print_final_stats=1", "-verbosity=0"]);
+        } else {
+            command.args([target, self.seconds]);
+        }
+        let output = fs::File::create(&log)?;
+        let status = command
+            .env("AUTHKIT_FUZZ_TARGET", target)
+            .stdout(Stdio::from(output.try_clone()?))
+            .stderr(Stdio::from(output))
+            .status()?;
+        ensure!(status.success(), "{target} breaks a rule: see the end of {}", log.display());
+        let tried = tried(&String::from_utf8_lossy(&fs::read(&log)?)).unwrap_or_default();
+        Ok(format!("| `{target}` | {tried} | {} |", fs::read_dir(&found)?.count()))
+    }
+}
+
+/// The number of inputs that libFuzzer says it tried.
+fn tried(log: &str) -> Option<u64> {
+    let line = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
+    line.trim().parse().ok()
+}
+
+/// Where the inputs that a target finds are.
+fn found(project: &Project, target: &str) -> Result<PathBuf> {
+    let found = project.target.join("fuzz").join("found").join(target);
+    fs::create_dir_all(&found)?;
+    Ok(found)
 }
 
 /// What the command line asks for.
 #[derive(Debug, Eq, PartialEq)]
 struct Wanted {
     targets: Vec<String>,
-    seconds: String,
+    task: Task,
+}
+
+/// What to do with each target.
+#[derive(Debug, Eq, PartialEq)]
+enum Task {
+    Search { seconds: String },
+    Merge,
 }
 
 fn wanted(project: &Project, arguments: impl Iterator<Item = String>) -> Result<Wanted> {
@@ -51,12 +142,15 @@ fn wanted(project: &Project, arguments: impl Iterator<Item = String>) -> Result<
 }
 
 fn parse(known: &[String], mut arguments: impl Iterator<Item = String>) -> Result<Wanted> {
-    let mut wanted = Wanted { targets: known.to_vec(), seconds: "60".to_owned() };
+    let task = Task::Search { seconds: "60".to_owned() };
+    let mut wanted = Wanted { targets: known.to_vec(), task };
     while let Some(argument) = arguments.next() {
-        if argument == "--minutes" {
+        if argument == "--merge" {
+            wanted.task = Task::Merge;
+        } else if argument == "--minutes" {
             let minutes = arguments.next().and_then(|it| it.parse::<NonZeroU32>().ok());
-            wanted.seconds =
-                (u64::from(minutes.context("--minutes wants a number")?.get()) * 60).to_string();
+            let minutes = minutes.context("--minutes wants a number")?;
+            wanted.task = Task::Search { seconds: (u64::from(minutes.get()) * 60).to_string() };
         } else if known.contains(&argument) {
             wanted.targets = vec![argument];
         } else {
@@ -111,14 +205,26 @@ mod tests {
         let known = ["jwt", "seal"].map(str::to_owned);
         let read = |words: &[&str]| {
             let wanted = parse(&known, words.iter().map(|word| (*word).to_owned()));
-            wanted.map(|wanted| (wanted.targets.join(" "), wanted.seconds)).ok()
+            wanted.map(|wanted| (wanted.targets.join(" "), wanted.task)).ok()
         };
-        let is = |targets: &str, seconds: &str| Some((targets.to_owned(), seconds.to_owned()));
-        assert_eq!(read(&[]), is("jwt seal", "60"));
-        assert_eq!(read(&["jwt", "--minutes", "30"]), is("jwt", "1800"));
-        assert_eq!(read(&["--minutes", "2", "seal"]), is("seal", "120"));
+        let search = |seconds: &str| Task::Search { seconds: seconds.to_owned() };
+        for (words, targets, task) in [
+            (&[][..], "jwt seal", search("60")),
+            (&["jwt", "--minutes", "30"], "jwt", search("1800")),
+            (&["--minutes", "2", "seal"], "seal", search("120")),
+            (&["seal", "--merge"], "seal", Task::Merge),
+        ] {
+            assert_eq!(read(words), Some((targets.to_owned(), task)), "{words:?}");
+        }
         for wrong in [&["none"][..], &["--minutes"], &["--minutes", "0"], &["--minutes", "x"]] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn libfuzzer_says_how_many_inputs_it_tried() {
+        let log = "Done 7 runs\nstat::number_of_executed_units: 32522\nstat::peak_rss_mb: 48\n";
+        assert_eq!(tried(log), Some(32_522));
+        assert_eq!(tried("ERROR: libFuzzer: deadly signal"), None);
     }
 }

@@ -113,10 +113,12 @@ Usage: cargo xtask <command>
           crates/authkit-session/src/decide), one place at a time, and lists what no test notices;
           only where something has changed since the revision; only every N-th place; with the
           tests beside the code alone, with the quick ones of them, or with those beside the module;
-          a build of all of them takes 3 minutes, and each then as long as its tests
-  fuzz [TARGET] [--minutes N]
+          a build of all of them takes 3 minutes, and each then as long as the tests that enter
+          its function
+  fuzz [TARGET] [--minutes N | --merge]
           looks for inputs that break a rule, of one target of crates/authkit-fuzz or of each,
-          for a minute or as long as it says; `test` runs the inputs that are kept
+          for a minute or as long as it says; `test` runs the inputs that are kept; adds to these
+          what was found and enters code that none of them enters
   packages
           whether what is published is fit to be: each built from its package alone, with every
           set of features, the oldest compiler and the oldest dependencies; licences; changes
