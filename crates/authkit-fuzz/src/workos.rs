@@ -137,7 +137,8 @@ impl Workos {
         }
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         for name in ["code_verifier", "refresh_token", "code", "client_secret"] {
-            state.secrets.extend(body[name].as_str().map(str::to_owned));
+            let value = body[name].as_str().filter(|value| value.len() >= SECRET);
+            state.secrets.extend(value.map(str::to_owned));
         }
         state.exchanges += 1;
         let next = state.answers.pop_front().or_else(|| state.otherwise.clone());
@@ -165,3 +166,6 @@ impl fmt::Debug for Workos {
         f.write_str("Workos")
     }
 }
+
+/// A value of at least this many bytes is a secret. An input may choose a shorter one that any answer contains by chance.
+const SECRET: usize = 20;
