@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use arbitrary::Unstructured;
 
 /// The bytes of one input, read as choices. Once the bytes are used up, every choice is the first one and every text is
@@ -6,6 +8,10 @@ pub(crate) struct Input<'a>(Unstructured<'a>);
 
 impl<'a> Input<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        CURRENT.with_borrow_mut(|current| {
+            current.clear();
+            current.extend_from_slice(bytes);
+        });
         Self(Unstructured::new(bytes))
     }
 
@@ -69,5 +75,36 @@ impl<'a> Input<'a> {
                 }
             }
         }
+    }
+}
+
+/// Whether the input that this thread reads contains a part of `secret`. libFuzzer learns from every `memcmp` of the process,
+/// also from those in which the service compares its passwords, and then an answer may repeat what the input says.
+pub(crate) fn has_part_of(secret: &str) -> bool {
+    let secret = secret.as_bytes();
+    CURRENT.with_borrow(|current| {
+        let mut parts = secret.windows(secret.len().clamp(1, LEARNT));
+        parts.any(|part| memchr::memmem::find(current, part).is_some())
+    })
+}
+
+thread_local! {
+    static CURRENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The length of a part that is not there by chance.
+const LEARNT: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_that_has_part_of_a_secret_is_told_from_others() {
+        Input::new(b"%22 89abcdef0123 and more");
+        assert!(has_part_of("0123456789abcdef0123456789abcdef"));
+        assert!(!has_part_of("0123456789abcdef0120456789abcdef"), "eleven bytes of it");
+        Input::new(b"");
+        assert!(!has_part_of("0123456789abcdef0123456789abcdef"));
     }
 }

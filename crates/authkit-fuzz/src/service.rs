@@ -11,7 +11,7 @@ use authkit_tower::{
 };
 use aws_lc_rs::rand;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
@@ -50,6 +50,25 @@ pub(crate) struct Answer {
     /// The access token of the admitted principal.
     pub(crate) admitted: Option<String>,
     pub(crate) reached: bool,
+}
+
+impl Answer {
+    /// Whether it gives the browser a session cookie, whole or in parts.
+    pub(crate) fn sets_a_session(&self) -> bool {
+        self.session_cookies().any(|(_, value)| !value.is_empty())
+    }
+
+    /// Whether it takes the browser's session cookie away, and gives it no other one.
+    pub(crate) fn ends_a_session(&self) -> bool {
+        !self.sets_a_session() && self.session_cookies().any(|(name, _)| name == "wos_session")
+    }
+
+    fn session_cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.headers.get_all(header::SET_COOKIE).iter();
+        let pairs =
+            fields.filter_map(|field| field.to_str().ok()?.split(';').next()?.split_once('='));
+        pairs.filter(|(name, _)| name.starts_with("wos_session"))
+    }
 }
 
 /// The handler attaches this to its response.
@@ -188,6 +207,7 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
 /// Random secrets of this process, which no input can contain.
 struct Unknown {
     password: String,
+    unused_password: String,
     api_key: String,
     email: String,
     refresh_token: String,
@@ -204,6 +224,7 @@ static UNKNOWN: LazyLock<Unknown> = LazyLock::new(|| {
     Unknown {
         // 64 hexadecimal characters suit every format except Python's and Ruby 6's.
         password: format!("{}{}", random(""), random("")),
+        unused_password: random("nothing-is-sealed-with-"),
         api_key: random("sk_test_"),
         email: random("user@") + ".test",
         refresh_token: random("refresh_"),
@@ -213,6 +234,11 @@ static UNKNOWN: LazyLock<Unknown> = LazyLock::new(|| {
 
 pub(crate) fn password() -> &'static str {
     &UNKNOWN.password
+}
+
+/// A password that nothing is sealed with.
+pub(crate) fn unused_password() -> &'static str {
+    &UNKNOWN.unused_password
 }
 
 pub(crate) fn api_key() -> &'static str {
