@@ -68,7 +68,7 @@ impl Stage {
     fn time(self) -> Duration {
         Duration::from_secs(match self {
             Self::Module | Self::Crate => 600,
-            Self::Slow => 120,
+            Self::Slow => 20,
             Self::Behaviour => 30,
         })
     }
@@ -84,12 +84,12 @@ mod tests {
     #[test]
     fn tests_are_beside_the_module_in_its_crate_slow_or_of_the_behaviour() {
         let module = Module::of("crates/a/src/end").unwrap();
-        let tests = [("end::a", 1), ("ending::b", 1), ("end::c", 3), ("d", 20), ("e", 28)];
+        let tests = [("end::a", 1), ("ending::b", 1), ("end::c", 3), ("d", 16), ("e", 28)];
         let tests = tests.map(|(name, seconds)| Test::new(name, Duration::from_secs(seconds)));
         for (stage, expected) in [
             (Stage::Module, &["end::a"][..]),
             (Stage::Crate, &["ending::b"]),
-            (Stage::Slow, &["end::c", "d", "e"]),
+            (Stage::Slow, &["end::c", "d"]),
             (Stage::Behaviour, &["end::a", "ending::b", "end::c", "d"]),
         ] {
             let chosen = stage.choose(&module, tests.iter());
