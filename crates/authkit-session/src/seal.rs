@@ -37,42 +37,56 @@ pub(crate) use self::{
     target::{Form, Target},
 };
 
-/// A wire format that can be written, named after the SDK that uses it.
-///
-/// Cookies of every format are read, whatever is chosen here. `docs/formats.md` says what each format requires of the
-/// password and who else reads it.
-///
-/// # Examples
-///
-/// ```
-/// use authkit_session::SealFormat;
-///
-/// assert_eq!("python".parse(), Ok(SealFormat::Python));
-/// assert_eq!(SealFormat::default().to_string(), "ruby");
-/// ```
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum SealFormat {
-    /// Ruby SDK 7 and later (default): AES-256-GCM under the SHA-256 of a password of at least 32 bytes.
-    #[default]
-    Ruby,
-    /// Ruby SDK 5 and 6: AES-256-GCM under a password of exactly 32 bytes.
-    Ruby6,
-    /// Go SDK: AES-256-GCM under 64 hexadecimal characters, or under the SHA-256 of any other password.
-    Go,
-    /// Rust SDK: as Go, but 64 hexadecimal characters only.
-    Rust,
-    /// Python SDK: Fernet, under the base64 of 32 bytes.
-    Python,
-    /// Node SDK and every `authkit-*` library: iron, under a password of at least 32 characters.
-    Node,
+/// Declares an enum of variants without data, and its constant `ALL`, which therefore lacks none of them.
+macro_rules! with_all {
+    (
+        $(#[$of_enum:meta])*
+        $visibility:vis enum $name:ident { $($(#[$of_variant:meta])* $variant:ident,)+ }
+    ) => {
+        $(#[$of_enum])*
+        $visibility enum $name { $($(#[$of_variant])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, in the order of its declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+        }
+    };
+}
+
+with_all! {
+    /// A wire format that can be written, named after the SDK that uses it.
+    ///
+    /// Cookies of every format are read, whatever is chosen here. `docs/formats.md` says what each format requires of
+    /// the password and who else reads it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use authkit_session::SealFormat;
+    ///
+    /// assert_eq!("python".parse(), Ok(SealFormat::Python));
+    /// assert_eq!(SealFormat::default().to_string(), "ruby");
+    /// ```
+    #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+    #[non_exhaustive]
+    pub enum SealFormat {
+        /// Ruby SDK 7 and later (default): AES-256-GCM under the SHA-256 of a password of at least 32 bytes.
+        #[default]
+        Ruby,
+        /// Ruby SDK 5 and 6: AES-256-GCM under a password of exactly 32 bytes.
+        Ruby6,
+        /// Go SDK: AES-256-GCM under 64 hexadecimal characters, or under the SHA-256 of any other password.
+        Go,
+        /// Rust SDK: as Go, but 64 hexadecimal characters only.
+        Rust,
+        /// Python SDK: Fernet, under the base64 of 32 bytes.
+        Python,
+        /// Node SDK and every `authkit-*` library: iron, under a password of at least 32 characters.
+        Node,
+    }
 }
 
 impl SealFormat {
-    /// Every format, in the order of the documentation.
-    pub const ALL: &[Self] =
-        &[Self::Ruby, Self::Ruby6, Self::Go, Self::Rust, Self::Python, Self::Node];
-
     /// The format's name in `WORKOS_SEAL_FORMAT`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,10 +139,11 @@ impl FromStr for SealFormat {
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         Self::ALL.iter().copied().find(|format| format.as_str() == word).ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|format| format.as_str()).collect();
             ConfigProblem::invalid(
                 Setting::SealFormat,
                 format!("is {}, which is no format", Quoter::default().quote(word)),
-                "write one of ruby, ruby6, go, rust, python, node",
+                format!("write one of {}", words.join(", ")),
             )
         })
     }

@@ -21,7 +21,9 @@ impl Service {
         let password = match format {
             SealFormat::Ruby6 => "exactly thirty-two bytes of text",
             SealFormat::Rust => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-            _ => "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+            SealFormat::Ruby | SealFormat::Go | SealFormat::Python | SealFormat::Node => {
+                "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+            }
         };
         let first = Self::new();
         Self::with(Arc::clone(&first.workos), first.clock.clone(), |config| {
