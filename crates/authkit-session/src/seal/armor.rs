@@ -4,6 +4,7 @@ use std::{borrow::Cow, iter};
 
 use base64::Engine as _;
 use memchr::{memchr, memchr_iter, memchr3};
+use percent_encoding::percent_decode;
 
 use crate::{codec::Base64, seal::SealError};
 
@@ -15,8 +16,8 @@ pub(super) fn decode(engine: &Base64, text: &[u8]) -> Result<Vec<u8>, SealError>
 /// Undoes the changes that frameworks and proxies make to a value: `%XX` and white space, which no format contains. A
 /// `+` stays a `+`.
 ///
-/// It copies the text between two escapes at once. The crate `percent-encoding`, used elsewhere for short texts, goes
-/// byte by byte, which makes opening a cookie cost a sixth more instructions.
+/// It finds the escapes with `memchr` and copies the text between two of them at once: a cookie is long and has few. To
+/// decode all of it with `percent-encoding`, byte by byte, would make opening a cookie cost a sixth more instructions.
 pub(super) fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {
     let mut spaced = memchr3(b' ', b'\t', b'\n', value).is_some();
     if !spaced && memchr(b'%', value).is_none() {
@@ -58,25 +59,18 @@ pub(super) fn is_canonical(value: &[u8], plain: &[u8]) -> bool {
     nothing_else && consistent
 }
 
-/// The byte that `%XX` stands for.
-fn unescape(escape: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = escape else { return None };
-    Some(nibble(*high)? << 4 | nibble(*low)?)
+/// The byte that the escape at the start of `text` stands for: `%XX` decodes to one byte, any other three bytes to three.
+fn unescape(text: &[u8]) -> Option<u8> {
+    let mut decoded = percent_decode(text.get(..3)?);
+    match (decoded.next(), decoded.next()) {
+        (Some(byte), None) => Some(byte),
+        (Some(_), Some(_)) | (None, _) => None,
+    }
 }
 
 /// Escapes what Rack would read as a space. Every other character of base64 reaches it as it is.
 pub(super) fn for_rack(text: &str) -> String {
     text.replace('+', "%2B")
-}
-
-/// The value of a hexadecimal digit.
-pub(super) fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     codec,
     seal::{
-        SealError, armor,
+        SealError,
         gcm::{GcmKey, KEY_LEN, NONCE_LEN, TAG_LEN},
     },
 };
@@ -25,7 +25,7 @@ pub(super) fn hex_key(password: &str) -> Option<GcmKey> {
     let digits: &[u8; 2 * KEY_LEN] = password.as_bytes().try_into().ok()?;
     let mut key = Zeroizing::new([0; KEY_LEN]);
     for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = armor::nibble(pair[0])? << 4 | armor::nibble(pair[1])?;
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }
     Some(GcmKey::new(&key))
 }
@@ -61,6 +61,16 @@ pub(super) fn seal_bytes(
     let tag = key.seal(nonce, aad, &mut sealed[NONCE_LEN..]);
     sealed.extend_from_slice(&tag);
     sealed
+}
+
+/// The value of a hexadecimal digit.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
