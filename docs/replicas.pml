@@ -41,7 +41,7 @@ typedef Memory {
   bool successor;          /* token 1, for requests that still bring token 0 */
   byte refusals;           /* how often token 0 was refused */
   byte refused_ago;
-  bool contested;          /* a refusal was delayed once */
+  bool refusal_delayed;    /* a refusal was delayed once */
   bool ended;              /* the session is known to have ended */
   bool telling;            /* it publishes a sign-out */
   bool exchanging;
@@ -120,7 +120,7 @@ inline publish(what) {
 /* A process dies, and another one takes its place. */
 inline die() {
   died = true;
-  memory[me].successor = false; memory[me].refusals = 0; memory[me].refused_ago = 0; memory[me].contested = false; memory[me].exchanging = false;
+  memory[me].successor = false; memory[me].refusals = 0; memory[me].refused_ago = 0; memory[me].refusal_delayed = false; memory[me].exchanging = false;
   memory[me].ended = notice
 }
 
@@ -248,8 +248,8 @@ look:
   atomic {
     if
     :: seen == renewed -> goto take
-    :: seen == nothing && others && !memory[me].contested -> memory[me].contested = true
-    :: seen == nothing && others && memory[me].contested -> record_refusal()
+    :: seen == nothing && others && !memory[me].refusal_delayed -> memory[me].refusal_delayed = true
+    :: seen == nothing && others && memory[me].refusal_delayed -> record_refusal()
     :: seen == nothing && !others -> record_refusal(); publish(refused)
     fi;
     memory[me].exchanging = false

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::{
     clock::EmulatorClock,
     config::{Config, Rotation, SignIn},
-    connections::Connections,
+    connections::ConnectionTable,
     counts::Counts,
     emulator::Emulator,
     fault::Faults,
@@ -263,7 +263,7 @@ impl EmulatorBuilder {
             keys: KeyRing::new(key),
             faults: Faults::default(),
             limiter: Limiter::new(self.rate_limit),
-            connections: Connections::default(),
+            connections: ConnectionTable::default(),
             counts: Counts::default(),
             webhooks,
         };

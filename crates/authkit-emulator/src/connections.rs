@@ -7,7 +7,7 @@ use crate::state::Shared;
 
 /// Counts connections, and says which of them the emulator no longer answers on.
 #[derive(Debug, Default)]
-pub(crate) struct Connections {
+pub(crate) struct ConnectionTable {
     accepted: u64,
     /// Connections with an id below this one are frozen.
     frozen_below: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Connections {
     to_swallow: u32,
 }
 
-impl Connections {
+impl ConnectionTable {
     /// Counts a new connection, and returns its id.
     pub(crate) fn accept(&mut self) -> u64 {
         self.accepted += 1;
@@ -52,11 +52,11 @@ impl Connections {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Lines<'a> {
+pub struct Connections<'a> {
     shared: &'a Shared,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> Connections<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Self {
         Self { shared }
     }
@@ -83,7 +83,7 @@ impl<'a> Lines<'a> {
 
 /// One connection, shared by the requests on it.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct Connection {
     id: u64,
     shared: Arc<Shared>,
     flags: Arc<Flags>,
@@ -99,7 +99,7 @@ struct Flags {
     doomed: AtomicBool,
 }
 
-impl Line {
+impl Connection {
     pub(crate) fn accept(shared: Arc<Shared>) -> Self {
         let id = shared.lock().connections.accept();
         Self { id, shared, flags: Arc::default() }
@@ -107,13 +107,13 @@ impl Line {
 
     /// Whether a request that has just arrived must not be answered. The first request of a connection decides whether
     /// the connection is one of those to be swallowed.
-    pub(crate) fn swallows(&self, connections: &mut Connections) -> bool {
+    pub(crate) fn swallows(&self, table: &mut ConnectionTable) -> bool {
         let is_first = !self.flags.used.swap(true, Ordering::SeqCst);
-        if is_first && !self.is_silent_in(connections) && connections.to_swallow > 0 {
-            connections.to_swallow -= 1;
+        if is_first && !self.is_silent_in(table) && table.to_swallow > 0 {
+            table.to_swallow -= 1;
             self.flags.silent.store(true, Ordering::SeqCst);
         }
-        self.is_silent_in(connections)
+        self.is_silent_in(table)
     }
 
     /// Whether an answer that is ready must not be sent.
@@ -121,8 +121,8 @@ impl Line {
         self.is_silent_in(&self.shared.lock().connections)
     }
 
-    fn is_silent_in(&self, connections: &Connections) -> bool {
-        self.id < connections.frozen_below || self.flags.silent.load(Ordering::SeqCst)
+    fn is_silent_in(&self, table: &ConnectionTable) -> bool {
+        self.id < table.frozen_below || self.flags.silent.load(Ordering::SeqCst)
     }
 
     pub(crate) fn doom(&self) {

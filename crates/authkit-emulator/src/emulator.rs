@@ -11,7 +11,7 @@ use crate::{
     clock::EmulatorClock,
     config::Rotation,
     connect::Connect,
-    connections::Lines,
+    connections::Connections,
     fault::Fault,
     people::{People, UserInfo},
     rate_limit::RateLimit,
@@ -163,8 +163,8 @@ impl Emulator {
     }
 
     /// The connections, to count, freeze or swallow them.
-    pub fn connections(&self) -> Lines<'_> {
-        Lines::new(&self.shared)
+    pub fn connections(&self) -> Connections<'_> {
+        Connections::new(&self.shared)
     }
 
     /// Makes requests fail; see [`Fault`].

@@ -14,7 +14,7 @@ use crate::{
     api_error::ApiError,
     call::Call,
     clock::http_date,
-    connections::Line,
+    connections::Connection,
     endpoint::Endpoint,
     fault::{Fault, Kind},
     ids,
@@ -28,12 +28,12 @@ use crate::{
 pub(crate) struct Interference {
     shared: Arc<Shared>,
     router: Router,
-    line: Line,
+    connection: Connection,
 }
 
 impl Interference {
-    pub(crate) fn new(shared: Arc<Shared>, router: Router, line: Line) -> Self {
-        Self { shared, router, line }
+    pub(crate) fn new(shared: Arc<Shared>, router: Router, connection: Connection) -> Self {
+        Self { shared, router, connection }
     }
 
     /// Answers one request, breaks its connection, or never returns.
@@ -47,7 +47,7 @@ impl Interference {
             None => self.work(request.map(Body::new), &Twist::None).await?.map(ReplyBody::whole),
             Some(endpoint) => {
                 let response = self.call(endpoint, request).await?;
-                if self.line.is_silent() {
+                if self.connection.is_silent() {
                     return future::pending().await;
                 }
                 response
@@ -89,12 +89,12 @@ impl Interference {
                 response.map(ReplyBody::whole)
             }
             Some(Kind::ResetBefore) => {
-                self.line.doom();
+                self.connection.doom();
                 return Err(Cut);
             }
             Some(Kind::ResetAfter) => {
                 self.work(request, &Twist::None).await?;
-                self.line.doom();
+                self.connection.doom();
                 return Err(Cut);
             }
             Some(Kind::Swallow) => future::pending().await,
@@ -129,7 +129,7 @@ impl Interference {
         let call = Call::read(endpoint, head, body, &state);
         let state = &mut *state;
         state.counts.count(call.clone());
-        if self.line.swallows(&mut state.connections) {
+        if self.connection.swallows(&mut state.connections) {
             return Some(Kind::Swallow);
         }
         if let Err(wait) = state.limiter.take(endpoint, state.clock.now()) {

@@ -56,7 +56,7 @@
 //! | `POST /_emulator/faults` | `kind`, and its parameters; `endpoint`, `grant`, `user`, `session`, `organization`; `times` (default 1; or `"until_cleared"`) | [`Emulator::fault`] |
 //! | `DELETE /_emulator/faults` | | [`Emulator::clear_faults`] |
 //! | `GET /_emulator/answers` | | [`Answer::all`] |
-//! | `POST /_emulator/connections` | `freeze`, `swallow` | [`Lines::freeze`], [`Lines::swallow`] |
+//! | `POST /_emulator/connections` | `freeze`, `swallow` | [`Connections::freeze`], [`Connections::swallow`] |
 //! | `POST /_emulator/webhooks` | `url`, `secret` | [`Webhooks::add`] |
 //! | `POST /_emulator/events` | any | [`Webhooks::send`] |
 //! | `POST /_emulator/keys` | `sign` (false) | [`Keys::publish`], or [`Keys::rotate`] |
@@ -75,7 +75,7 @@
 //! | move time | [`Emulator::advance`], [`EmulatorClock`] |
 //! | add and change users and organizations | [`People`], [`UserChange`], [`UserInfo`], [`MembershipInfo`] |
 //! | add API keys, machines and OAuth applications | [`Connect`], [`CustomerApiKey`], [`MachineCredentials`] |
-//! | make something fail | [`Fault`], [`Answer`], [`Target`], [`Endpoint`], [`Grant`], [`Lines`] |
+//! | make something fail | [`Fault`], [`Answer`], [`Target`], [`Endpoint`], [`Grant`], [`Connections`] |
 //! | rotate keys | [`Keys`], [`SigningKey`] |
 //! | send webhooks | [`Webhooks`], [`WebhookInfo`] |
 //! | run it as a program | [`program()`] |
@@ -136,7 +136,7 @@ pub use self::{
     clock::EmulatorClock,
     config::{Rotation, SignIn},
     connect::{Connect, CustomerApiKey, MachineCredentials},
-    connections::Lines,
+    connections::Connections,
     emulator::Emulator,
     endpoint::Endpoint,
     error::{KeyError, SeedError},

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    connections::Line, interfere::Interference, outbox, state::Shared, webhooks::Delivery,
+    connections::Connection, interfere::Interference, outbox, state::Shared, webhooks::Delivery,
 };
 
 #[derive(Debug)]
@@ -101,36 +101,36 @@ async fn accept(listener: StdListener, shared: Arc<Shared>, router: Router) {
 async fn serve(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     // Answers are small, and Nagle's algorithm would delay them.
     let _ = stream.set_nodelay(true);
-    let line = Line::accept(Arc::clone(&shared));
-    let interference = Interference::new(shared, router, line.clone());
-    let connection = Connection { stream, line };
+    let connection = Connection::accept(Arc::clone(&shared));
+    let interference = Interference::new(shared, router, connection.clone());
+    let stream = ConnectionStream { stream, connection };
     let service = service_fn(move |request| interference.clone().answer(request));
     // An error here comes from a fault, or from a client that has closed the connection.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Interference` sets `Date` from the emulator's clock.
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(connection), service)
+        .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// A connection that can be closed with a reset.
+/// The stream of a connection, which can be closed with a reset.
 #[derive(Debug)]
-struct Connection {
+struct ConnectionStream {
     stream: TcpStream,
-    line: Line,
+    connection: Connection,
 }
 
-impl Drop for Connection {
+impl Drop for ConnectionStream {
     fn drop(&mut self) {
-        if self.line.is_doomed() {
+        if self.connection.is_doomed() {
             // If this fails, the connection still closes, with a FIN.
             let _ = self.stream.set_zero_linger();
         }
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ConnectionStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -140,7 +140,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ConnectionStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -166,7 +166,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.line.is_doomed() {
+        if self.connection.is_doomed() {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -24,7 +24,7 @@ pub(crate) use self::{
 use crate::{
     clock::EmulatorClock,
     config::{Config, Rotation},
-    connections::Connections,
+    connections::ConnectionTable,
     counts::Counts,
     fault::Faults,
     keys::KeyRing,
@@ -45,7 +45,7 @@ pub(crate) struct State {
     pub(crate) keys: KeyRing,
     pub(crate) faults: Faults,
     pub(crate) limiter: Limiter,
-    pub(crate) connections: Connections,
+    pub(crate) connections: ConnectionTable,
     pub(crate) counts: Counts,
     pub(crate) webhooks: WebhookEndpoints,
 }

@@ -20,6 +20,7 @@ use crate::{
         watch::PrincipalWatch,
     },
     error::Error,
+    instances::{InstanceRegistration, OtherInstances},
     oauth_tokens::OauthTokens,
     refresh::{Refresher, RefresherParts, hook::HookDecision, on_demand::OnDemand},
     refresh_state::RefreshState,
@@ -36,7 +37,6 @@ use crate::{
     seal::{Purpose, SealError, Sealer},
     secret::Secret,
     session::VerifiedSession,
-    siblings::{SiblingGuard, Siblings},
     tasks::Tasks,
     token::verified::VerifiedToken,
     upstream::{client::Client, pkce::PkceVerifier},
@@ -81,7 +81,7 @@ struct Owners {
     publisher: Arc<RevocationPublisher>,
     kinds: CredentialKinds,
     tasks: Tasks,
-    _presence: SiblingGuard,
+    _registration: InstanceRegistration,
     #[cfg(test)]
     state: Arc<RefreshState>,
 }
@@ -341,8 +341,8 @@ impl Owners {
             stale_keys,
             credential_memory,
         } = checked;
-        let (presence, siblings) = SiblingGuard::register(&settings, client.base_url());
-        if siblings == Siblings::Some && revocations.is_none() {
+        let (registration, others) = InstanceRegistration::register(&settings, client.base_url());
+        if others == OtherInstances::Alive && revocations.is_none() {
             tracing::warn!(
                 "another Authenticator (AuthKit) of this environment is alive in this process: neither knows of the \
                  other's sign-outs; clone one of them instead"
@@ -410,7 +410,7 @@ impl Owners {
             ender,
             publisher,
             tasks,
-            _presence: presence,
+            _registration: registration,
             #[cfg(test)]
             state,
         }

@@ -151,6 +151,7 @@ mod end;
 mod error;
 #[cfg(feature = "inspect")]
 pub mod inspect;
+mod instances;
 pub mod integration;
 mod json;
 mod log_id;
@@ -167,7 +168,6 @@ mod request;
 mod seal;
 mod secret;
 mod session;
-mod siblings;
 #[cfg(test)]
 mod simulation;
 mod strictness;

@@ -37,7 +37,7 @@ use crate::{
     cookie,
     denial::{Caller, Cause, Denied, Mistake},
     exceptions::is_routed_as_sent,
-    lookup::{NoPrincipal, Place, PrincipalLookup},
+    lookup::{LayerPosition, NoPrincipal, PrincipalLookup},
     origin::{self, CrossOrigin},
     principal_ref::PrincipalRef,
     request_state::{HeadCookies, Outgoing, RequestState},
@@ -55,17 +55,17 @@ pub(crate) enum EntryDecision {
 
 /// Decides about a request before it may reach the inner service.
 pub(crate) fn enter<B>(settings: &Arc<LayerSettings>, request: &mut Request<B>) -> EntryDecision {
-    let place = Place::enter(request.extensions_mut(), settings.authkit());
-    let decided = match &place {
-        Place::Inside(_) => enter_inside(settings, request),
-        Place::Outermost => enter_outermost(settings, request),
+    let position = LayerPosition::enter(request.extensions_mut(), settings.authkit());
+    let decided = match &position {
+        LayerPosition::Inside(_) => enter_inside(settings, request),
+        LayerPosition::Outermost => enter_outermost(settings, request),
     };
     if let Some(decided) = decided {
         return EntryDecision::Ready(decided);
     }
     match authenticate(settings, request.headers()) {
         Authentication::Done(outcome) => {
-            EntryDecision::Ready(attach::conclude(settings, outcome, request, &place))
+            EntryDecision::Ready(attach::conclude(settings, outcome, request, &position))
         }
         Authentication::Pending(pending) => EntryDecision::Wait(pending),
     }
@@ -77,8 +77,8 @@ pub(crate) fn conclude<B>(
     outcome: AuthenticationOutcome,
     request: &mut Request<B>,
 ) -> Result<Outgoing, Denied> {
-    let place = Place::of(request.extensions());
-    attach::conclude(settings, outcome, request, &place)
+    let position = LayerPosition::of(request.extensions());
+    attach::conclude(settings, outcome, request, &position)
 }
 
 /// Rules 3 to 6: what can be decided without opening the cookie.
@@ -106,7 +106,7 @@ fn enter_outermost<B>(
     {
         let state = RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request);
         let none = NoPrincipal::new(Cause::NOT_SIGNED_IN, Arc::clone(&state));
-        Place::Outermost.attach(request.extensions_mut(), none);
+        LayerPosition::Outermost.attach(request.extensions_mut(), none);
         return Some(Ok(Outgoing::of(state)));
     }
     match (settings.authorization(request.headers()), settings.sessions) {

@@ -58,15 +58,15 @@ impl<'a> PrincipalLookup<'a> {
 /// Where a layer stands among those of its handle, by what is attached to the request.
 ///
 /// Each kind of principal is looked up once; the later steps use this result.
-pub(crate) enum Place {
+pub(crate) enum LayerPosition {
     /// No layer of the handle is outside. Nothing is attached.
     Outermost,
     /// A layer of the handle is outside, and keeps this state of the request.
     Inside(Arc<RequestState>),
 }
 
-impl Place {
-    /// The place of a layer of `authkit`, on entry. Removes what layers of other handles have attached.
+impl LayerPosition {
+    /// The position of a layer of `authkit`, on entry. Removes what layers of other handles have attached.
     pub(crate) fn enter(extensions: &mut Extensions, authkit: &AuthKit) -> Self {
         match PrincipalLookup::of(extensions).state() {
             Some(state) if state.belongs_to(authkit) => Self::Inside(Arc::clone(state)),
@@ -78,7 +78,7 @@ impl Place {
         }
     }
 
-    /// The place of a layer that has entered before.
+    /// The position of a layer that has entered before.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         PrincipalLookup::of(extensions)
             .state()

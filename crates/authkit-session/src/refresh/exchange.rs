@@ -19,7 +19,7 @@ use crate::{
         replicas::{ClaimStatus, PublishedOutcome, SharedExchange, is_for_others},
     },
     refresh_state::{
-        lineage::{Contest, LineageState},
+        lineage::{LineageState, RefusalDelay},
         successor::{ExchangeResult, ExchangeSender},
     },
     tasks::Task,
@@ -155,14 +155,14 @@ impl Exchange {
         match after_refusal(known, others) {
             AfterRefusal::Take(published) => (self.record(&published).await, None),
             AfterRefusal::Refused => self.record_for_all(outcome).await,
-            AfterRefusal::PerhapsTheirs => match self.contest() {
-                Contest::First => {
+            AfterRefusal::PerhapsTheirs => match self.delay_refusal() {
+                RefusalDelay::Granted => {
                     tracing::info!("a refresh was refused that another process was making");
                     let retry_after = Some(NEWER_COOKIE_SOON);
                     (Err(RefreshFailure::Transient { retry_after }), None)
                 }
                 // The process that holds the store's marker does not hold it for ever.
-                Contest::Again => (self.record(&outcome).await, None),
+                RefusalDelay::Spent => (self.record(&outcome).await, None),
             },
         }
     }
@@ -180,10 +180,10 @@ impl Exchange {
         counts && self.session.accepts(outcome)
     }
 
-    /// Whether another process's exchange has already delayed a refusal of this token.
-    fn contest(&self) -> Contest {
+    /// Delays the refusal of this token, once, because another process may have refreshed the session.
+    fn delay_refusal(&self) -> RefusalDelay {
         let Refresher { state, settings, .. } = &*self.refresher;
-        state.lock().lineages.contest(self.hash, settings.clock().monotonic())
+        state.lock().lineages.delay_refusal(self.hash, settings.clock().monotonic())
     }
 
     async fn ask_workos(&self) -> Result<RefreshAnswer, UpstreamError> {

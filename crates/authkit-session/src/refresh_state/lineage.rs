@@ -235,7 +235,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
     ) -> LineageState {
         let id = self.index.finish_exchange(token);
         let refreshed = self.index.token_mut(token).expect(IN_STEP);
-        (refreshed.refusal, refreshed.contested) = (None, None);
+        (refreshed.refusal, refreshed.refusal_delayed_at) = (None, None);
         let new = pair.id().token;
         let id = match self.index.find(new) {
             // Another replica also exchanged the token, and the browser has brought that replica's result here.
@@ -297,17 +297,17 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         remembered.is_none_or(|refusal| refusal.holds(now.saturating_sub(ago)).is_none())
     }
 
-    /// Records that WorkOS refused the exchange of `token`, which another process may also have been making.
-    pub(crate) fn contest(&mut self, token: TokenHash, now: Duration) -> Contest {
+    /// Delays the refusal of `token`, which another process may also have been exchanging, once in ten minutes.
+    pub(crate) fn delay_refusal(&mut self, token: TokenHash, now: Duration) -> RefusalDelay {
         let id = self.index.find_or_create(token);
         let known = self.index.token_mut(token).expect(IN_STEP);
-        let contest = match known.contested {
-            Some(at) if now.saturating_sub(at) < KEPT_CONTESTED => Contest::Again,
-            Some(_) | None => Contest::First,
+        let delay = match known.refusal_delayed_at {
+            Some(at) if now.saturating_sub(at) < KEPT_DELAYED => RefusalDelay::Spent,
+            Some(_) | None => RefusalDelay::Granted,
         };
-        known.contested.get_or_insert(now);
-        self.index.keep_at_least_until(id, now + KEPT_CONTESTED);
-        contest
+        known.refusal_delayed_at.get_or_insert(now);
+        self.index.keep_at_least_until(id, now + KEPT_DELAYED);
+        delay
     }
 
     /// Records that the exchange of `token` brought no answer about the token.
@@ -414,11 +414,12 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
     }
 }
 
-/// Whether another process's exchange has already delayed the refusal of a token.
+/// Whether the refusal of a token may be delayed because another process may have refreshed the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Contest {
-    First,
-    Again,
+pub(crate) enum RefusalDelay {
+    Granted,
+    /// A refusal of the token was delayed in the last ten minutes.
+    Spent,
 }
 
 /// Whether a session ended just now.
@@ -436,6 +437,6 @@ const KEPT_RETURNED: Duration = Duration::from_secs(60);
 /// How long a pair is kept that no head has carried: its client still uses the old cookie.
 const KEPT_UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a delayed refusal is remembered.
-const KEPT_CONTESTED: Duration = Duration::from_secs(10 * 60);
+const KEPT_DELAYED: Duration = Duration::from_secs(10 * 60);
 /// How long the end of a session is remembered.
 const KEPT_ENDED: Duration = Duration::from_secs(24 * 60 * 60);

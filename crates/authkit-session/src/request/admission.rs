@@ -8,7 +8,8 @@ use crate::{
         cookie_fate::CookieFate,
         reason::{Reason, RefusalKind},
     },
-    request::lanes::RefresherLane,
+    refresh::Refresher,
+    request::sharded_arc::ArcShard,
     session::VerifiedSession,
     token::TokenHash,
 };
@@ -123,7 +124,7 @@ impl Refusal {
 /// What is needed to choose the cookies of a response head when it leaves.
 #[derive(Clone)]
 pub(crate) struct ResponseCookies {
-    pub(crate) refresher: Arc<RefresherLane>,
+    pub(crate) refresher: Arc<ArcShard<Refresher>>,
     /// The refresh token of the request: its successor, if obtained before the head leaves, belongs to the browser.
     pub(crate) token: Option<TokenHash>,
     pub(crate) received: ReceivedCookies,

@@ -23,8 +23,8 @@ use crate::{
     request::{
         admission::{Admission, Refusal, ResponseCookies},
         decision_log::DecisionLog,
-        lanes::RefresherLanes,
         policy::Policy,
+        sharded_arc::ShardedArc,
         waiting::{Decision, PATIENCE, Waiting, in_span},
     },
     session::VerifiedSession,
@@ -35,7 +35,7 @@ pub(crate) struct RequestAuthenticator {
     settings: Arc<Settings>,
     reader: Arc<SessionReader>,
     refresher: Arc<Refresher>,
-    lanes: RefresherLanes,
+    sharded_refresher: ShardedArc<Refresher>,
     ender: Arc<SessionEnder>,
     log: DecisionLog,
 }
@@ -47,9 +47,9 @@ impl RequestAuthenticator {
         refresher: Arc<Refresher>,
         ender: Arc<SessionEnder>,
     ) -> Self {
-        let lanes = RefresherLanes::new(&refresher);
+        let sharded_refresher = ShardedArc::new(&refresher);
         let log = DecisionLog::new(Arc::clone(&settings));
-        Self { settings, reader, refresher, lanes, ender, log }
+        Self { settings, reader, refresher, sharded_refresher, ender, log }
     }
 
     /// Decides about a request, or returns what it waits for. Does not wait itself.
@@ -273,7 +273,7 @@ impl RequestAuthenticator {
     #[inline]
     fn response_cookies(&self, candidate: &SessionCandidate) -> ResponseCookies {
         let token = candidate.pair.map(|pair| pair.token);
-        let refresher = self.lanes.of(token.as_ref());
+        let refresher = self.sharded_refresher.shard_of(token.as_ref());
         ResponseCookies { refresher, token, received: candidate.received }
     }
 }

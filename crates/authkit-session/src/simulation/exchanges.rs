@@ -9,7 +9,7 @@ use crate::{
         refresh_outcome::{ApiRefusal, RefreshFailure, RefreshOutcome, RefusalAge},
     },
     refresh::attempt_plan::AttemptPlan,
-    refresh_state::lineage::{Contest, ExchangeStatus},
+    refresh_state::lineage::{ExchangeStatus, RefusalDelay},
     request::{authenticate::PATIENCE_IF_GOOD, waiting::PATIENCE},
     simulation::{
         Simulation,
@@ -242,10 +242,12 @@ impl Exchanges {
                 self.store.publish(name, at, StoredOutcome::Refused, now);
                 self.refused(number, now)
             }
-            AfterRefusal::PerhapsTheirs => match self.replicas[at].lineages.contest(token, now) {
-                Contest::First => self.lost(number, now),
-                Contest::Again => self.refused(number, now),
-            },
+            AfterRefusal::PerhapsTheirs => {
+                match self.replicas[at].lineages.delay_refusal(token, now) {
+                    RefusalDelay::Granted => self.lost(number, now),
+                    RefusalDelay::Spent => self.refused(number, now),
+                }
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     bearer::Bearer,
     denial::{Caller, Cause, Denied},
     head::{self, Caching},
-    lookup::{NoPrincipal, Place},
+    lookup::{LayerPosition, NoPrincipal},
     machine::Machine,
     oauth_client::OAuthClient,
     request_state::{HeadCookies, Outgoing, RequestState},
@@ -24,14 +24,14 @@ pub(super) fn conclude<B>(
     settings: &Arc<LayerSettings>,
     outcome: AuthenticationOutcome,
     request: &mut Request<B>,
-    place: &Place,
+    position: &LayerPosition,
 ) -> Result<Outgoing, Denied> {
     match outcome {
         AuthenticationOutcome::Session(outcome) => {
-            conclude_session(settings, outcome, request, place)
+            conclude_session(settings, outcome, request, position)
         }
         AuthenticationOutcome::Header(outcome) => {
-            conclude_header(settings, outcome, request, place)
+            conclude_header(settings, outcome, request, position)
         }
     }
 }
@@ -40,7 +40,7 @@ fn conclude_header<B>(
     settings: &Arc<LayerSettings>,
     outcome: Result<HeaderPrincipal, Refusal>,
     request: &mut Request<B>,
-    place: &Place,
+    position: &LayerPosition,
 ) -> Result<Outgoing, Denied> {
     let state_with =
         |cookies, request: &Request<B>| RequestState::new(Arc::clone(settings), cookies, request);
@@ -57,14 +57,16 @@ fn conclude_header<B>(
             let extensions = request.extensions_mut();
             match principal {
                 HeaderPrincipal::Bearer(token) => {
-                    place.attach(extensions, Bearer::new(token, state));
+                    position.attach(extensions, Bearer::new(token, state));
                 }
-                HeaderPrincipal::ApiKey(key) => place.attach(extensions, ApiKey::new(key, state)),
+                HeaderPrincipal::ApiKey(key) => {
+                    position.attach(extensions, ApiKey::new(key, state));
+                }
                 HeaderPrincipal::Machine(machine) => {
-                    place.attach(extensions, Machine::new(machine, state));
+                    position.attach(extensions, Machine::new(machine, state));
                 }
                 HeaderPrincipal::Client(client) => {
-                    place.attach(extensions, OAuthClient::new(client, state));
+                    position.attach(extensions, OAuthClient::new(client, state));
                 }
             }
             Ok(outgoing)
@@ -74,7 +76,7 @@ fn conclude_header<B>(
             Presence::Optional => {
                 let state = state_with(HeadCookies::NotRead, request);
                 let none = NoPrincipal::new(cause, Arc::clone(&state));
-                place.attach(request.extensions_mut(), none);
+                position.attach(request.extensions_mut(), none);
                 Ok(Outgoing::of(state))
             }
         },
@@ -86,14 +88,14 @@ fn conclude_session<B>(
     settings: &Arc<LayerSettings>,
     outcome: Result<Admission, Refusal>,
     request: &mut Request<B>,
-    place: &Place,
+    position: &LayerPosition,
 ) -> Result<Outgoing, Denied> {
     match outcome {
         Ok(admission) => {
             let session = Arc::clone(admission.session());
             let (state, outgoing) =
-                state(settings, place, HeadCookies::Admitted(admission), request);
-            place.attach(request.extensions_mut(), Session::new(session, state));
+                state(settings, position, HeadCookies::Admitted(admission), request);
+            position.attach(request.extensions_mut(), Session::new(session, state));
             Ok(outgoing)
         }
         Err(refusal) => {
@@ -103,22 +105,22 @@ fn conclude_session<B>(
             match settings.presence(request) {
                 Presence::Required => {
                     let mut response = settings.deny(&cause, caller);
-                    match place {
-                        Place::Outermost => head::write(
+                    match position {
+                        LayerPosition::Outermost => head::write(
                             response.headers_mut(),
                             refusal.head_cookies(destination),
                             settings.authkit().site(),
                             Caching::Private,
                             settings.varies(),
                         ),
-                        Place::Inside(_) => {}
+                        LayerPosition::Inside(_) => {}
                     }
                     Err(response)
                 }
                 Presence::Optional => {
                     let cookies = HeadCookies::Refused { refusal, destination };
-                    let (state, outgoing) = state(settings, place, cookies, request);
-                    place.attach(request.extensions_mut(), NoPrincipal::new(cause, state));
+                    let (state, outgoing) = state(settings, position, cookies, request);
+                    position.attach(request.extensions_mut(), NoPrincipal::new(cause, state));
                     Ok(outgoing)
                 }
             }
@@ -129,16 +131,16 @@ fn conclude_session<B>(
 /// The outer layer's state, updated with a newer session; or a new state, whose cookies this layer writes.
 fn state<B>(
     settings: &Arc<LayerSettings>,
-    place: &Place,
+    position: &LayerPosition,
     cookies: HeadCookies,
     request: &Request<B>,
 ) -> (Arc<RequestState>, Outgoing) {
-    match place {
-        Place::Inside(outer) => {
+    match position {
+        LayerPosition::Inside(outer) => {
             outer.replace_session(cookies);
             (Arc::clone(outer), Outgoing::none())
         }
-        Place::Outermost => {
+        LayerPosition::Outermost => {
             let state = RequestState::new(Arc::clone(settings), cookies, request);
             (Arc::clone(&state), Outgoing::of(state))
         }

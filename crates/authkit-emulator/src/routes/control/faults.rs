@@ -51,7 +51,7 @@ pub(super) async fn answers() -> Json<Value> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Connections {
+pub(super) struct ConnectionFaults {
     #[serde(default)]
     freeze: bool,
     swallow: Option<u32>,
@@ -60,7 +60,7 @@ pub(super) struct Connections {
 /// `POST /_emulator/connections`.
 pub(super) async fn connections(
     State(shared): State<Arc<Shared>>,
-    Json(request): Json<Connections>,
+    Json(request): Json<ConnectionFaults>,
 ) -> StatusCode {
     let connections = &mut shared.lock().connections;
     if request.freeze {

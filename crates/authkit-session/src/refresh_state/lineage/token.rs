@@ -11,8 +11,8 @@ pub(super) struct Token<J> {
     pub(super) lineage: LineageId,
     pub(super) exchange: Option<J>,
     pub(super) refusal: Option<RememberedRefusal>,
-    /// When another process's exchange delayed a refusal of it.
-    pub(super) contested: Option<Duration>,
+    /// When a refusal of it was delayed because another process was exchanging it, too.
+    pub(super) refusal_delayed_at: Option<Duration>,
     /// When the token can be removed even if its lineage stays: its successor was sent long before.
     pub(super) forget_at: Option<Duration>,
     /// Absent if requests with the token skip the table.
@@ -25,7 +25,7 @@ impl<J> Token<J> {
             lineage,
             exchange: None,
             refusal: None,
-            contested: None,
+            refusal_delayed_at: None,
             forget_at: None,
             mark: Some(mark),
         }

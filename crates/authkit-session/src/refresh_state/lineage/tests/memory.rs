@@ -1,7 +1,7 @@
 //! What is remembered of one token, and until when.
 
 use super::*;
-use crate::refresh_state::lineage::{Contest, Ended};
+use crate::refresh_state::lineage::{Ended, RefusalDelay};
 
 #[test]
 fn a_refusal_of_another_process_counts_unless_one_is_known_of_the_same_minute() {
@@ -20,11 +20,13 @@ fn a_refusal_of_another_process_counts_unless_one_is_known_of_the_same_minute() 
 #[test]
 fn the_refusal_of_a_contested_token_is_delayed_once_in_ten_minutes() {
     let mut table = table();
-    for (now, expected) in [(0, Contest::First), (0, Contest::Again), (599, Contest::Again)] {
-        assert_eq!(table.contest(OLD.token(), s(now)), expected, "{now}");
+    for (now, expected) in
+        [(0, RefusalDelay::Granted), (0, RefusalDelay::Spent), (599, RefusalDelay::Spent)]
+    {
+        assert_eq!(table.delay_refusal(OLD.token(), s(now)), expected, "{now}");
     }
-    assert_eq!(table.contest(NEW.token(), s(599)), Contest::First, "another token");
-    assert_eq!(table.contest(OLD.token(), s(600)), Contest::First);
+    assert_eq!(table.delay_refusal(NEW.token(), s(599)), RefusalDelay::Granted, "another token");
+    assert_eq!(table.delay_refusal(OLD.token(), s(600)), RefusalDelay::Granted);
 }
 
 #[test]
