@@ -1,16 +1,13 @@
-//! A real browser that other sites, other tabs and scripts control.
+//! Other sites, other tabs and scripts make a real browser act on its session.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{Router, extract::Request, response::Html, routing::get};
-use support::{Chromium, Harness, PASSWORD, Port, Running};
+use support::{Chromium, Harness, PASSWORD, Port, Running, until};
 
 async fn whose(session: Session) -> Html<String> {
     let email = session.user().email.as_deref().unwrap();
@@ -27,28 +24,19 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-/// Waits until it is so.
-async fn until(is_so: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it takes no half minute");
-}
-
 async fn running() -> Running {
     let harness = Harness::start().await;
     let app = app(&harness.authkit);
     harness.serve(app)
 }
 
-/// Gives the browser, which is on a page of the service, this user's session.
+/// Stores a sealed session as a cookie. The browser must show a page of the service.
 async fn hold(browser: &Chromium, sealed: &str) {
     browser.run(&format!("document.cookie = 'wos_session={sealed}; Path=/'")).await;
 }
 
-/// There browsers send no `Sec-Fetch-Site`, and `Origin: null` if the page's policy is `no-referrer`.
+/// Over plain http, browsers send no `Sec-Fetch-Site`. From a page whose referrer policy is `no-referrer`, they send
+/// `Origin: null`.
 #[tokio::test]
 async fn e2_the_button_of_our_sign_out_page_works_on_plain_http() {
     let harness = Harness::start().await;
@@ -64,8 +52,8 @@ async fn e2_the_button_of_our_sign_out_page_works_on_plain_http() {
 
     browser.open(&format!("{origin}/logout")).await;
     browser.press("Sign out").await;
-    // Signing out leads to the emulator, which does not know this address to return to. It is waited for: a navigation
-    // that is under way would take the place of the next one.
+    // The sign-out ends at the emulator, which knows no address of this service to return to. The test waits for its page,
+    // since a navigation that has not ended would replace the next one.
     browser.see("AuthKit emulator").await;
 
     browser.open(&format!("{origin}/")).await;
@@ -128,7 +116,7 @@ async fn e1_a_link_of_another_site_needs_clicks_to_change_who_is_signed_in() {
     browser.see("A page of alice@acme.test").await;
 }
 
-/// Chromium loads a page in advance, as the page before it asks; another tab signs out; the link is followed.
+/// A page makes Chromium prefetch the page behind a link. Another tab signs out, and then the user follows the link.
 #[tokio::test]
 async fn d7_a_page_that_was_loaded_in_advance_is_not_shown_after_signing_out() {
     let harness = Harness::start().await;
@@ -153,7 +141,7 @@ async fn d7_a_page_that_was_loaded_in_advance_is_not_shown_after_signing_out() {
     browser.see("A page of alice@acme.test").await;
     let first = browser.tab().await;
     browser.open(&running.url("/rules")).await;
-    until(async || prefetched.load(Ordering::SeqCst) > 0).await;
+    until("a prefetch", async || prefetched.load(Ordering::SeqCst) > 0).await;
 
     browser.open_tab().await;
     browser.open(&running.url("/page")).await;
@@ -163,7 +151,7 @@ async fn d7_a_page_that_was_loaded_in_advance_is_not_shown_after_signing_out() {
 
     browser.bring(&first).await;
     browser.press("My page").await;
-    until(async || browser.url().await.path() != "/rules").await;
+    browser.see("Signing in is not possible right now").await;
     let shown = browser.text().await;
     assert!(!shown.contains("A page of alice"), "{shown}");
 }

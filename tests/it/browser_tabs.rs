@@ -5,7 +5,7 @@ use std::time::Duration;
 use authkit_emulator::{Endpoint, Fault, SignIn};
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
 use axum::{Router, extract::Path, response::Html, routing::get};
-use support::{Chromium, Harness, Running, chromium::Habit};
+use support::{Chromium, Harness, Running, chromium::Habit, until};
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
@@ -51,7 +51,7 @@ async fn cb_04_five_tabs_sign_in_at_once_and_each_ends_on_its_own_page() {
     }
     let mut cookies = browser.cookies().await;
     cookies.retain(|name| !name.starts_with("wos_bounces_"));
-    assert_eq!(cookies, ["wos_session"], "no sign-in is left behind");
+    assert_eq!(cookies, ["wos_session"], "no flow cookie is left");
 }
 
 #[tokio::test]
@@ -66,13 +66,11 @@ async fn cc_06_a_tab_that_refreshes_does_not_bring_back_what_another_signed_out(
     browser.open(&running.url("/page/2")).await;
     browser.see("Page 2 of bob@acme.test").await;
 
-    // The second tab waits for WorkOS, which takes its time; meanwhile the first one signs out.
+    // The second tab waits for a late reply of WorkOS. Meanwhile the first tab signs out.
     running.advance(Duration::from_secs(3600));
     running.emulator.fault(Fault::late_reply(Duration::from_secs(4)));
     browser.set_off(&running.url("/page/3")).await;
-    while running.emulator.calls(Endpoint::Authenticate) < 2 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("a refresh", async || running.emulator.calls(Endpoint::Authenticate) >= 2).await;
     browser.bring(&first).await;
     browser.press("Sign out").await;
     browser.see("home").await;
@@ -85,5 +83,5 @@ async fn cc_06_a_tab_that_refreshes_does_not_bring_back_what_another_signed_out(
     assert!(!cookies.contains(&"wos_session".to_owned()), "{cookies:?}");
     browser.open(&running.url("/page/1")).await;
     browser.see("Sign in").await;
-    assert_eq!(running.emulator.exchanges(), 1, "the refresh did take place");
+    assert_eq!(running.emulator.exchanges(), 1, "WorkOS has refreshed the session");
 }

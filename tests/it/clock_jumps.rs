@@ -15,25 +15,25 @@ use axum::{Router, routing::get};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, StatusCode, header};
-use support::{Answer, Browser, Harness, Running};
+use support::{Answer, Browser, Harness, Running, until};
 use tokio::time::sleep;
 
-/// How far the wall clock goes, in seconds. A day is longer than revocations are remembered.
+/// How far the wall clock jumps, in seconds. Ended sessions are remembered for 24 hours, so two jumps are longer.
 const JUMPS: [(&str, i64); 4] = [
     ("an hour back", -3_600),
-    ("an hour forth", 3_600),
-    ("a day back", -90_000),
-    ("a day forth", 90_000),
+    ("an hour forward", 3_600),
+    ("25 hours back", -90_000),
+    ("25 hours forward", 90_000),
 ];
 
 /// The state of a session when the clock jumps, or the event after the jump.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    /// Its user has just been here.
+    /// The service has just served it.
     Known,
-    /// Its user has been elsewhere.
+    /// The service has not seen it yet.
     Unseen,
-    /// Its token has expired.
+    /// Its access token has expired.
     Expired,
     /// WorkOS is answering its refresh while the clock jumps.
     BeingRefreshed,
@@ -41,7 +41,7 @@ enum State {
     SignedOut,
     /// WorkOS has revoked it before the jump.
     Revoked,
-    /// Its user's roles have changed before the jump.
+    /// WorkOS has changed its user's roles before the jump.
     Changed,
     /// The user signs out while the clock is wrong.
     SignsOut,
@@ -85,12 +85,15 @@ async fn jump(name: &str, seconds: i64) {
     }
     assert_eq!(world.call(&world.api_key).await, StatusCode::OK, "{name}: an API key");
 
-    let (_, (_, refreshed)) = &sessions[3];
-    world.while_it_is_refreshed(refreshed, || world.machine.jump(seconds)).await;
+    for (state, (_, browser)) in &sessions {
+        if *state == State::BeingRefreshed {
+            world.while_it_is_refreshed(browser, || world.machine.jump(seconds)).await;
+        }
+    }
     for (state, (session, browser)) in &sessions {
         world.at_the_jump(*state, session, browser).await;
     }
-    // Longer than keys are fresh, than refusals are remembered, and than the breaker is open.
+    // In this time the keys become stale, refusals are forgotten and an open circuit lets calls through again.
     for minutes in [0, 2, 4] {
         world.advance(Duration::from_secs(minutes * 60)).await;
         for (state, (_, browser)) in &sessions {
@@ -99,7 +102,7 @@ async fn jump(name: &str, seconds: i64) {
         let key = world.call(&world.api_key).await;
         assert_eq!(key, StatusCode::OK, "{name}: an API key after {minutes} minutes");
     }
-    // WorkOS's keys change, and it does not answer for a while.
+    // WorkOS rotates its keys. Later, its refresh endpoint fails for a while.
     world.running.emulator.rotate_keys();
     let (_, newcomer) = world.session(State::Unseen);
     let newcomer_signs_in = world.running.browser();
@@ -127,7 +130,7 @@ async fn jump(name: &str, seconds: i64) {
         }
     }
     assert_eq!(world.fetch(&newcomer).await.status, StatusCode::OK, "{name}: a newcomer");
-    // A sign-in ends on a page that names the clock where its new token has expired on arrival.
+    // While the clock was wrong, this sign-in may have ended on the page about a wrong clock. Now it succeeds.
     let signed_in = newcomer_signs_in.open(&world.running.url("/page")).await;
     assert_eq!(signed_in.status, StatusCode::OK, "{name}: a sign-in");
     assert_eq!(world.call(&world.api_key).await, StatusCode::OK, "{name}: an API key");
@@ -198,11 +201,11 @@ impl World {
     async fn advance(&self, by: Duration) {
         self.machine.elapsed_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
         self.running.emulator.advance(by);
-        // What runs in the background, such as a fetch of keys, comes to its end.
+        // Gives background work, such as a fetch of the keys, the time to finish.
         sleep(Duration::from_millis(20)).await;
     }
 
-    /// A session of one of the users. The session that WorkOS changes has a user of its own.
+    /// A session for this state. The one whose roles change belongs to another user than the rest.
     fn session(&self, state: State) -> (TestSession, Browser) {
         let email = if state == State::Changed { USERS[1] } else { USERS[0] };
         let session = self.running.emulator.session(email);
@@ -293,8 +296,10 @@ impl World {
     async fn while_it_is_refreshed(&self, browser: &Browser, jump: impl FnOnce()) {
         let late = Fault::late_reply(Duration::from_millis(300)).on(Endpoint::Authenticate);
         self.running.emulator.fault(late);
+        let before = self.running.emulator.calls(Endpoint::Authenticate);
         let jump = async {
-            sleep(Duration::from_millis(100)).await;
+            let is_called = async || self.running.emulator.calls(Endpoint::Authenticate) > before;
+            until("a refresh", is_called).await;
             jump();
         };
         let ((), ()) = tokio::join!(self.visits(State::BeingRefreshed, browser), jump);

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod browser;
 pub mod chance;
 pub mod chromium;
+pub mod condition;
 pub mod engines;
 pub mod events;
 pub mod example;
@@ -34,6 +35,7 @@ pub use crate::{
     browser::{Answer, Browser, DOCUMENT},
     chance::Chance,
     chromium::Chromium,
+    condition::until,
     engines::BrowserEngine,
     events::Events,
     example::{example, example_over_tls, example_with},

@@ -1,11 +1,8 @@
 //! Several Redis servers of a test's own that take over from one another.
 
-use std::time::{Duration, Instant};
-
-use tokio::time::sleep;
-
 use crate::{
     authority::Certificate,
+    condition::until,
     redis::{Mode, RedisServer},
     served::free_port,
 };
@@ -225,14 +222,6 @@ async fn start(
 fn url(scheme: &str, doors: &[u16]) -> String {
     let hosts: Vec<_> = doors.iter().map(|door| format!("127.0.0.1:{door}")).collect();
     format!("{scheme}://{}", hosts.join(","))
-}
-
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < Duration::from_secs(30), "not within 30 seconds: {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// The slots of each of the three nodes.
