@@ -78,6 +78,11 @@ impl Browser {
         Self { client: OnceLock::new(), jar: Jar::default() }
     }
 
+    /// Another browser without cookies. It shares the connections of this one, so that it costs next to nothing.
+    pub fn with_new_jar(&self) -> Self {
+        Self { client: OnceLock::from(self.client().clone()), jar: Jar::default() }
+    }
+
     /// The HTTP client, which is made when it is first needed: that takes milliseconds, and many tests call services in
     /// memory only.
     fn client(&self) -> &reqwest::Client {
