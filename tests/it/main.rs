@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod api_key_reload;
 mod browser_flow;
 mod browser_origins;
 mod browser_pages;
@@ -11,7 +12,6 @@ mod browser_tabs;
 mod caching;
 mod challenge;
 mod clock_jumps;
-mod configuration;
 mod containers;
 mod cookie_reading;
 mod cookie_writing;
@@ -60,14 +60,17 @@ mod replicas_revoked;
 mod return_paths;
 mod secrets;
 mod secrets_by_flow;
+mod settings_documentation;
 mod shared_cache;
 mod side_by_side;
 mod sign_in;
 mod sign_out;
 mod stacks;
 mod start_session;
+mod startup_log;
 mod streams;
 mod stripped_prefix;
+mod system_settings;
 mod tampering;
 mod trace_layer;
 mod webhooks;
