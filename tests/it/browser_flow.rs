@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use authkit_emulator::SignIn;
-use support::{Chromium, chromium::Habit, example, example_with};
+use authkit_emulator::{EmulatorBuilder, Seed, SignIn};
+use authkit_tower::{AuthKitLayer, Endpoints, Session};
+use axum::{Router, response::Html, routing::get};
+use support::{Chromium, Harness, chromium::Habit, example, example_with};
 
 const ALICE: &str = "alice@acme.test";
 
 #[tokio::test]
-async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
+async fn signing_in_returns_to_the_deep_link() {
     let running = example().await;
     let browser = Chromium::start().await;
     let deep_link = "/dashboard?tab=notes&x=a%20b#access-title";
@@ -23,7 +25,7 @@ async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
     browser.picture("emulator-organization").await;
     browser.press("Acme Corp").await;
 
-    // Browsers carry a fragment over redirects, but not over a page of another site.
+    // The fragment is gone: browsers keep it over redirects, but not over a page of another site.
     browser.arrive(&running.url("/dashboard?tab=notes&x=a%20b")).await;
     browser.see(ALICE).await;
     assert!(browser.text().await.contains("admin"), "{}", browser.text().await);
@@ -39,6 +41,36 @@ async fn a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points() {
     browser.picture("app-admin-keys").await;
     browser.open(&running.url("/login?return_to=%2Fadmin")).await;
     browser.arrive(&running.url("/admin")).await;
+}
+
+/// The content security policy of our page lets its script run, which sends the fragment of the address to `/login`.
+#[tokio::test]
+async fn a_fragment_is_still_there_after_an_interactive_sign_in() {
+    let seed = Seed::from_json(serde_json::json!({ "users": [{ "email": "alice@acme.test" }] }));
+    let with_a_page =
+        |emulator: EmulatorBuilder| emulator.seed(seed.unwrap()).sign_in(SignIn::Interactive);
+    let harness = Harness::with(with_a_page, |config| config).await;
+    let endpoints = Endpoints::new(&harness.authkit).with_fragments();
+    let page = async |session: Session| {
+        let email = session.user().email.as_deref().unwrap();
+        let sign_out = r#"<form method="post" action="/logout"><button>Sign out</button></form>"#;
+        Html(format!("<p>A page of {email}</p>{sign_out}"))
+    };
+    let app = Router::new()
+        .route("/page", get(page))
+        .route_layer(AuthKitLayer::new(&harness.authkit))
+        .route("/", get(async || Html("nothing here")))
+        .merge(endpoints);
+    let running = harness.serve(app);
+    let browser = Chromium::start().await;
+    for page in ["/page?a=b#march%201/x?y=%26", "/page?a=c"] {
+        browser.open(&running.url(page)).await;
+        browser.press("alice@acme.test").await;
+        browser.arrive(&running.url(page)).await;
+        browser.see("A page of alice@acme.test").await;
+        browser.press("Sign out").await;
+        browser.see("nothing here").await;
+    }
 }
 
 #[tokio::test]
@@ -66,7 +98,7 @@ async fn an_organization_is_switched_and_other_tabs_follow() {
     browser.see("in line: the old token had ended").await;
 }
 
-/// A script fetches a part of the page. The request refreshes the session, and the page stays.
+/// A script fetches a part of the page. Its request refreshes the session, and the rest of the page stays as it is.
 #[tokio::test]
 async fn a_part_of_the_page_is_loaded_again_after_the_token_has_expired() {
     let running = example().await;
@@ -115,7 +147,7 @@ async fn the_back_button_shows_nothing_private_after_signing_out() {
     browser.picture("app-signed-out").await;
     browser.back().await;
 
-    // The page was asked for again, and needs a session.
+    // The browser shows no stored copy: it requests the page again, without a session.
     browser.see("to continue to localhost:").await;
     let shown = browser.text().await;
     assert!(!shown.contains("audit:read") && !shown.contains("Dashboard"), "{shown}");
@@ -137,7 +169,7 @@ async fn rd_12_a_browser_that_blocks_cookies_gets_the_explanatory_page() {
     browser.picture("ours-no-cookies").await;
 }
 
-/// Tab and enter alone: everything can be reached, in the order of the page.
+/// The user presses the tab and enter keys alone. The focus follows the order of the page.
 #[tokio::test]
 async fn signing_in_needs_no_mouse() {
     let running = example().await;
@@ -152,6 +184,6 @@ async fn signing_in_needs_no_mouse() {
     assert_eq!(
         browser.url().await.fragment(),
         Some("content"),
-        "the way past the navigation comes first"
+        "the first tab stop skips the navigation"
     );
 }

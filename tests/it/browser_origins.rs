@@ -1,6 +1,7 @@
-//! What users of a service with several origins see in a real browser, and of one that others embed.
+//! Sign-ins that involve more than one origin, in a real browser: a service with several origins, a single-page application
+//! on another origin than its API, and a service in the frame of another site.
 
-use authkit_emulator::{EmulatorBuilder, Seed, SignIn};
+use authkit_emulator::{Endpoint, Seed};
 use authkit_tower::{AuthKit, AuthKitLayer, Config, Endpoints, SameSite, Session};
 use axum::{
     Router,
@@ -25,7 +26,7 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-/// An emulator that signs this user in, and knows where sign-outs may end.
+/// An emulator that signs Alice in automatically. After a sign-out it redirects to `logout_uris` alone.
 async fn emulator(logout_uris: &[String]) -> Harness {
     let seed = serde_json::json!({
         "users": [{ "email": "alice@acme.test" }],
@@ -69,7 +70,7 @@ async fn two_hosts_and_a_preview_sign_in_where_they_are_and_stay_apart() {
     }
 }
 
-/// Its API: another origin of the same site, with a CORS layer outside.
+/// The API of the single-page application whose origin is `application`. The CORS layer is the outermost.
 fn api(authkit: &AuthKit, application: &str) -> Router {
     let layer = AuthKitLayer::new(authkit).with_trusted_origins([application]).unwrap();
     let cors = CorsLayer::new()
@@ -114,7 +115,7 @@ async fn a_single_page_application_elsewhere_signs_in_calls_and_signs_out() {
     browser.see("An application").await;
     assert_eq!(browser.run(&me).await, serde_json::json!([200, "alice@acme.test"]));
 
-    // A request that has a preflight.
+    // The content type makes the browser send a preflight.
     let write = format!(
         "{call} return call('/notes', {{ method: 'POST', body: '[1]', headers: {{ 'content-type': 'application/json' }} }})
             .then(async it => [it.status, await it.text()])"
@@ -134,7 +135,7 @@ async fn a_single_page_application_elsewhere_signs_in_calls_and_signs_out() {
     assert_eq!(browser.run(&me).await[0], 401);
 }
 
-/// A page of another site, which shows what its frame says.
+/// A page of another site that embeds `framed`, and shows the message that the frame sends to it.
 fn embedder(framed: &str) -> Router {
     let page = format!(
         r#"<p id="said">nothing yet</p><iframe src="{framed}" onload="said.textContent += ', loaded'"></iframe>
@@ -143,6 +144,7 @@ fn embedder(framed: &str) -> Router {
     Router::new().fallback(get(async || Html(page)))
 }
 
+/// Starts a service and a page of another site that embeds it. The URL is that of the page.
 async fn embedded(config: impl FnOnce(Config) -> Config) -> (Harness, [Served; 2], String) {
     let (around, inside) = (Port::bind_tls().await, Port::bind_tls().await);
     let origin = format!("https://app.acme.test:{}", inside.address().port());
@@ -174,36 +176,13 @@ async fn an_embedded_application_signs_in_within_its_frame() {
     browser.see("A frame of alice@acme.test").await;
 }
 
-/// The cookies of the sign-in are dropped in a frame of another site, so it starts again and then says why.
+/// The browser drops the flow cookie in the frame. The callback starts the sign-in again, twice, and then names the cause.
 #[tokio::test]
 async fn without_the_setting_a_frame_keeps_no_session() {
-    let (_harness, _served, url) = embedded(|config| config).await;
+    let (harness, _served, url) = embedded(|config| config).await;
     let browser = Chromium::with(Habit::BlocksCookiesOfFrames).await;
     browser.open(&url).await;
     browser.see("nothing yet, loaded").await;
-}
-
-/// The one script of ours runs under its policy, and tells what the address had behind the `#`.
-#[tokio::test]
-async fn a_fragment_is_still_there_after_an_interactive_sign_in() {
-    let seed = Seed::from_json(serde_json::json!({ "users": [{ "email": "alice@acme.test" }] }));
-    let with_a_page =
-        |emulator: EmulatorBuilder| emulator.seed(seed.unwrap()).sign_in(SignIn::Interactive);
-    let harness = Harness::with(with_a_page, |config| config).await;
-    let endpoints = Endpoints::new(&harness.authkit).with_fragments();
-    let app = Router::new()
-        .route("/page", get(whose))
-        .route_layer(AuthKitLayer::new(&harness.authkit))
-        .route("/", get(async || Html("nothing here")))
-        .merge(endpoints);
-    let running = harness.serve(app);
-    let browser = Chromium::start().await;
-    for page in ["/page?a=b#march%201/x?y=%26", "/page?a=c"] {
-        browser.open(&running.url(page)).await;
-        browser.press("alice@acme.test").await;
-        browser.arrive(&running.url(page)).await;
-        browser.see("A page of alice@acme.test").await;
-        browser.press("Sign out").await;
-        browser.see("nothing here").await;
-    }
+    assert_eq!(harness.emulator.calls(Endpoint::Authorize), 3, "one sign-in, started three times");
+    assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0, "no code is exchanged");
 }

@@ -1,4 +1,4 @@
-//! The crate's own pages, in a real browser.
+//! The pages of the library and of the emulator, in a real browser.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use axum::{
 use serde_json::{Value, json};
 use support::{Chromium, Harness, example};
 
-/// The browser shows the page, and its policy has not kept its style from it.
-async fn is_styled(browser: &Chromium) {
+/// Asserts that the page has its style, which a wrong content security policy would block.
+async fn assert_styled(browser: &Chromium) {
     let width = browser.width_of("main").await;
     assert!((300..=500).contains(&width), "a card of {width} px");
 }
@@ -25,7 +25,7 @@ async fn every_page_of_ours_says_what_happened_and_what_to_do() {
 
     browser.open(&running.url("/callback?error=access_denied&error_description=%3Cb%3E")).await;
     browser.see("You are not signed in").await;
-    is_styled(&browser).await;
+    assert_styled(&browser).await;
     browser.picture("ours-cancelled").await;
     browser.open(&running.url("/callback?code=x&state=forged")).await;
     browser.see("This sign-in was not started here").await;
@@ -43,7 +43,7 @@ async fn every_page_of_ours_says_what_happened_and_what_to_do() {
     running.emulator.fault(Fault::status(503));
     browser.press("bob@acme.test").await;
     browser.see("Signing in is not possible right now").await;
-    is_styled(&browser).await;
+    assert_styled(&browser).await;
     browser.picture("ours-unavailable").await;
     browser.press("Try again").await;
     browser.press("bob@acme.test").await;
@@ -51,11 +51,11 @@ async fn every_page_of_ours_says_what_happened_and_what_to_do() {
 
     browser.open(&running.url("/admin")).await;
     browser.see("this is not yours to see or do").await;
-    is_styled(&browser).await;
+    assert_styled(&browser).await;
     browser.picture("ours-forbidden").await;
     browser.press("Use another account").await;
     browser.press("alice@acme.test").await;
-    // The page before this one names organizations too.
+    // The test waits for this page, since the page before it has a button `Acme Corp` too.
     browser.see("Choose an organization").await;
     browser.press("Acme Corp").await;
     browser.arrive(&running.url("/admin")).await;
@@ -67,7 +67,7 @@ async fn every_page_of_ours_says_what_happened_and_what_to_do() {
     browser.see("You are still signed in").await;
     browser.picture("ours-outage").await;
     running.emulator.clear_faults();
-    // WorkOS may be mistrusted by now, for two seconds at a time.
+    // The failures may have opened the circuit, which lets one call in two seconds through.
     running.advance(Duration::from_secs(3));
     assert!(running.authkit.drain(Duration::from_secs(25)).await, "the exchange hangs");
     browser.press("Try again").await;
@@ -75,7 +75,7 @@ async fn every_page_of_ours_says_what_happened_and_what_to_do() {
 
     browser.open(&running.url("/logout")).await;
     browser.see("You will be signed out").await;
-    is_styled(&browser).await;
+    assert_styled(&browser).await;
     browser.picture("ours-sign-out").await;
     browser.press("Stay signed in").await;
     browser.see("Hello, Alice").await;
@@ -102,7 +102,7 @@ async fn an_impersonator_is_announced_on_every_page() {
     assert!(!shown.contains("is using this session"), "{shown}");
 }
 
-/// A service with every mistake for which there is a page.
+/// A service whose routes lead to the pages that end a sign-in or deny a request.
 fn troubled(authkit: &AuthKit) -> Router {
     let rule = async |new: NewSession| {
         if new.return_to() == "/refused" { HookDecision::Refuse } else { HookDecision::Keep }
@@ -134,12 +134,12 @@ async fn rd_12_every_reason_to_stop_has_a_page_that_names_it() {
     browser.open(&neighbour.url("/")).await;
     browser.press("A present!").await;
     browser.see("Another site sent this request").await;
-    is_styled(&browser).await;
+    assert_styled(&browser).await;
     browser.picture("ours-cross-origin").await;
 
     browser.open(&running.url("/loop")).await;
     browser.see("You keep being sent to sign in").await;
-    is_styled(&browser).await;
+    assert_styled(&browser).await;
     browser.picture("ours-loop").await;
 
     browser.open(&running.url("/login?prompt=login&return_to=%2Frefused")).await;

@@ -78,7 +78,7 @@ async fn running() -> Running {
 fn check_uncacheable(name: &str, answer: &Answer) {
     assert_eq!(answer.header("cache-control"), "private, no-store", "{name}");
     for (override_name, _) in &EAGER[1..] {
-        assert_eq!(answer.header(override_name), "", "{name}: {override_name} would win over it");
+        assert_eq!(answer.header(override_name), "", "{name}: {override_name} would override it");
     }
     assert_eq!(vary(answer).iter().filter(|name| *name == "cookie").count(), 1, "{name}");
 }
@@ -98,7 +98,7 @@ async fn ch_01_a_response_that_sets_or_deletes_the_session_is_nobody_elses() {
     assert_eq!(
         good.header("cache-control"),
         EAGER[0].1,
-        "without a cookie the service has its way"
+        "a response that sets no cookie keeps the header of the service"
     );
     for path in ["/eager", "/shared/eager"] {
         let refreshed = running.holding(&alice().expired()).navigate(&running.url(path)).await;
@@ -145,7 +145,7 @@ async fn ch_02_a_response_to_somebody_is_private_unless_it_says_otherwise() {
         check_uncacheable(path, &answer);
     }
     let varying = alice.navigate(&running.url("/varying")).await;
-    assert_eq!(vary(&varying), ["origin", "accept-encoding", "cookie"], "nothing is said twice");
+    assert_eq!(vary(&varying), ["origin", "accept-encoding", "cookie"], "each name once");
 
     let packed = [("accept-encoding", "gzip")];
     let compressed =
@@ -155,7 +155,11 @@ async fn ch_02_a_response_to_somebody_is_private_unless_it_says_otherwise() {
     assert!(vary(&compressed).contains(&"accept-encoding".to_owned()));
 
     let shared = alice.navigate(&running.url("/shared/silent")).await;
-    assert_eq!((shared.header("cache-control"), shared.header("vary")), ("", ""), "an opt-out");
+    assert_eq!(
+        (shared.header("cache-control"), shared.header("vary")),
+        ("", ""),
+        "this layer leaves the headers alone"
+    );
 }
 
 #[tokio::test]
@@ -174,7 +178,7 @@ async fn ch_02_an_answer_of_ours_is_kept_by_nobody() {
     }
 }
 
-/// E15 of the field's list: static files are kept by the browser, and by nobody else.
+/// The browser alone stores a response that has a validator, and revalidates it.
 #[tokio::test]
 async fn e15_what_can_be_revalidated_is_kept_by_the_browser_where_the_layer_is_told_so() {
     let running = running().await;

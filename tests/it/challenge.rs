@@ -27,6 +27,7 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
+/// How many calls the emulator has had.
 fn upstream(running: &Running) -> u64 {
     [Endpoint::Authorize, Endpoint::Authenticate, Endpoint::Jwks]
         .map(|to| running.emulator.calls(to))
@@ -65,7 +66,7 @@ async fn rd_03_a_page_leads_to_signing_in_and_back() {
         assert!(browser.cookie("wos_session").is_some(), "{path}");
         assert!(
             browser.cookie_names().iter().all(|name| !name.contains("wos_auth")),
-            "the flow's cookie is gone"
+            "{path}: no flow cookie is left"
         );
     }
 
@@ -75,7 +76,7 @@ async fn rd_03_a_page_leads_to_signing_in_and_back() {
     assert_eq!(
         page.header("location"),
         "/login?return_to=%2Fdeep%2Fdashboard%3Fx%3D1",
-        "as the browser sees it"
+        "the whole path, although `nest` strips its prefix"
     );
 }
 
@@ -93,11 +94,10 @@ async fn rd_04_a_script_gets_a_problem() {
         assert_eq!(answer.json()["login_url"], "/login");
         assert_eq!(answer.json()["status"], 401);
     }
-    assert!(browser.cookie_names().is_empty(), "nothing is minted");
+    assert!(browser.cookie_names().is_empty(), "no cookie is set");
     assert_eq!(upstream(&running), 0);
 }
 
-/// E4 of the field's list.
 #[tokio::test]
 async fn e4_an_xml_http_request_gets_a_problem_whatever_it_accepts() {
     let running = running().await;
@@ -110,15 +110,15 @@ async fn e4_an_xml_http_request_gets_a_problem_whatever_it_accepts() {
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path} {accept}");
             assert_eq!(answer.header("content-type"), "application/problem+json", "{accept}");
             assert_eq!(answer.header("location"), "", "{path} {accept}");
-            assert!(browser.cookie_names().is_empty(), "{path} {accept}: nothing is minted");
+            assert!(browser.cookie_names().is_empty(), "{path} {accept}: no cookie is set");
         }
     }
-    // Nor can these follow a redirect to a page, whatever else they say.
+    // An event source and a gRPC-Web client cannot follow a redirect to a page either.
     for client in [("accept", "text/event-stream"), ("content-type", "application/grpc-web")] {
         let browser = Browser::new();
         let answer = send(&browser, "GET", &running.url("/login"), &[client]).await;
         assert_eq!(answer.header("location"), "", "{client:?}");
-        assert!(browser.cookie_names().is_empty(), "{client:?}: nothing is minted");
+        assert!(browser.cookie_names().is_empty(), "{client:?}: no cookie is set");
     }
     assert_eq!(upstream(&running), 0);
 }
@@ -136,7 +136,7 @@ async fn rd_05_a_form_leads_to_signing_in_without_its_fields() {
             assert_eq!(
                 answer.status,
                 StatusCode::SEE_OTHER,
-                "{method}: not 307 or 308, which would send the fields on"
+                "{method}: after 307 or 308 the browser would send the fields again"
             );
             assert_eq!(
                 answer.header("location"),
@@ -157,7 +157,7 @@ async fn rd_06_htmx_is_told_where_to_go() {
         assert_eq!(
             answer.status,
             StatusCode::UNAUTHORIZED,
-            "{method}: a redirect would end up in the fragment"
+            "{method}: htmx would put the sign-in page into the page's fragment"
         );
         assert_eq!(answer.header("location"), "");
         assert_eq!(
@@ -196,7 +196,7 @@ async fn rd_09_head_is_get_without_a_body() {
     assert_eq!(
         (head.status, head.set_cookies("wos_session").len()),
         (StatusCode::OK, 1),
-        "no loop"
+        "HEAD refreshes the session as GET does"
     );
 }
 
@@ -230,7 +230,11 @@ async fn rd_09_a_preflight_is_for_a_layer_outside_or_on_request_for_one_inside()
     }
     for path in ["/alone", "/inside", "/let-in"] {
         let bare = send(&Browser::new(), "OPTIONS", &running.url(path), &preflight[..1]).await;
-        assert_eq!(bare.status, StatusCode::UNAUTHORIZED, "{path}: a bare OPTIONS is no way round");
+        assert_eq!(
+            bare.status,
+            StatusCode::UNAUTHORIZED,
+            "{path}: without a requested method it is no preflight"
+        );
     }
 }
 
@@ -254,7 +258,7 @@ async fn rd_09_a_prefetch_mints_and_ends_nothing() {
     }
     assert!(nobody.cookie_names().is_empty());
 
-    // A session that WorkOS has ended is deleted by a page that is shown, and by nothing that is not.
+    // WorkOS has ended this session. The answer to a navigation deletes its cookie, the answer to a prefetch does not.
     let session = running.emulator.session("alice@acme.test").expired();
     running.emulator.revoke(session.session_id());
     let browser = running.holding(&session);
@@ -322,7 +326,7 @@ async fn rd_11_behind_a_proxy_the_configured_origin_counts() {
 }
 
 #[tokio::test]
-async fn a_garbage_cookie_is_no_cookie_and_stays() {
+async fn an_unreadable_cookie_counts_as_no_session_and_is_kept() {
     let running = running().await;
     for garbage in
         ["garbage", "Fe26.2*1*x*y*z**a*b~2", "gAAAAABnonsense", "AQAAAAAAAAAAAAAAAAAA", "%zz", ""]

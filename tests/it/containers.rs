@@ -1,5 +1,5 @@
-//! Runs the programs of `Dockerfile` and `compose.yaml` with their arguments and variables there, without a container
-//! engine. Only the ports differ, since other tests may use them.
+//! Runs the programs that `Dockerfile` and `compose.yaml` start, with the same arguments and variables, but without a
+//! container engine. The ports differ, since other tests may use the real ones.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::{AUTHKIT, STARTER};
 
-/// A service of `compose.yaml`, with what its stage of the `Dockerfile` says.
+/// A service of `compose.yaml`. Its program, arguments and variables come from there and from its stage of the `Dockerfile`.
 #[derive(Debug)]
 struct Service {
     program: String,
@@ -48,7 +48,7 @@ impl Service {
         Self { program: entrypoint[0].clone(), arguments, variables, compose }
     }
 
-    /// The same on other ports.
+    /// The same service on other ports.
     fn on(mut self, app: u16, emulator: u16) -> Self {
         let moved = |text: &str| {
             text.replace("3000", &app.to_string()).replace("4100", &emulator.to_string())
@@ -73,7 +73,7 @@ fn root_file(name: &str) -> String {
     std::fs::read_to_string(root.join(name)).unwrap()
 }
 
-/// The service `emulator` on a port of its own; it ends with the test.
+/// The service `emulator` on a port of its own. Dropping it stops it.
 struct RunningEmulator {
     process: Child,
     port: u16,
@@ -81,7 +81,7 @@ struct RunningEmulator {
 
 impl RunningEmulator {
     async fn start() -> Self {
-        // Another process may take the free port first, so there are several tries.
+        // Another process may take the free port first, so this tries several times.
         for _ in 0..5 {
             let port = free_port();
             let service = Service::read("emulator").on(0, port);
@@ -96,13 +96,13 @@ impl RunningEmulator {
                 sleep(Duration::from_millis(20)).await;
             }
         }
-        panic!("the emulator should listen");
+        panic!("the emulator has not listened on any port");
     }
 }
 
 impl Drop for RunningEmulator {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -139,7 +139,7 @@ fn the_images_have_the_programs_and_listen_where_ports_are_published() {
     {
         assert!(build.contains(&format!("--package {package}")), "{name}: {build}");
         let Value::String(target) = &Service::read(name).compose["build"]["target"] else {
-            panic!("{name} is built from no stage");
+            panic!("{name}: `build.target` names no stage");
         };
         let copies = stage(target);
         assert!(copies.iter().any(|line| line.contains(built)), "{name}: {copies:?}");
@@ -148,6 +148,6 @@ fn the_images_have_the_programs_and_listen_where_ports_are_published() {
     assert_eq!(app.variables["HOST"], "0.0.0.0");
     assert_eq!(Service::read("emulator").compose["network_mode"], "service:app");
     let published = &app.compose["ports"];
-    // The emulator signs anybody in, so nobody else must reach it.
+    // The emulator signs anybody in, so only this machine may reach it.
     assert_eq!(published, &serde_json::json!(["127.0.0.1:3000:3000", "127.0.0.1:4100:4100"]));
 }

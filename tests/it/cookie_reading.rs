@@ -1,4 +1,4 @@
-//! The session is found among any other content of `Cookie` fields, and no content breaks the service.
+//! The layer finds the session among any other content of `Cookie` fields, and no content breaks the service.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn app(authkit: &AuthKit) -> Router {
 }
 
 /// A request with these `Cookie` fields.
-fn bringing(fields: &[&[u8]]) -> Request<Body> {
+fn request_with(fields: &[&[u8]]) -> Request<Body> {
     let mut request = Request::get("/api/me").body(Body::empty()).unwrap();
     for field in fields {
         let field = HeaderValue::from_bytes(field).unwrap();
@@ -33,20 +33,20 @@ fn bringing(fields: &[&[u8]]) -> Request<Body> {
     request
 }
 
-/// Status, body and the reason of a denial.
+/// The status, the body and the reason of a denial. Asserts that the response sets no cookie.
 async fn answered(app: &Router, request: Request<Body>) -> (StatusCode, String, Option<Reason>) {
     let response: Response<Body> = app.clone().oneshot(request).await.unwrap();
-    assert!(!response.headers().contains_key(header::SET_COOKIE), "no session changes");
+    assert!(!response.headers().contains_key(header::SET_COOKIE), "no cookie is set");
     let reason = response.extensions().get::<Denial>().and_then(Denial::reason);
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8_lossy(&body).into_owned(), reason)
 }
 
-/// Asserts that this session is the one that is used.
+/// Asserts that the layer admits a request with these `Cookie` fields, and uses this session.
 async fn assert_used(name: &str, app: &Router, fields: &[&str], session: &TestSession) {
     let fields: Vec<_> = fields.iter().map(|field| field.as_bytes()).collect();
-    let (status, body, reason) = answered(app, bringing(&fields)).await;
+    let (status, body, reason) = answered(app, request_with(&fields)).await;
     assert_eq!((status, reason), (StatusCode::OK, None), "{name}");
     assert_eq!(body, session.session_id(), "{name}");
 }
@@ -122,7 +122,7 @@ async fn ck_02_of_two_sessions_of_one_user_the_latest_is_used() {
     assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0);
 }
 
-/// Browsers send the stale one first when it is older, or its path is longer: the one that can still be refreshed is.
+/// The stale cookie may come first, since browsers put longer paths and older cookies first (RFC 6265 section 5.4).
 #[tokio::test]
 async fn ck_02_of_two_expired_sessions_the_latest_is_refreshed() {
     let harness = Harness::start().await;
@@ -133,12 +133,16 @@ async fn ck_02_of_two_expired_sessions_the_latest_is_refreshed() {
 
     for both in [[&spent, &latest], [&latest, &spent]] {
         let [first, second] = both.map(cookie);
-        let request = bringing(&[format!("{first}; {second}").as_bytes()]);
+        let request = request_with(&[format!("{first}; {second}").as_bytes()]);
         let response: Response<Body> = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers().get_all(header::SET_COOKIE).iter().count(), 1);
     }
-    assert_eq!(harness.emulator.exchanges(), 1, "the second time, the new pair was known");
+    assert_eq!(
+        harness.emulator.exchanges(),
+        1,
+        "the second request gets the session of the first exchange"
+    );
 }
 
 #[tokio::test]
@@ -157,12 +161,12 @@ async fn ck_02_of_two_users_none_is_used_and_the_operator_hears_of_it() {
     ];
     for (name, sessions) in rows {
         let field = sessions.iter().map(|session| cookie(session)).collect::<Vec<_>>().join("; ");
-        let (status, _, reason) = answered(&app, bringing(&[field.as_bytes()])).await;
+        let (status, _, reason) = answered(&app, request_with(&[field.as_bytes()])).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}");
         assert_eq!(reason, Some(Reason::Ambiguous), "{name}");
         let told = events.take().join("\n");
         assert!(told.contains("ERROR") && told.contains("reason=ambiguous"), "{name}: {told}");
-        // The next line comes then.
+        // The log has one such line in ten seconds.
         harness.advance(Duration::from_secs(10));
     }
     assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0);
@@ -176,7 +180,7 @@ async fn ck_02_no_more_than_four_are_tried() {
     let others = |count: usize| "wos_session=garbage; ".repeat(count) + cookie(&session).as_str();
 
     assert_used("the fourth", &app, &[&others(3)], &session).await;
-    let (status, _, reason) = answered(&app, bringing(&[others(4).as_bytes()])).await;
+    let (status, _, reason) = answered(&app, request_with(&[others(4).as_bytes()])).await;
     assert_eq!(
         (status, reason),
         (StatusCode::UNAUTHORIZED, Some(Reason::UnreadableCookie)),
@@ -244,7 +248,7 @@ async fn ck_03_everything_else_is_no_session() {
         ("thousands of them", many.as_bytes()),
     ];
     for (name, value) in values {
-        let (status, _, reason) = answered(&app, bringing(&[value])).await;
+        let (status, _, reason) = answered(&app, request_with(&[value])).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}");
         let expected = [Some(Reason::NoCookie), Some(Reason::UnreadableCookie)];
         assert!(expected.contains(&reason), "{name}: {reason:?}");
@@ -252,7 +256,7 @@ async fn ck_03_everything_else_is_no_session() {
     assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0);
 }
 
-/// What a server refuses before anybody sees a request is refused with a client's error, and the next one is served.
+/// The HTTP server refuses some of these heads before the layer sees a request. It answers 4xx, and serves the next request.
 #[tokio::test]
 async fn ck_03_a_server_survives_what_is_no_header() {
     let harness = Harness::start().await;
@@ -272,7 +276,7 @@ async fn ck_03_a_server_survives_what_is_no_header() {
         let head = b"GET /api/me HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncookie: ";
         let request = [head.as_slice(), field, b"\r\n\r\n"].concat();
         let mut answer = Vec::new();
-        // A server that has read enough closes the connection while we still write.
+        // A server that has read enough closes the connection while the client still writes.
         let (_, _) = tokio::join!(writer.write_all(&request), reader.read_to_end(&mut answer));
         let status = std::str::from_utf8(answer.get(9..12).unwrap_or_default()).unwrap();
         let known = status.parse().is_ok_and(|status: u16| expected.contains(&status));

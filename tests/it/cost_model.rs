@@ -1,12 +1,14 @@
-//! Recomputes the costs of many sessions in `docs/replicas.md`.
+//! Recomputes the table of costs in `docs/replicas.md`.
 
-/// What an exchange leaves in Redis, for so many seconds.
+/// How many bytes an exchange leaves in Redis, and for how many seconds.
 const OUTCOME: (f64, f64) = (2_664.0, 60.0);
-/// Exchanges a second that WorkOS allows.
+/// How many exchanges WorkOS allows in a second.
 const ALLOWED: f64 = 50.0;
-/// Redis commands for an exchange.
+/// How many Redis commands an exchange needs.
 const COMMANDS: f64 = 2.0;
+/// After so many seals with one password, the library warns: 2^31.
 const SEALS: f64 = 2_147_483_648.0;
+/// Seconds.
 const DAY: f64 = 86_400.0;
 
 #[test]

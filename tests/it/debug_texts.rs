@@ -1,4 +1,4 @@
-//! No secret is in a `Debug` text or an error's message, which end up in logs sooner or later.
+//! No `Debug` text and no error message holds a secret, since both end up in logs.
 
 use std::{
     error::Error,
@@ -58,7 +58,7 @@ impl Texts {
         }
     }
 
-    /// Opens a session's cookie, and returns it as a header.
+    /// Makes a session, adds its secrets to those to search for, and returns its cookie as a header.
     fn session(&mut self, emulator: &Emulator) -> HeaderMap {
         let session = emulator
             .session("alice@acme.test")
@@ -79,7 +79,7 @@ impl Texts {
     fn check(self) {
         for (name, text) in &self.said {
             let found = self.secrets.within(text);
-            assert!(found.is_empty(), "{found:?} in what {name} says: {text}");
+            assert!(found.is_empty(), "{found:?} in the text of {name}: {text}");
         }
     }
 }
@@ -162,7 +162,7 @@ async fn pl_01_sessions_and_decisions() {
     let headers = texts.session(&emulator);
 
     let Decision::Wait(waiting) = authenticator.authenticate(&headers, &Policy::default()) else {
-        panic!("the keys are not there yet");
+        panic!("the keys are not fetched yet");
     };
     texts.debug("Waiting", &waiting);
     let admission = waiting.await.unwrap();
@@ -177,7 +177,7 @@ async fn pl_01_sessions_and_decisions() {
 
     let policy = Policy::default().with_max_token_age(Duration::ZERO);
     let Decision::Wait(waiting) = authenticator.authenticate(&headers, &policy) else {
-        panic!("a new pair is demanded");
+        panic!("the policy demands a refresh");
     };
     let renewed = waiting.await.unwrap();
     let set_cookies = renewed.head_cookies();
@@ -229,7 +229,7 @@ async fn pl_01_layers_answers_and_rejections() {
     texts.debug("Require", &Require::role("admin").or(Require::that(|_| true)));
 
     let headers = texts.session(&emulator);
-    let bringing = |path: &str| {
+    let request_to = |path: &str| {
         let mut request = Request::get(path).body(Body::empty()).unwrap();
         request.headers_mut().extend(headers.clone());
         request
@@ -239,7 +239,7 @@ async fn pl_01_layers_answers_and_rejections() {
     let mut service = layer.layer(router);
     texts.debug("AuthKitService", &service);
     let waiting =
-        ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap().call(bringing("/"));
+        ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap().call(request_to("/"));
     texts.debug("ResponseFuture", &waiting);
     let (head, body) = waiting.await.unwrap().into_parts();
     assert_eq!(head.status, StatusCode::OK);
@@ -248,7 +248,7 @@ async fn pl_01_layers_answers_and_rejections() {
 
     let refresh =
         AuthKitLayer::new(&authkit).with_max_token_age(Duration::ZERO).layer(Router::new());
-    let response = refresh.oneshot(bringing("/")).await.unwrap();
+    let response = refresh.oneshot(request_to("/")).await.unwrap();
     let set_cookies = response.headers().get_all(header::SET_COOKIE);
     assert_eq!(set_cookies.iter().count(), 1);
     texts.cookies(set_cookies);
@@ -271,7 +271,7 @@ async fn pl_01_layers_answers_and_rejections() {
         .await
         .unwrap();
     texts.debug("Denial", denied.extensions().get::<Denial>().unwrap());
-    let mut parts = bringing("/").into_parts().0;
+    let mut parts = request_to("/").into_parts().0;
     let rejection: SessionRejection =
         Session::from_request_parts(&mut parts, &()).await.unwrap_err();
     texts.error("SessionRejection", &rejection);

@@ -1,4 +1,4 @@
-//! `authkit doctor` checks a Redis, names what would fail, and what to do about it.
+//! `authkit doctor` checks Redis. It names each fault, and what to do about it.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use support::{RedisServer, served::free_port};
 
 use crate::AUTHKIT;
 
-/// The lines about Redis of a doctor with this `REDIS_URL`.
+/// Runs `authkit doctor` with this `REDIS_URL`, and returns its lines about Redis.
 async fn doctor(redis_url: &str) -> Vec<String> {
     let mut command = Command::new(AUTHKIT);
     command.arg("doctor").env_clear().envs([
@@ -14,7 +14,7 @@ async fn doctor(redis_url: &str) -> Vec<String> {
         ("WORKOS_API_KEY", "sk_test_1"),
         ("WORKOS_REDIRECT_URI", "http://localhost:3000/callback"),
         ("WORKOS_COOKIE_PASSWORD", "v0RAnCHm6QTHGrCBBeqiJxWURBoavNMLO0ZUTmNlX8g="),
-        // Nobody is there; this is about Redis.
+        // Nothing listens there.
         ("WORKOS_BASE_URL", "http://127.0.0.1:1"),
         ("REDIS_URL", redis_url),
     ]);
@@ -25,6 +25,7 @@ async fn doctor(redis_url: &str) -> Vec<String> {
     text.lines().filter(|line| line.contains(" redis ")).map(str::to_owned).collect()
 }
 
+/// Asserts that one of the lines has this level and all these words.
 fn says(name: &str, lines: &[String], level: &str, words: &[&str]) {
     let is_said =
         |line: &String| line.starts_with(level) && words.iter().all(|word| line.contains(word));
@@ -78,7 +79,7 @@ async fn every_way_in_which_redis_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_do_too_little_is_named_with_what_is_missing() {
+async fn a_user_without_the_permissions_is_reported_with_where_they_are_listed() {
     let redis = RedisServer::start().await;
     let url = redis.user("~authkit:* &authkit:* +@all -set").await;
     says("no exchange", &doctor(&url).await, "problem ", &["NOPERM", "docs/replicas.md"]);

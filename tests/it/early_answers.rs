@@ -1,4 +1,4 @@
-//! Behind nginx, a request with a body that is answered early gets our answer, not a 502 of nginx.
+//! nginx passes on an answer that the service gives before it has read the request's body, rather than answer 502.
 
 use authkit_tower::{AuthKitLayer, Endpoints, Require};
 use axum::{Router, extract::DefaultBodyLimit, routing::post};
@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::Method;
 use support::{Browser, Harness, Nginx, PASSWORD, Port};
 
-/// E6 of the field's list.
 #[tokio::test]
 async fn e6_nginx_passes_on_what_is_answered_before_the_body_was_read() {
     let harness = Harness::start().await;
@@ -27,7 +26,7 @@ async fn e6_nginx_passes_on_what_is_answered_before_the_body_was_read() {
     let (anonymous, signed_in) = (Browser::new(), Browser::new());
     let cookie = harness.emulator.session("alice@acme.test").cookie(PASSWORD);
     signed_in.keep(&nginx.url("/"), "wos_session", &cookie);
-    // Who asks, with which method and for what, and the status.
+    // A name, the browser, the method, the path, and the status.
     let cases = [
         ("anonymous", &anonymous, Method::POST, "/upload", 401),
         ("signed in", &signed_in, Method::POST, "/upload", 200),

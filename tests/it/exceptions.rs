@@ -47,7 +47,7 @@ async fn an_excepted_path_is_treated_as_by_an_optional_layer_and_any_other_is_pr
         ("/assets/app.js", 200, "nobody"),
         ("/dashboard", 401, ""),
         ("/forgotten", 401, ""),
-        // axum answers by the fallback of the router that was merged last.
+        // axum uses the fallback of the router that was merged last, which is outside the layer.
         ("/no-such-route", 404, ""),
     ] {
         let answer = nobody.fetch(Method::GET, &running.url(path), "").await;
@@ -62,13 +62,17 @@ async fn an_excepted_path_is_treated_as_by_an_optional_layer_and_any_other_is_pr
     assert!(page.text().starts_with("user_"), "{}", page.text());
     let elsewhere = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
     let answer = bob.send(Method::POST, &running.url("/"), elsewhere, Bytes::new()).await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN, "the origin is checked there too");
+    assert_eq!(
+        answer.status,
+        StatusCode::FORBIDDEN,
+        "the layer checks the origin of an excepted path too"
+    );
 
     let page = running.browser().open(&running.url("/dashboard")).await;
     assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/dashboard"));
 }
 
-/// The status of a request whose path no client has tidied up.
+/// The status of a request for exactly this path, which a URL parser might normalize.
 async fn status_of(running: &Running, path: &str) -> u16 {
     let mut stream = TcpStream::connect(running.served().address()).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -118,7 +122,7 @@ async fn no_spelling_of_a_protected_path_is_excepted() {
 }
 
 #[tokio::test]
-async fn the_endpoints_behind_such_a_layer_are_let_through() {
+async fn endpoints_inside_such_a_layer_need_no_exception() {
     let harness = Harness::start().await;
     let none: [&str; 0] = [];
     let layer = AuthKitLayer::new(&harness.authkit).except(none).unwrap();

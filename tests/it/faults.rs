@@ -29,12 +29,12 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
-/// A browser whose token has expired.
+/// A browser whose access token has expired.
 fn expired(running: &Running) -> Browser {
     running.holding(&running.emulator.session("alice@acme.test").expired())
 }
 
-/// The page, and how long it took.
+/// Opens the page. Returns the answer, and how long it took.
 async fn page(running: &Running, browser: &Browser) -> (Answer, Duration) {
     let asked = Instant::now();
     let answer = browser.navigate(&running.url("/page")).await;
@@ -45,7 +45,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Another server, to which redirects lead. It counts its requests.
+/// Another server, to which faults redirect calls. It counts the requests that it gets.
 struct Elsewhere {
     visits: Arc<AtomicUsize>,
     served: Served,
@@ -64,7 +64,7 @@ impl Elsewhere {
         Self { visits, served: Port::bind().await.serve_axum(Router::new().fallback(answer)) }
     }
 
-    /// Sends everybody here.
+    /// A fault that redirects a call to this server.
     fn redirect(&self, status: u16) -> Fault {
         Fault::status(status).header("location", &format!("{}/", self.served.url()))
     }
@@ -74,7 +74,7 @@ impl Elsewhere {
     }
 }
 
-/// A fault in place of an answer.
+/// Faults that leave the call without a usable answer.
 fn no_answers() -> [Fault; 7] {
     [
         Fault::reset_before(),
@@ -124,7 +124,7 @@ async fn withstand(fault: Fault) {
     assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
 
     running.emulator.clear_faults();
-    // WorkOS may be mistrusted by now, for two seconds at a time.
+    // The failures may have opened the circuit, which lets one call in two seconds through.
     running.advance(secs(3));
     assert!(running.authkit.drain(secs(25)).await, "{fault:?}: the exchange hangs");
     let (answer, _) = page(&running, &browser).await;
@@ -169,7 +169,7 @@ async fn no_redirect_gets_the_api_key_or_a_token() {
         assert_eq!(
             answer.status,
             StatusCode::OK,
-            "{status}: asked again, where it was asked first"
+            "{status}: the second attempt goes to WorkOS again"
         );
     }
     assert_eq!(elsewhere.visits(), 0);
@@ -185,7 +185,7 @@ async fn jk_05_jk_06_what_is_no_key_set_admits_nobody_and_costs_no_session() {
         Fault::reset_after(),
         Fault::status(404),
         Fault::status(503),
-        // It would be right but for its size: 256 KiB are enough for any key set.
+        // This key set is valid, but larger than the 256 KiB that the client reads.
         Fault::huge(256 << 10),
         Fault::huge(10 << 20),
         elsewhere.redirect(302),
@@ -224,7 +224,7 @@ async fn jk_04_an_outage_of_the_keys_is_told_once_and_so_is_its_end() {
     let deadline = Instant::now() + secs(30);
     while !told.iter().any(|event: &String| event.contains("again")) {
         assert!(Instant::now() < deadline, "{told:#?}");
-        // They are tried again in the background, half a minute after they could not be had.
+        // A background task fetches the keys again, half a minute after a fetch has failed.
         running.advance(secs(31));
         assert_eq!(page(&running, &browser).await.0.status, StatusCode::OK);
         time::sleep(Duration::from_millis(20)).await;
@@ -243,7 +243,7 @@ async fn jk_04_an_outage_of_the_keys_is_told_once_and_so_is_its_end() {
 async fn rf_04_a_renewed_session_that_nobody_can_verify_is_set_all_the_same() {
     let running = running().await;
     assert_eq!(page(&running, &running.signed_in("bob@acme.test")).await.0.status, StatusCode::OK);
-    // Our clock goes on by itself, the emulator's does not, and the token is to be newer than the keys.
+    // The new token must be younger than the keys that were fetched: the handle's clock runs on, the emulator's stands still.
     running.advance(secs(20));
     let browser = expired(&running);
     let before = browser.cookie("wos_session");
@@ -272,15 +272,19 @@ async fn rf_05_only_a_page_that_is_refused_again_deletes_the_cookie() {
     let first = page(&running, &browser).await.0;
     assert_eq!(first.status, StatusCode::FOUND);
     let soon = script().await;
-    assert_eq!(soon.status, StatusCode::SERVICE_UNAVAILABLE, "a newer cookie may be on its way");
+    assert_eq!(
+        soon.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the browser may get a newer cookie soon"
+    );
     assert_eq!(soon.header("retry-after"), "1");
     running.advance(secs(10));
     assert_eq!(script().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1, "remembered");
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1, "the refusal is remembered");
 
     running.advance(secs(50));
     assert_eq!(script().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2, "asked once more");
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2, "WorkOS is asked once more");
     assert!(browser.cookie("wos_session").is_some(), "no script's answer deletes it");
     let last = page(&running, &browser).await.0;
     assert_eq!(last.status, StatusCode::FOUND);
@@ -307,12 +311,12 @@ async fn rf_06_the_operator_is_told_of_our_own_mistakes_and_users_keep_their_coo
     }
 }
 
-/// The names of all tests below a directory of the workspace.
-fn tests_in(directory: &Path, names: &mut Vec<String>) {
+/// The names of all functions, tests among them, in the sources below a directory.
+fn functions_in(directory: &Path, names: &mut Vec<String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            tests_in(&path, names);
+            functions_in(&path, names);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(&path).unwrap();
             let functions = source.split("fn ").skip(1).filter_map(|rest| rest.split_once('('));
@@ -326,7 +330,7 @@ fn every_fault_in_the_docs_names_a_test_that_is_there() {
     let mut names = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for folder in ["crates/authkit-session/src", "tests/it"] {
-        tests_in(&root.join(folder), &mut names);
+        functions_in(&root.join(folder), &mut names);
     }
     let rows = include_str!("../../docs/faults.md").lines().filter(|line| line.starts_with("| "));
     let mut faults = 0;

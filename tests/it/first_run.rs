@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::{AXUM_APP, README};
 
-/// Goes to the dashboard by way of the emulator's pages.
+/// Signs this user in on the emulator's pages, on the way to the dashboard.
 async fn signed_in(app: &Program, email: &str) -> Browser {
     let browser = Browser::new();
     let page = browser.open(&app.url("/dashboard")).await;
@@ -34,7 +34,7 @@ async fn signed_in(app: &Program, email: &str) -> Browser {
     browser
 }
 
-/// The README's program, which prints nothing; it ends with the test.
+/// The README's program, in a folder of its own. Dropping it stops it.
 struct Copied {
     process: Child,
     port: u16,
@@ -42,10 +42,11 @@ struct Copied {
 }
 
 impl Copied {
-    /// Starts it in an empty folder with no variables but a free port, and waits until it listens.
+    /// Starts it in an empty folder with no variables but its ports. It prints nothing, so this tries to connect until it
+    /// listens.
     async fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("authkit-readme-{}", std::process::id()));
-        // Another process may take the free port first, so there are several tries.
+        // Another process may take the free port first, so this tries several times.
         for _ in 0..5 {
             let port = free_port();
             fs::create_dir_all(&folder).unwrap();
@@ -61,7 +62,7 @@ impl Copied {
                 sleep(Duration::from_millis(20)).await;
             }
         }
-        panic!("the README's program should listen");
+        panic!("the README's program has not listened on any port");
     }
 
     fn url(&self, path: &str) -> String {
@@ -71,7 +72,7 @@ impl Copied {
 
 impl Drop for Copied {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = fs::remove_dir(&self.folder);
@@ -102,7 +103,7 @@ async fn the_readmes_program_signs_a_user_in_in_a_browser_within_a_minute() {
 }
 
 #[tokio::test]
-async fn it_serves_everybody_what_is_for_everybody() {
+async fn public_pages_need_no_session_and_the_api_does() {
     let app = Program::start(AXUM_APP, &[]);
     let browser = Browser::new();
     let health = browser.fetch(Method::GET, &app.url("/healthz"), "").await;
@@ -144,7 +145,7 @@ async fn a_user_signs_in_on_the_emulators_page_and_out_again() {
 }
 
 #[tokio::test]
-async fn a_role_keeps_others_out() {
+async fn the_page_for_admins_denies_a_member() {
     let app = Program::start(AXUM_APP, &[]);
     let browser = signed_in(&app, "bob@acme.test").await;
     let admin = browser.navigate(&app.url("/admin")).await;
@@ -152,7 +153,7 @@ async fn a_role_keeps_others_out() {
     assert_eq!(admin.header("location"), "");
 }
 
-/// This test waits, since the program uses the machine's clock.
+/// The program uses the machine's clock, so the test waits until the tokens have expired.
 #[tokio::test]
 async fn rf_01_rf_02_a_session_outlives_its_token() {
     let app = Program::start(AXUM_APP, &[("EMULATOR_TOKEN_TTL", "5")]);
@@ -174,11 +175,11 @@ async fn rf_01_rf_02_a_session_outlives_its_token() {
     assert!(sets_one_session(&echo), "{:?}", echo.headers);
 
     let after = (reader.cookie("wos_session"), writer.cookie("wos_session"));
-    assert!(before.0 != after.0 && before.1 != after.1, "both are renewed");
+    assert!(before.0 != after.0 && before.1 != after.1, "both are refreshed");
     let me = writer.fetch(Method::GET, &app.url("/api/me"), "").await;
     assert_eq!((me.status, &me.json()["user"]["email"]), (StatusCode::OK, &json!("bob@acme.test")));
 }
 
-/// What the README's program needs to start an emulator by itself: nothing, unless it is optimized.
+/// The variable that a release build of the README's program needs to start an emulator. A debug build needs none.
 const EMULATED: Option<(&str, &str)> =
     if cfg!(debug_assertions) { None } else { Some(("AUTHKIT_DEV", "1")) };

@@ -69,7 +69,7 @@ async fn get_with(browser: &Browser, url: &str, headers: &[(&str, &str)]) -> Ans
     browser.send(Method::GET, url, headers.iter().copied(), Bytes::new()).await
 }
 
-/// Sends a request target as it is: URL parsers would tidy it up.
+/// The response to exactly this request target, which a URL parser might normalize.
 async fn raw(running: &Running, target: &str, cookie: &str) -> String {
     let mut stream = TcpStream::connect(running.served().address()).await.unwrap();
     let request = format!(
@@ -130,13 +130,13 @@ async fn rg_01_no_spelling_of_a_path_gets_round_its_guard() {
         let (bobs, alices) = (bobs.await, alices.await);
         assert!(!bobs.contains("user_01"), "{target}: {bobs}");
         assert!(!bobs.contains("HTTP/1.1 200 ") || bobs.ends_with("public"), "{target}: {bobs}");
-        // Wherever an administrator gets, the guard was asked.
+        // Where Alice is admitted as an administrator, the guard denies Bob.
         if alices.contains("user_01ALICE") {
             admitted += 1;
             assert!(bobs.starts_with("HTTP/1.1 403 "), "{target}: {bobs}");
         }
     }
-    assert!(admitted >= 5, "{admitted}: the paths have to lead somewhere");
+    assert!(admitted >= 5, "only {admitted} paths lead to a guarded handler");
 }
 
 #[tokio::test]
@@ -167,7 +167,11 @@ async fn rg_02_no_header_says_who_somebody_is() {
         }
     }
     let all = get_with(&bob, &running.url("/member"), &claims).await;
-    assert_eq!(all.text(), "user_01BOB00000000000000000000", "still himself");
+    assert_eq!(
+        all.text(),
+        "user_01BOB00000000000000000000",
+        "the headers do not change who Bob is"
+    );
     assert!(all.headers.keys().all(|name| !name.as_str().contains("user")), "{:?}", all.headers);
 }
 
@@ -185,7 +189,7 @@ async fn rg_03_a_mistake_or_a_fault_lets_nobody_in() {
     }
     assert_eq!(get_with(&Browser::new(), &running.url("/maybe"), &[]).await.text(), "nobody");
 
-    // A fault while the session is looked up must not count as "no session".
+    // A fault during a refresh must not count as "no session".
     let faults = [
         Fault::status(401),
         Fault::status(404),
@@ -206,7 +210,7 @@ async fn rg_03_a_mistake_or_a_fault_lets_nobody_in() {
     let answer = get_with(&dark.signed_in(ALICE), &dark.url("/maybe"), &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "no keys");
 
-    // Nor must a panic of the application's refresh hook.
+    // A panic of the application's refresh hook must not count as "no session" either.
     let harness = Harness::with(
         |emulator| emulator,
         |config| config.with_refresh_hook(async |_| panic!("a mistake of the application's")),
@@ -217,7 +221,7 @@ async fn rg_03_a_mistake_or_a_fault_lets_nobody_in() {
     let expired = panicking.holding(&panicking.emulator.session(ALICE).expired());
     let answer = get_with(&expired, &panicking.url("/maybe"), &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
-    assert!(expired.cookie("wos_session").is_some(), "and nobody is signed out");
+    assert!(expired.cookie("wos_session").is_some(), "the cookie is kept");
 }
 
 #[tokio::test]
@@ -251,13 +255,13 @@ async fn rg_04_a_role_that_was_taken_away_stops_at_the_next_request() {
     running.advance(Duration::from_secs(30));
 
     let page = alice.navigate(&running.url("/admin")).await;
-    assert_eq!(page.status, 200, "elsewhere the token counts as long as it lasts");
+    assert_eq!(page.status, 200, "another route accepts the token as long as it lasts");
     let page = alice.navigate(&running.url("/at-once")).await;
     assert_eq!((page.status, page.set_cookies("wos_session").len()), (StatusCode::FORBIDDEN, 1));
     assert_eq!(
         alice.navigate(&running.url("/admin")).await.status,
         403,
-        "the new token counts everywhere"
+        "every route sees the new token"
     );
     assert_eq!(running.emulator.exchanges(), 1);
 }
@@ -274,7 +278,7 @@ async fn rg_04_a_layer_inside_asks_for_a_younger_token_and_the_one_outside_sets_
     assert_eq!((page.status, page.set_cookies("wos_session").len()), (StatusCode::OK, 1));
     assert_eq!(running.emulator.exchanges(), 1);
 
-    // New tokens are demanded and cannot be had: the old ones do not admit, and nobody is signed out.
+    // WorkOS refuses the refresh that the inner layer needs: the old token is not enough for it, and the cookie is kept.
     running.advance(Duration::from_secs(30));
     running.emulator.fault(Fault::status(401).until_cleared());
     let page = alice.navigate(&running.url("/nested")).await;
@@ -297,7 +301,7 @@ async fn rg_04_signing_in_again_satisfies_who_asked_for_it() {
     let authorize = Url::parse(login.header("location")).unwrap();
     assert!(
         authorize.as_str().starts_with(running.emulator.url()),
-        "a session alone is not enough: {authorize}"
+        "the user has to sign in although there is a session: {authorize}"
     );
     assert!(
         authorize.query_pairs().any(|(name, value)| name == "max_age" && value == "300"),

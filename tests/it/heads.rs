@@ -1,5 +1,5 @@
-//! Every kind of response head carries the cookie of a refreshed session, and a connection that outlives its request starts
-//! after that head.
+//! Every kind of response head carries the cookie of a refreshed session. A connection that outlives its request starts with
+//! the refreshed session.
 
 use std::{
     convert::Infallible,
@@ -48,7 +48,7 @@ fn app(authkit: &AuthKit) -> Router {
             let _ = socket.send(Message::text(left.as_secs().to_string())).await;
         })
     };
-    // A body that breaks off once its first piece has left.
+    // The body fails after its first piece has been sent.
     let broken = async || {
         let rest = stream::once(async {
             sleep(Duration::from_millis(100)).await;
@@ -70,7 +70,7 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
-/// Asks for `path` with an expired session; the body is still to be read.
+/// Sends a request with an expired session. The body of the response is not read yet.
 async fn ask(
     running: &Running,
     method: Method,
@@ -110,7 +110,7 @@ const HANDSHAKE: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn on_every_status() {
+async fn every_status_carries_the_cookie() {
     let running = running().await;
     for (n, status) in
         [200, 201, 204, 206, 301, 304, 400, 404, 500, 502, 503].into_iter().enumerate()
@@ -142,7 +142,7 @@ async fn rd_07_on_the_head_of_an_event_stream_before_its_end() {
 
     let response = ask(&running, Method::GET, "/broken", &[]).await;
     check("broken", 200, &response);
-    assert!(response.bytes().await.is_err(), "the body's own failure passes through");
+    assert!(response.bytes().await.is_err(), "the client sees that the body failed");
 }
 
 #[tokio::test]
@@ -151,12 +151,12 @@ async fn rd_07_on_the_switch_to_websocket_with_a_fresh_deadline() {
     let response = ask(&running, Method::GET, "/ws", &HANDSHAKE).await;
     check("WebSocket", 101, &response);
     assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    assert_eq!(running.emulator.exchanges(), 1, "before the switch");
+    assert_eq!(running.emulator.exchanges(), 1, "the refresh comes before the switch");
 
     let mut socket = response.upgrade().await.unwrap();
     let mut frame = [0; 5];
     socket.read_exact(&mut frame).await.unwrap();
-    // A text frame of three bytes (RFC 6455 section 5.2): how many seconds are left.
+    // A text frame of three bytes (RFC 6455 section 5.2), which say how many seconds are left.
     let left: u64 = std::str::from_utf8(&frame[2..]).unwrap().parse().unwrap();
     assert_eq!(frame[..2], [0x81, 3]);
     assert!((290..=300).contains(&left), "{left}");
@@ -203,7 +203,7 @@ async fn rd_07_on_a_websocket_over_http2() {
         }
         sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
     };
-    // Only after its first answer is it known that the server takes such handshakes (RFC 8441 section 3).
+    // The first answer comes after the settings that allow such handshakes (RFC 8441 section 3).
     assert_eq!(ask(Method::GET, &[]).await.status(), StatusCode::UNAUTHORIZED);
 
     let expired = running.emulator.session("alice@acme.test").expired();
@@ -224,7 +224,7 @@ async fn rd_07_on_a_websocket_over_http2() {
     assert_eq!(frame[..2], [0x81, 3], "the same three digits as over HTTP/1.1");
 }
 
-/// A browser's gRPC call, by way of a proxy that turns gRPC-Web into gRPC.
+/// A browser's call, after a proxy has translated it from gRPC-Web to gRPC.
 fn of_a_browser<T>(running: &Running, message: T) -> Request<T> {
     let session = running.emulator.session("bob@acme.test").expired();
     let mut request = Request::new(message);
@@ -235,7 +235,7 @@ fn of_a_browser<T>(running: &Running, message: T) -> Request<T> {
 }
 
 #[tokio::test]
-async fn on_unary_streamed_and_failed_grpc_calls() {
+async fn unary_streamed_and_failed_grpc_calls_carry_the_cookie() {
     let harness =
         Harness::with(|emulator| emulator.issuer(ISSUER), |config| config.with_issuers([ISSUER]))
             .await;

@@ -25,13 +25,13 @@ async fn running(config: impl FnOnce(Config) -> Config) -> Running {
     harness.serve(app)
 }
 
-/// Adds a claim of this many bytes to the user's tokens from now on.
+/// Adds a claim of this many bytes to the tokens that the user gets from now on.
 fn weigh(running: &Running, bytes: usize) {
     let claim = if bytes == 0 { Value::Null } else { json!("x".repeat(bytes)) };
     running.emulator.set_claim("alice@acme.test", "weight", claim);
 }
 
-/// Opens the page after the token has expired, so that it is answered with a refreshed session.
+/// Opens the page after the access token has expired, so that the layer refreshes the session.
 async fn refreshed(running: &Running, browser: &Browser) -> Answer {
     running.advance(Duration::from_secs(600));
     let page = browser.navigate(&running.url("/dashboard")).await;
@@ -46,7 +46,7 @@ fn session_cookies(browser: &Browser) -> Vec<String> {
     names
 }
 
-/// What the browser sends, in bytes.
+/// How many bytes of cookies the browser sends.
 fn sent(running: &Running, browser: &Browser) -> usize {
     browser.cookies_for(&Url::parse(&running.url("/dashboard")).unwrap()).len()
 }
@@ -105,7 +105,7 @@ async fn ck_06_a_session_that_grows_or_shrinks_leaves_no_part_behind() {
     assert_eq!(running.emulator.exchanges(), 6);
 }
 
-/// Parts left by a service that wrote more parts than we do.
+/// Another service may have written more parts than the session has now.
 #[tokio::test]
 async fn ck_06_surplus_parts_are_ignored_and_deleted() {
     let running = running(|config| config).await;
@@ -145,18 +145,18 @@ async fn ck_06_parts_of_two_sessions_are_no_session() {
         running.emulator.reset_calls();
         let page = browser.navigate(&running.url("/dashboard")).await;
         assert_eq!(page.status, StatusCode::FOUND, "{name}");
-        assert!(!page.headers.contains_key(header::SET_COOKIE), "{name}: kept");
+        assert!(!page.headers.contains_key(header::SET_COOKIE), "{name}: the parts are kept");
         assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{name}");
 
         weigh(&running, 0);
         let page = browser.open(&running.url("/dashboard")).await;
-        assert_eq!(page.status, StatusCode::OK, "{name}: signing in mends it");
+        assert_eq!(page.status, StatusCode::OK, "{name}: a sign-in replaces the parts");
         assert_eq!(session_cookies(&browser), WHOLE, "{name}");
     }
 }
 
-/// C4, for parts: another path's or a neighbour's set of the same name does not hide the good one, and of two that are good
-/// the one that was issued last counts.
+/// Another path or a neighbouring host may have set parts with the same names. Of two sessions, the one that was issued last
+/// counts.
 #[tokio::test]
 async fn c4_parts_of_the_same_number_do_not_hide_a_session() {
     let running = running(|config| config).await;
@@ -201,7 +201,7 @@ async fn ck_05_signing_in_with_20_kib_ends_on_a_page_that_names_the_cause() {
     weigh(&running, TOO_HEAVY);
     let browser = running.browser();
 
-    // Ten redirects would be a loop, and a panic.
+    // `open` panics after ten redirects, so a loop fails the test.
     let page = browser.open(&running.url("/dashboard")).await;
 
     assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -248,14 +248,14 @@ async fn ck_05_a_refresh_to_20_kib_signs_nobody_out_and_sets_nothing() {
         assert!(!page.headers.contains_key(header::SET_COOKIE), "round {round}");
         let page = browser.navigate(&running.url("/dashboard")).await;
         assert_eq!(page.status, StatusCode::OK, "round {round}");
-        assert_eq!(running.emulator.exchanges(), round, "one exchange a token's life");
+        assert_eq!(running.emulator.exchanges(), round, "one exchange in the lifetime of a token");
         let told = events.take();
         let heard = told.iter().filter(|event| event.contains("too large for cookies")).count();
         assert_eq!(heard, 1, "round {round}: {told:?}");
     }
     assert_eq!(browser.cookie("wos_session"), before);
 
-    // Another process knows the spent token only: it asks to sign in, and that ends on the page, not in a loop.
+    // Another process gets only the spent token. It sends the browser to sign in, which ends on the page, not in a loop.
     let replica = running.beside(|config| config, app).await;
     let page = browser.open(&replica.url("/dashboard")).await;
     assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -263,11 +263,11 @@ async fn ck_05_a_refresh_to_20_kib_signs_nobody_out_and_sets_nothing() {
 
     weigh(&running, 0);
     let page = refreshed(&running, &browser).await;
-    assert_eq!(page.set_cookies("wos_session").len(), 1, "it fits again");
+    assert_eq!(page.set_cookies("wos_session").len(), 1, "the session fits into a cookie again");
     assert_ne!(browser.cookie("wos_session"), before);
 }
 
-/// E7 of the field's list: by default nginx takes a head of 4 KiB from a service, and answers 502 if it is larger.
+/// By default nginx accepts a head of 4 KiB from a service, and answers 502 to a larger one.
 #[tokio::test]
 async fn e7_a_head_that_is_too_large_for_nginx_is_warned_of_once_in_a_while() {
     for (weight, expected) in [(0, 0), (HEAVY, 1)] {

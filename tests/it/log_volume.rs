@@ -46,11 +46,10 @@ async fn send(browser: &Browser, method: Method, url: &str, headers: &[(&str, &s
 const ELSEWHERE: Fields = &[("origin", "https://evil.example/x"), ("sec-fetch-site", "cross-site")];
 const UNNAMED: Fields = &[("origin", "null"), ("sec-fetch-site", "cross-site")];
 
-/// A name, what is asked with which headers, and what the one line has in it.
+/// A name, the method, path and headers of the request, and the parts of the one line that it causes.
 type Case = (&'static str, Method, &'static str, Fields, &'static [&'static str]);
 type Fields = &'static [(&'static str, &'static str)];
 
-/// C6 of the field's list.
 #[tokio::test]
 async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
     let cases: [Case; 9] = [
@@ -162,7 +161,7 @@ async fn c6_a_line_comes_once_in_a_while_for_each_reason_with_a_count() {
     }
 }
 
-/// A store in the hands of another application.
+/// A store to which another application writes.
 #[derive(Debug)]
 struct Garbage;
 
@@ -180,7 +179,7 @@ impl RefreshCoordinator for Garbage {
     }
 }
 
-/// C6 and its kind: users decide how many exchanges there are.
+/// Users control how many exchanges there are.
 #[tokio::test]
 async fn c6_what_every_refresh_may_cause_is_told_once_in_a_while() {
     type Case = (&'static str, fn(Config) -> Config, &'static str);
@@ -218,7 +217,7 @@ async fn c6_what_every_refresh_may_cause_is_told_once_in_a_while() {
     }
 }
 
-/// C6 and its kind: whoever asks for `/login` decides what the application's value is made of.
+/// Whoever requests `/login` controls what the application puts into the state.
 #[tokio::test]
 async fn c6_a_value_that_is_too_long_for_a_sign_in_is_told_of_once_in_a_while() {
     let harness = harness().await;
@@ -236,13 +235,13 @@ async fn c6_a_value_that_is_too_long_for_a_sign_in_is_told_of_once_in_a_while() 
     }
 }
 
-/// The lines that begin as this one does.
+/// The lines so far that begin as `line` does before its `{}`.
 fn told_like(events: &Events, line: &str) -> Vec<String> {
     let (start, _) = line.split_once("{}").unwrap();
     events.take().into_iter().filter(|told| told.starts_with(start)).collect()
 }
 
-/// A redirect to a sign-in page that nobody serves is a mistake of the program.
+/// Without the endpoints, browsers are redirected to a sign-in address that nothing serves.
 #[tokio::test]
 async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
     for forgotten in [true, false] {
@@ -250,7 +249,7 @@ async fn forgotten_endpoints_are_warned_of_once_in_a_while() {
         let app = app(&harness.authkit);
         let app = if forgotten { app } else { app.merge(Endpoints::new(&harness.authkit)) };
         let running = harness.serve(app);
-        // Somebody has followed a redirect, where there is a page to follow it to.
+        // If the program has the endpoints, a request reaches them; otherwise the library would warn that none does.
         running.browser().navigate(&running.url("/login")).await;
         let events = Events::listen();
         for _ in 0..20 {

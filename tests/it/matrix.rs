@@ -1,5 +1,5 @@
-//! Every combination of client, cause of denial, session that is due for a refresh or not, and layer that needs a session
-//! or not, over real sockets.
+//! Every combination of a client, a cause of denial, a session that is due for a refresh or not, and a layer that requires a
+//! session or not, over real sockets.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use support::{Answer, Browser, Harness, Running};
 
-/// The client, and how it is denied: by a status of HTTP, or of gRPC.
+/// A client, and the status of each denial that it gets: of gRPC if it speaks gRPC, otherwise of HTTP.
 struct Client {
     name: &'static str,
     method: Method,
@@ -23,7 +23,7 @@ struct Client {
     jar: Jar,
 }
 
-/// The fate of a request that another site made the browser send.
+/// What the layer does with a request that another site made the browser send.
 #[derive(Clone, Copy)]
 enum CrossOrigin {
     /// It changes nothing, so it is served.
@@ -31,7 +31,7 @@ enum CrossOrigin {
     Denied(u16),
 }
 
-/// Whether the client keeps cookies, so that refreshing is of use.
+/// Whether the client keeps cookies. The layer refreshes only for a client that does.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Jar {
     Keeps,
@@ -131,11 +131,11 @@ const ELSEWHERE: [(&str, &str); 2] =
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Denial {
     None,
-    /// Nobody is signed in; or WorkOS wants the user to sign in another way.
+    /// There is no session; or WorkOS demands that the user sign in by single sign-on.
     Unauthenticated,
     Forbidden,
     CrossOrigin,
-    /// There are no keys; or WorkOS does not take our own key.
+    /// The signing keys cannot be fetched; or WorkOS refuses our API key.
     Unavailable,
     /// The guard is outside the layer.
     Misconfigured,
@@ -184,8 +184,8 @@ fn expected(client: &Client, denial: Denial, refresh: Refresh, presence: Presenc
         Presence::Required => denied(client.unauthenticated),
         Presence::Optional => Seen { handler: Handler::SawNobody, ..denied(200) },
     };
-    // An expired session that is not refreshed counts as no session, whatever else is wrong. A guard outside of the layer
-    // is an exception, since its handler needs the guard.
+    // An expired session that is not refreshed counts as no session. The check of the origin and a guard outside the layer
+    // come before that.
     let is_over = refresh == Refresh::Due && client.jar == Jar::Forgets;
     match denial {
         Denial::CrossOrigin => match client.cross_origin {
@@ -282,7 +282,7 @@ fn seen(answer: &Answer, exchanges: u64) -> Seen {
     }
 }
 
-/// Checks the rules that hold in addition to the table.
+/// Checks the header fields that each status needs.
 fn check_protocol(name: &str, client: &Client, answer: &Answer) {
     let status = answer.status.as_u16();
     assert_eq!(answer.header("location").is_empty(), !matches!(status, 302 | 303), "{name}");
@@ -317,7 +317,7 @@ async fn rd_03_to_rd_09_every_client_is_answered_in_its_own_protocol() {
                     let name = format!("{}, {denial:?}, {refresh:?}, {presence:?}", client.name);
                     let no_keys = (denial, refresh) == (Denial::Unavailable, Refresh::NotDue);
                     let running = if no_keys { &dark } else { &light };
-                    // No more refreshes start in a second than the limit lets.
+                    // The budget limits how many exchanges start in a second.
                     running.advance(Duration::from_secs(1));
                     let before = running.emulator.exchanges();
                     let answer = ask(running, &client, denial, refresh, presence).await;

@@ -1,4 +1,4 @@
-//! The metrics are those in `docs/metrics.md` and in the dashboard, and count what happens.
+//! The library records the metrics of `docs/metrics.md` and of the dashboard, and they count what happens.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,11 +19,11 @@ const REASONS: &str = include_str!("../../docs/reasons.md");
 const DASHBOARD: &str = include_str!("../../docs/grafana-dashboard.json");
 const NAMES: &str = include_str!("../../crates/authkit-session/src/metrics.rs");
 
-/// What a Prometheus reads.
+/// The metrics as Prometheus reads them.
 struct Scrape(String);
 
 impl Scrape {
-    /// The value of a series, labels as they are written.
+    /// The value of a series. Its labels must have the order that they have in the text.
     fn value(&self, series: &str) -> f64 {
         let line = self.0.lines().find(|line| line.strip_prefix(series).is_some_and(starts_value));
         let line = line.unwrap_or_else(|| panic!("no {series} in\n{}", self.0));
@@ -62,7 +62,7 @@ fn owned((one, other): (&str, &str)) -> (String, String) {
     (one.to_owned(), other.to_owned())
 }
 
-/// The metric of a series: a histogram has several.
+/// The metric of a series. A histogram has several series.
 fn metric(series: &str) -> &str {
     let parts = ["_bucket", "_sum", "_count"];
     parts.into_iter().find_map(|part| series.strip_suffix(part)).unwrap_or(series)
@@ -89,7 +89,7 @@ async fn scrape_after_a_day_at_work() -> Scrape {
     let running = harness.serve(app);
     let browser = running.browser();
 
-    // A stranger is sent to sign in, does, and looks around.
+    // A browser without a session signs in, and opens two pages.
     let page = browser.open(&running.url("/page")).await;
     assert_eq!(page.status, StatusCode::OK);
     browser.navigate(&running.url("/page")).await;
@@ -97,11 +97,11 @@ async fn scrape_after_a_day_at_work() -> Scrape {
     browser
         .send(Method::GET, &running.url("/page"), [("authorization", "Bearer x")], Bytes::new())
         .await;
-    // The token expires, WorkOS answers the second attempt.
+    // The token expires, and WorkOS answers the second attempt.
     running.advance(Duration::from_secs(600));
     running.emulator.fault(Fault::status(503).on(Endpoint::Authenticate).times(1));
     assert_eq!(browser.navigate(&running.url("/page")).await.status, StatusCode::OK);
-    // Another user's session has ended at WorkOS.
+    // A revocation names another user, so Alice's second session goes on.
     let other = running.signed_in("alice@acme.test");
     let user = "user_that_nobody_is";
     let now = running.authkit.settings().clock().wall();
@@ -142,7 +142,7 @@ async fn what_happens_is_counted() {
     let counted: Vec<_> =
         expected.iter().map(|(series, _)| (series.clone(), scrape.value(series))).collect();
     assert_eq!(counted, expected);
-    assert!(scrape.value(&decisions(no_cookie)) >= 1.0, "the endpoints look too");
+    assert!(scrape.value(&decisions(no_cookie)) >= 1.0, "the endpoints count their requests too");
     assert!(scrape.value("authkit_key_set_fetched_timestamp_seconds") > 1e9);
     assert!(!scrape.0.contains("user_") && !scrape.0.contains("session_0"), "{}", scrape.0);
 }
@@ -226,12 +226,12 @@ fn word(cell: &str) -> String {
     words(cell).into_iter().next().unwrap()
 }
 
-/// All of them.
+/// The words of a cell that are written as code.
 fn words(cell: &str) -> BTreeSet<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The name in a line that defines one.
+/// The name of a metric, if the line defines one.
 fn constant(line: &str) -> Option<String> {
     let (_, rest) = line.strip_prefix("pub const ")?.split_once('"')?;
     Some(rest.split_once('"')?.0.to_owned())
@@ -241,7 +241,7 @@ fn identifiers(expression: &str) -> impl Iterator<Item = &str> {
     expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
-/// The labels that an expression names, but Prometheus's own.
+/// The labels that an expression names, except `job` and `le`, which Prometheus adds.
 fn labels_of(expression: &str) -> BTreeSet<String> {
     let between = |open: &'static str, close: char| {
         expression.split(open).skip(1).map(move |part| part.split_once(close).unwrap().0)

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 const PASSWORD: &str = "v0RAnCHm6QTHGrCBBeqiJxWURBoavNMLO0ZUTmNlX8g=";
 
-/// A good configuration from variables, with these in place of the good ones.
+/// A handle from good variables, some of which are changed.
 fn configured(changed: &[(&str, &str)]) -> Result<AuthKit, authkit_tower::ConfigError> {
     let good = [
         ("WORKOS_CLIENT_ID", "client_1"),
@@ -23,7 +23,7 @@ fn configured(changed: &[(&str, &str)]) -> Result<AuthKit, authkit_tower::Config
     AuthKit::new(Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()))?)
 }
 
-/// A mistake, the variables that are not as they should be, and the words of its text.
+/// A mistake, the variables that it changes, and parts of the error.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 #[test]
@@ -76,7 +76,7 @@ fn a_program_that_cannot_start_says_what_to_write() {
             &["WORKOS_SEAL_FORMAT", "`openssl rand -hex 32`", "another format"],
         ),
         (
-            "8: a format that there is not",
+            "8: an unknown format",
             &[("WORKOS_SEAL_FORMAT", "nextjs")],
             &["WORKOS_SEAL_FORMAT", "write one of ruby, ", "node"],
         ),
@@ -111,14 +111,14 @@ fn a_program_that_cannot_start_says_what_to_write() {
     );
     let bearer = AuthKitLayer::new(&authkit).with_bearer().unwrap_err();
     names(
-        "13: bearer tokens of nobody",
+        "13: bearer tokens without an issuer",
         &bearer.to_string(),
         &["WORKOS_ISSUER", "write the `iss` claim"],
     );
 }
 
 #[test]
-fn a_program_that_should_not_have_started_warns() {
+fn a_program_with_doubtful_settings_warns_at_the_start() {
     let mistakes: [(&str, (&str, &str), &[&str]); 4] = [
         (
             "14: http off this machine",
@@ -126,12 +126,12 @@ fn a_program_that_should_not_have_started_warns() {
             &["WARN", "WORKOS_REDIRECT_URI", "write the `https://` URL"],
         ),
         (
-            "15: a password out of a template",
+            "15: a password from a template",
             ("WORKOS_COOKIE_PASSWORD", "change-me-to-something-of-32-bytes"),
             &["WARN", "WORKOS_COOKIE_PASSWORD", "`openssl rand -base64 32`"],
         ),
         (
-            "16: an id of something else",
+            "16: an id that is no client id",
             ("WORKOS_CLIENT_ID", "environment_01"),
             &["WARN", "WORKOS_CLIENT_ID", "the client id of the WorkOS dashboard"],
         ),
@@ -148,14 +148,14 @@ fn a_program_that_should_not_have_started_warns() {
     }
 }
 
-/// An application with one mistake, its answers and its log.
-struct Made {
+/// A kit for applications with mistakes, and the events that they log.
+struct Fixture {
     kit: TestKit,
     events: Events,
 }
 
-impl Made {
-    async fn by() -> Self {
+impl Fixture {
+    async fn start() -> Self {
         let issuer = |config: Config| config.with_issuers(["https://issuer.example.com"]);
         let kit =
             TestKit::start_with(|emulator| emulator.issuer("https://issuer.example.com"), issuer)
@@ -163,7 +163,7 @@ impl Made {
         Self { events: Events::listen(), kit }
     }
 
-    /// The answer's body, its `Location`, and what was logged meanwhile.
+    /// The body of the answer, its `Location`, and what the application logged meanwhile.
     async fn text(&self, app: &Router, request: Request<String>) -> String {
         let answer = app.clone().oneshot(request.map(axum::body::Body::from)).await.unwrap();
         let location = |headers: &HeaderMap| {
@@ -188,14 +188,14 @@ fn fetch(path: &str) -> Request<String> {
 
 #[tokio::test]
 async fn a_router_in_the_wrong_order_says_which_line_to_write_where() {
-    let made = Made::by().await;
-    let authkit = made.kit.authkit();
+    let fixture = Fixture::start().await;
+    let authkit = fixture.kit.authkit();
     let layer = || AuthKitLayer::new(authkit);
     let greet = || get(async |session: Session| session.user().id.to_string());
-    let bob = made.kit.session("bob@acme.test");
+    let bob = fixture.kit.session("bob@acme.test");
 
     let forgotten = Router::new().route("/", greet()).merge(Endpoints::new(authkit));
-    let text = made.text(&forgotten, bob.browser_request("/")).await;
+    let text = fixture.text(&forgotten, bob.browser_request("/")).await;
     names(
         "17: a forgotten layer",
         &text,
@@ -207,7 +207,7 @@ async fn a_router_in_the_wrong_order_says_which_line_to_write_where() {
         .route_layer(layer())
         .route("/", greet())
         .merge(Endpoints::new(authkit));
-    let text = made.text(&late, bob.browser_request("/")).await;
+    let text = fixture.text(&late, bob.browser_request("/")).await;
     names(
         "18: a route after the layer",
         &text,
@@ -219,18 +219,18 @@ async fn a_router_in_the_wrong_order_says_which_line_to_write_where() {
         .route_layer(layer())
         .route_layer(Require::role("admin"))
         .merge(Endpoints::new(authkit));
-    let text = made.text(&swapped, bob.browser_request("/")).await;
+    let text = fixture.text(&swapped, bob.browser_request("/")).await;
     names("19: a guard outside the layer", &text, &["`.route_layer(Require::..)` first"]);
 
     let over = Router::new().route("/", greet()).merge(Endpoints::new(authkit)).layer(layer());
-    let text = made.text(&over, made.kit.browser_request("/login")).await;
+    let text = fixture.text(&over, fixture.kit.browser_request("/login")).await;
     names("20: a layer over the endpoints", &text, &["Merge `Endpoints` after the layer"]);
 
     let nested = Router::new()
         .route("/", greet())
         .route_layer(layer())
         .nest("/auth", Router::new().merge(Endpoints::new(authkit)));
-    let text = made.text(&nested, made.kit.browser_request("/auth/login")).await;
+    let text = fixture.text(&nested, fixture.kit.browser_request("/auth/login")).await;
     names(
         "21: nested endpoints",
         &text,
@@ -239,26 +239,26 @@ async fn a_router_in_the_wrong_order_says_which_line_to_write_where() {
 }
 
 #[tokio::test]
-async fn endpoints_that_were_never_made_are_missed() {
-    let made = Made::by().await;
+async fn a_program_without_endpoints_warns() {
+    let fixture = Fixture::start().await;
     let app =
-        Router::new().route("/", get("in")).route_layer(AuthKitLayer::new(made.kit.authkit()));
-    let text = made.text(&app, made.kit.browser_request("/")).await;
+        Router::new().route("/", get("in")).route_layer(AuthKitLayer::new(fixture.kit.authkit()));
+    let text = fixture.text(&app, fixture.kit.browser_request("/")).await;
     names("22: no endpoints", &text, &["WARN", "`.merge(Endpoints::new(&authkit))` (axum)"]);
 }
 
 #[tokio::test]
 async fn a_refusal_says_what_would_have_let_the_request_in() {
-    let made = Made::by().await;
-    let authkit = made.kit.authkit();
+    let fixture = Fixture::start().await;
+    let authkit = fixture.kit.authkit();
     let greet = || get(async |session: Session| session.user().id.to_string());
-    let bob = made.kit.session("bob@acme.test");
+    let bob = fixture.kit.session("bob@acme.test");
 
     let optional = Router::new()
         .route("/", greet())
         .route_layer(AuthKitLayer::optional(authkit))
         .merge(Endpoints::new(authkit));
-    let text = made.text(&optional, made.kit.browser_request("/")).await;
+    let text = fixture.text(&optional, fixture.kit.browser_request("/")).await;
     names(
         "23: Session under an optional layer",
         &text,
@@ -273,24 +273,28 @@ async fn a_refusal_says_what_would_have_let_the_request_in() {
     let mut request = fetch("/");
     let token = format!("Bearer {}", bob.access_token());
     request.headers_mut().insert(header::AUTHORIZATION, token.parse().unwrap());
-    let text = made.text(&bearer, request).await;
-    names("24: a Session of a program", &text, &["take a Principal"]);
+    let text = fixture.text(&bearer, request).await;
+    names("24: Session for the request of a program", &text, &["take a Principal"]);
 
     let guarded = Router::new()
         .route("/", get("in").route_layer(Require::role("admin")))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit));
-    let text = made.text(&guarded, bob.browser_request("/")).await;
-    names("25: a role that the user has not", &text, &["asked=role `admin`", "role=\"member\""]);
+    let text = fixture.text(&guarded, bob.browser_request("/")).await;
+    names(
+        "25: a role that the user does not have",
+        &text,
+        &["asked=role `admin`", "role=\"member\""],
+    );
 
     let mut request = bob.browser_request("/");
     *request.method_mut() = Method::POST;
     let headers = request.headers_mut();
     headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
     headers.insert(header::ORIGIN, "https://app.example.com".parse().unwrap());
-    let text = made.text(&guarded, request).await;
+    let text = fixture.text(&guarded, request).await;
     names(
-        "26: a page of another origin of one's own",
+        "26: a page of another origin that one owns",
         &text,
         &[
             "https://app.example.com",
@@ -300,6 +304,7 @@ async fn a_refusal_says_what_would_have_let_the_request_in() {
     );
 }
 
+/// Asserts that the text has these parts, and no secret.
 fn names(mistake: &str, text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{mistake}: no `{word}` in\n{text}");

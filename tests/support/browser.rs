@@ -79,6 +79,7 @@ impl Browser {
     }
 
     /// Another browser without cookies. It shares the connections of this one, so that it costs next to nothing.
+    #[must_use]
     pub fn with_new_jar(&self) -> Self {
         Self { client: OnceLock::from(self.client().clone()), jar: Jar::default() }
     }

@@ -20,7 +20,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     })
 }
 
-const TEST: &str = "browser_flow::a_deep_link_leads_by_way_of_the_sign_in_page_to_where_it_points";
+const TEST: &str = "browser_flow::signing_in_returns_to_the_deep_link";
 const PICTURES: [(&str, &str); 2] = [
     ("app-dashboard-light.png", "signed-in.png"),
     ("app-dashboard-dark.png", "signed-in-dark.png"),
