@@ -5,6 +5,9 @@ fn every_setting_states_its_default() {
     let sources = [
         include_str!("../../crates/authkit-session/src/config.rs"),
         include_str!("../../crates/authkit-session/src/connect/resource.rs"),
+        include_str!("../../crates/authkit-session/src/request/policy.rs"),
+        include_str!("../../crates/authkit-tower/src/browser_redirect.rs"),
+        include_str!("../../crates/authkit-tower/src/dev/env_or_emulator.rs"),
         include_str!("../../crates/authkit-tower/src/layer.rs"),
         include_str!("../../crates/authkit-tower/src/endpoints.rs"),
         include_str!("../../crates/authkit-tower/src/webhooks.rs"),

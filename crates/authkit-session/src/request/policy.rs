@@ -41,7 +41,7 @@ impl Policy {
         self
     }
 
-    /// Never refreshes, for clients that keep no cookies: an expired session is refused.
+    /// Refuses expired sessions (default: they are refreshed), for clients that keep no cookies.
     pub fn without_refresh(mut self) -> Self {
         self.unrefreshable = true;
         self

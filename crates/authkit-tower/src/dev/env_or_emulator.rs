@@ -80,7 +80,8 @@ impl EnvOrEmulator {
         self
     }
 
-    /// Changes the configuration before it is used, with WorkOS and with an emulator. Several calls apply in order.
+    /// Changes the configuration before it is used, with WorkOS and with an emulator (default: no change). Several calls
+    /// apply in order.
     pub fn with_config(mut self, change: impl FnOnce(Config) -> Config + Send + 'static) -> Self {
         let configure = self.configure;
         self.configure = Box::new(|config| change(configure(config)));
