@@ -183,6 +183,6 @@ async fn without_the_setting_a_frame_keeps_no_session() {
     let browser = Chromium::with(Habit::BlocksCookiesOfFrames).await;
     browser.open(&url).await;
     browser.see("nothing yet, loaded").await;
-    assert_eq!(harness.emulator.calls(Endpoint::Authorize), 3, "one sign-in, started three times");
+    assert_eq!(harness.emulator.calls(Endpoint::Authorize), 3, "the sign-in starts three times");
     assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0, "no code is exchanged");
 }

@@ -95,6 +95,8 @@ async fn an_impersonator_is_announced_on_every_page() {
     browser.press("dave@acme.test").await;
     browser.see("is using this session in the name of").await;
     browser.picture("app-impersonation").await;
+    browser.open(&running.url("/")).await;
+    browser.see("is using this session in the name of").await;
     browser.open(&running.url("/login?prompt=login")).await;
     browser.press("carol@example.test").await;
     browser.see("Hello, Carol").await;
@@ -163,7 +165,7 @@ async fn rd_12_every_reason_to_stop_has_a_page_that_names_it() {
 }
 
 #[tokio::test]
-async fn the_emulators_pages_are_seen() {
+async fn each_page_of_the_emulator_is_shown() {
     let running = example().await;
     let browser = Chromium::start().await;
 

@@ -18,7 +18,7 @@ use http::{Method, StatusCode, header};
 use support::{Answer, Browser, Harness, Running, until};
 use tokio::time::sleep;
 
-/// How far the wall clock jumps, in seconds. Ended sessions are remembered for 24 hours, so two jumps are longer.
+/// How far the wall clock jumps, in seconds. Two jumps are longer than the 24 hours for which ended sessions are remembered.
 const JUMPS: [(&str, i64); 4] = [
     ("an hour back", -3_600),
     ("an hour forward", 3_600),

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{Method, StatusCode};
@@ -89,7 +89,8 @@ impl RunningEmulator {
             command.args(&service.arguments).env_clear().envs(&service.variables);
             let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             let mut running = Self { process, port };
-            while running.process.try_wait().unwrap().is_none() {
+            let began = Instant::now();
+            while running.process.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                     return running;
                 }
@@ -151,3 +152,6 @@ fn the_images_have_the_programs_and_listen_where_ports_are_published() {
     // The emulator signs anybody in, so only this machine may reach it.
     assert_eq!(published, &serde_json::json!(["127.0.0.1:3000:3000", "127.0.0.1:4100:4100"]));
 }
+
+/// How long the emulator may take to listen.
+const PATIENCE: Duration = Duration::from_secs(30);

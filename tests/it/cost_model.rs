@@ -42,7 +42,7 @@ fn number(cell: &str) -> f64 {
     digits.parse().unwrap()
 }
 
-/// One digit after the point below ten, none above, and commas between thousands.
+/// Writes a value below ten with one decimal, and any other with none and with commas between thousands.
 fn shown(value: f64) -> String {
     if value < 10.0 {
         return format!("{value:.1}");

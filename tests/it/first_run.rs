@@ -55,7 +55,8 @@ impl Copied {
             command.envs([("PORT", port.to_string()), ("EMULATOR_PORT", "0".to_owned())]);
             let process = command.spawn().unwrap();
             let mut copied = Self { process, port, folder: folder.clone() };
-            while copied.process.try_wait().unwrap().is_none() {
+            let began = Instant::now();
+            while copied.process.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                     return copied;
                 }
@@ -179,6 +180,9 @@ async fn rf_01_rf_02_a_session_outlives_its_token() {
     let me = writer.fetch(Method::GET, &app.url("/api/me"), "").await;
     assert_eq!((me.status, &me.json()["user"]["email"]), (StatusCode::OK, &json!("bob@acme.test")));
 }
+
+/// How long the README's program may take to listen.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The variable that a release build of the README's program needs to start an emulator. A debug build needs none.
 const EMULATED: Option<(&str, &str)> =

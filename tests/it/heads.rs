@@ -203,7 +203,7 @@ async fn rd_07_on_a_websocket_over_http2() {
         }
         sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
     };
-    // The first answer comes after the settings that allow such handshakes (RFC 8441 section 3).
+    // The settings of the server, which allow such handshakes (RFC 8441 section 3), arrive before its first answer.
     assert_eq!(ask(Method::GET, &[]).await.status(), StatusCode::UNAUTHORIZED);
 
     let expired = running.emulator.session("alice@acme.test").expired();
