@@ -55,7 +55,7 @@ async fn every_page_of_ours_says_what_happened_and_what_to_do() {
     browser.picture("ours-forbidden").await;
     browser.press("Use another account").await;
     browser.press("alice@acme.test").await;
-    // The test waits for this page, since the page before it has a button `Acme Corp` too.
+    // The test waits for this page, since buttons of the page before it name `Acme Corp` too.
     browser.see("Choose an organization").await;
     browser.press("Acme Corp").await;
     browser.arrive(&running.url("/admin")).await;
