@@ -33,7 +33,7 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
-/// D4 of the field's list.
+/// D4 of docs/cases.md.
 #[tokio::test]
 async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
     for signs_out in [true, false] {
@@ -63,7 +63,7 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
     }
 }
 
-/// E11 of the field's list.
+/// E11 of docs/cases.md.
 #[tokio::test]
 async fn e11_an_event_source_is_told_to_come_back_during_an_outage() {
     let running = running().await;

@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(status, LineageStatus::Ended);
     }
 
-    /// C2 of the field's list.
+    /// C2 of docs/cases.md.
     #[tokio::test(start_paused = true)]
     async fn c2_a_session_that_is_signed_out_again_and_again_is_revoked_once() {
         let parts = OwnerParts::new(|config| config);
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(parts.workos.calls(Endpoint::Revoke), 1);
     }
 
-    /// D1 of the field's list: WorkOS fails once, three times, and always.
+    /// D1 of docs/cases.md: WorkOS fails once, three times, and always.
     #[tokio::test(start_paused = true)]
     async fn d1_a_revoke_is_tried_again_until_workos_has_taken_it() {
         for failures in [1, 3] {

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::testing::OwnerParts;
 
-    /// D6 of the field's list.
+    /// D6 of docs/cases.md.
     #[test]
     fn d6_a_second_authenticator_of_one_environment_is_noticed_while_the_first_lives() {
         let settings = |cookie: &'static str| {

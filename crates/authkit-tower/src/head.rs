@@ -262,7 +262,7 @@ mod tests {
         fields
     }
 
-    /// E15 of the field's list.
+    /// E15 of docs/cases.md.
     #[test]
     fn e15_only_what_has_a_validator_can_be_revalidated() {
         let cases: &[(&str, u16, Fields<'_>, Caching)] = &[

@@ -134,7 +134,7 @@ mod tests {
         upstream::error_answer,
     };
 
-    /// D1 of the field's list, and its kind: what may still be alive at WorkOS is not taken for ended.
+    /// D1 of docs/cases.md, and its kind: what may still be alive at WorkOS is not taken for ended.
     #[test]
     fn d1_only_an_answer_about_the_session_says_that_it_has_ended() {
         use Next::{Done, TryAgain};

@@ -434,7 +434,7 @@ fn a_request_is_worth_32_attempts() {
     assert!(opened.is_ok(), "what has no shape costs none");
 }
 
-/// C4 of the field's list: garbage under the session cookie's name, in front of the good value.
+/// C4 of docs/cases.md: garbage under the session cookie's name, in front of the good value.
 #[test]
 fn c4_garbage_in_front_of_a_good_value_leaves_it_its_share() {
     let passwords: Vec<_> = (0..4).map(|n| format!("{n}{PW32}")).collect();

@@ -122,7 +122,7 @@ fn everybody_is_answered_in_their_own_protocol() {
     }
 }
 
-/// E11 of the field's list.
+/// E11 of docs/cases.md.
 #[test]
 fn e11_an_event_source_is_told_when_to_come_back() {
     for (millis, expected) in

@@ -381,7 +381,7 @@ async fn a_handler_signs_out_and_nothing_brings_the_session_back() {
     assert!(workos.calls().is_empty());
 }
 
-/// D4 of the field's list, for everything that ends a session or asks for a newer token.
+/// D4 of docs/cases.md, for everything that ends a session or asks for a newer token.
 #[tokio::test(start_paused = true)]
 async fn d4_what_lives_on_a_session_ends_within_a_second_of_it() {
     let ends = [

@@ -61,7 +61,7 @@ async fn polls(version: Version, expect: Option<&str>, mut body: Frames) -> usiz
     body.polled
 }
 
-/// E6 of the field's list.
+/// E6 of docs/cases.md.
 #[tokio::test(start_paused = true)]
 async fn e6_a_body_is_read_as_far_as_it_is_of_use() {
     let h1 = Version::HTTP_11;

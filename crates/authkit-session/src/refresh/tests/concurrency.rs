@@ -65,7 +65,7 @@ async fn cc_01_on_several_threads_too() {
     }
 }
 
-/// D3 of the field's list: three threads hammer while the application refuses what a refresh brought.
+/// D3 of docs/cases.md: three threads hammer while the application refuses what a refresh brought.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn d3_a_session_that_the_hook_refuses_is_admitted_to_nobody() {
     let clock = clock();

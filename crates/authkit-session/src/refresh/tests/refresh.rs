@@ -472,7 +472,7 @@ async fn a3_an_empty_organization_is_not_asked_for() {
     assert_eq!(asked, [None]);
 }
 
-/// B2 of the field's list, for every answer that WorkOS documents and some that it does not.
+/// B2 of docs/cases.md, for every answer that WorkOS documents and some that it does not.
 #[tokio::test(start_paused = true)]
 async fn b2_every_definite_refusal_is_asked_about_once_a_minute() {
     for (row, status, body, failure) in DOCUMENTED.iter().chain(OF_PROXIES) {
@@ -534,7 +534,7 @@ async fn b1_a_switch_says_what_the_user_has_to_do_and_leaves_the_session_as_it_i
     }
 }
 
-/// B5 of the field's list: the first attempt is swallowed, and new connections work.
+/// B5 of docs/cases.md: the first attempt is swallowed, and new connections work.
 #[tokio::test(start_paused = true)]
 async fn b5_a_second_attempt_is_answered_while_the_request_still_waits() {
     let (service, mut browser) = expired().await;

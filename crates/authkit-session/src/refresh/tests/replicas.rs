@@ -190,7 +190,7 @@ async fn a_refusal_that_another_processs_exchange_may_have_caused_is_transient()
     let mut after = browser.clone();
     let refused = replicas.all[1].get(&mut after).await.refusal();
     assert_eq!(refused, (Reason::Upstream, Unavailable));
-    // It delays a refusal once: the store may be in wrong hands, and say so for ever (D5 of the field's list).
+    // It delays a refusal once: the store may be in wrong hands, and say so for ever (D5 of docs/cases.md).
     time::sleep(s(1)).await;
     assert_eq!(replicas.all[1].get(&mut after).await.refusal().0, Reason::RefusedJustNow);
     assert_eq!(after, browser, "kept");

@@ -376,7 +376,7 @@ fn a_refusal_is_remembered_although_the_pair_before_it_reached_the_browser() {
     assert_eq!(since, Some(RefusalAge::Repeated));
 }
 
-/// D3 of the field's list: the application's refusal is part of the event that brings the pair.
+/// D3 of docs/cases.md: the application's refusal is part of the event that brings the pair.
 #[test]
 fn d3_a_pair_that_the_application_refused_is_never_handed_out() {
     let mut table = table();
@@ -393,7 +393,7 @@ fn d3_a_pair_that_the_application_refused_is_never_handed_out() {
     }
 }
 
-/// E7 of the field's list: what a proxy makes a 502 of never reaches the browser, which keeps the old cookie.
+/// E7 of docs/cases.md: what a proxy makes a 502 of never reaches the browser, which keeps the old cookie.
 #[test]
 fn e7_a_successor_is_kept_while_the_browser_brings_the_old_cookie() {
     let mut table = table();

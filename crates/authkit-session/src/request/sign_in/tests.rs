@@ -7,7 +7,7 @@ use crate::{
     testing::{Endpoint, Reply, Service},
 };
 
-/// D2 of the field's list: whoever signs in over another session ends it as a sign-out does.
+/// D2 of docs/cases.md: whoever signs in over another session ends it as a sign-out does.
 #[tokio::test(start_paused = true)]
 async fn d2_a_session_that_a_sign_in_replaces_is_revoked_at_workos() {
     let service = Service::new();

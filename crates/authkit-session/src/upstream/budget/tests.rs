@@ -82,7 +82,7 @@ fn a_short_pause_that_workos_asks_for_is_waited_out_and_a_long_one_holds_exchang
     assert_eq!(start(&budget, at(59_000)), Ok(()));
 }
 
-/// C1 and C2 of the field's list: no class takes another's share.
+/// C1 and C2 of docs/cases.md: no class takes another's share.
 #[test]
 fn c1_each_class_has_a_share_of_its_own() {
     for flooding in [CallClass::SignIn, CallClass::SignOut, CallClass::Credential] {
@@ -107,7 +107,7 @@ fn all_classes_together_stay_below_what_workos_allows_but_for_the_first_moment()
     assert_eq!(total, 50, "500 writes in 10 seconds, with 30 a second left for refreshes");
 }
 
-/// C3 of the field's list: one session, and one user with many, leave the others their share.
+/// C3 of docs/cases.md: one session, and one user with many, leave the others their share.
 #[test]
 fn c3_a_session_and_a_user_have_shares() {
     let budget = Budget::new(RefreshLimits::default(), Meter::new());

@@ -245,7 +245,7 @@ fn the_word_counts_before_the_status() {
     }
 }
 
-/// B4 of the field's list, and similar cases.
+/// B4 of docs/cases.md, and similar cases.
 #[test]
 fn b4_one_odd_member_does_not_spoil_the_answer() {
     let deep = ["[".repeat(200), "]".repeat(200)].concat();
@@ -291,7 +291,7 @@ fn b4_one_odd_member_does_not_spoil_the_answer() {
     }
 }
 
-/// B3 of the field's list, and similar cases.
+/// B3 of docs/cases.md, and similar cases.
 #[test]
 fn b3_a_403_with_a_code_is_about_the_user_and_one_without_is_about_us() {
     let cases = [
