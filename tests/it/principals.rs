@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use authkit_emulator::{Endpoint, Fault, seal};
 use authkit_tower::{
-    ApiKey, AuthKit, AuthKitLayer, Bearer, Introspection, Machine, Machines, OAuthClient,
+    ApiKey, AuthKit, AuthKitLayer, Bearer, Config, Introspection, Machine, Machines, OAuthClient,
     Principal, ProtectedResource, Require, ResourceMetadata, Revocation, Session, Webhooks,
 };
 use axum::{Router, body::Body, response::Response, routing::get};
@@ -17,29 +17,33 @@ use serde_json::{Value, json};
 use support::{Harness, Logs, PASSWORD, Running};
 use tokio::time::{sleep, timeout};
 
-const ALICE: &str = "alice@acme.test";
-const ALICE_ID: &str = "user_01ALICE000000000000000000";
-const ACME: &str = "org_01ACME0000000000000000000";
+use crate::principal_details;
+
+pub(crate) const ALICE: &str = "alice@acme.test";
+pub(crate) const ALICE_ID: &str = "user_01ALICE000000000000000000";
+pub(crate) const ACME: &str = "org_01ACME0000000000000000000";
+/// How old WorkOS's answer about a key may be at `/young`.
+pub(crate) const YOUNG: Duration = Duration::from_secs(30);
 const SECRET: &str = "whsec_of_all_these_tests";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Bearer,
     ApiKey,
     Machine,
     Client,
 }
 
-const KINDS: [Kind; 4] = [Kind::Bearer, Kind::ApiKey, Kind::Machine, Kind::Client];
+pub(crate) const KINDS: [Kind; 4] = [Kind::Bearer, Kind::ApiKey, Kind::Machine, Kind::Client];
 
 /// A service that takes every kind, and one of each kind to call it.
-struct World {
-    running: Running,
-    logs: Logs,
-    session_id: String,
+pub(crate) struct World {
+    pub(crate) running: Running,
+    pub(crate) logs: Logs,
+    pub(crate) session_id: String,
     bearer: String,
-    api_key: authkit_emulator::CustomerApiKey,
-    machine: authkit_emulator::MachineCredentials,
+    pub(crate) api_key: authkit_emulator::CustomerApiKey,
+    pub(crate) machine: authkit_emulator::MachineCredentials,
     machine_token: String,
     client: String,
 }
@@ -63,13 +67,14 @@ fn app(
             principal.subject().to_owned()
         })
     };
-    let ticks = async |principal: Principal| {
-        let ticks = stream::unfold((), async |()| {
-            sleep(Duration::from_millis(50)).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from("tick\n")), ()))
-        });
-        Response::new(Body::from_stream(ticks.take_until(principal.expired())))
-    };
+    let every = layer()
+        .with_bearer()
+        .unwrap()
+        .with_api_keys()
+        .with_machines(domain.as_str())
+        .unwrap()
+        .with_protected_resource(&resource)
+        .unwrap();
     let all = Router::new()
         .route("/who", who())
         .route("/session", get(async |_: Session| "a session"))
@@ -84,22 +89,20 @@ fn app(
         .route("/entitlement", who().route_layer(Require::entitlement("sso")))
         .route("/recent", who().route_layer(Require::recent_sign_in(Duration::from_secs(300))))
         .route("/itself", who().route_layer(Require::not_impersonated()))
-        .route("/ticks", get(ticks))
-        .layer(
-            layer()
-                .with_bearer()
-                .unwrap()
-                .with_api_keys()
-                .with_machines(domain.as_str())
-                .unwrap()
-                .with_protected_resource(&resource)
-                .unwrap(),
-        );
+        .route("/that", who().route_layer(Require::that_principal(is_key)))
+        .route("/details", principal_details::route())
+        .route("/ticks", get(async |it: Principal| ticks(it.expired())))
+        .route("/bearer/ticks", get(async |it: Bearer| ticks(it.expired())))
+        .route("/key/ticks", get(async |it: ApiKey| ticks(it.expired())))
+        .route("/machine/ticks", get(async |it: Machine| ticks(it.expired())))
+        .route("/client/ticks", get(async |it: OAuthClient| ticks(it.expired())))
+        .layer(every.clone());
     let only = Router::new()
         .route("/only/bearer", who().layer(layer().with_bearer().unwrap()))
         .route("/only/key", who().layer(layer().with_api_keys()))
         .route("/only/machine", who().layer(layer().with_machines(domain.as_str()).unwrap()))
         .route("/only/client", who().layer(layer().with_protected_resource(&resource).unwrap()))
+        .route("/young", who().layer(layer().with_api_keys().with_max_token_age(YOUNG)))
         .route("/only/session", who().layer(layer()))
         .route("/nobody", who().layer(layer().without_sessions()))
         .route("/programs", who().layer(layer().without_sessions().with_api_keys()));
@@ -115,19 +118,38 @@ fn app(
         .with_protected_resource(resource.with_required_scopes(["openid", "reports:write"]))
         .unwrap();
     all.merge(only)
+        .route("/logged", principal_details::logged(who().layer(every)))
         .merge(metadata)
         .route("/introspected", who().layer(asked))
         .route("/scoped", who().layer(scoped))
         .route_service("/webhooks", Webhooks::new(authkit, SECRET).unwrap())
 }
 
+fn is_key(principal: &Principal) -> bool {
+    matches!(principal, Principal::ApiKey(_))
+}
+
+/// A response that goes on until `end`.
+fn ticks(end: impl Future<Output = ()> + Send + 'static) -> Response {
+    let ticks = stream::unfold((), async |()| {
+        sleep(Duration::from_millis(50)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from("tick\n")), ()))
+    });
+    Response::new(Body::from_stream(ticks.take_until(end)))
+}
+
 impl World {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::with(|config| config).await
+    }
+
+    /// One with settings of its own.
+    pub(crate) async fn with(config: impl FnOnce(Config) -> Config) -> Self {
         let logs = Logs::collect();
         let issuer = "https://issuer.example.com";
         let harness = Harness::with(
             |emulator| emulator.issuer(issuer),
-            |config| config.with_issuers([issuer]),
+            |settings| config(settings.with_issuers([issuer])),
         )
         .await;
         let connect = harness.emulator.connect();
@@ -150,7 +172,7 @@ impl World {
         Self { running, logs, session_id, bearer, api_key, machine, machine_token, client }
     }
 
-    fn credential(&self, kind: Kind) -> &str {
+    pub(crate) fn credential(&self, kind: Kind) -> &str {
         match kind {
             Kind::Bearer => &self.bearer,
             Kind::ApiKey => &self.api_key.value,
@@ -159,7 +181,7 @@ impl World {
         }
     }
 
-    fn subject(&self, kind: Kind) -> &str {
+    pub(crate) fn subject(&self, kind: Kind) -> &str {
         match kind {
             Kind::Bearer | Kind::Client => ALICE_ID,
             Kind::ApiKey => ACME,
@@ -176,7 +198,7 @@ impl World {
         format!("{}.{claims}.{}", encode(header), "A".repeat(342))
     }
 
-    async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let mut request = CLIENT.with(|client| client.get(self.running.url(path)));
         for (name, value) in fields {
             request = request.header(*name, *value);
@@ -186,12 +208,12 @@ impl World {
         Reply { status, headers, text: answer.text().await.unwrap() }
     }
 
-    async fn ask(&self, path: &str, credential: &str) -> Reply {
+    pub(crate) async fn ask(&self, path: &str, credential: &str) -> Reply {
         self.get(path, &[("authorization", &format!("Bearer {credential}"))]).await
     }
 
     /// Nothing of what callers have sent is in the log of the service or of the emulator.
-    fn keeps_secrets(&self) {
+    pub(crate) fn keeps_secrets(&self) {
         let log = self.logs.text();
         assert!(log.contains("asked") || log.contains("refused"), "the test has a log");
         let secrets = KINDS.map(|kind| self.credential(kind).to_owned());
@@ -207,10 +229,10 @@ thread_local! {
     static CLIENT: reqwest::Client = reqwest::Client::new();
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Reply {
@@ -222,7 +244,7 @@ impl Reply {
 #[tokio::test]
 async fn every_kind_is_admitted_and_no_kind_passes_for_another() {
     let world = World::start().await;
-    let rows: [(&str, [u16; 4]); 13] = [
+    let rows: [(&str, [u16; 4]); 14] = [
         // A bearer token, an API key, a machine, an OAuth client.
         ("/who", [200, 200, 200, 200]),
         ("/session", [403, 403, 403, 403]),
@@ -237,6 +259,7 @@ async fn every_kind_is_admitted_and_no_kind_passes_for_another() {
         ("/entitlement", [200, 403, 403, 403]),
         ("/recent", [200, 403, 403, 403]),
         ("/itself", [200, 200, 200, 200]),
+        ("/that", [403, 200, 403, 403]),
     ];
     for (path, expected) in rows {
         for (kind, status) in KINDS.into_iter().zip(expected) {
@@ -326,6 +349,7 @@ async fn every_confusion_of_credentials_is_refused() {
         ("a machine of another domain", machine(json!({ "iss": "https://x.authkit.app" })), 401),
         ("a machine of the session issuer", machine(json!({ "iss": emulator.issuer() })), 401),
         ("a machine of no issuer", machine(json!({ "iss": null })), 401),
+        ("a machine before its time", machine(json!({ "nbf": now + 300 })), 503),
         ("a machine with a slash", machine(json!({ "iss": format!("{domain}/") })), 401),
         ("a client, as it should be", client(none.clone()), 200),
         ("a client without a consent", client(json!({ "sid": null })), 200),
@@ -367,6 +391,7 @@ async fn every_confusion_of_credentials_is_refused() {
             401,
         ),
         ("our own API key", emulator.api_key().to_owned(), 401),
+        ("an API key that is too short", "sk_test".to_owned(), 401),
         ("an API key with a dot", "sk_test_aaaaaaaa.b.c".to_owned(), 401),
         ("an API key in quotes", format!("\"{}\"", world.api_key.value), 401),
         ("half an API key", world.api_key.value[..30].to_owned(), 401),
@@ -434,14 +459,22 @@ async fn every_kind_ends_with_its_time() {
         }
         let ask = async || world.ask("/who", world.credential(kind)).await.status.as_u16();
         assert_eq!(ask().await, 200, "{kind:?}");
-        let stream = world.ask("/ticks", world.credential(kind));
+        let ticks = |path| world.ask(path, world.credential(kind));
         let end = async {
             sleep(Duration::from_millis(300)).await;
             world.running.advance(Duration::from_secs(if kind == Kind::ApiKey { 41 } else { 306 }));
         };
-        let both = async { tokio::join!(stream, end) };
-        let (ticks, ()) = timeout(Duration::from_secs(10), both).await.expect("the stream ends");
-        assert!(ticks.status == StatusCode::OK && ticks.text.starts_with("tick\n"), "{kind:?}");
+        let own = match kind {
+            Kind::Bearer => "/bearer/ticks",
+            Kind::ApiKey => "/key/ticks",
+            Kind::Machine => "/machine/ticks",
+            Kind::Client => "/client/ticks",
+        };
+        let all = async { tokio::join!(ticks("/ticks"), ticks(own), end) };
+        let (one, two, ()) = timeout(Duration::from_secs(10), all).await.expect("both end");
+        for ticks in [one, two] {
+            assert!(ticks.status == StatusCode::OK && ticks.text.starts_with("tick\n"), "{kind:?}");
+        }
         assert_eq!(ask().await, 401, "{kind:?}");
         world.keeps_secrets();
     }
@@ -455,6 +488,11 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
         emulator.add_webhook(&world.running.url("/webhooks"), SECRET);
         let ask = async || world.ask("/who", world.credential(kind)).await.status.as_u16();
         assert_eq!(ask().await, 200, "{kind:?}");
+        let ticks = tokio::spawn({
+            let request = CLIENT.with(|client| client.get(world.running.url("/ticks")));
+            let answer = request.bearer_auth(world.credential(kind)).send().await.unwrap();
+            answer.bytes()
+        });
         match kind {
             Kind::Bearer => assert!(emulator.revoke(&world.session_id)),
             Kind::ApiKey => emulator.connect().revoke_api_key(&world.api_key.id),
@@ -472,6 +510,7 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
             }
         };
         timeout(Duration::from_secs(5), refused).await.expect("it ends without the clock moving");
+        timeout(Duration::from_secs(5), ticks).await.expect("so does what began before").unwrap();
         world.keeps_secrets();
     }
 }
@@ -513,7 +552,11 @@ async fn introspection_shows_what_was_revoked() {
         emulator.connect().revoke_token(credential);
         assert_eq!(ask().await, 200, "{kind:?}: for a minute");
         world.running.advance(Duration::from_secs(61));
-        assert_eq!(ask().await, 401, "{kind:?}");
+        let calls = emulator.calls(Endpoint::Introspection);
+        for _ in 0..3 {
+            assert_eq!(ask().await, 401, "{kind:?}");
+        }
+        assert_eq!(emulator.calls(Endpoint::Introspection), calls + 1, "{kind:?}: remembered too");
         assert_eq!(world.ask("/who", credential).await.status, 200, "where nobody asks");
         world.running.advance(Duration::from_secs(11));
         emulator.fault(Fault::status(503).on(Endpoint::Introspection).until_cleared());

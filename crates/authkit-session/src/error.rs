@@ -239,3 +239,71 @@ impl fmt::Display for Error {
 }
 
 impl error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_error_has_words_of_its_own() {
+        let kinds = [
+            ErrorKind::Transient,
+            ErrorKind::Refused,
+            ErrorKind::OrganizationGone,
+            ErrorKind::InteractionNeeded,
+            ErrorKind::Misconfigured,
+            ErrorKind::Rejected,
+            ErrorKind::Unverified,
+            ErrorKind::Clock,
+            ErrorKind::Claims,
+            ErrorKind::Seal,
+            ErrorKind::TooLarge,
+            ErrorKind::NoSession,
+            ErrorKind::SignedOut,
+            ErrorKind::TooSoon,
+            ErrorKind::HookRefused,
+            ErrorKind::HookUndecided,
+            ErrorKind::HeadSent,
+            ErrorKind::AnotherUser,
+        ];
+        let words: std::collections::BTreeSet<_> =
+            kinds.iter().map(|kind| Error::new(*kind).to_string()).collect();
+        assert_eq!(words.len(), kinds.len(), "{words:?}");
+        let is_error = |text: &String| text.len() > 10 && !text.ends_with('.');
+        assert!(words.iter().all(is_error), "{words:?}");
+    }
+
+    #[test]
+    fn what_workos_answered_is_told_and_nothing_where_there_was_no_answer() {
+        let details = Answered {
+            status: Some(StatusCode::UNPROCESSABLE_ENTITY),
+            code: Some("organization_not_found".to_owned()),
+            request_id: Some("req_1".to_owned()),
+            retry_after: Some(Duration::from_secs(3)),
+            authkit_redirect_url: None,
+        };
+        let error = Error::answered(ErrorKind::OrganizationGone, details);
+        assert_eq!(error.status(), Some(StatusCode::UNPROCESSABLE_ENTITY));
+        assert_eq!(
+            (error.code(), error.request_id()),
+            (Some("organization_not_found"), Some("req_1"))
+        );
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(
+            error.to_string(),
+            "the organization or the membership in it is gone (status 422, organization_not_found, request req_1)"
+        );
+
+        let error = Error::new(ErrorKind::Transient);
+        assert_eq!((error.status(), error.code(), error.request_id()), (None, None, None));
+        assert_eq!((error.retry_after(), error.authkit_redirect_url()), (None, None));
+        assert!(error.is_transient());
+    }
+
+    #[test]
+    fn a_pause_that_a_refresh_was_told_is_passed_on() {
+        let wait = Some(Duration::from_secs(7));
+        let error = Error::from(RefreshFailure::Transient { retry_after: wait });
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Transient, wait));
+    }
+}

@@ -153,7 +153,23 @@ mod tests {
             assert_eq!((opened.format(), opened.plaintext()), (named, &b"inside"[..]), "{format}");
             assert_eq!(Inspected::open(&sealed, &[]).unwrap_err(), SealError::UnsuitablePasswords);
         }
+        let sealed = seal(SealFormat::Node, &base64, b"inside").unwrap();
+        let passwords = [hex.clone(), raw.clone(), base64.clone()];
+        let opened = Inspected::open(&sealed, &passwords).unwrap();
+        assert_eq!(opened.password(), 2, "the one that opened it");
+        assert!(!format!("{opened:?}").contains("inside"));
         assert_eq!(Inspected::open("no cookie", &[raw]).unwrap_err(), SealError::Malformed);
         assert!(seal(SealFormat::Python, &hex, b"").is_err());
+    }
+
+    #[test]
+    fn a_log_id_is_the_services_own() {
+        let password = CookiePassword::new("0123456789abcdef0123456789abcdef").unwrap();
+        let redirect_uri = "https://app.example.com/callback";
+        let config = crate::Config::new("client_1", "sk_test_1", redirect_uri, password)
+            .with_base_url("http://127.0.0.1:4100");
+        let service = crate::Authenticator::new(config).unwrap();
+        assert_eq!(log_id("sk_test_1", "user_1"), service.settings().log_id("user_1"));
+        assert_ne!(log_id("sk_test_2", "user_1"), service.settings().log_id("user_1"));
     }
 }

@@ -113,3 +113,27 @@ impl fmt::Debug for BrowserRedirect {
         f.debug_struct("BrowserRedirect").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_secure_page_is_a_place_to_send_a_browser_to() {
+        let cases = [
+            ("https://auth.example.com/mfa?token=1", true),
+            ("http://localhost:4100/mfa", true),
+            ("http://127.0.0.1:4100/mfa", true),
+            ("http://auth.example.com/mfa", false),
+            ("javascript:alert(1)", false),
+            ("data:text/html,x", false),
+            ("ftp://auth.example.com/", false),
+            ("/mfa", false),
+            ("", false),
+        ];
+        for (url, is_safe) in cases {
+            let redirect = BrowserRedirect::to_workos(url).map(|redirect| redirect.to_string());
+            assert_eq!(redirect.as_deref(), is_safe.then_some(url), "{url}");
+        }
+    }
+}

@@ -104,3 +104,44 @@ impl fmt::Debug for SignInUrl {
         f.debug_struct("SignInUrl").field("parameters", &names).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::authkit_of;
+
+    #[test]
+    fn a_link_asks_for_what_was_added_and_leads_nowhere_else() {
+        let (authkit, _) =
+            authkit_of(|config| config.with_return_origins(["https://spa.example.com"]));
+        let link = || authkit.sign_in_url();
+        let cases = [
+            (link(), "/login"),
+            (authkit.sign_up_url(), "/login?screen_hint=sign-up"),
+            (link().with_return_to("/a?b=c&d#e"), "/login?return_to=%2Fa%3Fb%3Dc%26d%23e"),
+            (
+                link().with_return_to("https://spa.example.com/x"),
+                "/login?return_to=https%3A%2F%2Fspa.example.com%2Fx",
+            ),
+            (link().with_return_to("https://evil.example/"), "/login"),
+            (link().with_return_to("//evil.example/"), "/login"),
+            (link().with_return_to("/logout"), "/login"),
+            (link().with_provider(Provider::Google), "/login?provider=GoogleOAuth"),
+            (link().with_connection_id("conn_1"), "/login?connection_id=conn_1"),
+            (link().with_organization_id("org_1"), "/login?organization_id=org_1"),
+            (link().with_login_hint("a+b@c.test"), "/login?login_hint=a%2Bb%40c.test"),
+            (link().with_domain_hint("c.test"), "/login?domain_hint=c.test"),
+            (link().with_max_age(Duration::from_secs(90)), "/login?max_age=90"),
+            (link().with_parameter("campaign", "spring & é"), "/login?campaign=spring+%26+%C3%A9"),
+            (
+                link().with_login_hint("a").with_max_age(Duration::ZERO).with_login_hint("b"),
+                "/login?max_age=0&login_hint=b",
+            ),
+        ];
+        for (link, expected) in cases {
+            assert_eq!(link.to_string(), expected);
+        }
+        let debug = format!("{:?}", link().with_login_hint("alice@acme.test"));
+        assert_eq!(debug, "SignInUrl { parameters: [\"login_hint\"], .. }");
+    }
+}

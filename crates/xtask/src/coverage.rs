@@ -1,7 +1,8 @@
 //! `cargo xtask coverage`: which lines of the two libraries their tests run.
 //!
-//! A line counts if a test of the crate or a behaviour test runs it, or a program that a behaviour test starts and does
-//! not kill. Tests, what tests share, and examples in the documentation do not count.
+//! A line counts if a test of the crate or a behaviour test runs it. The programs that behaviour tests start do not
+//! count: most are killed, and write no profile. Tests, what tests share, and examples in the documentation do not
+//! count either.
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,7 @@ fn measure(sh: &Shell, project: &Project, steps: &mut Steps, tests: &[&str]) -> 
             "{program} llvm-cov --all-features --locked --ignore-run-fail --failure-mode=all
              {packages...} {tests...} --lcov --output-path {lcov}"
         ))?;
+        remove_profiles(sh, &project.root.join("tests"))?;
         let report = sh.read_file(&lcov)?;
         for library in LIBRARIES {
             let folder = project.root.join("crates").join(library).join("src");
@@ -44,6 +46,17 @@ fn measure(sh: &Shell, project: &Project, steps: &mut Steps, tests: &[&str]) -> 
         }
         Ok(tally)
     })
+}
+
+/// Removes what programs have written whose environment a test cleared, and with it the place for their profiles.
+fn remove_profiles(sh: &Shell, folder: &Path) -> Result<()> {
+    for path in sh.read_dir(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("default_") && name.ends_with(".profraw") {
+            sh.remove_path(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A file's lines of code that are not of its tests.
@@ -120,6 +133,19 @@ mod tests {
         let found = files(report, Path::new("/p/src"), source).unwrap();
         let expected = File { path: "/p/src/a.rs".into(), lines: 2, missed: vec![2] };
         assert_eq!(found, [expected]);
+    }
+
+    #[test]
+    fn only_profiles_are_removed() {
+        let sh = Shell::new().unwrap();
+        let folder = sh.create_temp_dir().unwrap();
+        let names = ["default_1_0.profraw", "default.rs", "it.profraw"];
+        for name in names {
+            sh.write_file(folder.path().join(name), "x").unwrap();
+        }
+        remove_profiles(&sh, folder.path()).unwrap();
+        let left = names.map(|name| sh.path_exists(folder.path().join(name)));
+        assert_eq!(left, [false, true, true]);
     }
 
     #[test]

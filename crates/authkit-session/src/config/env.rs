@@ -297,8 +297,13 @@ fn list<'v>(value: &'v str, separators: &'v [char]) -> impl Iterator<Item = &'v 
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+
     use super::*;
-    use crate::seal::SealFormat;
+    use crate::{
+        seal::SealFormat,
+        testing::{in_child, is_child},
+    };
 
     fn problems(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
         let required = [
@@ -361,6 +366,29 @@ mod tests {
     }
 
     #[test]
+    fn the_variables_of_the_process_are_read() {
+        if is_child() {
+            let expected = env::var("AUTHKIT_TEST_EXPECTED").unwrap();
+            match Config::from_env() {
+                Ok(config) => assert_eq!(config.client_id, expected),
+                Err(error) => assert_eq!(error.problems().len().to_string(), expected, "{error}"),
+            }
+            return;
+        }
+        let all = [
+            ("AUTHKIT_TEST_EXPECTED", "client_1"),
+            ("WORKOS_CLIENT_ID", "client_1"),
+            ("WORKOS_API_KEY", "sk_1"),
+            ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
+            ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
+        ];
+        let some = [("AUTHKIT_TEST_EXPECTED", "3"), ("WORKOS_CLIENT_ID", "client_1")];
+        for variables in [&all[..], &some[..]] {
+            in_child(module_path!(), "the_variables_of_the_process_are_read", variables);
+        }
+    }
+
+    #[test]
     fn each_wrong_word_is_named_and_an_empty_one_is_not_set() {
         let cases: [(&str, &str, Option<&str>); 11] = [
             (
@@ -394,16 +422,41 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_utf_8_is_not_taken_for_a_missing_one() {
-        let error = read(|name| match name {
-            "WORKOS_CLIENT_ID" => Err(VarError::NotUnicode("client".into())),
-            _ => Err(VarError::NotPresent),
-        });
-        let error = error.unwrap_err();
-        assert_eq!(
-            error.problems()[0].finding().found(),
-            "cannot be read: WORKOS_CLIENT_ID is not UTF-8"
-        );
-        assert_eq!(error.problems().len(), 4, "{error}");
+        for variable in ["WORKOS_CLIENT_ID", "WORKOS_API_KEY", "WORKOS_API_KEY_FILE"] {
+            let error = read(|name| match name {
+                _ if name == variable => Err(VarError::NotUnicode("x".into())),
+                _ => Err(VarError::NotPresent),
+            });
+            let error = error.unwrap_err();
+            let found = format!("cannot be read: {variable} is not UTF-8");
+            let is_said = |problem: &ConfigProblem| problem.finding().found() == found;
+            assert_eq!(error.problems().iter().filter(|it| is_said(it)).count(), 1, "{error}");
+            assert_eq!(error.problems().len(), 4, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_base_url_is_put_together_from_its_parts() {
+        let (host, port, https) = ("WORKOS_API_HOSTNAME", "WORKOS_API_PORT", "WORKOS_API_HTTPS");
+        let cases: [(&[(&str, &str)], &str); 6] = [
+            (&[], "https://api.workos.com"),
+            (&[(host, "api.example.com")], "https://api.example.com"),
+            (&[(port, "8443")], "https://api.workos.com:8443"),
+            (&[(host, "api.example.com"), (port, "8443")], "https://api.example.com:8443"),
+            (&[(host, "api.example.com"), (https, "true")], "https://api.example.com"),
+            (&[(host, "127.0.0.1"), (port, "4100"), (https, "false")], "http://127.0.0.1:4100"),
+        ];
+        for (vars, expected) in cases {
+            let required = [
+                ("WORKOS_CLIENT_ID", "client_1"),
+                ("WORKOS_API_KEY", "sk_1"),
+                ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
+                ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
+            ];
+            let find = |name: &str| vars.iter().chain(&required).find(|(known, _)| *known == name);
+            let config = Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()));
+            assert_eq!(config.unwrap().base_url, expected, "{vars:?}");
+        }
     }
 
     #[test]

@@ -282,6 +282,7 @@ mod tests {
             assert_eq!(chosen.redirect_uri(), redirect_uri, "{authority:?}");
         }
         assert!(!origins.is_single());
+        assert_eq!(origins.listed().collect::<Vec<_>>(), listed, "as they were given");
     }
 
     #[test]

@@ -49,3 +49,29 @@ fn without_secret_parts(url: &str) -> String {
 
 /// The longest text that is quoted, in characters.
 const LONGEST: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_quoted_and_what_is_long_is_cut() {
+        let quoter = Quoter { secrets: vec!["hunter2"] };
+        let hidden = |characters| format!("a text of {characters} characters, not shown here");
+        let path = "a".repeat(200);
+        let cases = [
+            ("", "empty".to_owned()),
+            ("a\nb`", "`a\\nb``".to_owned()),
+            ("xhunter2x", hidden(9)),
+            ("my sk_test_1", hidden(12)),
+            (&path, hidden(200)),
+            (&path[..32], hidden(32)),
+            (&path[..31], format!("`{}`", &path[..31])),
+            ("https://hunter:2@a.test/b?key=3#4", "`https://***@a.test/b?***`".to_owned()),
+            (&format!("https://a.test/{path}"), format!("`https://a.test/{}...`", &path[..85])),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(quoter.quote(value), expected, "{value}");
+        }
+    }
+}

@@ -210,6 +210,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_setting_of_another_type_is_named_with_it() {
+        let cases = [
+            (Setting::CookieName, "WORKOS_COOKIE_NAME (Config::with_cookie_name)"),
+            (Setting::HostPrefix, "Config::with_host_prefix"),
+            (Setting::TrustedOrigins, "AuthKitLayer::with_trusted_origins"),
+            (Setting::Exceptions, "AuthKitLayer::except"),
+            (Setting::AuthKitDomain, "AuthKitLayer::with_machines"),
+            (Setting::ProtectedResource, "ProtectedResource::new"),
+            (Setting::WebhookSecret, "Webhooks::new"),
+            (Setting::Development, "AUTHKIT_DEV (AuthKit::from_env_or_emulator)"),
+            (Setting::ApplicationPort, "PORT (EnvOrEmulator::with_port)"),
+            (Setting::EmulatorPort, "EMULATOR_PORT (EnvOrEmulator::with_emulator_port)"),
+            (Setting::EmulatorTokenTtl, "EMULATOR_TOKEN_TTL (EnvOrEmulator::with_token_ttl)"),
+        ];
+        for (setting, expected) in cases {
+            assert_eq!(setting.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn every_setting_is_called_as_the_code_and_the_table_of_variables_call_it() {
         let builder = include_str!("../config.rs");
         for setting in Setting::ALL {

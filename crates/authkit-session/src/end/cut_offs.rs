@@ -398,6 +398,26 @@ mod tests {
         }
     }
 
+    /// Buckets only say where to look: every one of them says that something has ended.
+    #[test]
+    fn what_shares_a_bucket_with_an_end_is_judged_by_its_own_time() {
+        let cut_offs = CutOffs::new();
+        for n in 0..LIMIT - 1 {
+            cut_offs.add(&Revocation::session(format!("session_{n}"), at(NOW)), START);
+        }
+        cut_offs.add(&Revocation::user("user_1", at(NOW)), START);
+        let of = |issued_at| {
+            cut_offs.effect_on(TokenIdentity {
+                subject: Some("user_1"),
+                session: Some("session_of_nobody_else"),
+                organization: None,
+                issued_at,
+            })
+        };
+        assert_eq!(of(NOW), CutOffEffect::Ended);
+        assert_eq!(of(NOW + 1), CutOffEffect::None);
+    }
+
     #[test]
     fn the_later_time_and_the_wider_reach_count_in_whichever_order_they_come() {
         let made = |at| TokenIdentity {

@@ -320,6 +320,16 @@ mod tests {
         assert_eq!(inbox.deliver(notice.sealed()), Delivery::Closed);
     }
 
+    #[tokio::test]
+    async fn what_only_a_newer_replica_knows_is_taken_and_changes_nothing() {
+        let loopback = Arc::new(Loopback::default());
+        let here = publisher("client_1", [NEW, OLD], &loopback);
+        let content = format!(r#"{{"environment":"session_1","at":{}}}"#, unix());
+        let sealed = here.sealer.seal_for(Purpose::Replica, NOTICE, content.as_bytes()).unwrap();
+        assert_eq!(here.inbox().deliver(&sealed), Delivery::Taken, "nobody sends it again");
+        assert_eq!(effect(&here, unix() - 1), CutOffEffect::None);
+    }
+
     #[test]
     fn a_notice_says_what_every_version_reads() {
         let at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);

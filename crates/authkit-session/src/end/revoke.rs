@@ -172,6 +172,18 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn d1_a_session_that_workos_does_not_know_is_not_revoked_again() {
+        for (status, calls) in [(404, 1), (403, 2), (503, 2)] {
+            let parts = OwnerParts::new(|config| config);
+            let reply = Reply::Instead(status, Vec::new(), String::new());
+            parts.workos.will(Endpoint::Revoke, reply);
+            parts.ender().end(None, Some("session_1"));
+            assert!(parts.tasks.drain(Duration::from_secs(300)).await);
+            assert_eq!(parts.workos.calls(Endpoint::Revoke), calls, "{status}");
+        }
+    }
+
     /// WorkOS documents no body of the answer.
     #[tokio::test(start_paused = true)]
     async fn d1_every_success_ends_the_session_whatever_its_body() {

@@ -246,8 +246,6 @@ fn no_certificates() -> ConfigProblem {
 fn classify(error: &reqwest::Error) -> TransportError {
     if error.is_connect() || error.is_builder() {
         TransportError::NotSent
-    } else if error.is_timeout() {
-        TransportError::TimedOut
     } else {
         TransportError::Lost
     }

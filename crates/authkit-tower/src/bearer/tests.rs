@@ -71,6 +71,8 @@ fn seen(response: &Response<()>) -> (u16, &str, &str) {
 
 const INVALID: (u16, &str, &str) =
     (401, "", r#"Bearer realm="https://app.example.com", error="invalid_token""#);
+const TWO: (u16, &str, &str) =
+    (400, "", r#"Bearer realm="https://app.example.com", error="invalid_request""#);
 const NOTHING: (u16, &str, &str) = (401, "", r#"Bearer realm="https://app.example.com""#);
 const NOT_ENOUGH: (u16, &str, &str) =
     (403, "", r#"Bearer realm="https://app.example.com", error="insufficient_scope""#);
@@ -302,6 +304,7 @@ async fn of_nested_layers_each_takes_tokens_for_itself() {
     let bad = [("authorization", "Bearer x"), good[1]];
     let alone = [good[0], ("accept", "*/*")];
     let session = [("accept", "*/*"), good[1]];
+    let twice = [good[0], good[0], good[1]];
     let tokens_only = || taking.clone().without_sessions();
     let young = || taking.clone().with_max_token_age(Duration::from_secs(30));
     let stack = |outer: &AuthKitLayer, inner: &AuthKitLayer| {
@@ -334,6 +337,9 @@ async fn of_nested_layers_each_takes_tokens_for_itself() {
         assert!(varies.contains("Cookie"), "{name}: {varies}");
         assert!(expected.1 != inside || varies == "Cookie, Authorization", "{name}: {varies}");
         assert!(set_cookies(&response).is_empty(), "{name}");
+    }
+    for layers in [stack(&plain, &taking), stack(&optional, &taking), stack(&taking, &plain)] {
+        assert_eq!(seen(&send(&layers, get(&twice)).await), TWO, "nobody knows which one counts");
     }
     workos.clock().advance(Duration::from_secs(31));
     assert_eq!(seen(&send(&stack(&taking, &young()), get(&good)).await), INVALID, "too old inside");

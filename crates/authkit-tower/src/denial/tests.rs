@@ -31,7 +31,7 @@ const PREFLIGHT: &[(&str, &str)] =
     &[("origin", "https://a"), ("access-control-request-method", "PUT")];
 
 /// Status, gRPC status, Location, HX-Redirect and content type, for who asks how in the table of the design.
-type Row = (&'static str, &'static str, Fields<'static>, [(u16, &'static str); 5]);
+type Row = (&'static str, &'static str, Fields<'static>, [(u16, &'static str); 7]);
 
 #[test]
 fn everybody_is_answered_in_their_own_protocol() {
@@ -45,16 +45,19 @@ fn everybody_is_answered_in_their_own_protocol() {
         Cause::Unavailable { retry_after: Duration::from_millis(1_500), reason: Reason::Upstream },
         Cause::Misconfigured(Mistake::LayerOverEndpoints),
         Cause::Misconfigured(Mistake::NestedEndpoints),
+        Cause::RepeatedCredentials,
     ];
-    let problems = |unauthenticated| {
-        [(unauthenticated, PROBLEM), (403, PROBLEM), (403, PROBLEM), (503, PROBLEM), (500, PROBLEM)]
+    let of = |statuses: [u16; 7], name| statuses.map(|status| (status, name));
+    let problems = |unauthenticated| of([unauthenticated, 403, 403, 503, 500, 500, 400], PROBLEM);
+    let pages = |redirect| {
+        let mut pages = of([redirect, 403, 403, 503, 500, 500, 400], PAGE);
+        pages[0].1 = "";
+        pages
     };
-    let pages = |unauthenticated| {
-        [(unauthenticated, ""), (403, PAGE), (403, PAGE), (503, PAGE), (500, PAGE)]
-    };
-    let nothing = [(401, ""), (403, ""), (403, ""), (503, ""), (500, "")];
-    let grpc = |name| [(16, name), (7, name), (7, name), (14, name), (13, name)];
-    let events = [(401, PROBLEM), (403, PROBLEM), (403, PROBLEM), (200, STREAM), (500, PROBLEM)];
+    let nothing = of([401, 403, 403, 503, 500, 500, 400], "");
+    let grpc = |name| of([16, 7, 7, 14, 13, 13, 3], name);
+    let mut events = problems(401);
+    events[3] = (200, STREAM);
     let rows: [Row; 13] = [
         ("events", "GET", EVENTS, events),
         ("document", "GET", DOCUMENT, pages(302)),
@@ -103,7 +106,7 @@ fn everybody_is_answered_in_their_own_protocol() {
             );
             assert_eq!(
                 response.headers().contains_key("www-authenticate"),
-                status == 401,
+                matches!(status, 400 | 401),
                 "{name}"
             );
             assert_eq!(

@@ -365,11 +365,17 @@ mod tests {
     async fn a_setting_wins_over_its_variable_and_a_taken_port_is_replaced() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let start = EnvOrEmulator::new().with_port(8081).with_emulator_port(port);
+        let start = EnvOrEmulator::new()
+            .with_port(8081)
+            .with_emulator_port(port)
+            .with_token_ttl(Duration::from_secs(7));
         let authkit = start.start_emulator(|_| Some("99999999".to_owned())).await;
         let authkit = authkit.unwrap();
         assert_eq!(authkit.settings().public_origin(), "http://localhost:8081");
-        assert!(!authkit.emulator().unwrap().url().ends_with(&format!(":{port}")));
+        let emulator = authkit.emulator().unwrap();
+        assert!(!emulator.url().ends_with(&format!(":{port}")));
+        let claims = emulator.session("alice@acme.test").claims();
+        assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 7);
     }
 
     #[tokio::test]

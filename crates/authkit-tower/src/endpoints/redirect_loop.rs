@@ -169,3 +169,46 @@ const MAX_BOUNCES: u8 = 3;
 const ONE_COOKIE: usize = 4096;
 /// The most cookies of this name that are opened for one request.
 const MAX_OPENED: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        Clock, Revocation,
+        tests::{authkit, request},
+    };
+
+    #[tokio::test]
+    async fn rd_12_a_session_that_came_back_names_the_cause() {
+        let (authkit, workos) = authkit();
+        let now = workos.clock().wall();
+        let cookie = workos.cookie(&authkit, json!({ "nbf": workos.clock().unix() })).await;
+        let behind = Clock::simulated(now - Duration::from_secs(3_600));
+        let behind = workos.authkit_of(|config| config.with_clock(behind));
+        let headers = crate::tests::headers(&[("cookie", &cookie)]);
+        if let Decision::Wait(keys) =
+            behind.authenticator().authenticate(&headers, &Policy::default())
+        {
+            assert!(keys.await.is_err());
+        }
+        let guard = RedirectLoopGuard {
+            count: MAX_BOUNCES,
+            last_redirect: LastRedirect::Service,
+            since: 0,
+            session_size: 1_000,
+        };
+        let cause = |authkit: &AuthKit, cookie: &str| {
+            let request = request("GET", "/login", &[("cookie", cookie)]);
+            guard.cause(authkit, Caller::of(&request))
+        };
+
+        assert_eq!(cause(&authkit, &cookie), SignInFailure::Looping, "the page's own fault");
+        assert_eq!(cause(&behind, &cookie), SignInFailure::Clock);
+        let garbled = "wos_session=garbled";
+        assert_eq!(cause(&authkit, garbled), SignInFailure::UnreadableSession);
+        authkit.revoke(Revocation::user("user_1", now)).await.unwrap();
+        assert_eq!(cause(&authkit, &cookie), SignInFailure::Looping, "revoked");
+    }
+}

@@ -238,6 +238,15 @@ async fn a_rejection_says_why() {
                 rejection
             }),
         )
+        .route(
+            "/by-hand",
+            get(async |session: Result<Session, SessionRejection>| {
+                let response = http::Response::<bytes::Bytes>::from(session.unwrap_err());
+                response.map(Body::from)
+            }),
+        )
         .route_layer(AuthKitLayer::optional(&authkit));
-    assert_eq!(send(&app, ask("/", "")).await.0, 401);
+    let (status, body, kind) = send(&app, ask("/", "")).await;
+    assert_eq!((status, kind), (401, Some(DenialKind::Unauthenticated)));
+    assert_eq!(send(&app, ask("/by-hand", "")).await, (status, body, kind));
 }

@@ -67,6 +67,13 @@ async fn every_condition_asks_the_signed_claims() {
             200,
         ),
         ("that does not", Require::that(|session| session.roles().is_empty()), member(), 403),
+        (
+            "that of any principal",
+            Require::that_principal(|principal| principal.role() == Some("member")),
+            member(),
+            200,
+        ),
+        ("that of no principal", Require::that_principal(|_| false), member(), 403),
         ("recent", minutes(1), member(), 200),
         ("not recent", minutes(0), member(), 401),
         ("never said when", minutes(60), no_auth_time, 403),
@@ -246,4 +253,36 @@ async fn a_guard_gives_back_what_it_does_not_use() {
     assert_eq!(permits.available_permits(), 0);
     let response = guarded.call(request("GET", "/", &[("cookie", &cookie)])).await.unwrap();
     assert_eq!((response.status().as_u16(), permits.available_permits()), (500, 1));
+}
+
+/// The log names the guard that refused a request, and `Debug` texts get into logs too.
+#[test]
+fn every_guard_is_named_in_words_and_shows_no_closure() {
+    let cases = [
+        (Require::role("admin"), "role `admin`", "Role(\"admin\")"),
+        (Require::permission("a:b"), "permission `a:b`", "Permission(\"a:b\")"),
+        (Require::organization("org_1"), "organization `org_1`", "Organization(\"org_1\")"),
+        (Require::entitlement("sso"), "entitlement `sso`", "Entitlement(\"sso\")"),
+        (Require::feature_flag("beta"), "feature flag `beta`", "FeatureFlag(\"beta\")"),
+        (Require::scope("a:b"), "scope `a:b`", "Scope(\"a:b\")"),
+        (
+            Require::recent_sign_in(Duration::from_secs(300)),
+            "a sign-in of the last 300s",
+            "RecentSignIn(300s)",
+        ),
+        (Require::not_impersonated(), "no impersonation", "NotImpersonated"),
+        (Require::that(|_| true), "a condition of the application", "That(..)"),
+        (Require::that_token(|_| true), "a condition of the application", "ThatToken(..)"),
+        (Require::that_principal(|_| true), "a condition of the application", "ThatPrincipal(..)"),
+        (
+            Require::role("a").and(Require::role("b").or(Require::role("c"))),
+            "(role `a` and (role `b` or role `c`))",
+            "And(Require { rule: Role(\"a\") }, Require { rule: Or(Require { rule: Role(\"b\") }, \
+             Require { rule: Role(\"c\") }) })",
+        ),
+    ];
+    for (require, words, debug) in cases {
+        assert_eq!(require.to_string(), words);
+        assert_eq!(format!("{require:?}"), format!("Require {{ rule: {debug} }}"));
+    }
 }

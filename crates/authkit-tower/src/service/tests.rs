@@ -16,7 +16,7 @@ use tower_test::mock;
 
 use super::*;
 use crate::{
-    AuthKitLayer, Session,
+    AuthKitLayer, Endpoints, Require, Session,
     tests::{Empty, Workos, authkit, header, request, set_cookies},
 };
 
@@ -210,6 +210,23 @@ fn everything_can_be_sent_between_threads() {
     check::<AuthKitService<Counted>>();
     check::<Session>();
     check_future::<ResponseFuture<Counted, Empty>>();
+}
+
+#[test]
+fn the_wrapped_service_is_reached_and_taken_out_again() {
+    let (authkit, _) = authkit();
+    let mut layered = AuthKitLayer::new(&authkit).layer(vec![1]);
+    let mut guarded = Require::role("admin").layer(vec![2]);
+    let mut merged = Endpoints::new(&authkit).layer(vec![3]);
+    for inner in [layered.get_mut(), guarded.get_mut(), merged.get_mut()] {
+        inner.push(9);
+    }
+    assert_eq!(
+        [layered.get_ref(), guarded.get_ref(), merged.get_ref()],
+        [&vec![1, 9], &vec![2, 9], &vec![3, 9]]
+    );
+    let taken = [layered.into_inner(), guarded.into_inner(), merged.into_inner()];
+    assert_eq!(taken, [[1, 9], [2, 9], [3, 9]]);
 }
 
 /// A gRPC service as tonic generates them, as far as a server looks at it.

@@ -207,6 +207,108 @@ async fn a_double_click_makes_one_exchange() {
 }
 
 #[tokio::test]
+async fn whoever_asked_for_the_same_shares_the_failure_and_nobody_else_does() {
+    let gone = || Reply::Error(422, json!({ "code": "organization_membership_not_found" }));
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
+    workos.will(gone());
+    workos.will(Reply::Session(json!({ "org_id": "org_1", "role": "admin" })));
+    workos.hold();
+    let switch = || {
+        result(&authkit, &cookie, async |session: Session| {
+            session.switch_organization("org_2").await.map(|_| ()).map_err(|error| error.kind())
+        })
+    };
+    let begun = async {
+        while workos.calls().is_empty() {
+            yield_now().await;
+        }
+    };
+    let refresh = async {
+        begun.await;
+        let refreshed = result(&authkit, &cookie, async |session: Session| {
+            session.refresh().await.map_err(|error| error.kind())
+        });
+        let release = async {
+            yield_now().await;
+            // A refresh on demand is due again by then.
+            workos.clock().advance(Duration::from_secs(3));
+            workos.release();
+        };
+        join!(refreshed, release).0
+    };
+    let ((one, _), (two, _), (refreshed, _)) = join!(switch(), switch(), refresh);
+    assert_eq!((one, two), (Err(ErrorKind::OrganizationGone), Err(ErrorKind::OrganizationGone)));
+    assert_eq!(refreshed.unwrap().role(), Some("admin"));
+    assert_eq!(workos.calls().len(), 2, "one for both switches, one for the refresh");
+}
+
+#[tokio::test]
+async fn a_refresh_on_demand_is_not_met_by_a_switch_under_way() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
+    workos.will(Reply::Session(json!({ "org_id": "org_2" })));
+    workos.will(Reply::Session(json!({ "org_id": "org_2", "role": "admin" })));
+    workos.hold();
+    let switch = result(&authkit, &cookie, async |session: Session| {
+        session_of(session.switch_organization("org_2").await)
+    });
+    let refresh = async {
+        while workos.calls().is_empty() {
+            yield_now().await;
+        }
+        let refreshed =
+            result(&authkit, &cookie, async |session: Session| session.refresh().await.unwrap());
+        let release = async {
+            yield_now().await;
+            workos.clock().advance(Duration::from_secs(3));
+            workos.release();
+        };
+        join!(refreshed, release).0
+    };
+    let ((switched, _), (refreshed, _)) = join!(switch, refresh);
+    assert_eq!(switched.organization_id(), Some("org_2"));
+    assert_eq!((refreshed.organization_id(), refreshed.role()), (Some("org_2"), Some("admin")));
+    assert_eq!(workos.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_a_handler_refreshes_it_is_not_given_to_the_handler() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({ "org_id": "org_1" })).await;
+    workos.will(Reply::Session(json!({ "org_id": "org_2" })));
+    workos.hold();
+    let switch = result(&authkit, &cookie, async |session: Session| {
+        session.switch_organization("org_2").await.map(|_| ()).map_err(|error| error.kind())
+    });
+    let end = async {
+        while workos.calls().is_empty() {
+            yield_now().await;
+        }
+        let revocation = Revocation::session("session_1", workos.clock().wall());
+        authkit.revoke(revocation).await.unwrap();
+        workos.release();
+    };
+    let ((switched, _), ()) = join!(switch, end);
+    assert_eq!(switched, Err(ErrorKind::SignedOut));
+}
+
+/// The token is good for another moment, and its refresh was refused a moment ago.
+#[tokio::test]
+async fn what_workos_refused_a_moment_ago_a_handler_does_not_ask_again() {
+    let (authkit, workos) = authkit();
+    let cookie = workos.cookie(&authkit, json!({})).await;
+    workos.clock().advance(Duration::from_secs(280));
+    workos.will(Reply::Error(400, json!({ "error": "invalid_grant" })));
+    let (refreshed, _) = result(&authkit, &cookie, async |session: Session| {
+        session.refresh().await.map(|_| ()).map_err(|error| error.kind())
+    })
+    .await;
+    assert_eq!(refreshed, Err(ErrorKind::Refused));
+    assert_eq!(workos.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn where_workos_wants_to_see_the_user_there_is_a_redirect_and_the_session_stays() {
     let redirect = |url: &str| json!({ "error": "sso_required", "error_description": "secret", "authkit_redirect_url": url });
     let ours = "/login?organization_id=org_%C3%BC&return_to=%2Fdashboard%3Ftab%3D1";

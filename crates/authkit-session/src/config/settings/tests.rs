@@ -37,7 +37,7 @@ fn problems_with(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
 /// Each is refused at start, by a line that names the variable and the method, what is wrong, and what to write.
 #[test]
 fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
-    let cases: [(&str, &str, &str, &str); 78] = [
+    let cases: [(&str, &str, &str, &str); 79] = [
         // Copied with something around it.
         ("WORKOS_CLIENT_ID", "\"client_1\"", "is in quotes", "without the quotes"),
         ("WORKOS_CLIENT_ID", "'client_1'", "is in quotes", "without the quotes"),
@@ -59,6 +59,7 @@ fn e10_every_mistake_in_a_variable_is_named_with_what_to_write() {
         ("WORKOS_API_KEY", "\"sk_test_1\"", "is in quotes", "without the quotes"),
         ("WORKOS_API_KEY", "'sk_test_1", "starts with a quote", "without the quote"),
         ("WORKOS_API_KEY", "sk_test_1\n", "ends with a line break", "without the line break"),
+        ("WORKOS_API_KEY", "sk_test\"1", "has a quote in it", "without the quote"),
         ("WORKOS_API_KEY", "sk_test 1", "white space in it", "without the white space"),
         (
             "WORKOS_API_KEY",
@@ -331,6 +332,29 @@ fn every_problem_is_reported_at_once() {
     let error = check(config).err().unwrap();
     assert_eq!(error.problems().len(), 4, "{error}");
     assert!(error.to_string().contains("64 hexadecimal characters"), "{error}");
+}
+
+#[test]
+fn what_is_empty_in_code_is_missing_as_an_empty_variable_is() {
+    let password = CookiePassword::new(PASSWORD).unwrap();
+    let problems = problems(Config::new("", "", "", password));
+    let missing = |setting| {
+        let is_missing = |problem: &&ConfigProblem| matches!(problem, ConfigProblem::Missing(_));
+        problems.iter().filter(is_missing).any(|problem| problem.finding().setting() == setting)
+    };
+    for setting in [Setting::ClientId, Setting::ApiKey, Setting::RedirectUri] {
+        assert!(missing(setting), "{setting}: {problems:?}");
+    }
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+#[test]
+fn the_kind_of_the_environment_is_read_off_the_api_key() {
+    for (key, expected) in
+        [("sk_test_1", "test"), ("sk_live_1", "live"), ("sk_1", "unknown"), ("test", "unknown")]
+    {
+        assert_eq!(Environment::of(&key.into()).as_str(), expected, "{key}");
+    }
 }
 
 /// A secret in the wrong variable is a mistake like others, and its message ends up in logs.

@@ -89,6 +89,41 @@ async fn rf_04_a_new_pair_that_cannot_be_verified_is_set_but_not_believed() {
     assert_eq!(service.refreshes(), 1);
 }
 
+/// Nobody can be asked about a session of which nothing is known yet.
+#[tokio::test(start_paused = true)]
+async fn the_application_is_asked_about_a_new_pair_once_it_can_be_verified() {
+    for (says, expected) in [
+        (crate::HookDecision::Keep, Ok("user_a".to_owned())),
+        (crate::HookDecision::Refuse, Err(Reason::HookRefused)),
+    ] {
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let clock = crate::testing::clock();
+        let workos = crate::testing::Workos::new(clock.clone());
+        let service = Service::with(workos, clock, |config| {
+            let asked = asked.clone();
+            config.with_refresh_hook(move |_| {
+                asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                std::future::ready(says)
+            })
+        });
+        let asked = || asked.load(std::sync::atomic::Ordering::SeqCst);
+        let mut browser = service.sign_in("user_a").await;
+        time::sleep(s(310)).await;
+        service.workos.sign_with(1);
+        service.workos.usually(Endpoint::Jwks, refused_with(500, &json!({})));
+        let (_, kind) = service.get(&mut browser).await.refusal();
+        assert_eq!((kind, asked()), (Unavailable, 0), "{says:?}");
+
+        service.workos.usually(Endpoint::Jwks, Reply::Usual(ms(20)));
+        time::sleep(s(31)).await;
+        let found = match service.get(&mut browser).await {
+            crate::testing::Answer::Session(session) => Ok(session.user_id().to_owned()),
+            crate::testing::Answer::Refused(refusal) => Err(refusal.reason()),
+        };
+        assert_eq!((found, asked()), (expected, 1), "{says:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_pair_waits_for_the_key_that_it_names() {
     let (service, mut browser) = expired().await;

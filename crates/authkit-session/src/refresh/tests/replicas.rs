@@ -238,6 +238,7 @@ async fn mr_02_a_store_in_trouble_is_done_without() {
         Trouble::Forgets,
         Trouble::Says(Bytes::new()),
         Trouble::Says(Bytes::from_static(b"\xff\xfe")),
+        Trouble::Says(Bytes::from(vec![b'A'; 2 << 20])),
         Trouble::Says(Bytes::from_static(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
     ] {
         let replicas = replicas();
@@ -249,6 +250,21 @@ async fn mr_02_a_store_in_trouble_is_done_without() {
             assert!(asked.elapsed() < s(3), "{trouble:?}: {:?}", asked.elapsed());
         }
         assert_eq!(replicas.refreshes(), 2, "each for itself");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_published_a_minute_ago_is_no_answer_any_more() {
+    for (after, exchanges) in [(59, 1), (62, 2)] {
+        let replicas = replicas();
+        let mut browser = replicas.expired().await;
+        let mut straggler = browser.clone();
+        replicas.all[0].get(&mut browser).await.session();
+        let published = replicas.store.published().pop().unwrap();
+        replicas.store.trouble(Some(Trouble::Says(published)));
+        time::sleep(s(after)).await;
+        replicas.all[1].get(&mut straggler).await;
+        assert_eq!(replicas.refreshes(), exchanges, "{after} s later");
     }
 }
 
@@ -334,6 +350,29 @@ async fn a_rolling_deploy_with_another_password_signs_nobody_out() {
         assert_eq!(replicas.refreshes(), round + 1);
         time::sleep(s(310)).await;
     }
+}
+
+/// The format of the cookie wants a password that is not the current one any more.
+#[tokio::test(start_paused = true)]
+async fn a_cookie_whose_format_the_password_does_not_suit_is_written_in_another() {
+    let hex = || CookiePassword::new("0123456789abcdef".repeat(4)).unwrap();
+    let new = || CookiePassword::new("the new password of 32 bytes or more").unwrap();
+    let replicas = Replicas::new(|process, mut config| {
+        if process == 0 {
+            config.password = hex();
+            config.with_seal_format(crate::SealFormat::Rust)
+        } else {
+            config.password = new();
+            config.with_other_passwords([hex()])
+        }
+    });
+    let mut browser = replicas.expired().await;
+    replicas.all[1].get(&mut browser).await.session();
+    assert_eq!(replicas.refreshes(), 1);
+    replicas.all[1].get(&mut browser).await.session();
+    let (reason, _) = replicas.all[0].get(&mut browser).await.refusal();
+    assert_eq!(reason, Reason::UnreadableCookie, "sealed with the new password");
+    assert_eq!(replicas.refreshes(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,7 @@ fn jk_07_only_keys_for_our_purpose_are_used() {
         ("without kid", vec![without("kid")], None),
         ("without n", vec![without("n")], None),
         ("without e", vec![without("e")], None),
+        ("e of no bytes", vec![with("e", "")], None),
         ("e = 1", vec![with("e", "AQ")], None),
         ("e = 1, a zero before it", vec![with("e", "AAE")], None),
         ("e = 1, padded", vec![with("e", "AAAB")], None),

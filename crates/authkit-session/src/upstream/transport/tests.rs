@@ -3,7 +3,6 @@
 
 use std::{
     env, fs,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -25,7 +24,10 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::{Authenticator, Config, CookiePassword};
+use crate::{
+    Authenticator, Config, CookiePassword,
+    testing::{in_child, is_child},
+};
 
 /// Whether a request is answered, by the numbers of its connection and of the request on it. If not, the server reads the
 /// request and keeps the connection open.
@@ -231,32 +233,6 @@ async fn b5_a_new_connection_is_new() {
     assert_eq!(server.connections(), 3, "the idle one is not asked after that");
 }
 
-/// Runs this test alone in a child process with these variables; `IN_CHILD` tells the test that it is the child. The
-/// child does not inherit variables about proxies and certificates.
-fn in_child(test: &str, variables: &[(&str, &str)]) {
-    let module = module_path!().split_once("::").unwrap().1;
-    let mut command = Command::new(env::current_exe().unwrap());
-    for (name, _) in env::vars_os() {
-        let lower = name.to_string_lossy().to_ascii_lowercase();
-        if lower.ends_with("_proxy") || lower.starts_with("ssl_cert") {
-            command.env_remove(name);
-        }
-    }
-    command
-        .args([&format!("{module}::{test}"), "--exact", "--nocapture"])
-        .envs(variables.iter().copied())
-        .env(IN_CHILD, "1");
-    let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains(" 1 passed"), "{told}\n{output:?}");
-}
-
-fn is_child() -> bool {
-    env::var_os(IN_CHILD).is_some()
-}
-
-const IN_CHILD: &str = "AUTHKIT_TEST_CHILD";
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e8_calls_to_loopback_are_never_proxied_and_others_are() {
     const PORT: &str = "AUTHKIT_TEST_PORT";
@@ -296,7 +272,11 @@ async fn e8_calls_to_loopback_are_never_proxied_and_others_are() {
         ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     variables.extend(names.map(|name| (name, proxy.as_str())));
     tokio::task::block_in_place(|| {
-        in_child("e8_calls_to_loopback_are_never_proxied_and_others_are", &variables);
+        in_child(
+            module_path!(),
+            "e8_calls_to_loopback_are_never_proxied_and_others_are",
+            &variables,
+        );
     });
 
     assert_eq!(server.requests.load(Ordering::SeqCst), 6);
@@ -334,9 +314,43 @@ fn e9_without_certificates_only_https_is_refused_and_what_to_install_is_said() {
         [("SSL_CERT_FILE", missing.as_str(), no_file.as_str()), ("SSL_CERT_DIR", empty, nothing)];
     for (variable, value, found) in cases {
         in_child(
+            module_path!(),
             "e9_without_certificates_only_https_is_refused_and_what_to_install_is_said",
             &[(variable, value), (FOUND, found)],
         );
     }
     fs::remove_dir_all(&folder).unwrap();
+}
+
+/// One that has no pool of connections.
+#[derive(Debug, Default)]
+struct Plain(AtomicUsize);
+
+impl Transport for Plain {
+    fn send(&self, _: Request<Bytes>, _: Duration) -> Sending<'_> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Err(TransportError::NotSent)))
+    }
+}
+
+#[tokio::test]
+async fn a_transport_without_a_pool_sends_a_second_attempt_as_the_first() {
+    let plain = Plain::default();
+    let request = Request::get("https://api.workos.test/").body(Bytes::new()).unwrap();
+    let answer = plain.send_on_new_connection(request, PATIENCE).await;
+    assert_eq!(answer.unwrap_err(), TransportError::NotSent);
+    assert_eq!(plain.0.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn every_lost_answer_has_words_of_its_own() {
+    let errors = [
+        (TransportError::NotSent, "the request could not be sent"),
+        (TransportError::Lost, "the answer was lost"),
+        (TransportError::TimedOut, "no answer in time"),
+        (TransportError::TooLarge, "the answer is too large"),
+    ];
+    for (error, words) in errors {
+        assert_eq!(error.to_string(), words);
+    }
 }

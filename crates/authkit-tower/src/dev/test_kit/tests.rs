@@ -70,6 +70,17 @@ async fn f12_an_expired_session_is_refreshed() {
 }
 
 #[tokio::test]
+async fn a_session_that_workos_revokes_is_over_once_its_token_is() {
+    let kit = TestKit::start().await;
+    let app = app(&kit);
+    let session = kit.session("alice@acme.test");
+    assert!(kit.emulator().revoke(session.session_id()), "WorkOS knows it by that id");
+    assert_eq!(send(&app, session.browser_request("/who")).await.status(), StatusCode::OK);
+    kit.advance(Duration::from_secs(310));
+    assert_eq!(send(&app, session.browser_request("/who")).await.status(), StatusCode::FOUND);
+}
+
+#[tokio::test]
 async fn a_role_counts_at_once_and_after_a_refresh() {
     let kit = TestKit::start().await;
     let app = app(&kit);

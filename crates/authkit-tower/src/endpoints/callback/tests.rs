@@ -560,6 +560,42 @@ async fn the_application_s_own_value_makes_the_round_trip() {
     );
 }
 
+/// JSON has only texts as names. The application's mistake costs its value, not the sign-in.
+#[tokio::test]
+async fn a_value_that_is_no_json_is_left_out_and_one_of_another_type_is_an_error() {
+    let (authkit, _) = authkit();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let endpoints = Endpoints::new(&authkit)
+        .with_state(|request| {
+            std::collections::HashMap::from([(vec![1], request.uri().path().to_owned())])
+        })
+        .with_sign_in_hook({
+            let seen = std::sync::Arc::clone(&seen);
+            move |new: NewSession| {
+                seen.lock().unwrap().push(new.state::<u8>().map_err(|error| error.to_string()));
+                std::future::ready(HookDecision::Keep)
+            }
+        });
+    let mut browser = Browser::of(endpoints);
+    assert_eq!(browser.sign_in("/login").await.status(), 303);
+    assert_eq!(*seen.lock().unwrap(), [Ok(None)]);
+
+    let text = |request: &crate::LoginRequest<'_>| request.uri().to_string();
+    let endpoints = Endpoints::new(&authkit).with_state(text).with_sign_in_hook({
+        let seen = std::sync::Arc::clone(&seen);
+        move |new: NewSession| {
+            let number = new.state::<u8>().map_err(|error| error.to_string());
+            assert_eq!(new.state::<String>().unwrap(), Some("/login?return_to=%2Fa".to_owned()));
+            seen.lock().unwrap().push(number);
+            std::future::ready(HookDecision::Keep)
+        }
+    });
+    let mut browser = Browser::of(endpoints);
+    assert_eq!(browser.sign_in("/login?return_to=%2Fa").await.status(), 303);
+    let other = "the state of the sign-in is not of the type that was asked for".to_owned();
+    assert_eq!(*seen.lock().unwrap(), [Ok(None), Err(other)]);
+}
+
 #[tokio::test]
 async fn an_answer_is_edited_and_stays_complete() {
     let (authkit, _) = authkit();
@@ -856,7 +892,9 @@ async fn what_the_application_adds_goes_with_every_sign_in() {
     let (authkit, _) = authkit();
     let mut browser = Browser::of(Endpoints::new(&authkit).with_authorization(|request, it| {
         let from = request.query("tenant").unwrap_or_else(|| "none".to_owned());
-        it.with_provider("GoogleOAuth").with_domain_hint(format!("{from}.test"))
+        it.with_provider("GoogleOAuth")
+            .with_domain_hint(format!("{from}.test"))
+            .with_provider_scopes(["calendar.read", "drive"])
     }));
     for (uri, hint) in [
         ("/login?tenant=acme&provider=GitHubOAuth&domain_hint=evil.test", "acme.test"),
@@ -868,5 +906,6 @@ async fn what_the_application_adds_goes_with_every_sign_in() {
             (asked["provider"].as_str(), asked["domain_hint"].as_str()),
             ("GoogleOAuth", hint)
         );
+        assert_eq!(asked["provider_scopes"], "calendar.read,drive");
     }
 }
