@@ -5,6 +5,7 @@ use std::time::Duration;
 use authkit_emulator::{Endpoint, Fault};
 use authkit_tower::Revocation;
 use serde_json::json;
+use support::until;
 use tokio::{join, time::sleep};
 
 use crate::principals::{ALICE, Kind, World, YOUNG};
@@ -40,9 +41,7 @@ async fn an_answer_about_a_key_is_judged_by_what_happened_while_it_was_on_its_wa
         let late = Fault::late_reply(Duration::from_millis(500));
         emulator.fault(late.on(Endpoint::ApiKeyValidation).times(1));
         let happens = async {
-            while emulator.calls(Endpoint::ApiKeyValidation) == 0 {
-                sleep(Duration::from_millis(5)).await;
-            }
+            until("a call", async || emulator.calls(Endpoint::ApiKeyValidation) > 0).await;
             // WorkOS has its answer by then.
             sleep(Duration::from_millis(100)).await;
             if let Some(revocation) = change(&world) {

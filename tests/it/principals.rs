@@ -1,7 +1,7 @@
 //! Every kind of credential, over real sockets: admitted, denied, expired, revoked, while WorkOS is down, in a flood of
 //! garbage, and presented as another kind.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use authkit_emulator::{Endpoint, Fault, seal};
 use authkit_tower::{
@@ -621,6 +621,7 @@ async fn a_flood_of_garbage_makes_ten_calls_and_leaves_the_others_alone() {
     let emulator = &world.running.emulator;
     emulator.reset_calls();
     let header = world.machine_token.split('.').next().unwrap();
+    let began = Instant::now();
     let asked = stream::iter(0..10_000)
         .map(|n| {
             let credential = match n % 8 {
@@ -641,9 +642,11 @@ async fn a_flood_of_garbage_makes_ten_calls_and_leaves_the_others_alone() {
         assert!(expected.contains(&status), "{of}: {status}");
     }
     let calls = emulator.calls(Endpoint::ApiKeyValidation);
-    assert!(calls <= 8, "{calls} calls about keys");
+    // On a slow machine the flood takes longer, and time allows more: a call in 15 seconds, and keys in 30.
+    let seconds = began.elapsed().as_secs();
+    assert!(calls <= 8 + seconds / 15, "{calls} calls about keys in {seconds} s");
     let calls = [Endpoint::ConnectJwks, Endpoint::Jwks].map(|keys| emulator.calls(keys));
-    assert!(calls.iter().all(|calls| *calls <= 1), "{calls:?} calls for keys");
+    assert!(calls.iter().all(|calls| *calls <= 1 + seconds / 30), "{calls:?} calls for keys");
     for kind in KINDS {
         assert_eq!(world.ask("/who", world.credential(kind)).await.status, 200, "{kind:?}");
     }
