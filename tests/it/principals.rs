@@ -510,7 +510,11 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
             }
         };
         timeout(Duration::from_secs(5), refused).await.expect("it ends without the clock moving");
-        timeout(Duration::from_secs(5), ticks).await.expect("so does what began before").unwrap();
+        timeout(Duration::from_secs(5), ticks)
+            .await
+            .expect("so does what began before")
+            .unwrap()
+            .unwrap();
         world.keeps_secrets();
     }
 }

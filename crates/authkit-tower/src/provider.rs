@@ -116,3 +116,19 @@ impl fmt::Display for UnknownProvider {
 }
 
 impl std::error::Error for UnknownProvider {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_read_as_it_is_written_and_no_other_word_is_one() {
+        for provider in Provider::ALL {
+            assert_eq!(provider.to_string().parse(), Ok(provider));
+        }
+        for word in ["", "google", "GoogleOauth", " GoogleOAuth", "EvilOAuth"] {
+            let error = word.parse::<Provider>().unwrap_err();
+            assert_eq!(error.to_string(), "no provider of this version has that name", "{word:?}");
+        }
+    }
+}

@@ -112,3 +112,67 @@ impl fmt::Debug for BearerTokens {
         f.debug_struct("BearerTokens").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        Reason, Revocation,
+        testing::{Service, Workos, clock},
+    };
+
+    const ISSUER: &str = "https://issuer.example.com";
+
+    fn service(issuers: &[&str]) -> Service {
+        let clock = clock();
+        let workos = Workos::new(clock.clone());
+        Service::with(workos, clock, |config| config.with_issuers(issuers.iter().copied()))
+    }
+
+    /// A job has no request: it authenticates a token that a message brought.
+    #[tokio::test(start_paused = true)]
+    async fn a_job_learns_whose_token_it_has_until_the_token_or_the_session_ends() {
+        let service = service(&[ISSUER]);
+        let tokens = service.authenticator.bearer_tokens().unwrap();
+        let whose = async |token: &str| match tokens.authenticate(token, &Policy::default()) {
+            Decision::Admit(token) => Ok(token.user_id().to_owned()),
+            Decision::Wait(waiting) => waiting
+                .await
+                .map(|token| token.user_id().to_owned())
+                .map_err(|refusal| refusal.reason()),
+            Decision::Refuse(refusal) => Err(refusal.reason()),
+        };
+        let token = async |user: &str, issuer: &str| {
+            let browser = service.sign_in_with(user, json!({ "iss": issuer })).await;
+            service.open(&browser).await.map_or_else(
+                |refusal| panic!("{}", refusal.reason()),
+                |admission| admission.session().access_token().expose().to_owned(),
+            )
+        };
+        let (one, other) = (token("user_a", ISSUER).await, token("user_b", ISSUER).await);
+        assert_eq!(whose(&one).await, Ok("user_a".to_owned()));
+        assert_eq!(whose("garbage").await, Err(Reason::BadSignature));
+
+        let revocation = Revocation::user("user_a", service.clock.wall());
+        service.authenticator.revoke(revocation).await.unwrap();
+        assert_eq!(whose(&one).await, Err(Reason::Revoked));
+        assert_eq!(whose(&other).await, Ok("user_b".to_owned()));
+        tokio::time::sleep(Duration::from_secs(310)).await;
+        assert_eq!(whose(&other).await, Err(Reason::Expired));
+    }
+
+    #[test]
+    fn without_issuers_there_are_no_bearer_tokens() {
+        for service in [Service::new(), service(&[])] {
+            let error = service.authenticator.bearer_tokens().unwrap_err().to_string();
+            assert!(
+                error.contains("WORKOS_ISSUER") && error.contains("names no issuer"),
+                "{error}"
+            );
+        }
+    }
+}

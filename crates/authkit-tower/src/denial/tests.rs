@@ -138,6 +138,7 @@ fn e11_an_event_source_is_told_when_to_come_back() {
         assert!(!response.headers().contains_key("retry-after"));
         let denial = response.extensions().get::<Denial>().unwrap();
         assert_eq!(denial.kind(), DenialKind::Unavailable, "logs and counters see a denial");
+        assert_eq!(denial.retry_after(), Some(retry_after));
 
         for method in ["HEAD", "POST"] {
             let response = run(&cause, method, "/events", EVENTS);

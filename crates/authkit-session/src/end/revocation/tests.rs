@@ -247,3 +247,9 @@ async fn without_replicas_it_holds_here() {
     let revocation = Revocation::session("session_1", now(&service));
     assert_eq!(authenticator.revoke(revocation).await, Ok(()));
 }
+
+#[test]
+fn whoever_revokes_is_told_that_others_may_not_have_heard() {
+    let words = "the other replicas could not be told of a revocation";
+    assert_eq!(super::NotPublished::new().to_string(), words);
+}
