@@ -62,6 +62,9 @@ enum Next {
 
 /// Only an answer that may be about the session itself says that it has ended. Any other leaves it as it was: one about our
 /// permissions (403), or one of a proxy on the way.
+///
+/// The class alone does not tell them apart: `Request` has 404 and 413, and `Rejected` has 410 and 418. Everybody else treats
+/// those alike, and each class has a word that replicas exchange, so that this one reader is no reason to split them.
 fn after(error: &UpstreamError) -> Next {
     let is_about_the_session = error
         .details
