@@ -2,6 +2,7 @@ use std::{fmt, future::Future, net::TcpListener, pin::Pin};
 
 use authkit_emulator::{Emulator, SignIn, TestSession};
 use authkit_tower::{AuthKit, Config, CookiePassword};
+use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -38,6 +39,16 @@ impl Site {
             Box::pin(async move { send(&client, &url, request).await })
         });
         Self::new(emulator, origin, application)
+    }
+
+    /// Starts an application that is a router of axum.
+    pub async fn axum(app: impl FnOnce(&AuthKit) -> Router) -> Self {
+        Self::listening(|authkit, listener| {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let app = app(&authkit);
+            tokio::spawn(async move { axum::serve(listener, app).await });
+        })
+        .await
     }
 
     /// An application that is reached by `send` and not by a socket. Its origin for browsers is `origin`.

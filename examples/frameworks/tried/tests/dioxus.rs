@@ -17,14 +17,9 @@ use dioxus::{
     server::{DioxusRouterExt, ServeConfig},
 };
 use suite::Site;
-use tokio::net::TcpListener;
 
 async fn site() -> Site {
-    Site::listening(|authkit, listener| {
-        let listener = TcpListener::from_std(listener).unwrap();
-        tokio::spawn(async move { axum::serve(listener, app(&authkit)).await });
-    })
-    .await
+    Site::axum(app).await
 }
 
 // A page is a whole document, and has no errors of its own.

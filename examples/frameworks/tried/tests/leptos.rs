@@ -21,14 +21,9 @@ use leptos_router::{
     path,
 };
 use suite::Site;
-use tokio::net::TcpListener;
 
 async fn site() -> Site {
-    Site::listening(|authkit, listener| {
-        let listener = TcpListener::from_std(listener).unwrap();
-        tokio::spawn(async move { axum::serve(listener, app(&authkit)).await });
-    })
-    .await
+    Site::axum(app).await
 }
 
 suite::behaviour!(crate::site);

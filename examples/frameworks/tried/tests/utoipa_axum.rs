@@ -1,20 +1,14 @@
 //! utoipa-axum: its router takes layers as axum's does, and documents the routes behind them.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Require, Session};
 use axum::{Router, body::Bytes, http::StatusCode, routing::get};
 use suite::Site;
-use tokio::net::TcpListener;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 async fn site() -> Site {
-    Site::listening(|authkit, listener| {
-        let listener = TcpListener::from_std(listener).unwrap();
-        tokio::spawn(async move { axum::serve(listener, app(&authkit)).await });
-    })
-    .await
+    Site::axum(app).await
 }
 
 suite::behaviour!(crate::site);
