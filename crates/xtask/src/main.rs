@@ -9,6 +9,7 @@ mod coverage;
 mod deep;
 mod frameworks;
 mod fuzz;
+mod http_clients;
 mod layout;
 mod model;
 mod mutants;

@@ -10,6 +10,8 @@ use xshell::{Shell, cmd};
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
     pub(crate) published: Vec<Package>,
+    /// The manifests of all packages.
+    pub(crate) manifests: Vec<Value>,
     /// The first file of every library, program and test.
     pub(crate) crate_roots: Vec<PathBuf>,
     pub(crate) target: PathBuf,
@@ -37,6 +39,7 @@ impl Project {
                 .filter(|package| package["publish"].is_null())
                 .map(Package::read)
                 .collect::<Result<_>>()?,
+            manifests: packages.clone(),
             crate_roots: packages
                 .iter()
                 .filter_map(|package| package["targets"].as_array())

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{
-    bench, count, frameworks, layout, owners, packages, project::Project, setup, steps::Steps,
-    tally::Tally,
+    bench, count, frameworks, http_clients, layout, owners, packages, project::Project, setup,
+    steps::Steps, tally::Tally,
 };
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
@@ -15,6 +15,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.take("format", || format(sh))?;
     steps.take("layout", || layout::check(sh, project))?;
     steps.take("owners", || owners::check(sh, &project.root))?;
+    steps.take("HTTP clients", || http_clients::check(project))?;
     steps.take("front pages", || packages::front_pages(project))?;
     steps.take("one version of each dependency", || duplicates(sh))?;
     steps.take("lock file of the other frameworks", || frameworks::check_lock(sh, project))?;
