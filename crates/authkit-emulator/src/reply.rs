@@ -126,3 +126,24 @@ impl From<Infallible> for Cut {
 
 /// A pause in which hyper flushes its buffer.
 const FLUSH_PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_pauses_between_its_pieces() {
+        let mut body = ReplyBody::slow(&Bytes::from(vec![b'x'; 1_000]), 400, PAUSE);
+        let began = Instant::now();
+        let mut pieces = Vec::new();
+        while let Some(piece) = body.frame().await {
+            pieces.push((began.elapsed(), piece.unwrap().into_data().unwrap().len()));
+        }
+        assert_eq!(pieces, [(Duration::ZERO, 400), (PAUSE, 400), (2 * PAUSE, 200)]);
+    }
+
+    const PAUSE: Duration = Duration::from_millis(60);
+}
