@@ -8,15 +8,13 @@ use std::{
 use authkit_emulator::{Emulator, Endpoint, Fault, TestSession};
 use http::StatusCode;
 use serde_json::json;
-use support::{PASSWORD, RedisCluster, RedisServer, Replica, SentinelRedis};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
-};
+use support::{PASSWORD, RedisCluster, RedisServer, Replica, SentinelRedis, until};
+use tokio::{sync::Notify, task::JoinSet, time::sleep};
 
 use crate::replicas::{Answer, WEBHOOK_SECRET, ask, fetch, replica};
 
-const SECOND: Duration = Duration::from_secs(1);
+/// Between two rounds of requests: a process begins 40 refreshes a second at most.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Three processes of one service on a Redis of several servers.
 struct Service {
@@ -41,12 +39,10 @@ impl Service {
     }
 
     async fn until_connected(&self, primary: &RedisServer) {
-        let connected = async {
-            while primary.clients().await < self.replicas.len() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(10 * SECOND, connected).await.expect("all find the server that serves");
+        until("all find the server that serves", async || {
+            primary.clients().await >= self.replicas.len()
+        })
+        .await;
     }
 
     /// A user of their own for each session: one user has a share of the refreshes.
@@ -71,51 +67,43 @@ impl Service {
         storm
     }
 
-    /// While a server serves, a session is exchanged once, however many processes have requests of it.
+    /// While a server serves, a session is exchanged once, although all processes have requests of it.
     async fn assert_shares(&self, case: &str) {
-        let mut calls = 0;
-        // A process waits 1.5 seconds for another's exchange, which takes longer on a machine without time now and then.
-        for _ in 0..5 {
+        // On a machine without time, Redis or another process's exchange may take longer than a process waits for it. Then it
+        // exchanges the token as well, so that not every try counts.
+        until(&format!("{case}: one process exchanges for all"), async || {
+            sleep(PAUSE).await;
             self.emulator.reset_calls();
-            assert_all_ok(case, self.refresh(20, 15)).await;
-            calls = self.emulator.calls(Endpoint::Authenticate);
-            assert!(calls < 40, "{case}: {calls} exchanges of 20 sessions by three processes");
-            if calls == 20 {
-                return;
-            }
-            sleep(SECOND).await;
-        }
-        panic!("{case}: {calls} exchanges of 20 sessions, and never 20");
+            assert_all_ok(case, self.refresh(3, 6)).await;
+            self.emulator.calls(Endpoint::Authenticate) == 3
+        })
+        .await;
     }
 
-    /// Has 300 requests under way when `fail` is called, then goes on until `until_over` is. Returns how many sessions
-    /// were refreshed.
-    async fn refresh_meanwhile(&self, fail: impl FnOnce(), until_over: impl Future) -> usize {
+    /// Has requests under way when `fail` is called, then goes on until `until_over` is.
+    async fn refresh_meanwhile(&self, fail: impl FnOnce(), until_over: impl Future) {
         self.emulator.reset_calls();
-        self.emulator.fault(Fault::late_reply(Duration::from_millis(400)).times(60));
-        let under_way = self.refresh(20, 15);
-        sleep(Duration::from_millis(150)).await;
+        self.emulator.fault(Fault::late_reply(Duration::from_millis(400)).times(30));
+        let under_way = self.refresh(10, 6);
+        until("WorkOS is asked", async || self.emulator.calls(Endpoint::Authenticate) > 0).await;
         fail();
         assert_all_ok("under way", under_way).await;
         self.emulator.clear_faults();
-        // What each process had to exchange alone counts among the 40 refreshes that it may begin in a second.
-        sleep(SECOND).await;
-        let mut sessions = 20;
+        let mut sessions = 10;
         let going_on = async {
             loop {
-                assert_all_ok("meanwhile", self.refresh(3, 6)).await;
                 sessions += 3;
-                sleep(Duration::from_millis(200)).await;
+                assert_all_ok("meanwhile", self.refresh(3, 6)).await;
+                sleep(PAUSE).await;
             }
         };
         tokio::select! {
             () = going_on => {}
             _ = until_over => {}
         }
-        let calls = usize::try_from(self.emulator.calls(Endpoint::Authenticate)).unwrap();
-        // One of each process, and those of the round that was interrupted.
-        assert!(calls <= 3 * (sessions + 3), "{calls} exchanges of {sessions} sessions");
-        sessions
+        let calls = self.emulator.calls(Endpoint::Authenticate);
+        // One of each process, and a second one where the first takes long.
+        assert!(calls <= 2 * 3 * sessions, "{calls} exchanges of {sessions} sessions");
     }
 
     /// Revokes a session, and says which cookie is refused from now on.
@@ -130,24 +118,20 @@ impl Service {
         cookie
     }
 
-    async fn until_refused(&self, replica: usize, cookie: &str) -> Instant {
-        let began = Instant::now();
-        while ask(&self.replicas[replica], cookie).await.status != StatusCode::UNAUTHORIZED {
-            assert!(began.elapsed() < 10 * SECOND, "replica {replica} still admits");
-            sleep(Duration::from_millis(10)).await;
-        }
-        Instant::now()
+    async fn until_refused(&self, replica: usize, cookie: &str) {
+        until(&format!("replica {replica} refuses"), async || {
+            ask(&self.replicas[replica], cookie).await.status == StatusCode::UNAUTHORIZED
+        })
+        .await;
     }
 
-    /// Checks that all replicas refuse the sessions that were revoked before and during the outage, within a second after
-    /// they have connected again.
+    /// Checks that all replicas refuse the sessions that were revoked before and during the outage, once they have
+    /// connected again. (How soon they hear of a revocation is tested in `replicas_revoked`.)
     async fn assert_revoked(&self, primary: &RedisServer, cookies: &[String]) {
         self.until_connected(primary).await;
-        let back = Instant::now();
         for cookie in cookies {
             for replica in 0..3 {
-                let refused = self.until_refused(replica, cookie).await;
-                assert!(refused - back < SECOND, "{replica}: {:?}", refused - back);
+                self.until_refused(replica, cookie).await;
             }
         }
     }
@@ -168,17 +152,20 @@ async fn mr_02_when_the_sentinels_name_another_server_nobody_notices() {
     let before = service.revoke().await;
 
     let [first, second] = &mut redis.servers;
-    let over = async {
-        while !second.says("INFO replication", "role:master").await {
-            sleep(Duration::from_millis(20)).await;
-        }
+    let over = until("the other server takes over", async || {
+        second.says("INFO replication", "role:master").await
+    });
+    let failed = Notify::new();
+    let fail = || {
+        first.kill();
+        failed.notify_one();
     };
-    let (meanwhile, _) = tokio::join!(
+    let (meanwhile, ()) = tokio::join!(
         async {
-            sleep(SECOND).await;
+            failed.notified().await;
             service.revoke().await
         },
-        service.refresh_meanwhile(|| first.kill(), over),
+        service.refresh_meanwhile(fail, over),
     );
 
     service.assert_revoked(&redis.servers[1], &[before, meanwhile]).await;
@@ -209,19 +196,21 @@ async fn mr_02_when_a_replica_takes_over_in_a_cluster_nobody_notices() {
 
     let (first, others) = redis.nodes.split_at_mut(owner + 1);
     let replica = &others[2];
-    let over = async {
-        while !(replica.says("INFO replication", "role:master").await
-            && replica.says("CLUSTER INFO", "cluster_state:ok").await)
-        {
-            sleep(Duration::from_millis(20)).await;
-        }
+    let over = until("the replica takes over", async || {
+        replica.says("INFO replication", "role:master").await
+            && replica.says("CLUSTER INFO", "cluster_state:ok").await
+    });
+    let failed = Notify::new();
+    let fail = || {
+        first[owner].kill();
+        failed.notify_one();
     };
-    let (meanwhile, _) = tokio::join!(
+    let (meanwhile, ()) = tokio::join!(
         async {
-            sleep(SECOND).await;
+            failed.notified().await;
             service.revoke().await
         },
-        service.refresh_meanwhile(|| first[owner].kill(), over),
+        service.refresh_meanwhile(fail, over),
     );
 
     service.assert_revoked(&redis.nodes[owner + 3], &[before, meanwhile]).await;
@@ -236,14 +225,15 @@ async fn mr_02_nodes_of_a_cluster_that_have_other_slots_may_fail() {
     let service = Service::start(&redis.url(), &redis.nodes[owner]).await;
 
     let other = (owner + 1) % 3;
-    service.emulator.reset_calls();
-    let under_way = service.refresh(20, 15);
+    let under_way = service.refresh(10, 6);
     redis.nodes[other].kill();
     redis.nodes[other + 3].kill();
     assert_all_ok("under way", under_way).await;
-    let calls = service.emulator.calls(Endpoint::Authenticate);
-    assert!(calls < 40, "{calls} exchanges of 20 sessions by three processes");
-    sleep(2 * SECOND).await;
+    let nodes = &redis.nodes;
+    until("the cluster has noticed", async || {
+        nodes[owner].says("CLUSTER NODES", "master,fail ").await
+    })
+    .await;
     service.assert_shares("after").await;
     let revoked = service.revoke().await;
     service.assert_revoked(&redis.nodes[owner], &[revoked]).await;
