@@ -1,8 +1,8 @@
 //! What every user does, in the browsers that users have: `cargo xtask deep` installs them and runs this.
 //!
-//! Chromium is driven further in `tests/it`. What is here is what engines might see differently: redirects and the cookies
-//! on them, forms, the history. All of it goes over TLS, as users have it: WebKit keeps pages of plain http for the back
-//! button, whatever their `Cache-Control` says.
+//! `tests/it` tests more in Chromium. Here is what engines might treat differently: redirects and the cookies on them,
+//! forms, the history. All of it goes over TLS, as in production: WebKit keeps pages of plain http for the back button,
+//! whatever their `Cache-Control` says.
 
 #![forbid(unsafe_code)]
 
@@ -37,7 +37,7 @@ async fn a_form_keeps_its_data_though_the_session_expires_while_it_is_written(
     browser.see("your text arrived whole").await;
     browser.see("Written with care, äöü & <b>all</b>.").await;
     assert_eq!(running.emulator.exchanges(), 1);
-    // The browser has kept what the refresh brought.
+    // The browser has kept the new cookie.
     browser.open(&running.url("/dashboard")).await;
     browser.see(ALICE).await;
     assert_eq!(running.emulator.exchanges(), 1);
@@ -68,7 +68,7 @@ async fn the_back_button_shows_nothing_private_after_signing_out(engine: Browser
     browser.see("Signed out").await;
     browser.back().await;
 
-    // The page was asked for again, and needs a session.
+    // The browser has asked for the page again, and the page needs a session.
     browser.see("to continue to localhost:").await;
     let shown = browser.text().await;
     assert!(!shown.contains("audit:read") && !shown.contains("Dashboard"), "{shown}");
@@ -77,7 +77,7 @@ async fn the_back_button_shows_nothing_private_after_signing_out(engine: Browser
     assert!(!cookies.contains(&"wos_session".to_owned()), "{cookies:?}");
 }
 
-/// The page that asks first, whose button posts: what browsers say of its origin depends on the page's policy.
+/// The confirmation page's button sends a `POST`, whose `Origin` depends on the `Referrer-Policy` of the page.
 async fn our_own_page_signs_out(engine: BrowserEngine) {
     let running = example_over_tls().await;
     let browser = engine.start().await;

@@ -1,5 +1,5 @@
-//! Odd users, odd claims and tokens of others: display data with a wrong type never refuses a session, and a deciding claim
-//! with a wrong type always does.
+//! Values of unexpected types, and tokens of other environments: an odd display field refuses no session, an odd role or
+//! permission satisfies no guard, and an odd security claim refuses the session.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use support::{Answer, Browser, Events, Harness, PASSWORD, Running};
 
 const ALICE: &str = "alice@acme.test";
 const ISSUER: &str = "https://issuer.test/user_management/client_1";
-/// A text in every odd value, which no log line may contain.
+/// A text within odd values, which no log line may contain.
 const WITHIN: &str = "hush-hush";
 
 async fn me(session: Session) -> Json<Value> {
@@ -42,7 +42,7 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-/// Every request is verified anew, so that nothing depends on what is remembered.
+/// A service without a session cache, so that it verifies the session of every request anew.
 async fn running_with(config: impl FnOnce(Config) -> Config) -> Running {
     let harness = Harness::with(
         |emulator| emulator.issuer(ISSUER).sign_in(SignIn::Automatic),
@@ -68,7 +68,7 @@ async fn fetch(running: &Running, browser: &Browser, path: &str) -> Answer {
     browser.fetch(Method::GET, &running.url(path), "").await
 }
 
-/// Asks three times in a row; each time the session is admitted, and nothing is refreshed for it.
+/// Asserts that three requests in a row are admitted without a refresh. Returns the last answer.
 async fn is_admitted(running: &Running, browser: &Browser, name: &str) -> Value {
     let mut answer = Value::Null;
     for _ in 0..3 {
@@ -77,11 +77,11 @@ async fn is_admitted(running: &Running, browser: &Browser, name: &str) -> Value 
         assert!(got.set_cookies("wos_session").is_empty(), "{name}");
         answer = got.json();
     }
-    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{name}: no refresh is spent");
+    assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{name}: no refresh");
     answer
 }
 
-/// Signs a user in whose answer from WorkOS is `answer`. Answers as the page does that the browser ends at.
+/// Signs in, with `answer` as what WorkOS answers to the code. Returns the browser and the callback's answer.
 async fn signs_in(running: &Running, answer: &Value) -> (Browser, Answer) {
     let browser = running.browser();
     let fault = Fault::status(200).header("content-type", "application/json");
@@ -94,7 +94,7 @@ async fn signs_in(running: &Running, answer: &Value) -> (Browser, Answer) {
     (browser, callback)
 }
 
-/// The events that name a claim or a field. Checks that none contains its value.
+/// The log events that name a claim or a field. Asserts that no event contains an odd value.
 fn told(events: &Events) -> Vec<String> {
     let told = events.take();
     assert!(!told.iter().any(|event| event.contains(WITHIN)), "{told:#?}");
@@ -102,7 +102,7 @@ fn told(events: &Events) -> Vec<String> {
     told.into_iter().filter(names).collect()
 }
 
-/// One event, at WARN, of which this is part.
+/// Asserts that exactly one log event names a claim or a field: a warning that contains `part`.
 fn assert_told_once(events: &Events, part: &str) {
     let told = told(events);
     let [event] = &told[..] else { panic!("not one event: {told:#?}") };
@@ -144,15 +144,23 @@ async fn a1_an_odd_field_of_the_user_locks_nobody_out() {
             let (_, callback) = signs_in(&running, &payload).await;
             assert_eq!(callback.header("location"), "/me", "{name}: {}", callback.text());
         }
-        // Those in the metadata that are no texts are kept, and told all the same.
+        // All odd values of a field share one line.
         assert_told_once(&events, &format!(r#"field="user.{field}""#));
     }
 
     let mut payload = session.payload();
     payload["user"] = json!({ "id": id, "email": null, "metadata": { "seats": 5, "plan": null } });
     let me = is_admitted(&running, &holding(&running, &payload), "an id and metadata").await;
-    assert_eq!(me["user"]["metadata"], json!({ "seats": 5, "plan": null }), "kept as it came");
-    assert_eq!((&me["user"]["email"], &me["name"]), (&Value::Null, &id), "absent is not empty");
+    assert_eq!(
+        me["user"]["metadata"],
+        json!({ "seats": 5, "plan": null }),
+        "metadata keeps values of every type"
+    );
+    assert_eq!(
+        (&me["user"]["email"], &me["name"]),
+        (&Value::Null, &id),
+        "no email; the id serves as the name"
+    );
 }
 
 #[tokio::test]
@@ -207,7 +215,7 @@ async fn a3_an_odd_claim_of_the_customers_is_held_by_nobody() {
         let right = if right.is_null() { now.clone() } else { right };
         let browser = running.holding(&base().claim(claim, right));
         assert_eq!(fetch(&running, &browser, path).await.status, StatusCode::OK, "{claim}");
-        assert_eq!(told(&events), [""; 0], "{claim}: nothing odd");
+        assert_eq!(told(&events), [""; 0], "{claim}: no event about a value of the right type");
         let odd = [
             json!({ "slug": "admin", "note": WITHIN }),
             json!(["admin", null]),
@@ -247,7 +255,7 @@ async fn a3_an_odd_claim_appears_with_a_refresh_and_goes_with_the_next() {
     for (path, expected) in [("/me", StatusCode::OK), ("/permission", StatusCode::FORBIDDEN)] {
         assert_eq!(fetch(&running, &browser, path).await.status, expected, "{path}");
     }
-    assert_eq!(running.emulator.exchanges(), 1, "the one that was due");
+    assert_eq!(running.emulator.exchanges(), 1, "only the refresh that was due");
     running.emulator.set_claim(ALICE, "permissions", json!(["admin"]));
     running.advance(Duration::from_secs(301));
     assert_eq!(fetch(&running, &browser, "/permission").await.status, StatusCode::OK);
@@ -274,11 +282,15 @@ async fn a3_an_odd_security_claim_admits_nobody_and_is_named() {
             }
             let page = browser.navigate(&running.url("/me")).await;
             assert_eq!(page.status, StatusCode::FOUND, "{name}");
-            assert_eq!(browser.cookie("wos_session"), cookie, "{name}: kept");
+            assert_eq!(browser.cookie("wos_session"), cookie, "{name}: the cookie stays");
             let told = events.take();
             let for_the_operator: Vec<_> =
                 told.iter().filter(|event| event.starts_with("ERROR ")).collect();
-            assert_eq!(for_the_operator.len(), usize::from(nth == 0), "{name}, a line: {told:#?}");
+            assert_eq!(
+                for_the_operator.len(),
+                usize::from(nth == 0),
+                "{name}: one line for each claim: {told:#?}"
+            );
             let reason = format!("reason=invalid_{claim}");
             assert!(for_the_operator.iter().all(|event| event.contains(&reason)), "{told:#?}");
             assert!(!told.iter().any(|event| event.contains(WITHIN)), "{name}: {told:#?}");
@@ -290,10 +302,10 @@ async fn a3_an_odd_security_claim_admits_nobody_and_is_named() {
             assert_eq!(browser.cookie("wos_session"), None, "{name}: nobody signed in");
         }
     }
-    assert_eq!(running.emulator.calls(Endpoint::Jwks), 0, "no key is fetched for it");
+    assert_eq!(running.emulator.calls(Endpoint::Jwks), 0, "no key is fetched");
 }
 
-/// Asks with an access token alone.
+/// Sends a request with an access token and no cookie.
 async fn bearer(running: &Running, token: &str) -> Answer {
     let authorization = format!("Bearer {token}");
     let headers = [(header::AUTHORIZATION.as_str(), authorization.as_str())];
@@ -323,7 +335,7 @@ async fn a4_a_scope_says_nothing_and_the_session_id_says_what_a_token_is() {
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0);
 }
 
-/// A session of another environment, sealed with the same password, and how it is answered.
+/// Asserts that every answer to this session is a challenge, made without a call to WorkOS, and that the cookie stays.
 async fn is_challenged_at_once(running: &Running, browser: &Browser, name: &str) {
     running.emulator.reset_calls();
     let cookie = browser.cookie("wos_session");
@@ -333,9 +345,13 @@ async fn is_challenged_at_once(running: &Running, browser: &Browser, name: &str)
         let page = browser.navigate(&running.url("/me")).await;
         assert!(page.header("location").starts_with("/login?"), "{name}: {:?}", page.headers);
     }
-    assert_eq!(browser.cookie("wos_session"), cookie, "{name}: kept, it is another's");
+    assert_eq!(
+        browser.cookie("wos_session"),
+        cookie,
+        "{name}: the cookie stays, since it is another service's"
+    );
     let calls = [Endpoint::Jwks, Endpoint::Authenticate].map(|it| running.emulator.calls(it));
-    assert_eq!(calls, [0, 0], "{name}: no key is looked for, no token exchanged");
+    assert_eq!(calls, [0, 0], "{name}: no keys fetched, no token exchanged");
 }
 
 #[tokio::test]
@@ -347,7 +363,7 @@ async fn a5_another_environments_session_is_challenged_at_once() {
     };
     let (ours, others) = (running.emulator.client_id(), "https://other.test");
     let (client, issuer) = (other(ISSUER, "client_other").await, other(others, ours).await);
-    // A key of theirs that has the name of one of ours.
+    // A token that their key signed, under the id of one of our keys.
     let header = json!({ "alg": "RS256", "kid": running.emulator.keys().signing_id() });
     let same_key_id = |session: &TestSession| {
         let mut payload = session.payload();
@@ -357,7 +373,7 @@ async fn a5_another_environments_session_is_challenged_at_once() {
     let rows = [
         ("another client", running.holding(&client.session(ALICE))),
         ("another client, expired", running.holding(&client.session(ALICE).expired())),
-        ("another client, a key of one name", same_key_id(&client.session(ALICE))),
+        ("another client, our key id", same_key_id(&client.session(ALICE))),
         ("another issuer", running.holding(&issuer.session(ALICE))),
         ("another issuer, expired", running.holding(&issuer.session(ALICE).expired())),
     ];
@@ -372,13 +388,13 @@ async fn a5_another_environments_session_is_challenged_at_once() {
         let answer = bearer(&running, session.access_token()).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
     }
-    assert_eq!(running.emulator.calls(Endpoint::Jwks), 0, "no key is looked for");
+    assert_eq!(running.emulator.calls(Endpoint::Jwks), 0, "no keys are fetched");
 
-    // What it says never admits: claims as ours have them, signed by a key that nobody knows.
+    // Claims alone admit nobody: these are like ours, but a key signed them that nobody knows.
     running.emulator.reset_calls();
     issuer.advance(Duration::from_secs(10));
     let like_ours = issuer.session(ALICE).claim("iss", ISSUER);
     let answer = fetch(&running, &running.holding(&like_ours), "/me").await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "its key may be a new one");
-    assert_eq!(running.emulator.calls(Endpoint::Jwks), 1, "and is looked for");
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "the key may be a new one of ours");
+    assert_eq!(running.emulator.calls(Endpoint::Jwks), 1, "the service fetches the keys");
 }

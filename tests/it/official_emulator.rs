@@ -1,4 +1,4 @@
-//! The example program with WorkOS's own emulator, configured by environment variables alone.
+//! The example program signs users in at WorkOS's own emulator; environment variables alone configure it.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +23,7 @@ fn started(emulator: &OfficialEmulator) -> Program {
     })
 }
 
-/// The emulator has no page: it sends its first user back at once.
+/// Signs in. The emulator shows no page: it sends its first user back at once.
 async fn signed_in(app: &Program) -> (Browser, Answer) {
     let browser = Browser::new();
     let page = browser.open(&app.url("/dashboard")).await;
@@ -52,7 +52,7 @@ async fn it_signs_in_says_who_that_is_and_signs_out() {
     let emulator = OfficialEmulator::start();
     let app = started(&emulator);
     let (browser, page) = signed_in(&app).await;
-    assert!(page.set_cookies("wos_session").is_empty(), "a new session is left alone");
+    assert!(page.set_cookies("wos_session").is_empty(), "a new session is not refreshed");
     let answer = me(&browser, &app).await;
     let me = answer.json();
     let user = &me["user"];
@@ -98,7 +98,7 @@ async fn it_refreshes_a_session_that_is_nearly_over() {
     let answer = me(&browser, &app).await;
     assert!(
         answer.set_cookies("wos_session").is_empty(),
-        "what is that new is not refreshed again"
+        "a session is not refreshed again at once"
     );
     let me = answer.json();
     let sessions = sessions(&emulator, &me["user"]).await;
@@ -109,7 +109,7 @@ async fn it_refreshes_a_session_that_is_nearly_over() {
     assert_eq!((echo.status, echo.text().as_str()), (StatusCode::OK, "what was sent"));
 }
 
-/// Makes the emulator's first user a member of its organization, whose id is returned.
+/// Makes the user an administrator of the emulator's organization, and returns the organization's id.
 async fn joined(emulator: &OfficialEmulator, user: &Value) -> String {
     let client = reqwest::Client::new();
     let url = |path: &str| format!("{}{path}", emulator.base_url());
@@ -144,6 +144,7 @@ async fn it_switches_to_an_organization_and_renews_the_session_there() {
         (&json!(organization), &json!("admin"))
     );
 
+    // The program refreshes a session on demand at most once in 2 seconds, by the machine's clock.
     sleep(Duration::from_secs(2)).await;
     let dashboard = browser.navigate(&app.url("/dashboard")).await;
     assert!(dashboard.text().contains("to switch the organization"), "{}", dashboard.text());
@@ -180,8 +181,8 @@ async fn five_tabs_sign_in_at_once() {
     assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/dashboard"));
 }
 
-/// As the WorkOS dashboard begins an impersonation, and AuthKit a sign-in by an invitation: the browser comes with a code
-/// and without a state of ours. The code is left alone, and the sign-in begins here.
+/// The WorkOS dashboard begins impersonations, and AuthKit sign-ins by invitation: the browser brings a code and no state
+/// of ours. The program ignores that code and begins a sign-in of its own.
 #[tokio::test]
 async fn a_sign_in_that_began_at_workos_begins_again_here() {
     let emulator = OfficialEmulator::start();
@@ -205,11 +206,11 @@ async fn a_sign_in_that_began_at_workos_begins_again_here() {
     assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, app.url("/").as_str()));
     let user = me(&browser, &app).await.json()["user"].clone();
     assert_eq!(user["email"], OfficialEmulator::USER.0);
-    assert_eq!(sessions(&emulator, &user).await.len(), 1, "the first code began none");
+    assert_eq!(sessions(&emulator, &user).await.len(), 1, "the first code began no session");
 }
 
-/// This emulator names an impersonator beside the tokens and signs no `act` claim, which production does: an impersonation
-/// that no token shows is not let in.
+/// Unlike production, this emulator names an impersonator beside the tokens and signs no `act` claim. The program refuses
+/// an impersonation that the token does not state.
 #[tokio::test]
 async fn an_impersonator_whom_no_token_names_is_not_let_in() {
     let emulator = OfficialEmulator::start();
@@ -247,7 +248,7 @@ async fn an_invitation_travels_to_workos_and_its_organization_is_there_afterward
     let page = browser.open(authorize.as_str()).await;
     assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/dashboard"));
 
-    // This emulator leaves the acceptance to its API.
+    // Signing in does not accept the invitation at this emulator; its API does.
     let id = invitation["id"].as_str().unwrap();
     let accept = client.post(api(&format!("/{id}/accept"))).bearer_auth(OfficialEmulator::API_KEY);
     assert_eq!(accept.send().await.unwrap().status(), 200);

@@ -1,4 +1,4 @@
-//! One protected service value under axum, hyper and tonic: no cast, no box, no wrapper of the user's.
+//! One value of a protected service runs under axum, hyper and tonic, without a cast, a box or a wrapper.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ use tonic::{
 };
 use tower::Service;
 
-/// A service that does not depend on the server which will run it.
+/// A service that does not depend on the server that runs it.
 #[derive(Clone, Debug)]
 struct Greeter;
 
@@ -81,7 +81,7 @@ async fn one_protected_value_runs_under_axum_hyper_and_tonic() {
     let (incoming, on_tonic) = bind().await;
     let server = Server::builder().add_service(service);
     let _tonic: JoinHandle<_> = tokio::spawn(server.serve_with_incoming(incoming));
-    // The layer around whatever tonic serves, where the others have it around one service.
+    // A layer around everything that tonic serves; above, the layer is around one service.
     let (incoming, around_tonic) = bind().await;
     let mut everything = Server::builder().layer(AuthKitLayer::new(&harness.authkit));
     let _around: JoinHandle<_> =
@@ -119,6 +119,6 @@ async fn one_protected_value_runs_under_axum_hyper_and_tonic() {
             (StatusCode::OK, &"16".parse().unwrap()),
             "{name}"
         );
-        assert!(answer.body().is_empty(), "{name}: the head says it all");
+        assert!(answer.body().is_empty(), "{name}: the head carries the status");
     }
 }

@@ -77,7 +77,7 @@ async fn a_switch_lasts_through_refreshes_and_back() {
     );
     assert_eq!(here(&running, &browser).await, GLOBEX);
     running.advance(Duration::from_secs(3600));
-    assert_eq!(here(&running, &browser).await, GLOBEX, "a refresh asks for it again");
+    assert_eq!(here(&running, &browser).await, GLOBEX, "a refresh stays in the organization");
 
     running.advance(Duration::from_secs(3600));
     assert_eq!(
@@ -85,25 +85,21 @@ async fn a_switch_lasts_through_refreshes_and_back() {
         (StatusCode::OK, ACME.to_owned())
     );
     assert_eq!(here(&running, &browser).await, ACME);
-    assert_eq!(
-        running.emulator.exchanges(),
-        4,
-        "one for each switch, one before the second, one between"
-    );
+    assert_eq!(running.emulator.exchanges(), 4, "two switches, and a refresh after each hour");
 }
 
 #[tokio::test]
-async fn whoever_may_not_go_there_stays() {
+async fn a_user_who_may_not_switch_stays_in_their_organization() {
     let running = running().await;
     let browser = running.signed_in("bob@acme.test");
     let gone = (StatusCode::CONFLICT, "OrganizationGone".to_owned());
     assert_eq!(post_to(&running, &browser, &format!("/to/{GLOBEX}")).await, gone);
     assert_eq!(here(&running, &browser).await, ACME);
     running.advance(Duration::from_secs(3600));
-    assert_eq!(here(&running, &browser).await, ACME, "and is refreshed there");
+    assert_eq!(here(&running, &browser).await, ACME, "the next refresh stays there too");
 }
 
-/// WorkOS wants to see the user: single sign-on of the organization.
+/// WorkOS demands the organization's single sign-on.
 #[tokio::test]
 async fn a_step_up_is_a_redirect_to_a_sign_in_at_the_organization() {
     let running = running().await;
@@ -129,7 +125,7 @@ async fn other_tabs_follow_a_switch_and_nobody_is_signed_out() {
         browser.fetch(Method::GET, &page, ""),
     );
     assert_eq!(switched, (StatusCode::OK, GLOBEX.to_owned()));
-    assert_eq!(one, switched, "a double click");
+    assert_eq!(one, switched, "the second click of a double click");
     assert!(
         two.status == StatusCode::OK || two.status == StatusCode::SERVICE_UNAVAILABLE,
         "{two:?}"

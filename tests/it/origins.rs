@@ -1,4 +1,4 @@
-//! A service at several origins: a request's own host chooses among those that are listed, and no other is ever used.
+//! A service at several origins: a request's host chooses among the listed origins, and no answer names any other host.
 
 use authkit_emulator::Emulator;
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
@@ -41,7 +41,7 @@ fn parameter(url: &str, name: &str) -> String {
     url.query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned()
 }
 
-/// Every text of an answer that a client can see.
+/// Everything of an answer that a client can read.
 async fn everything(response: Response<Body>) -> String {
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -80,7 +80,7 @@ async fn each_origin_signs_in_and_out_at_itself_and_sessions_stay_apart() {
     assert_eq!(parameter(left.header("location"), "return_to"), format!("{PREVIEW}/"));
 }
 
-/// A flow belongs to the origin that it began at: its cookie opens nowhere else.
+/// A sign-in belongs to the origin where it began: its cookie opens at no other origin.
 #[tokio::test]
 async fn a_sign_in_that_began_at_one_origin_does_not_end_at_another() {
     let (_harness, app) = service().await;
@@ -89,7 +89,7 @@ async fn a_sign_in_that_began_at_one_origin_does_not_end_at_another() {
         let login = browser.visit(&app, &format!("{began}/login")).await;
         let there = browser.navigate(login.header("location")).await;
         let callback = there.header("location").replace(began, ended);
-        // As if one jar served both hosts.
+        // Sends the cookies of the first host to the second.
         let cookies = browser.cookies_for(&Url::parse(began).unwrap());
         let request = Request::get(&callback).header(header::COOKIE, cookies);
         let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -100,8 +100,9 @@ async fn a_sign_in_that_began_at_one_origin_does_not_end_at_another() {
 }
 
 #[tokio::test]
-async fn a_form_of_one_origin_is_another_sites_at_the_other() {
+async fn origins_refuse_each_others_forms_as_cross_origin() {
     let (harness, app) = service().await;
+    // 405 comes from the router: the form has passed the origin check, and the page has no POST.
     for (at, from, status) in [
         (APP, APP, 405),
         (OTHER, OTHER, 405),
@@ -124,7 +125,7 @@ async fn a_form_of_one_origin_is_another_sites_at_the_other() {
     }
 }
 
-/// By whatever part of a request it comes, and in whatever answer.
+/// Names the host in every part of a request that can name one, and reads the answers of pages and endpoints.
 #[tokio::test]
 async fn a_host_that_is_not_listed_is_in_no_answer() {
     let (harness, app) = service().await;
@@ -199,9 +200,9 @@ async fn a_host_that_is_not_listed_is_in_no_answer() {
     }
 }
 
-/// As the bytes of a connection have it, through a real server.
+/// Over real connections, since the server makes the request's URI and `Host` of the bytes that arrive.
 #[tokio::test]
-async fn hosts_of_http_1_and_2_choose_on_real_connections() {
+async fn the_host_of_a_real_request_chooses_over_http_1_and_2() {
     let harness = Harness::start().await;
     let authkit = harness.authkit_at(APP, |config| config.with_origins([OTHER]));
     let running = harness.serve(app(&authkit));

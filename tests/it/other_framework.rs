@@ -13,11 +13,11 @@ use http_body_util::{BodyExt, Empty, Full};
 use support::{Harness, PASSWORD};
 use tower::{Layer, ServiceExt, service_fn};
 
-/// The framework: a handler takes one argument, and guards run before it.
+/// A framework whose handlers take one argument, and whose guards run before the handler.
 mod toy {
     use super::{Bytes, Full, Parts, Response};
 
-    /// The answer in place of a handler's.
+    /// An answer in place of the handler's.
     pub(super) struct Rejection(pub(super) Box<Response<Bytes>>);
 
     pub(super) type Guard = fn(&Parts) -> Result<(), Rejection>;
@@ -39,7 +39,7 @@ mod toy {
     }
 }
 
-/// The extractor, for everything that the crate has and for whatever an application adds.
+/// An extractor of every type that has [`FromParts`], in the crate or in an application.
 struct Auth<T>(T);
 
 impl<T: FromParts> toy::Extract for Auth<T> {
@@ -54,7 +54,7 @@ impl From<SessionRejection> for toy::Rejection {
     }
 }
 
-/// An application's own type: only an administrator has one.
+/// An application's own type, which only an administrator's request yields.
 struct Admin(Session);
 
 impl FromParts for Admin {
@@ -139,7 +139,7 @@ const ROUTES: [&str; 6] =
     ["/session", "/principal", "/session-if-any", "/principal-if-any", "/admin", "/guarded"];
 
 #[tokio::test]
-async fn extractors_and_guards_answer_as_those_of_axum_do() {
+async fn extractors_and_guards_admit_and_deny_each_kind_of_caller() {
     let harness = Harness::start().await;
     let issuer = issuer(&harness);
     let authkit =
@@ -215,7 +215,7 @@ async fn extractors_and_guards_answer_as_those_of_axum_do() {
 }
 
 #[tokio::test]
-async fn an_outage_is_never_nobody() {
+async fn an_outage_is_a_503_and_never_an_absent_session() {
     let harness = Harness::start().await;
     let layer = AuthKitLayer::optional(&harness.authkit);
     let expired = harness.emulator.session("alice@acme.test").expired().cookie(PASSWORD);
@@ -240,7 +240,7 @@ async fn without_a_layer_the_rejection_says_what_was_forgotten() {
     assert!(rejection.to_string().contains("AuthKitLayer"), "{rejection}");
 }
 
-/// A router that knows services and paths mounts the endpoints.
+/// A router that knows only services and paths can mount the endpoints.
 #[tokio::test]
 async fn the_endpoints_say_where_they_are_mounted() {
     let harness = Harness::start().await;

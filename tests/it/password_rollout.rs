@@ -1,4 +1,4 @@
-//! A new cookie password signs nobody out: in two deploys, without a restart, or next to a service that knows only one.
+//! A new cookie password signs nobody out: in two deploys, without a restart, or beside a service that knows one password.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use support::{Answer, Browser, Harness};
 const APP: &str = "https://app.example.com";
 const OLD: &str = "oatw2JzfvpD4OOBNGLE5n9dUStWXcGGQP81AnPADP6w=";
 const NEW: &str = "ddW7ld9IZBd1DoR+/EWsU+394lgsZAbNdCiupTTK7Dc=";
-/// Those that a 44-character password can seal.
+/// The formats that a password of 44 characters can seal.
 const FORMATS: [SealFormat; 4] =
     [SealFormat::Ruby, SealFormat::Go, SealFormat::Python, SealFormat::Node];
 
@@ -27,7 +27,7 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-/// A replica: what it shares with the others is the origin, and WorkOS.
+/// A replica, which shares its origin and WorkOS with the others and nothing else.
 fn replica(
     harness: &Harness,
     format: SealFormat,
@@ -74,7 +74,7 @@ async fn se_05_two_deploys_sign_nobody_out() {
                 assert_eq!(callback.set_cookies("wos_session").len(), 1, "{format}: step {step}");
             }
         }
-        assert_eq!(harness.emulator.exchanges(), 18, "{format}: each turn sealed it again");
+        assert_eq!(harness.emulator.exchanges(), 18, "{format}: each turn refreshed the session");
     }
 }
 
@@ -90,9 +90,12 @@ async fn se_05_one_deploy_would_challenge_but_delete_nothing() {
     assert_eq!(refreshed(&harness, &browser, &new).await.status, StatusCode::OK);
     let page = browser.visit(&old, &format!("{APP}/dashboard")).await;
     assert_eq!(page.status, StatusCode::FOUND);
-    assert!(page.set_cookies("wos_session").is_empty(), "the cookie is another deployment's");
+    assert!(
+        page.set_cookies("wos_session").is_empty(),
+        "the cookie stays for the other deployment"
+    );
     let page = browser.visit(&new, &format!("{APP}/dashboard")).await;
-    assert_eq!(page.status, StatusCode::OK, "where it still opens");
+    assert_eq!(page.status, StatusCode::OK, "the new deployment still opens it");
 }
 
 #[tokio::test]
@@ -108,7 +111,7 @@ async fn keys_are_replaced_without_a_restart() {
     let error = authkit.reload_keys(&unsuitable, &[password(OLD)]).unwrap_err();
     assert!(error.to_string().contains("python"), "{error}");
     let page = refreshed(&harness, &active, &app_here).await;
-    assert_eq!(page.status, StatusCode::OK, "the passwords in use stay");
+    assert_eq!(page.status, StatusCode::OK, "a refused reload leaves the passwords as they were");
 
     let replica_of_old = app(&replica(&harness, SealFormat::Python, OLD, &[], |config| config));
     let under_way = Browser::new();
@@ -117,9 +120,13 @@ async fn keys_are_replaced_without_a_restart() {
     authkit.reload_keys(&password(NEW), &[password(OLD)]).unwrap();
     let page = active.visit(&app_here, &format!("{APP}/dashboard")).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.set_cookies("wos_session").is_empty(), "nothing is sealed again before it is due");
+    assert!(page.set_cookies("wos_session").is_empty(), "a reload alone seals nothing again");
     let callback = under_way.visit(&app_here, under_way.target(&there).as_str()).await;
-    assert_eq!(callback.set_cookies("wos_session").len(), 1, "a sign-in under way ends well");
+    assert_eq!(
+        callback.set_cookies("wos_session").len(),
+        1,
+        "a sign-in that began before the reload succeeds"
+    );
     refreshed(&harness, &active, &app_here).await;
 
     let dashboard = format!("{APP}/dashboard");
@@ -127,19 +134,22 @@ async fn keys_are_replaced_without_a_restart() {
     assert_eq!(idle.visit(&app_here, &dashboard).await.status, StatusCode::OK);
     authkit.reload_keys(&password(NEW), &[]).unwrap();
     let page = idle.visit(&app_here, &dashboard).await;
-    assert_eq!(page.status, StatusCode::FOUND, "known a moment ago, and its password is gone");
+    assert_eq!(page.status, StatusCode::FOUND, "no cached session outlives its password");
     for (name, browser, expected) in [
         ("sealed again", &active, StatusCode::OK),
-        ("begun with the new one", &under_way, StatusCode::OK),
+        ("sealed by a sign-in after the reload", &under_way, StatusCode::OK),
         ("not sealed again", &idle, StatusCode::FOUND),
     ] {
         let page = refreshed(&harness, browser, &app_here).await;
         assert_eq!(page.status, expected, "{name}");
     }
-    assert!(idle.cookie("wos_session").is_some(), "kept, for the password may come back");
+    assert!(
+        idle.cookie("wos_session").is_some(),
+        "the cookie stays, since the password may come back"
+    );
     authkit.reload_keys(&password(NEW), &[password(OLD)]).unwrap();
     let page = refreshed(&harness, &idle, &app_here).await;
-    assert_eq!(page.status, StatusCode::OK, "it came back");
+    assert_eq!(page.status, StatusCode::OK, "the old password is back");
 }
 
 #[tokio::test]
@@ -162,6 +172,10 @@ async fn a_pinned_neighbour_goes_on_reading_what_it_sealed() {
         }
         assert_eq!(refreshed(&harness, &browser, &unpinned).await.status, StatusCode::OK);
         let page = browser.visit(&neighbour, &format!("{APP}/dashboard")).await;
-        assert_eq!(page.status, StatusCode::FOUND, "{format}: unpinned, it has the new password");
+        assert_eq!(
+            page.status,
+            StatusCode::FOUND,
+            "{format}: the unpinned service sealed with the new password"
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use support::peers::{Peer, cookies};
 
-/// Their SDKs are on no registry that the tests install from; `tests/vectors` has cookies that they sealed.
+/// `tests/vectors` has cookies that these SDKs sealed, since no registry that the tests install from has the SDKs.
 #[test]
 fn se_03_what_opens_of_a_changed_cookie_is_what_an_sdk_sealed() {
     let number = cookies::number();
@@ -16,7 +16,7 @@ fn se_03_what_opens_of_a_changed_cookie_is_what_an_sdk_sealed() {
 const RECORDED: [&str; 4] = ["workos-ruby", "workos-ruby-7", "workos-ruby-6", "workos-go"];
 const PROOF: &str = include_str!("../../docs/proof.md");
 
-/// 300 cookies for each SDK. `AUTHKIT_COOKIES` sets another number, `PROPTEST_RNG_SEED` chooses other ones.
+/// 300 cookies for each SDK. `AUTHKIT_COOKIES` sets another number, `PROPTEST_RNG_SEED` chooses other changes.
 #[test]
 fn se_01_every_disagreement_with_an_sdk_about_a_cookie_is_explained() {
     let number = cookies::number();

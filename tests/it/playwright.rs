@@ -1,4 +1,4 @@
-//! The recipe of `docs/guides/testing.md`, run as it is printed there.
+//! The Playwright recipe of `docs/guides/testing.md` runs as the guide prints it.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use support::{Program, peers::playwright};
 
 use crate::STARTER;
 
-/// The code of the guide, each block under the name that its first line gives.
+/// The guide's blocks of TypeScript, each with the file name from its first line.
 fn recipe() -> Vec<(&'static str, &'static str)> {
     let guide = include_str!("../../docs/guides/testing.md");
     let blocks = guide.split("```ts\n// ").skip(1);
@@ -20,7 +20,7 @@ fn recipe() -> Vec<(&'static str, &'static str)> {
     named.collect()
 }
 
-/// A folder of a project, gone with the test.
+/// A project's folder; dropping it deletes it.
 struct Folder(PathBuf);
 
 impl Folder {

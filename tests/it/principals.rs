@@ -36,7 +36,7 @@ pub(crate) enum Kind {
 
 pub(crate) const KINDS: [Kind; 4] = [Kind::Bearer, Kind::ApiKey, Kind::Machine, Kind::Client];
 
-/// A service that takes every kind, and one of each kind to call it.
+/// A service that accepts every kind of credential, and one credential of each kind.
 pub(crate) struct World {
     pub(crate) running: Running,
     pub(crate) logs: Logs,
@@ -189,7 +189,7 @@ impl World {
         }
     }
 
-    /// What looks like a token of this kind, and is signed by a key that nobody has published.
+    /// A token with the claims of this kind, an unknown key id and a made-up signature.
     fn by_unknown_key(&self, kind: Kind, number: u32) -> String {
         let encode = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
         let token = self.credential(kind);
@@ -212,10 +212,13 @@ impl World {
         self.get(path, &[("authorization", &format!("Bearer {credential}"))]).await
     }
 
-    /// Nothing of what callers have sent is in the log of the service or of the emulator.
+    /// Asserts that no part of a caller's credential is in the log of the service or the emulator.
     pub(crate) fn keeps_secrets(&self) {
         let log = self.logs.text();
-        assert!(log.contains("asked") || log.contains("refused"), "the test has a log");
+        assert!(
+            log.contains("asked") || log.contains("refused"),
+            "the log has the requests: {log}"
+        );
         let secrets = KINDS.map(|kind| self.credential(kind).to_owned());
         let signatures = secrets.iter().flat_map(|secret| secret.split('.'));
         for secret in signatures.filter(|part| part.len() > 20 && !part.starts_with("eyJhbGci")) {
@@ -245,7 +248,7 @@ impl Reply {
 async fn every_kind_is_admitted_and_no_kind_passes_for_another() {
     let world = World::start().await;
     let rows: [(&str, [u16; 4]); 14] = [
-        // A bearer token, an API key, a machine, an OAuth client.
+        // In the order of `KINDS`: a bearer token, an API key, a machine, an OAuth client.
         ("/who", [200, 200, 200, 200]),
         ("/session", [403, 403, 403, 403]),
         ("/bearer", [200, 403, 403, 403]),
@@ -289,7 +292,7 @@ async fn where_one_kind_is_switched_on_every_other_is_refused() {
     for (own, path) in KINDS.into_iter().zip(paths) {
         for kind in KINDS {
             let bearer = format!("Bearer {}", world.credential(kind));
-            // A good cookie in addition changes nothing.
+            // A good session cookie beside it changes nothing.
             for fields in [
                 &[("authorization", bearer.as_str())][..],
                 &[("authorization", bearer.as_str()), ("cookie", cookie.as_str())],
@@ -305,7 +308,7 @@ async fn where_one_kind_is_switched_on_every_other_is_refused() {
             }
         }
         let by_cookie = world.get(path, &[("cookie", &cookie)]).await;
-        assert_eq!(by_cookie.text, ALICE_ID, "{path}: sessions are taken");
+        assert_eq!(by_cookie.text, ALICE_ID, "{path}: the layer accepts sessions too");
     }
     assert_eq!(world.running.emulator.calls(Endpoint::ApiKeyValidation), 1, "one key, one call");
     world.keeps_secrets();
@@ -403,10 +406,13 @@ async fn every_confusion_of_credentials_is_refused() {
         assert_eq!(reply.status.as_u16(), status, "{name}: {}", reply.text);
         assert!(credential.len() < 20 || !reply.text.contains(&credential), "{name}");
     }
-    assert!(world.logs.text().contains("may have leaked"), "an operator hears of our own key");
+    assert!(
+        world.logs.text().contains("may have leaked"),
+        "a log line tells the operator that our own key may have leaked"
+    );
     assert!(!world.logs.text().contains(emulator.api_key()));
 
-    // A Connect token is no session, however it is sealed.
+    // A Connect token in a sealed session is no session.
     for token in [&world.client, &world.machine_token] {
         let user = json!({ "object": "user", "id": ALICE_ID, "email": ALICE });
         let payload = json!({ "access_token": token, "refresh_token": "r", "user": user });
@@ -418,7 +424,7 @@ async fn every_confusion_of_credentials_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_in_authorization_decides_alone() {
+async fn the_authorization_field_decides_alone() {
     let world = World::start().await;
     let cookie = world.running.emulator.session(ALICE).cookie(PASSWORD);
     let cookie = ("cookie", format!("wos_session={cookie}"));
@@ -450,7 +456,7 @@ async fn what_is_in_authorization_decides_alone() {
 }
 
 #[tokio::test]
-async fn every_kind_ends_with_its_time() {
+async fn every_kind_and_its_stream_end_when_it_expires() {
     for kind in KINDS {
         let world = World::start().await;
         if kind == Kind::ApiKey {
@@ -497,7 +503,7 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
             Kind::Bearer => assert!(emulator.revoke(&world.session_id)),
             Kind::ApiKey => emulator.connect().revoke_api_key(&world.api_key.id),
             Kind::Client => emulator.remove_user(ALICE),
-            // No event names a machine; its organization's end has its tokens be renewed.
+            // No webhook names a machine. A change of its organization refuses the tokens issued before it.
             Kind::Machine => {
                 let now = emulator.now();
                 let revocation = Revocation::organization(ACME, now + Duration::from_secs(1));
@@ -509,7 +515,9 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(Duration::from_secs(5), refused).await.expect("it ends without the clock moving");
+        timeout(Duration::from_secs(5), refused)
+            .await
+            .expect("the revocation ends it before it expires");
         timeout(Duration::from_secs(5), ticks)
             .await
             .expect("so does what began before")
@@ -520,7 +528,7 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn an_api_key_that_was_changed_is_asked_about_again() {
+async fn workos_is_asked_again_about_an_api_key_that_was_changed() {
     let world = World::start().await;
     let connect = world.running.emulator.connect();
     world.running.emulator.add_webhook(&world.running.url("/webhooks"), SECRET);
@@ -533,7 +541,9 @@ async fn an_api_key_that_was_changed_is_asked_about_again() {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(5), denied).await.expect("the webhook has it asked about");
+    timeout(Duration::from_secs(5), denied)
+        .await
+        .expect("the webhook makes the service ask WorkOS again");
     world.running.advance(Duration::from_secs(2));
     let calls = world.running.emulator.calls(Endpoint::ApiKeyValidation);
     for _ in 0..5 {
@@ -552,25 +562,33 @@ async fn introspection_shows_what_was_revoked() {
         for _ in 0..5 {
             assert_eq!(ask().await, 200, "{kind:?}");
         }
-        assert_eq!(emulator.calls(Endpoint::Introspection), 1, "{kind:?}: remembered");
+        assert_eq!(
+            emulator.calls(Endpoint::Introspection),
+            1,
+            "{kind:?}: the answer is remembered"
+        );
         emulator.connect().revoke_token(credential);
-        assert_eq!(ask().await, 200, "{kind:?}: for a minute");
+        assert_eq!(ask().await, 200, "{kind:?}: the answer counts for a minute");
         world.running.advance(Duration::from_secs(61));
         let calls = emulator.calls(Endpoint::Introspection);
         for _ in 0..3 {
             assert_eq!(ask().await, 401, "{kind:?}");
         }
         assert_eq!(emulator.calls(Endpoint::Introspection), calls + 1, "{kind:?}: remembered too");
-        assert_eq!(world.ask("/who", credential).await.status, 200, "where nobody asks");
+        assert_eq!(
+            world.ask("/who", credential).await.status,
+            200,
+            "a route without introspection cannot know"
+        );
         world.running.advance(Duration::from_secs(11));
         emulator.fault(Fault::status(503).on(Endpoint::Introspection).until_cleared());
-        assert_eq!(ask().await, 503, "{kind:?}: nobody can say");
+        assert_eq!(ask().await, 503, "{kind:?}: WorkOS cannot be asked");
         world.keeps_secrets();
     }
 }
 
 #[tokio::test]
-async fn while_workos_is_away_what_is_known_goes_on_and_the_rest_is_503() {
+async fn while_workos_is_away_known_credentials_go_on_and_others_are_503() {
     let away = [Endpoint::ApiKeyValidation, Endpoint::ConnectJwks, Endpoint::Jwks];
     for kind in KINDS {
         // Credentials that were accepted before.
@@ -585,7 +603,7 @@ async fn while_workos_is_away_what_is_known_goes_on_and_the_rest_is_503() {
         if kind == Kind::ApiKey {
             world.running.advance(Duration::from_secs(2));
             let reply = world.ask("/who", &world.api_key.value).await;
-            assert_eq!(reply.status, 503, "its time is over");
+            assert_eq!(reply.status, 503, "the remembered answer is too old");
         }
         // Unknown credentials.
         let world = World::start().await;
@@ -603,21 +621,22 @@ async fn while_workos_is_away_what_is_known_goes_on_and_the_rest_is_503() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_our_own_key_is_nobodys_fault_but_ours() {
-    // What is about our own key is asked again after a moment; what may be about the caller's is remembered with it.
+async fn a_refusal_of_our_own_key_is_a_503_and_an_error_for_the_operator() {
+    // After an answer about our own key, the service asks again within 3 seconds. It remembers an answer that may be about the
+    // caller's key for longer.
     for (status, seconds) in [(401, 3), (403, 3), (422, 11)] {
         let world = World::start().await;
         world.running.emulator.fault(Fault::status(status).on(Endpoint::ApiKeyValidation));
         let reply = world.ask("/who", &world.api_key.value).await;
         assert_eq!(reply.status, 503, "{status}");
-        assert!(world.logs.text().contains("ERROR"), "{status}: an operator hears of it");
+        assert!(world.logs.text().contains("ERROR"), "{status}: a line for the operator");
         world.running.advance(Duration::from_secs(seconds));
         assert_eq!(world.ask("/who", &world.api_key.value).await.status, 200, "{status}");
     }
 }
 
 #[tokio::test]
-async fn a_flood_of_garbage_makes_ten_calls_and_leaves_the_others_alone() {
+async fn a_flood_of_garbage_makes_at_most_ten_calls_and_leaves_the_others_alone() {
     let world = World::start().await;
     for kind in KINDS {
         assert_eq!(world.ask("/who", world.credential(kind)).await.status, 200);
@@ -655,7 +674,11 @@ async fn a_flood_of_garbage_makes_ten_calls_and_leaves_the_others_alone() {
         assert_eq!(world.ask("/who", world.credential(kind)).await.status, 200, "{kind:?}");
     }
     world.running.advance(Duration::from_secs(61));
-    assert_eq!(world.ask("/who", &world.api_key.value).await.status, 200, "a known key is renewed");
+    assert_eq!(
+        world.ask("/who", &world.api_key.value).await.status,
+        200,
+        "the service still asks about a known key"
+    );
 }
 
 #[tokio::test]
@@ -665,7 +688,7 @@ async fn a_protected_resource_says_where_its_tokens_come_from() {
     let own = format!("{origin}/.well-known/oauth-protected-resource/mcp");
     let domain = world.running.emulator.connect().domain();
     let resource = resource(&world.running.authkit, &world.running.emulator);
-    // Where the layer sees every path, it answers these itself; elsewhere a router does.
+    // A layer around the whole router answers the paths of the metadata itself; in the first service, routes do.
     let around = world.running.beside(
         |config| config,
         |authkit| {
@@ -704,7 +727,7 @@ async fn a_protected_resource_says_where_its_tokens_come_from() {
     assert!(challenge.starts_with("Bearer "), "{challenge}");
     assert!(challenge.contains(&format!("resource_metadata=\"{own}\"")), "{challenge}");
     assert!(challenge.contains("scope=\"openid reports:write\""), "{challenge}");
-    assert!(!challenge.contains("error="), "nothing was brought: {challenge}");
+    assert!(!challenge.contains("error="), "the request had no credential: {challenge}");
     let garbage = world.ask("/scoped", "garbage").await;
     assert!(garbage.challenge().contains("error=\"invalid_token\""), "{}", garbage.challenge());
     let lacking = world.ask("/scoped", &world.client).await;

@@ -107,12 +107,14 @@ async fn rf_02_a_body_goes_through_while_it_is_still_being_sent() {
         drop(pieces);
         assert!(echo.body_mut().frame().await.is_none());
     };
-    time::timeout(Duration::from_secs(10), echoed).await.expect("nothing is held back");
+    time::timeout(Duration::from_secs(10), echoed)
+        .await
+        .expect("each piece comes back before the next is sent");
     assert_eq!(harness.emulator.exchanges(), 1);
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_due_is_left_alone() {
+async fn a_session_that_is_not_due_is_not_refreshed() {
     let harness = Harness::start().await;
     let app = app(&harness.authkit);
     let running = harness.serve(app);
@@ -173,7 +175,7 @@ async fn cc_04_a_client_that_goes_away_costs_nobody_the_session() {
     assert_eq!(page.status, StatusCode::OK, "a minute later, with the old cookie");
 }
 
-/// Runs a request until it has begun to wait so often; says whether it got to its end before that.
+/// Polls a request `waits` times and drops it. Returns whether it ended before that.
 async fn ended(request: impl Future, waits: usize) -> bool {
     let mut request = pin!(request);
     let mut begun = 0;
@@ -211,7 +213,10 @@ async fn cc_04_a_request_may_be_dropped_at_every_await_point() {
                     .unwrap()
             };
             if ended(app.clone().oneshot(request()), waits).await {
-                assert!(waits > 4, "keys, the refresh and the handler twice: {waits}");
+                assert!(
+                    waits > 4,
+                    "it waits for the keys, the refresh, and twice in the handler: {waits}"
+                );
                 break;
             }
             harness.advance(later);

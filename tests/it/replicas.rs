@@ -26,7 +26,7 @@ impl Cluster {
         let emulator = emulator.unwrap();
         let replicas = (0..3).map(|_| replica(&emulator, &redis.url(), &[])).collect();
         let cluster = Self { emulator, redis, replicas };
-        // From here on, each has its connection and WorkOS's keys.
+        // Each connects to Redis and fetches WorkOS's keys before the test begins.
         cluster.redis.until_connected(cluster.replicas.len()).await;
         let cookie = cluster.emulator.session("bob@acme.test").cookie(PASSWORD);
         for replica in &cluster.replicas {
@@ -36,7 +36,7 @@ impl Cluster {
         cluster
     }
 
-    /// Asks all replicas with one cookie, so many times in all, at once.
+    /// Sends `requests` requests with one cookie at once, to all replicas in turn.
     fn storm(&self, requests: usize, cookie: &str) -> JoinSet<Answer> {
         let mut storm = JoinSet::new();
         for number in 0..requests {
@@ -81,17 +81,17 @@ impl Cluster {
     }
 }
 
-/// One process more.
+/// Starts another replica.
 pub(crate) fn replica(emulator: &Emulator, redis: &str, more: &[(&str, &str)]) -> Replica {
     let variables = [&[("REDIS_URL", redis), ("WEBHOOK_SECRET", WEBHOOK_SECRET)], more].concat();
     Replica::start(env!("CARGO_BIN_EXE_replica"), emulator, &variables)
 }
 
-/// What one request got.
+/// The answer to one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// The session cookie that it set; empty where it deletes it.
+    /// The session that the answer set; empty if it deleted the cookie.
     pub(crate) session: Option<String>,
     pub(crate) body: String,
     took: Duration,
@@ -103,7 +103,7 @@ pub(crate) async fn ask(replica: &Replica, cookie: &str) -> Answer {
 
 pub(crate) async fn fetch(url: &str, cookie: &str) -> Answer {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-        // A runtime of its own for each test: connections cannot be shared.
+        // Each test has a runtime, and a connection lives on the runtime that opened it.
         let client = reqwest::Client::builder().pool_max_idle_per_host(0);
         client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
     });
@@ -127,7 +127,7 @@ async fn all(storm: JoinSet<Answer>) -> Vec<Answer> {
 #[tokio::test]
 async fn mr_02_three_hundred_requests_to_three_processes_make_one_exchange() {
     let cluster = Cluster::start(Emulator::builder().rotation(Rotation::Strict)).await;
-    // On a busy machine Redis may answer too late, and then each process refreshes for itself: one try of three counts.
+    // On a busy machine Redis may answer too late, and then each process refreshes alone: the best of three tries counts.
     for tries_left in (0..3).rev() {
         let cookie = cluster.expired();
         cluster.emulator.reset_calls();
@@ -220,7 +220,7 @@ async fn a_process_that_stood_still_for_31_seconds_signs_nobody_out() {
     emulator.reset_calls();
     emulator.fault(Fault::late_reply(Duration::from_secs(5)));
 
-    // It has asked; the answer never arrives, and when it asks again, WorkOS has stopped repeating its answer.
+    // The slow process asks WorkOS and never gets the answer. When it asks again, WorkOS no longer repeats its answer.
     let url = slow.url("/api/me");
     let asked = tokio::spawn({
         let cookie = cookie.clone();
@@ -239,7 +239,10 @@ async fn a_process_that_stood_still_for_31_seconds_signs_nobody_out() {
 
     let late = asked.await.unwrap();
     assert_eq!(late.status, StatusCode::OK, "{late:?}");
-    assert!(emulator.calls(Endpoint::Authenticate) >= 3, "it asked again, and was refused");
+    assert!(
+        emulator.calls(Endpoint::Authenticate) >= 3,
+        "the slow process asked again and was refused"
+    );
     for session in [meanwhile.session.unwrap(), late.session.unwrap()] {
         for replica in [&slow, &quick] {
             assert_eq!(ask(replica, &session).await.status, StatusCode::OK);
@@ -289,7 +292,7 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
         claims["sub"].as_str().unwrap(),
         "alice@acme.test",
     ];
-    assert!(held.len() > 500, "there is something to look at: {held}");
+    assert!(held.len() > 500, "Redis holds something: {held}");
     for secret in secrets {
         assert!(!held.contains(secret), "{secret} in {held}");
     }

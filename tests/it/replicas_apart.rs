@@ -1,4 +1,4 @@
-//! Replicas without a store, which share nothing.
+//! Replicas without a store that they share: two refresh one session, and two versions take turns during a deploy.
 
 use std::time::Duration;
 
@@ -38,15 +38,19 @@ async fn mr_01_who_loses_the_race_keeps_the_cookie_and_asks_again() {
     assert_eq!(won.status, StatusCode::OK);
 
     let lost = script.fetch(Method::GET, &there.url("/dashboard"), "").await;
-    assert_eq!(lost.status, StatusCode::SERVICE_UNAVAILABLE, "not the user's fault");
+    assert_eq!(
+        lost.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "WorkOS refused the second exchange; the session goes on"
+    );
     assert_eq!(lost.header("retry-after"), "1");
     assert!(lost.set_cookies("wos_session").is_empty(), "the cookie stays");
     let lost = page.navigate(&there.url("/dashboard")).await;
     assert!(lost.status.is_redirection(), "a document may sign in, silently where WorkOS allows");
     assert!(lost.set_cookies("wos_session").is_empty());
-    assert_eq!(here.emulator.calls(Endpoint::Authenticate), 2, "WorkOS was asked once by each");
+    assert_eq!(here.emulator.calls(Endpoint::Authenticate), 2, "each replica asked WorkOS once");
 
-    // The browser has the winner's cookie by the time it asks again.
+    // A user's browser has the winner's cookie by the time it asks again.
     for url in [here.url("/dashboard"), there.url("/dashboard")] {
         assert_eq!(winner.navigate(&url).await.status, StatusCode::OK);
     }
@@ -68,7 +72,7 @@ async fn mr_01_with_the_replay_of_production_there_is_no_loser() {
     let (first, second) = tokio::join!(one.navigate(&url), other.navigate(&elsewhere));
 
     assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
-    assert_eq!(here.emulator.exchanges(), 1, "the second exchange was answered like the first");
+    assert_eq!(here.emulator.exchanges(), 1, "WorkOS repeated its answer to the second replica");
     for browser in [&one, &other] {
         for url in [&url, &elsewhere] {
             assert_eq!(browser.navigate(url).await.status, StatusCode::OK);

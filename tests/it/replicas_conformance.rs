@@ -6,7 +6,7 @@ use support::{RedisCluster, RedisServer, SentinelRedis};
 
 use crate::replicas_redis::until;
 
-/// What `docs/replicas.md` says that a user has to be allowed.
+/// The permissions that a Redis user needs, as `docs/replicas.md` has them.
 pub(crate) const DOCUMENTED: &str = "~authkit:* &authkit:* -@all +hello +set +get +pttl +publish +subscribe +zadd \
     +zremrangebyscore +zremrangebyrank +zrevrangebyscore +expire";
 /// The same for sentinels.
@@ -27,7 +27,7 @@ async fn conforms(url: &str, servers: &[RedisServer]) {
     conformance::shared_revocations(&here, &there).await;
     for server in servers {
         let refused = server.ask("ACL LOG").await;
-        assert!(refused.starts_with("*0"), "nothing else was tried: {refused}");
+        assert!(refused.starts_with("*0"), "Redis refused no command: {refused}");
     }
 }
 
@@ -50,7 +50,7 @@ async fn sentinels_conform() {
     let url = redis.url().replace("://", "://app:hunter2@");
     conforms(&(url + "?sentinel_user=app&sentinel_pass=hunter2"), &redis.servers).await;
     for sentinel in &redis.sentinels {
-        assert!(sentinel.ask("ACL LOG").await.starts_with("*0"), "nothing else was tried");
+        assert!(sentinel.ask("ACL LOG").await.starts_with("*0"), "a sentinel refused no command");
     }
 }
 
@@ -65,12 +65,16 @@ async fn a_cluster_conforms() {
     let owner = redis.owner("{authkit}").await;
     for (index, node) in redis.nodes[..3].iter().enumerate() {
         let keys = node.keys("*").await;
-        assert_eq!(!keys.is_empty(), index == owner, "one node has all: {keys:?}");
+        assert_eq!(
+            !keys.is_empty(),
+            index == owner,
+            "only the owner of the slot has keys: {keys:?}"
+        );
     }
 }
 
 #[test]
-fn what_a_user_has_to_be_allowed_is_documented() {
+fn the_permissions_that_a_user_needs_are_documented() {
     let documentation = include_str!("../../docs/replicas.md");
     let documented = [DOCUMENTED, DOCUMENTED_FOR_SENTINELS].join(" ");
     for rule in documented.split_ascii_whitespace() {

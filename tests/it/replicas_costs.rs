@@ -16,7 +16,7 @@ use crate::{
     replicas_redis::until,
 };
 
-/// The number that the page gives for something, with commas between thousands.
+/// The number in the page's row for `what`.
 fn documented(what: &str) -> f64 {
     let page = include_str!("../../docs/replicas.md");
     let row = page.lines().find(|line| line.starts_with(&format!("| {what} |"))).expect(what);
@@ -75,7 +75,10 @@ async fn what_stays_in_redis_is_as_large_as_documented() {
     let keys = redis.keys("authkit:exchange:*").await;
     let outcome = memory(&redis, &keys[0]).await;
     let said = documented("what an exchange leaves in Redis, for 60 seconds");
-    assert!((0.75 * said..1.25 * said).contains(&outcome), "{outcome} bytes, and not {said}");
+    assert!(
+        (0.75 * said..1.25 * said).contains(&outcome),
+        "{outcome} bytes, and {said} in the documentation"
+    );
 
     let replicas = RedisReplicas::connect(&redis.url()).unwrap();
     let config = Harness::config(&emulator, "http://localhost/callback");
@@ -88,5 +91,8 @@ async fn what_stays_in_redis_is_as_large_as_documented() {
     let list = redis.keys("authkit:revocations:*").await;
     let notice = memory(&redis, &list[0]).await / 500.0;
     let said = documented("in Redis, for a day, of the latest 100,000");
-    assert!((0.75 * said..1.25 * said).contains(&notice), "{notice} bytes, and not {said}");
+    assert!(
+        (0.75 * said..1.25 * said).contains(&notice),
+        "{notice} bytes, and {said} in the documentation"
+    );
 }

@@ -39,13 +39,13 @@ impl Service {
     }
 
     async fn until_connected(&self, primary: &RedisServer) {
-        until("all find the server that serves", async || {
+        until("all replicas find the server that serves", async || {
             primary.clients().await >= self.replicas.len()
         })
         .await;
     }
 
-    /// A user of their own for each session: one user has a share of the refreshes.
+    /// A session of a new user, since the budget limits the refreshes of each user.
     fn session(&self) -> TestSession {
         let number = self.users.fetch_add(1, Ordering::Relaxed);
         let email = format!("user{number}@acme.test");
@@ -53,7 +53,7 @@ impl Service {
         self.emulator.session(&email)
     }
 
-    /// Sends so many requests with each of so many expired sessions, over all replicas and at once.
+    /// Sends `requests` requests with each of `sessions` expired sessions, all at once, to all replicas in turn.
     fn refresh(&self, sessions: usize, requests: usize) -> JoinSet<Answer> {
         let mut storm = JoinSet::new();
         for _ in 0..sessions {
@@ -67,10 +67,10 @@ impl Service {
         storm
     }
 
-    /// While a server serves, a session is exchanged once, although all processes have requests of it.
+    /// Asserts that the processes share exchanges: each session is exchanged once, although all have requests of it.
     async fn assert_shares(&self, case: &str) {
-        // On a machine without time, Redis or another process's exchange may take longer than a process waits for it. Then it
-        // exchanges the token as well, so that not every try counts.
+        // On a busy machine, Redis or another process's exchange may take longer than a process waits for it. Then the process
+        // exchanges the token as well: one try counts.
         until(&format!("{case}: one process exchanges for all"), async || {
             sleep(PAUSE).await;
             self.emulator.reset_calls();
@@ -80,7 +80,7 @@ impl Service {
         .await;
     }
 
-    /// Has requests under way when `fail` is called, then goes on until `until_over` is.
+    /// Calls `fail` while requests are under way, and sends more until `until_over` has completed. Asserts that all succeed.
     async fn refresh_meanwhile(&self, fail: impl FnOnce(), until_over: impl Future) {
         self.emulator.reset_calls();
         self.emulator.fault(Fault::late_reply(Duration::from_millis(400)).times(30));
@@ -102,11 +102,11 @@ impl Service {
             _ = until_over => {}
         }
         let calls = self.emulator.calls(Endpoint::Authenticate);
-        // One of each process, and a second one where the first takes long.
+        // Each process exchanges a session once, and again if the first exchange takes long.
         assert!(calls <= 2 * 3 * sessions, "{calls} exchanges of {sessions} sessions");
     }
 
-    /// Revokes a session, and says which cookie is refused from now on.
+    /// Revokes a session. Returns its cookie, as soon as the first replica refuses it.
     async fn revoke(&self) -> String {
         let session = self.session();
         let cookie = session.cookie(PASSWORD);
@@ -126,7 +126,7 @@ impl Service {
     }
 
     /// Checks that all replicas refuse the sessions that were revoked before and during the outage, once they have
-    /// connected again. (How soon they hear of a revocation is tested in `replicas_revoked`.)
+    /// connected again. (`replicas_revoked` tests how soon they learn of a revocation.)
     async fn assert_revoked(&self, primary: &RedisServer, cookies: &[String]) {
         self.until_connected(primary).await;
         for cookie in cookies {
@@ -256,7 +256,7 @@ async fn mr_02_a_slot_that_moves_to_another_node_is_followed() {
     let (from_id, to_id) = (id(from).await, id(to).await);
     redis.nodes[to].tell(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}")).await;
     redis.nodes[from].tell(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}")).await;
-    // While it moves, there are two halves of it: as if Redis were gone.
+    // While the slot moves, neither node serves all of it, and the processes act as if Redis were gone.
     assert_all_ok("while it moves", service.refresh(5, 6)).await;
     for key in redis.nodes[from].keys("{authkit}:*").await {
         let port = redis.nodes[to].port();

@@ -1,4 +1,4 @@
-//! A replica that is killed (SIGKILL) at any moment of refreshes and sign-outs: the losses are those in `docs/faults.md`.
+//! A replica is killed (SIGKILL) at any moment of refreshes and sign-outs: what is lost is what `docs/faults.md` says.
 //!
 //! In each round, browsers with expired sessions ask one of two replicas or both, others sign out at the first one, and
 //! that one is killed at a random moment. Then each browser goes on with the cookie it has, at the other replica and at
@@ -18,7 +18,7 @@ use crate::replicas::{ask, replica};
 async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_session_alive() {
     let rounds = env::var("AUTHKIT_KILLS").map_or(6, |rounds| rounds.parse().unwrap());
     let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
-    // Short, so that what a lost notice leaves alive has ended when the test ends.
+    // Tokens expire within the test, and with them the sessions that a lost notice left alive.
     emulator.set_token_ttl(TOKEN);
     let work = Fault::late_reply(Duration::from_millis(40)).on(Endpoint::Authenticate);
     emulator.fault(work.until_cleared());
@@ -44,7 +44,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
 
         let mut refreshes = JoinSet::new();
         for (number, cookie) in refreshing {
-            // Every third asks the other replica too.
+            // Every third browser asks the other replica too.
             let urls = [Some(killed.url("/api/me")), stays.url("/api/me").into()];
             let asked = if number % 3 == 0 { 2 } else { 1 };
             let urls: Vec<_> = urls.into_iter().flatten().take(asked).collect();
@@ -76,8 +76,10 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
                 Some(answer) => answer,
                 None => {
                     losses.sign_outs_cut_off += 1;
-                    // Whoever sees no answer asks again.
-                    send(Method::POST, &stays.url("/logout"), &cookie).await.expect("it serves")
+                    // A user without an answer signs out again.
+                    send(Method::POST, &stays.url("/logout"), &cookie)
+                        .await
+                        .expect("the other replica serves")
                 }
             };
             assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
@@ -92,7 +94,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
         for browser in &refreshes {
             losses.refreshes += 1;
             losses.refreshes_cut_off += usize::from(browser.answered < browser.asked);
-            // A session that was refreshed is served wherever its browser comes next.
+            // Every replica admits the session that the browser has now.
             for replica in [&stays, &killed] {
                 let status = ask_patiently(replica, &browser.cookie).await;
                 losses.signed_out += usize::from(status != StatusCode::OK);
@@ -103,7 +105,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
     println!("{rounds} replicas killed, seed {SEED}:\n{losses}");
     assert!(losses.refreshes_cut_off + losses.sign_outs_cut_off > 0, "{losses}");
     assert_eq!(losses.signed_out, 0, "{losses}");
-    // At the latest when its token has expired, and whatever was lost, what has ended is over everywhere.
+    // Whatever was lost, every replica refuses an ended session when its token has expired.
     sleep(TOKEN + LEEWAY).await;
     for cookie in &ended {
         for replica in [&stays, &killed] {
@@ -113,7 +115,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
     }
 }
 
-/// What was lost with the processes.
+/// Counts of what the kills interrupted and what they lost.
 #[derive(Debug, Default)]
 struct Losses {
     refreshes: usize,
@@ -128,16 +130,16 @@ struct Losses {
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = [
-            (self.refreshes, "browsers whose session was refreshed"),
+            (self.refreshes, "browsers with an expired session"),
             (self.refreshes_cut_off, "of them with a request that was not answered"),
-            (self.signed_out, "answers that signed one of them out"),
+            (self.signed_out, "answers that did not admit one of them afterwards"),
             (self.sign_outs, "sign-outs"),
-            (self.sign_outs_cut_off, "of them that were not answered, and made again"),
+            (self.sign_outs_cut_off, "of them without an answer, which were repeated"),
             (
                 self.unheard_of,
-                "answered ones that the other replica did not hear of: alive until the token expires",
+                "sign-outs that the other replica did not learn of: it admits the session until the token expires",
             ),
-            (self.not_revoked, "that WorkOS was told of by the browser alone"),
+            (self.not_revoked, "sessions that only the browser's redirect ended at WorkOS"),
         ];
         rows.iter().try_for_each(|(times, what)| writeln!(f, "{times:>6}  {what}"))
     }
@@ -151,7 +153,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// Asks with one cookie everywhere at once, and keeps the newest.
+    /// Sends the cookie to all URLs at once, and keeps the session that the last of the answers sets.
     async fn asking_all(urls: &[String], cookie: String) -> Self {
         let answers = urls.iter().map(|url| send(Method::GET, url, &cookie));
         let answers: Vec<_> =
@@ -170,7 +172,7 @@ impl Browser {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 struct Received {
     status: StatusCode,
@@ -178,7 +180,7 @@ struct Received {
     location: String,
 }
 
-/// `None` where the connection was refused, or ended before the answer was there.
+/// Sends a request. Returns `None` if the connection was refused or ended before the answer was complete.
 async fn send(method: Method, url: &str, cookie: &str) -> Option<Received> {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         let client = reqwest::Client::builder().pool_max_idle_per_host(0);
@@ -188,7 +190,7 @@ async fn send(method: Method, url: &str, cookie: &str) -> Option<Received> {
     headers.insert(header::ORIGIN, "http://localhost".parse().unwrap());
     headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
     if method == Method::POST {
-        // A form of a page, which is answered with a redirection.
+        // As the form of a page, which gets a redirect.
         headers.insert(header::ACCEPT, "text/html".parse().unwrap());
         headers.insert("sec-fetch-mode", "navigate".parse().unwrap());
         headers.insert("sec-fetch-dest", "document".parse().unwrap());
@@ -210,7 +212,7 @@ async fn send(method: Method, url: &str, cookie: &str) -> Option<Received> {
     Some(Received { status, session, location })
 }
 
-/// Comes again where it is told to.
+/// Repeats a request for as long as the answer is 503, at most eight times.
 async fn ask_patiently(replica: &Replica, cookie: &str) -> StatusCode {
     for _ in 0..8 {
         let status = ask(replica, cookie).await.status;
@@ -222,7 +224,7 @@ async fn ask_patiently(replica: &Replica, cookie: &str) -> StatusCode {
     StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// Whether a session is refused, within 2 seconds: a second, and one for a busy machine.
+/// Returns whether the replica refuses a session within 2 seconds: the promised one, and one for a busy machine.
 async fn is_refused_soon(replica: &Replica, cookie: &str) -> bool {
     for _ in 0..20 {
         if ask(replica, cookie).await.status == StatusCode::UNAUTHORIZED {
@@ -233,7 +235,7 @@ async fn is_refused_soon(replica: &Replica, cookie: &str) -> bool {
     false
 }
 
-/// A replica that has its connection to Redis and WorkOS's keys.
+/// Starts a replica, which has fetched WorkOS's keys when this returns.
 async fn ready(emulator: &Emulator, redis: &str) -> Replica {
     let replica = replica(emulator, redis, &[]);
     let cookie = emulator.session(USERS[0]).cookie(PASSWORD);

@@ -18,7 +18,7 @@ use crate::{
     replicas::{ask, replica},
 };
 
-/// Waits until the connection is in that state.
+/// Waits until the connection is in this state, `Up` or `Down`.
 pub(crate) async fn until(replicas: &RedisReplicas, state: &str) {
     let is_so = async {
         while !format!("{replicas:?}").contains(state) {
@@ -28,7 +28,7 @@ pub(crate) async fn until(replicas: &RedisReplicas, state: &str) {
     timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("not {state}"));
 }
 
-/// The log lines: waits until there are enough of them, then a second more for lines that should not come.
+/// Collects log lines until there are enough of them, and for another second, which shows lines that should not come.
 pub(crate) async fn told_once(
     events: &Events,
     is_enough: impl Fn(&[String]) -> bool,
@@ -40,17 +40,17 @@ pub(crate) async fn told_once(
             told.extend(events.take());
         }
     };
-    // Whoever asked sees what there is instead.
+    // If the time is up, the assertions of the caller show which lines there are.
     let _ = timeout(PATIENCE, enough).await;
     sleep(Duration::from_secs(1)).await;
     told.extend(events.take());
     told
 }
 
-/// How long something may take that takes no time on a machine that has nothing else to do.
+/// A time-out for what an idle machine does at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The fastest of three, so that a busy machine does not fail it.
+/// The fastest of three starts counts, since a busy machine may be slow.
 #[tokio::test]
 async fn starting_without_redis_takes_no_time_and_costs_nobody_a_request() {
     let emulator = Emulator::start().await;
@@ -86,7 +86,7 @@ async fn the_example_takes_the_url_of_redis() {
     let me = browser.fetch(Method::GET, &program.url("/api/me"), "").await;
 
     assert_eq!(me.status, StatusCode::OK, "{}", me.text());
-    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "it shares its refreshes");
+    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "the program shares its refreshes");
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_list_of_several_pages_is_read_to_its_end() {
     let authkit = AuthKit::new(replicas.share(config)).unwrap();
     let session = emulator.session("alice@acme.test");
     until(&replicas, "Up").await;
-    // The list is in the order in which they end: the first will be the last.
+    // Replicas read the list from the notice that ends last: the first one published is on the last page.
     for second in 0..2_500 {
         let id = match second {
             0 => session.session_id().to_owned(),
@@ -115,16 +115,16 @@ async fn a_list_of_several_pages_is_read_to_its_end() {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, refused).await.expect("it has read the last page");
+    timeout(PATIENCE, refused).await.expect("the replica has read the last page");
 }
 
 #[tokio::test]
-async fn each_change_of_state_is_told_once() {
+async fn each_change_of_state_is_logged_once() {
     let events = Events::listen();
     let mut redis = RedisServer::start().await;
     let replicas = RedisReplicas::connect(&redis.url()).unwrap();
     until(&replicas, "Up").await;
-    assert_eq!(events.take(), Vec::<String>::new(), "that it works is no news");
+    assert_eq!(events.take(), Vec::<String>::new(), "a connection that works logs nothing");
 
     let gone_and_back = async |went: &str| {
         until(&replicas, "Up").await;
@@ -144,7 +144,7 @@ async fn each_change_of_state_is_told_once() {
     redis.resume();
     gone_and_back("paused").await;
 
-    // As during a failover: it answers, but takes no writes.
+    // As during a fail-over: the server answers, but takes no writes.
     redis.ask("REPLICAOF 127.0.0.1 1").await;
     until(&replicas, "Down").await;
     sleep(Duration::from_millis(300)).await;

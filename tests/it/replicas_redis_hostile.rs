@@ -30,7 +30,7 @@ async fn connected(redis: &RedisServer) -> RedisReplicas {
     replicas
 }
 
-/// Sends a command whose arguments are long or are no text.
+/// Sends a command whose arguments may be long and need not be text. Panics if the server refuses it.
 async fn send(redis: &RedisServer, arguments: &[&[u8]]) {
     let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).await.unwrap();
     let mut command = format!("*{}\r\n", arguments.len()).into_bytes();
@@ -65,7 +65,7 @@ async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
         if !lasts.is_empty() {
             set.extend([&b"PX"[..], lasts]);
         }
-        // The fastest of three, so that a busy machine does not fail it.
+        // The fastest of three counts, since a busy machine may be slow.
         let mut fastest = Duration::MAX;
         for _ in 0..3 {
             redis.ask("FLUSHALL").await;
@@ -74,7 +74,7 @@ async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
             assert_eq!(here.look("x").await, Claim::Alone, "{case}");
             assert_eq!(here.claim("x").await, Claim::Alone, "{case}");
             fastest = fastest.min(began.elapsed());
-            // Now it is an exchange like any other.
+            // The claim has replaced the value: the exchange goes on like any other.
             assert_eq!(there.look("x").await, Claim::Contested, "{case}");
             let outcome = Bytes::from_static(b"true");
             RefreshCoordinator::publish(&here, "x", outcome.clone()).await;

@@ -59,7 +59,7 @@ async fn until_listed_in(name: &str, redis: &RedisServer, texts: &[&str], case: 
     timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("{case}: {list}"));
 }
 
-/// Waits until the process that is connected has looked at the list, as it does once a second.
+/// Waits until the connected process has looked at the list, which it does once a second.
 async fn until_looked_at(redis: &RedisServer) {
     let before = redis.calls_of("zrevrangebyscore").await;
     let looked = async {
@@ -67,7 +67,7 @@ async fn until_looked_at(redis: &RedisServer) {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(PATIENCE, looked).await.expect("it looks at the list");
+    timeout(PATIENCE, looked).await.expect("the process looks at the list");
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn f1_what_redis_loses_while_connected_is_put_back() {
         ("another database's data", "SWAPDB 0 1"),
         ("all but the oldest, as a replica that lags", "ZREMRANGEBYRANK LIST 1 -1"),
         ("the newest", "ZREM LIST newest"),
-        // Another process adds to the list before anybody looks: it is there, and it is another one.
+        // Another process begins a new list before this one looks: there is a list, but a different one.
         ("begun anew by another process", "FLUSHALL\r\nZADD LIST 9999999999 other"),
         ("begun anew with the newest", "FLUSHALL\r\nZADD LIST NEWEST newest"),
     ];
@@ -131,7 +131,7 @@ async fn f1_what_a_replica_lacked_when_the_sentinels_promoted_it_is_put_back() {
     let receiver = TestReceiver::new(GROUP);
     replicas.subscribe(receiver.inbox());
     publish(&replicas, "older", in_an_hour()).await;
-    until_listed(&redis.servers[1], &["older"], "it follows").await;
+    until_listed(&redis.servers[1], &["older"], "replicated").await;
     redis.servers[1].pause();
     publish(&replicas, "newest", in_an_hour()).await;
     redis.servers[0].kill();
@@ -166,7 +166,7 @@ async fn f1_what_a_replica_lacked_when_a_cluster_promoted_it_is_put_back() {
 
 #[tokio::test]
 async fn f1_who_missed_what_was_put_back_hears_of_it() {
-    // It connected after the loss and before the list was there again, and knows a newer notice already.
+    // The late process connects between the loss and the repair, and knows a newer notice by then.
     let redis = RedisServer::start().await;
     let replicas = connected(&redis).await;
     publish(&replicas, "older", in_an_hour() - Duration::from_secs(60)).await;

@@ -24,7 +24,7 @@ fn in_an_hour() -> SystemTime {
     SystemTime::now() + Duration::from_secs(3_600)
 }
 
-/// Whether a line tells of something else than notices that a check means to be unreadable.
+/// Whether a line is about something else than the unreadable notices that the conformance suite publishes on purpose.
 fn is_trouble(line: &&String) -> bool {
     !line.contains("cannot be read")
 }
@@ -36,7 +36,7 @@ async fn shares_exchanges(here: &RedisReplicas, there: &RedisReplicas, name: &st
     there.look(name).await == Claim::Published(Bytes::from_static(b"outcome"))
 }
 
-/// Whether one process hears of what the other publishes, within five seconds.
+/// Whether one process receives within five seconds what the other publishes.
 async fn shares_revocations(here: &RedisReplicas, there: &RedisReplicas, text: &str) -> bool {
     let receiver = TestReceiver::new(GROUP);
     there.subscribe(receiver.inbox());
@@ -65,7 +65,7 @@ impl Case {
             replicas.subscribe(receiver.inbox());
             until(replicas, "Up").await;
         }
-        // Whatever does not work is found out now.
+        // The processes find out now which functions do not work.
         shares_exchanges(&here, &there, "first").await;
         shares_revocations(&here, &there, "first").await;
         shares_revocations(&there, &here, "second").await;
@@ -83,8 +83,11 @@ impl Case {
         let told = events.take();
         let warnings = told.iter().filter(|line| line.starts_with("WARN")).count();
         let functions = usize::from(!self.exchanges) + usize::from(!self.revocations);
-        assert!(warnings <= 2 * functions.max(1), "{name}: one line of each process: {told:?}");
-        assert!(functions == 0 || warnings > 0, "{name}: it is told: {told:?}");
+        assert!(
+            warnings <= 2 * functions.max(1),
+            "{name}: one line of each process and function: {told:?}"
+        );
+        assert!(functions == 0 || warnings > 0, "{name}: a line tells of the refusal: {told:?}");
         assert!(!told.join(" ").contains("hunter2"), "{name}: {told:?}");
     }
 }
@@ -120,7 +123,7 @@ fn f2_an_error_reply_switches_off_one_function_and_keeps_the_connection() {
     ];
     thread::scope(|scope| {
         for (name, rules, command, exchanges, revocations) in cases {
-            // A thread for each, since a thread's events are collected together.
+            // A thread for each case, since a collection has all events of its thread.
             scope.spawn(move || {
                 let case = Case { name, rules, command, exchanges, revocations };
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -245,12 +248,12 @@ async fn f2_exactly_the_documented_commands_suffice() {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(PATIENCE, put_back).await.expect("what was lost is put back");
+    timeout(PATIENCE, put_back).await.expect("a process puts the lost list back");
 
     let told = events.take();
     assert_eq!(told.iter().filter(is_trouble).collect::<Vec<_>>(), Vec::<&String>::new());
     let refused = redis.ask("ACL LOG").await;
-    assert!(refused.starts_with("*0"), "nothing else was tried: {refused}");
+    assert!(refused.starts_with("*0"), "Redis refused no command: {refused}");
 
     let url = redis.user(&format!("{DOCUMENTED} +select")).await;
     let elsewhere = RedisReplicas::connect(&format!("{url}/1")).unwrap();

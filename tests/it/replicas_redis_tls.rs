@@ -1,4 +1,4 @@
-//! TLS to Redis, with certificates that only this connection trusts and shows.
+//! TLS to Redis, with the system's certificates or with those that only this connection trusts and shows.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ async fn f6_a_private_authority_is_trusted_by_this_connection_alone() {
     for stranger in [
         RedisReplicas::builder(&url),
         RedisReplicas::builder(&url).with_root_certificates(Authority::new().pem()),
-        // The name in the certificate is another one.
+        // The certificate is for another name.
         RedisReplicas::builder(&url.replace("localhost", "127.0.0.1"))
             .with_root_certificates(authority.pem()),
     ] {

@@ -22,7 +22,7 @@ async fn cluster() -> (Cluster, Wire) {
     (cluster, wire)
 }
 
-/// Repeats a request until the answer is as expected, and returns the time.
+/// Repeats a request until the answer is as wanted, and returns the time at which it was.
 async fn until(replica: &Replica, cookie: &str, wanted: impl Fn(&Answer) -> bool) -> Instant {
     let began = Instant::now();
     loop {
@@ -35,8 +35,8 @@ async fn until(replica: &Replica, cookie: &str, wanted: impl Fn(&Answer) -> bool
     }
 }
 
-/// Fails unless something takes less than a second, in one of three tries: a busy machine may be late, and who learns of it
-/// by other ways than the channel is late each time.
+/// Panics unless one of three tries takes less than a second. A busy machine is late now and then; a process that learns of
+/// revocations by another way than the channel is late each time.
 async fn within_a_second(mut measure: impl AsyncFnMut() -> Duration) {
     let mut took = Vec::new();
     while took.len() < 3 {
@@ -77,21 +77,21 @@ async fn lo_04_a_revoked_session_is_refused_by_every_process_within_a_second() {
     })
     .await;
 
-    // One that is cut off from Redis hears of it when it is back.
+    // A process that is cut off from Redis learns of it when it is connected again.
     within_a_second(async || {
         let (id, cookie) = session(&cluster.emulator, "alice@acme.test");
         wire.cut();
         cluster.emulator.revoke(&id);
         until_refused(&cluster.replicas[1], &cookie).await;
         let answer = ask(&cluster.replicas[2], &cookie).await;
-        assert_eq!(answer.status, StatusCode::OK, "it cannot know");
+        assert_eq!(answer.status, StatusCode::OK, "the process cannot know");
         wire.mend();
         let connected = wire.reconnected().await;
         until_refused(&cluster.replicas[2], &cookie).await - connected
     })
     .await;
 
-    // So does one that was cut off while Redis lost all that it had: the others put it back.
+    // So does a process that was cut off while Redis lost all its data: the others put the notice back.
     let mut lost = String::new();
     within_a_second(async || {
         let (id, cookie) = session(&cluster.emulator, "alice@acme.test");
@@ -107,7 +107,7 @@ async fn lo_04_a_revoked_session_is_refused_by_every_process_within_a_second() {
     })
     .await;
 
-    // And one that was not there when it happened.
+    // So does a process that starts later.
     within_a_second(async || {
         let late = replica(&cluster.emulator, &cluster.redis.url(), &[]);
         let started = Instant::now();
@@ -117,7 +117,11 @@ async fn lo_04_a_revoked_session_is_refused_by_every_process_within_a_second() {
 
     assert!(cluster.emulator.is_active(&other));
     for replica in &cluster.replicas {
-        assert_eq!(ask(replica, &others_cookie).await.status, StatusCode::OK, "nobody else");
+        assert_eq!(
+            ask(replica, &others_cookie).await.status,
+            StatusCode::OK,
+            "the other user's session goes on"
+        );
     }
 }
 
@@ -141,20 +145,20 @@ async fn a_changed_role_is_seen_at_the_next_request() {
             until(replica, cookie, has_role(role)).await;
         }
         let took = told.elapsed();
-        // Tokens are as old as their second, and so are changes.
+        // Tokens and changes are dated in whole seconds: the next change has to be in a later one than the new token.
         sleep(SECOND).await;
         took
     };
 
     within_a_second(async || change(&cookie).await).await;
-    // The same for the session that the refresh brought: what was just obtained may be overtaken too.
+    // The next change refreshes the session that the refresh has just brought.
     let session = ask(&cluster.replicas[0], &cookie).await.session.unwrap();
     within_a_second(async || change(&session).await).await;
 }
 
 #[tokio::test]
 async fn lo_04_a_session_signed_out_of_one_process_is_refused_by_the_others() {
-    // No webhook tells them.
+    // No webhook: the replicas learn of the sign-out from the one that it was sent to.
     let cluster = Cluster::start(Emulator::builder()).await;
     within_a_second(async || {
         let cookie = cluster.emulator.session("alice@acme.test").cookie(PASSWORD);

@@ -1,4 +1,4 @@
-//! No token, sealed value, code, verifier, password or address is logged, or answered to anybody but its owner.
+//! No token, sealed value, code, verifier, password or email address is in a log, or in an answer to anybody but its owner.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn app(authkit: &AuthKit) -> Router {
         .merge(endpoints)
 }
 
-/// A service with a tapped line to WorkOS, and everything that it answers.
+/// A service, a recording of its traffic with WorkOS, and a recording of its answers.
 struct Watched {
     recording: Recording,
     wire: Wiretap,
@@ -210,7 +210,7 @@ impl Watched {
             StatusCode::SERVICE_UNAVAILABLE
         );
         self.recording.running.emulator.clear_faults();
-        // The exchange is given up, and so is the mistrust in WorkOS.
+        // After a minute the service has given the exchange up, and asks WorkOS again.
         self.recording.running.advance(Duration::from_secs(60));
         assert!(self.recording.running.authkit.drain(Duration::from_secs(30)).await);
     }
@@ -315,11 +315,11 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
 
     let secrets = watched.secrets();
     for kind in SOUGHT {
-        assert!(secrets.has(kind), "no {kind} was there to be found");
+        assert!(secrets.has(kind), "the test has no {kind} to search for");
     }
     let logs = logs.text();
     for told in TOLD {
-        assert!(logs.contains(told), "nobody said `{told}`: {logs}");
+        assert!(logs.contains(told), "no `{told}` in the log: {logs}");
     }
     for line in logs.lines() {
         assert!(secrets.within(line).is_empty(), "{:?} in the log: {line}", secrets.within(line));
@@ -330,7 +330,10 @@ async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
         let asked = format!("{} {:?}", answer.url, answer.headers);
         assert!(secrets.within(&answer.text()).is_empty(), "{asked}: {}", answer.text());
         for (name, value) in &answer.headers {
-            assert!(TO_BE_SEEN.contains(&name.as_str()), "{asked}: nobody outside reads {name}");
+            assert!(
+                TO_BE_SEEN.contains(&name.as_str()),
+                "{asked}: {name} is no header for clients"
+            );
             let value = value.to_str().unwrap();
             let sought = if name == header::SET_COOKIE { &in_the_open } else { &secrets };
             assert!(
@@ -357,7 +360,7 @@ const SOUGHT: [&str; 11] = [
     "upstream's words",
 ];
 
-/// The headers that an answer may have: none that says who somebody is, or what became of their session.
+/// The headers that an answer may have: none says who the user is or what happened to the session.
 const TO_BE_SEEN: [&str; 14] = [
     "cache-control",
     "clear-site-data",
@@ -375,7 +378,7 @@ const TO_BE_SEEN: [&str; 14] = [
     "x-content-type-options",
 ];
 
-/// What has to be in the log, so that nothing else in it means something.
+/// Texts that have to be in the log, which show that the flows have happened and were logged.
 const TOLD: [&str; 15] = [
     "session refused",
     "session refreshed",
@@ -397,5 +400,5 @@ const TOLD: [&str; 15] = [
 const ISSUER: &str = "https://issuer.of.this.test";
 const IMPERSONATOR: (&str, &str) = ("support@acme.test", "ticket 4711 about a private matter");
 const NOTE: &str = "a-note-that-only-the-application-reads";
-/// What WorkOS, or whoever answers in its place, says in prose.
+/// Text in answers of WorkOS, or of a proxy in its place, which goes to nobody.
 const UPSTREAM: &str = "words-of-upstream-that-are-for-nobody-here";

@@ -67,17 +67,17 @@ async fn pl_01_no_flow_leaves_a_secret_anywhere_in_any_encoding() {
         let before = world.logs.text().len();
         world.recording.begin(name);
         flow(&world).await;
-        assert!(world.logs.text()[before..].contains(told), "{name}: nobody said `{told}`");
+        assert!(world.logs.text()[before..].contains(told), "{name}: no `{told}` in the log");
     }
     world.recording.running.authkit.drain(Duration::from_secs(5)).await;
 
     let stored = world.stored().await;
     let secrets = world.secrets();
     for kind in SOUGHT {
-        assert!(secrets.has(kind), "no {kind} was there to be found");
+        assert!(secrets.has(kind), "the test has no {kind} to search for");
     }
     let everywhere = secrets.search();
-    // A cookie's value is sealed, and its owner's.
+    // `Set-Cookie` may have the values of cookies, which are sealed and go to their owner.
     let in_set_cookie = secrets.without("cookie").search();
     let places = [
         ("the log", world.logs.text().into_bytes()),
@@ -87,12 +87,12 @@ async fn pl_01_no_flow_leaves_a_secret_anywhere_in_any_encoding() {
         ("Redis", stored),
     ];
     for (place, text) in &places {
-        assert!(text.len() > 200, "{place} has something to look at: {}", text.len());
+        assert!(text.len() > 200, "{place} is too short to be searched: {}", text.len());
         for line in text.split(|byte| *byte == b'\n') {
             let found = everywhere.within(line);
             assert!(found.is_empty(), "{found:?} in {place}: {}", String::from_utf8_lossy(line));
         }
-        // What would be there is found.
+        // The search finds a secret of each kind that the test adds, in each encoding.
         for kind in SOUGHT {
             for encoding in Encoding::ALL {
                 let planted = encoding.write(secrets.one(kind).unwrap());
@@ -134,7 +134,7 @@ fn app(authkit: &AuthKit, emulator: &Emulator, introspection: &Introspection) ->
         tracing::info!(?redirect, "the handler was told");
         "goodbye"
     };
-    // Whatever a program can hold of a session, in a text that goes to standard error.
+    // A panic whose message has everything that a handler can hold of a session.
     let panic = async |session: Session| {
         let user = session.user().clone();
         let impersonator = session.impersonator().cloned();
@@ -187,7 +187,7 @@ fn resource(authkit: &AuthKit, emulator: &Emulator) -> ProtectedResource {
     ProtectedResource::new(emulator.connect().domain(), url)
 }
 
-/// Two replicas on one Redis, with tapped lines to it and to WorkOS, and all that they say.
+/// Two replicas on one Redis, and recordings of their logs, metrics, panics, answers, and traffic with Redis and WorkOS.
 struct World {
     logs: Logs,
     metrics: PrometheusHandle,
@@ -256,7 +256,7 @@ impl World {
         secrets
     }
 
-    /// Every value that Redis has, as it has it.
+    /// Every key and every value in Redis, as Redis holds them.
     async fn stored(&self) -> Vec<u8> {
         let keys = self.redis.keys("*").await;
         let mut stored = keys.join("\n").into_bytes();
@@ -350,7 +350,7 @@ impl World {
             StatusCode::UNAUTHORIZED
         );
         let user = Revocation::user("user_of_nobody", self.recording.running.emulator.now());
-        // Where Redis takes too long, on a busy machine, the notice goes out later.
+        // On a busy machine Redis may be too slow: then this fails, and the notice goes out later.
         let _ = self.recording.running.authkit.revoke(user).await;
     }
 
@@ -458,7 +458,7 @@ impl World {
         let session = self.recording.running.emulator.session(ALICE);
         let browser = self.recording.holding(&session);
         assert_eq!(self.recording.fetch(&browser, Method::GET, "/page").await, StatusCode::OK);
-        // Not WorkOS's.
+        // A webhook that WorkOS did not sign.
         let forged = json!({ "event": "user.deleted", "data": { "id": "user_1", "email": ALICE }, "note": PROSE });
         let signature = format!("t=1795392000000, v1={}", "0".repeat(64));
         let fields = [("workos-signature", signature.as_str())];
@@ -480,7 +480,7 @@ impl World {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(PATIENCE, refused).await.expect("the webhook ends it");
+        timeout(PATIENCE, refused).await.expect("the webhook ends the session");
     }
 
     async fn is_denied(&self) {
@@ -531,14 +531,14 @@ impl World {
     }
 }
 
-/// An error of WorkOS's, with words that are for nobody here.
+/// An error of WorkOS, with a text that goes to nobody.
 fn says(status: u16, error: &str) -> Fault {
     let body =
         json!({ "error": error, "code": error, "error_description": PROSE, "message": PROSE });
     Fault::status(status).header("content-type", "application/json").body(body.to_string())
 }
 
-/// What could be found.
+/// The kinds of secrets that the flows have to produce.
 const SOUGHT: [&str; 14] = [
     "access_token",
     "refresh_token",

@@ -12,7 +12,7 @@ use support::{Answer, Browser, DOCUMENT, Harness, Nginx, PASSWORD, Port};
 const ALICE: &str = "alice@acme.test";
 const BOB: &str = "bob@acme.test";
 
-/// A page that wants to be kept for a year by everybody.
+/// A response that lets every cache keep it for a year.
 fn eager(body: impl Into<String>) -> ([(&'static str, &'static str); 1], String) {
     ([("cache-control", "public, s-maxage=31536000")], body.into())
 }
@@ -24,7 +24,7 @@ fn app(authkit: &AuthKit) -> Router {
         eager(session.map_or("nobody".to_owned(), |session| session.user().email.clone().unwrap()))
     };
     let program = async |principal: Principal| eager(principal.subject());
-    // As a page looks that never heard of any of this.
+    // A page without a layer, which shows whose request it got.
     let careless = async |headers: HeaderMap| eager(format!("{:?}", headers.get("cookie")));
     let required = AuthKitLayer::new(authkit);
     Router::new()
@@ -89,16 +89,16 @@ fn is_hit(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
-async fn the_cache_is_one_that_tells_nobody_apart() {
+async fn without_a_layer_the_cache_gives_one_users_page_to_another() {
     let site = Site::start().await;
     let alices = site.get(&site.browser(ALICE), "/careless", &DOCUMENT).await;
     let bobs = site.get(&site.browser(BOB), "/careless", &DOCUMENT).await;
-    assert!(is_hit(&bobs) && bobs.body == alices.body, "Alice's page, for want of a layer");
+    assert!(is_hit(&bobs) && bobs.body == alices.body, "without a layer, Bob gets Alice's page");
 
     let alice = site.browser(ALICE);
     let answers =
         [site.get(&alice, "/page", &DOCUMENT).await, site.get(&alice, "/page", &DOCUMENT).await];
-    assert!(is_hit(&answers[1]), "it keeps Alice's page for Alice, as the page asks for");
+    assert!(is_hit(&answers[1]), "with a layer, the cache still keeps Alice's page for Alice");
     assert_eq!(answers[1].text(), ALICE);
 }
 
@@ -110,7 +110,7 @@ enum Expected {
     Redirect,
 }
 
-/// A path, what is asked with, and what Alice, Bob and nobody must see.
+/// A path, the request's headers, and what Alice, Bob and a browser without a session must see.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], [Expected; 3]);
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn ch_03_pages_redirects_and_denials_are_nobody_elses() {
 
     for (path, headers, expected) in rows {
         for (n, order) in orders.iter().enumerate() {
-            // A place of its own in the cache for every order, visited twice.
+            // The cache keeps each order apart; every client comes twice.
             let path = format!("{path}{}order={n}", if path.contains('?') { '&' } else { '?' });
             for client in order.iter().chain(order) {
                 let name = format!("{path}, client {client} of {order:?}");
@@ -168,7 +168,7 @@ async fn ch_03_a_refreshed_session_is_handed_to_its_owner() {
         for path in ["/page", "/silent", "/optional", "/guarded"] {
             let path = format!("{path}?round={round}");
             for email in [ALICE, BOB] {
-                // One user's sessions are not refreshed faster than this.
+                // The budget lets one user's sessions be refreshed this fast.
                 site.harness.advance(Duration::from_secs(2));
                 let expired = site.session(email).expired().cookie(PASSWORD);
                 let tabs = [site.holding(&expired), site.holding(&expired)];
@@ -177,7 +177,7 @@ async fn ch_03_a_refreshed_session_is_handed_to_its_owner() {
                     let answer = site.get(&tabs[tab], &path, &DOCUMENT).await;
                     assert!(
                         time == "again" || !is_hit(&answer),
-                        "{name}: a session out of the cache"
+                        "{name}: a refreshed session out of the cache"
                     );
                     let is_denied = email == BOB && path.starts_with("/guarded");
                     assert!(
@@ -198,8 +198,8 @@ async fn ch_03_a_refreshed_session_is_handed_to_its_owner() {
                     );
                 }
                 let answer = site.get(&Browser::new(), &path, &DOCUMENT).await;
-                assert_eq!(answer.header("set-cookie"), "", "{path}: for nobody");
-                assert!(!answer.text().contains('@'), "{path}: for nobody");
+                assert_eq!(answer.header("set-cookie"), "", "{path}: without a session");
+                assert!(!answer.text().contains('@'), "{path}: without a session");
             }
         }
     }
@@ -226,7 +226,7 @@ async fn ch_03_a_program_gets_what_its_own_token_is_worth() {
     }
     assert!(
         is_hit(&ask(&[("authorization", &alices)]).await),
-        "kept, for whoever brings that token"
+        "the cache keeps it for requests with that token"
     );
 }
 
@@ -239,7 +239,7 @@ async fn ch_03_signing_in_and_out_is_never_kept() {
         let login = site.get(&browser, "/login?return_to=/page", &DOCUMENT).await;
         let authorize = browser.target(&login);
         let again = states.insert(authorize.to_string(), login.header("set-cookie").to_owned());
-        assert_eq!(again, None, "a sign-in of somebody else");
+        assert_eq!(again, None, "each sign-in is a new one");
 
         let there = browser.navigate(&format!("{authorize}&login_hint={email}")).await;
         let callback = browser.navigate(browser.target(&there).as_str()).await;

@@ -21,10 +21,10 @@ async fn ours(emulator: &Emulator, config: impl FnOnce(Config) -> Config) -> Ser
     port.serve_axum(axum_app::app(&authkit))
 }
 
-/// Opens the page that needs a session, and answers whether it was shown.
+/// Opens the page that needs a session, and returns whether the service showed it.
 async fn is_shown(browser: &Browser, url: &str) -> bool {
     let mut page = browser.navigate(&format!("{url}/dashboard")).await;
-    // The guide's way to refresh: back to the same page, with the new cookie.
+    // The guide's Flask app refreshes by a redirect to the same page, with the new cookie.
     if page.status == StatusCode::FOUND && browser.target(&page).path() == "/dashboard" {
         page = browser.navigate(browser.target(&page).as_str()).await;
     }
@@ -33,17 +33,18 @@ async fn is_shown(browser: &Browser, url: &str) -> bool {
     is_shown
 }
 
-/// The id of the session, as `axum-app` has it.
+/// The id of the session, as `axum-app` shows it.
 async fn session_id(browser: &Browser, ours: &Served) -> String {
     let me = browser.fetch(Method::GET, &format!("{}/api/me", ours.url()), "").await.json();
     me["session_id"].as_str().unwrap().to_owned()
 }
 
-/// Expired for the SDKs, which allow for no difference of clocks; for us, within the five seconds that we allow.
+/// A token has expired at once for the SDKs, which allow no leeway. For us it is within the leeway of five seconds, and due
+/// for a refresh.
 const AT_ONCE: Duration = Duration::ZERO;
 const USUAL: Duration = Duration::from_secs(300);
 
-/// Signs in there, refreshes here, refreshes there, signs out there.
+/// Signs in at the neighbour, refreshes here and at the neighbour, and signs out at the neighbour.
 async fn begun_by_the_neighbour(
     emulator: &Emulator,
     ours: &Served,
@@ -63,7 +64,7 @@ async fn begun_by_the_neighbour(
         assert!(is_shown(&browser, &ours.url()).await);
         assert!(is_shown(&browser, &neighbour.url("")).await);
     }
-    assert_eq!(emulator.exchanges(), 2, "each takes the other's token as it is");
+    assert_eq!(emulator.exchanges(), 2, "each accepts the other's token as it is");
     assert_eq!(browser.cookie_names(), [cookie], "one cookie");
 
     let session = session_id(&browser, ours).await;
@@ -75,7 +76,7 @@ async fn begun_by_the_neighbour(
     assert_eq!(browser.cookie(cookie), None);
 }
 
-/// Signs in here, refreshes here and there, signs out here.
+/// Signs in here, refreshes here and at the neighbour, and signs out here.
 async fn begun_by_us(emulator: &Emulator, ours: &Served, neighbour: &PeerApp, cookie: &str) {
     emulator.set_token_ttl(AT_ONCE);
     emulator.reset_calls();

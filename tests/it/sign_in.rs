@@ -1,4 +1,4 @@
-//! A sign-in ends at the page where it began, whatever WorkOS answers, if the browser keeps cookies.
+//! A sign-in ends at the page where it began. If WorkOS or the browser fails it, the user is told so and may try again.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
-/// Follows redirects up to the callback, which is not asked.
+/// Follows redirects up to the callback, and returns its URL without opening it.
 async fn up_to_the_callback(browser: &Browser, url: &str) -> Url {
     let mut answer = browser.navigate(url).await;
     loop {
@@ -51,7 +51,11 @@ async fn cb_01_an_impersonation_begun_at_workos_is_begun_again_here() {
     assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/"));
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1, "the code was never exchanged");
     let page = browser.navigate(&running.url("/page/1")).await;
-    assert_eq!(page.text(), "1 alice@acme.test", "whom AuthKit knows, and not whose code it was");
+    assert_eq!(
+        page.text(),
+        "1 alice@acme.test",
+        "the user whom AuthKit signs in, and not the code's"
+    );
 }
 
 /// RD-12: the browser keeps no cookie at all.
@@ -112,7 +116,7 @@ async fn cb_04_five_tabs_end_where_they_began_in_any_order() {
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 5);
 }
 
-/// Neither the page that needs a session nor the sign-in endpoint gives a script something to remember.
+/// Neither a protected page nor the sign-in endpoint sets a cookie for a script or a prefetch.
 #[tokio::test]
 async fn cb_05_two_hundred_scripts_and_prefetches_leave_no_cookie_and_a_navigation_one() {
     let running = running().await;
@@ -162,7 +166,7 @@ async fn cb_08_a_code_is_sent_once_and_the_user_may_try_again() {
         assert_eq!(
             running.emulator.calls(Endpoint::Authenticate),
             1,
-            "what became of it is unknown"
+            "the outcome of the first call is unknown"
         );
         assert!(browser.cookie_names().is_empty());
 
@@ -253,14 +257,14 @@ async fn c1_one_state_brings_one_call_to_workos_however_often_it_is_brought() {
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
 }
 
-/// What a browser says of a link on another site.
+/// The headers that a browser sends after a click on a link of another site.
 const ELSEWHERE: [(&str, &str); 3] = [
     ("sec-fetch-site", "cross-site"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
 ];
 
-/// Follows a link on another site to `url` and all redirects from there: they all say that another site began them.
+/// Follows a link on another site to `url`, and all redirects, with the headers of a navigation that another site began.
 async fn linked_from_elsewhere(browser: &Browser, url: &str) -> Answer {
     let mut url = url.to_owned();
     loop {
@@ -283,7 +287,7 @@ async fn e1_another_site_does_not_make_somebody_else_of_a_user_without_a_click()
     assert!(page.text().contains("Go on only if you expected that"), "{}", page.text());
     assert!(!page.text().contains("org_evil"), "{}", page.text());
 
-    // Without an organization there is nothing to agree to before it is known who signed in: Alice.
+    // Without an organization the question comes after the sign-in, when it is known that another user signed in: Alice.
     let url = running.url("/login?prompt=login&return_to=%2Fpage%2F1");
     let page = linked_from_elsewhere(&browser, &url).await;
     assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/callback"));

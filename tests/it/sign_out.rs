@@ -1,4 +1,4 @@
-//! Signing out ends the session here and at WorkOS, whatever state it is in.
+//! Signing out ends the session here and at WorkOS, whatever state the session is in.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn lo_03_an_address_that_somebody_opens_asks_before_it_signs_out() {
     assert_eq!(browser.cookie("wos_session"), None);
 }
 
-/// WorkOS hears of it in the background, and what it says changes nothing.
+/// The service revokes the session at WorkOS in the background; a failure there changes nothing for the user.
 #[tokio::test]
 async fn lo_02_nobody_waits_for_a_workos_that_cannot_be_reached() {
     for fault in
@@ -115,7 +115,7 @@ async fn lo_02_nobody_waits_for_a_workos_that_cannot_be_reached() {
 
         let url = running.url("/logout");
         let answer = timeout(Duration::from_secs(10), browser.submit(&url, &[])).await;
-        let answer = answer.expect("nobody waits");
+        let answer = answer.expect("the user does not wait for WorkOS");
 
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         assert_eq!(browser.cookie("wos_session"), None);
@@ -126,7 +126,7 @@ async fn lo_02_nobody_waits_for_a_workos_that_cannot_be_reached() {
     }
 }
 
-/// Parts of a large session, and sign-ins that other tabs have begun.
+/// The parts of a large session, and the flow cookies of sign-ins that other tabs have begun.
 #[tokio::test]
 async fn lo_05_every_part_and_flow_is_deleted() {
     let harness = Harness::with(|emulator| emulator, |config| config.with_browser_session()).await;
@@ -151,8 +151,8 @@ async fn lo_05_every_part_and_flow_is_deleted() {
     }
 }
 
-/// A cookie that was set before `Domain` was configured, and one from before the service was moved from a JavaScript
-/// SDK; browsers keep and send them all.
+/// A browser may hold a cookie from before `Domain` was configured, and one of the JavaScript SDK that the service used
+/// before. It sends all of them.
 #[tokio::test]
 async fn lo_05_both_scopes_and_the_name_of_other_sdks_are_deleted() {
     let harness = Harness::start().await;
@@ -173,7 +173,7 @@ async fn lo_05_both_scopes_and_the_name_of_other_sdks_are_deleted() {
         }
     }
     keep("theme", "dark", "");
-    assert_eq!(browser.cookie_names().len(), 7, "they are apart");
+    assert_eq!(browser.cookie_names().len(), 7, "the browser keeps both scopes");
 
     let url = format!("{origin}/logout");
     let answer = browser

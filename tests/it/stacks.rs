@@ -26,7 +26,7 @@ use tower_http::{
 /// Says who asked, and sends the body back.
 async fn echo<B>(request: Request<B>) -> Result<Response<B>, Infallible> {
     let session = request.extensions().get::<Session>().expect("the layer requires a session");
-    assert_ne!(request.uri().path(), "/panic", "a handler has mistakes of its own");
+    assert_ne!(request.uri().path(), "/panic", "the handler of this path panics");
     let user = HeaderValue::from_str(session.user().email.as_ref().unwrap()).unwrap();
     let mut response = Response::new(request.into_body());
     response.headers_mut().insert("x-user", user);
@@ -44,7 +44,7 @@ async fn on_hyper(layer: &AuthKitLayer) -> Served {
     Port::bind().await.serve(service)
 }
 
-/// Where one request is handled at a time, and none may take longer than `patience`.
+/// A stack that handles one request at a time, and none for longer than `patience`.
 async fn among_layers(layer: &AuthKitLayer, patience: Duration) -> Served {
     let cors = CorsLayer::new()
         .allow_origin(HeaderValue::from_static(FRIEND))
@@ -90,7 +90,7 @@ async fn ask(
     body: impl Into<Bytes>,
 ) -> Result<Response<Bytes>, hyper::Error> {
     let stream = TokioIo::new(TcpStream::connect(to).await.expect("somebody listens there"));
-    let mut request = request.body(Full::new(body.into())).expect("tests write requests well");
+    let mut request = request.body(Full::new(body.into())).expect("the request is well-formed");
     let response = match protocol {
         Protocol::Http1 => {
             request.headers_mut().insert(header::HOST, to.to_string().parse().unwrap());
@@ -109,7 +109,7 @@ async fn ask(
     Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
 }
 
-/// Sends a request over HTTP/1.1 that is answered.
+/// Sends a request over HTTP/1.1, and panics if it gets no answer.
 async fn get(to: &Served, request: http::request::Builder) -> Response<Bytes> {
     let answer = timeout(A_WHILE, ask(Protocol::Http1, to.address(), request, "")).await;
     answer.expect("it is answered soon").expect("it is answered")
@@ -173,7 +173,7 @@ async fn one_layer_value_serves_every_stack() {
             let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
             assert_eq!(problem["login_url"], "/login", "{case}");
 
-            // RFC 9110 section 9.3.2: the same head, and no body, which an HTTP/2 client takes for a broken stream.
+            // RFC 9110 section 9.3.2: the same head and no body. An HTTP/2 client takes a body here for a broken stream.
             let length = answer.body().len().to_string();
             let answer = ask(request("/page").method(Method::HEAD), &nothing).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{case}");
@@ -215,7 +215,11 @@ async fn layers_outside_see_what_this_one_answers() {
 
     let answer = get(&served, request("/page").header("origin", FRIEND)).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(header(&answer, "access-control-allow-origin"), FRIEND, "scripts may read why");
+    assert_eq!(
+        header(&answer, "access-control-allow-origin"),
+        FRIEND,
+        "scripts may read the denial"
+    );
 
     let answer = get(&served, request("/page").header("accept-encoding", "gzip")).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
@@ -296,7 +300,7 @@ fn dl_05_layer_and_service_are_cloned_and_shared_like_their_inner_service() {
     check::<Session>();
 }
 
-/// Another site, that the service shares its answers with.
+/// Another site, whose scripts may read the service's answers.
 const FRIEND: &str = "https://friend.example";
-/// Longer than anything here takes.
+/// A time-out that nothing here reaches.
 const A_WHILE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Applications that call WorkOS to sign users in begin a session with its answer.
+//! An application that signs users in by a call of its own to WorkOS begins a session with WorkOS's answer.
 
 use std::time::Duration;
 
@@ -87,9 +87,9 @@ async fn a_password_form_begins_a_session_like_any_other() {
     assert_eq!((page.status, running.emulator.exchanges()), (StatusCode::OK, 1), "it is refreshed");
 }
 
-/// The layer would set the refreshed old session on the same response; the old one has ended instead.
+/// The layer has refreshed the old session for the same request. The response sets the new session alone.
 #[tokio::test]
-async fn it_takes_the_place_of_the_session_before_it() {
+async fn a_started_session_replaces_the_session_before_it() {
     let running = running().await;
     let browser = running.signed_in("alice@acme.test");
     let before = browser.cookie("wos_session").unwrap();
@@ -103,11 +103,11 @@ async fn it_takes_the_place_of_the_session_before_it() {
     let replay = Browser::new();
     replay.keep(&running.url("/"), "wos_session", &before);
     let page = replay.navigate(&running.url("/dashboard")).await;
-    assert_eq!(page.status, StatusCode::FOUND, "the old one ended here");
+    assert_eq!(page.status, StatusCode::FOUND, "the old session has ended");
 }
 
 #[tokio::test]
-async fn what_does_not_verify_begins_nothing_and_ends_nothing() {
+async fn an_answer_that_does_not_verify_begins_and_ends_no_session() {
     let running = running().await;
     let browser = running.signed_in("alice@acme.test");
     let cookies = browser.cookies_for(&Url::parse(&running.url("/")).unwrap());
@@ -127,7 +127,7 @@ async fn what_does_not_verify_begins_nothing_and_ends_nothing() {
         with("access_token", format!("{token}.{}", BASE64_URL_SAFE_NO_PAD.encode([0; 256])).into())
     };
     let rows = [
-        ("a signature that is none", unsigned, ErrorKind::Unverified),
+        ("a made-up signature", unsigned, ErrorKind::Unverified),
         (
             "another user's token",
             with("user", answer(emulator.session("carol@example.test"))["user"].clone()),

@@ -33,7 +33,6 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
-/// D4 of docs/cases.md.
 #[tokio::test]
 async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
     for signs_out in [true, false] {
@@ -44,7 +43,7 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
         let url = running.url("/events");
         let stream = async {
             let answer = browser.send(Method::GET, &url, EVENTS, Bytes::new());
-            timeout(Duration::from_secs(20), answer).await.expect("it ends")
+            timeout(Duration::from_secs(20), answer).await.expect("the stream ends")
         };
         let end = async {
             sleep(Duration::from_millis(1_500)).await;
@@ -59,11 +58,10 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
         };
         let (answer, ()) = tokio::join!(stream, end);
         assert_eq!(answer.status, StatusCode::OK);
-        assert!(answer.text().matches("data: tick").count() > 2, "it went on until then");
+        assert!(answer.text().matches("data: tick").count() > 2, "the stream ran until then");
     }
 }
 
-/// E11 of docs/cases.md.
 #[tokio::test]
 async fn e11_an_event_source_is_told_to_come_back_during_an_outage() {
     let running = running().await;
@@ -82,7 +80,7 @@ async fn e11_an_event_source_is_told_to_come_back_during_an_outage() {
     assert!(browser.cookie("wos_session").is_some(), "the cookie is kept");
 
     let answer = browser.send(Method::POST, &url, EVENTS, Bytes::new()).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "no EventSource posts");
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "an EventSource sends no POST");
     let nobody = running.browser().send(Method::GET, &url, EVENTS, Bytes::new()).await;
     assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "coming back would not help");
 }

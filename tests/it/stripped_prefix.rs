@@ -39,7 +39,10 @@ async fn signing_in_and_out_stays_below_the_prefix() {
     assert_eq!(signed_in.text(), "alice@acme.test");
     let sent_to = |path: &str| browser.cookies_for(&Url::parse(&nginx.url(path)).unwrap());
     assert!(sent_to("/app/page").contains("wos_session="));
-    assert!(!sent_to("/other/page").contains("wos_session="), "services beside it do not see it");
+    assert!(
+        !sent_to("/other/page").contains("wos_session="),
+        "services beside it do not get the cookie"
+    );
     assert!(!sent_to("/application").contains("wos_session="));
 
     let left = browser.submit(&nginx.url("/app/logout"), &[]).await;
@@ -82,7 +85,7 @@ async fn scripts_forms_and_pages_are_told_paths_as_browsers_see_them() {
     }
 }
 
-/// The session cookie of a neighbour that was set for the whole host is found, and is never deleted.
+/// A neighbour has set the session cookie for the whole host: the service reads it and never deletes it.
 #[tokio::test]
 async fn a_session_of_the_whole_host_is_read_too() {
     let (harness, nginx) = proxied().await;

@@ -36,7 +36,7 @@ async fn seen(app: &Router, accept: &'static str, value: &[u8]) -> Option<Seen> 
     Some((head.status, headers.collect(), body.collect().await.unwrap().to_bytes().to_vec()))
 }
 
-/// The reason for which this cookie is refused, or nothing.
+/// The reason for which this cookie is refused; `None` if it is admitted.
 async fn refused(app: &Router, value: &str) -> Option<Reason> {
     let request = Request::get("/api/me").header(header::COOKIE, format!("wos_session={value}"));
     let request = request.body(Body::empty()).unwrap();
@@ -47,7 +47,7 @@ async fn refused(app: &Router, value: &str) -> Option<Reason> {
     reason
 }
 
-/// A session in a format, as a browser would send it before anybody escaped it.
+/// The value of a session cookie in the handle's format, without the escaping of `+`.
 async fn sealed(authkit: &AuthKit, session: &TestSession) -> String {
     let answer = session.payload().to_string();
     let signed_in = authkit.start_session(answer.as_bytes(), &HeaderMap::new()).await.unwrap();
@@ -90,7 +90,7 @@ async fn se_03_whatever_was_changed_the_answer_is_the_same() {
             let reference = seen(&app, accept, b"garbage").await.unwrap();
             assert_eq!(reference.0, expected, "{format}");
             let mut flipped = 0;
-            // Every byte once, each bit in turn; a page's answer is another path through the same code.
+            // Every byte once, each time another bit. Pages differ in the answer alone: every 29th byte is enough.
             let step = if expected == StatusCode::FOUND { 29 } else { 1 };
             for at in (0..sealed.len()).step_by(step) {
                 let mut changed = sealed.clone();
@@ -107,7 +107,7 @@ async fn se_03_whatever_was_changed_the_answer_is_the_same() {
             }
         }
     }
-    assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0, "nobody is asked");
+    assert_eq!(harness.emulator.calls(Endpoint::Authenticate), 0, "WorkOS is not asked");
 }
 
 #[tokio::test]
@@ -170,9 +170,12 @@ async fn se_06_a_value_for_other_replicas_is_no_session_and_a_session_none() {
     for value in [&sealed_there, &respelt] {
         assert_eq!(refused(&app, value).await, Some(Reason::UnreadableCookie));
     }
-    assert!(replica.open_for(Purpose::Replica, b"", &sealed_there).is_some(), "meant for it");
+    assert!(
+        replica.open_for(Purpose::Replica, b"", &sealed_there).is_some(),
+        "the replica opens its own value"
+    );
     let sealed = sealed(&authkit, &session).await;
-    assert_eq!(refused(&app, &sealed).await, None, "meant for a cookie");
+    assert_eq!(refused(&app, &sealed).await, None, "a sealed session is a session");
     for value in [sealed.replace('+', "-").replace('/', "_").replace('=', ""), sealed] {
         assert!(replica.open_for(Purpose::Replica, b"", &value).is_none());
     }

@@ -1,4 +1,4 @@
-//! The code and the state of the callback, and tower-http's `TraceLayer` around or within the endpoints.
+//! tower-http's `TraceLayer` around the endpoints logs the callback's code and state, unless its span has the path alone.
 
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints};
 use axum::{Router, extract::Request, routing::get};
@@ -10,7 +10,7 @@ fn routes(authkit: &AuthKit) -> Router {
     Router::new().route("/page", get("a page")).route_layer(AuthKitLayer::new(authkit))
 }
 
-/// A name, an application, and whether its log has the code and the state.
+/// A name, an application, and whether the log has the code and the state.
 type Case = (&'static str, fn(&AuthKit) -> Router, bool);
 
 const CASES: [Case; 3] = [
@@ -54,7 +54,7 @@ async fn cb_09_a_span_of_trace_layer_has_the_code_unless_it_says_the_path_alone(
         let callback = browser.target(&at_workos);
         assert_eq!(callback.path(), "/callback");
 
-        // Without a socket: an HTTP client would log the address too.
+        // Without a socket, since an HTTP client would log the address too.
         let logs = Logs::collect();
         let mode = [("sec-fetch-mode", "navigate")];
         let answer = browser.send_to(&app, Method::GET, callback.as_str(), mode).await;

@@ -1,4 +1,4 @@
-//! Webhooks end sessions at once: those of our emulator, and those of WorkOS's own.
+//! Webhooks end sessions at once: those of our emulator and those of WorkOS's emulator.
 
 use std::{
     process::Command,
@@ -34,7 +34,7 @@ async fn running() -> Running {
     harness.serve(router)
 }
 
-/// Sends a body that WorkOS signed when its clock showed `now`.
+/// Sends a body, signed with `secret` as WorkOS signs at `now`.
 async fn deliver(running: &Running, secret: &str, now: SystemTime, body: String) -> StatusCode {
     let time = now.duration_since(UNIX_EPOCH).unwrap().as_millis().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -45,7 +45,7 @@ async fn deliver(running: &Running, secret: &str, now: SystemTime, body: String)
     request.send().await.unwrap().status()
 }
 
-/// A time as WorkOS writes them.
+/// A time as WorkOS writes it.
 fn timestamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let date = Command::new("date")
@@ -68,7 +68,7 @@ async fn until_refused(browser: &Browser, url: &str) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(5), refused).await.expect("the webhook ends it");
+    timeout(Duration::from_secs(5), refused).await.expect("the webhook ends the session");
 }
 
 #[tokio::test]
@@ -80,12 +80,12 @@ async fn lo_04_a_cookie_that_is_replayed_after_signing_out_elsewhere_is_refused(
     let url = running.url("/dashboard");
     assert_eq!(browser.navigate(&url).await.status, StatusCode::OK);
 
-    // In the dashboard of WorkOS, or at another application.
+    // As by the dashboard of WorkOS, or by another application.
     running.emulator.revoke(session.session_id());
     until_refused(&browser, &url).await;
-    assert!(browser.cookie("wos_session").is_some(), "a script's answer deletes nothing");
+    assert!(browser.cookie("wos_session").is_some(), "the answer to a script deletes no cookie");
     assert!(browser.navigate(&url).await.status.is_redirection());
-    assert_eq!(browser.cookie("wos_session"), None, "a page's does");
+    assert_eq!(browser.cookie("wos_session"), None, "the answer to a page deletes it");
     assert_eq!(
         other.navigate(&url).await.status,
         StatusCode::OK,
@@ -107,7 +107,7 @@ async fn f9_what_ended_is_refused_though_its_end_is_stamped_before_its_token() {
         let browser = running.holding(&session);
         assert_eq!(browser.navigate(&url).await.status, StatusCode::OK);
 
-        // The token is of this minute.
+        // A minute before the token was issued.
         let data = json!({ "id": session.claims()[field] });
         let event = event(name, &data, &timestamp(now - Duration::from_secs(60)));
         assert_eq!(deliver(&running, SECRET, now, event).await, StatusCode::OK);
@@ -141,7 +141,11 @@ async fn f11_an_organization_that_is_deleted_or_changes_has_its_sessions_refresh
             assert_eq!(browser.navigate(&url).await.status, StatusCode::OK, "{name}");
             assert_eq!(other.navigate(&url).await.status, StatusCode::OK, "{name}");
         }
-        assert_eq!(running.emulator.exchanges(), exchanges, "{name}: one session is of it");
+        assert_eq!(
+            running.emulator.exchanges(),
+            exchanges,
+            "{name}: only the session of the organization is refreshed"
+        );
     }
 }
 
@@ -187,7 +191,7 @@ async fn f10_strangers_fill_no_log_and_their_bodies_are_not_waited_for() {
 }
 
 #[tokio::test]
-async fn the_official_emulator_signs_what_we_take() {
+async fn webhooks_of_the_official_emulator_are_accepted() {
     let emulator = OfficialEmulator::start();
     let port = Port::bind().await;
     let password = CookiePassword::new(PASSWORD).unwrap();

@@ -1,4 +1,4 @@
-//! Why was I signed out? From a user to the reason, by log lines and metrics, as `docs/reasons.md` says.
+//! "Why was I signed out?" Log lines and metrics lead from a user to the reason, as `docs/reasons.md` says.
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
@@ -17,7 +17,7 @@ const ALICE: &str = "alice@acme.test";
 const GLOBEX: &str = "org_01GLOBEX00000000000000000";
 const REASONS: &str = include_str!("../../docs/reasons.md");
 
-/// Reasons of sessions that log lines know.
+/// Reasons of requests with a session, which log lines name.
 const OF_A_SESSION: [&str; 26] = [
     "signed_out",
     "revoked",
@@ -46,9 +46,9 @@ const OF_A_SESSION: [&str; 26] = [
     "session_too_old",
     "session_idle",
 ];
-/// Reasons of requests that bring no session of one user.
+/// Reasons of requests without a session of one user.
 const OF_NOBODY: [&str; 4] = ["no_cookie", "unreadable_cookie", "not_a_session", "ambiguous"];
-/// Credentials of programs, which nobody signs in with.
+/// Reasons of programs' credentials, with which nobody signs in.
 const OF_PROGRAMS: [&str; 6] = [
     "no_credential",
     "other_scheme",
@@ -98,7 +98,7 @@ async fn running(reason: &'static str) -> Running {
     harness.serve(app)
 }
 
-/// A session that comes to this reason, if something is wrong with its cookie.
+/// A session for this reason: its cookie is wrong if the reason is about the cookie.
 fn session(running: &Running, reason: &str) -> TestSession {
     let session = running.emulator.session(ALICE);
     match reason {
@@ -132,7 +132,7 @@ fn session(running: &Running, reason: &str) -> TestSession {
     }
 }
 
-/// What happens before the request that asks why.
+/// Brings about what the next request is refused for.
 async fn happen(running: &Running, browser: &Browser, session: &TestSession, reason: &str) {
     let answer_with = |fault: Fault| {
         running.emulator.fault(fault.on(Endpoint::Authenticate).until_cleared());
@@ -198,7 +198,7 @@ async fn each_reason_that_ends_a_session_is_found_by_the_log_ids_of_session_and_
         let user = running.emulator.session(ALICE).claims()["sub"].as_str().unwrap().to_owned();
         let (session, user) = (authkit.log_id(session.session_id()), authkit.log_id(&user));
         let told = events.take();
-        // Nobody is known by a claim that is none; the other one leads to the session.
+        // An unreadable `sub` or `sid` gives no log id; the line has the id of the other.
         let ids = match reason {
             "invalid_sub" => [Some(&session), None],
             "invalid_sid" => [None, Some(&user)],
@@ -244,7 +244,7 @@ async fn each_reason_of_a_request_without_a_session_is_told_and_counted() {
         assert_eq!(answer.status, StatusCode::FOUND, "{reason}");
         let told = events.take();
         let is_told = told.iter().any(|line| line.contains(&format!("reason={reason}")));
-        // That nobody is signed in is no news.
+        // A request without a session is nothing to log.
         assert_eq!(is_told, reason != "no_cookie", "{told:#?}");
         assert!(counted(&recorder.handle(), reason), "{reason}");
     }
@@ -263,7 +263,7 @@ fn no_reason_to_sign_in_is_left_out() {
     assert_eq!(here, challenges);
 }
 
-/// What the document tells an operator to type.
+/// The command that the document tells an operator to run.
 #[tokio::test]
 async fn the_documents_command_makes_a_log_id() {
     let harness = Harness::start().await;

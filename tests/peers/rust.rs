@@ -1,4 +1,4 @@
-//! The crate `workos` as a neighbour: `cargo xtask peers`, since it takes a while to build.
+//! The crate `workos` as a counterparty. It takes long to build, so that only `cargo xtask peers` runs this.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ async fn what_we_seal_opens_in_the_official_crate() {
     sharing::ours_opens_there(Peer::Rust).await;
 }
 
-/// As `docs/formats.md` has it: with 64 hexadecimal characters for a password, the two are one format.
+/// With a password of 64 hexadecimal characters, the Go SDK and the crate have one format (`docs/formats.md`).
 #[tokio::test]
 async fn what_we_seal_as_the_go_sdk_opens_in_the_official_crate() {
     sharing::ours_opens_there_as(Peer::Rust, SealFormat::Go).await;
@@ -31,7 +31,7 @@ async fn whatever_session_the_official_crate_seals_keeps_all_but_its_tokens_in_a
     kinds::theirs_survives_here(Peer::Rust).await;
 }
 
-/// As `docs/proof.md` says; `AUTHKIT_COOKIES` sets the number of cookies, 300 otherwise.
+/// `docs/proof.md` explains them. `AUTHKIT_COOKIES` sets the number of cookies (default 300).
 #[test]
 fn every_disagreement_with_the_official_crate_about_a_cookie_is_explained() {
     let number = cookies::number();

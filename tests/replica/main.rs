@@ -1,7 +1,7 @@
 //! One replica of a service, as a process of its own, for tests that start several.
 //!
-//! Configured by the `WORKOS_*` variables; `REDIS_URL` and `WEBHOOK_SECRET` are optional. Prints where it listens, and
-//! with `REPLICA_LOG` its events too.
+//! The `WORKOS_*` variables configure it; `REDIS_URL` and `WEBHOOK_SECRET` are optional. It prints its URL, and with
+//! `REPLICA_LOG` its log.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
 // node --require ./loopback.cjs …: the official emulator takes no host and listens on every interface.
-// This keeps it on loopback, says when it listens, and ends it with whoever holds its standard input.
+// This keeps it on loopback, prints a line when it listens, and ends it when its standard input closes.
 
 'use strict';
 

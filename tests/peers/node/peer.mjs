@@ -1,4 +1,4 @@
-// Seals, unseals and judges with an official library; the protocol is in ../README.md.
+// Seals, unseals and authenticates with an official library; the protocol is in ../README.md.
 //
 //     AUTHKIT_PEERS=<dir> node peer.mjs node | authkit-session | iron-session
 
@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 const require = createRequire(`${process.env.AUTHKIT_PEERS}/npm/package.json`);
 const load = (name) => import(pathToFileURL(require.resolve(name)));
 
-// A session cookie never expires by its seal.
+// The seal of a session cookie has no expiry.
 const ttl = 0;
 
 const judged = (session) => ({
@@ -28,7 +28,7 @@ const libraries = {
         userManagement.sealSessionDataFromAuthenticationResponse({ authenticationResponse, cookiePassword }),
       unseal: async (sessionData, cookiePassword) => {
         const session = await userManagement.getSessionFromCookie({ sessionData, cookiePassword });
-        if (!session?.accessToken) throw new Error('no session'); // this SDK answers a bad seal with nothing
+        if (!session?.accessToken) throw new Error('no session'); // this SDK returns nothing for a seal that it cannot open
         return session;
       },
       async authenticate({ sealed, password, base_url, client_id, api_key }) {
@@ -52,7 +52,7 @@ const libraries = {
       seal: (payload, password) => sessionEncryption.sealData(payload, { password, ttl }),
       unseal: async (sealed, password) => {
         const session = await sessionEncryption.unsealData(sealed, { password });
-        if (Object.keys(session).length === 0) throw new Error('no session'); // so it answers a suffix that it does not know
+        if (Object.keys(session).length === 0) throw new Error('no session'); // what it returns for a suffix that it does not know
         return session;
       },
       async authenticate({ sealed, password, base_url, client_id, api_key }) {

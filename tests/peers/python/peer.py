@@ -1,4 +1,4 @@
-"""Seals, unseals and judges with the official Python SDK, 5.x or later; the protocol is in ../README.md."""
+"""Seals, unseals and authenticates with the official Python SDK, 5.x or later; the protocol is in ../README.md."""
 
 import json
 import sys
