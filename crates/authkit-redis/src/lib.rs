@@ -45,9 +45,9 @@
 //!
 //! # What it needs
 //!
-//! Redis 6 or later (tested: 7.0), and two connections of each process to the server that serves: one for commands, one
-//! that listens to the channel (RESP3). No persistence, no particular eviction policy. Valkey speaks the same protocol; it
-//! is not tested. These permissions are enough:
+//! Redis 6 or later, or Valkey (tested: Redis 7.0, Valkey 8.1), and two connections of each process to the server that
+//! serves: one for commands, one that listens to the channel (RESP3). No persistence, no particular eviction policy.
+//! These permissions are enough:
 //!
 //! ```text
 //! ~authkit:* &authkit:* -@all +hello +set +get +pttl +publish +subscribe
