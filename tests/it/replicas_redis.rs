@@ -1,10 +1,6 @@
 //! The connection to Redis: how it is configured, and what is logged when it is lost and restored.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use authkit_emulator::Emulator;
 use authkit_redis::RedisReplicas;
@@ -167,34 +163,4 @@ async fn a_password_is_sent_and_a_wrong_one_is_as_if_redis_were_gone() {
     let told = events.take();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("WRONGPASS") && !told[0].contains("hunter3"), "{told:?}");
-}
-
-#[tokio::test]
-async fn tls_is_used_and_the_certificate_is_checked() {
-    let folder = std::env::temp_dir().join(format!("authkit-redis-tls-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let [certificate, key] = [file("certificate.pem"), file("key.pem")];
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-        .args(["-keyout", &key, "-out", &certificate, "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .stderr(Stdio::null())
-        .status();
-    assert!(made.unwrap().success());
-    let (redis, url) = RedisServer::start_with_tls(&certificate, &key).await;
-    let emulator = Emulator::start().await;
-
-    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
-    let trusting = replica(&emulator, &url, &[("SSL_CERT_FILE", &certificate)]);
-    redis.until_connected(1).await;
-    assert_eq!(ask(&trusting, &cookie).await.status, StatusCode::OK);
-    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "it shares its refreshes");
-
-    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
-    let wary = replica(&emulator, &url, &[]);
-    assert_eq!(ask(&wary, &cookie).await.status, StatusCode::OK);
-    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "nobody vouches for this server");
-    fs::remove_dir_all(folder).unwrap();
 }

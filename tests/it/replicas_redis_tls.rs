@@ -2,15 +2,39 @@
 
 use std::fs;
 
+use authkit_emulator::Emulator;
 use authkit_redis::{ConnectError, RedisReplicas};
 use authkit_session::{Claim, RefreshCoordinator};
-use support::{Authority, Events, RedisCluster, RedisServer, SentinelRedis};
+use http::StatusCode;
+use support::{Authority, Events, PASSWORD, RedisCluster, RedisServer, SentinelRedis};
 
-use crate::replicas_redis::until;
+use crate::{
+    replicas::{ask, replica},
+    replicas_redis::until,
+};
 
 async fn assert_shares(replicas: &RedisReplicas, exchange: &str) {
     until(replicas, "Up").await;
     assert_eq!(replicas.claim(exchange).await, Claim::Alone);
+}
+
+#[tokio::test]
+async fn tls_is_used_and_the_certificate_is_checked() {
+    let server = Authority::new();
+    let certificate = server.sign("server", "DNS:localhost");
+    let (redis, url) = RedisServer::start_with_tls(&certificate.file, &certificate.key).await;
+    let emulator = Emulator::start().await;
+
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    let trusting = replica(&emulator, &url, &[("SSL_CERT_FILE", &certificate.authority)]);
+    redis.until_connected(1).await;
+    assert_eq!(ask(&trusting, &cookie).await.status, StatusCode::OK);
+    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "it shares its refreshes");
+
+    let cookie = emulator.session("alice@acme.test").expired().cookie(PASSWORD);
+    let wary = replica(&emulator, &url, &[]);
+    assert_eq!(ask(&wary, &cookie).await.status, StatusCode::OK);
+    assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1, "it trusts no such server");
 }
 
 #[tokio::test]
