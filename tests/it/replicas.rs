@@ -47,7 +47,17 @@ impl Cluster {
         storm
     }
 
-    /// Nobody was signed out: every answer is a success, and every session that was set goes on everywhere.
+    /// Begins 300 requests with an expired session. WorkOS has exchanged it when this returns, and answers later.
+    async fn storm_under_way(&self) -> JoinSet<Answer> {
+        self.emulator.clear_faults();
+        self.emulator.reset_calls();
+        self.emulator.fault(Fault::late_reply(Duration::from_millis(400)).times(3));
+        let storm = self.storm(300, &self.expired());
+        self.until_exchanges(1).await;
+        storm
+    }
+
+    /// Asserts that every answer is a success, and that every replica admits every session that the answers set.
     async fn assert_nobody_signed_out(&self, case: &str, answers: &[Answer]) {
         let slowest = answers.iter().map(|answer| answer.took).max().unwrap();
         assert!(
@@ -156,27 +166,17 @@ async fn mr_02_three_hundred_requests_to_three_processes_make_one_exchange() {
 #[tokio::test]
 async fn mr_02_redis_that_goes_away_in_the_middle_signs_nobody_out() {
     let mut cluster = Cluster::start(Emulator::builder()).await;
-    let slowly = || Fault::late_reply(Duration::from_millis(400)).times(3);
-    let middle = Duration::from_millis(150);
 
-    cluster.emulator.fault(slowly());
-    let storm = cluster.storm(300, &cluster.expired());
-    sleep(middle).await;
+    let storm = cluster.storm_under_way().await;
     cluster.redis.pause();
     cluster.assert_nobody_signed_out("paused", &all(storm).await).await;
     cluster.redis.resume();
 
-    cluster.emulator.clear_faults();
-    cluster.emulator.fault(slowly());
-    let storm = cluster.storm(300, &cluster.expired());
-    sleep(middle).await;
+    let storm = cluster.storm_under_way().await;
     cluster.redis.restart().await;
     cluster.assert_nobody_signed_out("restarted", &all(storm).await).await;
 
-    cluster.emulator.clear_faults();
-    cluster.emulator.fault(slowly());
-    let storm = cluster.storm(300, &cluster.expired());
-    sleep(middle).await;
+    let storm = cluster.storm_under_way().await;
     cluster.redis.kill();
     cluster.assert_nobody_signed_out("killed", &all(storm).await).await;
 

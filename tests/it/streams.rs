@@ -1,6 +1,12 @@
 //! Streams end with their session, and a stream that cannot start now is tried again.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use authkit_emulator::{Endpoint, Fault};
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Revocation, Session};
@@ -13,30 +19,33 @@ use tokio::time::{sleep, timeout};
 
 const EVENTS: [(&str, &str); 1] = [("accept", "text/event-stream")];
 
-fn app(authkit: &AuthKit) -> Router {
-    let ticks = async |session: Session| {
-        let ticks = stream::unfold((), async |()| {
-            sleep(Duration::from_millis(100)).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from("data: tick\n\n")), ()))
+/// A service with a stream of events; `sent` counts them.
+fn app(authkit: &AuthKit, sent: Arc<AtomicUsize>) -> Router {
+    let ticks = move |session: Session| {
+        let ticks = stream::unfold(Arc::clone(&sent), async |sent| {
+            sleep(Duration::from_millis(20)).await;
+            sent.fetch_add(1, Ordering::Relaxed);
+            Some((Ok::<_, std::io::Error>(Bytes::from("data: tick\n\n")), sent))
         });
-        Response::new(Body::from_stream(ticks.take_until(session.expired())))
+        async move { Response::new(Body::from_stream(ticks.take_until(session.expired()))) }
     };
     Router::new()
-        .route("/events", get(ticks).post(ticks))
+        .route("/events", get(ticks.clone()).post(ticks))
         .route_layer(AuthKitLayer::new(authkit))
         .merge(Endpoints::new(authkit))
 }
 
-async fn running() -> Running {
+async fn running() -> (Running, Arc<AtomicUsize>) {
     let harness = Harness::start().await;
-    let app = app(&harness.authkit);
-    harness.serve(app)
+    let sent = Arc::default();
+    let app = app(&harness.authkit, Arc::clone(&sent));
+    (harness.serve(app), sent)
 }
 
 #[tokio::test]
 async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
     for signs_out in [true, false] {
-        let running = running().await;
+        let (running, sent) = running().await;
         let browser = running.signed_in("alice@acme.test");
         let session = running.emulator.session("alice@acme.test");
         let browser = if signs_out { browser } else { running.holding(&session) };
@@ -46,7 +55,8 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
             timeout(Duration::from_secs(20), answer).await.expect("the stream ends")
         };
         let end = async {
-            sleep(Duration::from_millis(1_500)).await;
+            let is_sent = async || sent.load(Ordering::Relaxed) > 3;
+            support::until("the stream runs", is_sent).await;
             if signs_out {
                 let answer = browser.submit(&running.url("/logout"), &[]).await;
                 assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -64,7 +74,7 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
 
 #[tokio::test]
 async fn e11_an_event_source_is_told_to_come_back_during_an_outage() {
-    let running = running().await;
+    let (running, _) = running().await;
     let expired = running.emulator.session("alice@acme.test").expired();
     running.emulator.fault(Fault::status(503).on(Endpoint::Authenticate).until_cleared());
     let browser = running.holding(&expired);
