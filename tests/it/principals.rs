@@ -465,10 +465,13 @@ async fn every_kind_and_its_stream_end_when_it_expires() {
         }
         let ask = async || world.ask("/who", world.credential(kind)).await.status.as_u16();
         assert_eq!(ask().await, 200, "{kind:?}");
-        let ticks = |path| world.ask(path, world.credential(kind));
-        let end = async {
-            sleep(Duration::from_millis(300)).await;
-            world.running.advance(Duration::from_secs(if kind == Kind::ApiKey { 41 } else { 306 }));
+        let open = async |path| {
+            let request = CLIENT.with(|client| client.get(world.running.url(path)));
+            let stream = request.bearer_auth(world.credential(kind)).send().await.unwrap();
+            let mut stream = stream.error_for_status().unwrap();
+            let first = stream.chunk().await.unwrap().expect("the stream goes on");
+            assert!(first.starts_with(b"tick\n"), "{kind:?} at {path}: {first:?}");
+            stream
         };
         let own = match kind {
             Kind::Bearer => "/bearer/ticks",
@@ -476,10 +479,11 @@ async fn every_kind_and_its_stream_end_when_it_expires() {
             Kind::Machine => "/machine/ticks",
             Kind::Client => "/client/ticks",
         };
-        let all = async { tokio::join!(ticks("/ticks"), ticks(own), end) };
-        let (one, two, ()) = timeout(Duration::from_secs(10), all).await.expect("both end");
-        for ticks in [one, two] {
-            assert!(ticks.status == StatusCode::OK && ticks.text.starts_with("tick\n"), "{kind:?}");
+        let (one, two) = tokio::join!(open("/ticks"), open(own));
+        world.running.advance(Duration::from_secs(if kind == Kind::ApiKey { 41 } else { 306 }));
+        for stream in [one, two] {
+            let rest = timeout(Duration::from_secs(10), stream.bytes()).await;
+            rest.expect("the stream ends").unwrap();
         }
         assert_eq!(ask().await, 401, "{kind:?}");
         world.keeps_secrets();
@@ -520,7 +524,7 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
             .expect("the revocation ends it before it expires");
         timeout(Duration::from_secs(5), ticks)
             .await
-            .expect("so does what began before")
+            .expect("a stream that began before ends too")
             .unwrap()
             .unwrap();
         world.keeps_secrets();
@@ -574,7 +578,11 @@ async fn introspection_shows_what_was_revoked() {
         for _ in 0..3 {
             assert_eq!(ask().await, 401, "{kind:?}");
         }
-        assert_eq!(emulator.calls(Endpoint::Introspection), calls + 1, "{kind:?}: remembered too");
+        assert_eq!(
+            emulator.calls(Endpoint::Introspection),
+            calls + 1,
+            "{kind:?}: the refusal is remembered too"
+        );
         assert_eq!(
             world.ask("/who", credential).await.status,
             200,

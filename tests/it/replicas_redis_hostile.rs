@@ -95,7 +95,10 @@ async fn d5_a_value_beyond_measure_is_not_read() {
         let mut fastest = Duration::MAX;
         for _ in 0..3 {
             let began = Instant::now();
-            assert_ne!(replicas.claim("x").await, Claim::Published(Bytes::new()));
+            assert!(
+                !matches!(replicas.claim("x").await, Claim::Published(_)),
+                "no outcome of 64 MiB"
+            );
             fastest = fastest.min(began.elapsed());
             until(replicas, "Up").await;
         }
@@ -131,13 +134,13 @@ async fn d5_a_list_of_anything_is_read_as_far_as_it_can_be() {
 
 #[tokio::test]
 async fn d5_a_flood_of_messages_is_bounded_and_costs_no_revocation() {
+    let events = Events::listen();
     let redis = RedisServer::start().await;
     let [here, there] = [connected(&redis).await, connected(&redis).await];
     let receiver = TestReceiver::new(GROUP);
     there.subscribe(receiver.inbox());
     receiver.answer("forged", authkit_session::Delivery::Unreadable);
     sleep(Duration::from_millis(200)).await;
-    let events = Events::listen();
 
     let flood = async {
         let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).await.unwrap();
@@ -165,7 +168,8 @@ async fn d5_a_flood_of_messages_is_bounded_and_costs_no_revocation() {
     tokio::join!(flood, meanwhile);
     assert!(format!("{there:?}").contains("Up"), "its commands go on");
     assert_eq!(redis.keys("authkit:exchange:*").await.len(), 6, "it shares exchanges meanwhile");
-    drop(events);
+    let told = events.take();
+    assert!((1..=2).contains(&told.len()), "a line for each kind of trouble: {told:?}");
 }
 
 #[tokio::test]

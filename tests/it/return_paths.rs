@@ -1,4 +1,4 @@
-//! No `return_to` in a link redirects a browser off our origin.
+//! No `return_to` in a link redirects a browser to an origin that the configuration does not list.
 
 use authkit_emulator::Emulator;
 use authkit_tower::{AuthKit, AuthKitLayer, Endpoints};
@@ -100,29 +100,31 @@ impl Site {
         browser
     }
 
-    /// The address of an endpoint with this `return_to`.
-    fn wishing(&self, endpoint: &str, wish: &str) -> String {
-        let query =
-            form_urlencoded::Serializer::new(String::new()).append_pair("return_to", wish).finish();
+    /// The URL of an endpoint with this `return_to`.
+    fn with_return_to(&self, endpoint: &str, return_to: &str) -> String {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", return_to)
+            .finish();
         format!("{}?{query}", self.url(endpoint))
     }
 
-    /// What has been tried, also as what would follow the origins and the prefix that are ours.
+    /// The corpus, as it is and appended to our own origins and prefix.
     fn corpus(&self) -> Vec<String> {
         let honest = ["/", "/rows?page=2"].map(str::to_owned);
         let corpus: Vec<_> = corpus().into_iter().chain(honest).collect();
         let Setting { at, base, return_origins, .. } = self.setting;
         let starts = [base, at].into_iter().chain(return_origins.iter().copied());
         let starts: Vec<_> = starts.filter(|start| !start.is_empty() && *start != ORIGIN).collect();
-        let after = |start: &str| corpus.iter().map(|wish| format!("{start}{wish}")).collect();
+        let after =
+            |start: &str| corpus.iter().map(|return_to| format!("{start}{return_to}")).collect();
         let longer: Vec<Vec<_>> = starts.into_iter().map(after).collect();
         longer.into_iter().flatten().chain(corpus.clone()).collect()
     }
 
-    /// Panics unless every browser, whatever page it is on, takes this for a place of ours that is no endpoint.
-    fn check(&self, wish: &str, location: &str) {
+    /// Panics unless a browser resolves `location`, on any page, to a listed origin: below our prefix and at no endpoint.
+    fn check(&self, return_to: &str, location: &str) {
         let Setting { name, at, base, return_origins, .. } = self.setting;
-        let what = format!("{name}, {wish:?}: {location:?}");
+        let what = format!("{name}, {return_to:?}: {location:?}");
         assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{what}");
         for page in ["/", "/login?return_to=x", "/a/b/c?d"] {
             let there = Url::parse(&self.url(page)).unwrap().join(location).unwrap();
@@ -136,9 +138,9 @@ impl Site {
             let path = there.path().strip_prefix(base).unwrap_or_else(|| panic!("{what}"));
             assert!(path.starts_with('/'), "{what}");
             let is_endpoint = ["/login", "/callback", "/logout"].contains(&path);
-            assert!(!is_endpoint, "{what} goes in circles");
+            assert!(!is_endpoint, "{what} is an endpoint");
         }
-        // Not what some reader further on would take for a host.
+        // No program that decodes it again reads a host in it.
         let decoded = location
             .to_ascii_lowercase()
             .replace("%2f", "/")
@@ -147,7 +149,7 @@ impl Site {
         assert!(!decoded.starts_with("//") && !decoded.starts_with("/\\"), "{what}");
     }
 
-    /// The wish that an answer of ours passes on to the sign-in endpoint.
+    /// The `return_to` of a redirect of ours to the sign-in endpoint.
     fn passed_on(&self, location: &str) -> String {
         let there = Url::parse(self.setting.at).unwrap().join(location).unwrap();
         assert_eq!(there.path(), format!("{}/login", self.setting.base), "{location}");
@@ -155,7 +157,7 @@ impl Site {
     }
 }
 
-/// A proxy that strips `base`, and answers what is not below it.
+/// A proxy that strips `base`; it replaces a path that is not below it by `/beside`.
 fn stripping(base: &'static str, app: Router) -> Router {
     let proxy = move |mut request: Request<Body>| {
         let app = app.clone();
@@ -165,7 +167,7 @@ fn stripping(base: &'static str, app: Router) -> Router {
             let below = target.strip_prefix(base).filter(|rest| rest.starts_with('/'));
             parts.path_and_query = Some(below.unwrap_or("/beside").parse().unwrap());
             *request.uri_mut() = Uri::from_parts(parts).unwrap();
-            // It is another request for the service.
+            // The service gets a new request, without the extensions of the one that the proxy got.
             request.extensions_mut().clear();
             app.oneshot(request).await
         }
@@ -181,21 +183,24 @@ fn parameter(url: &Url, name: &str) -> Option<String> {
 async fn rd_01_signing_in_ends_here() {
     for setting in SETTINGS {
         let (site, outside) = (Site::with(setting).await, Browser::new());
-        // The rest of each setting's is tried without WorkOS, which takes most of the time.
+        // Signing in at WorkOS takes most of the time: of the other settings, each seventh value is enough here.
         let step = if setting.name == PLAIN.name { 1 } else { 7 };
-        for wish in site.corpus().into_iter().step_by(step) {
+        for return_to in site.corpus().into_iter().step_by(step) {
             let browser = Browser::new();
-            let login = browser.visit(&site.app, &site.wishing("/login", &wish)).await;
+            let login = browser.visit(&site.app, &site.with_return_to("/login", &return_to)).await;
             let authorize = browser.target(&login);
-            assert!(authorize.as_str().starts_with(site.emulator().url()), "{wish:?}: {authorize}");
+            assert!(
+                authorize.as_str().starts_with(site.emulator().url()),
+                "{return_to:?}: {authorize}"
+            );
             let callback = site.url("/callback");
-            assert_eq!(parameter(&authorize, "redirect_uri").unwrap(), callback, "{wish:?}");
+            assert_eq!(parameter(&authorize, "redirect_uri").unwrap(), callback, "{return_to:?}");
 
-            // What was wished for travels sealed, and is looked at again.
+            // The flow seals the `return_to`, and the callback parses it again.
             let there = outside.navigate(authorize.as_str()).await;
             let callback = browser.visit(&site.app, outside.target(&there).as_str()).await;
-            assert_eq!(callback.status, StatusCode::SEE_OTHER, "{wish:?}");
-            site.check(&wish, callback.header("location"));
+            assert_eq!(callback.status, StatusCode::SEE_OTHER, "{return_to:?}");
+            site.check(&return_to, callback.header("location"));
         }
     }
 }
@@ -205,20 +210,20 @@ async fn rd_01_whoever_is_signed_in_stays_here() {
     for setting in SETTINGS {
         let site = Site::with(setting).await;
         let cookie = site.signed_in().cookie("wos_session").unwrap();
-        // Whoever is admitted without waiting is sent on: the signing keys have to be there.
+        // `/login` sends on a user whose session it admits without waiting, so the signing keys have to be cached.
         let page = site.signed_in().visit(&site.app, &site.url("/page")).await;
         assert_eq!(page.text(), "handled");
         let (mut here, mut elsewhere) = (0, 0);
-        for wish in site.corpus() {
+        for return_to in site.corpus() {
             let browser = Browser::new();
             browser.keep(setting.at, "wos_session", &cookie);
-            let login = browser.visit(&site.app, &site.wishing("/login", &wish)).await;
+            let login = browser.visit(&site.app, &site.with_return_to("/login", &return_to)).await;
             match login.header("location") {
                 away if away.starts_with(site.emulator().url()) => {}
                 location => {
                     here += 1;
                     elsewhere += usize::from(location.starts_with(SPA));
-                    site.check(&wish, location);
+                    site.check(&return_to, location);
                 }
             }
         }
@@ -234,16 +239,16 @@ async fn rd_01_signing_out_ends_here() {
         let site = Site::with(setting).await;
         let corpus = site.corpus();
         let mut at_workos = 0;
-        for wish in &corpus {
+        for return_to in &corpus {
             for browser in [Browser::new(), site.signed_in()] {
-                let url = site.wishing("/logout", wish);
+                let url = site.with_return_to("/logout", return_to);
                 let asked = browser.visit(&site.app, &url).await;
                 assert_eq!(
                     (asked.status, asked.header("location")),
                     (StatusCode::OK, ""),
-                    "{wish:?}"
+                    "{return_to:?}"
                 );
-                check_form(&site, wish, &asked);
+                check_form(&site, return_to, &asked);
 
                 let form = [
                     ("sec-fetch-site", "same-origin"),
@@ -251,7 +256,7 @@ async fn rd_01_signing_out_ends_here() {
                     ("origin", setting.at),
                 ];
                 let done = browser.send_to(&site.app, Method::POST, &url, form).await;
-                assert_eq!(done.status, StatusCode::SEE_OTHER, "{wish:?}");
+                assert_eq!(done.status, StatusCode::SEE_OTHER, "{return_to:?}");
                 let to = Url::parse(done.header("location")).unwrap();
                 let after = if to.as_str().starts_with(site.emulator().url()) {
                     at_workos += 1;
@@ -259,7 +264,7 @@ async fn rd_01_signing_out_ends_here() {
                 } else {
                     to.into()
                 };
-                site.check(wish, after.strip_prefix(setting.at).unwrap_or(&after));
+                site.check(return_to, after.strip_prefix(setting.at).unwrap_or(&after));
             }
         }
         assert_eq!(at_workos, corpus.len(), "each session is ended at WorkOS too");
@@ -267,19 +272,23 @@ async fn rd_01_signing_out_ends_here() {
 }
 
 /// The confirmation page links only to our own sign-out.
-fn check_form(site: &Site, wish: &str, page: &Answer) {
+fn check_form(site: &Site, return_to: &str, page: &Answer) {
     let text = page.text();
     let (_, action) = text.split_once("action=\"").unwrap();
     let (action, _) = action.split_once('"').unwrap();
     let to = Url::parse(&site.url("/")).unwrap().join(action).unwrap();
     let mut without_query = to.clone();
     without_query.set_query(None);
-    assert_eq!(without_query.as_str(), site.url("/logout"), "{wish:?}");
+    assert_eq!(without_query.as_str(), site.url("/logout"), "{return_to:?}");
     if let Some(after) = parameter(&to, "return_to") {
-        site.check(wish, &after);
+        site.check(return_to, &after);
     }
     let shown = |text: &str| text.matches("evil.example").count();
-    assert_eq!(shown(&text), shown(action), "{wish:?}: shown beside the button");
+    assert_eq!(
+        shown(&text),
+        shown(action),
+        "{return_to:?}: the page shows it outside of the form's action"
+    );
 }
 
 #[tokio::test]
@@ -288,28 +297,28 @@ async fn rd_01_what_headers_and_targets_say_ends_here() {
         let site = Site::with(setting).await;
         let nobody = Browser::new();
         let mut tried = 0;
-        for wish in site.corpus() {
-            let is_header = wish.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-            for wish in [wish.clone(), format!("{}{wish}", setting.at)] {
+        for address in site.corpus() {
+            let is_header = address.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            for address in [address.clone(), format!("{}{address}", setting.at)] {
                 if !is_header {
                     continue;
                 }
                 tried += 1;
-                let form = [("sec-fetch-mode", "navigate"), ("referer", wish.as_str())];
+                let form = [("sec-fetch-mode", "navigate"), ("referer", address.as_str())];
                 let answer =
                     nobody.send_to(&site.app, Method::POST, &site.url("/form"), form).await;
-                site.check(&wish, &site.passed_on(answer.header("location")));
-                let fragment = [("hx-request", "true"), ("hx-current-url", wish.as_str())];
+                site.check(&address, &site.passed_on(answer.header("location")));
+                let fragment = [("hx-request", "true"), ("hx-current-url", address.as_str())];
                 let answer =
                     nobody.send_to(&site.app, Method::GET, &site.url("/rows"), fragment).await;
-                site.check(&wish, &site.passed_on(answer.header("hx-redirect")));
+                site.check(&address, &site.passed_on(answer.header("hx-redirect")));
             }
-            // As a request target, such as a browser sends that followed a link to our own host.
-            let target = site.url(&wish);
-            if wish.starts_with('/') && Url::parse(&target).is_ok() {
+            // As the target of a request, which a browser sends after a link to our own host.
+            let target = site.url(&address);
+            if address.starts_with('/') && Url::parse(&target).is_ok() {
                 let answer = nobody.visit(&site.app, &target).await;
                 if answer.header("location").starts_with(&format!("{}/login?", setting.base)) {
-                    site.check(&wish, &site.passed_on(answer.header("location")));
+                    site.check(&address, &site.passed_on(answer.header("location")));
                 }
             }
         }
@@ -320,10 +329,13 @@ async fn rd_01_what_headers_and_targets_say_ends_here() {
 #[tokio::test]
 async fn rd_02_what_is_too_long_or_malformed_is_left_out() {
     let (site, outside) = (Site::start().await, Browser::new());
-    // As long as a URI can be here; what is longer, servers refuse themselves.
+    // As long as a URI can be here: servers refuse a longer one themselves.
     let filled = |piece: &str| {
-        let wish = (1..).map(|n| format!("/{}", piece.repeat(n * 100)));
-        wish.take_while(|wish| site.wishing("/login", wish).len() < 65_000).last().unwrap()
+        let return_to = (1..).map(|n| format!("/{}", piece.repeat(n * 100)));
+        return_to
+            .take_while(|return_to| site.with_return_to("/login", return_to).len() < 65_000)
+            .last()
+            .unwrap()
     };
     let cases = [
         ("letters", filled("a"), "/"),
@@ -341,12 +353,12 @@ async fn rd_02_what_is_too_long_or_malformed_is_left_out() {
         ("half an encoding", "/%f".to_owned(), "/%f"),
         ("too many layers", "/%2525252525252525255c".to_owned(), "/"),
     ];
-    for (name, wish, expected) in cases {
+    for (name, return_to, expected) in cases {
         let browser = Browser::new();
-        let login = browser.visit(&site.app, &site.wishing("/login", &wish)).await;
+        let login = browser.visit(&site.app, &site.with_return_to("/login", &return_to)).await;
         assert_eq!(login.status, StatusCode::FOUND, "{name}");
         let authorize = browser.target(&login);
-        assert!(authorize.as_str().len() < 1024, "{name}: it does not travel with the browser");
+        assert!(authorize.as_str().len() < 1024, "{name}: it is not in the URL of WorkOS");
         let set: usize = login.headers.get_all("set-cookie").iter().map(HeaderValue::len).sum();
         assert!(set < 4096, "{name}: {set} bytes of cookies");
 
@@ -362,10 +374,16 @@ async fn rd_02_what_is_too_long_or_malformed_is_left_out() {
         let login = Browser::new().visit(&site.app, &format!("{ORIGIN}/login?{query}")).await;
         assert_eq!(login.status, StatusCode::FOUND, "{query}");
     }
-    // The first one counts, and only that.
-    let twice = "return_to=%2Ffirst&return_to=%2F%2Fevil.example";
-    let login = Browser::new().visit(&site.app, &format!("{ORIGIN}/login?{twice}")).await;
-    assert_eq!(login.status, StatusCode::FOUND);
+    for (twice, expected) in
+        [("/first&return_to=//evil.example", "/first"), ("//evil.example&return_to=/second", "/")]
+    {
+        let browser = Browser::new();
+        let url = format!("{ORIGIN}/login?return_to={twice}");
+        let login = browser.visit(&site.app, &url).await;
+        let there = outside.navigate(browser.target(&login).as_str()).await;
+        let callback = browser.visit(&site.app, outside.target(&there).as_str()).await;
+        assert_eq!(callback.header("location"), expected, "the first of two counts");
+    }
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl Watched {
         self.recording.holding(&self.recording.running.emulator.session("bob@acme.test").expired())
     }
 
-    async fn nobody_can_be_told_without_keys(&self) {
+    async fn no_session_is_verified_without_keys(&self) {
         self.recording.running.emulator.fault(Fault::status(500).body(UPSTREAM).on(Endpoint::Jwks));
         let browser =
             self.recording.holding(&self.recording.running.emulator.session("alice@acme.test"));
@@ -303,7 +303,7 @@ fn parameter(url: &Url, name: &str) -> String {
 async fn pl_01_ch_04_no_secret_is_logged_or_answered() {
     let logs = Logs::collect();
     let watched = Watched::start().await;
-    watched.nobody_can_be_told_without_keys().await;
+    watched.no_session_is_verified_without_keys().await;
     watched.nobody_is_signed_in().await;
     let browser = watched.somebody_signs_in_and_stays().await;
     watched.handlers_exchange_and_end_sessions().await;

@@ -94,4 +94,10 @@ async fn a_session_of_the_whole_host_is_read_too() {
     browser.keep(&nginx.url("/"), "wos_session", &sealed);
     let page = browser.navigate(&nginx.url("/app/page")).await;
     assert_eq!(page.text(), "alice@acme.test");
+
+    let left = browser.submit(&nginx.url("/app/logout"), &[]).await;
+    assert_eq!(left.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.cookie("wos_session"), Some(sealed), "the cookie is the neighbour's");
+    let page = browser.navigate(&nginx.url("/app/page")).await;
+    assert_eq!(page.status, StatusCode::FOUND, "the session has ended here");
 }

@@ -134,8 +134,9 @@ async fn f11_an_organization_that_is_deleted_or_changes_has_its_sessions_refresh
         (3, "organization_role.deleted", "organization_id"),
     ] {
         running.advance(Duration::from_secs(2));
-        let body = json!({ "event": name, "data": { field: organization } }).to_string();
-        assert_eq!(deliver(&running, SECRET, running.emulator.now(), body).await, StatusCode::OK);
+        let now = running.emulator.now();
+        let body = event(name, &json!({ field: organization }), &timestamp(now));
+        assert_eq!(deliver(&running, SECRET, now, body).await, StatusCode::OK);
         running.advance(Duration::from_secs(2));
         for _ in 0..2 {
             assert_eq!(browser.navigate(&url).await.status, StatusCode::OK, "{name}");
