@@ -13,10 +13,12 @@ use std::{
     time::Duration,
 };
 
+use crate::sync::RandomState;
+
 /// Values by id, bounded in number and in age.
 #[derive(Clone)]
 pub struct BoundedMap<V = ()> {
-    entries: HashMap<Arc<str>, BoundedEntry<V>>,
+    entries: HashMap<Arc<str>, BoundedEntry<V>, RandomState>,
     /// Oldest first. A removed entry stays here until it reaches the front or a sweep removes it: no entry has its
     /// number.
     order: VecDeque<(u64, Arc<str>)>,
@@ -36,7 +38,8 @@ impl<V> BoundedMap<V> {
     /// Makes an empty map of at most `limit` entries. With [`Duration::MAX`] as `lifetime`, they last until they are
     /// removed or pushed out.
     pub fn new(limit: usize, lifetime: Duration) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), next_number: 0, limit, lifetime }
+        let (entries, order) = (HashMap::default(), VecDeque::new());
+        Self { entries, order, next_number: 0, limit, lifetime }
     }
 
     /// How many entries there are.
@@ -127,7 +130,11 @@ impl<V> BoundedMap<V> {
     }
 }
 
-fn is_current<V>(entries: &HashMap<Arc<str>, BoundedEntry<V>>, number: u64, id: &str) -> bool {
+fn is_current<V>(
+    entries: &HashMap<Arc<str>, BoundedEntry<V>, RandomState>,
+    number: u64,
+    id: &str,
+) -> bool {
     entries.get(id).is_some_and(|entry| entry.number == number)
 }
 

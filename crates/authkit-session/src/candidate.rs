@@ -7,6 +7,8 @@
 //! 4. Of several verified sessions of one user, the one with the latest token counts; of two users, none.
 
 pub(crate) mod cache;
+#[cfg(all(test, interleavings))]
+mod interleavings;
 pub(crate) mod jwks;
 pub(crate) mod kept_cookie;
 pub(crate) mod reader;

@@ -171,6 +171,7 @@ mod session;
 #[cfg(test)]
 mod simulation;
 mod strictness;
+mod sync;
 mod tasks;
 #[cfg(test)]
 mod testing;

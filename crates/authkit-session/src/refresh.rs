@@ -22,11 +22,7 @@ mod replicas;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt,
-    sync::{Arc, MutexGuard},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -52,6 +48,7 @@ use crate::{
         successor::{ExchangeWaiter, Successor, VerifiedSuccessor},
     },
     seal::{Attempts, Sealer},
+    sync::MutexGuard,
     tasks::Tasks,
     token::{TokenHash, TokenIdentity},
     upstream::client::Client,

@@ -10,10 +10,7 @@ pub(crate) mod successor;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,7 +20,10 @@ use self::{
     presence::PresenceCounts,
     successor::{ExchangeWaiter, Successor},
 };
-use crate::token::{SessionIdHash, TokenHash};
+use crate::{
+    sync::{AtomicU64, Mutex, MutexGuard},
+    token::{SessionIdHash, TokenHash},
+};
 
 /// The tables, shared by every request.
 pub(crate) struct RefreshState {
@@ -83,6 +83,9 @@ impl fmt::Debug for RefreshState {
         f.debug_struct("RefreshState").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, interleavings))]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {

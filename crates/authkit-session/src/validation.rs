@@ -19,22 +19,20 @@ pub(crate) mod answer;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use foldhash::quality::RandomState;
-use quick_cache::{
-    UnitWeighter,
-    sync::{Cache, DefaultLifecycle},
-};
-use tokio::{sync::watch, time};
+use quick_cache::{UnitWeighter, sync::DefaultLifecycle};
+use tokio::time;
 
 use crate::{
     clock::Clock,
     crypto::digest,
     decide::reason::Reason,
     request::waiting::PATIENCE,
+    sync::{self, Cache, Mutex, MutexGuard, watch},
     validation::{allowance::Allowance, answer::CredentialAnswer},
 };
 
@@ -201,7 +199,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         drop(questions);
         let task = QuestionTask { validations: Arc::clone(self), hash, allotment, sender };
         let question = question();
-        tokio::spawn(async move { task.finish(question.await) });
+        sync::spawn(async move { task.finish(question.await) });
         JoinedQuestion::UnderWay(receiver)
     }
 
@@ -316,6 +314,9 @@ const REFUSED_EVERY: Duration = Duration::from_secs(2);
 const REFUSED: Duration = Duration::from_secs(10);
 /// How long there are no calls after a fault.
 const AFTER_FAULT: Duration = Duration::from_secs(2);
+
+#[cfg(all(test, interleavings))]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {

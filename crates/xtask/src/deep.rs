@@ -11,7 +11,8 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::{
-    frameworks, model, packages, peers, project::Project, setup, steps::Steps, tally::Tally,
+    frameworks, interleavings, model, packages, peers, project::Project, setup, steps::Steps,
+    tally::Tally,
 };
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
@@ -27,6 +28,8 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test("three browser engines", || engines(sh))?;
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
+    steps.test("interleavings", || interleavings::test(sh))?;
+    steps.test(&format!("orders of {EVENTS} events of {USERS} users"), || orders(sh))?;
     steps.test(&format!("{KILLS} replicas killed"), || kills(sh))?;
     steps.test("replicas on Valkey", || valkey(sh, project))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
@@ -81,6 +84,13 @@ fn soak(sh: &Shell) -> Result<Tally> {
     let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --lib");
     let test = test.args(["nobody_is_signed_out_by_a_fault", "--", "--nocapture"]);
     Tally::of(test.env("AUTHKIT_SOAK", REFRESHES))
+}
+
+/// Tries every order of more events, and shows how many steps and worlds there are.
+fn orders(sh: &Shell) -> Result<Tally> {
+    let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --lib");
+    let test = test.args(["every_order_of_events", "--", "--nocapture"]);
+    Tally::of(test.env("AUTHKIT_EVENTS", EVENTS).env("AUTHKIT_USERS", USERS))
 }
 
 /// Has `jsonwebtoken` judge tokens too, and shows what explains each disagreement.
@@ -139,5 +149,8 @@ const FLOOD: &str = "20";
 const COOKIES: &str = "10000";
 /// How many tokens are judged twice.
 const TOKENS: &str = "100000";
+/// How many events follow one another in the lineages' model, and to how many users they happen.
+const EVENTS: &str = "9";
+const USERS: &str = "3";
 /// About three weeks of 40 users.
 const REFRESHES: &str = "100000";

@@ -10,6 +10,7 @@ mod deep;
 mod frameworks;
 mod fuzz;
 mod http_clients;
+mod interleavings;
 mod layout;
 mod model;
 mod mutants;
@@ -96,7 +97,8 @@ Usage: cargo xtask <command>
   deep [STEP]...
           what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
-          faults, with what they came to; 200 replicas that are killed; what replicas share, on
+          faults, with what they came to; every interleaving of the threads around the core's tables,
+          and every order of nine events of three users; 200 replicas that are killed; what replicas share, on
           Valkey in place of Redis; 10,000 changed cookies for each official SDK; then all tests
           again as users build them, optimized, first in one thread and then in four a core;
           `model`, the examples of other frameworks, and `packages`; goes on after a failure, and takes only the steps whose names contain a

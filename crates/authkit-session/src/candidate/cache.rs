@@ -10,13 +10,11 @@ use std::{
 };
 
 use foldhash::quality::RandomState;
-use quick_cache::{
-    Equivalent, Weighter,
-    sync::{Cache, DefaultLifecycle},
-};
+use quick_cache::{Equivalent, Weighter, sync::DefaultLifecycle};
 
 use crate::{
     candidate::kept_cookie::KeptCookie, cookie::received::CookieValue, session::VerifiedSession,
+    sync::Cache,
 };
 
 /// The sessions verified last, as many as fit; none if the cache is off.

@@ -3,20 +3,18 @@
 use std::{
     fmt,
     num::NonZeroU64,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use arc_swap::{ArcSwapOption, Guard};
-use tokio::{runtime::Handle, sync::watch};
+use arc_swap::Guard;
+use tokio::runtime::Handle;
 use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
     clock::{self, Clock},
     decide::KeyFetch,
+    sync::{self, ArcSwapOption, AtomicU64, Mutex, MutexGuard, watch},
     token::{jwt::Jwt, keys::KeySet},
     upstream::{client::Client, error_answer::UpstreamFailure},
 };
@@ -183,7 +181,7 @@ impl Jwks {
         // The fetch may outlive the request, so its span is linked to the request's span and is not part of it.
         let span = info_span!(parent: None, "authkit.keys", why = why.as_str(), outcome = Empty);
         span.follows_from(Span::current());
-        tokio::spawn(fetch.run().instrument(span));
+        sync::spawn(fetch.run().instrument(span));
         Some(waiting)
     }
 
@@ -279,6 +277,8 @@ impl Drop for Fetch {
         fetches.under_way = false;
         let before = fetches.failed.map(|(_, failure)| failure);
         fetches.failed = self.failed.map(|failure| (self.inner.clock.monotonic(), failure));
+        // Before the next fetch can begin: whoever waits for that one must not be woken by this one.
+        self.inner.over.send_modify(|over| *over += 1);
         drop(fetches);
         // One event per change.
         match (before, self.failed) {
@@ -294,7 +294,6 @@ impl Drop for Fetch {
                 );
             }
         }
-        self.inner.over.send_modify(|over| *over += 1);
     }
 }
 

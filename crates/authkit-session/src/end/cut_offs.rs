@@ -14,12 +14,9 @@ use std::{
     cmp,
     collections::{BTreeSet, HashMap},
     fmt,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     iter,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -27,6 +24,7 @@ use crate::{
     decide::CutOffEffect,
     end::revocation::{Reach, Revocation, Subject},
     log_limit::LogLimiter,
+    sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, RandomState},
     token::TokenIdentity,
 };
 
@@ -319,7 +317,10 @@ const LATEST_TOKEN: u64 = 60;
 const LIMIT: usize = 100_000;
 /// 256 KiB: with 1,000 ended sessions, or as many changes later than a token, one request in five locks the table
 /// unnecessarily.
-const BUCKETS: usize = 16 * 1024;
+const BUCKETS: usize = if cfg!(interleavings) { 4 } else { 16 * 1024 };
+
+#[cfg(all(test, interleavings))]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ use crate::{
         lineage::{LineageState, RefusalDelay},
         successor::{ExchangeResult, ExchangeSender},
     },
+    sync,
     tasks::Task,
     token::{RefreshToken, TokenHash},
     upstream::{
@@ -78,7 +79,7 @@ impl Exchange {
     /// Makes the exchange in a task of its own, which outlives the request.
     pub(super) fn start(self) {
         let span = self.observed.span();
-        tokio::spawn(tracing::Instrument::instrument(self.run(), span));
+        sync::spawn(tracing::Instrument::instrument(self.run(), span));
     }
 
     async fn run(mut self) {

@@ -1,5 +1,7 @@
 mod concurrency;
 mod cut_off;
+#[cfg(interleavings)]
+mod interleavings;
 mod limits;
 mod owner;
 mod refresh;

@@ -242,7 +242,10 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
             Some(other) if other != id => self.index.merge(id, other),
             Some(_) | None => id,
         };
-        self.index.prune(id, now);
+        // Once a lineage has ended, none of its tokens is forgotten before the others.
+        if self.index.lineage(id).state == LineageState::Live {
+            self.index.prune(id, now);
+        }
         let session_ended = self.ended_sessions.contains(pair.session_id());
         let lineage = self.index.lineage_mut(id);
         if session_ended || state == LineageState::Ended {

@@ -1,11 +1,11 @@
 //! Which tokens and sessions a request must look up: read by every request, without a lock.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use crate::token::{SessionIdHash, TokenHash};
+use crate::{
+    sync::AtomicU32,
+    token::{SessionIdHash, TokenHash},
+};
 
 /// Counts, by hash, the tokens and session ids about which the tables know something.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct PresenceCounts {
 
 impl PresenceCounts {
     /// As many counts as there usually are entries, and a few: 512 KiB.
-    pub(crate) const COUNTS: usize = 1 << 17;
+    pub(crate) const COUNTS: usize = if cfg!(interleavings) { 16 } else { 1 << 17 };
 
     /// No marks, in about so many counts.
     pub(crate) fn new(counts: usize) -> Self {
@@ -47,6 +47,7 @@ impl PresenceCounts {
         self.counts[self.slot(entry)].load(Ordering::Acquire) > 0
     }
 
+    /// Which count is an entry's.
     #[inline]
     fn slot(&self, PresenceEntry(hash): PresenceEntry) -> usize {
         // A power of two.

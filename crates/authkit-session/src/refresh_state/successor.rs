@@ -2,13 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::watch;
-
 use crate::{
     candidate::SessionCandidate,
     cookie::set_cookie::SessionLifetime,
     decide::refresh_outcome::{RefreshFailure, RefreshOutcome},
     refresh_state::lineage::{CookieFit, TokenPair},
+    sync::watch,
     token::PairId,
 };
 

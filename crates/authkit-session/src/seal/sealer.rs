@@ -1,9 +1,6 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -12,6 +9,7 @@ use crate::{
     cookie_password::CookiePassword,
     payload::Payload,
     seal::{Attempts, KeyRing, PasswordId, Purpose, SealError, Target, Unsealed},
+    sync::{ArcSwap, AtomicU64},
 };
 
 /// Opens and seals with the passwords in use, which can be replaced while the service runs.

@@ -16,14 +16,15 @@ use crate::{
         lineage::{Limits, LineageState, TokenPair, pair::Newest, token::Token},
         presence::PresenceCounts,
     },
+    sync::RandomState,
     token::TokenHash,
 };
 
 /// Lineages by number, and their tokens by hash.
 #[derive(Clone, Debug)]
 pub(super) struct LineageIndex<J, P> {
-    lineages: HashMap<LineageId, Lineage<P>>,
-    tokens: HashMap<TokenHash, Token<J>>,
+    lineages: HashMap<LineageId, Lineage<P>, RandomState>,
+    tokens: HashMap<TokenHash, Token<J>, RandomState>,
     /// The expiries in order. A lineage with an exchange under way is not among them.
     expiries: BTreeSet<(Duration, LineageId)>,
     next: u64,
@@ -49,8 +50,8 @@ pub(super) struct Lineage<P> {
 impl<J, P: TokenPair> LineageIndex<J, P> {
     pub(super) fn new(presence: Arc<PresenceCounts>) -> Self {
         Self {
-            lineages: HashMap::new(),
-            tokens: HashMap::new(),
+            lineages: HashMap::default(),
+            tokens: HashMap::default(),
             expiries: BTreeSet::new(),
             next: 0,
             bytes: 0,

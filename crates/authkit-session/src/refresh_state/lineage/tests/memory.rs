@@ -101,3 +101,20 @@ fn whatever_an_exchange_brings_its_session_is_forgotten_after_a_day() {
         assert!(table.is_empty() && table.index.sizes() == Sizes::default());
     }
 }
+
+/// Found by every order of nine events: the browser had brought the pair after it before the session was signed out.
+#[test]
+fn a_token_that_was_signed_out_is_remembered_for_a_day_whatever_its_exchanges_bring_later() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    table.returned(Some(NEW.id()), None, s(1));
+    assert!(matches!(ask(&mut table, NEW, s(1)), ExchangeStatus::Start(())));
+    table.end(Some(OLD.token()), None, s(2));
+    let pair = Arc::new(Successor::new(NEWER, Sids::Kept));
+    let state = table.refreshed(NEW.token(), pair, LineageState::Live, s(70));
+    assert_eq!(state, LineageState::Ended);
+    for cookie in [OLD, NEW, NEWER] {
+        let status = table.returned(Some(cookie.id()), None, 24 * HOUR);
+        assert_eq!(status, LineageStatus::Ended, "{cookie:?}");
+    }
+}

@@ -169,8 +169,10 @@ impl Model {
             && (!wanted || signed_out.is_some())
     }
 
-    pub(super) fn has_begun(&self) -> bool {
-        !self.facts.is_empty() || !self.ended.is_empty()
+    /// Whether anything is known of this user.
+    pub(super) fn has_begun(&self, user: u8) -> bool {
+        self.facts.iter().any(|(cookie, ..)| cookie.user == user)
+            || self.ended.iter().any(|(id, _)| id / 16 == user)
     }
 
     /// Whether anything at all is known of a cookie.
