@@ -1,4 +1,4 @@
-//! What a handler, and an access log outside of the layer, learn of whoever was admitted, whatever the credential.
+//! What a handler, and an access log outside of the layer, learn about the principal of each kind of credential.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -36,10 +36,10 @@ async fn log(mut response: Response) -> Response {
 }
 
 fn details(principal: &Principal) -> Value {
-    // In whole seconds: a moment has passed since the request.
+    // Rounded up to tens of seconds: some have passed since the credential was made.
     let left = |deadline: Option<Instant>| {
         let left = deadline?.saturating_duration_since(Instant::now());
-        Some(left.as_secs_f64().ceil())
+        Some((left.as_secs_f64() / 10.0).ceil() * 10.0)
     };
     let unix = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let own = match principal {
@@ -77,7 +77,7 @@ fn details(principal: &Principal) -> Value {
 }
 
 #[tokio::test]
-async fn a_handler_learns_of_every_kind_who_it_is_what_it_may_do_and_how_long() {
+async fn a_handler_learns_who_each_kind_is_what_it_may_do_and_for_how_long() {
     let world = World::start().await;
     let now = world.running.emulator.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let machine = world.machine.client_id.as_str();
@@ -122,7 +122,7 @@ async fn a_handler_learns_of_every_kind_who_it_is_what_it_may_do_and_how_long() 
     let reply = world.ask("/details", &of_user.value).await;
     let details: Value = serde_json::from_str(&reply.text).unwrap();
     assert_eq!((&details["user"], &details["organization"]), (&json!(ALICE_ID), &json!(ACME)));
-    assert_eq!(details["left"], 40.0, "a key that expires");
+    assert_eq!(details["left"], 40.0, "the seconds until the key expires");
 }
 
 #[tokio::test]

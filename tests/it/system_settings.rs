@@ -1,4 +1,4 @@
-//! What the settings of the system, its proxies and its certificates, mean for calls to WorkOS.
+//! Calls to WorkOS on systems with a proxy for every URL, and without certificates.
 
 use std::net::TcpListener;
 
@@ -30,7 +30,6 @@ impl Proxy {
     }
 }
 
-/// Runs the example on a system whose variables name a proxy for every URL, and which has no certificates.
 #[tokio::test]
 async fn e8_e9_a_loopback_workos_needs_neither_proxy_nor_certificates() {
     let emulator = Emulator::builder().sign_in(SignIn::Automatic).start().await.unwrap();
