@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::{Answer, Browser, PASSWORD, Program, peers::OfficialEmulator};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::AXUM_APP;
 
@@ -73,14 +73,8 @@ async fn it_signs_in_says_who_that_is_and_signs_out() {
     let goodbye = browser.press(&page, "Sign out").await;
     assert_eq!(goodbye.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.cookie("wos_session"), None);
-    let revoked = async {
-        while !sessions(&emulator, user).await.is_empty() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(30), revoked)
-        .await
-        .expect("the program revokes the session itself");
+    let is_revoked = async || sessions(&emulator, user).await.is_empty();
+    support::until("the program revokes the session itself", is_revoked).await;
     let target = browser.target(&goodbye);
     assert!(target.as_str().starts_with(emulator.base_url()), "{target}");
     let home = browser.open(target.as_str()).await;

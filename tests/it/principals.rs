@@ -514,14 +514,8 @@ async fn every_kind_ends_at_once_when_it_is_revoked() {
                 world.running.authkit.revoke(revocation).await.unwrap();
             }
         }
-        let refused = async {
-            while ask().await != 401 {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(Duration::from_secs(5), refused)
-            .await
-            .expect("the revocation ends it before it expires");
+        support::until("the revocation ends it before it expires", async || ask().await == 401)
+            .await;
         timeout(Duration::from_secs(5), ticks)
             .await
             .expect("a stream that began before ends too")
@@ -540,14 +534,8 @@ async fn workos_is_asked_again_about_an_api_key_that_was_changed() {
     assert_eq!(ask().await, 200);
     world.running.advance(Duration::from_secs(2));
     connect.set_api_key_permissions(&world.api_key.id, ["posts:write"]);
-    let denied = async {
-        while ask().await != 403 {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(Duration::from_secs(5), denied)
-        .await
-        .expect("the webhook makes the service ask WorkOS again");
+    let is_denied = async || ask().await == 403;
+    support::until("the webhook makes the service ask WorkOS again", is_denied).await;
     world.running.advance(Duration::from_secs(2));
     let calls = world.running.emulator.calls(Endpoint::ApiKeyValidation);
     for _ in 0..5 {

@@ -7,11 +7,8 @@ use std::{
 
 use authkit_emulator::{Emulator, EmulatorBuilder, Endpoint, Fault, Rotation};
 use http::{StatusCode, header};
-use support::{PASSWORD, RedisServer, Replica, Wire};
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use support::{PASSWORD, RedisServer, Replica, Wire, until};
+use tokio::task::JoinSet;
 
 /// Three processes of one service, and what they share.
 pub(crate) struct Cluster {
@@ -82,12 +79,8 @@ impl Cluster {
     }
 
     async fn until_exchanges(&self, exchanges: u64) {
-        let exchanged = async {
-            while self.emulator.exchanges() < exchanges {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        timeout(Duration::from_secs(30), exchanged).await.expect("an exchange is made");
+        let is_made = async || self.emulator.exchanges() >= exchanges;
+        until("an exchange is made", is_made).await;
     }
 }
 
@@ -226,9 +219,7 @@ async fn a_process_that_stood_still_for_31_seconds_signs_nobody_out() {
         let cookie = cookie.clone();
         async move { fetch(&url, &cookie).await }
     });
-    while emulator.exchanges() == 0 {
-        sleep(Duration::from_millis(2)).await;
-    }
+    until("the slow process asks WorkOS", async || emulator.exchanges() > 0).await;
     slow.pause();
     wire.cut();
     let meanwhile = ask(&quick, &cookie).await;
@@ -269,15 +260,9 @@ async fn what_redis_holds_names_nobody_and_what_it_forges_is_not_believed() {
 
     cluster.emulator.add_webhook(&cluster.replicas[0].url("/webhooks/workos"), WEBHOOK_SECRET);
     cluster.emulator.revoke(session.session_id());
-    let mut list = Vec::new();
-    for _ in 0..100 {
-        list = cluster.redis.keys("authkit:revocations:*").await;
-        if !list.is_empty() {
-            break;
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    let mut held = cluster.redis.ask(&format!("ZRANGE {} 0 -1", list[0])).await;
+    let list = async || cluster.redis.keys("authkit:revocations:*").await;
+    until("Redis has the revocation", async || !list().await.is_empty()).await;
+    let mut held = cluster.redis.ask(&format!("ZRANGE {} 0 -1", list().await[0])).await;
     for key in cluster.redis.keys("*").await {
         held += &key;
     }

@@ -16,12 +16,7 @@ use crate::{
 
 /// Waits until the connection is in this state, `Up` or `Down`.
 pub(crate) async fn until(replicas: &RedisReplicas, state: &str) {
-    let is_so = async {
-        while !format!("{replicas:?}").contains(state) {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("not {state}"));
+    support::until(state, async || format!("{replicas:?}").contains(state)).await;
 }
 
 /// Collects log lines until there are enough of them, and for another second, which shows lines that should not come.
@@ -106,12 +101,9 @@ async fn a_list_of_several_pages_is_read_to_its_end() {
 
     let late = replica(&emulator, &redis.url(), &[]);
     redis.until_connected(2).await;
-    let refused = async {
-        while ask(&late, &session.cookie(PASSWORD)).await.status != StatusCode::UNAUTHORIZED {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, refused).await.expect("the replica has read the last page");
+    let cookie = session.cookie(PASSWORD);
+    let is_refused = async || ask(&late, &cookie).await.status == StatusCode::UNAUTHORIZED;
+    support::until("the replica has read the last page", is_refused).await;
 }
 
 #[tokio::test]

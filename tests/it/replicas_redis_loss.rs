@@ -62,12 +62,10 @@ async fn until_listed_in(name: &str, redis: &RedisServer, texts: &[&str], case: 
 /// Waits until the connected process has looked at the list, which it does once a second.
 async fn until_looked_at(redis: &RedisServer) {
     let before = redis.calls_of("zrevrangebyscore").await;
-    let looked = async {
-        while redis.calls_of("zrevrangebyscore").await < before + 2 {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, looked).await.expect("the process looks at the list");
+    support::until("the process has looked at the list", async || {
+        redis.calls_of("zrevrangebyscore").await >= before + 2
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -116,9 +114,10 @@ async fn f1_what_a_promoted_replica_lacks_is_put_back() {
     until_looked_at(&redis).await;
 
     redis.ask(&format!("REPLICAOF 127.0.0.1 {}", empty.port())).await;
-    while !redis.ask("INFO replication").await.contains("master_link_status:up") {
-        sleep(Duration::from_millis(10)).await;
-    }
+    support::until("it has the data of the empty server", async || {
+        redis.says("INFO replication", "master_link_status:up").await
+    })
+    .await;
     redis.ask("REPLICAOF NO ONE").await;
 
     until_listed(&redis, &["older"], "promoted").await;
@@ -217,18 +216,16 @@ async fn f1_a_revoked_session_is_refused_by_a_new_process_whatever_redis_lost() 
             }
         }
 
-        let back = async {
-            while !redis.ask(&format!("EXISTS {list}")).await.starts_with(":1") {
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(PATIENCE, back).await.unwrap_or_else(|_| panic!("{case}: gone"));
+        let exists = format!("EXISTS {list}");
+        support::until(&format!("{case}: the list is back"), async || {
+            redis.says(&exists, ":1").await
+        })
+        .await;
         let late = replica(&emulator, &redis.url(), &[]);
-        let refused = async {
-            while ask(&late, &session.cookie(PASSWORD)).await.status != StatusCode::UNAUTHORIZED {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(PATIENCE, refused).await.unwrap_or_else(|_| panic!("{case}"));
+        let cookie = session.cookie(PASSWORD);
+        support::until(&format!("{case}: the new process refuses"), async || {
+            ask(&late, &cookie).await.status == StatusCode::UNAUTHORIZED
+        })
+        .await;
     }
 }

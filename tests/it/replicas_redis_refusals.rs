@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     replicas_conformance::DOCUMENTED,
-    replicas_redis::{PATIENCE, told_once, until},
+    replicas_redis::{told_once, until},
 };
 
 const GROUP: &str = "0123456789abcdef";
@@ -243,12 +243,10 @@ async fn f2_exactly_the_documented_commands_suffice() {
     conformance::shared_refresh_coordinator(&here, &there).await;
     conformance::shared_revocations(&here, &there).await;
     redis.ask("FLUSHALL").await;
-    let put_back = async {
-        while redis.keys("authkit:revocations:*").await.is_empty() {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, put_back).await.expect("a process puts the lost list back");
+    support::until("a process puts the lost list back", async || {
+        !redis.keys("authkit:revocations:*").await.is_empty()
+    })
+    .await;
 
     let told = events.take();
     assert_eq!(told.iter().filter(is_trouble).collect::<Vec<_>>(), Vec::<&String>::new());

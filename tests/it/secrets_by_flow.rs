@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::replicas_redis::until;
 use authkit_emulator::{CustomerApiKey, Emulator, Endpoint, Fault, MachineCredentials};
 use authkit_redis::RedisReplicas;
 use authkit_tower::{
@@ -26,9 +27,6 @@ use support::{
     Browser, Encoding, Harness, Logs, Neighbour, PASSWORD, Panics, Recording, RedisServer, Secrets,
     Wire, Wiretap,
 };
-use tokio::time::{sleep, timeout};
-
-use crate::replicas_redis::{PATIENCE, until};
 
 /// Each flow, and a text that has to be in the log afterwards, which shows that the flow has happened.
 const FLOWS: &[(&str, Flow, &str)] = &[
@@ -473,14 +471,10 @@ impl World {
         assert!(self.recording.note(answer).is_client_error());
 
         assert!(self.recording.running.emulator.revoke(session.session_id()));
-        let refused = async {
-            while self.recording.fetch(&browser, Method::GET, "/page").await
-                != StatusCode::UNAUTHORIZED
-            {
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(PATIENCE, refused).await.expect("the webhook ends the session");
+        support::until("the webhook ends the session", async || {
+            self.recording.fetch(&browser, Method::GET, "/page").await == StatusCode::UNAUTHORIZED
+        })
+        .await;
     }
 
     async fn is_denied(&self) {

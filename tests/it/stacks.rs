@@ -14,10 +14,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{DOCUMENT, Harness, PASSWORD, Port, Served};
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, time::timeout};
 use tower::{ServiceBuilder, service_fn};
 use tower_http::{
     compression::CompressionLayer, cors::CorsLayer, timeout::TimeoutLayer, trace::TraceLayer,
@@ -238,9 +235,8 @@ async fn dl_05_a_slow_refresh_stalls_nobody_else() {
     harness.emulator.fault(Fault::latency(Duration::from_secs(2)));
     let slow = bringing(&expired(&harness.emulator, "alice@acme.test"));
     let slow = tokio::spawn(ask(Protocol::Http1, served.address(), slow, "slow"));
-    while harness.emulator.calls(Endpoint::Authenticate) == 0 {
-        sleep(Duration::from_millis(5)).await;
-    }
+    let is_refreshing = async || harness.emulator.calls(Endpoint::Authenticate) > 0;
+    support::until("the slow refresh has begun", is_refreshing).await;
 
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let good = bringing(&good(&harness.emulator, "bob@acme.test"));

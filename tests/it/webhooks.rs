@@ -15,7 +15,7 @@ use support::{Browser, Events, Harness, PASSWORD, Port, Running, peers::Official
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 const SECRET: &str = "whsec_of_all_these_tests";
@@ -63,12 +63,10 @@ fn event(name: &str, data: &Value, created_at: &str) -> String {
 
 /// Asks until the session is refused.
 async fn until_refused(browser: &Browser, url: &str) {
-    let refused = async {
-        while browser.fetch(Method::GET, url, "").await.status != StatusCode::UNAUTHORIZED {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(Duration::from_secs(5), refused).await.expect("the webhook ends the session");
+    support::until("the webhook ends the session", async || {
+        browser.fetch(Method::GET, url, "").await.status == StatusCode::UNAUTHORIZED
+    })
+    .await;
 }
 
 #[tokio::test]
