@@ -180,11 +180,11 @@ async fn pl_01_sessions_and_decisions() {
         panic!("the policy demands a refresh");
     };
     let renewed = waiting.await.unwrap();
-    let set_cookies = renewed.head_cookies();
+    let set_cookies = renewed.set_cookie_headers();
     assert_eq!(set_cookies.len(), 1);
     texts.cookies(&set_cookies);
     texts.debug("Admission", &renewed);
-    texts.debug("Admission::head_cookies", &set_cookies);
+    texts.debug("Admission::set_cookie_headers", &set_cookies);
 
     let answer = emulator.session("bob@acme.test").payload();
     texts.secrets.add("access token", answer["access_token"].as_str().unwrap());
@@ -198,7 +198,10 @@ async fn pl_01_sessions_and_decisions() {
         panic!("the session has ended");
     };
     texts.debug("Refusal", &refusal);
-    texts.debug("Refusal::head_cookies", &refusal.head_cookies(FetchDestination::Document));
+    texts.debug(
+        "Refusal::set_cookie_headers",
+        &refusal.set_cookie_headers(FetchDestination::Document),
+    );
 
     let sealed = authenticator.seal_for(Purpose::SignIn, b"test", PASSWORD.as_bytes()).unwrap();
     let cookie =

@@ -62,8 +62,8 @@ impl SessionEnder {
 
     /// Marks a candidate whose session has ended or changed at WorkOS.
     #[inline]
-    pub(crate) fn mark_if_revoked(&self, candidate: &mut SessionCandidate) {
-        let may_be_hit = candidate.times().is_some_and(|it| self.cut_offs.may_hit(it.issued_at));
+    pub(crate) fn mark_if_ended(&self, candidate: &mut SessionCandidate) {
+        let may_be_hit = candidate.times().is_some_and(|it| self.cut_offs.may_affect(it.issued_at));
         let identity = may_be_hit.then(|| candidate.identity()).flatten();
         let effect = identity.map_or(CutOffEffect::None, |it| self.cut_off(it));
         match effect {

@@ -28,8 +28,8 @@
 //! /// The answer to the handshake, when it leaves and not before: the newest cookie goes with it.
 //! fn answer(decided: &Result<Admission, Refusal>) -> Response<()> {
 //!     let (status, cookies) = match decided {
-//!         Ok(admission) => (StatusCode::SWITCHING_PROTOCOLS, admission.head_cookies()),
-//!         Err(refusal) => (StatusCode::UNAUTHORIZED, refusal.head_cookies(FetchDestination::Other)),
+//!         Ok(admission) => (StatusCode::SWITCHING_PROTOCOLS, admission.set_cookie_headers()),
+//!         Err(refusal) => (StatusCode::UNAUTHORIZED, refusal.set_cookie_headers(FetchDestination::Other)),
 //!     };
 //!     let mut response = Response::new(());
 //!     *response.status_mut() = status;
@@ -124,7 +124,7 @@
 //! | `metrics` | counts and times what happens, by the crate `metrics` |
 //! | `php` | opens the PHP SDK's cookies too |
 //!
-//! What happens to a request is in two tables, `decide` and `settle`, which are private; [`Authenticator`] carries them
+//! What happens to a request is in two tables, `decide` and `after_refresh`, which are private; [`Authenticator`] carries them
 //! out. The repository's `ARCHITECTURE.md` tells how the parts fit together.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,11 +1,11 @@
 //! The state of past and running refreshes: plain tables behind one lock, with the time passed in.
 //!
-//! Nearly every request brings a session about which the tables know nothing. The [`PresenceCounts`] in front of the
+//! Nearly every request brings a session about which the tables know nothing. The [`LookupFilter`] in front of the
 //! lock show that, so such a request takes no lock.
 
 pub(crate) mod lineage;
+pub(crate) mod lookup_filter;
 pub(crate) mod pace;
-pub(crate) mod presence;
 pub(crate) mod successor;
 
 use std::{
@@ -16,8 +16,8 @@ use std::{
 
 use self::{
     lineage::{Limits, Lineages},
+    lookup_filter::LookupFilter,
     pace::Pace,
-    presence::PresenceCounts,
     successor::{ExchangeWaiter, Successor},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 /// The tables, shared by every request.
 pub(crate) struct RefreshState {
     tables: Mutex<RefreshTables>,
-    presence: Arc<PresenceCounts>,
+    lookup_filter: Arc<LookupFilter>,
     /// When the tables should next remove old entries, in seconds of the monotonic clock.
     forget_from: AtomicU64,
 }
@@ -42,10 +42,10 @@ pub(crate) struct RefreshTables {
 
 impl RefreshState {
     pub(crate) fn new() -> Self {
-        let presence = Arc::new(PresenceCounts::new(PresenceCounts::COUNTS));
-        let lineages = Lineages::new(Limits::default(), Arc::clone(&presence));
+        let lookup_filter = Arc::new(LookupFilter::new(LookupFilter::COUNTS));
+        let lineages = Lineages::new(Limits::default(), Arc::clone(&lookup_filter));
         let tables = RefreshTables { lineages, pace: Pace::default() };
-        Self { tables: Mutex::new(tables), presence, forget_from: AtomicU64::new(0) }
+        Self { tables: Mutex::new(tables), lookup_filter, forget_from: AtomicU64::new(0) }
     }
 
     /// Locks the tables. Never held across an await.
@@ -61,7 +61,7 @@ impl RefreshState {
         token: Option<&TokenHash>,
         session: Option<SessionIdHash>,
     ) -> Option<MutexGuard<'_, RefreshTables>> {
-        self.presence.may_concern(token, session).then(|| self.lock())
+        self.lookup_filter.may_contain(token, session).then(|| self.lock())
     }
 
     /// Locks the tables once a minute, so that they remove old entries: every event removes them too, but events may be

@@ -8,7 +8,7 @@ pub(crate) mod credential_kinds;
 pub(crate) mod credential_log;
 mod decision_log;
 pub(crate) mod header;
-pub(crate) mod offline;
+pub(crate) mod jwt_authenticator;
 pub(crate) mod policy;
 pub(crate) mod sharded_arc;
 pub(crate) mod sign_in;

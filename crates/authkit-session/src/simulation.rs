@@ -1,6 +1,6 @@
 //! Simulates many replicas and many sessions in virtual time, for the tables of `docs/replicas.md`: `cargo xtask simulate`.
 //!
-//! The code that decides is the production code: the tables `decide`, `settle` and `after_refusal`, the lineages of each
+//! The code that decides is the production code: the tables `decide`, `after_refresh` and `after_refusal`, the lineages of each
 //! replica, the budget of its calls to WorkOS and the plan of an exchange's attempts. WorkOS, the store and the browsers are
 //! models of a few lines each, and the steps of an exchange follow those of `refresh/exchange.rs`:
 //!

@@ -46,7 +46,7 @@ pub(crate) struct Validations<V> {
     refused: Cache<CredentialHash, Duration, UnitWeighter, RandomState>,
     /// Credentials about which WorkOS had no answer: until when that is remembered, and the reason.
     unanswered: Cache<CredentialHash, (Duration, Reason), UnitWeighter, RandomState>,
-    questions: Mutex<Questions<V>>,
+    checks: Mutex<ChecksUnderWay<V>>,
 }
 
 /// The SHA-256 of a credential, which identifies it without revealing it.
@@ -67,7 +67,7 @@ pub(crate) enum RememberedCredential<V> {
     Nothing,
 }
 
-struct Questions<V> {
+struct ChecksUnderWay<V> {
     under_way: HashMap<CredentialHash, watch::Receiver<Option<CredentialAnswer<V>>>>,
     strangers: Allowance,
     refused_before: Allowance,
@@ -89,7 +89,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
             accepted: cache(),
             refused: cache(),
             unanswered: cache(),
-            questions: Mutex::new(Questions {
+            checks: Mutex::new(ChecksUnderWay {
                 under_way: HashMap::new(),
                 strangers: Allowance::new(STRANGERS, STRANGER_EVERY, clock.monotonic()),
                 refused_before: Allowance::new(REFUSED_BEFORE, REFUSED_EVERY, clock.monotonic()),
@@ -121,7 +121,7 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     }
 
     /// Asks WorkOS about a credential of which nothing is remembered, or joins a running call. `None` if WorkOS refused the
-    /// credential. `question` makes the call.
+    /// credential. `check` makes the call.
     ///
     /// # Errors
     ///
@@ -129,14 +129,14 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     pub(crate) async fn ask<Q>(
         self: &Arc<Self>,
         hash: CredentialHash,
-        question: impl FnOnce() -> Q,
+        check: impl FnOnce() -> Q,
     ) -> Result<Option<V>, Reason>
     where
         Q: Future<Output = CredentialAnswer<V>> + Send + 'static,
     {
-        let mut answer = match self.join_or_start(hash, question) {
-            JoinedQuestion::Answered(answer) => return answer.into_result(),
-            JoinedQuestion::UnderWay(answer) => answer,
+        let mut answer = match self.join_or_start(hash, check) {
+            JoinedCheck::Answered(answer) => return answer.into_result(),
+            JoinedCheck::UnderWay(answer) => answer,
         };
         let answer = match time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await {
             Ok(Ok(answer)) => (*answer).clone(),
@@ -149,58 +149,58 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
     fn join_or_start<Q>(
         self: &Arc<Self>,
         hash: CredentialHash,
-        question: impl FnOnce() -> Q,
-    ) -> JoinedQuestion<V>
+        check: impl FnOnce() -> Q,
+    ) -> JoinedCheck<V>
     where
         Q: Future<Output = CredentialAnswer<V>> + Send + 'static,
     {
         let now = self.clock.monotonic();
-        let mut questions = self.questions();
-        if let Some(answer) = questions.under_way.get(&hash) {
-            return JoinedQuestion::UnderWay(answer.clone());
+        let mut checks = self.checks();
+        if let Some(answer) = checks.under_way.get(&hash) {
+            return JoinedCheck::UnderWay(answer.clone());
         }
         // A call that was running may have finished just now.
         match self.remembered(hash) {
             RememberedCredential::Accepted(value) => {
-                return JoinedQuestion::Answered(CredentialAnswer::Accepted {
+                return JoinedCheck::Answered(CredentialAnswer::Accepted {
                     value,
                     expires_at: None,
                 });
             }
             RememberedCredential::Refused => {
-                return JoinedQuestion::Answered(CredentialAnswer::Refused);
+                return JoinedCheck::Answered(CredentialAnswer::Refused);
             }
             RememberedCredential::Nothing => {}
         }
         if let Some((until, reason)) = self.unanswered.get(&hash)
             && now < until
         {
-            return JoinedQuestion::Answered(CredentialAnswer::Unanswered(reason));
+            return JoinedCheck::Answered(CredentialAnswer::Unanswered(reason));
         }
-        if let Some((at, reason)) = questions.fault
+        if let Some((at, reason)) = checks.fault
             && now.saturating_sub(at) < AFTER_FAULT
         {
-            return JoinedQuestion::Answered(CredentialAnswer::Fault(reason));
+            return JoinedCheck::Answered(CredentialAnswer::Fault(reason));
         }
-        let allotment = if self.accepted.get(&hash).is_some() {
-            Allotment::AcceptedBefore
+        let history = if self.accepted.get(&hash).is_some() {
+            CredentialHistory::AcceptedBefore
         } else if self.refused.get(&hash).is_some() {
-            if !questions.refused_before.take(now) {
-                return JoinedQuestion::Answered(CredentialAnswer::Refused);
+            if !checks.refused_before.take(now) {
+                return JoinedCheck::Answered(CredentialAnswer::Refused);
             }
-            Allotment::RefusedBefore
-        } else if questions.strangers.take(now) {
-            Allotment::Stranger
+            CredentialHistory::RefusedBefore
+        } else if checks.strangers.take(now) {
+            CredentialHistory::Stranger
         } else {
-            return JoinedQuestion::Answered(CredentialAnswer::Fault(Reason::Busy));
+            return JoinedCheck::Answered(CredentialAnswer::Fault(Reason::Busy));
         };
         let (sender, receiver) = watch::channel(None);
-        questions.under_way.insert(hash, receiver.clone());
-        drop(questions);
-        let task = QuestionTask { validations: Arc::clone(self), hash, allotment, sender };
-        let question = question();
-        sync::spawn(async move { task.finish(question.await) });
-        JoinedQuestion::UnderWay(receiver)
+        checks.under_way.insert(hash, receiver.clone());
+        drop(checks);
+        let task = CheckTask { validations: Arc::clone(self), hash, history, sender };
+        let check = check();
+        sync::spawn(async move { task.finish(check.await) });
+        JoinedCheck::UnderWay(receiver)
     }
 
     /// Remembers an answer.
@@ -227,9 +227,9 @@ impl<V: Clone + Send + Sync + 'static> Validations<V> {
         }
     }
 
-    fn questions(&self) -> MutexGuard<'_, Questions<V>> {
+    fn checks(&self) -> MutexGuard<'_, ChecksUnderWay<V>> {
         // Each change leaves the table consistent, so a panic elsewhere does no harm.
-        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many credentials are remembered, accepted and refused.
@@ -245,55 +245,57 @@ impl<V> fmt::Debug for Validations<V> {
     }
 }
 
-enum JoinedQuestion<V> {
+enum JoinedCheck<V> {
     Answered(CredentialAnswer<V>),
     UnderWay(watch::Receiver<Option<CredentialAnswer<V>>>),
 }
 
 /// Which allowance a credential's call comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Allotment {
+enum CredentialHistory {
     AcceptedBefore,
     RefusedBefore,
     Stranger,
 }
 
 /// A running call. It counts as running until this is dropped, which a panic does too.
-struct QuestionTask<V: Clone + Send + Sync + 'static> {
+struct CheckTask<V: Clone + Send + Sync + 'static> {
     validations: Arc<Validations<V>>,
     hash: CredentialHash,
-    allotment: Allotment,
+    history: CredentialHistory,
     sender: watch::Sender<Option<CredentialAnswer<V>>>,
 }
 
-impl<V: Clone + Send + Sync + 'static> QuestionTask<V> {
+impl<V: Clone + Send + Sync + 'static> CheckTask<V> {
     fn finish(self, answer: CredentialAnswer<V>) {
         self.validations.remember(self.hash, &answer);
-        let mut questions = self.validations.questions();
+        let mut checks = self.validations.checks();
         let gives_back = match &answer {
             CredentialAnswer::Accepted { .. } => true,
             CredentialAnswer::Refused | CredentialAnswer::Unanswered(_) => false,
             CredentialAnswer::Fault(reason) => {
                 // `Busy` comes from our own budget and is not a fault of WorkOS.
                 if *reason != Reason::Busy {
-                    questions.fault = Some((self.validations.clock.monotonic(), *reason));
+                    checks.fault = Some((self.validations.clock.monotonic(), *reason));
                 }
                 true
             }
         };
-        match self.allotment {
-            Allotment::Stranger if gives_back => questions.strangers.give_back(),
-            Allotment::RefusedBefore if gives_back => questions.refused_before.give_back(),
-            Allotment::AcceptedBefore | Allotment::RefusedBefore | Allotment::Stranger => {}
+        match self.history {
+            CredentialHistory::Stranger if gives_back => checks.strangers.give_back(),
+            CredentialHistory::RefusedBefore if gives_back => checks.refused_before.give_back(),
+            CredentialHistory::AcceptedBefore
+            | CredentialHistory::RefusedBefore
+            | CredentialHistory::Stranger => {}
         }
-        drop(questions);
+        drop(checks);
         self.sender.send_replace(Some(answer));
     }
 }
 
-impl<V: Clone + Send + Sync + 'static> Drop for QuestionTask<V> {
+impl<V: Clone + Send + Sync + 'static> Drop for CheckTask<V> {
     fn drop(&mut self) {
-        self.validations.questions().under_way.remove(&self.hash);
+        self.validations.checks().under_way.remove(&self.hash);
     }
 }
 
@@ -348,12 +350,12 @@ mod tests {
             credential: &str,
         ) -> Result<Option<u8>, Reason> {
             let workos = Arc::clone(self);
-            let question = || async move {
+            let check = || async move {
                 workos.calls.fetch_add(1, Ordering::SeqCst);
                 time::sleep(Duration::from_millis(50)).await;
                 workos.answer.lock().unwrap().clone()
             };
-            validations.ask(CredentialHash::of(credential), question).await
+            validations.ask(CredentialHash::of(credential), check).await
         }
     }
 
@@ -548,7 +550,7 @@ mod tests {
         assert_eq!(workos.ask(&validations, "key").await, Ok(Some(1)));
         validations.forget(CredentialHash::of("key"));
         assert_eq!(is_remembered(&validations, "key"), None);
-        while validations.questions().strangers.take(clock.monotonic()) {}
+        while validations.checks().strangers.take(clock.monotonic()) {}
         assert_eq!(workos.ask(&validations, "key").await, Ok(Some(1)));
         assert_eq!(workos.calls(), 2);
     }

@@ -31,7 +31,7 @@ pub(crate) struct RequestState {
     authkit: Option<AuthKit>,
     /// The session cookie among them is opened again when its refresh token is needed.
     request_cookies: CookieFields,
-    head_cookies: Mutex<HeadCookies>,
+    set_cookie_headers: Mutex<HeadCookies>,
     head_sent: AtomicBool,
 }
 
@@ -70,7 +70,7 @@ impl RequestState {
             settings,
             authkit,
             request_cookies: CookieFields::of(request.headers()),
-            head_cookies: Mutex::new(cookies),
+            set_cookie_headers: Mutex::new(cookies),
             head_sent: AtomicBool::new(false),
         })
     }
@@ -112,7 +112,7 @@ impl RequestState {
     ///
     /// A refusal by an inner layer changes nothing, and after a sign-out a newer session is ignored.
     pub(crate) fn replace_session(&self, newer: HeadCookies) {
-        let mut cookies = self.head_cookies();
+        let mut cookies = self.set_cookie_headers();
         match (&*cookies, &newer) {
             (HeadCookies::SignedOut { .. }, _) | (_, HeadCookies::Refused { .. }) => {}
             (_, HeadCookies::Admitted(_)) => *cookies = newer,
@@ -130,7 +130,7 @@ impl RequestState {
         &self,
         sign_out: impl FnOnce() -> (T, Vec<HeaderValue>),
     ) -> Result<T, Error> {
-        let mut cookies = self.head_cookies();
+        let mut cookies = self.set_cookie_headers();
         if self.is_head_sent() {
             return Err(ErrorKind::HeadSent.into());
         }
@@ -142,11 +142,11 @@ impl RequestState {
     /// Writes cookies and cache headers onto the head of the response, and the admitted principal into its extensions.
     pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
-        let known = self.head_cookies();
+        let known = self.set_cookie_headers();
         let (cookies, caching) = match &*known {
-            HeadCookies::Admitted(admission) => (admission.head_cookies(), Caching::Private),
+            HeadCookies::Admitted(admission) => (admission.set_cookie_headers(), Caching::Private),
             HeadCookies::Refused { refusal, destination } => {
-                (refusal.head_cookies(*destination), Caching::ByCookie)
+                (refusal.set_cookie_headers(*destination), Caching::ByCookie)
             }
             HeadCookies::Header(_) => (Vec::new(), Caching::Private),
             HeadCookies::SignedOut { deletions, .. } => {
@@ -169,9 +169,9 @@ impl RequestState {
         }
     }
 
-    fn head_cookies(&self) -> MutexGuard<'_, HeadCookies> {
+    fn set_cookie_headers(&self) -> MutexGuard<'_, HeadCookies> {
         // Each write replaces a whole value, so a panic of another thread cannot leave it half-written.
-        self.head_cookies.lock().unwrap_or_else(PoisonError::into_inner)
+        self.set_cookie_headers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn theirs_opens_here(peer: Peer) {
         "{peer:?}"
     );
     assert_eq!(session.access_token().expose(), answer["access_token"], "{peer:?}");
-    assert!(admission.head_cookies().is_empty(), "{peer:?}: nothing has changed");
+    assert!(admission.set_cookie_headers().is_empty(), "{peer:?}: nothing has changed");
 }
 
 /// Refreshes a session that the SDK sealed, in a service that itself writes another format.
@@ -75,7 +75,7 @@ pub async fn theirs_stays_theirs(peer: Peer) {
 
     let policy = Policy::default().with_max_token_age(Duration::ZERO);
     let admission = open(&service, &sealed_there(peer, &old), policy).await;
-    let sealed = the_session(&admission.head_cookies());
+    let sealed = the_session(&admission.set_cookie_headers());
     let opened = peer.unseal(password(peer), &sealed);
     let opened = opened.unwrap_or_else(|error| panic!("{peer:?}: {error}"));
 

@@ -196,7 +196,7 @@ impl World {
             anyhow::bail!("an expired session waits");
         };
         let admission = waiting.await.map_err(|refusal| anyhow::anyhow!("{}", refusal.reason()))?;
-        let cookies = admission.head_cookies();
+        let cookies = admission.set_cookie_headers();
         let cookie = cookies.first().context("there is a new cookie")?.to_str()?;
         let value = cookie.strip_prefix("wos_session=").context("it is the session's")?;
         Ok(headers(value.split(';').next().unwrap_or_default()))

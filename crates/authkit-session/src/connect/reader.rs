@@ -16,7 +16,7 @@ use crate::{
     end::SessionEnder,
     request::{
         credential_kind::{CredentialKind, IssuerKind, SidKind, SubjectKind},
-        offline::{ReadToken, TokenCandidate},
+        jwt_authenticator::{ReadToken, TokenCandidate},
     },
     token::{
         AccessToken,

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     connect::{introspection::Introspector, reader::ConnectReader, token::ConnectToken},
     request::{
-        offline::OfflineTokens,
+        jwt_authenticator::JwtAuthenticator,
         policy::Policy,
         waiting::{Decision, Waiting},
     },
@@ -12,13 +12,13 @@ use crate::{
 /// Decides about the tokens of one kind of an AuthKit domain: offline, and then by introspection if that is on.
 #[derive(Clone)]
 pub(crate) struct ConnectTokens {
-    offline: Arc<OfflineTokens<ConnectReader>>,
+    offline: Arc<JwtAuthenticator<ConnectReader>>,
     introspector: Option<Arc<Introspector>>,
 }
 
 impl ConnectTokens {
     pub(crate) fn new(
-        offline: OfflineTokens<ConnectReader>,
+        offline: JwtAuthenticator<ConnectReader>,
         introspector: Option<Introspector>,
     ) -> Self {
         Self { offline: Arc::new(offline), introspector: introspector.map(Arc::new) }

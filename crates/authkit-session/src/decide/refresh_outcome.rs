@@ -92,7 +92,7 @@ pub(crate) enum RefusalAge {
 
 /// What a request gets after an exchange.
 #[derive(Debug)]
-pub(crate) enum Settlement<S> {
+pub(crate) enum AfterRefresh<S> {
     /// It continues with the new session.
     AdmitRefreshed(S),
     /// It continues with the session that it brought.
@@ -202,14 +202,14 @@ impl From<&RefreshFailure> for Reason {
 }
 
 /// Maps the outcome of an exchange to what the request gets.
-pub(crate) fn settle<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> Settlement<S> {
+pub(crate) fn after_refresh<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> AfterRefresh<S> {
     let failure = match outcome {
-        Ok(session) => return Settlement::AdmitRefreshed(session),
+        Ok(session) => return AfterRefresh::AdmitRefreshed(session),
         Err(failure) => failure,
     };
     match (&failure, fallback) {
         (RefreshFailure::SignedOut | RefreshFailure::HookRefused, _) => {
-            Settlement::Refuse(Reason::from(&failure))
+            AfterRefresh::Refuse(Reason::from(&failure))
         }
         (
             RefreshFailure::Unverified
@@ -223,8 +223,8 @@ pub(crate) fn settle<S>(outcome: RefreshOutcome<S>, fallback: Fallback) -> Settl
             | RefreshFailure::CircuitOpen,
             fallback,
         ) => match fallback {
-            Fallback::Current => Settlement::AdmitCurrent,
-            Fallback::Nothing => Settlement::Refuse(Reason::from(&failure)),
+            Fallback::Current => AfterRefresh::AdmitCurrent,
+            Fallback::Nothing => AfterRefresh::Refuse(Reason::from(&failure)),
         },
     }
 }
@@ -271,11 +271,11 @@ mod tests {
         for (outcome, reason, kind) in rows() {
             assert_eq!(reason.kind(), kind, "{reason}");
             assert!(matches!(
-                settle::<()>(Err(outcome.clone()), Fallback::Current),
-                Settlement::AdmitCurrent
+                after_refresh::<()>(Err(outcome.clone()), Fallback::Current),
+                AfterRefresh::AdmitCurrent
             ));
             assert!(
-                matches!(settle::<()>(Err(outcome), Fallback::Nothing), Settlement::Refuse(got) if got == reason),
+                matches!(after_refresh::<()>(Err(outcome), Fallback::Nothing), AfterRefresh::Refuse(got) if got == reason),
                 "{reason}"
             );
         }
@@ -284,13 +284,13 @@ mod tests {
     #[test]
     fn a_new_session_admits_and_an_end_refuses_whatever_was_there_before() {
         for fallback in [Fallback::Current, Fallback::Nothing] {
-            let settled = |outcome: RefreshOutcome<u8>| settle(outcome, fallback);
-            assert!(matches!(settled(Ok(7)), Settlement::AdmitRefreshed(7)));
+            let after = |outcome: RefreshOutcome<u8>| after_refresh(outcome, fallback);
+            assert!(matches!(after(Ok(7)), AfterRefresh::AdmitRefreshed(7)));
             for (outcome, reason) in [
                 (RefreshFailure::SignedOut, Reason::SignedOut),
                 (RefreshFailure::HookRefused, Reason::HookRefused),
             ] {
-                assert!(matches!(settled(Err(outcome)), Settlement::Refuse(got) if got == reason));
+                assert!(matches!(after(Err(outcome)), AfterRefresh::Refuse(got) if got == reason));
             }
         }
     }

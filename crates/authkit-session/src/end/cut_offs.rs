@@ -124,7 +124,7 @@ impl CutOffs {
         let mut is_full = false;
         while let Some((subject, cut_off)) = table.forget_one_over(self.limit) {
             is_full = true;
-            self.floor.fetch_max(cut_off.first_unhit(), Ordering::Release);
+            self.floor.fetch_max(cut_off.first_unaffected(), Ordering::Release);
             self.forgotten(&subject, cut_off);
         }
         if is_full && let Some(left_out) = self.log.admit("full", now) {
@@ -141,7 +141,7 @@ impl CutOffs {
 
     /// Whether there may be a cut-off that hits tokens issued at this second: all that most requests have to ask.
     #[inline]
-    pub(crate) fn may_hit(&self, issued_at: u64) -> bool {
+    pub(crate) fn may_affect(&self, issued_at: u64) -> bool {
         issued_at <= self.newest.load(Ordering::Acquire)
     }
 
@@ -168,7 +168,7 @@ impl CutOffs {
         at: u64,
         subjects: impl Iterator<Item = Subject<&'a str>>,
     ) -> CutOffEffect {
-        if !self.may_hit(at) {
+        if !self.may_affect(at) {
             return CutOffEffect::None;
         }
         let known = subjects.map(|subject| self.effect_of(&subject, at)).max();
@@ -294,7 +294,7 @@ impl Table {
 
 impl CutOff {
     /// The first second whose tokens it certainly does not hit.
-    fn first_unhit(self) -> u64 {
+    fn first_unaffected(self) -> u64 {
         let margin = match self.reach {
             Reach::Every => LATEST_TOKEN,
             Reach::Earlier => 0,

@@ -16,7 +16,7 @@ use crate::{
         replicas::PublishedOutcome,
     },
     refresh_state::{
-        lineage::CookieFit,
+        lineage::CookieSize,
         successor::{Successor, VerifiedSuccessor},
     },
     seal::{Form, Seal, Unsealed},
@@ -80,7 +80,7 @@ impl ExchangedSession {
         let plaintext = Payload::refreshed(&self.plaintext, answer, target.key_style()).ok()?;
         let sealed = sealer.seal(&plaintext, &target).ok()?;
         let fit = if settings.cookies.fits(&sealed) {
-            CookieFit::Fits
+            CookieSize::Fits
         } else {
             if let Some(left_out) = settings.log.due("a refreshed session is too large") {
                 tracing::error!(
@@ -89,7 +89,7 @@ impl ExchangedSession {
                     "a refreshed session is too large for cookies: only this process knows it"
                 );
             }
-            CookieFit::TooLarge
+            CookieSize::TooLarge
         };
         let unsealed = Unsealed::of_sealed(plaintext, &target);
         let verified = Arc::new(reader.read_unsealed(unsealed, ReceivedCookies::default()));

@@ -54,7 +54,7 @@ impl RefreshHook {
     /// Calls the hook in a task of its own, so that a panic of the hook stays there.
     pub(crate) async fn ask(&self, refreshed: RefreshedSession, log: &EventLog) -> HookDecision {
         let hook = Arc::clone(&self.0);
-        within_patience(async move { hook(refreshed).await }, log).await
+        within_timeout(async move { hook(refreshed).await }, log).await
     }
 }
 
@@ -65,7 +65,7 @@ impl fmt::Debug for RefreshHook {
 }
 
 /// Runs the application's decision in a task of its own, and waits for it at most [`PATIENCE`].
-pub(crate) async fn within_patience(
+pub(crate) async fn within_timeout(
     decision: impl Future<Output = HookDecision> + Send + 'static,
     log: &EventLog,
 ) -> HookDecision {

@@ -6,8 +6,8 @@ use crate::{
     cookie::set_cookie::SessionLifetime,
     refresh_state::{
         RefreshState,
-        lineage::{CookieFit, ExchangeStatus, LineageState, LineageStatus},
-        presence::PresenceCounts,
+        lineage::{CookieSize, ExchangeStatus, LineageState, LineageStatus},
+        lookup_filter::LookupFilter,
         successor::{ExchangeWaiter, Successor},
     },
     sync::{Flag, explore, thread},
@@ -24,7 +24,7 @@ struct Names {
     sessions: [String; 2],
 }
 
-const COUNTS: usize = PresenceCounts::COUNTS;
+const COUNTS: usize = LookupFilter::COUNTS;
 
 impl Names {
     fn new() -> Self {
@@ -67,7 +67,7 @@ fn successor(id: PairId) -> Arc<Successor> {
     Arc::new(Successor {
         sealed: String::new(),
         lifetime: SessionLifetime::Configured,
-        fit: CookieFit::Fits,
+        fit: CookieSize::Fits,
         id,
         session_id: None,
         organization: None,

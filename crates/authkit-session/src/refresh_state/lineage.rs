@@ -26,7 +26,7 @@ mod token;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use self::pair::{CookieFit, TokenPair};
+pub(crate) use self::pair::{CookieSize, TokenPair};
 use self::{
     ended::EndedSessions,
     index::{IN_STEP, LineageIndex},
@@ -38,7 +38,7 @@ use crate::{
         JUST_NOW,
         refresh_outcome::{ApiRefusal, RefusalAge},
     },
-    refresh_state::presence::PresenceCounts,
+    refresh_state::lookup_filter::LookupFilter,
     token::{PairId, TokenHash},
     upstream::budget::Throttled,
 };
@@ -115,11 +115,11 @@ pub(crate) enum LineageStatus {
 }
 
 impl<J: Clone, P: TokenPair> Lineages<J, P> {
-    /// An empty table that marks in `presence` what a request has to look up.
-    pub(crate) fn new(limits: Limits, presence: Arc<PresenceCounts>) -> Self {
+    /// An empty table that marks in `lookup_filter` what a request has to look up.
+    pub(crate) fn new(limits: Limits, lookup_filter: Arc<LookupFilter>) -> Self {
         Self {
-            index: LineageIndex::new(Arc::clone(&presence)),
-            ended_sessions: EndedSessions::new(limits.tokens, presence),
+            index: LineageIndex::new(Arc::clone(&lookup_filter)),
+            ended_sessions: EndedSessions::new(limits.tokens, lookup_filter),
             limits,
         }
     }
@@ -343,7 +343,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         }
         let newest = lineage.newest.as_mut().filter(|newest| {
             newest.cookie < CookieState::Returned
-                && newest.pair.fit() == CookieFit::Fits
+                && newest.pair.fit() == CookieSize::Fits
                 && !self.ended_sessions.contains(newest.pair.session_id())
         })?;
         newest.cookie = CookieState::Sent;

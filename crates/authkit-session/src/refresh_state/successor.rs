@@ -6,7 +6,7 @@ use crate::{
     candidate::SessionCandidate,
     cookie::set_cookie::SessionLifetime,
     decide::refresh_outcome::{RefreshFailure, RefreshOutcome},
-    refresh_state::lineage::{CookieFit, TokenPair},
+    refresh_state::lineage::{CookieSize, TokenPair},
     sync::watch,
     token::PairId,
 };
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Successor {
     pub(crate) sealed: String,
     pub(crate) lifetime: SessionLifetime,
-    pub(crate) fit: CookieFit,
+    pub(crate) fit: CookieSize,
     pub(crate) id: PairId,
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) organization: Option<Box<str>>,
@@ -35,7 +35,7 @@ impl TokenPair for Successor {
         self.organization.as_deref()
     }
 
-    fn fit(&self) -> CookieFit {
+    fn fit(&self) -> CookieSize {
         self.fit
     }
 

@@ -40,7 +40,7 @@ impl Admission {
     /// The `Set-Cookie` values for the response head that leaves now; usually none.
     ///
     /// Call it at the last moment: a slow response could otherwise set a cookie that is older than the browser's.
-    pub fn head_cookies(&self) -> Vec<HeaderValue> {
+    pub fn set_cookie_headers(&self) -> Vec<HeaderValue> {
         self.cookies.to_send()
     }
 }
@@ -110,7 +110,7 @@ impl Refusal {
     }
 
     /// The `Set-Cookie` values for a response that leaves now.
-    pub fn head_cookies(&self, destination: FetchDestination) -> Vec<HeaderValue> {
+    pub fn set_cookie_headers(&self, destination: FetchDestination) -> Vec<HeaderValue> {
         let Some(cookies) = &self.cookies else { return Vec::new() };
         match (self.reason.cookie_fate(), destination) {
             (CookieFate::DeletedByDocument, FetchDestination::Document) => cookies.to_delete(),

@@ -11,7 +11,7 @@ use crate::{
     decide::{
         Action, Circumstances, CutOffEffect, Fallback, KeyFetch, MissingKeys, decide,
         reason::Reason,
-        refresh_outcome::{RefreshFailure, RefreshOutcome, Settlement, settle},
+        refresh_outcome::{AfterRefresh, RefreshFailure, RefreshOutcome, after_refresh},
     },
     end::SessionEnder,
     error::{Error, ErrorKind},
@@ -113,7 +113,7 @@ impl RequestAuthenticator {
     #[inline]
     fn apply_history(&self, candidate: &mut SessionCandidate) {
         self.refresher.mark_from_lineage(candidate);
-        self.ender.mark_if_revoked(candidate);
+        self.ender.mark_if_ended(candidate);
         match self.refresher.hook_status(candidate) {
             HookStatus::Decided => {}
             HookStatus::Undecided | HookStatus::AskAgainIn(_) => {
@@ -201,10 +201,10 @@ impl RequestAuthenticator {
             };
         self.log.refreshed(&outcome, &candidate);
         let retry_after = outcome.as_ref().err().and_then(RefreshFailure::retry_after);
-        let session = match settle(outcome, or) {
-            Settlement::AdmitRefreshed(refreshed) => refreshed.session,
-            Settlement::AdmitCurrent => candidate.session.clone(),
-            Settlement::Refuse(reason) => {
+        let session = match after_refresh(outcome, or) {
+            AfterRefresh::AdmitRefreshed(refreshed) => refreshed.session,
+            AfterRefresh::AdmitCurrent => candidate.session.clone(),
+            AfterRefresh::Refuse(reason) => {
                 return Err(self.refuse(reason, &candidate).retry_after_at_least(retry_after));
             }
         };
@@ -219,7 +219,7 @@ impl RequestAuthenticator {
 
     /// Whether `policy` admits a session that a refresh brought.
     fn accept(&self, refreshed: &mut SessionCandidate, policy: &Policy) -> Acceptance {
-        self.ender.mark_if_revoked(refreshed);
+        self.ender.mark_if_ended(refreshed);
         let undecided = match self.refresher.hook_status(refreshed) {
             HookStatus::Decided => None,
             HookStatus::Undecided => {

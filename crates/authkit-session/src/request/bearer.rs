@@ -9,7 +9,7 @@ use crate::{
     decide::{CutOffEffect, Verdict},
     end::SessionEnder,
     request::{
-        offline::{OfflineTokens, ReadToken, TokenCandidate},
+        jwt_authenticator::{JwtAuthenticator, ReadToken, TokenCandidate},
         policy::Policy,
         waiting::Decision,
     },
@@ -21,7 +21,7 @@ use crate::{
 /// It needs configured issuers: nothing else about such a token shows whom it is meant for.
 #[derive(Clone)]
 pub struct BearerTokens {
-    tokens: Arc<OfflineTokens<BearerReader>>,
+    tokens: Arc<JwtAuthenticator<BearerReader>>,
 }
 
 /// Reads session tokens.
@@ -43,7 +43,7 @@ impl BearerTokens {
         match &settings.rules.issuers {
             Some(issuers) if !issuers.is_empty() => {
                 let bearer = BearerReader { settings: Arc::clone(&settings), reader, ender };
-                Ok(Self { tokens: Arc::new(OfflineTokens::new(settings, bearer)) })
+                Ok(Self { tokens: Arc::new(JwtAuthenticator::new(settings, bearer)) })
             }
             Some(_) | None => Err(ConfigProblem::invalid(
                 Setting::Issuers,

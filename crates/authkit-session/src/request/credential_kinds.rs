@@ -17,7 +17,7 @@ use crate::{
     end::SessionEnder,
     request::{
         bearer::BearerTokens, credential_kind::CredentialKind, header::HeaderCredentials,
-        offline::OfflineTokens,
+        jwt_authenticator::JwtAuthenticator,
     },
     upstream::{client::Client, credential_checks::CredentialChecks},
     validation::Validations,
@@ -152,7 +152,7 @@ impl CredentialKinds {
             kind,
             audiences,
         };
-        let offline = OfflineTokens::new(Arc::clone(&self.settings), reader);
+        let offline = JwtAuthenticator::new(Arc::clone(&self.settings), reader);
         Ok(ConnectTokens::new(offline, introspector))
     }
 }

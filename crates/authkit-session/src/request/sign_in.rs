@@ -95,7 +95,7 @@ impl SignIn {
             Replacing::SameUser => {}
         }
         let decision = decide(Arc::clone(&new.session), oauth_tokens);
-        let refused = match hook::within_patience(decision, &self.settings.log).await {
+        let refused = match hook::within_timeout(decision, &self.settings.log).await {
             HookDecision::Keep => return self.replace_sessions(new, headers),
             HookDecision::Refuse => ErrorKind::HookRefused,
             HookDecision::Undecided => ErrorKind::HookUndecided,

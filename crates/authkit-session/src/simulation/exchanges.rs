@@ -284,7 +284,7 @@ impl Exchanges {
                 true => Err(RefreshFailure::TimedOut),
                 false => outcome.clone(),
             };
-            self.replicas[exchange.replica].settled(request, outcome, now)
+            self.replicas[exchange.replica].after_refresh(request, outcome, now)
         });
         answers.collect()
     }

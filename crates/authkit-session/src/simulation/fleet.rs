@@ -61,14 +61,16 @@ impl Fleet {
         let action = self.exchanges.replicas[at].decide(id, cookie.at, now, unix);
         let request = |or| WaitingRequest { session, token: id.token, or, since: now };
         match action {
-            Action::Admit => {
-                Some(self.exchanges.replicas[at].settled(request(Fallback::Current), Ok(()), now))
-            }
+            Action::Admit => Some(self.exchanges.replicas[at].after_refresh(
+                request(Fallback::Current),
+                Ok(()),
+                now,
+            )),
             Action::Refresh { or } => {
                 let pair = (id, cookie.number);
                 let outcome =
                     self.exchanges.refresh(request(or), client, pair, at, now, timeline)?;
-                Some(self.exchanges.replicas[at].settled(request(or), outcome, now))
+                Some(self.exchanges.replicas[at].after_refresh(request(or), outcome, now))
             }
             Action::FetchKeys | Action::Refuse(_) => panic!("{action:?} for a cookie of ours"),
         }

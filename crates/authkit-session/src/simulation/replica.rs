@@ -8,14 +8,14 @@ use crate::{
         Action, Circumstances, Demand, Fallback, KeyFetch, PairAge, Refreshing, SessionLimit,
         decide,
         reason::Reason,
-        refresh_outcome::{RefreshOutcome, Settlement, settle},
+        refresh_outcome::{AfterRefresh, RefreshOutcome, after_refresh},
     },
     meter::Meter,
     refresh_state::{
         lineage::{
-            CookieFit, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, TokenPair,
+            CookieSize, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, TokenPair,
         },
-        presence::PresenceCounts,
+        lookup_filter::LookupFilter,
     },
     simulation::{SimulatedLimits, workos::Minted},
     token::{PairId, RefreshToken, TokenHash},
@@ -71,9 +71,9 @@ impl SimulatedReplica {
             SimulatedLimits::None => RefreshLimits { at_once: usize::MAX, per_second: usize::MAX },
         };
         // The counts exist to avoid the lock of the tables, which has no cost here.
-        let presence = Arc::new(PresenceCounts::new(1));
+        let lookup_filter = Arc::new(LookupFilter::new(1));
         Self {
-            lineages: Lineages::new(Limits::default(), presence),
+            lineages: Lineages::new(Limits::default(), lookup_filter),
             budget: Budget::new(limits, Meter::new()),
             most_bytes: 0,
             lifetime: lifetime.as_secs(),
@@ -134,15 +134,15 @@ impl SimulatedReplica {
     }
 
     /// Answers a request. The head carries the newest pair.
-    pub(super) fn settled(
+    pub(super) fn after_refresh(
         &mut self,
         request: WaitingRequest,
         outcome: RefreshOutcome<()>,
         now: Duration,
     ) -> Answer {
-        let kind = match settle(outcome, request.or) {
-            Settlement::AdmitRefreshed(()) | Settlement::AdmitCurrent => AnswerKind::Admitted,
-            Settlement::Refuse(reason) => AnswerKind::Refused(reason),
+        let kind = match after_refresh(outcome, request.or) {
+            AfterRefresh::AdmitRefreshed(()) | AfterRefresh::AdmitCurrent => AnswerKind::Admitted,
+            AfterRefresh::Refuse(reason) => AnswerKind::Refused(reason),
         };
         let pair = self.lineages.pair_to_send(request.token, now);
         Answer { session: request.session, kind, cookie: pair.map(|pair| pair.minted) }
@@ -162,8 +162,8 @@ impl TokenPair for SimulatedPair {
         None
     }
 
-    fn fit(&self) -> CookieFit {
-        CookieFit::Fits
+    fn fit(&self) -> CookieSize {
+        CookieSize::Fits
     }
 
     fn bytes(&self) -> usize {

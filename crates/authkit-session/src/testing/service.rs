@@ -111,11 +111,11 @@ impl Service {
     async fn ask(&self, browser: &mut Browser, destination: FetchDestination) -> Answer {
         match self.open(browser).await {
             Ok(admission) => {
-                browser.take(&admission.head_cookies());
+                browser.take(&admission.set_cookie_headers());
                 Answer::Session(Arc::clone(admission.session()))
             }
             Err(refusal) => {
-                browser.take(&refusal.head_cookies(destination));
+                browser.take(&refusal.set_cookie_headers(destination));
                 Answer::Refused(refusal)
             }
         }

@@ -63,7 +63,7 @@ pub(super) fn answer(
     {
         let guard = RedirectLoopGuard::back_to_service(authkit, guard, 0).write(authkit);
         let response = redirect(StatusCode::SEE_OTHER, return_path.as_str());
-        return with_cookies(response, admission.head_cookies().into_iter().chain(guard));
+        return with_cookies(response, admission.set_cookie_headers().into_iter().chain(guard));
     }
     // Only the page that asks the user posts here, and it only asks if another site started the sign-in.
     let initiator =

@@ -108,7 +108,7 @@ fn conclude_session<B>(
                     match position {
                         LayerPosition::Outermost => head::write(
                             response.headers_mut(),
-                            refusal.head_cookies(destination),
+                            refusal.set_cookie_headers(destination),
                             settings.authkit().site(),
                             Caching::Private,
                             settings.varies(),

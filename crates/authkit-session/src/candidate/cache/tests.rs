@@ -224,7 +224,7 @@ async fn a_known_session_is_refreshed_like_any_other() {
     let admission = service.open_under(&browser, &policy).await.unwrap();
     assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
     let old = browser.value();
-    browser.take(&admission.head_cookies());
+    browser.take(&admission.set_cookie_headers());
     assert_ne!(browser.value(), old, "the browser gets the new session");
     assert!(matches!(service.decide(&browser), Decision::Admit(_)));
     assert!(service.knows(&browser));
@@ -232,7 +232,7 @@ async fn a_known_session_is_refreshed_like_any_other() {
     let unrefreshable = policy.without_refresh();
     time::sleep(Duration::from_secs(100)).await;
     let refusal = service.open_under(&browser, &unrefreshable).await.unwrap_err();
-    assert_eq!(refusal.head_cookies(FetchDestination::Document).len(), 0);
+    assert_eq!(refusal.set_cookie_headers(FetchDestination::Document).len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

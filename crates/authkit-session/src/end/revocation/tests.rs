@@ -223,7 +223,7 @@ async fn who_signed_out_here_is_not_told_of_a_revocation() {
     let refusal = service.open(&browser).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::SignedOut);
     // The browser may have signed in again since: its cookie is another one by now.
-    assert!(refusal.head_cookies(FetchDestination::Document).is_empty());
+    assert!(refusal.set_cookie_headers(FetchDestination::Document).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

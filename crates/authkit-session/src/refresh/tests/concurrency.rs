@@ -223,10 +223,10 @@ async fn cc_06_a_head_that_leaves_after_a_newer_cookie_came_back_sets_nothing() 
     let slow = service.open(&browser).await.unwrap();
     let slower = service.open(&browser).await.unwrap();
     service.get(&mut browser).await.session();
-    assert_eq!(slow.head_cookies().len(), 1, "the browser has not shown that it has it");
+    assert_eq!(slow.set_cookie_headers().len(), 1, "the browser has not shown that it has it");
     service.get(&mut browser).await.session();
-    assert!(slower.head_cookies().is_empty());
-    assert!(slow.head_cookies().is_empty());
+    assert!(slower.set_cookie_headers().is_empty());
+    assert!(slow.set_cookie_headers().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,12 +236,12 @@ async fn cc_06_a_head_carries_the_newest_cookie_whichever_its_request_got() {
     let mut browser = service.sign_in("user_a").await;
     time::sleep(s(21)).await;
     let slow = service.open_under(&browser, &policy).await.unwrap();
-    browser.take(&slow.head_cookies());
+    browser.take(&slow.set_cookie_headers());
     time::sleep(s(21)).await;
     let newer = service.open_under(&browser, &policy).await.unwrap();
     let (mut one, mut other) = (browser.clone(), browser.clone());
-    one.take(&newer.head_cookies());
-    other.take(&slow.head_cookies());
+    one.take(&newer.set_cookie_headers());
+    other.take(&slow.set_cookie_headers());
     assert_eq!(one, other);
     assert_ne!(one, browser);
 }
@@ -255,7 +255,7 @@ async fn cc_06_nothing_is_set_after_sign_out() {
     let signed_out = service.authenticator.sign_out(&browser.headers());
     browser.take(&signed_out.set_cookies);
     assert!(!browser.is_signed_in());
-    assert!(slow.head_cookies().is_empty());
+    assert!(slow.set_cookie_headers().is_empty());
     for mut late in [old, browser] {
         let before = late.clone();
         assert_eq!(service.get(&mut late).await.refusal().1, Challenge);
@@ -307,7 +307,7 @@ async fn a_sign_in_that_replaces_a_session_ends_it() {
     let begun =
         service.authenticator.start_session(answer.as_bytes(), &browser.headers()).await.unwrap();
     browser.take(&begun.set_cookies);
-    assert!(slow.head_cookies().is_empty(), "the old session does not come back");
+    assert!(slow.set_cookie_headers().is_empty(), "the old session does not come back");
     assert_eq!(service.get(&mut browser).await.session().session_id(), "session_1");
 }
 
@@ -340,7 +340,7 @@ async fn an_organization_switch_waits_for_the_exchange_under_way() {
     assert_eq!(refused, (Reason::OtherOrganization, ChallengeDocuments));
     let session = service.get(&mut straggler).await.session();
     assert_eq!(session.organization_id(), Some("org_b"), "the head carried the newest cookie");
-    assert!(refreshed.head_cookies().is_empty(), "and the slow one does not go back");
+    assert!(refreshed.set_cookie_headers().is_empty(), "and the slow one does not go back");
 }
 
 #[tokio::test(start_paused = true)]

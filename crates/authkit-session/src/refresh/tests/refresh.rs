@@ -26,7 +26,7 @@ async fn rf_01_an_expired_session_is_refreshed_in_the_same_request() {
     let old = browser.clone();
     let admission = service.open(&browser).await.unwrap();
     assert!(admission.session().expires_at() > service.clock.wall());
-    let cookies = admission.head_cookies();
+    let cookies = admission.set_cookie_headers();
     assert_eq!(cookies.len(), 1, "one cookie");
     browser.take(&cookies);
     assert_ne!(browser, old);
@@ -383,7 +383,7 @@ async fn a_token_that_is_older_than_the_layer_wants_is_renewed_or_refused() {
     let policy = Policy::default().with_max_token_age(s(30));
     time::sleep(s(31)).await;
     let admission = service.open_under(&browser, &policy).await.unwrap();
-    browser.take(&admission.head_cookies());
+    browser.take(&admission.set_cookie_headers());
     assert_eq!(service.refreshes(), 1);
 
     // A straggler gets the successor while that is young enough, and then a newer one.
@@ -397,7 +397,7 @@ async fn a_token_that_is_older_than_the_layer_wants_is_renewed_or_refused() {
 
     // A token that is good but too old admits nobody.
     service.workos.usually(Endpoint::Authenticate, refused_with(500, &json!({})));
-    browser.take(&admission.head_cookies());
+    browser.take(&admission.set_cookie_headers());
     time::sleep(s(35)).await;
     let refusal = service.open_under(&browser, &policy).await.unwrap_err();
     assert_eq!(refusal.kind(), RefusalKind::Unavailable);

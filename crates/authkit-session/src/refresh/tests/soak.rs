@@ -237,7 +237,7 @@ impl Client {
         }
         if let Some(slow) = self.slow.take() {
             self.count("slow answers after a sign-out");
-            assert!(slow.head_cookies().is_empty(), "a cookie is set after the sign-out");
+            assert!(slow.set_cookie_headers().is_empty(), "a cookie is set after the sign-out");
         }
         self.count("sign-outs by the user");
         self.sign_in().await;
@@ -331,7 +331,7 @@ impl Client {
 
     /// A head leaves; sometimes it gets lost.
     fn receive(&mut self, admission: &Admission) -> Delivery {
-        let cookies = admission.head_cookies();
+        let cookies = admission.set_cookie_headers();
         if !self.arrives() {
             self.lose(&cookies);
             return Delivery::Lost;
@@ -351,7 +351,7 @@ impl Client {
 
     /// Whether the session goes on.
     fn refused(&mut self, refusal: &Refusal) -> GoesOn {
-        let cookies = refusal.head_cookies(FetchDestination::Document);
+        let cookies = refusal.set_cookie_headers(FetchDestination::Document);
         let reason = refusal.reason();
         self.count(format!("refused: {reason}"));
         if !self.arrives() {

@@ -4,20 +4,20 @@ use crate::{
     bounded_map::BoundedMap,
     refresh_state::{
         lineage::KEPT_ENDED,
-        presence::{PresenceCounts, PresenceMark},
+        lookup_filter::{LookupFilter, LookupMark},
     },
 };
 
 /// The ids of sessions that ended here.
 #[derive(Clone, Debug)]
 pub(super) struct EndedSessions {
-    ids: BoundedMap<PresenceMark>,
-    presence: Arc<PresenceCounts>,
+    ids: BoundedMap<LookupMark>,
+    lookup_filter: Arc<LookupFilter>,
 }
 
 impl EndedSessions {
-    pub(super) fn new(limit: usize, presence: Arc<PresenceCounts>) -> Self {
-        Self { ids: BoundedMap::new(limit, KEPT_ENDED), presence }
+    pub(super) fn new(limit: usize, lookup_filter: Arc<LookupFilter>) -> Self {
+        Self { ids: BoundedMap::new(limit, KEPT_ENDED), lookup_filter }
     }
 
     #[cfg(test)]
@@ -37,7 +37,7 @@ impl EndedSessions {
 
     pub(super) fn add(&mut self, session_id: Option<&str>, now: Duration) {
         if let Some(id) = session_id {
-            self.ids.add(id, self.presence.mark(id), now);
+            self.ids.add(id, self.lookup_filter.mark(id), now);
         }
     }
 

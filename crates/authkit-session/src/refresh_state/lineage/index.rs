@@ -14,7 +14,7 @@ use super::tests;
 use crate::{
     refresh_state::{
         lineage::{Limits, LineageState, TokenPair, pair::Newest, token::Token},
-        presence::PresenceCounts,
+        lookup_filter::LookupFilter,
     },
     sync::RandomState,
     token::TokenHash,
@@ -29,7 +29,7 @@ pub(super) struct LineageIndex<J, P> {
     expiries: BTreeSet<(Duration, LineageId)>,
     next: u64,
     bytes: usize,
-    presence: Arc<PresenceCounts>,
+    lookup_filter: Arc<LookupFilter>,
 }
 
 /// The number of a lineage.
@@ -48,14 +48,14 @@ pub(super) struct Lineage<P> {
 }
 
 impl<J, P: TokenPair> LineageIndex<J, P> {
-    pub(super) fn new(presence: Arc<PresenceCounts>) -> Self {
+    pub(super) fn new(lookup_filter: Arc<LookupFilter>) -> Self {
         Self {
             lineages: HashMap::default(),
             tokens: HashMap::default(),
             expiries: BTreeSet::new(),
             next: 0,
             bytes: 0,
-            presence,
+            lookup_filter,
         }
     }
 
@@ -85,7 +85,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
         let id = LineageId(self.next);
         self.next += 1;
-        self.tokens.insert(token, Token::of(id, self.presence.mark(&token)));
+        self.tokens.insert(token, Token::of(id, self.lookup_filter.mark(&token)));
         let lineage = Lineage {
             members: vec![token],
             newest: None,
@@ -145,7 +145,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         let lineage = self.lineages.get_mut(&id).expect(IN_STEP);
         if !lineage.members.contains(&token) {
             lineage.members.push(token);
-            self.tokens.insert(token, Token::of(id, self.presence.mark(&token)));
+            self.tokens.insert(token, Token::of(id, self.lookup_filter.mark(&token)));
         }
     }
 
@@ -160,7 +160,7 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
     fn require_lookups(&mut self, id: LineageId) {
         for member in &self.lineages.get(&id).expect(IN_STEP).members {
             let token = self.tokens.get_mut(member).expect(IN_STEP);
-            token.mark.get_or_insert_with(|| self.presence.mark(member));
+            token.mark.get_or_insert_with(|| self.lookup_filter.mark(member));
         }
     }
 

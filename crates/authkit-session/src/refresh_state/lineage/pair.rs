@@ -10,14 +10,14 @@ pub(crate) trait TokenPair {
     /// The organization of the new access token.
     fn organization(&self) -> Option<&str>;
     /// Whether cookies can carry it to the browser.
-    fn fit(&self) -> CookieFit;
+    fn fit(&self) -> CookieSize;
     /// The approximate memory of the pair, in bytes.
     fn bytes(&self) -> usize;
 }
 
 /// Whether a browser keeps a sealed session in cookies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum CookieFit {
+pub(crate) enum CookieSize {
     Fits,
     /// The browser keeps the old cookie, which stands for the new session.
     TooLarge,

@@ -9,11 +9,11 @@ use std::{
 };
 
 use super::{
-    ApiRefusal, CookieFit, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, PairId,
+    ApiRefusal, CookieSize, ExchangeStatus, Limits, LineageState, LineageStatus, Lineages, PairId,
     RefusalAge, TokenPair,
 };
 use crate::{
-    refresh_state::presence::PresenceCounts,
+    refresh_state::lookup_filter::LookupFilter,
     token::{RefreshToken, TokenHash},
     upstream::budget::Throttled,
 };
@@ -82,7 +82,7 @@ struct Successor {
     id: PairId,
     session_id: &'static str,
     organization: Option<&'static str>,
-    fit: CookieFit,
+    fit: CookieSize,
 }
 
 impl Successor {
@@ -92,7 +92,7 @@ impl Successor {
             id: cookie.id(),
             session_id: sids.name(cookie),
             organization: None,
-            fit: CookieFit::Fits,
+            fit: CookieSize::Fits,
         }
     }
 }
@@ -110,7 +110,7 @@ impl TokenPair for Successor {
         self.organization
     }
 
-    fn fit(&self) -> CookieFit {
+    fn fit(&self) -> CookieSize {
         self.fit
     }
 
@@ -131,7 +131,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 fn table() -> Table {
-    Table::new(Limits::default(), Arc::new(PresenceCounts::new(64)))
+    Table::new(Limits::default(), Arc::new(LookupFilter::new(64)))
 }
 
 fn ask(table: &mut Table, cookie: Cookie, now: Duration) -> ExchangeStatus<(), Successor> {
@@ -189,7 +189,7 @@ fn a_successor_is_handed_to_its_own_organization_only() {
 fn a_pair_that_no_cookie_can_hold_stays_behind_the_old_cookie() {
     let mut table = table();
     assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
-    let pair = Successor { fit: CookieFit::TooLarge, ..Successor::new(NEW, Sids::Kept) };
+    let pair = Successor { fit: CookieSize::TooLarge, ..Successor::new(NEW, Sids::Kept) };
     table.refreshed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
 
     assert!(table.pair_to_send(OLD.token(), s(1)).is_none());
@@ -230,8 +230,8 @@ fn a_held_exchange_leaves_nothing_behind() {
 #[test]
 fn dl_02_every_map_stays_within_its_limits() {
     let limits = Limits { tokens: 1_000, bytes: 300_000 };
-    let presence = Arc::new(PresenceCounts::new(64));
-    let mut table = Table::new(limits, Arc::clone(&presence));
+    let lookup_filter = Arc::new(LookupFilter::new(64));
+    let mut table = Table::new(limits, Arc::clone(&lookup_filter));
     let token = |n: u32| RefreshToken::new(format!("token {n}")).hash();
     for n in 0..20_000_u32 {
         let now = Duration::from_millis(u64::from(n));

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::refresh_state::{
     lineage::{index::LineageId, refused::RememberedRefusal},
-    presence::PresenceMark,
+    lookup_filter::LookupMark,
 };
 
 /// A refresh token of a lineage.
@@ -16,11 +16,11 @@ pub(super) struct Token<J> {
     /// When the token can be removed even if its lineage stays: its successor was sent long before.
     pub(super) forget_at: Option<Duration>,
     /// Absent if requests with the token skip the table.
-    pub(super) mark: Option<PresenceMark>,
+    pub(super) mark: Option<LookupMark>,
 }
 
 impl<J> Token<J> {
-    pub(super) fn of(lineage: LineageId, mark: PresenceMark) -> Self {
+    pub(super) fn of(lineage: LineageId, mark: LookupMark) -> Self {
         Self {
             lineage,
             exchange: None,

@@ -13,7 +13,7 @@ use shuttle::{
 
 use super::{ApiRefusal, Cookie, ExchangeStatus, Limits, LineageState, Sids, Successor, Table};
 use crate::{
-    refresh_state::{lineage::LineageStatus, presence::PresenceCounts},
+    refresh_state::{lineage::LineageStatus, lookup_filter::LookupFilter},
     token::SessionIdHash,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 struct Observed {
     table: Table,
     /// In front of the lock; here too, to be asked while nothing changes.
-    presence: std::sync::Arc<PresenceCounts>,
+    lookup_filter: std::sync::Arc<LookupFilter>,
     now: Duration,
     exchanging: BTreeSet<Cookie>,
     signed_out: BTreeSet<u8>,
@@ -39,7 +39,7 @@ fn request(shared: &Shared, cookie: Cookie) -> Cookie {
     thread::yield_now();
     let mut seen = shared.lock().unwrap();
     let now = seen.now;
-    let asks = seen.presence.may_concern(Some(&cookie.token()), None);
+    let asks = seen.lookup_filter.may_contain(Some(&cookie.token()), None);
     let Some(carried) = seen.table.pair_to_send(cookie.token(), now).map(|pair| pair.cookie) else {
         return cookie;
     };
@@ -55,13 +55,13 @@ fn request(shared: &Shared, cookie: Cookie) -> Cookie {
 fn wait_for_refresh(shared: &Shared, cookie: Cookie) -> bool {
     loop {
         let seen = shared.lock().unwrap();
-        let (presence, is_signed_out) =
-            (std::sync::Arc::clone(&seen.presence), seen.signed_out.contains(&cookie.user));
+        let (lookup_filter, is_signed_out) =
+            (std::sync::Arc::clone(&seen.lookup_filter), seen.signed_out.contains(&cookie.user));
         drop(seen);
         thread::yield_now();
         // Without the lock, whatever the others do meanwhile.
-        let asks = presence
-            .may_concern(Some(&cookie.token()), Some(SessionIdHash::of(Sids::Kept.name(cookie))));
+        let asks = lookup_filter
+            .may_contain(Some(&cookie.token()), Some(SessionIdHash::of(Sids::Kept.name(cookie))));
         assert!(asks || !is_signed_out, "a session passes by its end");
         thread::yield_now();
         let mut seen = shared.lock().unwrap();
@@ -133,10 +133,10 @@ fn sign_out(shared: &Shared, cookie: Cookie) {
 #[test]
 fn cc_03_threads_of_two_users_get_their_own_sessions_in_every_order() {
     let run = || {
-        let presence = std::sync::Arc::new(PresenceCounts::new(1_024));
+        let lookup_filter = std::sync::Arc::new(LookupFilter::new(1_024));
         let shared = Arc::new(Mutex::new(Observed {
-            table: Table::new(Limits::default(), std::sync::Arc::clone(&presence)),
-            presence,
+            table: Table::new(Limits::default(), std::sync::Arc::clone(&lookup_filter)),
+            lookup_filter,
             now: Duration::ZERO,
             exchanging: BTreeSet::new(),
             signed_out: BTreeSet::new(),

@@ -54,7 +54,7 @@ impl<T> TokenCandidate<T> {
 }
 
 /// Decides about the tokens of one kind.
-pub(crate) struct OfflineTokens<R> {
+pub(crate) struct JwtAuthenticator<R> {
     settings: Arc<Settings>,
     reader: R,
     log: CredentialLog,
@@ -62,7 +62,7 @@ pub(crate) struct OfflineTokens<R> {
     known: IdLogLimiter,
 }
 
-impl<R: ReadToken> OfflineTokens<R> {
+impl<R: ReadToken> JwtAuthenticator<R> {
     pub(crate) fn new(settings: Arc<Settings>, reader: R) -> Self {
         let known = IdLogLimiter::new(LogLimiter::PAUSE);
         Self { log: CredentialLog::new(Arc::clone(&settings)), settings, reader, known }
