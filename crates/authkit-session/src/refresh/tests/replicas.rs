@@ -352,27 +352,35 @@ async fn a_rolling_deploy_with_another_password_signs_nobody_out() {
     }
 }
 
-/// The format of the cookie wants a password that is not the current one any more.
+/// A password that somebody else's format wants is not the current one any more.
 #[tokio::test(start_paused = true)]
 async fn a_cookie_whose_format_the_password_does_not_suit_is_written_in_another() {
-    let hex = || CookiePassword::new("0123456789abcdef".repeat(4)).unwrap();
-    let new = || CookiePassword::new("the new password of 32 bytes or more").unwrap();
-    let replicas = Replicas::new(|process, mut config| {
-        if process == 0 {
-            config.password = hex();
-            config.with_seal_format(crate::SealFormat::Rust)
-        } else {
-            config.password = new();
-            config.with_other_passwords([hex()])
-        }
-    });
-    let mut browser = replicas.expired().await;
-    replicas.all[1].get(&mut browser).await.session();
-    assert_eq!(replicas.refreshes(), 1);
-    replicas.all[1].get(&mut browser).await.session();
-    let (reason, _) = replicas.all[0].get(&mut browser).await.refusal();
-    assert_eq!(reason, Reason::UnreadableCookie, "sealed with the new password");
-    assert_eq!(replicas.refreshes(), 1);
+    for (format, old) in [
+        (
+            crate::SealFormat::Rust,
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ),
+        (crate::SealFormat::Python, "oatw2JzfvpD4OOBNGLE5n9dUStWXcGGQP81AnPADP6w="),
+    ] {
+        let old = || CookiePassword::new(old).unwrap();
+        let new = || CookiePassword::new("the new password of 32 bytes or more").unwrap();
+        let replicas = Replicas::new(|process, mut config| {
+            if process == 0 {
+                config.password = old();
+                config.with_seal_format(format)
+            } else {
+                config.password = new();
+                config.with_other_passwords([old()])
+            }
+        });
+        let mut browser = replicas.expired().await;
+        replicas.all[1].get(&mut browser).await.session();
+        assert_eq!(replicas.refreshes(), 1, "{format}");
+        replicas.all[1].get(&mut browser).await.session();
+        let (reason, _) = replicas.all[0].get(&mut browser).await.refusal();
+        assert_eq!(reason, Reason::UnreadableCookie, "{format}: sealed with the new password");
+        assert_eq!(replicas.refreshes(), 1, "{format}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
