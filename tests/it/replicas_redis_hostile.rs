@@ -140,7 +140,8 @@ async fn d5_a_flood_of_messages_is_bounded_and_costs_no_revocation() {
     let receiver = TestReceiver::new(GROUP);
     there.subscribe(receiver.inbox());
     receiver.answer("forged", authkit_session::Delivery::Unreadable);
-    sleep(Duration::from_millis(200)).await;
+    Revocations::publish(&here, notice(GROUP, "first", in_an_hour())).await.unwrap();
+    receiver.until_received("first").await;
 
     let flood = async {
         let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).await.unwrap();

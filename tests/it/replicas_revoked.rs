@@ -100,7 +100,10 @@ async fn lo_04_a_revoked_session_is_refused_by_every_process_within_a_second() {
         cluster.emulator.revoke(&id);
         until_refused(&cluster.replicas[1], &cookie).await;
         cluster.redis.restart().await;
-        sleep(SECOND).await;
+        support::until("the others have put the notice back", async || {
+            !cluster.redis.keys("authkit:revocations:*").await.is_empty()
+        })
+        .await;
         wire.mend();
         let connected = wire.reconnected().await;
         until_refused(&cluster.replicas[2], &cookie).await - connected
