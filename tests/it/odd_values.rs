@@ -81,7 +81,7 @@ async fn is_admitted(running: &Running, browser: &Browser, name: &str) -> Value 
     answer
 }
 
-/// Signs in, with `answer` as what WorkOS answers to the code. Returns the browser and the callback's answer.
+/// Signs in while WorkOS answers the exchange of the code with `answer`. Returns the browser and the callback's answer.
 async fn signs_in(running: &Running, answer: &Value) -> (Browser, Answer) {
     let browser = running.browser();
     let fault = Fault::status(200).header("content-type", "application/json");
@@ -363,7 +363,7 @@ async fn a5_another_environments_session_is_challenged_at_once() {
     };
     let (ours, others) = (running.emulator.client_id(), "https://other.test");
     let (client, issuer) = (other(ISSUER, "client_other").await, other(others, ours).await);
-    // A token that their key signed, under the id of one of our keys.
+    // A token with the id of our key in its header, signed by the other environment's key.
     let header = json!({ "alg": "RS256", "kid": running.emulator.keys().signing_id() });
     let same_key_id = |session: &TestSession| {
         let mut payload = session.payload();
@@ -390,7 +390,7 @@ async fn a5_another_environments_session_is_challenged_at_once() {
     }
     assert_eq!(running.emulator.calls(Endpoint::Jwks), 0, "no keys are fetched");
 
-    // Claims alone admit nobody: these are like ours, but a key signed them that nobody knows.
+    // Claims alone admit nobody: these are like ours, but an unknown key signed them.
     running.emulator.reset_calls();
     issuer.advance(Duration::from_secs(10));
     let like_ours = issuer.session(ALICE).claim("iss", ISSUER);

@@ -200,7 +200,7 @@ async fn a_host_that_is_not_listed_is_in_no_answer() {
     }
 }
 
-/// Over real connections, since the server makes the request's URI and `Host` of the bytes that arrive.
+/// Over real connections: the server derives the request's URI and `Host` from the bytes.
 #[tokio::test]
 async fn the_host_of_a_real_request_chooses_over_http_1_and_2() {
     let harness = Harness::start().await;

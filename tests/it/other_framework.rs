@@ -54,7 +54,7 @@ impl From<SessionRejection> for toy::Rejection {
     }
 }
 
-/// An application's own type, which only an administrator's request yields.
+/// An application's own extractor, which succeeds for an administrator alone.
 struct Admin(Session);
 
 impl FromParts for Admin {

@@ -129,7 +129,7 @@ fn is_key(principal: &Principal) -> bool {
     matches!(principal, Principal::ApiKey(_))
 }
 
-/// A response that goes on until `end`.
+/// A response whose body goes on until `end` completes.
 fn ticks(end: impl Future<Output = ()> + Send + 'static) -> Response {
     let ticks = stream::unfold((), async |()| {
         sleep(Duration::from_millis(50)).await;
@@ -143,7 +143,7 @@ impl World {
         Self::with(|config| config).await
     }
 
-    /// One with settings of its own.
+    /// Starts a service with other settings.
     pub(crate) async fn with(config: impl FnOnce(Config) -> Config) -> Self {
         let logs = Logs::collect();
         let issuer = "https://issuer.example.com";

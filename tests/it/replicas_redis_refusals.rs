@@ -123,7 +123,7 @@ fn f2_an_error_reply_switches_off_one_function_and_keeps_the_connection() {
     ];
     thread::scope(|scope| {
         for (name, rules, command, exchanges, revocations) in cases {
-            // A thread for each case, since a collection has all events of its thread.
+            // A thread for each case, since `Events` collects all events of its thread.
             scope.spawn(move || {
                 let case = Case { name, rules, command, exchanges, revocations };
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -169,7 +169,7 @@ async fn f1_looking_at_the_list_costs_three_commands_a_second() {
     let (before, began) = (redis.commands_done().await, Instant::now());
     sleep(Duration::from_secs(4)).await;
     let done = redis.commands_done().await - before;
-    // A busy machine may look late, and never early. The four more are commands by which the test counts.
+    // A busy machine may look late, and never early. The four extra commands are the test's own.
     let most = began.elapsed().as_secs() * 3 + 4;
     assert!((3..=most).contains(&done), "{done} commands, not {most}");
 }

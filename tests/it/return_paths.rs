@@ -140,7 +140,7 @@ impl Site {
             let is_endpoint = ["/login", "/callback", "/logout"].contains(&path);
             assert!(!is_endpoint, "{what} is an endpoint");
         }
-        // No program that decodes it again reads a host in it.
+        // A program that decodes the location again must not read a host in it.
         let decoded = location
             .to_ascii_lowercase()
             .replace("%2f", "/")
@@ -210,7 +210,7 @@ async fn rd_01_whoever_is_signed_in_stays_here() {
     for setting in SETTINGS {
         let site = Site::with(setting).await;
         let cookie = site.signed_in().cookie("wos_session").unwrap();
-        // `/login` sends on a user whose session it admits without waiting, so the signing keys have to be cached.
+        // `/login` redirects a user whose session it admits without waiting, so the signing keys have to be cached.
         let page = site.signed_in().visit(&site.app, &site.url("/page")).await;
         assert_eq!(page.text(), "handled");
         let (mut here, mut elsewhere) = (0, 0);

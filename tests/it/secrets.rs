@@ -400,5 +400,5 @@ const TOLD: [&str; 15] = [
 const ISSUER: &str = "https://issuer.of.this.test";
 const IMPERSONATOR: (&str, &str) = ("support@acme.test", "ticket 4711 about a private matter");
 const NOTE: &str = "a-note-that-only-the-application-reads";
-/// Text in answers of WorkOS, or of a proxy in its place, which goes to nobody.
+/// Text in answers of WorkOS, or of a proxy in its place, which must reach no log and no client.
 const UPSTREAM: &str = "words-of-upstream-that-are-for-nobody-here";

@@ -525,7 +525,7 @@ impl World {
     }
 }
 
-/// An error of WorkOS, with a text that goes to nobody.
+/// An error of WorkOS, with a text that must reach no log and no client.
 fn says(status: u16, error: &str) -> Fault {
     let body =
         json!({ "error": error, "code": error, "error_description": PROSE, "message": PROSE });

@@ -142,7 +142,7 @@ async fn ch_03_pages_redirects_and_denials_are_nobody_elses() {
 
     for (path, headers, expected) in rows {
         for (n, order) in orders.iter().enumerate() {
-            // The cache keeps each order apart; every client comes twice.
+            // Each order has an entry of its own in the cache; every client comes twice.
             let path = format!("{path}{}order={n}", if path.contains('?') { '&' } else { '?' });
             for client in order.iter().chain(order) {
                 let name = format!("{path}, client {client} of {order:?}");
@@ -168,7 +168,7 @@ async fn ch_03_a_refreshed_session_is_handed_to_its_owner() {
         for path in ["/page", "/silent", "/optional", "/guarded"] {
             let path = format!("{path}?round={round}");
             for email in [ALICE, BOB] {
-                // The budget lets one user's sessions be refreshed this fast.
+                // The budget allows the refreshes of one user at this pace.
                 site.harness.advance(Duration::from_secs(2));
                 let expired = site.session(email).expired().cookie(PASSWORD);
                 let tabs = [site.holding(&expired), site.holding(&expired)];

@@ -1,4 +1,4 @@
-//! A sign-in ends at the page where it began. If WorkOS or the browser fails it, the user is told so and may try again.
+//! A sign-in ends at the page where it began. If WorkOS fails or the browser keeps no cookies, a page says so.
 
 use std::time::Duration;
 

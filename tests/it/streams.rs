@@ -1,4 +1,4 @@
-//! Streams end with their session, and a stream that cannot start now is tried again.
+//! Streams end with their session, and a browser retries a stream that cannot start now.
 
 use std::{
     sync::{

@@ -78,7 +78,7 @@ async fn lo_04_a_cookie_that_is_replayed_after_signing_out_elsewhere_is_refused(
     let url = running.url("/dashboard");
     assert_eq!(browser.navigate(&url).await.status, StatusCode::OK);
 
-    // As by the dashboard of WorkOS, or by another application.
+    // As if WorkOS's dashboard or another application had ended it.
     running.emulator.revoke(session.session_id());
     until_refused(&browser, &url).await;
     assert!(browser.cookie("wos_session").is_some(), "the answer to a script deletes no cookie");

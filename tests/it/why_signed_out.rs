@@ -244,7 +244,7 @@ async fn each_reason_of_a_request_without_a_session_is_told_and_counted() {
         assert_eq!(answer.status, StatusCode::FOUND, "{reason}");
         let told = events.take();
         let is_told = told.iter().any(|line| line.contains(&format!("reason={reason}")));
-        // A request without a session is nothing to log.
+        // The service logs nothing about a request without a cookie.
         assert_eq!(is_told, reason != "no_cookie", "{told:#?}");
         assert!(counted(&recorder.handle(), reason), "{reason}");
     }
