@@ -44,6 +44,7 @@ mod peers_seal;
 mod playwright;
 mod principal_details;
 mod principals;
+mod protected_resource;
 mod readme;
 mod refresh_in_line;
 mod replicas;
