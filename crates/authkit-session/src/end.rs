@@ -210,6 +210,8 @@ mod tests {
         assert!(parts.tasks.drain(Duration::from_secs(300)).await, "given up after a while");
         let tried = parts.workos.calls(Endpoint::Revoke);
         assert!((5..20).contains(&tried), "{tried}");
+        let took = parts.clock.monotonic().as_secs();
+        assert!((60..180).contains(&took), "for about two minutes: {took} s");
 
         parts.workos.usually(Endpoint::Revoke, Reply::Usual(Duration::ZERO));
         ender.retry_revoke("session_2");

@@ -118,3 +118,51 @@ impl fmt::Debug for VerifiedApiKey {
 fn seconds(at: SystemTime) -> u64 {
     at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        end::{SessionEnder, revocation::Revocation, watch::PrincipalWatch},
+        testing::OwnerParts,
+    };
+
+    /// WorkOS is asked again about a key whose owner has changed when the key comes again.
+    #[tokio::test]
+    async fn a_watch_ends_with_its_key_and_not_with_a_change_of_it() {
+        let now = OwnerParts::new(|config| config).clock.wall();
+        let cases = [
+            ("nothing", None, false),
+            ("the key ends", Some(Revocation::api_key("api_key_1", now)), true),
+            ("another key ends", Some(Revocation::api_key("api_key_2", now)), false),
+            ("the key changes", Some(Revocation::changed_api_key("api_key_1", now)), false),
+            ("its organization is gone", Some(Revocation::organization("org_1", now)), false),
+        ];
+        for (name, revocation, expected) in cases {
+            let parts = OwnerParts::new(|config| config);
+            let publisher = parts.publisher();
+            let ender = Arc::new(SessionEnder::new(
+                Arc::clone(&parts.settings),
+                Arc::clone(&parts.state),
+                Arc::clone(&publisher),
+                parts.client.clone(),
+                parts.tasks.clone(),
+            ));
+            let key = Arc::new(VerifiedApiKey {
+                id: "api_key_1".into(),
+                name: None,
+                owner: ApiKeyOwner::Organization { id: "org_1".into() },
+                permissions: Vec::new(),
+                expires_at: None,
+                validated_at: now,
+            });
+            let watch = PrincipalWatch::of_api_key(ender, &key);
+            if let Some(revocation) = revocation {
+                publisher.revoke(&revocation).await.unwrap();
+            }
+            assert_eq!(watch.has_ended(), expected, "{name}");
+        }
+    }
+}

@@ -35,8 +35,8 @@ struct Inner {
     /// When the keys were requested, in nanoseconds of the monotonic clock; set after the keys are stored.
     fetched_at: AtomicU64,
     fetches: Mutex<Fetches>,
-    /// Counts the finished fetches.
-    over: watch::Sender<u64>,
+    /// Tells those who wait that a fetch has finished.
+    over: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl Jwks {
             keys: ArcSwapOption::empty(),
             fetched_at: AtomicU64::new(0),
             fetches: Mutex::default(),
-            over: watch::Sender::new(0),
+            over: watch::Sender::new(()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -226,7 +226,7 @@ impl Fetches {
 }
 
 /// Waits until the fetch has finished, whether or not it succeeded.
-pub(crate) struct KeysWaiting(watch::Receiver<u64>);
+pub(crate) struct KeysWaiting(watch::Receiver<()>);
 
 impl KeysWaiting {
     pub(crate) async fn over(mut self) {
@@ -278,7 +278,7 @@ impl Drop for Fetch {
         let before = fetches.failed.map(|(_, failure)| failure);
         fetches.failed = self.failed.map(|failure| (self.inner.clock.monotonic(), failure));
         // Before the next fetch can begin: whoever waits for that one must not be woken by this one.
-        self.inner.over.send_modify(|over| *over += 1);
+        self.inner.over.send_replace(());
         drop(fetches);
         // One event per change.
         match (before, self.failed) {

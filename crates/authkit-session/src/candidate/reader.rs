@@ -319,6 +319,15 @@ mod tests {
         headers
     }
 
+    /// A request with these cookies, a field each.
+    fn several(values: &[&str]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for value in values {
+            fields.append(header::COOKIE, headers(value)[header::COOKIE].clone());
+        }
+        fields
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_session_is_opened_and_verified_once_and_known_from_then_on() {
         let parts = OwnerParts::new(|config| config);
@@ -390,10 +399,7 @@ mod tests {
             (&[a, b, c, a, b], None),
         ];
         for (values, user) in cases {
-            let mut fields = HeaderMap::new();
-            for value in values {
-                fields.append(header::COOKIE, headers(value)[header::COOKIE].clone());
-            }
+            let fields = several(values);
             // Opened the first time, known from the cache the second time.
             for _ in 0..2 {
                 let candidate = parts.reader.read(&fields);
@@ -445,19 +451,72 @@ mod tests {
         time::sleep(Duration::from_secs(5)).await;
         let later = parts.sealed_session("user_a");
         let made = parts.reader.read(&headers(&later)).times().unwrap().issued_at;
-        for order in [[&earlier, &later], [&later, &earlier]] {
-            let mut fields = HeaderMap::new();
-            for value in order {
-                fields.append(header::COOKIE, headers(value)[header::COOKIE].clone());
-            }
+        for order in [[&*earlier, &*later], [&*later, &*earlier]] {
             for _ in 0..2 {
-                let candidate = parts.reader.read(&fields);
+                let candidate = parts.reader.read(&several(&order));
                 assert_eq!(candidate.verdict, Verdict::Good);
                 assert_eq!(candidate.times().unwrap().issued_at, made);
             }
         }
         let times = parts.reader.read(&headers(&earlier)).times().unwrap();
         assert_eq!(times.issued_at + 5, made);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_sessions_of_one_second_the_first_counts() {
+        let parts = OwnerParts::new(|config| config);
+        parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
+        let [a, b] = [(); 2].map(|()| parts.sealed_session("user_a"));
+        for order in [[&*a, &*b], [&*b, &*a]] {
+            let first = parts.reader.read(&headers(order[0])).pair;
+            assert!(first.is_some());
+            assert_eq!(parts.reader.read(&several(&order)).pair, first);
+        }
+    }
+
+    /// Its user is told apart from others, and its token is exchanged, although it does not verify.
+    #[test]
+    fn of_cookies_that_do_not_verify_the_first_that_opens_counts() {
+        let parts = OwnerParts::new(|config| config);
+        let [a, b] = ["user_a", "user_b"].map(|user| parts.sealed_session(user));
+        let (a, b, x) = (a.as_str(), b.as_str(), "garbage");
+        let cases: [(&[&str], Verdict, Option<&str>); 6] = [
+            (&[a], Verdict::NoKeys, Some("user_a")),
+            (&[a, b], Verdict::NoKeys, Some("user_a")),
+            (&[b, a], Verdict::NoKeys, Some("user_b")),
+            (&[a, x], Verdict::NoKeys, Some("user_a")),
+            (&[x, a], Verdict::NoKeys, Some("user_a")),
+            (&[x, x], Verdict::Unreadable, None),
+        ];
+        for (values, verdict, user) in cases {
+            let candidate = parts.reader.read(&several(values));
+            let subject = candidate.opened.and_then(|opened| opened.subject());
+            assert_eq!((candidate.verdict, subject.as_deref()), (verdict, user), "{values:?}");
+        }
+    }
+
+    /// Of two values each may take half of the attempts, and the last one what is left.
+    #[test]
+    fn garbage_beside_a_good_value_leaves_it_its_share_of_the_attempts() {
+        let parts = OwnerParts::new(|config| config);
+        let good = parts.sealed_session("user_a");
+        let new: Vec<_> = (10..25)
+            .map(|n| CookiePassword::new(format!("password {n} of no less than 32 bytes")).unwrap())
+            .collect();
+        let old = CookiePassword::new("a password of no less than 32 bytes").unwrap();
+        // The last of sixteen passwords opens it, with the sixteenth attempt.
+        parts.sealer.reload(&new[0], &[&new[1..], &[old]].concat()).unwrap();
+        let stranger = CookiePassword::new("a stranger's password, as long as ours").unwrap();
+        let theirs = OwnerParts::new(|config| crate::Config { password: stranger, ..config });
+        let garbage = theirs.sealed_session("user_a");
+        for order in [[&*garbage, &*good], [&*good, &*garbage]] {
+            let fields = several(&order);
+            assert_eq!(parts.reader.read(&fields).verdict, Verdict::NoKeys);
+            assert_eq!(parts.reader.read_opened(&fields).verdict, Verdict::NoKeys);
+            assert_eq!(parts.reader.open_all("wos_session", &fields).0.len(), 1);
+        }
+        let worst = several(&[&*garbage, &*garbage, &*good]);
+        assert_eq!(parts.reader.read(&worst).verdict, Verdict::Unreadable, "a third is too little");
     }
 
     #[test]

@@ -58,15 +58,14 @@ impl<'h> SessionCookies<'h> {
         (self.count + self.joined.len()).min(MAX_CANDIDATES)
     }
 
-    /// The one of this number.
+    /// The one of this number, which is below [`MAX_CANDIDATES`].
     #[inline]
     pub(crate) fn value(&self, n: usize) -> Option<CookieValue<'_>> {
-        if let Some(whole) = self.wholes[..self.count].get(n) {
-            Some(CookieValue(slice::from_ref(whole)))
-        } else if n < MAX_CANDIDATES {
-            self.joined.get(n - self.count).map(|parts| CookieValue(&parts.all[..parts.count]))
-        } else {
-            None
+        match self.wholes[..self.count].get(n) {
+            Some(whole) => Some(CookieValue(slice::from_ref(whole))),
+            None => {
+                self.joined.get(n - self.count).map(|parts| CookieValue(&parts.all[..parts.count]))
+            }
         }
     }
 
@@ -242,12 +241,13 @@ mod tests {
 
     #[test]
     fn every_spelling_of_the_cookie_is_found() {
-        let cases: [(&str, &[&str], &[&str]); 19] = [
+        let cases: [(&str, &[&str], &[&str]); 20] = [
             ("one", &["wos_session=abc"], &["abc"]),
             ("among others", &["a=b; wos_session=abc; c=d"], &["abc"]),
             ("second field (HTTP/2)", &["a=b", "c=d; wos_session=abc"], &["abc"]),
             ("odd spaces", &["  a=b ;   wos_session=abc  ;c=d"], &["abc"]),
             ("quoted", &["wos_session=\"abc\""], &["abc"]),
+            ("behind an empty one", &["wos_session=;wos_session=abc"], &["", "abc"]),
             ("escapes are the sealing's", &["wos_session=a%2Bb+%zz"], &["a%2Bb+%zz"]),
             ("twice, both in order", &["wos_session=old; wos_session=new"], &["old", "new"]),
             (
@@ -334,6 +334,41 @@ mod tests {
             headers.append(header::COOKIE, HeaderValue::from_str(&value).unwrap());
         }
         assert_eq!(values(&session_cookies(&headers, "wos_session")), [b"".as_slice()]);
+    }
+
+    #[test]
+    fn what_is_looked_at_is_counted_to_the_byte() {
+        let most = "a".repeat(MAX_BYTES);
+        let cases: [(&str, String, &[usize]); 6] = [
+            ("as much as there may be", format!("wos_session={most}"), &[MAX_BYTES]),
+            ("and another one", format!("wos_session={most}; a=b"), &[MAX_BYTES]),
+            ("and an empty one", format!("wos_session={most}; wos_session="), &[MAX_BYTES, 0]),
+            ("a byte more", format!("wos_session={most}a"), &[0]),
+            ("a byte more, and another one", format!("wos_session={most}a; a=b"), &[0]),
+            ("a byte more in two", format!("wos_session={most}; wos_session=a"), &[0]),
+        ];
+        for (name, field, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.append(header::COOKIE, HeaderValue::from_str(&field).unwrap());
+            let found = session_cookies(&headers, "wos_session");
+            let lengths: Vec<_> = found.values().map(CookieValue::len).collect();
+            assert_eq!(lengths, expected, "{name}");
+        }
+    }
+
+    /// A part that starts like a known session is not that session.
+    #[test]
+    fn a_known_value_is_looked_for_where_the_first_whole_one_starts() {
+        let mut headers = HeaderMap::new();
+        let field = "wos_session.0=1.part; wos_session=whole; wos_session=other";
+        headers.append(header::COOKIE, HeaderValue::from_static(field));
+        let (mut asked, mut found) = (Vec::new(), SessionCookies::default());
+        found.collect(&headers, "wos_session", |value| {
+            asked.push(value);
+            Some(b"whole".len())
+        });
+        assert_eq!(asked, [b"whole; wos_session=other"]);
+        assert_eq!(values(&found), [b"whole".as_slice(), b"other", b"part"]);
     }
 
     #[test]

@@ -286,6 +286,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_sign_out_ends_the_session_at_the_other_replicas() {
+        let loopback = Arc::new(Loopback::default());
+        let here = publisher("client_1", [NEW, OLD], &loopback);
+        let there = publisher("client_1", [OLD, NEW], &loopback);
+        here.publish_sign_out("session_2").await;
+        assert_eq!(effect(&there, unix()), CutOffEffect::None, "another session");
+        here.publish_sign_out("session_1").await;
+        assert_eq!(effect(&there, unix() + 1), CutOffEffect::Ended);
+    }
+
+    #[tokio::test]
     async fn a_notice_tells_a_stranger_nothing_and_cannot_be_changed() {
         let loopback = Arc::new(Loopback::default());
         let here = publisher("client_1", [NEW, OLD], &loopback);
@@ -315,6 +326,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(inbox.deliver(notice.sealed()), Delivery::Taken);
         }
+        assert!(!inbox.is_closed());
         drop(here);
         assert!(inbox.is_closed());
         assert_eq!(inbox.deliver(notice.sealed()), Delivery::Closed);

@@ -94,3 +94,68 @@ impl ExchangeWaiter {
             .unwrap_or(vanished)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        refresh_state::{RefreshState, lineage::LineageState},
+        token::RefreshToken,
+    };
+
+    fn successor(session_id: &str) -> Arc<Successor> {
+        Arc::new(Successor {
+            sealed: "a".repeat(3_000),
+            lifetime: SessionLifetime::Configured,
+            fit: CookieFit::Fits,
+            id: pair("new"),
+            session_id: Some(session_id.into()),
+            organization: None,
+        })
+    }
+
+    fn pair(token: &str) -> PairId {
+        PairId { token: RefreshToken::new(token).hash(), issued_at: 0 }
+    }
+
+    /// A session is signed out by its id while its token is exchanged.
+    #[test]
+    fn what_an_exchange_brings_belongs_to_the_session_of_its_id() {
+        let now = Duration::ZERO;
+        for (session_id, expected) in
+            [("session_1", LineageState::Ended), ("session_2", LineageState::Live)]
+        {
+            let state = RefreshState::new();
+            let table = &mut state.lock().lineages;
+            table.exchange(pair("old"), None, now, || Ok(ExchangeWaiter::channel(None).1));
+            table.end(None, Some("session_1"), now);
+            let ended =
+                table.refreshed(pair("old").token, successor(session_id), LineageState::Live, now);
+            assert_eq!(ended, expected, "{session_id}");
+        }
+    }
+
+    /// The table is limited by its bytes.
+    #[test]
+    fn a_pair_counts_its_cookie_and_a_little_more() {
+        let bytes = successor("session_1").bytes();
+        assert!((3_000..4_000).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn an_exchange_is_for_one_organization_or_for_none() {
+        let cases = [
+            (None, None, true),
+            (None, Some("org_1"), false),
+            (Some("org_1"), None, false),
+            (Some("org_1"), Some("org_1"), true),
+            (Some("org_1"), Some("org_2"), false),
+        ];
+        for (of, asked, expected) in cases {
+            let (_, waiter) = ExchangeWaiter::channel(of);
+            assert_eq!(waiter.is_for(asked), expected, "{of:?} {asked:?}");
+        }
+    }
+}

@@ -263,6 +263,10 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        cookie_password::{CookiePassword, Neighbours},
+        seal::{Attempts, KeyRing, Reuse, SealFormat},
+    };
 
     const PASSWORD: &str = "0123456789abcdefghijklmnopqrstuv";
     const PLAINTEXT: &str = r#"{"accessToken":"at_1","refreshToken":"rt_1","user":{"object":"user","id":"user_1","email":"a@example.com"}}"#;
@@ -414,6 +418,57 @@ mod tests {
             Parts::parse(sealed("a-b", "", PLAINTEXT).as_bytes()),
             Err(SealError::Malformed)
         ));
+    }
+
+    #[test]
+    fn what_has_another_shape_is_malformed() {
+        let value = sealed("1", "", PLAINTEXT);
+        let text = value.split('*').nth(4).unwrap();
+        let cases = [
+            ("another version", value.replacen("Fe26.2", "Fe26.3", 1)),
+            ("a part more", format!("{value}*x")),
+            ("a part less", value.rsplit_once('*').unwrap().0.to_owned()),
+            ("no text", value.replace(text, "")),
+            ("less than a block", value.replace(text, "AAAA")),
+        ];
+        for (name, value) in cases {
+            let parsed = Parts::parse(value.as_bytes());
+            assert!(matches!(parsed, Err(SealError::Malformed)), "{name}");
+        }
+    }
+
+    fn ring(current: &str, others: &[&str], neighbours: Neighbours) -> KeyRing {
+        let password = |password: &str| CookiePassword::new(password).unwrap();
+        let others: Vec<_> = others.iter().map(|other| password(other)).collect();
+        KeyRing::new(SealFormat::Node, &password(current), &others, neighbours).unwrap()
+    }
+
+    /// The cache, which recognises a value by its spelling, does not read its expiry.
+    #[test]
+    fn a_seal_that_expires_is_opened_each_time() {
+        let ring = ring(PASSWORD, &[], Neighbours::Unpinned);
+        for (expiry, expected) in [("", Reuse::Allowed), ("1800000000000", Reuse::Never)] {
+            let value = sealed("1", expiry, PLAINTEXT);
+            let opened = ring.open(value.as_bytes(), 0, &mut Attempts::new()).unwrap();
+            assert_eq!(opened.reuse, expected, "{expiry:?}");
+        }
+    }
+
+    /// With another password, the number would name the wrong one of the neighbour's map.
+    #[test]
+    fn a_number_stays_with_the_password_that_it_stands_for() {
+        const OTHER: &str = "another password of 32 bytes or more";
+        let cases = [
+            ("the current one", ring(PASSWORD, &[], Neighbours::Unpinned), "Fe26.2*7*"),
+            ("replaced", ring(OTHER, &[PASSWORD], Neighbours::Unpinned), "Fe26.2*1*"),
+            ("pinned", ring(OTHER, &[PASSWORD], Neighbours::Pinned), "Fe26.2*7*"),
+        ];
+        for (name, ring, expected) in cases {
+            let value = sealed("7", "", PLAINTEXT);
+            let seal = ring.open(value.as_bytes(), 0, &mut Attempts::new()).unwrap().seal;
+            let again = ring.target(Some(seal)).seal(PLAINTEXT.as_bytes(), 0).unwrap();
+            assert!(again.starts_with(expected), "{name}: {again}");
+        }
     }
 
     #[test]

@@ -57,11 +57,11 @@ impl FernetKey {
     }
 }
 
-/// Decodes `value`, if it has the shape of a token.
+/// Decodes `value`, which starts with [`PREFIX`], if it has the shape of a token.
 pub(super) fn decode(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let token = Zeroizing::new(armor::decode(&codec::URL_SAFE, value)?);
     let text_len = token.len().checked_sub(HEAD_LEN + MAC_LEN).ok_or(SealError::Malformed)?;
-    if token[0] != VERSION || text_len == 0 || text_len % BLOCK_LEN != 0 {
+    if text_len == 0 || text_len % BLOCK_LEN != 0 {
         return Err(SealError::Malformed);
     }
     Ok(token)
@@ -118,6 +118,14 @@ mod tests {
              BdXEqPMmtPm5FVTdORgAGKQxe8jkIvYksqNGGRBAeil-R8j_cqgA3Qp2E8AOVo4Kj7DrSFmSEalfvMAiZ_JdjoBOzm1bHjnLd7kGr-Z3\
              C9sqo3PaQuDbkWpY7g=="
         );
+    }
+
+    #[test]
+    fn a_token_has_at_least_one_block_and_no_part_of_one() {
+        for (text, is_shaped) in [(0, false), (1, false), (15, false), (16, true), (17, false)] {
+            let value = codec::URL_SAFE.encode(vec![VERSION; HEAD_LEN + text + MAC_LEN]);
+            assert_eq!(decode(value.as_bytes()).is_ok(), is_shaped, "{text} bytes");
+        }
     }
 
     #[test]

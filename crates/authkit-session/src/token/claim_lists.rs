@@ -123,4 +123,15 @@ mod tests {
         }
         assert!(lists.0.weight() <= BYTES as u64);
     }
+
+    /// A list of four strings of 26 bytes takes 340: the bytes twice, and what a string and a list are without them.
+    #[test]
+    fn as_many_lists_are_kept_as_have_room_with_their_strings() {
+        let lists = ClaimLists::new();
+        for n in 10_000..20_000 {
+            read(&lists, &format!(r#"["role-{n}","a","b","c"]"#));
+        }
+        let kept = lists.0.len();
+        assert!((2_900..=3_084).contains(&kept), "{kept}");
+    }
 }

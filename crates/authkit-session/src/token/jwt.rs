@@ -148,6 +148,7 @@ mod tests {
             text("client_id", &says.client_id),
             date("iat", says.iat),
             date("exp", says.exp),
+            date("auth_time", says.auth_time),
             says.act.map(|_| "act ".to_owned()),
         ];
         Some(all.into_iter().flatten().collect())
@@ -163,6 +164,7 @@ mod tests {
             ("client_id", r#""c""#, "client_id=c "),
             ("iat", "1.5", "iat=1 "),
             ("exp", "2", "exp=2 "),
+            ("auth_time", "3", "auth_time=3 "),
         ];
         for odd in [r#"{"a":[]}"#, "[1]", "true", "1e999", r#""\ud800""#, "null"] {
             for (name, ..) in all {

@@ -268,6 +268,7 @@ async fn it_can_be_switched_off() {
     let browser = service.sign_in("user_a").await;
     for _ in 0..3 {
         assert!(!service.knows(&browser));
+        assert!(service.present(&browser).session.unwrap().remembered.is_none());
         assert!(service.open(&browser).await.is_ok());
     }
 }
@@ -293,13 +294,14 @@ async fn values_with_one_hash_are_compared_whole() {
     let service = Service::new();
     let known = remembered(&service, &service.seen("user_a").await);
     let cache = SessionCache::new(1 << 20);
-    let value = [b'a'; 200].as_slice();
+    let value: Vec<u8> = (0..200).map(|n| b'a' + n % 26).collect();
+    let value = value.as_slice();
     service.insert(&cache, value, &known);
 
     let (start, end) = value.split_at(130);
     let (mut first, mut middle) = (value.to_vec(), value.to_vec());
-    first[0] = b'b';
-    middle[135] = b'b';
+    first[0] = b'0';
+    middle[135] = b'0';
     let cases: [(&str, &[&[u8]], bool); 9] = [
         ("itself", &[value], true),
         ("in parts", &[start, end], true),
@@ -327,6 +329,11 @@ async fn values_with_one_hash_are_compared_whole() {
     ];
     for (name, field, expected) in cases {
         assert_eq!(cache.get_at_start(&field.concat()).is_some(), expected, "{name}");
+    }
+
+    service.insert(&cache, &middle, &remembered(&service, &service.seen("user_b").await));
+    for (value, user) in [(value, "user_a"), (&middle, "user_b")] {
+        assert_eq!(cache.get(CookieValue::of(&[value])).unwrap().user_id(), user);
     }
 }
 
@@ -388,6 +395,28 @@ async fn it_is_known_by_every_spelling_of_the_field() {
         let read = service.authenticator.reader().read(&headers);
         assert_eq!(read.session.unwrap().user_id(), "user_a");
     }
+}
+
+/// A process whose handlers ask for tokens and users keeps half of a value again, its token, and the user.
+#[tokio::test(start_paused = true)]
+async fn a_long_value_and_long_claims_weigh_more() {
+    let service = Service::new();
+    let passwords = || service.authenticator.sealer().shared_ring();
+    let of = async |organization: &str| {
+        let browser = service.sign_in_with("user_a", json!({ "org_id": organization })).await;
+        service.present(&browser);
+        remembered(&service, &browser)
+    };
+    let (short, long) = (of("org_1").await, of(&format!("org_1{}", "x".repeat(300))).await);
+    // From now on what is asked for counts.
+    assert_eq!((short.user_id(), &*short.user().id), ("user_a", "user_a"));
+    assert!(!short.access_token().expose().is_empty());
+    let weight = |length, session: &VerifiedSession| {
+        weight(&KeptCookie::new(&vec![b'a'; length], passwords()), session)
+    };
+    assert_eq!(weight(3_000, &short) - weight(1_000, &short), 2_000 + 1_000);
+    assert_eq!(weight(1_000, &long) - weight(1_000, &short), 300);
+    assert!((2_000..4_000).contains(&weight(1_000, &short)), "{}", weight(1_000, &short));
 }
 
 #[tokio::test(start_paused = true)]

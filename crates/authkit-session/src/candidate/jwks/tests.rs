@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     Decision, Policy, Reason,
     decide::reason::RefusalKind::Unavailable,
-    testing::{Answer, Browser, Endpoint, Reply, Service, key},
+    testing::{Answer, Browser, Endpoint, OwnerParts, Reply, Service, key},
 };
 
 const fn s(seconds: u64) -> Duration {
@@ -189,7 +189,7 @@ async fn jk_04_an_outage_of_the_keys_is_not_noticed_for_a_day() {
         }
         assert!(service.fetches() <= fetches + 1, "not more often than every 30 seconds");
 
-        time::sleep(s(24 * 60 * 60 + 1) - service.clock.monotonic()).await;
+        time::sleep(s(24 * 60 * 60) - service.clock.monotonic()).await;
         let answer = service.get(&mut browser).await;
         assert_eq!(answer.refusal(), (Reason::NoKeys, Unavailable), "not for ever");
         service.assert_nothing_refreshed();
@@ -284,4 +284,16 @@ async fn jk_07_the_keys_of_two_services_are_apart() {
     assert_eq!(refusal.kind(), Unavailable, "{}", refusal.reason());
     let admitted = ours.open_under(&browser, &Policy::default()).await;
     assert!(admitted.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_fetches_for_want_of_keys_while_those_that_are_there_serve() {
+    let parts = OwnerParts::new(|config| config);
+    let keys = parts.reader.keys();
+    let start = parts.clock.monotonic();
+    keys.fetch(FetchFor::None).unwrap().over().await;
+    for (age, is_fetched) in [(s(1), false), (AGING - ms(1), false), (AGING, true)] {
+        time::sleep(start + age - parts.clock.monotonic()).await;
+        assert_eq!(keys.fetch(FetchFor::None).is_some(), is_fetched, "{age:?}");
+    }
 }

@@ -176,12 +176,13 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         Some(newest.pair)
     }
 
-    /// Merges two lineages: `earlier` led to a token of `later`.
+    /// Merges two lineages: `earlier` led to a token of `later`, by the only exchange that it had.
     pub(super) fn merge(&mut self, earlier: LineageId, later: LineageId) -> LineageId {
         self.require_lookups(later);
         self.clear_newest(earlier);
         let Lineage { members, state, exchanges, forget_at, .. } =
             self.lineages.remove(&earlier).expect(IN_STEP);
+        debug_assert_eq!(exchanges, 0, "of a lineage, the newest token alone is exchanged");
         self.expiries.remove(&(forget_at, earlier));
         for member in &members {
             self.tokens.get_mut(member).expect(IN_STEP).lineage = later;
@@ -193,11 +194,6 @@ impl<J, P: TokenPair> LineageIndex<J, P> {
         }
         let at = lineage.forget_at.max(forget_at);
         self.keep_until(later, at);
-        let lineage = self.lineage_mut(later);
-        lineage.exchanges += exchanges;
-        if exchanges > 0 {
-            self.expiries.remove(&(at, later));
-        }
         later
     }
 

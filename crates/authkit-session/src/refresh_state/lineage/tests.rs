@@ -167,6 +167,14 @@ fn a_refresh_token_that_stays_the_same_has_successors_too() {
     assert_eq!(table.returned(Some(new), None, s(2)), LineageStatus::Known(Some(s(2))));
     assert!(table.pair_to_send(old.token, s(2)).is_none());
     assert!(matches!(table.exchange(new, None, s(3), || Ok(())), ExchangeStatus::Start(())));
+
+    let newer = PairId { issued_at: new.issued_at + 300, ..old };
+    let pair = Arc::new(Successor { id: newer, ..Successor::new(OLD, Sids::Kept) });
+    table.refreshed(new.token, pair, LineageState::Live, s(4));
+    for before in [old, new] {
+        let newest = table.exchange(before, None, s(5), || Ok(()));
+        assert!(matches!(newest, ExchangeStatus::Successor(pair, _) if pair.id == newer));
+    }
 }
 
 #[test]

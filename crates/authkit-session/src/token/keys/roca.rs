@@ -26,9 +26,7 @@ fn is_power(rest: u64, prime: u64) -> bool {
 }
 
 fn is_prime(number: u64) -> bool {
-    (2..number)
-        .take_while(|factor| factor * factor <= number)
-        .all(|factor| !number.is_multiple_of(factor))
+    (2..number).all(|factor| !number.is_multiple_of(factor))
 }
 
 /// The chips use the primes up to this one for keys of 2048 bits, and more for longer ones.

@@ -67,6 +67,7 @@ fn jk_07_only_keys_for_our_purpose_are_used() {
         ("e = 1", vec![with("e", "AQ")], None),
         ("e = 1, a zero before it", vec![with("e", "AAE")], None),
         ("e = 1, padded", vec![with("e", "AAAB")], None),
+        ("e = 257", vec![with("e", "AQE")], Some(Signature::Bad)),
         ("e = 0", vec![with("e", "AA")], None),
         ("e = 2", vec![with("e", "Ag")], None),
         ("1024 bits", vec![with("n", short)], None),

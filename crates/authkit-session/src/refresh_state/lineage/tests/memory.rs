@@ -118,3 +118,100 @@ fn a_token_that_was_signed_out_is_remembered_for_a_day_whatever_its_exchanges_br
         assert_eq!(status, LineageStatus::Ended, "{cookie:?}");
     }
 }
+
+#[test]
+fn a_pair_that_was_sent_outlives_an_exchange_without_an_answer_by_ten_minutes() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    table.pair_to_send(OLD.token(), s(0)).unwrap();
+    assert!(matches!(ask(&mut table, NEW, s(10)), ExchangeStatus::Start(())));
+    table.lost(NEW.token(), s(300));
+    assert!(matches!(ask(&mut table, OLD, s(899)), ExchangeStatus::Successor(..)));
+    assert!(matches!(ask(&mut table, OLD, s(900)), ExchangeStatus::Start(())));
+}
+
+#[test]
+fn a_refusal_is_of_just_now_for_ten_seconds() {
+    let mut table = table();
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    table.refused(OLD.token(), ApiRefusal::InvalidGrant, s(0));
+    for (now, expected) in
+        [(0, RefusalAge::JustNow), (9, RefusalAge::JustNow), (10, RefusalAge::Recent)]
+    {
+        let held = ask(&mut table, OLD, s(now));
+        assert!(matches!(held, ExchangeStatus::Refused(_, age) if age == expected), "{now}");
+    }
+}
+
+#[test]
+fn only_a_refusal_about_the_organization_is_forgotten_for_another_organization() {
+    for (refusal, is_forgotten) in
+        [(ApiRefusal::OrganizationGone, true), (ApiRefusal::InvalidGrant, false)]
+    {
+        let mut table = table();
+        assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+        table.refused(OLD.token(), refusal, s(0));
+        table.forget_refusal(NEW.id());
+        assert!(table.is_refused(OLD.token()), "{refusal:?}: another token's is");
+        table.forget_refusal(OLD.id());
+        assert_eq!(table.is_refused(OLD.token()), !is_forgotten, "{refusal:?}");
+    }
+}
+
+/// Another replica made `NEW` of `OLD` too, and the browser has brought that on.
+#[test]
+fn a_pair_that_was_exchanged_here_before_it_arrived_is_not_the_newest() {
+    let mut table = table();
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    renew(&mut table, NEW, s(1));
+    let late = Arc::new(Successor::new(NEW, Sids::Kept));
+    table.refreshed(OLD.token(), late, LineageState::Live, s(2));
+    for old in [OLD, NEW] {
+        let newest = ask(&mut table, old, s(3));
+        assert!(matches!(newest, ExchangeStatus::Successor(pair, _) if pair.cookie == NEWER));
+    }
+}
+
+/// A newer token of the session went out, so that the browser has had ten minutes to take it.
+#[test]
+fn a_token_before_one_that_was_sent_is_forgotten_ten_minutes_later() {
+    for (now, is_known) in [(599, true), (600, false)] {
+        let mut table = table();
+        renew(&mut table, OLD, s(0));
+        table.pair_to_send(OLD.token(), s(0)).unwrap();
+        assert!(matches!(ask(&mut table, NEW, s(10)), ExchangeStatus::Start(())));
+        let newer = Arc::new(Successor::new(NEWER, Sids::Kept));
+        table.refreshed(NEW.token(), newer, LineageState::Live, s(now));
+        let known = matches!(ask(&mut table, OLD, s(now)), ExchangeStatus::Successor(..));
+        assert_eq!(known, is_known, "{now}");
+    }
+}
+
+#[test]
+fn a_token_that_the_browser_has_had_for_ten_seconds_is_looked_up_no_more() {
+    let mut table = table();
+    renew(&mut table, OLD, s(0));
+    table.pair_to_send(OLD.token(), s(0)).unwrap();
+    for (now, is_looked_up) in [(9, true), (10, false)] {
+        table.returned(Some(NEW.id()), None, s(now));
+        assert_eq!(table.requires_lookup(NEW.token(), "another"), is_looked_up, "{now}");
+        assert!(table.requires_lookup(OLD.token(), "another"), "{now}: the old one is");
+    }
+}
+
+/// A pair of these tests counts 1,000 bytes, and each session has two tokens.
+#[test]
+fn as_much_is_kept_as_the_limits_allow_and_no_more() {
+    let users = [0, 1, 2].map(|user| Cookie { user, n: 0 });
+    for limits in [Limits { tokens: 100, bytes: 2_000 }, Limits { tokens: 4, bytes: 10_000 }] {
+        let mut table = Table::new(limits, Arc::new(PresenceCounts::new(64)));
+        for (n, user) in users.into_iter().enumerate() {
+            renew(&mut table, user, Duration::from_millis(n as u64));
+            assert_eq!(table.bytes(), 1_000 * (n + 1).min(2), "{limits:?}");
+        }
+        let known = users.map(|user| table.newer(user.id(), s(1)).is_some());
+        assert_eq!(known, [false, true, true], "{limits:?}");
+        table.end(Some(users[1].token()), None, s(1));
+        assert_eq!(table.bytes(), 1_000, "{limits:?}");
+    }
+}
