@@ -85,6 +85,20 @@ mod tests {
         assert!((7..=15).contains(&attempts), "{attempts}");
     }
 
+    /// Exchanges that fail together are tried again at times that differ.
+    #[test]
+    fn each_pause_is_drawn_from_the_next_two_bytes_of_the_hash() {
+        let hash = RefreshToken::new("a token").hash();
+        let mut plan = AttemptPlan::beginning(hash, Duration::ZERO);
+        let bytes = hash.as_bytes();
+        let (pairs, _) = bytes.as_chunks::<2>();
+        for pair in pairs.iter().chain(pairs) {
+            let share = u32::from(pair[0]) + 256 * u32::from(pair[1]);
+            let drawn = plan.up_to(Duration::from_nanos(65_535));
+            assert_eq!(drawn, Duration::from_nanos(share.into()));
+        }
+    }
+
     #[test]
     fn a_wait_that_leaves_no_time_for_an_attempt_is_not_waited() {
         let hash = RefreshToken::new("a token").hash();

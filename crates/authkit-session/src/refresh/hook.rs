@@ -227,6 +227,21 @@ mod tests {
     }
 
     #[test]
+    fn a_decision_is_awaited_about_the_token_that_it_was_asked_about_and_newer_ones() {
+        let hooks = hooks();
+        hooks.remember("session_1", 200, HookDecision::Undecided, NOW);
+        let cases = [
+            ("session_1", 199, HookStatus::Decided),
+            ("session_1", 200, HookStatus::AskAgainIn(PAUSE)),
+            ("session_1", 201, HookStatus::AskAgainIn(PAUSE)),
+            ("session_2", 200, HookStatus::Decided),
+        ];
+        for (session, issued_at, expected) in cases {
+            assert_eq!(hooks.status(session, issued_at, NOW), expected, "{session} {issued_at}");
+        }
+    }
+
+    #[test]
     fn what_was_ruled_takes_no_room() {
         let hooks = hooks();
         hooks.remember("session_first", 50, HookDecision::Undecided, NOW);

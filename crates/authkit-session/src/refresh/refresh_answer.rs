@@ -31,14 +31,6 @@ impl RefreshAnswer {
     }
 }
 
-impl PartialEq for RefreshAnswer {
-    fn eq(&self, other: &Self) -> bool {
-        self.body == other.body
-    }
-}
-
-impl Eq for RefreshAnswer {}
-
 impl fmt::Debug for RefreshAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshAnswer").finish_non_exhaustive()

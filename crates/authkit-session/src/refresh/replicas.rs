@@ -37,7 +37,7 @@ pub(super) enum ClaimStatus {
 }
 
 /// The outcome that a replica publishes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum PublishedOutcome {
     Refreshed(Arc<RefreshAnswer>),
     Refused(ApiRefusal),

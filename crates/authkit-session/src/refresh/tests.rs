@@ -3,6 +3,7 @@ mod cut_off;
 #[cfg(interleavings)]
 mod interleavings;
 mod limits;
+mod on_demand;
 mod owner;
 mod refresh;
 mod replicas;

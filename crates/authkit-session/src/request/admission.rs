@@ -155,3 +155,27 @@ impl fmt::Debug for ResponseCookies {
 
 /// The longest wait that a client is told.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_and_not_too_short() {
+        let refusal = Refusal::without_cookies(Reason::Upstream);
+        let least = refusal.retry_after();
+        let s = Duration::from_secs;
+        let cases = [
+            (None, least),
+            (Some(Duration::ZERO), least),
+            (Some(least), least),
+            (Some(s(9)), s(9)),
+            (Some(s(9) + Duration::from_nanos(1)), s(10)),
+            (Some(s(1_000_000)), LONGEST_WAIT),
+        ];
+        for (wait, expected) in cases {
+            let told = refusal.clone().retry_after_at_least(wait).retry_after();
+            assert_eq!(told, expected, "{wait:?}");
+        }
+    }
+}

@@ -265,3 +265,6 @@ impl HeaderCredentials {
         self.log.refuse("bearer credential", reason)
     }
 }
+
+#[cfg(test)]
+mod tests;

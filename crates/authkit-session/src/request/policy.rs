@@ -148,6 +148,9 @@ mod tests {
         let unlimited = Policy::default();
         assert_eq!(unlimited.limit(times, &unread), SessionLimit::Within);
         assert_eq!(unlimited.demand(CutOffEffect::None, Some(0), &unread), Demand::Nothing);
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(Policy::default().with_max_token_age(hour).max_age(), Some(hour));
+        assert_eq!(policy.max_age(), None, "of anything but sessions");
         let ahead = Some(TokenTimes { auth_time: Some(now + 60), issued_at: now + 60 });
         assert_eq!(policy.limit(ahead, &clock), SessionLimit::Within, "a clock that is ahead");
     }

@@ -30,8 +30,11 @@ pub(crate) enum Endpoint {
     Authenticate,
     /// An exchange of a code; no sign-in is under way, so every code is made up.
     Code,
+    /// The keys of session tokens, or of an AuthKit domain.
     Jwks,
     Revoke,
+    /// A question about a customer's API key; there are none but those that a test answers for.
+    ApiKey,
 }
 
 /// How a call is answered.
@@ -190,8 +193,10 @@ impl Workos {
     async fn carry_out(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let path = request.uri().path();
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-        let endpoint = if path.starts_with("/sso/jwks/") {
+        let endpoint = if path.starts_with("/sso/jwks/") || path == "/oauth2/jwks" {
             Endpoint::Jwks
+        } else if path == "/api_keys/validations" {
+            Endpoint::ApiKey
         } else if path.ends_with("/revoke") {
             Endpoint::Revoke
         } else if body["grant_type"] == "authorization_code" {
@@ -264,6 +269,7 @@ impl Workos {
         match endpoint {
             Endpoint::Code => (400, r#"{"error":"invalid_grant"}"#.to_owned()),
             Endpoint::Jwks => (200, accounts.jwks()),
+            Endpoint::ApiKey => (200, r#"{"api_key":null}"#.to_owned()),
             Endpoint::Revoke => {
                 let id = body["session_id"].as_str().unwrap();
                 let session = accounts.sessions.iter_mut().find(|session| session.id == id);

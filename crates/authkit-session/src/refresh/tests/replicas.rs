@@ -115,8 +115,15 @@ async fn an_outcome_is_for_its_token_and_its_organization_alone() {
             own.publish(&outcome).await;
             for asked in organizations {
                 let status = exchange(&there, "token", asked).look().await;
+                let is_this = match (&status, &outcome) {
+                    (ClaimStatus::Published(Refreshed(got), _), Refreshed(made)) => {
+                        got.body == made.body
+                    }
+                    (ClaimStatus::Published(Refused(got), _), Refused(made)) => got == made,
+                    (_, _) => false,
+                };
                 assert_eq!(
-                    matches!(&status, ClaimStatus::Published(got, _) if *got == outcome),
+                    is_this,
                     asked == published,
                     "{outcome:?}: published for {published:?}, asked for {asked:?}"
                 );
@@ -398,4 +405,100 @@ async fn an_organization_switch_is_not_taken_for_a_refresh() {
     let (_, kind) = replicas.all[1].get(&mut browser).await.refusal();
     assert_eq!(kind, ChallengeDocuments);
     assert!(browser.is_signed_in());
+}
+
+/// The exchange of this token, as this process shares it with those of `store`.
+fn shared(parts: &OwnerParts, store: &Together, token: &str) -> SharedExchange {
+    let store: Arc<dyn RefreshCoordinator> = Arc::new(store.clone());
+    let token = RefreshToken::new(token.to_owned()).hash();
+    SharedExchange::new(&store, &parts.sealer, &parts.settings.log, token, None)
+}
+
+fn answer_of(parts: &OwnerParts, spaces: usize) -> PublishedOutcome {
+    let answer = parts.workos.sign_in("user_a", json!({})) + &" ".repeat(spaces);
+    PublishedOutcome::Refreshed(Arc::new(RefreshAnswer::parse(Bytes::from(answer)).unwrap()))
+}
+
+/// Whoever can write to the store cannot replay an old one.
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_of_use_for_a_minute() {
+    let parts = OwnerParts::new(|config| config);
+    let [here, there] = Together::of(&parts.clock);
+    let exchange = shared(&parts, &here, "token");
+    exchange.publish(&answer_of(&parts, 0)).await;
+    there.trouble(Some(Trouble::Says(there.published().pop().unwrap())));
+    time::sleep(s(60)).await;
+    let status = exchange.look().await;
+    assert!(matches!(status, ClaimStatus::Published(_, age) if age == s(60)));
+    time::sleep(s(1)).await;
+    assert!(matches!(exchange.look().await, ClaimStatus::Alone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_as_long_as_an_answer_of_workos_at_most() {
+    const MOST: usize = 512 * 1024;
+
+    let parts = OwnerParts::new(|config| config);
+    let [store] = Together::of(&parts.clock);
+    let exchange = shared(&parts, &store, "token");
+    let mut spaces = 300_000;
+    exchange.publish(&answer_of(&parts, spaces)).await;
+    // Three bytes more are four characters more.
+    spaces += (MOST - store.published()[0].len()) / 4 * 3;
+    for (more, is_taken) in [(0, true), (6, false)] {
+        let parts = OwnerParts::new(|config| config);
+        let [store] = Together::of(&parts.clock);
+        let exchange = shared(&parts, &store, "token");
+        exchange.publish(&answer_of(&parts, spaces + more)).await;
+        let length = store.published()[0].len();
+        assert_eq!((MOST - 4..=MOST).contains(&length), is_taken, "{length}");
+        let is_published = matches!(exchange.look().await, ClaimStatus::Published(..));
+        assert_eq!(is_published, is_taken, "{length}");
+    }
+}
+
+/// The pair of a session that was signed out meanwhile is nobody's.
+#[tokio::test(start_paused = true)]
+async fn what_ended_during_its_exchange_is_not_published() {
+    let replicas = replicas();
+    let service = &replicas.all[0];
+    let browser = replicas.expired().await;
+    service.workos.usually(Endpoint::Authenticate, Reply::Usual(ms(300)));
+    let opening = tokio::spawn({
+        let (service, browser) = (service.clone(), browser.clone());
+        async move { service.open(&browser).await.map(drop) }
+    });
+    time::sleep(ms(100)).await;
+    service.authenticator.sign_out(&browser.headers());
+    assert_eq!(opening.await.unwrap().unwrap_err().reason(), Reason::SignedOut);
+    assert!(service.authenticator.drain(s(5)).await);
+    assert!(replicas.store.published().is_empty());
+}
+
+/// Its exchange is refused while the store comes to hold an answer about somebody else.
+#[tokio::test(start_paused = true)]
+async fn after_a_refusal_an_answer_about_another_user_is_not_taken_from_the_store() {
+    let replicas = replicas();
+    let service = &replicas.all[0];
+    let victim = replicas.expired().await;
+    let opened = service.authenticator.reader().read_opened(&victim.headers()).opened;
+    let token = opened.unwrap().token().unwrap();
+    let refusal = json!({ "error": "invalid_grant" }).to_string();
+    service.workos.will(Endpoint::Authenticate, Reply::NotSent);
+    service.workos.will(Endpoint::Authenticate, Reply::Instead(400, vec![], refusal));
+    let opening = tokio::spawn({
+        let (service, victim) = (service.clone(), victim.clone());
+        async move { service.open(&victim).await.map(drop) }
+    });
+    time::sleep(ms(50)).await;
+    let store: Arc<dyn RefreshCoordinator> = Arc::new(replicas.store.clone());
+    let log = Arc::new(EventLog::new(service.clock.clone()));
+    let sealer = OwnerParts::new(|config| config).sealer;
+    let answer = RefreshAnswer::parse(Bytes::from(service.workos.sign_in("user_b", json!({}))));
+    SharedExchange::new(&store, &sealer, &log, token, None)
+        .publish(&PublishedOutcome::Refreshed(Arc::new(answer.unwrap())))
+        .await;
+    let refusal = opening.await.unwrap().unwrap_err();
+    assert_eq!((refusal.reason(), refusal.kind()), (Reason::Upstream, Unavailable));
+    assert_eq!(replicas.refreshes(), 2);
 }

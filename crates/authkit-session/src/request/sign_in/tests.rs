@@ -3,8 +3,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    Reason,
-    testing::{Endpoint, Reply, Service},
+    ErrorKind, HookDecision, PkceVerifier, Reason, Replacing,
+    testing::{Browser, Endpoint, Reply, Service},
 };
 
 /// D2 of docs/cases.md: whoever signs in over another session ends it as a sign-out does.
@@ -52,7 +52,7 @@ async fn every_token_of_a_session_that_a_sign_in_replaces_has_ended() {
 async fn a_session_that_replaces_itself_goes_on() {
     let service = Service::new();
     let answer = service.workos.sign_in("user_a", json!({}));
-    let mut browser = crate::testing::Browser::default();
+    let mut browser = Browser::default();
     for _ in 0..2 {
         let headers = browser.headers();
         let signed_in =
@@ -61,4 +61,44 @@ async fn a_session_that_replaces_itself_goes_on() {
     }
     assert_eq!(service.workos.calls(Endpoint::Revoke), 0);
     service.get(&mut browser).await.session();
+}
+
+/// Somebody else may have started the sign-in: it replaces no session of another user that goes on.
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_the_user_did_not_start_replaces_nobody_else() {
+    let cases = [
+        ("nobody", vec![], false),
+        ("the same user", vec!["user_a"], false),
+        ("another user", vec!["user_b"], true),
+        ("the same user and another one", vec!["user_a", "user_b"], true),
+    ];
+    for (name, users, is_refused) in cases {
+        for (has_ended, has_expired) in [(false, false), (false, true), (true, false)] {
+            let service = Service::new();
+            let mut headers = http::HeaderMap::new();
+            for user in &users {
+                let present = service.sign_in(user).await.headers();
+                headers.append(http::header::COOKIE, present[http::header::COOKIE].clone());
+            }
+            if has_ended {
+                service.authenticator.sign_out(&headers);
+            }
+            if has_expired {
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
+            }
+            for replacing in [Replacing::SameUser, Replacing::AnyUser] {
+                let answer = service.workos.sign_in("user_a", json!({}));
+                service.workos.will(Endpoint::Code, Reply::Instead(200, Vec::new(), answer));
+                let (verifier, keep) = (PkceVerifier::generate(), async |_, _| HookDecision::Keep);
+                let begun = service
+                    .authenticator
+                    .exchange_code("code", &verifier, &headers, replacing, keep)
+                    .await;
+                let expected = is_refused && !has_ended && replacing == Replacing::SameUser;
+                let refused = begun.err().map(|error| error.kind());
+                let name = format!("{name}, {has_ended} {has_expired} {replacing:?}");
+                assert_eq!(refused, expected.then_some(ErrorKind::AnotherUser), "{name}");
+            }
+        }
+    }
 }
