@@ -109,7 +109,7 @@ mod tests {
         Arc::new(Successor {
             sealed: "a".repeat(3_000),
             lifetime: SessionLifetime::Configured,
-            fit: CookieFit::Fits,
+            fit: CookieSize::Fits,
             id: pair("new"),
             session_id: Some(session_id.into()),
             organization: None,

@@ -204,7 +204,7 @@ fn a_token_that_the_browser_has_had_for_ten_seconds_is_looked_up_no_more() {
 fn as_much_is_kept_as_the_limits_allow_and_no_more() {
     let users = [0, 1, 2].map(|user| Cookie { user, n: 0 });
     for limits in [Limits { tokens: 100, bytes: 2_000 }, Limits { tokens: 4, bytes: 10_000 }] {
-        let mut table = Table::new(limits, Arc::new(PresenceCounts::new(64)));
+        let mut table = Table::new(limits, Arc::new(LookupFilter::new(64)));
         for (n, user) in users.into_iter().enumerate() {
             renew(&mut table, user, Duration::from_millis(n as u64));
             assert_eq!(table.bytes(), 1_000 * (n + 1).min(2), "{limits:?}");
