@@ -1,12 +1,14 @@
 //! Signing out ends the session here and at WorkOS, whatever state the session is in.
 
-use std::time::Duration;
+use std::{future, sync::Arc, time::Duration};
 
 use authkit_emulator::{Endpoint, Fault};
-use authkit_tower::{AuthKit, AuthKitLayer, Endpoints, Session};
+use authkit_tower::{
+    AuthKit, AuthKitLayer, Endpoints, Inbox, NotPublished, Notice, Publishing, Revocations, Session,
+};
 use axum::{Router, routing::get};
 use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
-use support::{Browser, Harness, PASSWORD, Running};
+use support::{Browser, Events, Harness, PASSWORD, Running};
 use tokio::time::timeout;
 
 fn app(authkit: &AuthKit) -> Router {
@@ -223,4 +225,41 @@ async fn e3_a_script_signs_out_and_is_told_where_to_send_the_browser() {
     assert_eq!(browser.cookie("wos_session"), None);
     running.authkit.drain(Duration::from_secs(5)).await;
     assert_eq!(running.emulator.calls(Endpoint::Revoke), 1);
+}
+
+/// A store of the replicas that takes nothing.
+#[derive(Debug)]
+struct Away;
+
+impl Revocations for Away {
+    fn subscribe(&self, _: Inbox) {}
+
+    fn publish(&self, _: Notice) -> Publishing<'_> {
+        Box::pin(future::ready(Err(NotPublished::new())))
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_that_other_replicas_were_not_told_of_holds_here_and_is_warned_of() {
+    let away = |config: authkit_tower::Config| config.with_revocations(Arc::new(Away));
+    let harness = Harness::with(|emulator| emulator, away).await;
+    let app = app(&harness.authkit);
+    let running = harness.serve(app);
+    let browser = running.signed_in("alice@acme.test");
+    let old = browser.cookie("wos_session").unwrap();
+    let events = Events::listen();
+
+    let answer = browser.submit(&running.url("/logout"), &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    running.authkit.drain(Duration::from_secs(5)).await;
+
+    let told = events.take();
+    let words = "other replicas may not have heard of a sign-out";
+    let is_said = |line: &&String| line.starts_with("WARN ") && line.contains(words);
+    assert_eq!(told.iter().filter(is_said).count(), 1, "{told:?}");
+    assert_eq!(running.emulator.calls(Endpoint::Revoke), 1, "WorkOS was told");
+    let replay = Browser::new();
+    replay.keep(&running.url("/"), "wos_session", &old);
+    let page = replay.navigate(&running.url("/dashboard")).await;
+    assert_eq!(page.status, StatusCode::FOUND, "the old cookie opens nothing");
 }
