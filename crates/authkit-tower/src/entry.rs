@@ -40,7 +40,7 @@ use crate::{
     lookup::{LayerPosition, NoPrincipal, PrincipalLookup},
     origin::{self, CrossOrigin},
     principal_ref::PrincipalRef,
-    request_state::{HeadCookies, Outgoing, RequestState},
+    request_state::{Outgoing, RequestState, SetCookieSource},
     settings::{LayerSettings, Preflight, Presence, Sessions},
     uri,
 };
@@ -104,7 +104,7 @@ fn enter_outermost<B>(
     }
     if settings.preflight == Preflight::Inside && is_preflight(request.method(), request.headers())
     {
-        let state = RequestState::new(Arc::clone(settings), HeadCookies::NotRead, request);
+        let state = RequestState::new(Arc::clone(settings), SetCookieSource::NotRead, request);
         let none = NoPrincipal::new(Cause::NOT_SIGNED_IN, Arc::clone(&state));
         LayerPosition::Outermost.attach(request.extensions_mut(), none);
         return Some(Ok(Outgoing::of(state)));

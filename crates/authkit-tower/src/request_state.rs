@@ -31,12 +31,12 @@ pub(crate) struct RequestState {
     authkit: Option<AuthKit>,
     /// The session cookie among them is opened again when its refresh token is needed.
     request_cookies: CookieFields,
-    set_cookie_headers: Mutex<HeadCookies>,
+    source: Mutex<SetCookieSource>,
     head_sent: AtomicBool,
 }
 
 /// Where the `Set-Cookie` fields of the response come from.
-pub(crate) enum HeadCookies {
+pub(crate) enum SetCookieSource {
     Admitted(Admission),
     Refused {
         refusal: Refusal,
@@ -58,7 +58,7 @@ pub(crate) enum HeadCookies {
 impl RequestState {
     pub(crate) fn new<B>(
         settings: Arc<LayerSettings>,
-        cookies: HeadCookies,
+        cookies: SetCookieSource,
         request: &Request<B>,
     ) -> Arc<Self> {
         let uri = uri::original(request.uri(), request.extensions());
@@ -70,7 +70,7 @@ impl RequestState {
             settings,
             authkit,
             request_cookies: CookieFields::of(request.headers()),
-            set_cookie_headers: Mutex::new(cookies),
+            source: Mutex::new(cookies),
             head_sent: AtomicBool::new(false),
         })
     }
@@ -111,12 +111,17 @@ impl RequestState {
     /// obtained.
     ///
     /// A refusal by an inner layer changes nothing, and after a sign-out a newer session is ignored.
-    pub(crate) fn replace_session(&self, newer: HeadCookies) {
-        let mut cookies = self.set_cookie_headers();
+    pub(crate) fn replace_session(&self, newer: SetCookieSource) {
+        let mut cookies = self.source();
         match (&*cookies, &newer) {
-            (HeadCookies::SignedOut { .. }, _) | (_, HeadCookies::Refused { .. }) => {}
-            (_, HeadCookies::Admitted(_)) => *cookies = newer,
-            (_, HeadCookies::Header(_) | HeadCookies::SignedOut { .. } | HeadCookies::NotRead) => {}
+            (SetCookieSource::SignedOut { .. }, _) | (_, SetCookieSource::Refused { .. }) => {}
+            (_, SetCookieSource::Admitted(_)) => *cookies = newer,
+            (
+                _,
+                SetCookieSource::Header(_)
+                | SetCookieSource::SignedOut { .. }
+                | SetCookieSource::NotRead,
+            ) => {}
         }
     }
 
@@ -130,30 +135,32 @@ impl RequestState {
         &self,
         sign_out: impl FnOnce() -> (T, Vec<HeaderValue>),
     ) -> Result<T, Error> {
-        let mut cookies = self.set_cookie_headers();
+        let mut cookies = self.source();
         if self.is_head_sent() {
             return Err(ErrorKind::HeadSent.into());
         }
         let (value, deletions) = sign_out();
-        *cookies = HeadCookies::SignedOut { deletions, admitted: cookies.admitted() };
+        *cookies = SetCookieSource::SignedOut { deletions, admitted: cookies.admitted() };
         Ok(value)
     }
 
     /// Writes cookies and cache headers onto the head of the response, and the admitted principal into its extensions.
     pub(crate) fn write_head<B>(&self, response: &mut Response<B>) {
         self.head_sent.store(true, Ordering::Release);
-        let known = self.set_cookie_headers();
+        let known = self.source();
         let (cookies, caching) = match &*known {
-            HeadCookies::Admitted(admission) => (admission.set_cookie_headers(), Caching::Private),
-            HeadCookies::Refused { refusal, destination } => {
+            SetCookieSource::Admitted(admission) => {
+                (admission.set_cookie_headers(), Caching::Private)
+            }
+            SetCookieSource::Refused { refusal, destination } => {
                 (refusal.set_cookie_headers(*destination), Caching::ByCookie)
             }
-            HeadCookies::Header(_) => (Vec::new(), Caching::Private),
-            HeadCookies::SignedOut { deletions, .. } => {
+            SetCookieSource::Header(_) => (Vec::new(), Caching::Private),
+            SetCookieSource::SignedOut { deletions, .. } => {
                 head::clear_site_data(response.headers_mut());
                 (deletions.clone(), Caching::Private)
             }
-            HeadCookies::NotRead => (Vec::new(), Caching::ByCookie),
+            SetCookieSource::NotRead => (Vec::new(), Caching::ByCookie),
         };
         let caching = self.settings.caching(caching, response);
         head::write(
@@ -169,13 +176,13 @@ impl RequestState {
         }
     }
 
-    fn set_cookie_headers(&self) -> MutexGuard<'_, HeadCookies> {
+    fn source(&self) -> MutexGuard<'_, SetCookieSource> {
         // Each write replaces a whole value, so a panic of another thread cannot leave it half-written.
-        self.set_cookie_headers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl HeadCookies {
+impl SetCookieSource {
     fn admitted(&self) -> Option<Admitted> {
         match self {
             Self::Admitted(admission) => Some(Admitted::by_session(admission.session())),
@@ -248,7 +255,8 @@ mod tests {
         for (events, expected) in cases {
             let mut request = Request::new(());
             *request.headers_mut() = headers.clone();
-            let state = RequestState::new(Arc::clone(&settings), HeadCookies::NotRead, &request);
+            let state =
+                RequestState::new(Arc::clone(&settings), SetCookieSource::NotRead, &request);
             for event in events {
                 match event {
                     SignOut => {
@@ -257,13 +265,13 @@ mod tests {
                     }
                     Admitted => match decide(&headers) {
                         Decision::Admit(admission) => {
-                            state.replace_session(HeadCookies::Admitted(admission))
+                            state.replace_session(SetCookieSource::Admitted(admission))
                         }
                         Decision::Wait(_) | Decision::Refuse(_) => panic!("a good session"),
                     },
                     Refused => match decide(&HeaderMap::new()) {
                         Decision::Refuse(refusal) => {
-                            state.replace_session(HeadCookies::Refused {
+                            state.replace_session(SetCookieSource::Refused {
                                 refusal,
                                 destination: FetchDestination::Document,
                             });

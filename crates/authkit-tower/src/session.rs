@@ -6,7 +6,7 @@ use crate::{
     browser_redirect::BrowserRedirect,
     deadline::Deadline,
     endpoints,
-    request_state::{HeadCookies, RequestState},
+    request_state::{RequestState, SetCookieSource},
 };
 
 /// The session of the user who sent a request.
@@ -196,7 +196,7 @@ impl Session {
 
     fn refreshed(&self, admission: Admission) -> Self {
         let verified = Arc::clone(admission.session());
-        self.state.replace_session(HeadCookies::Admitted(admission));
+        self.state.replace_session(SetCookieSource::Admitted(admission));
         Self { verified, state: Arc::clone(&self.state) }
     }
 }

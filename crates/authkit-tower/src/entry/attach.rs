@@ -14,7 +14,7 @@ use crate::{
     lookup::{LayerPosition, NoPrincipal},
     machine::Machine,
     oauth_client::OAuthClient,
-    request_state::{HeadCookies, Outgoing, RequestState},
+    request_state::{Outgoing, RequestState, SetCookieSource},
     session::Session,
     settings::{LayerSettings, Presence},
 };
@@ -52,7 +52,7 @@ fn conclude_header<B>(
         });
     match principal {
         Ok(principal) => {
-            let state = state_with(HeadCookies::Header(principal.clone()), request);
+            let state = state_with(SetCookieSource::Header(principal.clone()), request);
             let outgoing = Outgoing::of(Arc::clone(&state));
             let extensions = request.extensions_mut();
             match principal {
@@ -74,7 +74,7 @@ fn conclude_header<B>(
         Err(cause) => match settings.presence(request) {
             Presence::Required => Err(settings.deny(&cause, Caller::of(request))),
             Presence::Optional => {
-                let state = state_with(HeadCookies::NotRead, request);
+                let state = state_with(SetCookieSource::NotRead, request);
                 let none = NoPrincipal::new(cause, Arc::clone(&state));
                 position.attach(request.extensions_mut(), none);
                 Ok(Outgoing::of(state))
@@ -94,7 +94,7 @@ fn conclude_session<B>(
         Ok(admission) => {
             let session = Arc::clone(admission.session());
             let (state, outgoing) =
-                state(settings, position, HeadCookies::Admitted(admission), request);
+                state(settings, position, SetCookieSource::Admitted(admission), request);
             position.attach(request.extensions_mut(), Session::new(session, state));
             Ok(outgoing)
         }
@@ -118,7 +118,7 @@ fn conclude_session<B>(
                     Err(response)
                 }
                 Presence::Optional => {
-                    let cookies = HeadCookies::Refused { refusal, destination };
+                    let cookies = SetCookieSource::Refused { refusal, destination };
                     let (state, outgoing) = state(settings, position, cookies, request);
                     position.attach(request.extensions_mut(), NoPrincipal::new(cause, state));
                     Ok(outgoing)
@@ -132,7 +132,7 @@ fn conclude_session<B>(
 fn state<B>(
     settings: &Arc<LayerSettings>,
     position: &LayerPosition,
-    cookies: HeadCookies,
+    cookies: SetCookieSource,
     request: &Request<B>,
 ) -> (Arc<RequestState>, Outgoing) {
     match position {
