@@ -1,7 +1,7 @@
 //! What threads share, as the owners use it: primitives of `std` and of the libraries for them.
 //!
 //! With `--cfg interleavings`, the tests get the same names from the model checker [loom](https://docs.rs/loom): each use is then a
-//! step, and [`explore`] tries every order of the steps of several threads, and every value that the memory model lets a
+//! step, and `explore` tries every order of the steps of several threads, and every value that the memory model lets a
 //! thread see. Only what those tests check is taken from here. `cargo xtask deep interleavings` runs them.
 
 #[cfg(all(test, interleavings))]

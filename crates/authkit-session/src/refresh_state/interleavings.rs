@@ -121,14 +121,15 @@ fn nobody_passes_by_a_sign_out_while_another_one_with_its_count_is_forgotten() {
     explore("another session with the same count is forgotten", None, move || {
         let state = Arc::new(RefreshState::new());
         let [ours, theirs] = &names.sessions;
-        let later = s(25 * 60 * 60);
+        // Of the two, only theirs is over by then.
+        let (noon, later) = (s(12 * 60 * 60), s(25 * 60 * 60));
         state.lock().lineages.end(None, Some(theirs), s(0));
         let has_returned = Arc::new(Flag::default());
         let signing_out = thread({
             let (state, names) = (Arc::clone(&state), Arc::clone(&names));
             let returned = Arc::clone(&has_returned);
             move || {
-                state.lock().lineages.end(None, Some(&names.sessions[0]), later);
+                state.lock().lineages.end(None, Some(&names.sessions[0]), noon);
                 returned.raise();
             }
         });
@@ -140,7 +141,7 @@ fn nobody_passes_by_a_sign_out_while_another_one_with_its_count_is_forgotten() {
             }
         });
         let had_returned = has_returned.is_raised();
-        let status = ask(&state, None, Some(ours), later);
+        let status = ask(&state, None, Some(ours), noon);
         assert!(!had_returned || status == LineageStatus::Ended, "passes by");
         for thread in [signing_out, forgetting] {
             thread.join().unwrap();

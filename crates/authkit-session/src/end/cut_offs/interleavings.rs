@@ -19,39 +19,34 @@ fn effect(cut_offs: &CutOffs, id: &str, issued_at: u64) -> CutOffEffect {
     cut_offs.effect_on(TokenIdentity { session: Some(id), subject: None, organization, issued_at })
 }
 
-/// Adds revocations, each in a thread of its own, and asks meanwhile for the effects on the tokens of `ids`, made at
-/// `issued_at`. When all have been added, each has to be at least as `expected`.
-fn added_at_once(
-    name: &str,
-    limit: usize,
-    revocations: &[Revocation],
-    issued_at: u64,
-    expected: &'static [(&'static str, CutOffEffect)],
-) {
-    let revocations: Arc<[Revocation]> = revocations.into();
+/// A session or organization, the second in which its token was made, and the effect that is due.
+type Expected = (&'static str, u64, CutOffEffect);
+
+/// Adds two revocations, each in a thread of its own, and asks meanwhile for their effects. Once one has been added, the effect
+/// on its token is at least what is expected.
+fn added_at_once(name: &str, revocations: [Revocation; 2], expected: [Expected; 2]) {
+    let revocations = Arc::new(revocations);
     explore(name, BOUND, move || {
-        let cut_offs = Arc::new(CutOffs::holding(limit));
-        let returned: Arc<[Flag]> = revocations.iter().map(|_| Flag::default()).collect();
-        let adding: Vec<_> = (0..revocations.len())
-            .map(|n| {
-                let (cut_offs, returned) = (Arc::clone(&cut_offs), Arc::clone(&returned));
-                let revocations = Arc::clone(&revocations);
-                thread(move || {
-                    cut_offs.add(&revocations[n], START);
-                    returned[n].raise();
-                })
+        let cut_offs = Arc::new(CutOffs::new());
+        let returned = Arc::new([Flag::default(), Flag::default()]);
+        let adding = [0, 1].map(|n| {
+            let (cut_offs, returned) = (Arc::clone(&cut_offs), Arc::clone(&returned));
+            let revocations = Arc::clone(&revocations);
+            thread(move || {
+                cut_offs.add(&revocations[n], START);
+                returned[n].raise();
             })
-            .collect();
-        for (n, (id, expected)) in expected.iter().enumerate() {
-            let had_returned = returned[n].is_raised();
+        });
+        for (returned, (id, issued_at, expected)) in returned.iter().zip(expected) {
+            let had_returned = returned.is_raised();
             let effect = effect(&cut_offs, id, issued_at);
-            assert!(!had_returned || effect >= *expected, "{id}: {effect:?}");
+            assert!(!had_returned || effect >= expected, "{id}: {effect:?}");
         }
         for thread in adding {
             thread.join().unwrap();
         }
-        for (id, expected) in expected {
-            assert!(effect(&cut_offs, id, issued_at) >= *expected, "{id}, afterwards");
+        for (id, issued_at, expected) in expected {
+            assert!(effect(&cut_offs, id, issued_at) >= expected, "{id}, afterwards");
         }
     });
 }
@@ -60,33 +55,26 @@ fn added_at_once(
 fn what_was_added_is_seen_by_every_reader_and_none_of_two_is_lost() {
     let session = |id: &str, second| Revocation::session(id, at(second));
     let organization = |id: &str, second| Revocation::organization(id, at(second));
+    let (changed, ended) = (CutOffEffect::Changed, CutOffEffect::Ended);
     added_at_once(
         "two sessions end",
-        LIMIT,
-        &[session("one", THEN), session("two", THEN + 1)],
-        THEN + 5,
-        &[("one", CutOffEffect::Ended), ("two", CutOffEffect::Ended)],
+        [session("one", THEN), session("two", THEN + 1)],
+        [("one", THEN + 5, ended), ("two", THEN + 5, ended)],
     );
     added_at_once(
         "two organizations change",
-        LIMIT,
-        &[organization("one", THEN), organization("two", THEN + 9)],
-        THEN - 1,
-        &[("one", CutOffEffect::Changed), ("two", CutOffEffect::Changed)],
+        [organization("one", THEN), organization("two", THEN + 9)],
+        [("one", THEN - 1, changed), ("two", THEN + 5, changed)],
     );
     added_at_once(
         "one organization changes twice",
-        LIMIT,
-        &[organization("one", THEN + 9), organization("one", THEN)],
-        THEN - 1,
-        &[("one", CutOffEffect::Changed), ("one", CutOffEffect::Changed)],
+        [organization("one", THEN + 9), organization("one", THEN)],
+        [("one", THEN + 5, changed), ("one", THEN - 1, changed)],
     );
     added_at_once(
         "a session ends and an organization changes",
-        LIMIT,
-        &[session("one", THEN), organization("two", THEN + 9)],
-        THEN + 5,
-        &[("one", CutOffEffect::Ended), ("two", CutOffEffect::Changed)],
+        [session("one", THEN), organization("two", THEN + 9)],
+        [("one", THEN + 30, ended), ("two", THEN + 5, changed)],
     );
 }
 
