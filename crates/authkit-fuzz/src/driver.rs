@@ -7,19 +7,31 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::targets::Target;
 
-/// The corpus of a target: each input with its file.
+/// The corpus of a target: each input with its file. The inputs in a file of `corpus/` have a name; those that a search
+/// found are the lines of one file, in base64.
 ///
 /// # Errors
 ///
-/// If the folder of the corpus cannot be read.
+/// If the corpus cannot be read.
 pub fn corpus(target: Target) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
     let mut files =
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     files.sort();
-    files.into_iter().map(|path| Ok((path.clone(), fs::read(path)?))).collect()
+    let mut inputs: Vec<_> = files
+        .into_iter()
+        .map(|path| Ok((path.clone(), fs::read(path)?)))
+        .collect::<io::Result<_>>()?;
+    let found = folder.with_extension("txt");
+    for (number, line) in (1..).zip(fs::read_to_string(&found)?.lines()) {
+        let input = STANDARD.decode(line).map_err(io::Error::other)?;
+        inputs.push((PathBuf::from(format!("{}:{number}", found.display())), input));
+    }
+    Ok(inputs)
 }
 
 /// Runs a target on mutations of its corpus for this long. Returns how many inputs were tried.

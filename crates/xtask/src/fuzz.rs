@@ -3,8 +3,10 @@
 //! libFuzzer is guided by coverage. What it needs beside a C++ compiler is a flag of the stable compiler, so no other
 //! toolchain. Without a C++ compiler, changes of the corpus are tried as they come.
 //!
-//! Each target goes on with the inputs that it found in earlier calls, in `target/fuzz/found`. `--merge` adds those of them
-//! to the corpus that enter code which no input of the corpus enters, and as few as possible.
+//! Each target goes on with the inputs that it found in earlier calls, in `target/fuzz/found`. `--merge` keeps as few of them
+//! as enter all the code that they enter together, beside the inputs that have a name.
+
+mod corpus;
 
 use std::{
     env, fs,
@@ -18,6 +20,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
+use self::corpus::Corpus;
 use crate::{project::Project, steps::Steps};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
@@ -33,15 +36,33 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         Task::Merge => steps.take("merge", || {
             ensure!(is_guided, "a C++ compiler is needed, since libFuzzer merges by coverage");
             for target in targets {
-                let (corpus, found) = (corpora(project).join(&target), found(project, &target)?);
-                let limits = ["-merge=1", "-set_cover_merge=1", "-max_len=4096", "-verbosity=0"];
-                let merge = cmd!(sh, "{fuzzer} {limits...} {corpus} {found}");
-                merge.env("AUTHKIT_FUZZ_TARGET", &target).ignore_stderr().run()?;
-                println!("{target}: {} inputs", fs::read_dir(corpus)?.count());
+                let kept = merge(sh, project, &fuzzer, &target)?;
+                println!("{target}: {kept} inputs beside those that have a name");
             }
             Ok(())
         }),
     }
+}
+
+/// Keeps those inputs of the corpus and of what was found that enter code which no other one enters.
+fn merge(sh: &Shell, project: &Project, fuzzer: &Path, target: &str) -> Result<usize> {
+    let (corpus, found) = (Corpus::of(project, target), found(project, target)?);
+    let (kept, named) = (kept(project, target)?, &corpus.named);
+    let merged = found.with_extension("merged");
+    sh.remove_path(&merged)?;
+    sh.create_dir(&merged)?;
+    // Code that is entered counts, and not how often it is.
+    let options = ["-merge=1", "-set_cover_merge=1", "-use_counters=0", "-max_len=4096"];
+    let merge = cmd!(sh, "{fuzzer} {options...} -verbosity=0 {merged} {named} {kept} {found}");
+    merge.env("AUTHKIT_FUZZ_TARGET", target).ignore_stderr().run()?;
+    corpus.pack(&merged)
+}
+
+/// A folder with the inputs of the corpus that were found in earlier searches.
+fn kept(project: &Project, target: &str) -> Result<PathBuf> {
+    let folder = project.target.join("fuzz").join("kept").join(target);
+    Corpus::of(project, target).unpack(&folder)?;
+    Ok(folder)
 }
 
 /// A search in several targets, as many at a time as there are processors.
@@ -88,7 +109,8 @@ impl Search<'_> {
         let mut command = Command::new(self.fuzzer);
         if self.is_guided {
             // New inputs go where the first folder is.
-            command.arg(&found).arg(corpora(self.project).join(target)).args([prefix, time]);
+            let corpus = [Corpus::of(self.project, target).named, kept(self.project, target)?];
+            command.arg(&found).args(corpus).args([prefix, time]);
             command.args(["-max_len=4096", "-timeout=60", "-print_final_stats=1", "-verbosity=0"]);
         } else {
             command.args([target, self.seconds]);
@@ -133,11 +155,7 @@ enum Task {
 }
 
 fn wanted(project: &Project, arguments: impl Iterator<Item = String>) -> Result<Wanted> {
-    let mut known = Vec::new();
-    for entry in fs::read_dir(corpora(project))? {
-        known.push(entry?.file_name().into_string().ok().context("a target has a plain name")?);
-    }
-    known.sort();
+    let known = corpus::targets(project)?;
     parse(&known, arguments)
 }
 
@@ -185,10 +203,6 @@ fn fuzzer(project: &Project, host: &str, is_guided: bool) -> PathBuf {
 
 fn host(sh: &Shell) -> Result<String> {
     Ok(cmd!(sh, "rustc --print host-tuple").quiet().read()?)
-}
-
-fn corpora(project: &Project) -> PathBuf {
-    project.root.join("crates/authkit-fuzz/corpus")
 }
 
 /// As `cargo fuzz` sets them. The sanitizers that it adds look for faults of `unsafe` code, of which there is none.
