@@ -211,11 +211,10 @@ impl Refresher {
 
     /// Refreshes a session, or takes the outcome of another request's refresh. `accept` judges the new session.
     ///
-    /// A successor that is not new enough is refreshed once more.
+    /// A successor that is not new enough is refreshed once more. What it brings says nothing of the request's cookies.
     pub(crate) async fn refresh(
         self: &Arc<Self>,
         session: &OpenedSession,
-        received: ReceivedCookies,
         accept: impl Fn(&mut SessionCandidate) -> Acceptance,
     ) -> RefreshOutcome<SessionCandidate> {
         let mut successor: Option<SessionCandidate> = None;
@@ -226,16 +225,14 @@ impl Refresher {
                 ExchangeStatus::Start(exchange) | ExchangeStatus::UnderWay(exchange) => {
                     let is_ours = exchange.is_for(organization);
                     match (exchange.result().await, is_ours) {
-                        (Ok(refreshed), true) => self.refreshed(&refreshed, received).await,
+                        (Ok(refreshed), true) => self.refreshed(&refreshed).await,
                         (Ok(_), false) => return Err(RefreshFailure::OtherOrganization),
                         // A refusal about another organization says nothing about this one.
                         (Err(failure), false) if failure.is_about_organization() => continue,
                         (Err(failure), _) => return Err(failure),
                     }
                 }
-                ExchangeStatus::Successor(successor, age) => {
-                    self.open(&successor, age, received).await
-                }
+                ExchangeStatus::Successor(successor, age) => self.open(&successor, age).await,
                 ExchangeStatus::OtherOrganization => return Err(RefreshFailure::OtherOrganization),
                 ExchangeStatus::Refused(refusal, age) => {
                     return Err(RefreshFailure::Refused { refusal, age, sign_in_url: None });
@@ -258,24 +255,16 @@ impl Refresher {
     }
 
     /// Opens and verifies a session that was obtained so long ago.
-    async fn open(
-        &self,
-        successor: &Successor,
-        age: Duration,
-        received: ReceivedCookies,
-    ) -> SessionCandidate {
+    async fn open(&self, successor: &Successor, age: Duration) -> SessionCandidate {
         let sealed = successor.sealed.as_bytes();
+        let received = ReceivedCookies::default();
         let opened = self.reader.open(sealed, received, &mut Attempts::new());
         self.with_keys(opened, age).await
     }
 
     /// A session that was obtained, and verified, just now.
-    async fn refreshed(
-        &self,
-        refreshed: &VerifiedSuccessor,
-        received: ReceivedCookies,
-    ) -> SessionCandidate {
-        let verified = SessionCandidate { received, ..(*refreshed.verified).clone() };
+    async fn refreshed(&self, refreshed: &VerifiedSuccessor) -> SessionCandidate {
+        let verified = (*refreshed.verified).clone();
         let verified = if takes_keys(verified.verdict) {
             // They may have come since.
             self.reader.verify_again(verified)

@@ -122,7 +122,7 @@ impl ExchangedSession {
             let now = settings.clock().monotonic();
             hooks.remember(session_id, successor.id.issued_at, decision, now);
         };
-        let candidate = refresher.refreshed(refreshed, ReceivedCookies::default()).await;
+        let candidate = refresher.refreshed(refreshed).await;
         if let (Verdict::Good | Verdict::Expiring, Some(session)) =
             (candidate.verdict, candidate.session)
         {

@@ -33,27 +33,24 @@ pub(crate) async fn exchange(
     demand: OnDemand<'_>,
     accept: impl Fn(&mut SessionCandidate) -> Acceptance,
 ) -> Result<SessionCandidate, Error> {
-    let received = candidate.received;
     for _ in 0..ROUNDS {
         let (mut refreshed, is_wanted) = match next_step(refresher, &candidate, demand)? {
             Step::Done => return Ok(candidate),
             Step::Newer(successor, age) => {
-                (refresher.open(&successor, age, received).await, demand.is_met_by(&successor))
+                (refresher.open(&successor, age).await, demand.is_met_by(&successor))
             }
             Step::UnderWay(exchange) => {
                 let is_ours = demand.is_asked_by(&exchange);
                 match exchange.result().await {
                     Ok(refreshed) => {
                         let is_wanted = demand.is_met_by(&refreshed.successor);
-                        (refresher.refreshed(&refreshed, received).await, is_wanted)
+                        (refresher.refreshed(&refreshed).await, is_wanted)
                     }
                     Err(failure) if is_ours => return Err(failure.into()),
                     Err(_) => continue,
                 }
             }
-            Step::Started(exchange) => {
-                (refresher.refreshed(&exchange.result().await?, received).await, true)
-            }
+            Step::Started(exchange) => (refresher.refreshed(&exchange.result().await?).await, true),
         };
         if is_wanted {
             match accept(&mut refreshed) {

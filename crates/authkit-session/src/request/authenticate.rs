@@ -193,7 +193,7 @@ impl RequestAuthenticator {
                 }
                 (Some(opened), HookStatus::Decided | HookStatus::Undecided) => {
                     let accept = |refreshed: &mut SessionCandidate| self.accept(refreshed, policy);
-                    let refresh = self.refresher.refresh(opened, candidate.received, accept);
+                    let refresh = self.refresher.refresh(opened, accept);
                     let timed_out = |_| Err(RefreshFailure::TimedOut);
                     time::timeout_at(deadline, refresh).await.unwrap_or_else(timed_out)
                 }

@@ -24,7 +24,7 @@ async fn requests_at_once_share_one_exchange_and_one_head_carries_what_it_brough
     let refresher = parts.refresher();
     let session = candidate.opened.as_deref().unwrap();
     let received = ReceivedCookies::default();
-    let refresh = || refresher.refresh(session, received, |_| Acceptance::Accept);
+    let refresh = || refresher.refresh(session, |_| Acceptance::Accept);
 
     let (one, another) = tokio::join!(refresh(), refresh());
 
@@ -34,7 +34,7 @@ async fn requests_at_once_share_one_exchange_and_one_head_carries_what_it_brough
     assert_eq!(workos.calls(Endpoint::Authenticate), 1);
     let token = session.token().unwrap();
     assert_eq!(refresher.cookies_to_send(token, received).len(), 1);
-    let later = refresher.refresh(session, received, |_| Acceptance::Accept).await;
+    let later = refresher.refresh(session, |_| Acceptance::Accept).await;
     assert_eq!(later.unwrap().pair, Some(ids[0]), "the successor, without another exchange");
     assert_eq!(workos.calls(Endpoint::Authenticate), 1);
 }
@@ -52,7 +52,7 @@ async fn what_is_not_acceptable_is_the_outcome() {
         let session = candidate.opened.as_deref().unwrap();
         let refresher = parts.refresher();
         let reject = |_: &mut SessionCandidate| Acceptance::Reject(why);
-        let outcome = refresher.refresh(session, ReceivedCookies::default(), reject).await;
+        let outcome = refresher.refresh(session, reject).await;
         assert_eq!(outcome.map(|_| ()), Err(failure));
     }
 }
@@ -69,7 +69,7 @@ async fn a_refusal_is_the_outcome_of_the_next_request_too() {
     let refresher = parts.refresher();
     for _ in 0..2 {
         let accept = |_: &mut SessionCandidate| Acceptance::Accept;
-        let outcome = refresher.refresh(session, ReceivedCookies::default(), accept).await;
+        let outcome = refresher.refresh(session, accept).await;
         let expected = RefreshFailure::Refused {
             refusal: ApiRefusal::InvalidGrant,
             age: RefusalAge::JustNow,

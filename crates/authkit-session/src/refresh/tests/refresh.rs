@@ -38,6 +38,19 @@ async fn rf_01_an_expired_session_is_refreshed_in_the_same_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_fits_one_cookie_again_leaves_no_parts_behind() {
+    let service = Service::new();
+    let permissions: Vec<_> = (0..150).map(|n| format!("permission:{n}")).collect();
+    let mut browser = service.sign_in_with("user_a", json!({ "permissions": permissions })).await;
+    assert_eq!(browser.cookie().unwrap().0, "wos_session.0");
+    service.workos.claim("session_0", "permissions", json!([]));
+    time::sleep(s(310)).await;
+    service.get(&mut browser).await.session();
+    let field = browser.headers()[http::header::COOKIE].to_str().unwrap().to_owned();
+    assert!(field.starts_with("wos_session=") && !field.contains(';'), "{field:.40}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn rf_03_the_new_cookie_holds_what_the_answer_says_and_keeps_the_rest() {
     let service = Service::new();
     let claims = json!({ "org_id": "org_a", "act": { "sub": "admin@example.com" } });
