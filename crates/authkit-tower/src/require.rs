@@ -101,8 +101,8 @@ impl Require {
 
     /// Requires a scope of the access token: of a machine, or of an OAuth application that acts for a user.
     ///
-    /// An OAuth application without it gets 403 with `error="insufficient_scope"` and the scope, so that it can ask the
-    /// user for more.
+    /// An OAuth application that lacks nothing else gets 403 with `error="insufficient_scope"` and the scope, so that it
+    /// can ask the user for more.
     ///
     /// # Examples
     ///
@@ -238,9 +238,9 @@ impl Require {
             Evaluation::SignInAgain(Reverse(max_age)) => {
                 Cause::SignInAgain { max_age, reason: None }
             }
-            Evaluation::Forbidden => match self.scope_for(principal) {
-                Some(scope) => Cause::InsufficientScope { scope: scope.into() },
-                None => Cause::Forbidden,
+            Evaluation::Forbidden => match self.shortfall(principal, state.now()) {
+                Shortfall::Scope(scope) => Cause::InsufficientScope { scope: scope.into() },
+                Shortfall::Nothing | Shortfall::More => Cause::Forbidden,
             },
         };
         let caller = caller();
@@ -282,20 +282,29 @@ impl Require {
         if holds { Evaluation::Pass } else { Evaluation::Forbidden }
     }
 
-    /// The scope that a token with scopes lacks, if one missing scope is the only reason for the refusal.
-    fn scope_for(&self, principal: PrincipalRef<'_>) -> Option<&str> {
-        let is_scoped = match principal {
-            PrincipalRef::Machine(_) | PrincipalRef::Client(_) => true,
-            PrincipalRef::Session(_) | PrincipalRef::Bearer(_) | PrincipalRef::ApiKey(_) => false,
-        };
-        let holds = |scope: &str| principal.scopes().iter().any(|one| one == scope);
+    /// What the principal lacks to meet the condition.
+    fn shortfall(&self, principal: PrincipalRef<'_>, now: SystemTime) -> Shortfall<'_> {
+        if self.evaluate(principal, now) == Evaluation::Pass {
+            return Shortfall::Nothing;
+        }
         match &*self.rule {
-            Rule::Scope(scope) if is_scoped && is_scope(scope) && !holds(scope) => Some(scope),
-            Rule::And(one, other) | Rule::Or(one, other) => {
-                one.scope_for(principal).or_else(|| other.scope_for(principal))
+            Rule::Scope(scope) => match principal {
+                PrincipalRef::Machine(_) | PrincipalRef::Client(_) if is_scope(scope) => {
+                    Shortfall::Scope(scope)
+                }
+                PrincipalRef::Machine(_)
+                | PrincipalRef::Client(_)
+                | PrincipalRef::Session(_)
+                | PrincipalRef::Bearer(_)
+                | PrincipalRef::ApiKey(_) => Shortfall::More,
+            },
+            Rule::And(one, other) => {
+                one.shortfall(principal, now).and(other.shortfall(principal, now))
             }
-            Rule::Scope(_)
-            | Rule::Role(_)
+            Rule::Or(one, other) => {
+                one.shortfall(principal, now).or(other.shortfall(principal, now))
+            }
+            Rule::Role(_)
             | Rule::Permission(_)
             | Rule::Organization(_)
             | Rule::Entitlement(_)
@@ -304,7 +313,7 @@ impl Require {
             | Rule::NotImpersonated
             | Rule::That(_)
             | Rule::ThatToken(_)
-            | Rule::ThatPrincipal(_) => None,
+            | Rule::ThatPrincipal(_) => Shortfall::More,
         }
     }
 }
@@ -332,6 +341,32 @@ enum Evaluation {
     /// A shorter greatest age is worse.
     SignInAgain(Reverse<Duration>),
     Forbidden,
+}
+
+/// What a principal lacks to meet a condition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Shortfall<'a> {
+    Nothing,
+    /// A scope that its token could have; if it lacks several, the first.
+    Scope(&'a str),
+    /// Something that no scope makes good.
+    More,
+}
+
+impl Shortfall<'_> {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::More, _) | (_, Self::More) => Self::More,
+            (Self::Nothing, needed) | (needed @ Self::Scope(_), _) => needed,
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        match self {
+            Self::More => other,
+            Self::Nothing | Self::Scope(_) => self,
+        }
+    }
 }
 
 impl From<Rule> for Require {

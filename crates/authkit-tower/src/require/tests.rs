@@ -7,7 +7,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::GlobalConcurrency
 
 use super::*;
 use crate::{
-    AuthKit, AuthKitLayer, Denial, DenialKind,
+    AuthKit, AuthKitLayer, Denial, DenialKind, ProtectedResource,
     tests::{Empty, authkit, authkit_of, header, request},
 };
 
@@ -181,6 +181,104 @@ async fn a3_an_organization_or_an_actor_of_another_type_lets_nobody_in() {
             assert_eq!(response.status(), 401, "{claim}: {value}");
             assert_eq!(reason.as_str(), format!("invalid_{claim}"), "{claim}: {value}");
         }
+    }
+}
+
+/// An application that asks the user for a scope is not refused for something else then.
+#[tokio::test]
+async fn a_challenge_names_the_scope_that_is_all_that_is_missing() {
+    const ISSUER: &str = "https://api.workos.com/user_management/client_1";
+    const DOMAIN: &str = "https://example.authkit.app";
+    let (authkit, workos) = authkit_of(|config| config.with_issuers([ISSUER]));
+    let resource = ProtectedResource::new(DOMAIN, "https://mcp.example.com/mcp");
+    let layer = AuthKitLayer::new(&authkit).with_bearer().unwrap().with_machines(DOMAIN).unwrap();
+    let layer = layer.with_protected_resource(resource).unwrap();
+    let token = |claims: Value| workos.token(&claims);
+    let user = token(json!({ "iss": ISSUER, "scope": "read" }));
+    let machine = token(json!({
+        "iss": DOMAIN, "aud": "client_1", "sub": "client_m", "client_id": "client_m", "sid": null, "scope": "read",
+    }));
+    let client = token(json!({
+        "iss": DOMAIN, "aud": "https://mcp.example.com/mcp", "sub": "user_2", "client_id": "client_app",
+        "sid": null, "org_id": "org_1", "scope": "read",
+    }));
+    let scope = |scope: &str| Require::scope(scope);
+    let (member, stranger) = (|| Require::organization("org_1"), || Require::organization("org_2"));
+    // A condition, who meets it or not, the status, and the scope that the challenge names.
+    let cases = [
+        ("held", scope("read"), &machine, 200, None),
+        ("held too", scope("read"), &client, 200, None),
+        ("lacking", scope("write"), &machine, 403, Some("write")),
+        ("lacking too", scope("write"), &client, 403, Some("write")),
+        ("a user has no scopes", scope("write"), &user, 403, None),
+        ("whatever the token says", scope("read"), &user, 403, None),
+        ("no scope at all", scope("a\"b"), &client, 403, None),
+        ("no scope, of a machine", scope(""), &machine, 403, None),
+        ("something else", stranger(), &client, 403, None),
+        ("and, first", scope("write").and(member()), &client, 403, Some("write")),
+        ("and, second", member().and(scope("write")), &client, 403, Some("write")),
+        ("and, one held", scope("read").and(scope("write")), &client, 403, Some("write")),
+        ("and, two", scope("write").and(scope("delete")), &client, 403, Some("write")),
+        ("and, more than a scope", scope("write").and(stranger()), &client, 403, None),
+        ("and, more at first", stranger().and(scope("write")), &client, 403, None),
+        ("and, held is not enough", scope("read").and(stranger()), &client, 403, None),
+        ("or, first", scope("write").or(stranger()), &client, 403, Some("write")),
+        ("or, second", stranger().or(scope("write")), &client, 403, Some("write")),
+        ("or, two", scope("write").or(scope("delete")), &client, 403, Some("write")),
+        ("or, nothing missing", scope("write").or(member()), &client, 200, None),
+        (
+            "what is met already is not asked for",
+            scope("delete").or(member()).and(scope("write")),
+            &client,
+            403,
+            Some("write"),
+        ),
+        (
+            "nor in the other order",
+            member().or(scope("delete")).and(scope("write")),
+            &client,
+            403,
+            Some("write"),
+        ),
+    ];
+    for (name, guard, token, status, expected) in cases {
+        let service = ServiceBuilder::new().layer(&layer).layer(guard).service_fn(ok);
+        let field = format!("Bearer {token}");
+        let request = request("GET", "/a", &[("authorization", &field)]);
+        let response = service.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+        let challenge = header(&response, "www-authenticate");
+        let named = challenge.split_once("scope=\"").and_then(|(_, rest)| rest.split('"').next());
+        assert_eq!(named, expected, "{name}: {challenge}");
+        assert_eq!(challenge.contains("insufficient_scope"), status == 403, "{name}: {challenge}");
+    }
+}
+
+/// For frameworks without tower layers.
+#[tokio::test]
+async fn a_request_is_checked_without_a_layer_of_its_own() {
+    async fn checked(request: Request<Empty>) -> Result<Response<()>, Infallible> {
+        let (parts, _) = request.into_parts();
+        Ok(match Require::role("admin").check(&parts) {
+            Ok(()) => Response::new(()),
+            Err(rejection) => rejection.into_http_response().map(drop),
+        })
+    }
+
+    let (authkit, workos) = authkit();
+    let optional = AuthKitLayer::optional(&authkit);
+    for (name, role, expected) in
+        [("an admin", Some("admin"), 200), ("a member", Some("member"), 403), ("nobody", None, 401)]
+    {
+        let cookie = match role {
+            Some(role) => workos.cookie(&authkit, json!({ "role": role })).await,
+            None => String::new(),
+        };
+        let request = || request("GET", "/a", &[("cookie", &cookie)]);
+        let service = ServiceBuilder::new().layer(&optional).service_fn(checked);
+        let response = service.oneshot(request()).await.unwrap().map(drop);
+        assert_eq!(response.status(), expected, "{name}");
+        assert_eq!(checked(request()).await.unwrap().status(), 500, "{name}, without a layer");
     }
 }
 

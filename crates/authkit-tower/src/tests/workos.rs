@@ -156,7 +156,8 @@ impl Workos {
             Ok(Response::builder().status(status).body(Bytes::from(body.to_string())).unwrap())
         };
         match request.uri().path() {
-            "/sso/jwks/client_1" => {
+            // The environment's, and those of an AuthKit domain.
+            "/sso/jwks/client_1" | "/oauth2/jwks" => {
                 self.key_fetches.fetch_add(1, Ordering::Relaxed);
                 let key = jwk(*self.kid.lock().unwrap());
                 reply(200, &json!({ "keys": [key] }))
