@@ -299,3 +299,6 @@ pub(crate) const PATIENCE_IF_GOOD: Duration = Duration::from_secs(1);
 
 /// For so long a candidate is as good as one read anew, which would cost a refresh as much as all else that it does.
 const A_MOMENT: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,93 @@ fn fetch_for(missing: MissingKeys) -> FetchFor {
 
 /// The longest token that is read: as long as the cookies that are read.
 const MAX_TOKEN: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::testing::{Endpoint, OwnerParts, Reply, Workos};
+
+    /// Reads every token with one result while there are no keys, and with another one when there are.
+    struct Reader {
+        keys: Jwks,
+        without_keys: Verdict,
+        with_keys: Verdict,
+        reads: AtomicUsize,
+    }
+
+    impl ReadToken for Reader {
+        type Token = ();
+
+        fn read(&self, _: &str) -> TokenCandidate<()> {
+            let reads = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(reads < 10, "a request reads its token again and again");
+            let has_keys = self.keys.current().is_some();
+            let verdict = if has_keys { self.with_keys } else { self.without_keys };
+            TokenCandidate {
+                verdict,
+                token: Some(()),
+                issued_at: None,
+                cut_off: CutOffEffect::None,
+            }
+        }
+
+        fn keys(&self) -> &Jwks {
+            &self.keys
+        }
+
+        fn log_id(&self, (): &()) -> String {
+            "-".to_owned()
+        }
+    }
+
+    fn tokens(
+        without_keys: Verdict,
+        with_keys: Verdict,
+    ) -> (Arc<JwtAuthenticator<Reader>>, Arc<Workos>) {
+        let parts = OwnerParts::new(|config| config);
+        let keys = parts.reader.keys().clone();
+        let reader = Reader { keys, without_keys, with_keys, reads: AtomicUsize::new(0) };
+        (Arc::new(JwtAuthenticator::new(parts.settings, reader)), parts.workos)
+    }
+
+    async fn judged(tokens: &Arc<JwtAuthenticator<Reader>>, token: &str) -> Result<(), Reason> {
+        let decided = match tokens.authenticate(token, Policy::default()) {
+            Decision::Admit(token) => Ok(token),
+            Decision::Wait(waiting) => waiting.await,
+            Decision::Refuse(refusal) => Err(refusal),
+        };
+        decided.map(drop).map_err(|refusal| refusal.reason())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_waits_for_keys_once_and_is_then_decided_about() {
+        use Verdict::{Good, NoKeys, UnknownKey};
+
+        let after = |seconds| Reply::Usual(Duration::from_secs(seconds));
+        // The verdicts without and with keys, how the keys come, the result, and after how many seconds.
+        let cases = [
+            (NoKeys, Good, after(0), Ok(()), 0),
+            (NoKeys, Good, after(3), Ok(()), 3),
+            (NoKeys, Good, Reply::Hangs, Err(Reason::NoKeys), 4),
+            (UnknownKey, UnknownKey, after(3), Err(Reason::UnknownKey), 3),
+            // No reader does that; if one did, the request would not spin.
+            (NoKeys, NoKeys, after(3), Err(Reason::NoKeys), 3),
+        ];
+        for (without_keys, with_keys, reply, expected, after) in cases {
+            let name = format!("{without_keys:?}, {with_keys:?}, {reply:?}");
+            let (tokens, workos) = tokens(without_keys, with_keys);
+            workos.usually(Endpoint::Jwks, reply);
+            let began = Instant::now();
+            assert_eq!(judged(&tokens, "token").await, expected, "{name}");
+            assert_eq!(began.elapsed().as_secs(), after, "{name}");
+            assert_eq!(workos.calls(Endpoint::Jwks), 1, "{name}");
+            let reads = tokens.reader().reads.load(Ordering::Relaxed);
+            assert_eq!(reads, 3, "{name}: at once, when it waits, and with the keys");
+        }
+    }
+}

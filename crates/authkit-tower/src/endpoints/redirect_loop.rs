@@ -180,6 +180,10 @@ mod tests {
         tests::{authkit, request},
     };
 
+    fn guard(count: u8, session_size: usize) -> RedirectLoopGuard {
+        RedirectLoopGuard { count, last_redirect: LastRedirect::Service, since: 0, session_size }
+    }
+
     #[tokio::test]
     async fn rd_12_a_session_that_came_back_names_the_cause() {
         let (authkit, workos) = authkit();
@@ -193,12 +197,7 @@ mod tests {
         {
             assert!(keys.await.is_err());
         }
-        let guard = RedirectLoopGuard {
-            count: MAX_BOUNCES,
-            last_redirect: LastRedirect::Service,
-            since: 0,
-            session_size: 1_000,
-        };
+        let guard = guard(MAX_BOUNCES, 1_000);
         let cause = |authkit: &AuthKit, cookie: &str| {
             let request = request("GET", "/login", &[("cookie", cookie)]);
             guard.cause(authkit, Caller::of(&request))
@@ -210,5 +209,28 @@ mod tests {
         assert_eq!(cause(&authkit, garbled), SignInFailure::UnreadableSession);
         authkit.revoke(Revocation::user("user_1", now)).await.unwrap();
         assert_eq!(cause(&authkit, &cookie), SignInFailure::Looping, "revoked");
+    }
+
+    #[test]
+    fn whoever_comes_back_once_is_sent_back_and_whoever_comes_three_times_gets_a_page() {
+        let counts = [0, 1, 2, 3];
+        let is_sent_back = counts.map(|count| guard(count, 0).may_redirect_back());
+        assert_eq!(is_sent_back, [true, true, false, false]);
+        let is_looping = counts.map(|count| guard(count, 0).is_looping());
+        assert_eq!(is_looping, [false, false, false, true]);
+    }
+
+    #[test]
+    fn a_session_that_is_lost_was_too_large_if_one_cookie_could_not_hold_it() {
+        let (authkit, _) = authkit();
+        let request = request("GET", "/login", &[]);
+        for (size, expected) in [
+            (0, SignInFailure::NoCookies),
+            (4_096, SignInFailure::NoCookies),
+            (4_097, SignInFailure::TooLarge),
+        ] {
+            let cause = guard(3, size).cause(&authkit, Caller::of(&request));
+            assert_eq!(cause, expected, "{size}");
+        }
     }
 }

@@ -33,6 +33,24 @@ struct Redirects {
     count: u64,
 }
 
+/// Why users probably do not get to the sign-in page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Suspicion {
+    /// The program has made no endpoints.
+    NotMade,
+    /// So many redirects were sent, and no request has reached the endpoints.
+    OutOfReach { redirects: u64 },
+}
+
+impl Suspicion {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NotMade => "no endpoints",
+            Self::OutOfReach { .. } => "out of reach",
+        }
+    }
+}
+
 impl EndpointReminder {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
@@ -58,25 +76,18 @@ impl EndpointReminder {
 
     /// Warns about a request that is sent to sign in, if it will probably not reach an endpoint.
     pub(crate) fn redirected_to(&self, login_path: &str) {
-        if self.had_a_request.load(Ordering::Relaxed) {
-            return;
-        }
         let now = self.clock.monotonic();
-        if !self.were_made.load(Ordering::Acquire) {
-            if let Some(left_out) = self.lines.admit("no endpoints", now) {
-                warn!(
-                    login_path,
-                    left_out,
-                    "a request is sent to sign in, and no Endpoints were made from this AuthKit: write \
-                     `.merge(Endpoints::new(&authkit))` (axum) or `.layer(Endpoints::new(&authkit))` outside the layer \
-                     (ServiceBuilder), unless another program answers at this path"
-                );
-            }
-            return;
-        }
-        let Some(redirects) = self.unanswered(now) else { return };
-        if let Some(left_out) = self.lines.admit("out of reach", now) {
-            warn!(
+        let Some(suspicion) = self.suspicion(now) else { return };
+        let Some(left_out) = self.lines.admit(suspicion.as_str(), now) else { return };
+        match suspicion {
+            Suspicion::NotMade => warn!(
+                login_path,
+                left_out,
+                "a request is sent to sign in, and no Endpoints were made from this AuthKit: write \
+                 `.merge(Endpoints::new(&authkit))` (axum) or `.layer(Endpoints::new(&authkit))` outside the layer \
+                 (ServiceBuilder), unless another program answers at this path"
+            ),
+            Suspicion::OutOfReach { redirects } => warn!(
                 login_path,
                 redirects,
                 left_out,
@@ -86,7 +97,18 @@ impl EndpointReminder {
                  endpoints below a prefix, name their paths with it: `Config::with_login_path(\"/auth/login\")`, \
                  `Config::with_logout_path(\"/auth/logout\")`, a redirect URI that ends in `/auth/callback`, and \
                  `.nest_service(\"/auth\", Endpoints::new(&authkit))`"
-            );
+            ),
+        }
+    }
+
+    /// What is probably wrong, now that one more request is sent to sign in.
+    fn suspicion(&self, now: Duration) -> Option<Suspicion> {
+        if self.had_a_request.load(Ordering::Relaxed) {
+            None
+        } else if self.were_made.load(Ordering::Acquire) {
+            self.unanswered(now).map(|redirects| Suspicion::OutOfReach { redirects })
+        } else {
+            Some(Suspicion::NotMade)
         }
     }
 
@@ -127,5 +149,18 @@ mod tests {
         let reminder = EndpointReminder::new(Clock::simulated(SystemTime::now()));
         let at = |seconds| reminder.unanswered(Duration::from_secs(seconds));
         assert_eq!([at(0), at(1_000), at(2_000)], [None, None, Some(3)], "one alone says nothing");
+    }
+
+    #[test]
+    fn endpoints_are_missed_until_they_are_made_and_then_until_a_request_reaches_them() {
+        let reminder = EndpointReminder::new(Clock::simulated(SystemTime::now()));
+        let at = |seconds| reminder.suspicion(Duration::from_secs(seconds));
+        assert_eq!([at(0), at(100)], [Some(Suspicion::NotMade); 2]);
+        reminder.endpoints_were_made();
+        assert_eq!([at(200), at(201)], [None; 2]);
+        assert_eq!(at(205), Some(Suspicion::OutOfReach { redirects: 3 }));
+        reminder.record_request();
+        assert_eq!(at(300), None);
+        assert_ne!(Suspicion::NotMade.as_str(), Suspicion::OutOfReach { redirects: 3 }.as_str());
     }
 }

@@ -405,6 +405,25 @@ async fn every_end_of_a_sign_in_has_its_word() {
     assert!(matches!(outcome(&browser.go("/callback?code=x").await), SignInOutcome::Restarted));
 }
 
+/// Metrics, spans and lines of the log tell ends apart by these.
+#[tokio::test]
+async fn operators_read_a_word_for_each_end_of_a_sign_in() {
+    let (mut browser, ..) = Browser::with_workos();
+    let started = browser.start("/login").await;
+    let back = callback(&[("code", "code_1"), ("state", &started["state"])]);
+    for expected in ["signed_in", "already_signed_in"] {
+        assert_eq!(outcome(&browser.go(&back).await).as_str(), expected);
+    }
+    browser.cookies.clear();
+    for (uri, expected) in [
+        ("/callback?code=x", "restarted"),
+        ("/callback?state=x", "foreign_state"),
+        ("/callback?error=access_denied", "cancelled"),
+    ] {
+        assert_eq!(outcome(&browser.go(uri).await).as_str(), expected, "{uri}");
+    }
+}
+
 /// RD-12: on an https service, the browser came by http.
 #[tokio::test]
 async fn rd_12_a_scheme_under_which_no_cookie_is_kept_is_named() {
@@ -536,7 +555,11 @@ async fn the_application_s_own_value_makes_the_round_trip() {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("campaign", campaign), ("return_to", path)])
             .finish();
-        assert_eq!(browser.sign_in(&format!("/login?{query}")).await.status(), 303);
+        let fields = [NAVIGATION[0], NAVIGATION[1], NAVIGATION[2], ("accept-language", "de")];
+        let started =
+            authorization(&browser.send("GET", &format!("/login?{query}"), &fields).await);
+        let back = callback(&[("code", "code_1"), ("state", &started["state"])]);
+        assert_eq!(browser.go(&back).await.status(), 303);
         browser.cookies.clear();
     }
     // An invitation begins at WorkOS.
@@ -544,7 +567,7 @@ async fn the_application_s_own_value_makes_the_round_trip() {
     browser.go(&callback(&[("code", "code_1"), ("state", &started["state"])])).await;
 
     let campaign =
-        |name: &str| Some(Campaign { name: Some(name.to_owned()), language: String::new() });
+        |name: &str| Some(Campaign { name: Some(name.to_owned()), language: "de".to_owned() });
     let expected = [
         ("/a", campaign("\"spring\" & é")),
         ("/b", campaign(&long)),
@@ -687,6 +710,27 @@ async fn c1_a_redeemed_state_that_restarted_before_ends_on_a_page() {
     assert_eq!(failure(&response), Some(SignInFailure::CodeRefused));
     assert_eq!(login_link(&response), Some("/login?return_to=%2Fx"));
     assert_eq!(workos.calls().len(), 1);
+}
+
+/// Nor is a flow whose cookie comes back again and again.
+#[tokio::test]
+async fn c1_states_that_are_redeemed_twice_restart_twice_and_end_on_a_page() {
+    let (mut browser, _, workos) = Browser::with_workos();
+    let mut state = browser.start("/login?return_to=%2Fx").await["state"].clone();
+    for restart in 0..=MAX_RESTARTS {
+        let kept = browser.cookies.clone();
+        workos.will(Reply::Error(400, json!({ "error": "invalid_grant" })));
+        let refused = browser.go(&callback(&[("code", "c"), ("state", &state)])).await;
+        assert_eq!(failure(&refused), Some(SignInFailure::CodeRefused), "{restart}");
+        browser.cookies = kept;
+        let again = browser.go(&callback(&[("code", "c"), ("state", &state)])).await;
+        if restart == MAX_RESTARTS {
+            assert_eq!(failure(&again), Some(SignInFailure::CodeRefused));
+        } else {
+            assert!(matches!(outcome(&again), SignInOutcome::Restarted), "{restart}");
+            state = authorization(&again)["state"].clone();
+        }
+    }
 }
 
 /// More sign-ins than their share of the calls to WorkOS.

@@ -210,3 +210,63 @@ async fn e13_a_state_says_where_its_sign_in_leads() {
         assert_eq!(read, expected.then_some(path.as_str()));
     }
 }
+
+fn start_of(return_path: &str, state: usize, authkit: &AuthKit) -> FlowStart {
+    FlowStart {
+        return_path: ReturnTarget::parse(return_path, authkit.site()).unwrap(),
+        restarts: 0,
+        initiator: Initiator::User,
+        state: Some(format!("\"{}\"", "s".repeat(state))),
+    }
+}
+
+#[test]
+fn cb_05_a_flow_that_fills_3_kib_keeps_its_way_back_and_a_longer_one_leads_home() {
+    let (authkit, _) = authkit();
+    let path = format!("/{}", "p".repeat(1_199));
+    let mut longest = 0;
+    for state in 700..900 {
+        let SealedFlow { flow, name, sealed, .. } =
+            seal(&authkit, start_of(&path, state, &authkit)).unwrap();
+        let size = name.len() + sealed.len();
+        assert!(size <= MAX_BYTES, "{size}");
+        if flow.return_path.as_str() == path {
+            longest = size;
+        } else {
+            assert_eq!(flow.return_path.as_str(), "/");
+        }
+    }
+    assert_eq!(longest, MAX_BYTES);
+}
+
+#[test]
+fn cb_05_flows_fill_3_kib_and_live_ten_minutes_to_the_second() {
+    let (authkit, workos) = authkit();
+    let SealedFlow { flow, name, sealed, .. } =
+        seal(&authkit, start_of("/x", 0, &authkit)).unwrap();
+    let headers = headers(&[("cookie", &format!("{name}={sealed}"))]);
+    let size = name.len() + sealed.len();
+    let deleted = |size| surplus(&authkit, &headers, size).len();
+    assert_eq!([deleted(MAX_BYTES - size), deleted(MAX_BYTES - size + 1)], [0, 1]);
+
+    workos.clock().advance(LIFETIME);
+    assert_eq!((flow.is_expired(&authkit), deleted(0)), (false, 0));
+    workos.clock().advance(Duration::from_secs(1));
+    assert_eq!((flow.is_expired(&authkit), deleted(0)), (true, 1));
+}
+
+/// Though it is sealed by us, as an older version might have.
+#[test]
+fn cb_03_a_state_is_opened_if_it_has_512_bytes_at_most() {
+    let (authkit, _) = authkit();
+    let context = authkit.site().redirect_uri().as_bytes();
+    let mut lengths = Vec::new();
+    for length in 300..400 {
+        let content = [&[0][..], b"/", &vec![b'p'; length]].concat();
+        let sealed = authkit.authenticator().seal_for(Purpose::State, context, &content).unwrap();
+        let is_opened = State::open(&authkit, &sealed).is_some();
+        assert_eq!(is_opened, sealed.len() <= 512, "{}", sealed.len());
+        lengths.push(sealed.len());
+    }
+    assert!(lengths.contains(&512) && lengths.iter().any(|length| *length > 512), "{lengths:?}");
+}

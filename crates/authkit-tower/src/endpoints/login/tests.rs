@@ -284,6 +284,19 @@ async fn rd_12_a_page_that_does_not_take_the_session_is_no_endless_loop() {
     }
 }
 
+/// A link to `/login`, followed by somebody who has just signed in, is no loop yet.
+#[tokio::test]
+async fn rd_12_whoever_is_signed_in_is_sent_back_twice_and_then_signs_in() {
+    let (mut browser, authkit, workos) = Browser::with_workos();
+    holding(&mut browser, &authkit, &workos, json!({})).await;
+    for (visit, status) in [(1, 303), (2, 303), (3, 302)] {
+        let response = browser.go("/login?return_to=%2Fx").await;
+        assert_eq!(response.status(), status, "visit {visit}");
+    }
+    workos.clock().advance(Duration::from_secs(11));
+    assert_eq!(browser.go("/login?return_to=%2Fx").await.status(), 303, "that is long ago");
+}
+
 #[tokio::test]
 async fn rd_12_slow_sign_ins_and_tabs_are_no_bounces() {
     let (mut browser, _, workos) = Browser::with_workos();
@@ -450,14 +463,16 @@ async fn a_fragment_survives_a_sign_in_that_the_user_began() {
     assert!(!page.contains("org_1"), "{page}");
     assert!(header(&asked, "content-security-policy").contains("script-src 'sha256-"));
 
-    for (fragment, expected) in [
-        ("march%201", "/reports#march%201"),
-        ("", "/reports"),
-        ("%2F%2Fevil.example", "/reports#//evil.example"),
-        ("a%0D%0Ab", "/reports"),
+    for (path, fragment, expected) in [
+        ("%2Freports", "march%201", "/reports#march%201"),
+        ("%2Freports", "", "/reports"),
+        ("%2Freports", "%2F%2Fevil.example", "/reports#//evil.example"),
+        ("%2Freports", "a%0D%0Ab", "/reports"),
+        ("%2Freports%23june", "march", "/reports#march"),
+        ("%2Freports%23june", "", "/reports#june"),
     ] {
         let mut browser = Browser::of(endpoints.clone());
-        let uri = format!("/login?return_to=%2Freports&fragment={fragment}");
+        let uri = format!("/login?return_to={path}&fragment={fragment}");
         let done = browser.sign_in(&uri).await;
         assert_eq!(header(&done, "location"), expected);
     }
