@@ -246,6 +246,16 @@ mod tests {
         decided.map(drop).map_err(|refusal| refusal.reason())
     }
 
+    #[tokio::test]
+    async fn a_token_is_as_long_as_the_cookies_that_are_read_at_most() {
+        let (tokens, _) = tokens(Verdict::Good, Verdict::Good);
+        for (length, is_read) in [(1, true), (16_384, true), (16_385, false), (1_000_000, false)] {
+            let expected = if is_read { Ok(()) } else { Err(Reason::BadSignature) };
+            assert_eq!(judged(&tokens, &"t".repeat(length)).await, expected, "{length}");
+        }
+        assert_eq!(tokens.reader().reads.load(Ordering::Relaxed), 2);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_token_waits_for_keys_once_and_is_then_decided_about() {
         use Verdict::{Good, NoKeys, UnknownKey};

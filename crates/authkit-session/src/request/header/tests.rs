@@ -175,28 +175,3 @@ async fn a_token_waits_once_for_keys() {
     assert!(judged(&credentials, &token).await.is_ok());
     assert_eq!(service.workos.calls(Endpoint::Jwks), 1);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_token_is_as_long_as_the_cookies_that_are_read_at_most() {
-    const MOST: usize = 16 * 1024;
-
-    let service = service();
-    let credentials = accepting(&service, &[Bearer]);
-    let of_length = |length: usize| {
-        (11_000..12_000)
-            .map(|n| {
-                let more = json!({ "iss": SESSIONS, "padding": "a".repeat(n) });
-                let answer: Value =
-                    serde_json::from_str(&service.workos.sign_in("user_1", more)).unwrap();
-                answer["access_token"].as_str().unwrap().to_owned()
-            })
-            .find(|token| token.len() == length)
-            .unwrap()
-    };
-    assert!(judged(&credentials, &session_token(&service)).await.is_ok());
-    assert!(judged(&credentials, &of_length(MOST)).await.is_ok());
-    for longer in [MOST + 2, MOST + 100] {
-        let refused = judged(&credentials, &of_length(longer)).await.unwrap_err();
-        assert_eq!(refused, Reason::BadSignature);
-    }
-}
