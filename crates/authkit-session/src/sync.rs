@@ -2,7 +2,7 @@
 //!
 //! With `--cfg interleavings`, the tests get the same names from the model checker [loom](https://docs.rs/loom): each use is then a
 //! step, and `explore` tries every order of the steps of several threads, and every value that the memory model lets a
-//! thread see. Only what those tests check is taken from here. `cargo xtask deep interleavings` runs them.
+//! thread see. Only what those tests check is taken from here. `cargo xtask interleavings` runs them.
 
 #[cfg(all(test, interleavings))]
 mod interleaved;

@@ -28,7 +28,6 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test("three browser engines", || engines(sh))?;
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
-    steps.test("interleavings", || interleavings::test(sh))?;
     steps.test(&format!("orders of {EVENTS} events of {USERS} users"), || orders(sh))?;
     steps.test(&format!("{KILLS} replicas killed"), || kills(sh))?;
     steps.test("replicas on Valkey", || valkey(sh, project))?;
@@ -46,6 +45,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         })?;
     }
     steps.test("cryptography by ring", || by_ring(sh))?;
+    interleavings::run(sh, project, steps)?;
     model::run(sh, project, steps)?;
     steps.test("other frameworks", || frameworks::test(sh, project))?;
     packages::run(sh, project, steps)

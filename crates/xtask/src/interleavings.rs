@@ -1,4 +1,4 @@
-//! The tests of `authkit-session` in every interleaving of their threads, by the model checker loom.
+//! `cargo xtask interleavings`: the tests of `authkit-session` in every interleaving of their threads, by the model checker loom.
 //!
 //! `--cfg interleavings` goes to this crate alone, so no dependency is built again: `src/sync.rs` there says what it changes.
 
@@ -6,10 +6,14 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::tally::Tally;
+use crate::{project::Project, steps::Steps, tally::Tally};
+
+pub(crate) fn run(sh: &Shell, _: &Project, steps: &mut Steps) -> Result<()> {
+    steps.test("interleavings", || test(sh))
+}
 
 /// Builds these tests and runs them, one after the other; each prints how many interleavings it tried.
-pub(crate) fn test(sh: &Shell) -> Result<Tally> {
+fn test(sh: &Shell) -> Result<Tally> {
     let only = ["--package", "authkit-session", "--lib", "--profile", "test"];
     let messages = cmd!(
         sh,

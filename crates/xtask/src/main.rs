@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         ["cases"] => cases::run,
         ["owners"] => owners::run,
         ["model"] => model::run,
+        ["interleavings"] => interleavings::run,
         ["coverage"] => coverage::run,
         ["coverage", "--quick"] => coverage::run_quick,
         ["mutants", ..] => mutants::run,
@@ -97,17 +98,18 @@ Usage: cargo xtask <command>
   deep [STEP]...
           what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
-          faults, with what they came to; every interleaving of the threads around the core's tables,
-          and every order of nine events of three users; 200 replicas that are killed; what replicas share, on
+          faults, with what they came to; every order of nine events of three users; 200 replicas that are killed; what replicas share, on
           Valkey in place of Redis; 10,000 changed cookies for each official SDK; then all tests
           again as users build them, optimized, first in one thread and then in four a core;
-          `model`, the examples of other frameworks, and `packages`; goes on after a failure, and takes only the steps whose names contain a
+          `interleavings`, `model`, the examples of other frameworks, and `packages`; goes on after a failure, and takes only the steps whose names contain a
           word that is given, such as `floods`
   cases   brings docs/cases.md up to date: which tests keep which promise; and whether each claim
           of SECURITY.md leads to what shows it
   owners  whether every type has its methods in one file, and a name of its own
   model   every order of what two replicas and a store do, by the model checker spin, and
           that each rule is needed; about 5 minutes and 5 GB of memory
+  interleavings
+          every order of what threads do with the core's tables, by the model checker loom; a minute
   coverage [--quick]
           which lines of authkit-session and authkit-tower no test runs, tests not counted;
           about 20 minutes; with the tests beside the code alone, 6
