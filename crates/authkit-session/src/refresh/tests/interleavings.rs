@@ -43,7 +43,7 @@ impl Refreshing {
             assert_eq!(candidate.verdict, Verdict::Good);
             Acceptance::Accept
         };
-        block_on(self.refresher.refresh(&self.session, received(), accept))
+        block_on(self.refresher.refresh(&self.session, accept))
     }
 
     /// The number of cookies that the head of a response carries which leaves now.
