@@ -103,6 +103,14 @@ mod tests {
     }
 
     #[test]
+    fn a_digit_counts_as_much_in_capitals() {
+        for byte in 0..=u8::MAX {
+            let expected = char::from(byte).to_digit(16);
+            assert_eq!(nibble(byte).map(u32::from), expected, "{byte}");
+        }
+    }
+
+    #[test]
     fn key_is_64_hexadecimal_characters() {
         let cases = [
             ("64 digits", "0123456789abcdef".repeat(4), true),
