@@ -4,7 +4,6 @@
 //! one program of tests, which a variable of its environment tells which mutant is awake. A mutant meets the tests that enter
 //! its function, the cheapest first; only what survives them meets the next ones.
 
-mod built;
 mod memory;
 mod mutant;
 mod program;

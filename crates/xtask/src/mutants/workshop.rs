@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::{
-    built::Built,
     memory::Memory,
     mutant::Mutant,
     program::{OUT_OF_CPU, Program, TIMED_OUT},
@@ -21,7 +20,7 @@ use super::{
     stage::Stage,
     weave::{At, SWITCH, Weave},
 };
-use crate::{project::Project, setup};
+use crate::{built::Built, project::Project, setup};
 
 pub(super) struct Workshop<'a> {
     sh: &'a Shell,

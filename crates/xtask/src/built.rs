@@ -7,14 +7,14 @@ use serde_json::Value;
 
 /// The program that a build made, or the errors that it ended with.
 #[derive(Debug, Default)]
-pub(super) struct Built {
-    pub(super) executable: Option<PathBuf>,
+pub(crate) struct Built {
+    pub(crate) executable: Option<PathBuf>,
     /// The file and the line of each error.
-    pub(super) errors: Vec<(String, usize)>,
+    pub(crate) errors: Vec<(String, usize)>,
 }
 
 impl Built {
-    pub(super) fn read(messages: &str) -> Result<Self> {
+    pub(crate) fn read(messages: &str) -> Result<Self> {
         let mut built = Self::default();
         for line in messages.lines().filter(|line| line.starts_with('{')) {
             let message: Value = serde_json::from_str(line)?;
@@ -57,11 +57,14 @@ mod tests {
     #[test]
     fn an_error_in_a_macro_is_where_the_macro_is_called() {
         let messages = r#"
+{"reason":"compiler-artifact","executable":null}
 {"reason":"compiler-artifact","executable":"/t/deps/a-1"}
 {"reason":"compiler-message","message":{"level":"warning","spans":[{"is_primary":true,"file_name":"w.rs","line_start":1,"expansion":null}]}}
 {"reason":"compiler-message","message":{"level":"error","spans":[
 {"is_primary":false,"file_name":"b.rs","line_start":1,"expansion":null}]}}
+{"reason":"build-finished","success":true}
 "#;
+        assert!(Built::read("no messages").unwrap().executable.is_none());
         let built = Built::read(&messages.replace(",\"spans\":[\n", ",\"spans\":[")).unwrap();
         assert_eq!(built.executable.as_deref(), Some(Path::new("/t/deps/a-1")));
         let error = r#"{"reason":"compiler-message","message":{"level":"error","spans":[{"is_primary":true,"file_name":"core.rs","line_start":9,"expansion":{"span":{"file_name":"c.rs","line_start":3,"expansion":null}}}]}}"#;
