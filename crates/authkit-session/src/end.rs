@@ -237,13 +237,7 @@ mod tests {
     async fn a_revocation_cuts_off_the_tokens_of_its_session() {
         let parts = OwnerParts::new(|config| config);
         let publisher = parts.publisher();
-        let ender = SessionEnder::new(
-            Arc::clone(&parts.settings),
-            Arc::clone(&parts.state),
-            Arc::clone(&publisher),
-            parts.client.clone(),
-            parts.tasks.clone(),
-        );
+        let ender = parts.ender_with(Arc::clone(&publisher));
         let now = parts.clock.wall();
         publisher.revoke(&Revocation::session("session_1", now)).await.unwrap();
         assert_eq!(ender.cut_off(identity("session_1")), CutOffEffect::Ended);

@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        end::{SessionEnder, revocation::Revocation, watch::PrincipalWatch},
+        end::{revocation::Revocation, watch::PrincipalWatch},
         testing::OwnerParts,
     };
 
@@ -143,13 +143,7 @@ mod tests {
         for (name, revocation, expected) in cases {
             let parts = OwnerParts::new(|config| config);
             let publisher = parts.publisher();
-            let ender = Arc::new(SessionEnder::new(
-                Arc::clone(&parts.settings),
-                Arc::clone(&parts.state),
-                Arc::clone(&publisher),
-                parts.client.clone(),
-                parts.tasks.clone(),
-            ));
+            let ender = parts.ender_with(Arc::clone(&publisher));
             let key = Arc::new(VerifiedApiKey {
                 id: "api_key_1".into(),
                 name: None,

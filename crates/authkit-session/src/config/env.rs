@@ -305,7 +305,8 @@ mod tests {
         testing::{in_child, is_child},
     };
 
-    fn problems(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
+    /// A configuration by these variables, and the required ones.
+    fn configured(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let required = [
             ("WORKOS_CLIENT_ID", "client_1"),
             ("WORKOS_API_KEY", "sk_1"),
@@ -313,8 +314,11 @@ mod tests {
             ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
         ];
         let find = |name: &str| vars.iter().chain(&required).find(|(known, _)| *known == name);
-        let config = Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()));
-        config.err().map(ConfigError::into_problems).unwrap_or_default()
+        Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn problems(vars: &[(&str, &str)]) -> Vec<ConfigProblem> {
+        configured(vars).err().map(ConfigError::into_problems).unwrap_or_default()
     }
 
     #[test]
@@ -447,15 +451,7 @@ mod tests {
             (&[(host, "127.0.0.1"), (port, "4100"), (https, "false")], "http://127.0.0.1:4100"),
         ];
         for (vars, expected) in cases {
-            let required = [
-                ("WORKOS_CLIENT_ID", "client_1"),
-                ("WORKOS_API_KEY", "sk_1"),
-                ("WORKOS_REDIRECT_URI", "https://app.example.com/callback"),
-                ("WORKOS_COOKIE_PASSWORD", "0123456789abcdef0123456789abcdef"),
-            ];
-            let find = |name: &str| vars.iter().chain(&required).find(|(known, _)| *known == name);
-            let config = Config::from_vars(|name| find(name).map(|(_, value)| (*value).to_owned()));
-            assert_eq!(config.unwrap().base_url, expected, "{vars:?}");
+            assert_eq!(configured(vars).unwrap().base_url, expected, "{vars:?}");
         }
     }
 

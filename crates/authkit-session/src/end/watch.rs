@@ -136,13 +136,7 @@ mod tests {
                     publisher.revoke(&revocation).await.unwrap();
                 }
             };
-            let ender = Arc::new(SessionEnder::new(
-                Arc::clone(&parts.settings),
-                Arc::clone(&parts.state),
-                Arc::clone(&publisher),
-                parts.client.clone(),
-                parts.tasks.clone(),
-            ));
+            let ender = parts.ender_with(Arc::clone(&publisher));
             revoke(&publisher, before).await;
             let watched = Watched::of(identity(parts.settings.clock()));
             let watch = PrincipalWatch::new(Arc::clone(&ender), watched);

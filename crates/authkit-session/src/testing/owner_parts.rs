@@ -87,10 +87,15 @@ impl OwnerParts {
     }
 
     pub(crate) fn ender(&self) -> Arc<SessionEnder> {
+        self.ender_with(self.publisher())
+    }
+
+    /// An owner that publishes through `publisher`, and hears what it is told.
+    pub(crate) fn ender_with(&self, publisher: Arc<RevocationPublisher>) -> Arc<SessionEnder> {
         Arc::new(SessionEnder::new(
             Arc::clone(&self.settings),
             Arc::clone(&self.state),
-            self.publisher(),
+            publisher,
             self.client.clone(),
             self.tasks.clone(),
         ))
