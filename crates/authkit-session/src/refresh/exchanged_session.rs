@@ -79,7 +79,7 @@ impl ExchangedSession {
         }
         let plaintext = Payload::refreshed(&self.plaintext, answer, target.key_style()).ok()?;
         let sealed = sealer.seal(&plaintext, &target).ok()?;
-        let fit = if settings.cookies.fits(&sealed) {
+        let cookie_size = if settings.cookies.fits(&sealed) {
             CookieSize::Fits
         } else {
             if let Some(left_out) = settings.log.due("a refreshed session is too large") {
@@ -96,7 +96,7 @@ impl ExchangedSession {
         let successor = Arc::new(Successor {
             sealed,
             lifetime: SessionLifetime::of(claims),
-            fit,
+            cookie_size,
             id: PairId {
                 token: RefreshToken::new(answer.refresh_token.as_ref()).hash(),
                 issued_at: claims.iat.unwrap_or(0),

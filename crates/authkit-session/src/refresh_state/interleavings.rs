@@ -67,7 +67,7 @@ fn successor(id: PairId) -> Arc<Successor> {
     Arc::new(Successor {
         sealed: String::new(),
         lifetime: SessionLifetime::Configured,
-        fit: CookieSize::Fits,
+        cookie_size: CookieSize::Fits,
         id,
         session_id: None,
         organization: None,

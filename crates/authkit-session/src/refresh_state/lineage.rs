@@ -343,7 +343,7 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         }
         let newest = lineage.newest.as_mut().filter(|newest| {
             newest.cookie < CookieState::Returned
-                && newest.pair.fit() == CookieSize::Fits
+                && newest.pair.cookie_size() == CookieSize::Fits
                 && !self.ended_sessions.contains(newest.pair.session_id())
         })?;
         newest.cookie = CookieState::Sent;

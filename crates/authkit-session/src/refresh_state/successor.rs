@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Successor {
     pub(crate) sealed: String,
     pub(crate) lifetime: SessionLifetime,
-    pub(crate) fit: CookieSize,
+    pub(crate) cookie_size: CookieSize,
     pub(crate) id: PairId,
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) organization: Option<Box<str>>,
@@ -35,8 +35,8 @@ impl TokenPair for Successor {
         self.organization.as_deref()
     }
 
-    fn fit(&self) -> CookieSize {
-        self.fit
+    fn cookie_size(&self) -> CookieSize {
+        self.cookie_size
     }
 
     fn bytes(&self) -> usize {
@@ -109,7 +109,7 @@ mod tests {
         Arc::new(Successor {
             sealed: "a".repeat(3_000),
             lifetime: SessionLifetime::Configured,
-            fit: CookieSize::Fits,
+            cookie_size: CookieSize::Fits,
             id: pair("new"),
             session_id: Some(session_id.into()),
             organization: None,

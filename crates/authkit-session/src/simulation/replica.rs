@@ -162,7 +162,7 @@ impl TokenPair for SimulatedPair {
         None
     }
 
-    fn fit(&self) -> CookieSize {
+    fn cookie_size(&self) -> CookieSize {
         CookieSize::Fits
     }
 

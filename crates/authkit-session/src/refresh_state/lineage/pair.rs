@@ -10,7 +10,7 @@ pub(crate) trait TokenPair {
     /// The organization of the new access token.
     fn organization(&self) -> Option<&str>;
     /// Whether cookies can carry it to the browser.
-    fn fit(&self) -> CookieSize;
+    fn cookie_size(&self) -> CookieSize;
     /// The approximate memory of the pair, in bytes.
     fn bytes(&self) -> usize;
 }

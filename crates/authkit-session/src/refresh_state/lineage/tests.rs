@@ -82,7 +82,7 @@ struct Successor {
     id: PairId,
     session_id: &'static str,
     organization: Option<&'static str>,
-    fit: CookieSize,
+    cookie_size: CookieSize,
 }
 
 impl Successor {
@@ -92,7 +92,7 @@ impl Successor {
             id: cookie.id(),
             session_id: sids.name(cookie),
             organization: None,
-            fit: CookieSize::Fits,
+            cookie_size: CookieSize::Fits,
         }
     }
 }
@@ -110,8 +110,8 @@ impl TokenPair for Successor {
         self.organization
     }
 
-    fn fit(&self) -> CookieSize {
-        self.fit
+    fn cookie_size(&self) -> CookieSize {
+        self.cookie_size
     }
 
     fn bytes(&self) -> usize {
@@ -197,7 +197,7 @@ fn a_successor_is_handed_to_its_own_organization_only() {
 fn a_pair_that_no_cookie_can_hold_stays_behind_the_old_cookie() {
     let mut table = table();
     assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
-    let pair = Successor { fit: CookieSize::TooLarge, ..Successor::new(NEW, Sids::Kept) };
+    let pair = Successor { cookie_size: CookieSize::TooLarge, ..Successor::new(NEW, Sids::Kept) };
     table.refreshed(OLD.token(), Arc::new(pair), LineageState::Live, s(0));
 
     assert!(table.pair_to_send(OLD.token(), s(1)).is_none());
