@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
     match driver::mutate(target, &corpus, Duration::from_secs(seconds), seed) {
         Ok(tried) => {
-            println!("{name}: {tried} inputs in {seconds} s, without coverage");
+            println!("{name}: {seconds} s without coverage");
+            // As libFuzzer says it.
+            println!("stat::number_of_executed_units: {tried}");
             ExitCode::SUCCESS
         }
         Err(input) => {

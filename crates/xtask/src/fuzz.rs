@@ -3,24 +3,24 @@
 //! libFuzzer is guided by coverage. What it needs beside a C++ compiler is a flag of the stable compiler, so no other
 //! toolchain. Without a C++ compiler, changes of the corpus are tried as they come.
 //!
-//! Each target goes on with the inputs that it found in earlier calls, in `target/fuzz/found`. `--merge` keeps as few of them
+//! Each target goes on with the inputs that it found in earlier calls, in `target/fuzz/found`, where the length of each turn
+//! is written down too, so that a search may be ended at any time and continued later. `--merge` keeps as few of them
 //! as enter all the code that they enter together, beside the inputs that have a name.
 
 mod corpus;
+mod search;
 
 use std::{
     env, fs,
     num::NonZeroU32,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Mutex,
-    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
-use self::corpus::Corpus;
+use self::{corpus::Corpus, search::Search};
 use crate::{project::Project, steps::Steps};
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
@@ -29,9 +29,9 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     let fuzzer = fuzzer(project, &host(sh)?, is_guided);
     steps.take("build", || if is_guided { build_guided(sh, project) } else { build_plain(sh) })?;
     match task {
-        Task::Search { seconds } => steps.take("search", || {
-            let search = Search { project, fuzzer: &fuzzer, is_guided, seconds: &seconds };
-            search.all(&targets)
+        Task::Search(time) => steps.take("search", || {
+            let search = Search { project, fuzzer: &fuzzer, is_guided };
+            search.run(&targets, time)
         }),
         Task::Merge => steps.take("merge", || {
             ensure!(is_guided, "a C++ compiler is needed, since libFuzzer merges by coverage");
@@ -65,74 +65,6 @@ fn kept(project: &Project, target: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A search in several targets, as many at a time as there are processors.
-struct Search<'a> {
-    project: &'a Project,
-    fuzzer: &'a Path,
-    is_guided: bool,
-    seconds: &'a str,
-}
-
-impl Search<'_> {
-    /// Searches everywhere, although one target may have a broken rule, and prints a row for each.
-    fn all(&self, targets: &[String]) -> Result<()> {
-        let (left, broken) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
-        println!("| target | inputs tried | inputs kept |\n|---|---|---|");
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(|| {
-                    // The lock is free again before the search begins.
-                    let next = || left.lock().ok()?.next();
-                    while let Some(target) = next() {
-                        match (self.one(target), broken.lock()) {
-                            (Ok(row), _) => println!("{row}"),
-                            (Err(error), Ok(mut broken)) => broken.push(format!("{error:#}")),
-                            (Err(error), Err(_)) => eprintln!("{error:#}"),
-                        }
-                    }
-                });
-            }
-        });
-        let broken = broken.into_inner().unwrap_or_default();
-        ensure!(broken.is_empty(), "{}", broken.join("\n"));
-        Ok(())
-    }
-
-    /// Searches in one target, and returns its row.
-    fn one(&self, target: &str) -> Result<String> {
-        let found = found(self.project, target)?;
-        let log = found.with_extension("log");
-        let (prefix, time) = (
-            format!("-artifact_prefix={}/broken-", found.display()),
-            format!("-max_total_time={}", self.seconds),
-        );
-        let mut command = Command::new(self.fuzzer);
-        if self.is_guided {
-            // New inputs go where the first folder is.
-            let corpus = [Corpus::of(self.project, target).named, kept(self.project, target)?];
-            command.arg(&found).args(corpus).args([prefix, time]);
-            command.args(["-max_len=4096", "-timeout=60", "-print_final_stats=1", "-verbosity=0"]);
-        } else {
-            command.args([target, self.seconds]);
-        }
-        let output = fs::File::create(&log)?;
-        let status = command
-            .env("AUTHKIT_FUZZ_TARGET", target)
-            .stdout(Stdio::from(output.try_clone()?))
-            .stderr(Stdio::from(output))
-            .status()?;
-        ensure!(status.success(), "{target} breaks a rule: see the end of {}", log.display());
-        let tried = tried(&String::from_utf8_lossy(&fs::read(&log)?)).unwrap_or_default();
-        Ok(format!("| `{target}` | {tried} | {} |", fs::read_dir(&found)?.count()))
-    }
-}
-
-/// The number of inputs that libFuzzer says it tried.
-fn tried(log: &str) -> Option<u64> {
-    let line = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
-    line.trim().parse().ok()
-}
-
 /// Where the inputs that a target finds are.
 fn found(project: &Project, target: &str) -> Result<PathBuf> {
     let found = project.target.join("fuzz").join("found").join(target);
@@ -150,7 +82,7 @@ struct Wanted {
 /// What to do with each target.
 #[derive(Debug, Eq, PartialEq)]
 enum Task {
-    Search { seconds: String },
+    Search(Duration),
     Merge,
 }
 
@@ -160,7 +92,7 @@ fn wanted(project: &Project, arguments: impl Iterator<Item = String>) -> Result<
 }
 
 fn parse(known: &[String], mut arguments: impl Iterator<Item = String>) -> Result<Wanted> {
-    let task = Task::Search { seconds: "60".to_owned() };
+    let task = Task::Search(MINUTE);
     let mut wanted = Wanted { targets: known.to_vec(), task };
     while let Some(argument) = arguments.next() {
         if argument == "--merge" {
@@ -168,7 +100,7 @@ fn parse(known: &[String], mut arguments: impl Iterator<Item = String>) -> Resul
         } else if argument == "--minutes" {
             let minutes = arguments.next().and_then(|it| it.parse::<NonZeroU32>().ok());
             let minutes = minutes.context("--minutes wants a number")?;
-            wanted.task = Task::Search { seconds: (u64::from(minutes.get()) * 60).to_string() };
+            wanted.task = Task::Search(MINUTE * minutes.get());
         } else if known.contains(&argument) {
             wanted.targets = vec![argument];
         } else {
@@ -205,6 +137,8 @@ fn host(sh: &Shell) -> Result<String> {
     Ok(cmd!(sh, "rustc --print host-tuple").quiet().read()?)
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// As `cargo fuzz` sets them. The sanitizers that it adds look for faults of `unsafe` code, of which there is none.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -221,11 +155,11 @@ mod tests {
             let wanted = parse(&known, words.iter().map(|word| (*word).to_owned()));
             wanted.map(|wanted| (wanted.targets.join(" "), wanted.task)).ok()
         };
-        let search = |seconds: &str| Task::Search { seconds: seconds.to_owned() };
+        let search = |seconds| Task::Search(Duration::from_secs(seconds));
         for (words, targets, task) in [
-            (&[][..], "jwt seal", search("60")),
-            (&["jwt", "--minutes", "30"], "jwt", search("1800")),
-            (&["--minutes", "2", "seal"], "seal", search("120")),
+            (&[][..], "jwt seal", search(60)),
+            (&["jwt", "--minutes", "30"], "jwt", search(1_800)),
+            (&["--minutes", "2", "seal"], "seal", search(120)),
             (&["seal", "--merge"], "seal", Task::Merge),
         ] {
             assert_eq!(read(words), Some((targets.to_owned(), task)), "{words:?}");
@@ -233,12 +167,5 @@ mod tests {
         for wrong in [&["none"][..], &["--minutes"], &["--minutes", "0"], &["--minutes", "x"]] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn libfuzzer_says_how_many_inputs_it_tried() {
-        let log = "Done 7 runs\nstat::number_of_executed_units: 32522\nstat::peak_rss_mb: 48\n";
-        assert_eq!(tried(log), Some(32_522));
-        assert_eq!(tried("ERROR: libFuzzer: deadly signal"), None);
     }
 }

@@ -123,8 +123,9 @@ Usage: cargo xtask <command>
           its function
   fuzz [TARGET] [--minutes N | --merge]
           looks for inputs that break a rule, of one target of crates/authkit-fuzz or of each,
-          for a minute or as long as it says; `test` runs the inputs that are kept; adds to these
-          what was found and enters code that none of them enters
+          for a minute or as long as it says, and prints how long that was with earlier calls;
+          `test` runs the inputs that are kept; `--merge` adds to these what was found and enters
+          code that none of them enters
   packages
           whether what is published is fit to be: each built from its package alone, with every
           set of features, the oldest compiler and the oldest dependencies; licences; changes
