@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if env::var_os("REPLICA_LOG").is_some() {
         tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     }
+    support::watch::begin();
     let mut config = Config::from_env()?;
     if let Ok(url) = env::var("REDIS_URL") {
         config = RedisReplicas::connect(&url)?.share(config);

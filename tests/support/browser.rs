@@ -9,7 +9,10 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use url::Url;
 
-use crate::jar::Jar;
+use crate::{
+    jar::Jar,
+    watch::{self, watch_answer},
+};
 
 /// Keeps the cookies of one user by the rules of RFC 6265bis, and drops those that a browser would drop.
 ///
@@ -75,6 +78,7 @@ impl Default for Browser {
 impl Browser {
     /// A browser without cookies.
     pub fn new() -> Self {
+        watch::begin();
         Self { client: OnceLock::new(), jar: Jar::default() }
     }
 
@@ -200,6 +204,7 @@ impl Browser {
             .bytes()
             .await
             .unwrap_or_else(|error| panic!("half an answer from {url}: {error:?}"));
+        watch_answer(&url, &headers, (!status.is_success()).then_some(&body));
         Answer { url, status, headers, body }
     }
 
@@ -243,6 +248,7 @@ impl Browser {
         self.jar.receive(&url, response.headers());
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("bodies in memory do not break off").to_bytes();
+        watch_answer(&url, &head.headers, (!head.status.is_success()).then_some(&body));
         Answer { url, status: head.status, headers: head.headers, body }
     }
 

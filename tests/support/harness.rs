@@ -8,6 +8,7 @@ use authkit_tower::{AuthKit, Clock, Config, CookiePassword};
 use crate::{
     browser::Browser,
     served::{Port, Served},
+    watch,
 };
 
 /// The cookie password of the tests: 44 characters of base64, which suit every format except two.
@@ -79,6 +80,7 @@ impl Harness {
         emulator: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
         config: impl FnOnce(Config) -> Config,
     ) -> Self {
+        watch::begin();
         let now = SystemTime::now();
         let builder = Emulator::builder().frozen_at(now).sign_in(SignIn::Automatic);
         let emulator = emulator(builder).start().await.expect("loopback has a free port");

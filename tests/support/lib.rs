@@ -28,6 +28,7 @@ pub mod redis_fleet;
 pub mod search;
 pub mod secrets;
 pub mod served;
+pub mod watch;
 pub mod wiretap;
 
 pub use crate::{
@@ -52,5 +53,6 @@ pub use crate::{
     search::{Encoding, Search},
     secrets::Secrets,
     served::{Port, Served},
+    watch::{Place, Suspicion},
     wiretap::Wiretap,
 };

@@ -11,6 +11,8 @@ use tracing::{
 };
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::watch::{self, watch_line};
+
 /// Collects the lines that this thread logs, of every crate and at every level, until it is dropped.
 ///
 /// A test on tokio's single-threaded runtime is one thread.
@@ -52,6 +54,7 @@ impl Logs {
 
 /// Gives what this thread logs to `subscriber`, until the guard is dropped.
 pub(crate) fn listen(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+    watch::begin();
     LazyLock::force(&SECOND);
     tracing::subscriber::set_default(subscriber)
 }
@@ -62,6 +65,7 @@ static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber:
 
 impl io::Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        watch_line(bytes);
         self.0.lock().expect("logging does not panic").extend_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     process::{Signal, signal},
     served::free_port,
+    watch::watch_redis,
 };
 
 /// A `redis-server` on a port of its own that keeps nothing on disk; dropping it kills it.
@@ -76,6 +77,9 @@ impl RedisServer {
             let options = options.to_vec();
             let mut server = Self { child, port, door: port, folder, mode, options };
             if server.is_up().await {
+                if matches!(mode, Mode::Server) {
+                    watch_redis(port);
+                }
                 return server;
             }
         }

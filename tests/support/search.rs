@@ -100,7 +100,8 @@ fn hex(bytes: &[u8], digits: &str) -> String {
     nibbles.map(|nibble| char::from(digits.as_bytes()[usize::from(nibble)])).collect()
 }
 
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
+/// Undoes percent-encoding, and leaves what is none.
+pub(crate) fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
     while let [byte, after @ ..] = rest {
         let digits = after.get(..2).and_then(|digits| str::from_utf8(digits).ok());

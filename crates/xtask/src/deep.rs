@@ -11,8 +11,8 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::{
-    frameworks, interleavings, model, packages, peers, project::Project, setup, steps::Steps,
-    tally::Tally,
+    frameworks, interleavings, model, packages, peers, project::Project, secrets, setup,
+    steps::Steps, tally::Tally,
 };
 
 pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
@@ -30,6 +30,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     steps.test(&format!("orders of {EVENTS} events of {USERS} users"), || orders(sh))?;
     steps.test(&format!("{KILLS} replicas killed"), || kills(sh))?;
+    steps.test("secrets in every behaviour test", || secrets::watch(sh, project))?;
     steps.test("replicas on Valkey", || valkey(sh, project))?;
     steps.test(&format!("floods of {FLOOD} s each"), || floods(sh))?;
     steps.test(&format!("{TOKENS} tokens against jsonwebtoken"), || differential(sh))?;

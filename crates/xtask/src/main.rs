@@ -21,6 +21,7 @@ mod peers;
 mod pictures;
 mod project;
 mod ratios;
+mod secrets;
 mod setup;
 mod simulate;
 mod steps;
@@ -99,11 +100,13 @@ Usage: cargo xtask <command>
   deep [STEP]...
           what every user does in Chromium, Firefox and WebKit, which it installs (once);
           the example MCP server with the clients of two SDKs; 100,000 refreshes under
-          faults, with what they came to; every order of nine events of three users; 200 replicas that are killed; what replicas share, on
-          Valkey in place of Redis; 10,000 changed cookies for each official SDK; then all tests
+          faults, with what they came to; every order of nine events of three users; 200 replicas
+          that are killed; secrets in what every behaviour test logs, counts, answers and stores;
+          what replicas share, on Valkey in place of Redis; 10,000 changed cookies for each official SDK; then all tests
           again as users build them, optimized, first in one thread and then in four a core;
-          `interleavings`, `model`, the examples of other frameworks, and `packages`; goes on after a failure, and takes only the steps whose names contain a
-          word that is given, such as `floods`
+          `interleavings`, `model`, the examples of other frameworks, and `packages`; goes on after
+          a failure, and takes only the steps whose names contain a word that is given, such as
+          `floods`
   cases   brings docs/cases.md up to date: which tests keep which promise; and whether each claim
           of SECURITY.md leads to what shows it
   owners  whether every type has its methods in one file, and a name of its own
