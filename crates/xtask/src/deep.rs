@@ -23,9 +23,8 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         eprintln!("{variable}={seed}");
         sh.set_var(variable, &seed);
     }
-    steps.take("set-up of browsers", || setup::install_browsers(sh, project))?;
     steps.independent(env::args().skip(2));
-    steps.test("three browser engines", || engines(sh))?;
+    steps.test("three browser engines", || engines(sh, project))?;
     steps.test("an MCP server and its clients", || mcp(sh, project))?;
     steps.test(&format!("soak: {REFRESHES} refreshes under faults"), || soak(sh))?;
     steps.test(&format!("orders of {EVENTS} events of {USERS} users"), || orders(sh))?;
@@ -114,7 +113,8 @@ fn cookies(sh: &Shell, project: &Project) -> Result<Tally> {
 }
 
 /// Runs what every user does in Chromium, Firefox and WebKit, two at a time: a browser takes a core.
-fn engines(sh: &Shell) -> Result<Tally> {
+fn engines(sh: &Shell, project: &Project) -> Result<Tally> {
+    setup::install_browsers(sh, project)?;
     let only = ["--locked", "--package", "authkit-tests", "--test", "engines"];
     cmd!(sh, "cargo clippy {only...} -- -D warnings").run()?;
     let test = cmd!(sh, "cargo test --workspace --all-features --release --locked --test engines");
