@@ -11,7 +11,7 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::{
-    frameworks, interleavings, model, packages, peers, project::Project, secrets, setup,
+    frameworks, interleavings, model, mutants, packages, peers, project::Project, secrets, setup,
     steps::Steps, tally::Tally,
 };
 
@@ -45,6 +45,7 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
         })?;
     }
     steps.test("cryptography by ring", || by_ring(sh))?;
+    mutants::run_by_hand(sh, project, steps)?;
     interleavings::run(sh, project, steps)?;
     model::run(sh, project, steps)?;
     steps.test("other frameworks", || frameworks::test(sh, project))?;

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         ["interleavings"] => interleavings::run,
         ["coverage"] => coverage::run,
         ["coverage", "--quick"] => coverage::run_quick,
+        ["mutants", "--by-hand"] => mutants::run_by_hand,
         ["mutants", ..] => mutants::run,
         ["fuzz", ..] => fuzz::run,
         ["packages"] => packages::run,
@@ -124,6 +125,9 @@ Usage: cargo xtask <command>
           tests beside the code alone, with the quick ones of them, or with those beside the module;
           a build of all of them takes 3 minutes, and each then as long as the tests that enter
           its function
+  mutants --by-hand
+          the changes of a line or two that once passed every test, each with the tests that have
+          to fail
   fuzz [TARGET] [--minutes N | --merge]
           looks for inputs that break a rule, of one target of crates/authkit-fuzz or of each,
           for a minute or as long as it says, and prints how long that was with earlier calls;

@@ -4,6 +4,7 @@
 //! one program of tests, which a variable of its environment tells which mutant is awake. A mutant meets the tests that enter
 //! its function, the cheapest first; only what survives them meets the next ones.
 
+mod by_hand;
 mod memory;
 mod mutant;
 mod program;
@@ -67,4 +68,17 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
     }
     score::summarize(&scores);
     Ok(())
+}
+
+/// Has the mutants that were made by hand meet the tests that are said to fail.
+pub(crate) fn run_by_hand(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
+    steps.take("mutants made by hand", || {
+        let mut workshop = Workshop::by_hand(sh, project)?;
+        let mut programs = BTreeMap::new();
+        let modules = workshop.modules();
+        for module in &modules {
+            programs.insert(module.package(), workshop.build(module, Stage::Crate)?);
+        }
+        workshop.try_by_hand(&programs)
+    })
 }

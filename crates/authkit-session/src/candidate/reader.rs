@@ -303,7 +303,7 @@ mod tests {
     use std::sync::Mutex;
 
     use http::{HeaderValue, header};
-    use tokio::time;
+    use tokio::{runtime::Handle, task::block_in_place, time};
 
     use super::*;
     use crate::{
@@ -350,32 +350,78 @@ mod tests {
 
     type Act = Box<dyn FnOnce() + Send>;
 
-    /// The cache records the passwords that were in use before the cookie was opened.
-    #[tokio::test(start_paused = true)]
-    async fn a_password_that_is_taken_away_while_it_opens_a_cookie_does_not_count_afterwards() {
-        // The clock is read between looking up the passwords and opening; this clock replaces them then.
-        let meanwhile: Arc<Mutex<Option<Act>>> = Arc::default();
-        let (wall, monotonic) = (testing::clock(), testing::clock());
-        let act = Arc::clone(&meanwhile);
-        let acting = move || {
-            if let Some(act) = act.lock().unwrap().take() {
-                act();
-            }
-            wall.wall()
-        };
-        let acting = Clock::of(acting, move || monotonic.monotonic());
-        let parts = OwnerParts::new(|config| config.with_clock(acting));
-        // A fetch at time zero would count as none.
-        time::sleep(Duration::from_secs(1)).await;
-        parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
-        let cookie = headers(&parts.sealed_session("user_a"));
-        let (sealer, other) = (Arc::clone(&parts.sealer), "another password of 32 bytes or more");
-        let replace = move || sealer.reload(&CookiePassword::new(other).unwrap(), &[]).unwrap();
-        *meanwhile.lock().unwrap() = Some(Box::new(replace));
+    /// An act that is done as a clock is read for the n-th time.
+    #[derive(Clone, Default)]
+    struct Moment(Arc<Mutex<Option<(usize, Act)>>>);
 
-        assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Good, "it was in use just now");
-        assert!(meanwhile.lock().unwrap().is_none(), "it was replaced meanwhile");
-        assert_eq!(parts.reader.read(&cookie).verdict, Verdict::Unreadable);
+    impl Moment {
+        fn tick(&self) {
+            let mut pending = self.0.lock().unwrap();
+            let act = match pending.take() {
+                Some((0, act)) => act,
+                later => {
+                    *pending = later.map(|(n, act)| (n - 1, act));
+                    return;
+                }
+            };
+            drop(pending);
+            act();
+        }
+
+        /// A clock whose readings are counted.
+        fn clock(&self) -> Clock {
+            let (wall, monotonic) = (testing::clock(), testing::clock());
+            let (at_wall, at_monotonic) = (self.clone(), self.clone());
+            let wall = move || {
+                at_wall.tick();
+                wall.wall()
+            };
+            Clock::of(wall, move || {
+                at_monotonic.tick();
+                monotonic.monotonic()
+            })
+        }
+    }
+
+    /// At whatever moment a password or a key is replaced while a cookie is read that needs it, what the cache then holds
+    /// does not count.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_taken_away_while_a_cookie_is_read_does_not_count_afterwards() {
+        let password: fn(&OwnerParts) -> Act = |parts| {
+            let (sealer, other) =
+                (Arc::clone(&parts.sealer), "another password of 32 bytes or more");
+            Box::new(move || sealer.reload(&CookiePassword::new(other).unwrap(), &[]).unwrap())
+        };
+        let key: fn(&OwnerParts) -> Act = |parts| {
+            let (workos, reader) = (Arc::clone(&parts.workos), Arc::clone(&parts.reader));
+            let clock = parts.clock.clone();
+            Box::new(move || {
+                workos.sign_with(1);
+                clock.advance(Duration::from_secs(1));
+                let keys = reader.keys().fetch(FetchFor::OwnAnswer).unwrap();
+                block_in_place(|| Handle::current().block_on(keys.over()));
+            })
+        };
+        for (taken, afterwards) in [(password, Verdict::Unreadable), (key, Verdict::BadSignature)] {
+            let mut was_good = 0;
+            for reading in 0.. {
+                let moment = Moment::default();
+                let parts = OwnerParts::new(|config| config.with_clock(moment.clock()));
+                // A fetch at time zero would count as none.
+                parts.clock.advance(Duration::from_secs(1));
+                parts.reader.keys().fetch(FetchFor::None).unwrap().over().await;
+                let cookie = headers(&parts.sealed_session("user_a"));
+                *moment.0.lock().unwrap() = Some((reading, taken(&parts)));
+                let verdict = parts.reader.read(&cookie).verdict;
+                if moment.0.lock().unwrap().take().is_some() {
+                    break;
+                }
+                was_good += usize::from(verdict == Verdict::Good);
+                assert!([Verdict::Good, afterwards].contains(&verdict), "{reading}: {verdict:?}");
+                assert_eq!(parts.reader.read(&cookie).verdict, afterwards, "{reading}");
+            }
+            assert!(was_good > 0, "{afterwards:?}: nothing was taken away while it was in use");
+        }
     }
 
     /// No request is admitted as one of two users, whichever cookies come before and after.

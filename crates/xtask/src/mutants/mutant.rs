@@ -60,6 +60,13 @@ impl Place {
         })
     }
 
+    /// The place that this many bytes of `text` are before.
+    pub(super) fn at(text: &str, offset: usize) -> Self {
+        let before = &text[..offset];
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        Self { line: before.matches('\n').count() + 1, column: in_line.chars().count() }
+    }
+
     /// How many bytes are before it in `text`.
     pub(super) fn offset(self, text: &str) -> usize {
         let before: usize = text.split_inclusive('\n').take(self.line - 1).map(str::len).sum();
@@ -87,6 +94,9 @@ mod tests {
         assert_eq!((mutant.id, mutant.file.as_str()), (1, "f.rs"));
         let text = "ä\nü é == o\n";
         assert_eq!(&text[mutant.start.offset(text)..mutant.end.offset(text)], " =");
+        for place in [mutant.start, mutant.end] {
+            assert_eq!(Place::at(text, place.offset(text)), place);
+        }
         assert!(Mutant::all("").unwrap().is_empty());
         assert!(Mutant::all("[{}]").is_err());
     }

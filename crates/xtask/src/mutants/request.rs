@@ -95,6 +95,11 @@ impl Module {
         Ok(Self { stem })
     }
 
+    /// All of a package.
+    pub(super) fn whole(package: &str) -> Self {
+        Self { stem: format!("crates/{package}/src") }
+    }
+
     /// Such as `authkit-session-upstream-budget`.
     pub(super) fn name(&self) -> String {
         format!("{}-{}", self.package(), self.path("-"))

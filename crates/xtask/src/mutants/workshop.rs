@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::{
+    by_hand::BY_HAND,
     memory::Memory,
     mutant::Mutant,
     program::{OUT_OF_CPU, Program, TIMED_OUT},
@@ -24,7 +25,6 @@ use crate::{built::Built, project::Project, setup};
 
 pub(super) struct Workshop<'a> {
     sh: &'a Shell,
-    cargo_mutants: PathBuf,
     /// The copy of the tree that is changed.
     tree: PathBuf,
     target: PathBuf,
@@ -44,19 +44,8 @@ impl<'a> Workshop<'a> {
     /// Copies the tree, and lists the mutants of the modules.
     pub(super) fn prepare(sh: &'a Shell, project: &Project, request: &Request) -> Result<Self> {
         let folder = project.target.join("mutants");
-        let mut workshop = Self {
-            sh,
-            cargo_mutants: setup::install_cargo_mutants(sh, project)?,
-            tree: folder.join("tree"),
-            target: project.target.clone(),
-            programs: folder.join("programs"),
-            options: request.shard_options(),
-            mutants: Vec::new(),
-            unviable: BTreeSet::new(),
-            memory: Memory::read(sh, folder.join("unviable.txt")),
-            apart: BTreeSet::new(),
-        };
-        copy_changed(sh, &project.root, &workshop.tree)?;
+        let mut workshop = Self::copy(sh, project)?;
+        workshop.options = request.shard_options();
         if let Some(revision) = request.revision() {
             let diff = folder.join("change.diff");
             let text = cmd!(sh, "git diff {revision} -- crates/*.rs").quiet().read()?;
@@ -64,7 +53,8 @@ impl<'a> Workshop<'a> {
             workshop.options.extend(["--in-diff".to_owned(), diff.display().to_string()]);
         }
         let modules = request.modules();
-        let mut all = Mutant::all(&workshop.list(&modules)?)?;
+        let cargo_mutants = setup::install_cargo_mutants(sh, project)?;
+        let mut all = Mutant::all(&workshop.list(&cargo_mutants, &modules)?)?;
         for module in modules {
             let (own, others) = all.into_iter().partition(|mutant| module.holds(&mutant.file));
             workshop.mutants.push((module, own));
@@ -76,6 +66,60 @@ impl<'a> Workshop<'a> {
             }
         }
         Ok(workshop)
+    }
+
+    /// Copies the tree, for the mutants that were made by hand. The id of each is its place in the list, counted from 1.
+    pub(super) fn by_hand(sh: &'a Shell, project: &Project) -> Result<Self> {
+        let mut workshop = Self::copy(sh, project)?;
+        let mut of_package: BTreeMap<&str, Vec<Mutant>> = BTreeMap::new();
+        for (id, by_hand) in (1..).zip(BY_HAND) {
+            let text = sh.read_file(workshop.tree.join(by_hand.file))?;
+            of_package.entry(by_hand.package()).or_default().push(by_hand.mutant(id, &text)?);
+        }
+        let modules =
+            of_package.into_iter().map(|(package, mutants)| (Module::whole(package), mutants));
+        workshop.mutants = modules.collect();
+        Ok(workshop)
+    }
+
+    fn copy(sh: &'a Shell, project: &Project) -> Result<Self> {
+        let folder = project.target.join("mutants");
+        let workshop = Self {
+            sh,
+            tree: folder.join("tree"),
+            target: project.target.clone(),
+            programs: folder.join("programs"),
+            options: Vec::new(),
+            mutants: Vec::new(),
+            unviable: BTreeSet::new(),
+            memory: Memory::read(sh, folder.join("unviable.txt")),
+            apart: BTreeSet::new(),
+        };
+        copy_changed(sh, &project.root, &workshop.tree)?;
+        Ok(workshop)
+    }
+
+    /// Has each mutant that was made by hand meet the tests that it is said to fail.
+    pub(super) fn try_by_hand(&self, programs: &BTreeMap<&str, Program>) -> Result<()> {
+        let not_built: Vec<_> = self.unviable.union(&self.apart).collect();
+        ensure!(not_built.is_empty(), "these are not built: {not_built:?}");
+        let mut survived = Vec::new();
+        for (id, by_hand) in (1..).zip(BY_HAND) {
+            let program = programs.get(by_hand.package()).context("a program of the package")?;
+            let known = program.list()?;
+            for test in by_hand.tests {
+                let is_it = |known: &&String| known.rsplit("::").next() == Some(test);
+                let name = known.iter().find(is_it).with_context(|| format!("no test {test}"))?;
+                let run = |mutant| program.run(mutant, [name.as_str()], MUST_END);
+                ensure!(run(NONE)?.success(), "{test} fails without a mutant");
+                if run(id)?.success() {
+                    survived.push(by_hand.row());
+                }
+            }
+            println!("{}", by_hand.row());
+        }
+        ensure!(survived.is_empty(), "these survive:\n{}", survived.join("\n"));
+        Ok(())
     }
 
     /// The modules that have mutants.
@@ -177,8 +221,8 @@ impl<'a> Workshop<'a> {
         self.memory.write()
     }
 
-    fn list(&self, modules: &[Module]) -> Result<String> {
-        let Self { sh, cargo_mutants, options, .. } = self;
+    fn list(&self, cargo_mutants: &Path, modules: &[Module]) -> Result<String> {
+        let Self { sh, options, .. } = self;
         let globs = modules.iter().flat_map(Module::globs);
         let files = globs.flat_map(|glob| ["--file".to_owned(), glob]);
         let _in_tree = sh.push_dir(&self.tree);
@@ -227,12 +271,18 @@ impl<'a> Workshop<'a> {
             // The registry's crates are built already, and what is built anew has no debug information.
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // The compiler has panicked over what it had kept of a tree with other mutants.
+            .env("CARGO_INCREMENTAL", "0")
             .stderr(Stdio::inherit())
             .output()?;
         Built::read(&String::from_utf8_lossy(&output.stdout))
     }
 }
 
+/// The id of no mutant.
+const NONE: usize = 0;
+/// How long a test may have a processor with a mutant that was made by hand.
+const MUST_END: Duration = Duration::from_secs(120);
 /// How much longer the tests may take with a mutant, and how long in any case.
 const SLOWER: u32 = 5;
 const LEAST: Duration = Duration::from_secs(5);
