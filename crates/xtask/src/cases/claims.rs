@@ -25,7 +25,26 @@ pub(super) fn problems(
 ) -> Result<Vec<String>> {
     let (security, proof) =
         (sh.read_file(root.join("SECURITY.md"))?, sh.read_file(root.join("docs/proof.md"))?);
-    Ok(differences(&security, &proof, cases, tests))
+    let mut problems = differences(&security, &proof, cases, tests);
+    problems.extend(unknown_tests("docs/proof.md", &proof, tests));
+    let faults = sh.read_file(root.join("docs/faults.md"))?;
+    problems.extend(unknown_tests("docs/faults.md", &faults, tests));
+    Ok(problems)
+}
+
+/// A line for each name on a page that reads like a test's and begins no test's name.
+fn unknown_tests(page: &str, text: &str, tests: &Tests) -> Vec<String> {
+    let is_sentence = |name: &&str| {
+        let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        name.bytes().all(of_name) && name.bytes().filter(|byte| *byte == b'_').count() >= 4
+    };
+    // A code span begins after every other mark.
+    let named = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    named
+        .filter(is_sentence)
+        .filter(|name| !tests.keys().any(|test| test.name.starts_with(name)))
+        .map(|name| format!("{page}: there is no test {name}"))
+        .collect()
 }
 
 fn differences(security: &str, proof: &str, cases: &BTreeSet<&str>, tests: &Tests) -> Vec<String> {
@@ -119,6 +138,20 @@ mod tests {
 | <a id=\"fail-closed\"></a>fail closed | [`rg_03`](cases.md#rg_03) |
 | <a id=\"signatures\"></a>signatures first | `crates/a/src/b.rs::signed` |
 ";
+
+    #[test]
+    fn a_name_on_a_page_begins_the_name_of_a_test() {
+        let path = "crates/a/src/b.rs".to_owned();
+        let test = TestName { path, name: "a_token_is_read_once".to_owned() };
+        let tests = Tests::from([(test, Found::Runs)]);
+        for (text, problems) in [
+            ("`a_token_is_read_once` and `a_token_is_read_`", 0),
+            ("not `a_token_is_read_twice`, nor `a_code_is_read_once`", 2),
+            ("`a::token_is_read_twice`, `A_TOKEN_IS_READ`, a_token_is_not_read, `a_b_c_d`", 0),
+        ] {
+            assert_eq!(unknown_tests("docs/a.md", text, &tests).len(), problems, "{text}");
+        }
+    }
 
     #[test]
     fn each_claim_has_its_row_and_each_row_what_there_is() {
