@@ -126,8 +126,8 @@ Usage: cargo xtask <command>
           a build of all of them takes 3 minutes, and each then as long as the tests that enter
           its function
   mutants --by-hand
-          the changes of a line or two that once passed every test, each with the tests that have
-          to fail
+          changes of a line or two, each with the tests that have to fail: some once passed every
+          test, and others show in some interleavings alone; three minutes
   fuzz [TARGET] [--minutes N | --merge]
           looks for inputs that break a rule, of one target of crates/authkit-fuzz or of each,
           for a minute or as long as it says, and prints how long that was with earlier calls;

@@ -72,13 +72,5 @@ pub(crate) fn run(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()
 
 /// Has the mutants that were made by hand meet the tests that are said to fail.
 pub(crate) fn run_by_hand(sh: &Shell, project: &Project, steps: &mut Steps) -> Result<()> {
-    steps.take("mutants made by hand", || {
-        let mut workshop = Workshop::by_hand(sh, project)?;
-        let mut programs = BTreeMap::new();
-        let modules = workshop.modules();
-        for module in &modules {
-            programs.insert(module.package(), workshop.build(module, Stage::Crate)?);
-        }
-        workshop.try_by_hand(&programs)
-    })
+    steps.take("mutants made by hand", || by_hand::try_all(&mut Workshop::by_hand(sh, project)?))
 }

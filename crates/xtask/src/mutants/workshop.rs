@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::{
-    by_hand::BY_HAND,
+    by_hand::{self, FailingTests},
     memory::Memory,
     mutant::Mutant,
     program::{OUT_OF_CPU, Program, TIMED_OUT},
@@ -68,11 +68,11 @@ impl<'a> Workshop<'a> {
         Ok(workshop)
     }
 
-    /// Copies the tree, for the mutants that were made by hand. The id of each is its place in the list, counted from 1.
+    /// Copies the tree, for the mutants that were made by hand.
     pub(super) fn by_hand(sh: &'a Shell, project: &Project) -> Result<Self> {
         let mut workshop = Self::copy(sh, project)?;
         let mut of_package: BTreeMap<&str, Vec<Mutant>> = BTreeMap::new();
-        for (id, by_hand) in (1..).zip(BY_HAND) {
+        for (id, by_hand) in by_hand::all() {
             let text = sh.read_file(workshop.tree.join(by_hand.file))?;
             of_package.entry(by_hand.package()).or_default().push(by_hand.mutant(id, &text)?);
         }
@@ -99,27 +99,9 @@ impl<'a> Workshop<'a> {
         Ok(workshop)
     }
 
-    /// Has each mutant that was made by hand meet the tests that it is said to fail.
-    pub(super) fn try_by_hand(&self, programs: &BTreeMap<&str, Program>) -> Result<()> {
-        let not_built: Vec<_> = self.unviable.union(&self.apart).collect();
-        ensure!(not_built.is_empty(), "these are not built: {not_built:?}");
-        let mut survived = Vec::new();
-        for (id, by_hand) in (1..).zip(BY_HAND) {
-            let program = programs.get(by_hand.package()).context("a program of the package")?;
-            let known = program.list()?;
-            for test in by_hand.tests {
-                let is_it = |known: &&String| known.rsplit("::").next() == Some(test);
-                let name = known.iter().find(is_it).with_context(|| format!("no test {test}"))?;
-                let run = |mutant| program.run(mutant, [name.as_str()], MUST_END);
-                ensure!(run(NONE)?.success(), "{test} fails without a mutant");
-                if run(id)?.success() {
-                    survived.push(by_hand.row());
-                }
-            }
-            println!("{}", by_hand.row());
-        }
-        ensure!(survived.is_empty(), "these survive:\n{}", survived.join("\n"));
-        Ok(())
+    /// Whether the programs have this mutant.
+    pub(super) fn is_built(&self, id: usize) -> bool {
+        !self.unviable.contains(&id) && !self.apart.contains(&id)
     }
 
     /// The modules that have mutants.
@@ -131,22 +113,44 @@ impl<'a> Workshop<'a> {
     /// The program of tests of this stage, with every mutant in it that compiles.
     pub(super) fn build(&mut self, module: &Module, stage: Stage) -> Result<Program> {
         let (package, options) = stage.program(module);
+        let folder = match stage {
+            Stage::Module | Stage::Crate | Stage::Slow => format!("crates/{package}"),
+            Stage::Behaviour => "tests".to_owned(),
+        };
+        self.build_by(&folder, |workshop| workshop.cargo_test(package, options))
+    }
+
+    /// The program of a package's tests beside its code, or of those in every interleaving.
+    pub(super) fn build_by_hand(&mut self, package: &str, tests: FailingTests) -> Result<Program> {
+        let folder = format!("crates/{package}");
+        match tests {
+            FailingTests::Beside(_) => {
+                self.build_by(&folder, |workshop| workshop.cargo_test(package, &["--lib"]))
+            }
+            FailingTests::Interleavings(_) => self.build_by(&folder, |workshop| {
+                let only = ["rustc", "--quiet", "--lib", "--profile", "test", "--package", package];
+                workshop.cargo(&only, &["--", "--cfg", "interleavings"])
+            }),
+        }
+    }
+
+    /// Builds until every mutant that does not compile is left out.
+    fn build_by(
+        &mut self,
+        folder: &str,
+        cargo: impl Fn(&Self) -> Result<Built>,
+    ) -> Result<Program> {
         loop {
             let woven = self.weave()?;
-            let built = self.cargo_test(package, options)?;
+            let built = cargo(self)?;
             if let Some(executable) = built.executable {
-                let folder = match stage {
-                    Stage::Module | Stage::Crate | Stage::Slow => format!("crates/{package}"),
-                    Stage::Behaviour => "tests".to_owned(),
-                };
-                let folder = self.tree.join(folder);
                 // Another build, of the tree as it is, would write over it.
                 let name = executable.file_name().context("a program has a name")?;
                 let kept = self.programs.join(name);
                 self.sh.create_dir(&self.programs)?;
                 self.sh.remove_path(&kept)?;
                 self.sh.copy_file(&executable, &kept)?;
-                return Ok(Program { executable: kept, folder });
+                return Ok(Program { executable: kept, folder: self.tree.join(folder) });
             }
             let before = self.unviable.len() + self.apart.len();
             for (file, line) in &built.errors {
@@ -157,7 +161,7 @@ impl<'a> Workshop<'a> {
                 }
             }
             let found = self.unviable.len() + self.apart.len() - before;
-            ensure!(found > 0, "{package} does not compile: {:?}", built.errors);
+            ensure!(found > 0, "{folder} does not compile: {:?}", built.errors);
             println!("{found} mutants do not compile");
             self.remember()?;
         }
@@ -263,10 +267,14 @@ impl<'a> Workshop<'a> {
     }
 
     fn cargo_test(&self, package: &str, options: &[&str]) -> Result<Built> {
+        self.cargo(&["test", "--quiet", "--no-run", "--package", package], options)
+    }
+
+    fn cargo(&self, command: &[&str], options: &[&str]) -> Result<Built> {
         let output = Command::new("cargo")
             .current_dir(&self.tree)
-            .args(["test", "--quiet", "--all-features", "--no-run", "--message-format", "json"])
-            .args(["--package", package])
+            .args(command)
+            .args(["--all-features", "--message-format", "json"])
             .args(options)
             // The registry's crates are built already, and what is built anew has no debug information.
             .env("CARGO_TARGET_DIR", &self.target)
@@ -279,10 +287,6 @@ impl<'a> Workshop<'a> {
     }
 }
 
-/// The id of no mutant.
-const NONE: usize = 0;
-/// How long a test may have a processor with a mutant that was made by hand.
-const MUST_END: Duration = Duration::from_secs(120);
 /// How much longer the tests may take with a mutant, and how long in any case.
 const SLOWER: u32 = 5;
 const LEAST: Duration = Duration::from_secs(5);
