@@ -17,4 +17,7 @@ mod targets;
 mod token;
 mod workos;
 
-pub use crate::targets::{TARGETS, Target};
+pub use crate::{
+    service::Seen,
+    targets::{TARGETS, Target},
+};

@@ -1,6 +1,6 @@
 //! The rules that must hold for every answer, whatever the input was. Each rule describes what it found broken.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
@@ -12,6 +12,7 @@ use crate::{
     input,
     json::readable_members,
     service::{Answer, ORIGIN, World},
+    token::{CLIENT_ID, ISSUER},
     workos::SigningKey,
 };
 
@@ -28,6 +29,7 @@ pub(crate) fn check(answer: &Answer, world: &World) {
         admits_whom_jsonwebtoken_would(answer.admitted.as_deref(), world.clock.unix()),
         sends_browsers_nowhere_else(&answer.headers, &answer.body),
         tells_no_secret(answer, &secrets),
+        keeps_its_cookies(&answer.headers),
     ];
     if let Some(problem) = broken.into_iter().find_map(Result::err) {
         panic!("{problem}: {answer:?}");
@@ -57,11 +59,15 @@ pub(crate) fn admits_whom_jsonwebtoken_would(token: Option<&str>, now: u64) -> R
     if !names("sid", "session_") || !names("sub", "") {
         return Err("a token that names no session was admitted".to_owned());
     }
+    let is_for_us = claims["client_id"].is_null() || claims["client_id"] == CLIENT_ID;
+    if claims["iss"] != ISSUER || !is_for_us {
+        return Err("a token of another issuer or client was admitted".to_owned());
+    }
     Ok(())
 }
 
 /// The claims of a token whose header names our algorithm, and whose signature `jsonwebtoken` verifies.
-fn signed_claims(token: &str) -> Option<Value> {
+pub(crate) fn signed_claims(token: &str) -> Option<Value> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let json = |part: &str| readable_members(&URL_SAFE_NO_PAD.decode(part).ok()?);
@@ -93,10 +99,58 @@ pub(crate) fn sends_browsers_nowhere_else(headers: &HeaderMap, body: &[u8]) -> R
         if origin != ORIGIN && origin != WORKOS {
             return Err(format!("a browser is sent to {origin} by `{place}`"));
         }
+        if origin == WORKOS {
+            leads_back_here(&url)?;
+        }
         // Programs that parse URLs less well than browsers take these for the start of a host.
         let start: String = place.chars().take(2).collect();
         if start.starts_with('/') && start.ends_with(['/', '\\']) && start.len() == 2 {
             return Err(format!("`{place}` starts like a host"));
+        }
+    }
+    Ok(())
+}
+
+/// WorkOS is told to send the browser back to the service's own callback, or, after a sign-out, to its own origin.
+fn leads_back_here(at_workos: &Url) -> Result<(), String> {
+    for (name, value) in at_workos.query_pairs() {
+        let is_right = match &*name {
+            "redirect_uri" => *value == *format!("{ORIGIN}/callback"),
+            "return_to" => value.starts_with(&format!("{ORIGIN}/")),
+            "code_challenge_method" => value == "S256",
+            "client_id" => value == CLIENT_ID,
+            _ => true,
+        };
+        if !is_right {
+            return Err(format!("WorkOS is told {name}={value}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every cookie is for this host alone, over TLS alone, not for scripts, and is set once; no shared cache keeps an answer
+/// that sets a session.
+pub(crate) fn keeps_its_cookies(headers: &HeaderMap) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    let is_private = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .any(|value| ["no-store", "private"].iter().any(|it| has(value.as_bytes(), it.as_bytes())));
+    for field in headers.get_all(header::SET_COOKIE) {
+        let field = field.to_str().map_err(|_| "a cookie that is no text".to_owned())?;
+        let mut parts = field.split("; ");
+        let pair = parts.next().unwrap_or_default();
+        let name = pair.split('=').next().unwrap_or_default();
+        let attributes: Vec<_> = parts.collect();
+        let has_all = ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"]
+            .iter()
+            .all(|it| attributes.contains(it));
+        let has_others = attributes.iter().any(|it| it.starts_with("Domain"));
+        if !has_all || has_others || pair.len() > MOST_OF_A_COOKIE || !seen.insert(name) {
+            return Err(format!("an open cookie, or one twice: {name} {attributes:?}, {seen:?}"));
+        }
+        if name.starts_with("wos_session") && !is_private {
+            return Err("a cache may keep an answer that sets a session".to_owned());
         }
     }
     Ok(())
@@ -146,6 +200,8 @@ static VALIDATION: LazyLock<Validation> = LazyLock::new(|| {
 
 /// The service's default, in seconds.
 const LEEWAY: f64 = 5.0;
+/// Bytes of the name and the value that every browser keeps.
+const MOST_OF_A_COOKIE: usize = 4_096;
 const WORKOS: &str = "https://api.workos.com";
 /// Long enough not to be there by chance.
 const PIECE: usize = 40;
@@ -188,6 +244,9 @@ mod tests {
             ("sid", "\"app_consent_1\"".to_owned()),
             ("sub", "\"\"".to_owned()),
             ("exp", "null".to_owned()),
+            ("iss", "\"https://another.example\"".to_owned()),
+            ("iss", "null".to_owned()),
+            ("client_id", "\"client_another\"".to_owned()),
         ];
         for (name, value) in claims {
             let odd = token::with_claims(NOW, |claims| claims.set(name, value));
@@ -207,7 +266,8 @@ mod tests {
         for good in [
             "/",
             "/login?return_to=%2F%2Fevil.example",
-            "https://api.workos.com/user_management/authorize?x=1",
+            "https://api.workos.com/user_management/authorize?redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback&code_challenge_method=S256",
+            "https://api.workos.com/user_management/sessions/logout?return_to=https%3A%2F%2Fapp.example.com%2F",
             "https://app.example.com/a",
             "?a=/b",
         ] {
@@ -225,6 +285,10 @@ mod tests {
             "javascript:alert(1)",
             "///evil.example",
             "/\t/evil.example",
+            "https://api.workos.com/user_management/authorize?redirect_uri=https%3A%2F%2Fevil.example%2Fcallback",
+            "https://api.workos.com/user_management/authorize?code_challenge_method=plain",
+            "https://api.workos.com/user_management/authorize?client_id=another",
+            "https://api.workos.com/user_management/sessions/logout?return_to=https%3A%2F%2Fapp.example.com.evil.example%2F",
         ] {
             assert!(!judge(&[("location", bad)], ""), "{bad}");
             assert!(!judge(&[("hx-redirect", bad)], ""), "{bad}");
@@ -232,6 +296,29 @@ mod tests {
             let problem = serde_json::json!({ "login_url": bad }).to_string();
             assert!(!judge(&[], &problem), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_rule_on_cookies_fires() {
+        let set = "wos_session=a; HttpOnly; SameSite=Lax; Secure; Path=/";
+        let judge = |fields: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_str(value).unwrap());
+            }
+            keeps_its_cookies(&headers).is_ok()
+        };
+        let private = ("cache-control", "private, no-cache");
+        assert!(judge(&[("set-cookie", &format!("{set}; Max-Age=60")), private]));
+        assert!(judge(&[("set-cookie", "a=b; HttpOnly; SameSite=Lax; Secure; Path=/")]));
+        assert!(!judge(&[("set-cookie", set)]), "a cache may keep it");
+        assert!(!judge(&[("set-cookie", set), ("set-cookie", set), private]), "twice");
+        for without in ["; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/"] {
+            assert!(!judge(&[("set-cookie", &set.replace(without, "")), private]), "{without}");
+        }
+        assert!(!judge(&[("set-cookie", &format!("{set}; Domain=example.com")), private]));
+        let long = set.replace("=a;", &format!("={};", "a".repeat(4_085)));
+        assert!(!judge(&[("set-cookie", &long), private]), "too long for a browser");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A service behind the real layer. Each input gets a new one, so that inputs do not affect one another.
 
 use std::{
+    cell::Cell,
     sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
@@ -11,7 +12,7 @@ use authkit_tower::{
 };
 use aws_lc_rs::rand;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
@@ -110,18 +111,23 @@ impl World {
                 AuthKitLayer::new(&self.authkit).with_bearer().expect("an issuer is configured")
             }
             Kind::TrustedOrigin => AuthKitLayer::new(&self.authkit)
-                .with_trusted_origins(["https://friend.example"])
+                .with_trusted_origins([str::from_utf8(FRIEND).expect("it is text")])
                 .expect("it is an origin"),
         };
         let handler = service_fn(async |request: Request<Full<Bytes>>| {
             let extensions = request.extensions();
-            let session = extensions.get::<Session>().map(|it| it.access_token().expose());
+            let session = extensions.get::<Session>();
+            let owner = session.map(|it| (it.user().id.clone(), it.user_id().to_owned()));
+            assert!(owner.is_none_or(|(shown, signed)| shown == signed), "another user is shown");
+            let session = session.map(|it| it.access_token().expose());
             let bearer = extensions.get::<Bearer>().map(|it| it.access_token().expose());
             let mut response = Response::new(Full::new(Bytes::from_static(b"inside")));
             response.extensions_mut().insert(Reached(session.or(bearer).map(str::to_owned)));
             Ok::<_, std::convert::Infallible>(response)
         });
         let endpoints = Endpoints::new(&self.authkit);
+        let is_of_another_site = is_of_another_site(kind, &request);
+        let exchanges = self.workos.exchanges();
         let request = request.map(Full::new);
         let answer = if kind == Kind::Guarded {
             let guarded = Require::role("admin").layer(handler);
@@ -133,6 +139,13 @@ impl World {
         if kind != Kind::Optional {
             assert!(!answer.reached || answer.admitted.is_some(), "nobody got in: {answer:?}");
         }
+        if let (Kind::Guarded, Some(token)) = (kind, &answer.admitted) {
+            let claims = oracle::signed_claims(token).expect("only signed tokens are admitted");
+            let listed = claims["roles"].as_array().is_some_and(|it| it.contains(&json!("admin")));
+            assert!(claims["role"] == "admin" || listed, "past the guard: {answer:?}");
+        }
+        assert!(!(is_of_another_site && answer.admitted.is_some()), "another site: {answer:?}");
+        Seen::note(kind, &answer, self.workos.exchanges() > exchanges);
         answer
     }
 
@@ -164,6 +177,60 @@ impl World {
         inspect::seal(format, &secret, plaintext)
             .or_else(|_| inspect::seal(SealFormat::Ruby, &secret, plaintext))
             .expect("the default format takes every password")
+    }
+}
+
+/// Whether a browser says that another site makes it send this request, which may change something. A program's credential
+/// counts whoever sends it.
+fn is_of_another_site(kind: Kind, request: &Request<Bytes>) -> bool {
+    let field = |name| request.headers().get(name).map_or(&b""[..], |value| value.as_bytes());
+    let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    let is_trusted = kind == Kind::TrustedOrigin && field(header::ORIGIN.as_str()) == FRIEND;
+    changes
+        && !is_trusted
+        && !request.headers().contains_key(header::AUTHORIZATION)
+        && [&b"cross-site"[..], b"same-site"].contains(&field("sec-fetch-site"))
+}
+
+/// What has happened to the requests of this thread. A target in which nobody is admitted any more keeps every rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Requests that reached the handler as somebody.
+    pub admitted: usize,
+    /// Requests that did after an exchange.
+    pub refreshed: usize,
+    /// Answers that set a session cookie.
+    pub cookies: usize,
+    /// Requests that were admitted by the token in their `Authorization`.
+    pub bearers: usize,
+}
+
+thread_local! {
+    static SEEN: Cell<Seen> = Cell::default();
+}
+
+impl Seen {
+    /// Counts from now on.
+    pub fn begin() {
+        SEEN.set(Self::default());
+    }
+
+    /// The counts.
+    pub fn so_far() -> Self {
+        SEEN.get()
+    }
+
+    fn note(kind: Kind, answer: &Answer, has_exchanged: bool) {
+        let mut seen = SEEN.get();
+        let is_admitted = usize::from(answer.admitted.is_some());
+        seen.admitted += is_admitted;
+        seen.refreshed += is_admitted * usize::from(has_exchanged);
+        seen.cookies += usize::from(answer.sets_a_session());
+        match kind {
+            Kind::Bearer => seen.bearers += is_admitted,
+            Kind::Required | Kind::Optional | Kind::Guarded | Kind::TrustedOrigin => {}
+        }
+        SEEN.set(seen);
     }
 }
 
@@ -258,6 +325,8 @@ pub(crate) fn upstream() -> &'static str {
     &UNKNOWN.upstream
 }
 
+/// An origin that is trusted where one is.
+const FRIEND: &[u8] = b"https://friend.example";
 pub(crate) const ORIGIN: &str = "https://app.example.com";
 /// The time at which every input begins, in Unix seconds.
 pub(crate) const NOW: u64 = 1_800_000_000;

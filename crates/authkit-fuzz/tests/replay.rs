@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use authkit_fuzz::{TARGETS, Target, driver};
+use authkit_fuzz::{Seen, TARGETS, Target, driver};
 
 #[test]
 fn no_input_that_is_kept_breaks_a_rule() {
@@ -14,6 +14,25 @@ fn no_input_that_is_kept_breaks_a_rule() {
             eprintln!("{}", file.display());
             (target.run)(&input);
         }
+    }
+}
+
+/// Every rule holds for a service that refuses everybody.
+#[test]
+fn the_inputs_that_are_kept_are_admitted_refreshed_and_set_cookies() {
+    Seen::begin();
+    let target = Target::named("request").expect("it is there");
+    for (_, input) in driver::corpus(target).expect("it has a corpus") {
+        (target.run)(&input);
+    }
+    let Seen { admitted, refreshed, cookies, bearers } = Seen::so_far();
+    for (what, count) in [
+        ("admitted", admitted),
+        ("refreshed", refreshed),
+        ("given a cookie", cookies),
+        ("a program's", bearers),
+    ] {
+        assert!(count > 0, "no input is {what}");
     }
 }
 

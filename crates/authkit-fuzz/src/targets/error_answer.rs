@@ -1,12 +1,13 @@
 //! WorkOS's answers to a refresh: no single answer ends a session, or admits a request without a good one.
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 
 use crate::{
     input::Input,
     json::{Members, quoted},
-    service::{Kind, NOW, World, email, renewed, run as block_on, upstream},
+    oracle::signed_claims,
+    service::{Answer, Kind, NOW, World, email, renewed, run as block_on, upstream},
     targets::sign_in::get,
     token,
     workos::WorkosAnswer,
@@ -16,6 +17,9 @@ pub(super) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let world = World::new();
     let answer = answer(&mut input);
+    let may_say = |word: &str| String::from_utf8_lossy(&answer.body).contains(word);
+    let is_transient = matches!(answer.status, 408 | 429 | 500..=599)
+        && !GRANT_IS_SPENT.iter().any(|word| may_say(word));
     world.workos.answers_otherwise(answer);
     let expired = token::good(NOW - 400);
     let cookie = World::seal(Default::default(), World::payload(&expired).text().as_bytes());
@@ -30,6 +34,21 @@ pub(super) fn run(bytes: &[u8]) {
     };
     let answer = block_on(world.send(Kind::Required, request));
     assert!(!answer.ends_a_session(), "one answer of WorkOS ends no session: {answer:?}");
+    if is_transient {
+        let is_asked_to_wait = answer.status == StatusCode::SERVICE_UNAVAILABLE
+            && !answer.headers.contains_key(header::LOCATION);
+        assert!(is_asked_to_wait, "WorkOS could not answer: {answer:?}");
+    }
+    is_of_the_same_user(&answer);
+}
+
+/// Whoever is admitted is the user, in the organization, whose session was refreshed.
+pub(super) fn is_of_the_same_user(answer: &Answer) {
+    if let Some(token) = &answer.admitted {
+        let claims = signed_claims(token).expect("only signed tokens are admitted");
+        let is_same = claims["sub"] == "user_1" && claims["org_id"] == "org_1";
+        assert!(is_same, "another user or organization: {answer:?}");
+    }
 }
 
 /// An answer to an exchange: a success, a documented refusal, or anything else, with a text that no client may see.
@@ -91,6 +110,9 @@ pub(super) fn answer(input: &mut Input<'_>) -> WorkosAnswer {
     WorkosAnswer { status, headers, body }
 }
 
+/// Parts of the words that mean so with any status, or that an escape may spell.
+const GRANT_IS_SPENT: &[&str] =
+    &["invalid_", "expired_token", "user_mismatch", "code_challenge_not_found", "\\u"];
 const CODES: &[&str] = &[
     "invalid_grant",
     "organization_not_found",

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     input::Input,
@@ -61,7 +62,14 @@ fn is_in(jwks: &[u8]) -> bool {
     let keys = set.get("keys").and_then(|keys| serde_json::from_str(keys.get()).ok());
     let keys: Vec<&RawValue> = keys.unwrap_or_default();
     let keys = keys.iter().filter_map(|key| readable_members(key.get().as_bytes()));
-    // Our parser ignores a zero byte before a modulus, which some issuers write.
-    keys.filter_map(|key| Some(key["n"].as_str()?.to_owned()))
-        .any(|it| it == n || it.starts_with("AA"))
+    let is_or_is_absent = |value: &Value, expected: &str| value.is_null() || *value == expected;
+    keys.filter(|key| key["kty"] == "RSA" && is_or_is_absent(&key["use"], "sig"))
+        .filter(|key| is_or_is_absent(&key["alg"], "RS256") && key["kid"] == "key_1")
+        .any(|key| key["n"].as_str().and_then(modulus) == modulus(&n))
+}
+
+/// The bytes of a modulus. Some issuers write a zero byte before it, which our parser ignores.
+fn modulus(n: &str) -> Option<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(n).ok()?;
+    Some(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
 }

@@ -31,17 +31,24 @@ pub(super) fn run(bytes: &[u8]) {
             .with_revocations(Arc::new(store.clone()))
     });
     let is_sealed = input.flag();
-    if input.flag() {
+    let has_notice = input.flag();
+    if has_notice {
         deliver(&world, &store, &mut input, is_sealed);
     }
     let outcome = outcome(&world, &mut input, is_sealed);
-    store.0.lock().unwrap_or_else(PoisonError::into_inner).outcome = Some(outcome);
+    let published = outcome.bytes.clone();
+    store.0.lock().unwrap_or_else(PoisonError::into_inner).outcome = Some(published);
     let expired = token::good(NOW - 400);
     let cookie = World::seal(Default::default(), World::payload(&expired).text().as_bytes());
     let cookie = HeaderValue::from_str(&format!("wos_session={cookie}")).expect("base64");
     let answer = block_on(world.send(Kind::Required, get("/page", Some(cookie))));
-    if !is_sealed {
-        // A value that cannot be opened counts as absent: this process makes the exchange itself.
+    error_answer::is_of_the_same_user(&answer);
+    let is_absent = match outcome.whose {
+        Whose::Nobodys | Whose::AnotherSessions => true,
+        Whose::Ours => false,
+    };
+    if is_absent && !has_notice {
+        // What cannot be opened counts as absent: this process makes the exchange itself.
         assert!(answer.reached && world.workos.exchanges() > 0, "{answer:?}");
     }
 }
@@ -66,8 +73,24 @@ fn deliver(world: &World, store: &Store, input: &mut Input<'_>, is_sealed: bool)
     }
 }
 
+/// What the store has in place of an outcome.
+struct Stored {
+    bytes: Vec<u8>,
+    whose: Whose,
+}
+
+/// For what a value was sealed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whose {
+    /// It was not sealed.
+    Nobodys,
+    /// It is another token's, or another organization's.
+    AnotherSessions,
+    Ours,
+}
+
 /// The outcome of another replica's exchange in the store.
-fn outcome(world: &World, input: &mut Input<'_>, is_sealed: bool) -> Vec<u8> {
+fn outcome(world: &World, input: &mut Input<'_>, is_sealed: bool) -> Stored {
     let published = error_answer::answer(input);
     let mut content =
         NOW.saturating_sub(input.one_of(&[0, 30, 60, 61, u64::MAX])).to_be_bytes().to_vec();
@@ -84,15 +107,22 @@ fn outcome(world: &World, input: &mut Input<'_>, is_sealed: bool) -> Vec<u8> {
         _ => content.extend(input.bytes()),
     }
     if !is_sealed {
-        return content;
+        return Stored { bytes: content, whose: Whose::Nobodys };
     }
     if input.below(8) == 7 {
         input.mutate(&mut content);
     }
-    let mut context = digest::digest(&digest::SHA256, refresh_token().as_bytes()).as_ref().to_vec();
-    context.extend(b"@org_1");
+    let (token, organization, whose) = input.one_of(&[
+        (refresh_token(), "@org_1", Whose::Ours),
+        (refresh_token(), "@org_1", Whose::Ours),
+        (refresh_token(), "@org_2", Whose::AnotherSessions),
+        (refresh_token(), "", Whose::AnotherSessions),
+        ("another-token", "@org_1", Whose::AnotherSessions),
+    ]);
+    let mut context = digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec();
+    context.extend(organization.as_bytes());
     let sealed = world.replica().seal_for(Purpose::Replica, &context, &content);
-    sealed.expect("the system has random bytes").into_bytes()
+    Stored { bytes: sealed.expect("the system has random bytes").into_bytes(), whose }
 }
 
 /// A store that returns the given values.

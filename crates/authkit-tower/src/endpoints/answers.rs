@@ -59,13 +59,31 @@ pub(super) fn json(body: &impl Serialize) -> Response<Bytes> {
     response
 }
 
-/// Adds `Set-Cookie` fields to a response.
+/// Adds `Set-Cookie` fields to a response, each once: a flow that is over may be deleted for lack of room too.
 pub(super) fn with_cookies(
     mut response: Response<Bytes>,
     cookies: impl IntoIterator<Item = HeaderValue>,
 ) -> Response<Bytes> {
     for cookie in cookies {
-        response.headers_mut().append(SET_COOKIE, cookie);
+        let mut set = response.headers().get_all(SET_COOKIE).iter();
+        if !set.any(|set| *set == cookie) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6265 section 4.1.1: no cookie is set twice in one response.
+    #[test]
+    fn a_deletion_that_two_rules_want_is_written_once() {
+        let fields = ["a=; Max-Age=0", "b=1", "a=; Max-Age=0"].map(HeaderValue::from_static);
+        let response = with_cookies(Response::new(Bytes::new()), fields.clone());
+        let response = with_cookies(response, fields);
+        let set: Vec<_> = response.headers().get_all(SET_COOKIE).iter().collect();
+        assert_eq!(set, ["a=; Max-Age=0", "b=1"]);
+    }
 }
