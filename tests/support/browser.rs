@@ -204,7 +204,7 @@ impl Browser {
             .bytes()
             .await
             .unwrap_or_else(|error| panic!("half an answer from {url}: {error:?}"));
-        watch_answer(&url, &headers, (!status.is_success()).then_some(&body));
+        watch_answer(&headers, (!status.is_success()).then_some(&body));
         Answer { url, status, headers, body }
     }
 
@@ -248,7 +248,7 @@ impl Browser {
         self.jar.receive(&url, response.headers());
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("bodies in memory do not break off").to_bytes();
-        watch_answer(&url, &head.headers, (!head.status.is_success()).then_some(&body));
+        watch_answer(&head.headers, (!head.status.is_success()).then_some(&body));
         Answer { url, status: head.status, headers: head.headers, body }
     }
 

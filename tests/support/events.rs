@@ -12,7 +12,10 @@ use tracing::{
     subscriber::DefaultGuard,
 };
 
-use crate::logs::listen;
+use crate::{
+    logs::listen,
+    watch::{self, watch_line},
+};
 
 /// Collects the events of this thread at `INFO` and above, until it is dropped.
 ///
@@ -45,26 +48,40 @@ struct Listener(Arc<Mutex<Vec<String>>>);
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO && metadata.target().starts_with("authkit")
+        is_told(metadata) || watch::is_wanted()
     }
 
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let mut line = Line(span.metadata().name().to_owned());
+        span.record(&mut line);
+        watch_line(line.0.as_bytes());
         span::Id::from_u64(1)
     }
 
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record(&self, _: &span::Id, fields: &span::Record<'_>) {
+        let mut line = Line(String::new());
+        fields.record(&mut line);
+        watch_line(line.0.as_bytes());
+    }
 
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().expect("telling does not panic").push(line.0);
+        watch_line(format!("{}: {}", event.metadata().target(), line.0).as_bytes());
+        if is_told(event.metadata()) {
+            self.0.lock().expect("telling does not panic").push(line.0);
+        }
     }
 
     fn enter(&self, _: &span::Id) {}
 
     fn exit(&self, _: &span::Id) {}
+}
+
+fn is_told(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO && metadata.target().starts_with("authkit")
 }
 
 struct Line(String);

@@ -78,7 +78,7 @@ impl RedisServer {
             let mut server = Self { child, port, door: port, folder, mode, options };
             if server.is_up().await {
                 if matches!(mode, Mode::Server) {
-                    watch_redis(port);
+                    watch_redis(port, &server.options);
                 }
                 return server;
             }

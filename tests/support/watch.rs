@@ -21,7 +21,6 @@ use http::{HeaderMap, header};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tracing::Level;
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
-use url::Url;
 
 use crate::{
     harness::PASSWORD,
@@ -65,10 +64,15 @@ impl Place {
     }
 }
 
+/// Whether a report is wanted.
+pub(crate) fn is_wanted() -> bool {
+    REPORT.is_some()
+}
+
 /// Begins to watch, if that is wanted.
 pub fn begin() {
     static BEGUN: Once = Once::new();
-    if REPORT.is_some() {
+    if is_wanted() {
         BEGUN.call_once(|| {
             let subscriber = tracing_subscriber::fmt()
                 .with_max_level(Level::TRACE)
@@ -94,8 +98,7 @@ fn plant() {
     let planted = format!("planted: {PASSWORD}");
     tracing::trace!("{planted}");
     metrics::counter!("planted", "secret" => planted.clone()).absolute(1);
-    let url = Url::parse("http://localhost").expect("it is a URL");
-    watch_answer(&url, &HeaderMap::new(), Some(planted.as_bytes()));
+    watch_answer(&HeaderMap::new(), Some(planted.as_bytes()));
 }
 
 /// Searches a text, if that is wanted.
@@ -113,15 +116,15 @@ pub fn watch(place: Place, text: &[u8]) {
 
 /// Searches a line of the log, if that is wanted. The client that steers browsers for the tests logs what they show.
 pub(crate) fn watch_line(line: &[u8]) {
-    let of_browsers = b" thirtyfour::";
+    let of_browsers = b"thirtyfour::";
     if !line.windows(of_browsers.len()).any(|part| part == of_browsers) {
         watch(Place::Log, line);
     }
 }
 
 /// Searches an answer of a service, if that is wanted. The bodies of answers in the 200s are the applications' own.
-pub(crate) fn watch_answer(url: &Url, headers: &HeaderMap, body: Option<&[u8]>) {
-    if REPORT.is_none() || url.host_str() != Some("localhost") {
+pub(crate) fn watch_answer(headers: &HeaderMap, body: Option<&[u8]>) {
+    if !is_wanted() {
         return;
     }
     for (name, value) in headers {
@@ -138,13 +141,15 @@ pub(crate) fn watch_answer(url: &Url, headers: &HeaderMap, body: Option<&[u8]>) 
 }
 
 /// Searches every command that a Redis server receives from now on, if that is wanted.
-pub(crate) fn watch_redis(port: u16) {
-    if REPORT.is_none() {
+pub(crate) fn watch_redis(port: u16, options: &[String]) {
+    if !is_wanted() {
         return;
     }
+    let password = options.iter().skip_while(|option| *option != "--requirepass").nth(1);
+    let log_in = password.map_or(String::new(), |password| format!("AUTH {password}\r\n"));
     thread::spawn(move || -> io::Result<()> {
         let mut server = std::net::TcpStream::connect(("127.0.0.1", port))?;
-        server.write_all(b"MONITOR\r\n")?;
+        server.write_all(format!("{log_in}MONITOR\r\n").as_bytes())?;
         for line in io::BufRead::split(io::BufReader::new(server), b'\n') {
             watch(Place::Redis, &line?);
         }
