@@ -293,22 +293,30 @@ async fn an_organization_that_is_gone_is_a_challenge_without_it() {
 
 #[tokio::test(start_paused = true)]
 async fn another_users_or_organizations_session_is_never_set() {
-    for (claim, value) in [("sub", "user_b"), ("org_id", "org_b")] {
+    let cases = [
+        ("sub", json!("user_b")),
+        ("org_id", json!("org_b")),
+        // A token without one of them is nobody's, and would move the user out of the organization.
+        ("sub", json!(null)),
+        ("org_id", json!(null)),
+    ];
+    for (claim, value) in cases {
         let service = Service::new();
         let mut browser = service.sign_in_with("user_a", json!({ "org_id": "org_a" })).await;
         let old = browser.clone();
         time::sleep(s(310)).await;
         let mut claims = json!({ "sub": "user_a", "org_id": "org_a", "sid": "session_0" });
         claims["exp"] = json!(service.clock.unix() + 300);
-        claims[claim] = json!(value);
+        claims[claim] = value.clone();
         let answer = json!({
             "access_token": crate::testing::key(0).token(&claims),
             "refresh_token": "refresh_x",
-            "user": { "id": value, "email": "b@example.com" },
+            "user": { "id": claims["sub"].as_str().unwrap_or("user_a"), "email": "b@example.com" },
         });
         service.workos.will(Endpoint::Authenticate, refused_with(200, &answer));
-        assert_eq!(service.get(&mut browser).await.refusal(), (Reason::Foreign, Unavailable));
-        assert_eq!(browser, old, "{claim}");
+        let refusal = service.get(&mut browser).await.refusal();
+        assert_eq!(refusal, (Reason::Foreign, Unavailable), "{claim}: {value}");
+        assert_eq!(browser, old, "{claim}: {value}");
     }
 }
 
