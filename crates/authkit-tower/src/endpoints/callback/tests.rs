@@ -895,6 +895,54 @@ async fn e1_a_sign_in_that_another_site_began_asks_before_another_user_replaces_
     }
 }
 
+/// A sign-in that starts again at the callback is still of whoever began it, and of nobody known where no flow says so.
+#[tokio::test]
+async fn e1_a_sign_in_that_starts_again_asks_as_the_first_one_did() {
+    let alice = json!({ "sub": "user_alice", "sid": "session_alice" });
+    let bob = json!({ "sub": "user_bob", "sid": "session_bob" });
+    for (name, began, has_flow, is_elsewhere) in [
+        ("another browser's state", &FORM, false, true),
+        ("a redeemed state, begun elsewhere", &ELSEWHERE, true, true),
+        ("a redeemed state, begun by the user", &FORM, true, false),
+    ] {
+        for (held, new, asks) in
+            [(Some(&alice), &bob, is_elsewhere), (Some(&alice), &alice, false), (None, &bob, false)]
+        {
+            let name = format!("{name}, {held:?}, {new}");
+            let (mut browser, authkit, workos) = Browser::with_workos();
+            let mut attacker = Browser::new(&authkit);
+            let begins = if has_flow { &mut browser } else { &mut attacker };
+            let begun = begins.send("GET", "/login?return_to=%2Fx", began).await;
+            let state = authorization(&begun)["state"].clone();
+            let back = callback(&[("code", "code_1"), ("state", &state)]);
+            if has_flow {
+                let flow = browser.cookies.clone();
+                workos.will(Reply::Error(400, json!({ "error": "invalid_grant" })));
+                let refused = browser.send("GET", &back, &ELSEWHERE).await;
+                assert_eq!(failure(&refused), Some(SignInFailure::CodeRefused), "{name}");
+                browser.cookies = flow;
+            }
+            if let Some(claims) = held {
+                let cookie = workos.cookie(&authkit, claims.clone()).await;
+                let (name, value) = cookie.split_once('=').unwrap();
+                browser.cookies.insert(name.to_owned(), value.to_owned());
+            }
+            let before = browser.cookies.get("wos_session").cloned();
+            // The held session has to be refreshed, so nobody is sent home.
+            workos.clock().advance(Duration::from_secs(310));
+            let restarted = browser.send("GET", &back, &ELSEWHERE).await;
+            assert!(matches!(outcome(&restarted), SignInOutcome::Restarted), "{name}");
+
+            let state = authorization(&restarted)["state"].clone();
+            workos.will(Reply::Session(new.clone()));
+            let back = callback(&[("code", "code_2"), ("state", &state)]);
+            let response = browser.send("GET", &back, &ELSEWHERE).await;
+            assert_eq!(matches!(outcome(&response), SignInOutcome::Asked), asks, "{name}");
+            assert_eq!(browser.cookies.get("wos_session") == before.as_ref(), asks, "{name}");
+        }
+    }
+}
+
 /// What has ended is nobody's session any more.
 #[tokio::test]
 async fn e1_a_session_that_was_signed_out_is_replaced_without_a_question() {
