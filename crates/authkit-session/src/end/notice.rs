@@ -306,7 +306,7 @@ mod tests {
         let not_a_notice =
             here.sealer.seal_for(Purpose::Replica, b"something else", b"{}").unwrap();
 
-        assert_eq!(notice.until(), now() + Duration::from_secs(KEPT));
+        assert_eq!(notice.until(), now() + Duration::from_secs(86_460));
         assert!(!notice.sealed().contains("session_other"));
         assert!(
             notice
