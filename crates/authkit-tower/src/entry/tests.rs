@@ -12,7 +12,8 @@ use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
 use super::*;
 use crate::{
-    Admitted, AuthKit, AuthKitLayer, Denial, DenialKind, HookDecision, Principal, Session,
+    Admitted, AuthKit, AuthKitLayer, Denial, DenialKind, HookDecision, Principal,
+    ProtectedResource, Session,
     tests::{Empty, Reply, Workos, authkit, authkit_of, header, request, set_cookies},
 };
 
@@ -226,6 +227,63 @@ async fn of_several_principals_that_the_layer_did_not_make_none_is_left() {
         let session = extensions.get::<Session>().map(|session| session.session_id());
         assert_eq!(session, expected, "{name}");
         assert_eq!(extensions.len(), 1, "{name}");
+    }
+}
+
+/// A layer of another handle vouches for nobody here, whatever kind of principal it attached.
+#[tokio::test]
+async fn what_a_layer_of_another_handle_attached_is_removed_whatever_its_kind() {
+    const ISSUER: &str = "https://api.workos.com/user_management/client_1";
+    const DOMAIN: &str = "https://example.authkit.app";
+    const RESOURCE: &str = "https://mcp.example.com/mcp";
+
+    let (other, workos) = authkit_of(|config| config.with_issuers([ISSUER]));
+    let layer = AuthKitLayer::optional(&other).with_bearer().unwrap().with_api_keys();
+    let layer = layer.with_machines(DOMAIN).unwrap();
+    let layer = layer.with_protected_resource(ProtectedResource::new(DOMAIN, RESOURCE)).unwrap();
+    let theirs = workos.cookie(&other, json!({ "iss": ISSUER })).await;
+    let bearer = |claims| format!("Bearer {}", workos.token(&claims));
+    let user = bearer(json!({ "iss": ISSUER }));
+    let machine = bearer(json!({
+        "iss": DOMAIN, "aud": "client_1", "sub": "client_m", "client_id": "client_m", "sid": null,
+    }));
+    let client = bearer(json!({
+        "iss": DOMAIN, "aud": RESOURCE, "sub": "user_2", "client_id": "client_app", "sid": null,
+    }));
+    let (authkit, _, good, _) = sessions().await;
+    let (seen, saw) = std::sync::mpsc::channel();
+    let takes = tower::service_fn(move |request: Request<Empty>| {
+        seen.send(request.into_parts().0.extensions).unwrap();
+        ready(Ok::<_, Infallible>(Response::new(())))
+    });
+    for (kind, field) in [
+        ("session", ("cookie", theirs.as_str())),
+        ("bearer", ("authorization", &user)),
+        ("key", ("authorization", "Bearer sk_live_123456")),
+        ("machine", ("authorization", &machine)),
+        ("client", ("authorization", &client)),
+        ("nobody", ("x-nothing", "")),
+    ] {
+        send(layer.layer(takes.clone()), request("GET", "/a", &[field])).await;
+        let attached = saw.recv().unwrap();
+        let is_this = match PrincipalLookup::of(&attached) {
+            PrincipalLookup::Principal(PrincipalRef::Session(_)) => kind == "session",
+            PrincipalLookup::Principal(PrincipalRef::Bearer(_)) => kind == "bearer",
+            PrincipalLookup::Principal(PrincipalRef::ApiKey(_)) => kind == "key",
+            PrincipalLookup::Principal(PrincipalRef::Machine(_)) => kind == "machine",
+            PrincipalLookup::Principal(PrincipalRef::Client(_)) => kind == "client",
+            PrincipalLookup::NoPrincipal(_) => kind == "nobody",
+            PrincipalLookup::NoLayer => false,
+        };
+        assert!(is_this, "{kind} was not attached");
+        for (cookie, expected) in [("", None), (good.as_str(), Some("session_good"))] {
+            let mut request = get(cookie);
+            *request.extensions_mut() = attached.clone();
+            send(AuthKitLayer::optional(&authkit).layer(takes.clone()), request).await;
+            let extensions = saw.recv().unwrap();
+            let session = extensions.get::<Session>().map(|session| session.session_id());
+            assert_eq!((session, extensions.len()), (expected, 1), "{kind}, {expected:?}");
+        }
     }
 }
 
@@ -637,6 +695,17 @@ async fn a_session_beyond_a_layers_limits_has_to_sign_in_again() {
     assert_eq!(denial.reason(), Some(Reason::SessionIdle));
     assert_eq!(denial.login_url(), Some("/login?max_age=1800"));
     assert_eq!(workos.calls().len(), calls, "it is not refreshed");
+
+    // One inside may be stricter about this too.
+    let unused = workos.cookie(&authkit, json!({ "sid": "session_3" })).await;
+    let idle = AuthKitLayer::new(&authkit).with_idle_timeout(Duration::from_secs(200));
+    for (after, saw, reason) in [(99, "session_3", None), (101, "", Some(Reason::SessionIdle))] {
+        workos.clock().advance(Duration::from_secs(after));
+        let response = send(optional.layer(idle.layer(inner())), fetch(&unused)).await;
+        assert_eq!(header(&response, "x-saw"), saw, "after {after} s more");
+        let denial = response.extensions().get::<Denial>();
+        assert_eq!(denial.and_then(Denial::reason), reason, "after {after} s more");
+    }
 }
 
 /// A token that is still good is refreshed halfway, so that its age says that the session is in use.
