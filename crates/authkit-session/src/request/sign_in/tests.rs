@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     ErrorKind, HookDecision, PkceVerifier, Reason, Replacing,
@@ -45,6 +45,34 @@ async fn every_token_of_a_session_that_a_sign_in_replaces_has_ended() {
     service.clock.advance(Duration::from_secs(1_200));
     assert_eq!(service.get(&mut straggler).await.refusal().0, Reason::SignedOut);
     assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
+}
+
+/// Support staff sign in as a user, and shut the browser: no session of theirs is left on that machine.
+#[tokio::test(start_paused = true)]
+async fn an_impersonators_cookie_goes_with_the_browser_from_the_sign_in_on() {
+    let service = Service::new();
+    let claims = [(json!({}), true), (json!({ "act": { "sub": "admin@example.com" } }), false)];
+    for (claims, is_kept) in claims {
+        let mut answer: Value =
+            serde_json::from_str(&service.workos.sign_in("user_a", claims.clone())).unwrap();
+        if !is_kept {
+            answer["impersonator"] = json!({ "email": "admin@example.com", "reason": "a ticket" });
+        }
+        let answer = answer.to_string();
+        let headers = http::HeaderMap::new();
+        let started = service.authenticator.start_session(answer.as_bytes(), &headers).await;
+        service.workos.will(Endpoint::Code, Reply::Instead(200, Vec::new(), answer));
+        let (verifier, keep) = (PkceVerifier::generate(), async |_, _| HookDecision::Keep);
+        let any = Replacing::AnyUser;
+        let exchanged =
+            service.authenticator.exchange_code("code", &verifier, &headers, any, keep).await;
+        for signed_in in [started.unwrap(), exchanged.unwrap()] {
+            let [cookie] = &signed_in.set_cookies[..] else { panic!("one cookie") };
+            let cookie = cookie::Cookie::parse(cookie.to_str().unwrap()).unwrap();
+            assert_eq!(cookie.max_age().is_some(), is_kept, "{claims}");
+            assert!(cookie.expires().is_none(), "{claims}");
+        }
+    }
 }
 
 /// The same answer of WorkOS installed twice, as when a callback is loaded again, ends nothing.
