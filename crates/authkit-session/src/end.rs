@@ -149,8 +149,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        Reason,
         end::revocation::Revocation,
-        testing::{Endpoint, OwnerParts, Reply},
+        testing::{Endpoint, OwnerParts, Reply, Service},
         token::RefreshToken,
     };
 
@@ -219,6 +220,24 @@ mod tests {
         ender.retry_revoke("session_1");
         assert!(parts.tasks.drain(Duration::from_secs(5)).await);
         assert_eq!(parts.workos.calls(Endpoint::Revoke), tried + 1, "once, and for that one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_with_the_old_cookie_has_a_revoke_tried_again_that_was_given_up() {
+        let service = Service::new();
+        let mut browser = service.sign_in("user_a").await;
+        service.workos.usually(Endpoint::Revoke, unavailable());
+        service.authenticator.sign_out(&browser.headers());
+        assert!(service.authenticator.drain(Duration::from_secs(300)).await, "given up");
+        let tried = service.workos.calls(Endpoint::Revoke);
+
+        service.workos.usually(Endpoint::Revoke, Reply::Usual(Duration::ZERO));
+        for _ in 0..2 {
+            assert_eq!(service.get(&mut browser.clone()).await.refusal().0, Reason::SignedOut);
+            assert!(service.authenticator.drain(Duration::from_secs(5)).await);
+        }
+        assert_eq!(service.workos.calls(Endpoint::Revoke), tried + 1, "once");
+        service.get(&mut browser).await.refusal();
     }
 
     fn unavailable() -> Reply {
