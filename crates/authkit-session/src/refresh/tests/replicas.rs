@@ -6,7 +6,7 @@ use tokio::{task::JoinSet, time};
 
 use super::{ms, s};
 use crate::{
-    Config, CookiePassword, Reason, RefreshCoordinator, RefreshToken,
+    Clock, Config, CookiePassword, Reason, RefreshCoordinator, RefreshToken,
     decide::{
         reason::RefusalKind::{Challenge, ChallengeDocuments, Unavailable},
         refresh_outcome::ApiRefusal,
@@ -272,6 +272,27 @@ async fn what_was_published_a_minute_ago_is_no_answer_any_more() {
         time::sleep(s(after)).await;
         replicas.all[1].get(&mut straggler).await;
         assert_eq!(replicas.refreshes(), exchanges, "{after} s later");
+    }
+}
+
+/// Whoever could write to the store once could keep what a clock that was ahead has stamped.
+#[tokio::test(start_paused = true)]
+async fn an_outcome_from_the_future_is_as_old_as_it_is_early() {
+    for (ahead, exchanges) in [(0, 0), (59, 0), (62, 1), (86_400, 1)] {
+        let replicas = replicas();
+        let service = &replicas.all[1];
+        let mut browser = replicas.expired().await;
+        let opened = service.authenticator.reader().read_opened(&browser.headers()).opened;
+        let token = opened.unwrap().token().unwrap();
+        let sealer = OwnerParts::new(|config| config).sealer;
+        let store: Arc<dyn RefreshCoordinator> = Arc::new(replicas.store.clone());
+        let log = Arc::new(EventLog::new(Clock::simulated(service.clock.wall() + s(ahead))));
+        let answer = RefreshAnswer::parse(Bytes::from(service.workos.sign_in("user_a", json!({}))));
+        SharedExchange::new(&store, &sealer, &log, token, None)
+            .publish(&PublishedOutcome::Refreshed(Arc::new(answer.unwrap())))
+            .await;
+        service.get(&mut browser).await.session();
+        assert_eq!(replicas.refreshes(), exchanges, "{ahead} s ahead");
     }
 }
 
