@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use super::{receiver::MAX_BODY, *};
 use crate::{
     CookiePassword,
-    tests::{authkit, header},
+    tests::{authkit, authkit_of, header},
 };
 
 const SECRET: &str = "whsec_0123456789";
@@ -289,6 +289,27 @@ async fn an_event_that_other_replicas_were_not_told_is_asked_for_again() {
     assert_eq!(counting.published.load(Ordering::SeqCst), 1);
 }
 
+/// WorkOS waits for the answer, and delivers the event again.
+#[tokio::test(start_paused = true)]
+async fn a_carrier_that_does_not_answer_holds_nothing_for_long() {
+    #[derive(Debug)]
+    struct Silent;
+
+    impl Revocations for Silent {
+        fn subscribe(&self, _: Inbox) {}
+
+        fn publish(&self, _: Notice) -> Publishing<'_> {
+            Box::pin(future::pending())
+        }
+    }
+
+    let (authkit, _workos) = authkit_of(|config| config.with_revocations(Arc::new(Silent)));
+    let body = event("event_1", "user.deleted", &json!({ "id": "user_1" }));
+    let asked = tokio::time::Instant::now();
+    let response = send(&webhooks(&authkit), signed(&authkit, &body)).await;
+    assert_eq!((response.status().as_u16(), asked.elapsed()), (503, Duration::from_secs(3)));
+}
+
 #[tokio::test]
 async fn nothing_unsigned_is_looked_at() {
     let (authkit, _workos) = authkit();
@@ -424,9 +445,11 @@ async fn f10_the_head_is_judged_before_the_body_is_read() {
 async fn a_body_that_does_not_come_holds_nothing_for_long() -> Result<(), Infallible> {
     let (authkit, _workos) = authkit();
     let webhooks = webhooks(&authkit);
-    for (body, status) in [(Broken::Silent, 408), (Broken::Cut, 400)] {
+    for (body, status, after) in [(Broken::Silent, 408, 10), (Broken::Cut, 400, 0)] {
         let request = signed(&authkit, b"").map(|_| body);
+        let asked = tokio::time::Instant::now();
         assert_eq!(webhooks.clone().oneshot(request).await?.status(), status);
+        assert_eq!(asked.elapsed(), Duration::from_secs(after), "{status}");
     }
     Ok(())
 }
