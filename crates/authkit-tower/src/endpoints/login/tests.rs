@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     AuthKit, Endpoints,
     endpoints::tests::{Browser, NAVIGATION},
-    tests::{Fields, Reply, Workos, body, header, request},
+    tests::{Fields, Reply, Workos, authkit_of, body, header, request},
 };
 
 #[tokio::test]
@@ -137,6 +137,29 @@ async fn cb_05_only_a_navigation_starts_a_sign_in() {
             if *name == "htmx" { "/login?return_to=%2Fx" } else { "" },
             "{name}"
         );
+    }
+}
+
+/// Its pages may send users here and get them back; what is posted here is of our own pages.
+#[tokio::test]
+async fn a_form_of_an_origin_that_sign_ins_may_return_to_begins_none() {
+    let spa = "https://spa.example.com";
+    let (authkit, _) = authkit_of(|config| config.with_return_origins([spa]));
+    let document = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    for (uri, status) in [
+        ("/login?organization_id=org_1&return_to=%2Fx", 403),
+        ("/callback?return_to=%2Fx", 403),
+        // Its pages sign users out.
+        ("/logout", 303),
+    ] {
+        for from in ["cross-site", "same-site", ""] {
+            let mut browser = Browser::new(&authkit);
+            let mut fields = vec![("origin", spa), document[0], document[1]];
+            fields.extend((!from.is_empty()).then_some(("sec-fetch-site", from)));
+            let response = browser.send("POST", uri, &fields).await;
+            assert_eq!(response.status(), status, "{uri}, {from}");
+            assert!(browser.flows().is_empty(), "{uri}, {from}");
+        }
     }
 }
 
