@@ -6,12 +6,13 @@
 
 use std::{env, fmt, sync::LazyLock, time::Duration};
 
-use authkit_emulator::{Emulator, Endpoint, Fault};
+use authkit_emulator::{Emulator, Endpoint, Fault, TestSession};
 use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::Value;
 use support::{Chance, PASSWORD, RedisServer, Replica};
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::replicas::{ask, replica};
+use crate::replicas::{Answer, ask, replica};
 
 /// 6 rounds; `AUTHKIT_KILLS` sets another number, for a run of this test alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,7 +33,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
         let refreshing: Vec<_> = (0..REFRESHING)
             .map(|number| {
                 let session = emulator.session(USERS[number % USERS.len()]).expired();
-                (number, session.cookie(PASSWORD))
+                (number, user_of(&session), session.cookie(PASSWORD))
             })
             .collect();
         let signing_out: Vec<_> = (0..SIGNING_OUT)
@@ -43,7 +44,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
             .collect();
 
         let mut refreshes = JoinSet::new();
-        for (number, cookie) in refreshing {
+        for (number, user, cookie) in refreshing {
             // Every third browser asks the other replica too.
             let urls = [Some(killed.url("/api/me")), stays.url("/api/me").into()];
             let asked = if number % 3 == 0 { 2 } else { 1 };
@@ -51,7 +52,7 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
             let after = Duration::from_millis(chance.below(300));
             refreshes.spawn(async move {
                 sleep(after).await;
-                Browser::asking_all(&urls, cookie).await
+                Browser::asking_all(&urls, user, cookie).await
             });
         }
         let mut sign_outs = JoinSet::new();
@@ -96,21 +97,30 @@ async fn a_replica_killed_at_any_moment_signs_nobody_out_and_keeps_no_ended_sess
             losses.refreshes_cut_off += usize::from(browser.answered < browser.asked);
             // Every replica admits the session that the browser has now.
             for replica in [&stays, &killed] {
-                let status = ask_patiently(replica, &browser.cookie).await;
-                losses.signed_out += usize::from(status != StatusCode::OK);
+                let answer = ask_patiently(replica, &browser.cookie).await;
+                losses.signed_out += usize::from(answer.status != StatusCode::OK);
+                if answer.status == StatusCode::OK {
+                    let shown: Value = serde_json::from_str(&answer.body).unwrap();
+                    assert_eq!(shown["user_id"], *browser.user, "the session of another user");
+                }
             }
         }
     }
 
     println!("{rounds} replicas killed, seed {SEED}:\n{losses}");
-    assert!(losses.refreshes_cut_off + losses.sign_outs_cut_off > 0, "{losses}");
+    assert!(losses.refreshes_cut_off > 0 && losses.sign_outs_cut_off > 0, "{losses}");
     assert_eq!(losses.signed_out, 0, "{losses}");
+    // Of 527 sign-outs with an answer 6 were unheard of, and of 800 sessions 83 were not revoked: a loss is the exception.
+    // The 2 allow for chance in a run of few rounds.
+    let answered = losses.sign_outs - losses.sign_outs_cut_off;
+    assert!(losses.unheard_of * 4 <= answered + 2, "notices are not published: {losses}");
+    assert!(losses.not_revoked * 2 <= losses.sign_outs + 2, "WorkOS is not told: {losses}");
     // Whatever was lost, every replica refuses an ended session when its token has expired.
     sleep(TOKEN + LEEWAY).await;
     for cookie in &ended {
         for replica in [&stays, &killed] {
-            let status = ask(replica, cookie).await.status;
-            assert_ne!(status, StatusCode::OK, "a session is alive after its end\n{losses}");
+            let status = ask_patiently(replica, cookie).await.status;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "an ended session\n{losses}");
         }
     }
 }
@@ -147,6 +157,7 @@ impl fmt::Display for Losses {
 
 /// A browser with an expired session.
 struct Browser {
+    user: String,
     cookie: String,
     asked: usize,
     answered: usize,
@@ -154,7 +165,7 @@ struct Browser {
 
 impl Browser {
     /// Sends the cookie to all URLs at once, and keeps the session that the last of the answers sets.
-    async fn asking_all(urls: &[String], cookie: String) -> Self {
+    async fn asking_all(urls: &[String], user: String, cookie: String) -> Self {
         let answers = urls.iter().map(|url| send(Method::GET, url, &cookie));
         let answers: Vec<_> =
             futures_util::future::join_all(answers).await.into_iter().flatten().collect();
@@ -165,6 +176,7 @@ impl Browser {
         }
         let set = answers.iter().rev().find_map(|answer| answer.session.clone());
         Self {
+            user,
             asked: urls.len(),
             answered: answers.len(),
             cookie: set.filter(|set| !set.is_empty()).unwrap_or(cookie),
@@ -212,16 +224,22 @@ async fn send(method: Method, url: &str, cookie: &str) -> Option<Received> {
     Some(Received { status, session, location })
 }
 
-/// Repeats a request for as long as the answer is 503, at most eight times.
-async fn ask_patiently(replica: &Replica, cookie: &str) -> StatusCode {
-    for _ in 0..8 {
-        let status = ask(replica, cookie).await.status;
-        if status != StatusCode::SERVICE_UNAVAILABLE {
-            return status;
+/// Repeats a request for as long as the answer is 503, for ten seconds.
+async fn ask_patiently(replica: &Replica, cookie: &str) -> Answer {
+    let mut answer = ask(replica, cookie).await;
+    for _ in 0..10 {
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            break;
         }
         sleep(Duration::from_secs(1)).await;
+        answer = ask(replica, cookie).await;
     }
-    StatusCode::SERVICE_UNAVAILABLE
+    answer
+}
+
+/// The id of the user of a session.
+fn user_of(session: &TestSession) -> String {
+    session.claims()["sub"].as_str().unwrap().to_owned()
 }
 
 /// Returns whether the replica refuses a session within 2 seconds: the promised one, and one for a busy machine.
@@ -239,7 +257,7 @@ async fn is_refused_soon(replica: &Replica, cookie: &str) -> bool {
 async fn ready(emulator: &Emulator, redis: &str) -> Replica {
     let replica = replica(emulator, redis, &[]);
     let cookie = emulator.session(USERS[0]).cookie(PASSWORD);
-    assert_eq!(ask_patiently(&replica, &cookie).await, StatusCode::OK);
+    assert_eq!(ask_patiently(&replica, &cookie).await.status, StatusCode::OK);
     replica
 }
 
