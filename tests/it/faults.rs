@@ -93,7 +93,9 @@ async fn up_02_up_03_what_fails_once_is_not_noticed() {
     let faults = [
         Fault::status(408),
         Fault::status(500),
+        Fault::status(502),
         Fault::status(503),
+        Fault::status(504),
         Fault::status(429).header("retry-after", "0"),
     ];
     for fault in faults.into_iter().chain(no_answers()) {
@@ -102,6 +104,7 @@ async fn up_02_up_03_what_fails_once_is_not_noticed() {
         running.emulator.fault(fault.clone());
         let (answer, took) = page(&running, &browser).await;
         assert_eq!(answer.status, StatusCode::OK, "{fault:?}");
+        assert_eq!(answer.text(), "alice@acme.test", "{fault:?}");
         assert_eq!(answer.set_cookies("wos_session").len(), 1, "{fault:?}");
         assert!(took < secs(9), "{fault:?}: {took:?}");
         assert_eq!(running.emulator.calls(Endpoint::Authenticate), 2, "{fault:?}");
@@ -109,27 +112,52 @@ async fn up_02_up_03_what_fails_once_is_not_noticed() {
     }
 }
 
+/// The seconds that `Retry-After` says.
+fn retry_after(answer: &Answer) -> u64 {
+    answer.header("retry-after").parse().unwrap()
+}
+
+/// Opens the page, and asks for it by a script at the same time. Checks that both are told to try again, and that the
+/// browser keeps its cookie. Returns how long the page took.
+async fn told_to_try_again(running: &Running, browser: &Browser, fault: &Fault) -> Duration {
+    let before = browser.cookie("wos_session");
+    let url = running.url("/page");
+    let script = browser.fetch(Method::GET, &url, "");
+    let ((answer, took), script) = tokio::join!(page(running, browser), script);
+    for answer in [&answer, &script] {
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
+        assert!((1..=120).contains(&retry_after(answer)), "{fault:?}: {:?}", answer.headers);
+        assert_eq!(answer.header("location"), "", "{fault:?}");
+        assert!(answer.set_cookies("wos_session").is_empty(), "{fault:?}");
+    }
+    assert_eq!(script.header("content-type"), "application/problem+json", "{fault:?}");
+    assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
+    took
+}
+
 /// Checks the answers during the fault, and that requests succeed again after it.
 async fn withstand(fault: Fault) {
     let running = running().await;
-    let browser = expired(&running);
-    let before = browser.cookie("wos_session");
     running.emulator.fault(fault.clone().until_cleared());
-
-    let (answer, took) = page(&running, &browser).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
-    assert_ne!(answer.header("retry-after"), "", "{fault:?}");
-    assert!(took < secs(15), "{fault:?}: {took:?}");
-    assert!(answer.set_cookies("wos_session").is_empty(), "{fault:?}");
-    assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
+    // The fastest of three counts, since a busy machine may be slow.
+    let mut fastest = Duration::MAX;
+    let mut browsers = Vec::new();
+    while fastest >= secs(8) {
+        assert!(browsers.len() < 3, "{fault:?}: {fastest:?}");
+        let browser = expired(&running);
+        fastest = fastest.min(told_to_try_again(&running, &browser, &fault).await);
+        browsers.push(browser);
+    }
 
     running.emulator.clear_faults();
     // The failures may have opened the circuit, which lets one call in two seconds through.
     running.advance(secs(3));
     assert!(running.authkit.drain(secs(25)).await, "{fault:?}: the exchange hangs");
-    let (answer, _) = page(&running, &browser).await;
-    assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "alice@acme.test"));
-    assert_eq!(running.emulator.exchanges(), 1, "{fault:?}");
+    for browser in &browsers {
+        let (answer, _) = page(&running, browser).await;
+        assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "alice@acme.test"));
+    }
+    assert_eq!(running.emulator.exchanges(), browsers.len() as u64, "{fault:?}");
 }
 
 #[tokio::test]
@@ -139,7 +167,11 @@ async fn up_04_up_05_what_fails_for_long_costs_five_seconds_and_no_session() {
         Fault::latency(forever),
         Fault::late_reply(forever),
         Fault::slow(10, Duration::from_millis(100)),
+        Fault::status(408),
+        Fault::status(500),
+        Fault::status(502),
         Fault::status(503),
+        Fault::status(504),
     ];
     let mut tests = JoinSet::new();
     for fault in faults.into_iter().chain(no_answers()) {
@@ -154,7 +186,7 @@ async fn up_04_an_answer_in_small_pieces_is_put_together() {
     let browser = expired(&running);
     running.emulator.fault(Fault::slow(7, Duration::from_micros(200)));
     let (answer, _) = page(&running, &browser).await;
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "alice@acme.test"));
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 1);
 }
 
@@ -194,18 +226,16 @@ async fn jk_05_jk_06_what_is_no_key_set_admits_nobody_and_costs_no_session() {
     for fault in faults {
         let running = running().await;
         let browser = running.signed_in("alice@acme.test");
-        let before = browser.cookie("wos_session");
         running.emulator.fault(fault.clone().on(Endpoint::Jwks).until_cleared());
-        let (answer, took) = page(&running, &browser).await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
-        assert_ne!(answer.header("retry-after"), "", "{fault:?}");
-        assert!(took < secs(15), "{fault:?}: {took:?}");
-        assert_eq!(browser.cookie("wos_session"), before, "{fault:?}");
+        let took = told_to_try_again(&running, &browser, &fault).await;
+        // A request waits five seconds at most, and the machine may be busy.
+        assert!(took < secs(10), "{fault:?}: {took:?}");
 
         running.emulator.clear_faults();
         running.advance(secs(2));
         let (answer, _) = page(&running, &browser).await;
         assert_eq!(answer.status, StatusCode::OK, "{fault:?}");
+        assert_eq!(answer.text(), "alice@acme.test", "{fault:?}");
         assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{fault:?}: no refresh");
     }
     assert_eq!(elsewhere.visits(), 0);
