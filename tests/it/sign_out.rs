@@ -1,6 +1,10 @@
 //! Signing out ends the session here and at WorkOS, whatever state the session is in.
 
-use std::{future, sync::Arc, time::Duration};
+use std::{
+    future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use authkit_emulator::{Endpoint, Fault};
 use authkit_tower::{
@@ -8,8 +12,8 @@ use authkit_tower::{
 };
 use axum::{Router, routing::get};
 use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
-use support::{Browser, Events, Harness, PASSWORD, Running};
-use tokio::time::timeout;
+use support::{Browser, Events, Harness, PASSWORD, Running, until};
+use url::Url;
 
 fn app(authkit: &AuthKit) -> Router {
     Router::new()
@@ -25,10 +29,22 @@ async fn running() -> Running {
     harness.serve(app)
 }
 
+fn without_query(url: &Url) -> &str {
+    url.as_str().split('?').next().unwrap()
+}
+
+/// The value of a parameter, which has to be there once.
+fn parameter(url: &Url, name: &str) -> String {
+    let values: Vec<_> = url.query_pairs().filter(|(other, _)| other == name).collect();
+    assert_eq!(values.len(), 1, "{name} in {url}");
+    values[0].1.clone().into_owned()
+}
+
 #[tokio::test]
 async fn lo_01_an_expired_session_is_signed_out_like_any_other() {
     let running = running().await;
-    let browser = running.signed_in("alice@acme.test");
+    let [session, another] = [0, 1].map(|_| running.emulator.session("alice@acme.test"));
+    let browser = running.holding(&session);
     running.advance(Duration::from_secs(3600));
     let old = browser.cookie("wos_session").unwrap();
 
@@ -36,15 +52,19 @@ async fn lo_01_an_expired_session_is_signed_out_like_any_other() {
 
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let target = browser.target(&answer);
-    assert!(target.as_str().starts_with(&format!(
-        "{}/user_management/sessions/logout?session_id=session_",
-        running.emulator.url()
-    )));
+    assert_eq!(
+        without_query(&target),
+        format!("{}/user_management/sessions/logout", running.emulator.url())
+    );
+    assert_eq!(parameter(&target, "session_id"), session.session_id());
+    assert_eq!(parameter(&target, "return_to"), running.url("/"));
     assert_eq!(answer.set_cookies("wos_session").len(), 1);
     assert_eq!(browser.cookie("wos_session"), None);
 
     running.authkit.drain(Duration::from_secs(5)).await;
     assert_eq!(running.emulator.calls(Endpoint::Revoke), 1);
+    assert!(!running.emulator.is_active(session.session_id()), "WorkOS was told");
+    assert!(running.emulator.is_active(another.session_id()), "the user's other session goes on");
     let page = browser.open(target.as_str()).await;
     assert_eq!(
         (page.status, page.text().as_str()),
@@ -58,6 +78,8 @@ async fn lo_01_an_expired_session_is_signed_out_like_any_other() {
     let page = replay.navigate(&running.url("/dashboard")).await;
     assert_eq!(page.status, StatusCode::FOUND, "the old cookie opens nothing");
     assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0);
+    let page = running.holding(&another).navigate(&running.url("/dashboard")).await;
+    assert_eq!((page.status, page.text().as_str()), (StatusCode::OK, "alice@acme.test"));
 }
 
 #[tokio::test]
@@ -81,25 +103,31 @@ async fn lo_03_an_address_that_somebody_opens_asks_before_it_signs_out() {
     let page = browser.navigate(&running.url("/logout?return_to=%2Fdashboard")).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text().contains("Sign out?"), "{}", page.text());
-    for (site, mode, dest) in
-        [("cross-site", "navigate", "document"), ("same-origin", "no-cors", "image")]
-    {
-        let headers =
-            [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+    for (site, mode, dest, purpose) in [
+        ("cross-site", "navigate", "document", ""),
+        ("same-origin", "no-cors", "image", ""),
+        ("same-origin", "navigate", "document", "prefetch"),
+        ("same-origin", "navigate", "document", "prefetch;prerender"),
+    ] {
+        let headers = [
+            ("accept", "text/html"),
+            ("sec-fetch-site", site),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", dest),
+            ("sec-purpose", purpose),
+        ];
+        let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
         let answer = browser.send(Method::GET, &running.url("/logout"), headers, "".into()).await;
-        assert_eq!(answer.status, StatusCode::OK, "{site} {dest}");
+        assert_eq!(answer.status, StatusCode::OK, "{site} {dest} {purpose}");
+        assert!(answer.text().contains("Sign out?"), "{site} {dest} {purpose}");
     }
     let dashboard = browser.navigate(&running.url("/dashboard")).await;
     assert_eq!(dashboard.text(), "alice@acme.test", "still signed in");
+    running.authkit.drain(Duration::from_secs(5)).await;
+    assert_eq!(running.emulator.calls(Endpoint::Revoke), 0);
 
     let answer = browser.press(&page, "Sign out").await;
-    let back = browser
-        .target(&answer)
-        .query_pairs()
-        .find(|(name, _)| name == "return_to")
-        .unwrap()
-        .1
-        .into_owned();
+    let back = parameter(&browser.target(&answer), "return_to");
     assert_eq!((answer.status, back), (StatusCode::SEE_OTHER, running.url("/dashboard")));
     assert_eq!(browser.cookie("wos_session"), None);
 }
@@ -111,20 +139,26 @@ async fn lo_02_nobody_waits_for_a_workos_that_cannot_be_reached() {
         [Fault::latency(Duration::from_secs(30)), Fault::status(500), Fault::reset_before()]
     {
         let running = running().await;
-        let browser = running.signed_in("alice@acme.test");
-        let old = browser.cookie("wos_session").unwrap();
-        running.emulator.fault(fault.on(Endpoint::Revoke).until_cleared());
+        running.emulator.fault(fault.clone().on(Endpoint::Revoke).until_cleared());
+        // The fastest of five counts, since a busy machine may be slow. WorkOS takes longer than that to fail.
+        let mut fastest = Duration::MAX;
+        for _ in 0..5 {
+            let browser = running.signed_in("alice@acme.test");
+            let old = browser.cookie("wos_session").unwrap();
+            let began = Instant::now();
+            let answer = browser.submit(&running.url("/logout"), &[]).await;
+            fastest = fastest.min(began.elapsed());
 
-        let url = running.url("/logout");
-        let answer = timeout(Duration::from_secs(10), browser.submit(&url, &[])).await;
-        let answer = answer.expect("the user does not wait for WorkOS");
-
-        assert_eq!(answer.status, StatusCode::SEE_OTHER);
-        assert_eq!(browser.cookie("wos_session"), None);
-        let replay = Browser::new();
-        replay.keep(&running.url("/"), "wos_session", &old);
-        let page = replay.navigate(&running.url("/dashboard")).await;
-        assert_eq!(page.status, StatusCode::FOUND, "the old cookie opens nothing");
+            assert_eq!(answer.status, StatusCode::SEE_OTHER);
+            assert_eq!(browser.cookie("wos_session"), None);
+            let replay = Browser::new();
+            replay.keep(&running.url("/"), "wos_session", &old);
+            let page = replay.navigate(&running.url("/dashboard")).await;
+            assert_eq!(page.status, StatusCode::FOUND, "the old cookie opens nothing");
+        }
+        assert!(fastest < Duration::from_millis(500), "{fault:?}: the user waited {fastest:?}");
+        let is_told = async || running.emulator.calls(Endpoint::Revoke) > 0;
+        until("WorkOS is told", is_told).await;
     }
 }
 
@@ -208,7 +242,8 @@ async fn lo_05_a_neighbours_session_is_not_ours_to_delete() {
 #[tokio::test]
 async fn e3_a_script_signs_out_and_is_told_where_to_send_the_browser() {
     let running = running().await;
-    let browser = running.signed_in("alice@acme.test");
+    let session = running.emulator.session("alice@acme.test");
+    let browser = running.holding(&session);
 
     let answer = browser.fetch(Method::POST, &running.url("/logout?return_to=%2Fbye"), "").await;
 
@@ -216,15 +251,18 @@ async fn e3_a_script_signs_out_and_is_told_where_to_send_the_browser() {
         (answer.status, answer.header("content-type")),
         (StatusCode::OK, "application/json")
     );
-    let url = answer.json()["logout_url"].as_str().unwrap().to_owned();
-    assert!(
-        url.starts_with(&format!("{}/user_management/sessions/logout?", running.emulator.url()))
+    let url = Url::parse(answer.json()["logout_url"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        without_query(&url),
+        format!("{}/user_management/sessions/logout", running.emulator.url())
     );
-    assert!(url.ends_with("%2Fbye"), "{url}");
+    assert_eq!(parameter(&url, "session_id"), session.session_id());
+    assert_eq!(parameter(&url, "return_to"), running.url("/bye"));
     assert_eq!(answer.header("clear-site-data"), r#""prefetchCache", "prerenderCache""#);
     assert_eq!(browser.cookie("wos_session"), None);
     running.authkit.drain(Duration::from_secs(5)).await;
     assert_eq!(running.emulator.calls(Endpoint::Revoke), 1);
+    assert!(!running.emulator.is_active(session.session_id()));
 }
 
 /// A store of the replicas that takes nothing.
