@@ -164,8 +164,22 @@ async fn f10_strangers_fill_no_log_and_their_bodies_are_not_waited_for() {
     let events = Events::listen();
     let running = running().await;
     let now = running.emulator.now();
+    let session = running.emulator.session("alice@acme.test");
+    let browser = running.holding(&session);
+    let goes_on = async |after: &str| {
+        let page = browser.navigate(&running.url("/dashboard")).await;
+        assert_eq!(
+            (page.status, page.text().as_str()),
+            (StatusCode::OK, "alice@acme.test"),
+            "{after}"
+        );
+    };
+    goes_on("at first").await;
+    let body = |created_at: &str| {
+        event("user.deleted", &json!({ "id": session.claims()["sub"] }), created_at)
+    };
     for number in 0..40 {
-        let body = event("user.deleted", &json!({ "id": number }), "");
+        let body = body(&format!("2026-11-01T00:00:{number:02}.000Z"));
         let refused = deliver(&running, "a_secret_of_somebody_else", now, body).await;
         assert_eq!(refused, StatusCode::UNAUTHORIZED);
         let unsigned = reqwest::Client::new().post(running.url("/webhooks/workos")).send().await;
@@ -176,6 +190,7 @@ async fn f10_strangers_fill_no_log_and_their_bodies_are_not_waited_for() {
         events.iter().filter(|event| event.contains("webhooks were refused")).count()
     };
     assert_eq!(lines(&events), 2, "one of each kind");
+    goes_on("what strangers signed").await;
     running.advance(Duration::from_secs(61));
     reqwest::Client::new().post(running.url("/webhooks/workos")).send().await.unwrap();
     assert_eq!(lines(&events), 1);
@@ -187,6 +202,19 @@ async fn f10_strangers_fill_no_log_and_their_bodies_are_not_waited_for() {
     let mut answer = [0; 12];
     timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await.unwrap().unwrap();
     assert_eq!(&answer, b"HTTP/1.1 400");
+    goes_on("a body that never came").await;
+
+    // 180 seconds are allowed, of which the test itself takes some.
+    for (ago, status) in [(181, StatusCode::UNAUTHORIZED), (120, StatusCode::OK)] {
+        let signed_at = running.emulator.now() - Duration::from_secs(ago);
+        let body = body(&timestamp(signed_at));
+        assert_eq!(deliver(&running, SECRET, signed_at, body).await, status, "{ago} s ago");
+        if status == StatusCode::UNAUTHORIZED {
+            goes_on("what WorkOS signed long ago").await;
+        }
+    }
+    let page = browser.fetch(Method::GET, &running.url("/dashboard"), "").await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED, "the last event counted");
 }
 
 #[tokio::test]
