@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The number in the page's row for `what`.
-fn documented(what: &str) -> f64 {
+pub(crate) fn documented(what: &str) -> f64 {
     let page = include_str!("../../docs/replicas.md");
     let row = page.lines().find(|line| line.starts_with(&format!("| {what} |"))).expect(what);
     let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
