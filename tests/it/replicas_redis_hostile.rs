@@ -5,21 +5,28 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use authkit_emulator::{Emulator, Endpoint};
 use authkit_redis::RedisReplicas;
 use authkit_session::{
     Claim, RefreshCoordinator, Revocations,
     conformance::{TestReceiver, notice},
 };
 use bytes::Bytes;
-use support::{Events, RedisServer};
+use http::StatusCode;
+use serde_json::Value;
+use support::{Events, PASSWORD, RedisServer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::sleep,
 };
 
-use crate::replicas_redis::until;
+use crate::{
+    replicas::{ask, replica},
+    replicas_redis::until,
+};
 
+const USERS: [&str; 2] = ["alice@acme.test", "bob@acme.test"];
 const GROUP: &str = "0123456789abcdef";
 const LIST: &str = "authkit:revocations:0123456789abcdef";
 
@@ -87,6 +94,51 @@ async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
     }
 }
 
+/// Each replica makes an exchange of its own where the outcome in Redis is another token's.
+#[tokio::test]
+async fn d5_an_outcome_that_was_put_at_anothers_key_shows_nobody_anothers_session() {
+    let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
+    let [first, other] = [0, 1].map(|_| replica(&emulator, &redis.url(), &[]));
+    redis.until_connected(2).await;
+    let sessions = USERS.map(|email| emulator.session(email).expired());
+    let cookies = sessions.each_ref().map(|session| session.cookie(PASSWORD));
+    let mut keys = Vec::new();
+    for cookie in &cookies {
+        assert_eq!(ask(&first, cookie).await.status, StatusCode::OK);
+        let there = redis.keys("authkit:exchange:*").await;
+        let key = there.into_iter().find(|key| !keys.contains(key)).expect("a key of its own");
+        // The replica publishes the outcome, which begins with `=`, after its answer to the request.
+        let read = format!("GET {key}");
+        support::until("an outcome", async || redis.says(&read, "\r\n=").await).await;
+        keys.push(key);
+    }
+    assert_eq!(emulator.exchanges(), 2);
+    let outcomes = async || {
+        let [one, another] = [format!("GET {}", keys[0]), format!("GET {}", keys[1])];
+        [redis.ask_raw(&one).await, redis.ask_raw(&another).await]
+    };
+    let [one, another] = outcomes().await;
+    let moves = [(&*keys[0], "aside"), (&*keys[1], &*keys[0]), ("aside", &*keys[1])];
+    for (from, to) in moves {
+        redis.tell(&format!("RENAME {from} {to}")).await;
+    }
+    assert_eq!(outcomes().await, [another, one], "they were swapped");
+
+    let calls = emulator.calls(Endpoint::Authenticate);
+    for (session, cookie) in sessions.iter().zip(&cookies) {
+        let answer = ask(&other, cookie).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let shown: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(shown["user_id"], session.claims()["sub"]);
+        assert_eq!(shown["session_id"], session.session_id());
+        // The session that it set is the user's own too.
+        let set = answer.session.expect("a new session");
+        let shown: Value = serde_json::from_str(&ask(&first, &set).await.body).unwrap();
+        assert_eq!(shown["session_id"], session.session_id());
+    }
+    assert_eq!(emulator.calls(Endpoint::Authenticate) - calls, 2, "WorkOS was asked instead");
+}
+
 #[tokio::test]
 async fn d5_a_value_beyond_measure_is_not_read() {
     let redis = RedisServer::start().await;
@@ -131,7 +183,7 @@ async fn d5_a_list_of_anything_is_read_as_far_as_it_can_be() {
     receiver.until_received("true").await;
     assert!(receiver.received().iter().all(|text| text.len() < 20));
     sleep(Duration::from_secs(2)).await;
-    assert!(format!("{late:?}").contains("Up"));
+    until(&late, "Up").await;
     assert_eq!(late.claim("exchange").await, Claim::Alone);
 }
 
