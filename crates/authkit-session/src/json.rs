@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use memchr::{memchr, memchr2};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The name of a member, as it is spelt: in quotes, with its escapes.
@@ -73,6 +74,12 @@ pub(crate) fn readable(body: Bytes) -> Bytes {
         Cow::Borrowed(_) => body,
         Cow::Owned(text) => text.into(),
     }
+}
+
+/// Reads an object, as `serde` derives it. What is derived takes a list of the members' values too, which no object is.
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// Whether a value is an object.

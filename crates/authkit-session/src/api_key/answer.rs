@@ -30,7 +30,7 @@ pub(crate) enum ValidationAnswer {
 struct ValidationEnvelope<'a> {
     // Has to be there, and may be `null`.
     #[serde(borrow, deserialize_with = "Option::deserialize")]
-    api_key: Option<KeyObject<'a>>,
+    api_key: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -49,10 +49,13 @@ struct KeyObject<'a> {
 impl ValidationAnswer {
     /// Reads the answer to a question that was asked at `asked_at`.
     pub(crate) fn read(body: &[u8], asked_at: SystemTime) -> Self {
-        let Ok(ValidationEnvelope { api_key }) = serde_json::from_slice(body) else {
+        let Some(ValidationEnvelope { api_key }) = json::object(body) else {
             return Self::Unreadable("api_key");
         };
         let Some(key) = api_key else { return Self::Refused };
+        let Some(key) = json::object::<KeyObject<'_>>(key.get().as_bytes()) else {
+            return Self::Unreadable("api_key");
+        };
         let Some(owner) = owner(key.owner.get()) else { return Self::Unreadable("owner") };
         let expires_at = match key.expires_at {
             None => None,
@@ -169,6 +172,11 @@ mod tests {
             (json!({ "api_key": false }), "unreadable api_key"),
             (json!({}), "unreadable api_key"),
             (json!([]), "unreadable api_key"),
+            (json!([of("x", json!(1))["api_key"]]), "unreadable api_key"),
+            (
+                json!({ "api_key": ["api_key_1", { "type": "organization", "id": "org_1" }] }),
+                "unreadable api_key",
+            ),
         ];
         for (answer, expected) in cases {
             assert_eq!(read(&answer), expected, "{answer}");

@@ -31,12 +31,8 @@ impl<'a> Answer<'a> {
     ///
     /// [`NotASession`] if it has no pair of tokens.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, NotASession> {
-        let fields: AnswerFields<'a> = serde_json::from_slice(body).map_err(|_| NotASession)?;
-        // A derived `Deserialize` would also take an array of the fields.
-        if !body.trim_ascii_start().starts_with(b"{")
-            || fields.access_token.is_empty()
-            || fields.refresh_token.is_empty()
-        {
+        let fields: AnswerFields<'a> = json::object(body).ok_or(NotASession)?;
+        if fields.access_token.is_empty() || fields.refresh_token.is_empty() {
             return Err(NotASession);
         }
         let json = |raw: Option<&'a RawValue>| raw.map(|raw| Cow::Borrowed(raw.get()));

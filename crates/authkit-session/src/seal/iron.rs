@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 use crate::{
     codec,
     crypto::{hmac, pbkdf2},
+    json,
     seal::{SealError, armor},
 };
 
@@ -227,9 +228,9 @@ fn persistent(text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
         persistent: &'a RawValue,
     }
 
-    match serde_json::from_slice::<Wrapped<'_>>(&text) {
-        Ok(wrapped) => Zeroizing::new(wrapped.persistent.get().as_bytes().to_vec()),
-        Err(_) => text,
+    match json::object::<Wrapped<'_>>(&text) {
+        Some(wrapped) => Zeroizing::new(wrapped.persistent.get().as_bytes().to_vec()),
+        None => text,
     }
 }
 
@@ -337,6 +338,7 @@ mod tests {
             ("bare", whole.clone(), Ok("{\"a\":1}")),
             ("one", format!("{wrapped}~1"), Ok("{\"a\":1}")),
             ("one without persistent", format!("{whole}~1"), Ok("{\"a\":1}")),
+            ("one that is a list", format!("{}~1", sealed("1", "", "[{}]")), Ok("[{}]")),
             (
                 "two leaves persistent alone",
                 format!("{wrapped}~2"),

@@ -45,7 +45,7 @@ impl<'a> Jwt<'a> {
         let (header, payload, signature) =
             (&token[..first], &token[first + 1..second], &token[second + 1..]);
         let header = BARE_URL_SAFE.decode(header).ok()?;
-        let header: Header<'_> = serde_json::from_slice(&header).ok()?;
+        let header: Header<'_> = json::object(&header)?;
         // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
         if header.alg != "RS256" || header.crit.is_some() {
             return None;
@@ -152,6 +152,23 @@ mod tests {
             says.act.map(|_| "act ".to_owned()),
         ];
         Some(all.into_iter().flatten().collect())
+    }
+
+    /// RFC 7515 section 4: the header is an object.
+    #[test]
+    fn a_header_is_an_object_that_names_our_algorithm_and_a_key() {
+        for (header, is_one) in [
+            (r#"{"alg":"RS256","kid":"key_1"}"#, true),
+            (" {\"kid\":\"key_1\",\"alg\":\"RS256\",\"typ\":\"JWT\"}", true),
+            (r#"{"alg":"RS256","kid":"key_1","crit":["b64"]}"#, false),
+            (r#"{"alg":"RS512","kid":"key_1"}"#, false),
+            (r#"{"alg":"RS256"}"#, false),
+            (r#"["RS256","key_1"]"#, false),
+            (r#"["RS256","key_1",null]"#, false),
+        ] {
+            let token = format!("{}.e30.AAAA", BARE_URL_SAFE.encode(header));
+            assert_eq!(Jwt::parse(&token).is_some(), is_one, "{header}");
+        }
     }
 
     #[test]

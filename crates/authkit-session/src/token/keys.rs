@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     crypto::{RsaPublicKey, digest},
+    json,
     token::jwt::Jwt,
 };
 
@@ -44,10 +45,10 @@ impl KeySet {
     ///
     /// Ignores keys that are not for RS256 signatures, and keys that share a `kid`.
     pub(crate) fn parse(body: &[u8], fetched_unix: u64, fetched_at: Duration) -> Option<Self> {
-        let set: JwkSet<'_> = serde_json::from_slice(body).ok()?;
+        let set: JwkSet<'_> = json::object(body)?;
         let mut keys: HashMap<String, Option<SigningKey>> = HashMap::new();
         for jwk in set.keys {
-            let Ok(jwk) = serde_json::from_str::<Jwk>(jwk.get()) else { continue };
+            let Some(jwk) = json::object::<Jwk>(jwk.get().as_bytes()) else { continue };
             let key = jwk.prepare();
             let Some(kid) = jwk.kid else { continue };
             keys.entry(kid).and_modify(|twin| *twin = None).or_insert(key);

@@ -33,8 +33,9 @@ struct Envelope<'a> {
 }
 
 #[derive(Deserialize)]
-struct With<T> {
-    data: T,
+struct With<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
 }
 
 /// A session, a user, an organization or an API key.
@@ -57,7 +58,7 @@ struct OfOrganization {
 impl WebhookEvent {
     /// Reads an event that arrives at `now`. `None` if it is not an event, or if it has an effect but names no subject.
     pub(super) fn parse(body: &[u8], now: SystemTime) -> Option<Self> {
-        let Envelope { event, id, created_at } = serde_json::from_slice(body).ok()?;
+        let Envelope { event, id, created_at } = object(body)?;
         let at = created_at.and_then(text).and_then(|time| parse_timestamp(&time)).unwrap_or(now);
         // WorkOS signed the event just now, so it happened before now. A time far ahead would hit all future tokens.
         let at = at.min(now + Duration::from_secs(TOLERANCE));
@@ -101,7 +102,13 @@ impl WebhookEvent {
 }
 
 fn data<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    serde_json::from_slice::<With<T>>(body).ok().map(|with| with.data)
+    object(object::<With<'_>>(body)?.data.get().as_bytes())
+}
+
+/// Reads an object, as `serde` derives it. What is derived takes a list of the members' values too, which no object is.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// An id of WorkOS. It is never empty.
@@ -190,6 +197,20 @@ mod tests {
             });
             let revoked = revoked(&event).unwrap();
             assert!(revoked.contains(&format!("at: {expected},")), "{created_at}: {revoked}");
+        }
+    }
+
+    #[test]
+    fn an_event_and_its_data_are_objects() {
+        for (event, is_one) in [
+            (json!({ "event": "session.revoked", "data": { "id": "session_1" } }), true),
+            (json!({ "event": "session.revoked", "data": ["session_1"] }), false),
+            (json!({ "event": "session.revoked", "data": "session_1" }), false),
+            (json!(["session.revoked"]), false),
+            (json!(["user.created", "event_1", null]), false),
+        ] {
+            let parsed = WebhookEvent::parse(event.to_string().as_bytes(), UNIX_EPOCH);
+            assert_eq!(parsed.is_some(), is_one, "{event}");
         }
     }
 

@@ -89,6 +89,17 @@ fn jk_06_what_is_no_key_set_is_none() {
     for body in ["", "null", "[]", "{}", "<html>", r#"{"keys":null}"#, r#"{"keys":"x"}"#, "\u{0}"] {
         assert!(KeySet::parse(body.as_bytes(), 0, Duration::ZERO).is_none(), "{body}");
     }
+    // What is derived for an object would take a list of its members' values too.
+    let key = with("kid", "key_1");
+    let listed = json!([key["kty"], key["kid"], null, null, null, key["n"], key["e"]]);
+    for (set, is_one) in [
+        (json!({ "keys": [key] }), true),
+        (json!([[key]]), false),
+        (json!({ "keys": [listed] }), false),
+    ] {
+        let parsed = KeySet::parse(set.to_string().as_bytes(), 0, Duration::ZERO);
+        assert_eq!(parsed.is_some(), is_one, "{set}");
+    }
     let deep = format!(r#"{{"keys":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(KeySet::parse(deep.as_bytes(), 0, Duration::ZERO).is_none());
 }
