@@ -47,7 +47,9 @@ fn replica(
 /// Opens the page after the token has expired, so that the session is sealed again.
 async fn refreshed(harness: &Harness, browser: &Browser, app: &Router) -> Answer {
     harness.advance(Duration::from_secs(600));
-    browser.visit(app, &format!("{APP}/dashboard")).await
+    let page = browser.visit(app, &format!("{APP}/dashboard")).await;
+    assert!(page.status != StatusCode::OK || page.text() == "alice@acme.test", "{}", page.text());
+    page
 }
 
 #[tokio::test]
@@ -127,7 +129,8 @@ async fn keys_are_replaced_without_a_restart() {
         1,
         "a sign-in that began before the reload succeeds"
     );
-    refreshed(&harness, &active, &app_here).await;
+    let page = refreshed(&harness, &active, &app_here).await;
+    assert_eq!(page.set_cookies("wos_session").len(), 1, "sealed with the new password");
 
     let dashboard = format!("{APP}/dashboard");
     refreshed(&harness, &idle, &replica_of_old).await;

@@ -35,7 +35,7 @@ async fn mr_01_who_loses_the_race_keeps_the_cookie_and_asks_again() {
     let [script, page, winner] = [browser(), browser(), browser()];
 
     let won = winner.navigate(&here.url("/dashboard")).await;
-    assert_eq!(won.status, StatusCode::OK);
+    assert_eq!((won.status, won.text().as_str()), (StatusCode::OK, "alice@acme.test"));
 
     let lost = script.fetch(Method::GET, &there.url("/dashboard"), "").await;
     assert_eq!(
@@ -46,13 +46,17 @@ async fn mr_01_who_loses_the_race_keeps_the_cookie_and_asks_again() {
     assert_eq!(lost.header("retry-after"), "1");
     assert!(lost.set_cookies("wos_session").is_empty(), "the cookie stays");
     let lost = page.navigate(&there.url("/dashboard")).await;
-    assert!(lost.status.is_redirection(), "a document may sign in, silently where WorkOS allows");
+    assert_eq!(
+        (lost.status, lost.header("location")),
+        (StatusCode::FOUND, "/login?return_to=%2Fdashboard"),
+        "a document may sign in, silently where WorkOS allows"
+    );
     assert!(lost.set_cookies("wos_session").is_empty());
     assert_eq!(here.emulator.calls(Endpoint::Authenticate), 2, "each replica asked WorkOS once");
 
     // A user's browser has the winner's cookie by the time it asks again.
     for url in [here.url("/dashboard"), there.url("/dashboard")] {
-        assert_eq!(winner.navigate(&url).await.status, StatusCode::OK);
+        assert_eq!(winner.navigate(&url).await.text(), "alice@acme.test");
     }
 }
 
@@ -71,11 +75,14 @@ async fn mr_01_with_the_replay_of_production_there_is_no_loser() {
     let (url, elsewhere) = (here.url("/dashboard"), there.url("/dashboard"));
     let (first, second) = tokio::join!(one.navigate(&url), other.navigate(&elsewhere));
 
-    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+    for answer in [first, second] {
+        assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "alice@acme.test"));
+        assert_eq!(answer.set_cookies("wos_session").len(), 1);
+    }
     assert_eq!(here.emulator.exchanges(), 1, "WorkOS repeated its answer to the second replica");
     for browser in [&one, &other] {
         for url in [&url, &elsewhere] {
-            assert_eq!(browser.navigate(url).await.status, StatusCode::OK);
+            assert_eq!(browser.navigate(url).await.text(), "alice@acme.test");
         }
     }
 }
@@ -117,7 +124,7 @@ async fn mr_03_a_rolling_deploy_of_two_passwords_neither_loops_nor_signs_out() {
                 harness.advance(Duration::from_secs(600));
             }
             let page = browser.visit(&versions[(began + turn) % 2], &dashboard).await;
-            assert_eq!(page.status, StatusCode::OK, "turn {turn}");
+            assert_eq!(page.text(), "alice@acme.test", "turn {turn}");
             assert_eq!(page.set_cookies("wos_session").len(), usize::from(turn % 2 == 0));
         }
     }

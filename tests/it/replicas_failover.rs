@@ -7,7 +7,7 @@ use std::{
 
 use authkit_emulator::{Emulator, Endpoint, Fault, TestSession};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{PASSWORD, RedisCluster, RedisServer, Replica, SentinelRedis, until};
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 
@@ -54,14 +54,15 @@ impl Service {
     }
 
     /// Sends `requests` requests with each of `sessions` expired sessions, all at once, to all replicas in turn.
-    fn refresh(&self, sessions: usize, requests: usize) -> JoinSet<Answer> {
+    fn refresh(&self, sessions: usize, requests: usize) -> JoinSet<(String, Answer)> {
         let mut storm = JoinSet::new();
         for _ in 0..sessions {
-            let cookie = self.session().expired().cookie(PASSWORD);
+            let session = self.session().expired();
+            let (id, cookie) = (session.session_id().to_owned(), session.cookie(PASSWORD));
             for number in 0..requests {
                 let url = self.replicas[number % self.replicas.len()].url("/api/me");
-                let cookie = cookie.clone();
-                storm.spawn(async move { fetch(&url, &cookie).await });
+                let (id, cookie) = (id.clone(), cookie.clone());
+                storm.spawn(async move { (id, fetch(&url, &cookie).await) });
             }
         }
         storm
@@ -134,13 +135,21 @@ impl Service {
                 self.until_refused(replica, cookie).await;
             }
         }
+        let another = self.session().cookie(PASSWORD);
+        for replica in &self.replicas {
+            assert_eq!(ask(replica, &another).await.status, StatusCode::OK, "it was not revoked");
+        }
     }
 }
 
-async fn assert_all_ok(case: &str, storm: JoinSet<Answer>) {
+/// Asserts that every answer shows the session that its request brought.
+async fn assert_all_ok(case: &str, storm: JoinSet<(String, Answer)>) {
     let answers = storm.join_all().await;
-    let failed: Vec<_> =
-        answers.iter().filter(|answer| answer.status != StatusCode::OK).take(3).collect();
+    let is_of = |id: &str, answer: &Answer| {
+        let shown: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        answer.status == StatusCode::OK && shown["session_id"] == id
+    };
+    let failed: Vec<_> = answers.iter().filter(|(id, answer)| !is_of(id, answer)).take(3).collect();
     assert!(failed.is_empty(), "{case}: {failed:?}");
 }
 
