@@ -104,6 +104,8 @@ async fn a_list_of_several_pages_is_read_to_its_end() {
     let cookie = session.cookie(PASSWORD);
     let is_refused = async || ask(&late, &cookie).await.status == StatusCode::UNAUTHORIZED;
     support::until("the replica has read the last page", is_refused).await;
+    let another = emulator.session("alice@acme.test").cookie(PASSWORD);
+    assert_eq!(ask(&late, &another).await.status, StatusCode::OK, "it is in no notice");
 }
 
 #[tokio::test]

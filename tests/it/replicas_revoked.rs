@@ -164,8 +164,11 @@ async fn lo_04_a_session_signed_out_of_one_process_is_refused_by_the_others() {
     // No webhook: the replicas learn of the sign-out from the one that it was sent to.
     let cluster = Cluster::start(Emulator::builder()).await;
     within_a_second(async || {
-        let cookie = cluster.emulator.session("alice@acme.test").cookie(PASSWORD);
-        assert_eq!(ask(&cluster.replicas[1], &cookie).await.status, StatusCode::OK);
+        let (id, cookie) = session(&cluster.emulator, "alice@acme.test");
+        let (another, anothers_cookie) = session(&cluster.emulator, "alice@acme.test");
+        for replica in &cluster.replicas {
+            assert_eq!(ask(replica, &cookie).await.status, StatusCode::OK);
+        }
 
         let signed_out = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -181,7 +184,15 @@ async fn lo_04_a_session_signed_out_of_one_process_is_refused_by_the_others() {
         for replica in [&cluster.replicas[0], &cluster.replicas[2]] {
             until_refused(replica, &cookie).await;
         }
-        told.elapsed()
+        let took = told.elapsed();
+        let is_told = async || !cluster.emulator.is_active(&id);
+        support::until("WorkOS is told", is_told).await;
+        assert!(cluster.emulator.is_active(&another));
+        for replica in &cluster.replicas {
+            let goes_on = ask(replica, &anothers_cookie).await;
+            assert_eq!(goes_on.status, StatusCode::OK, "the user's other session: {goes_on:?}");
+        }
+        took
     })
     .await;
 }

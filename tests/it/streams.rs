@@ -1,11 +1,9 @@
 //! Streams end with their session, and a browser retries a stream that cannot start now.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use authkit_emulator::{Endpoint, Fault};
@@ -14,18 +12,22 @@ use axum::{Router, body::Body, response::Response, routing::get};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Method, StatusCode};
-use support::{Harness, Running};
+use support::{Harness, PASSWORD, Running};
 use tokio::time::{sleep, timeout};
 
 const EVENTS: [(&str, &str); 1] = [("accept", "text/event-stream")];
 
-/// A service with a stream of events; `sent` counts them.
-fn app(authkit: &AuthKit, sent: Arc<AtomicUsize>) -> Router {
+/// How many events each session was sent.
+type Sent = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// A service with a stream of events, which it counts.
+fn app(authkit: &AuthKit, sent: Sent) -> Router {
     let ticks = move |session: Session| {
-        let ticks = stream::unfold(Arc::clone(&sent), async |sent| {
+        let counted = (Arc::clone(&sent), session.session_id().to_owned());
+        let ticks = stream::unfold(counted, async |(sent, id)| {
             sleep(Duration::from_millis(20)).await;
-            sent.fetch_add(1, Ordering::Relaxed);
-            Some((Ok::<_, std::io::Error>(Bytes::from("data: tick\n\n")), sent))
+            *sent.lock().unwrap().entry(id.clone()).or_default() += 1;
+            Some((Ok::<_, std::io::Error>(Bytes::from("data: tick\n\n")), (sent, id)))
         });
         async move { Response::new(Body::from_stream(ticks.take_until(session.expired()))) }
     };
@@ -35,9 +37,9 @@ fn app(authkit: &AuthKit, sent: Arc<AtomicUsize>) -> Router {
         .merge(Endpoints::new(authkit))
 }
 
-async fn running() -> (Running, Arc<AtomicUsize>) {
+async fn running() -> (Running, Sent) {
     let harness = Harness::start().await;
-    let sent = Arc::default();
+    let sent = Sent::default();
     let app = app(&harness.authkit, Arc::clone(&sent));
     (harness.serve(app), sent)
 }
@@ -50,13 +52,21 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
         let session = running.emulator.session("alice@acme.test");
         let browser = if signs_out { browser } else { running.holding(&session) };
         let url = running.url("/events");
+        // The user's session in another browser has a stream too.
+        let another = running.emulator.session("alice@acme.test").cookie(PASSWORD);
+        let others = reqwest::Client::new().get(&url).header("accept", EVENTS[0].1);
+        let others = others.header("cookie", format!("wos_session={another}")).send().await;
+        let mut others = others.unwrap().error_for_status().unwrap();
         let stream = async {
             let answer = browser.send(Method::GET, &url, EVENTS, Bytes::new());
             timeout(Duration::from_secs(20), answer).await.expect("the stream ends")
         };
         let end = async {
-            let is_sent = async || sent.load(Ordering::Relaxed) > 3;
-            support::until("the stream runs", is_sent).await;
+            let are_sent = async || {
+                let sent = sent.lock().unwrap();
+                sent.len() == 2 && sent.values().all(|events| *events > 3)
+            };
+            support::until("both streams run", are_sent).await;
             if signs_out {
                 let answer = browser.submit(&running.url("/logout"), &[]).await;
                 assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -69,6 +79,13 @@ async fn d4_an_open_stream_ends_when_the_user_signs_out_or_is_revoked() {
         let (answer, ()) = tokio::join!(stream, end);
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.text().matches("data: tick").count() > 2, "the stream ran until then");
+        // A stream looks once a second whether its session has ended.
+        let ended = Instant::now();
+        while ended.elapsed() < Duration::from_millis(1_500) {
+            let next = timeout(Duration::from_secs(20), others.chunk()).await;
+            let next = next.expect("it ticks").unwrap();
+            assert!(next.is_some(), "signs out: {signs_out}: the other session's stream ends too");
+        }
     }
 }
 
