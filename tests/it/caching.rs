@@ -165,15 +165,16 @@ async fn ch_02_a_response_to_somebody_is_private_unless_it_says_otherwise() {
 #[tokio::test]
 async fn ch_02_an_answer_of_ours_is_kept_by_nobody() {
     let running = running().await;
-    for headers in [
-        &DOCUMENT[..],
-        &[("hx-request", "true")],
-        &[("accept", "application/json")],
-        &[("content-type", "application/grpc")],
+    for (headers, status) in [
+        (&DOCUMENT[..], StatusCode::SEE_OTHER),
+        (&[("hx-request", "true")], StatusCode::UNAUTHORIZED),
+        (&[("accept", "application/json")], StatusCode::UNAUTHORIZED),
+        (&[("content-type", "application/grpc")], StatusCode::OK),
     ] {
         let answer = Browser::new()
             .send(Method::POST, &running.url("/eager"), headers.iter().copied(), Bytes::new())
             .await;
+        assert_eq!(answer.status, status, "{headers:?}");
         check_uncacheable(&format!("{headers:?}"), &answer);
     }
 }
