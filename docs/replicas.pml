@@ -56,13 +56,15 @@ bool died = false;         /* a process died */
 bool failed = false;       /* the store was away, or lost what it knew */
 bool dropped = false;      /* a response with the new cookie did not reach the browser */
 bool given_up = false;     /* WorkOS's answers were lost until it was too late to ask again */
+bool untold = false;       /* a process died, or the store was away, when a sign-out was to be published */
+bool unheard = false;      /* time passed while the store was away and a process had not heard of the sign-out */
 
 #define IS_KEPT (up && entry != nothing && written_ago < KEPT)
 #define IN_INCIDENT (incident && incident_ago < INCIDENT_S)
 #define ANSWERS (!revoked && !IN_INCIDENT && (!rotated || rotated_ago <= REPLAY))
 
 /* The limits that faults.md names. Where none of them is met, nobody is signed out who has not signed out. */
-#define EXCUSED (signed_out || died || failed || given_up || (dropped && rotated_ago >= REPLAY))
+#define EXCUSED (signed_out || given_up || ((dropped || died || failed) && rotated_ago >= REPLAY))
 
 inline rotate() {
   if
@@ -73,7 +75,7 @@ inline rotate() {
 
 /* Somebody is admitted by the session: not later than 5 s after its end. */
 inline admit() {
-  assert(!signed_out || died || failed || signed_out_ago <= 1)
+  assert(!signed_out || untold || unheard || signed_out_ago <= 1)
 }
 
 inline respond_with_new_cookie() {
@@ -161,7 +163,13 @@ tell:
 #ifndef WITHOUT_PUBLISHED_SIGN_OUT
   if
   :: up -> notice = true
-  :: !up
+  :: !up -> untold = true
+#ifdef DEATHS
+  /* The browser follows the answer to WorkOS, if it has come. */
+  :: atomic { !died -> untold = true; memory[me].telling = false; die();
+       if :: revoked = true :: skip fi };
+     goto idle
+#endif
   fi;
 #endif
   atomic { revoked = true; memory[me].telling = false };
@@ -302,6 +310,7 @@ proctype Clock() {
        :: written_ago == KEPT -> entry = nothing; written_by = 0; written_ago = 0
        :: else
        fi;
+       unheard = unheard || (notice && !(memory[0].ended && memory[1].ended));
        slow = slow || memory[0].exchanging || memory[1].exchanging }
   od
 }
