@@ -1,6 +1,6 @@
 //! What the library logs when a handle is made: the configuration, and warnings about doubtful settings.
 
-use authkit_tower::{AuthKit, Config, CookiePassword, SealFormat};
+use authkit_tower::{AuthKit, AuthKitLayer, Config, CookiePassword, ProtectedResource, SealFormat};
 use support::Events;
 
 const API_KEY: &str = "sk_test_of_this_test";
@@ -50,4 +50,21 @@ fn e10_a_configuration_as_it_should_be_is_not_warned_of() {
     AuthKit::new(config("https://app.example.com/callback", GOOD_PASSWORD)).unwrap();
     let told = events.take();
     assert!(told.len() == 1 && told[0].starts_with("INFO "), "{told:?}");
+}
+
+#[test]
+fn a_resource_that_takes_tokens_for_every_other_one_warns_when_its_layer_is_made() {
+    let authkit = AuthKit::new(config("https://app.example.com/callback", GOOD_PASSWORD)).unwrap();
+    let resource = ProtectedResource::new("example.authkit.app", "https://mcp.example.com/mcp");
+    let events = Events::listen();
+    for (resource, warnings) in
+        [(resource.clone(), 0), (resource.with_insecure_client_id_audience(), 1)]
+    {
+        AuthKitLayer::new(&authkit).with_protected_resource(&resource).unwrap();
+        let told = events.take();
+        let warned = told.iter().filter(|line| {
+            line.starts_with("WARN ") && line.contains("with_insecure_client_id_audience")
+        });
+        assert_eq!(warned.count(), warnings, "{told:?}");
+    }
 }
