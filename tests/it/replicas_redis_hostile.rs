@@ -26,7 +26,6 @@ use crate::{
     replicas_redis::until,
 };
 
-const USERS: [&str; 2] = ["alice@acme.test", "bob@acme.test"];
 const GROUP: &str = "0123456789abcdef";
 const LIST: &str = "authkit:revocations:0123456789abcdef";
 
@@ -97,10 +96,15 @@ async fn d5_what_no_process_wrote_neither_delays_an_exchange_nor_stays() {
 /// Each replica makes an exchange of its own where the outcome in Redis is another token's.
 #[tokio::test]
 async fn d5_an_outcome_that_was_put_at_anothers_key_shows_nobody_anothers_session() {
+    let (alice, bob) = ("alice@acme.test", "bob@acme.test");
+    tokio::join!(swap_outcomes([alice, bob]), swap_outcomes([alice, alice]));
+}
+
+async fn swap_outcomes(users: [&str; 2]) {
     let (emulator, redis) = tokio::join!(Emulator::start(), RedisServer::start());
     let [first, other] = [0, 1].map(|_| replica(&emulator, &redis.url(), &[]));
     redis.until_connected(2).await;
-    let sessions = USERS.map(|email| emulator.session(email).expired());
+    let sessions = users.map(|email| emulator.session(email).expired());
     let cookies = sessions.each_ref().map(|session| session.cookie(PASSWORD));
     let mut keys = Vec::new();
     for cookie in &cookies {
