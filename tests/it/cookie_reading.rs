@@ -137,6 +137,8 @@ async fn ck_02_of_two_expired_sessions_the_latest_is_refreshed() {
         let response: Response<Body> = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers().get_all(header::SET_COOKIE).iter().count(), 1);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, latest.session_id());
     }
     assert_eq!(
         harness.emulator.exchanges(),

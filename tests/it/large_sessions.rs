@@ -186,8 +186,14 @@ async fn c4_parts_of_the_same_number_do_not_hide_a_session() {
         let headers = [("cookie", cookies.as_str()), ("accept", "text/html")];
         let url = running.url("/dashboard");
         let page = Browser::new().send(Method::GET, &url, headers, Bytes::new()).await;
-        assert_eq!(page.status, StatusCode::OK, "{name}");
+        assert_eq!(
+            (page.status, page.text().as_str()),
+            (StatusCode::OK, "alice@acme.test"),
+            "{name}"
+        );
         assert_eq!(running.emulator.calls(Endpoint::Authenticate), 0, "{name}");
+        // The older one has expired: with it, the answer would set the newer one.
+        assert!(!page.headers.contains_key(header::SET_COOKIE), "{name}: {:?}", page.headers);
     }
 }
 
