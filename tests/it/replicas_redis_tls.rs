@@ -13,6 +13,13 @@ use crate::{
     replicas_redis::until,
 };
 
+/// Asserts that the connection fails, for its certificate.
+async fn assert_is_refused(replicas: &RedisReplicas, events: &Events) {
+    until(replicas, "Down").await;
+    let told = events.take();
+    assert!(told.len() == 1 && told[0].to_lowercase().contains("certificate"), "{told:?}");
+}
+
 async fn assert_shares(replicas: &RedisReplicas, exchange: &str) {
     until(replicas, "Up").await;
     assert_eq!(replicas.claim(exchange).await, Claim::Alone);
@@ -55,9 +62,7 @@ async fn f6_a_private_authority_is_trusted_by_this_connection_alone() {
         RedisReplicas::builder(&url.replace("localhost", "127.0.0.1"))
             .with_root_certificates(authority.pem()),
     ] {
-        until(&stranger.connect().unwrap(), "Down").await;
-        let told = events.take();
-        assert!(told.len() == 1 && told[0].contains("certificate"), "{told:?}");
+        assert_is_refused(&stranger.connect().unwrap(), &events).await;
     }
     assert_eq!(redis.keys("authkit:exchange:*").await.len(), 1);
 }
@@ -75,7 +80,8 @@ async fn f6_a_client_certificate_is_shown() {
     let shown = builder().with_client_certificate(read(&client.file), read(&client.key));
     assert_shares(&shown.connect().unwrap(), "shown").await;
 
-    until(&builder().connect().unwrap(), "Down").await;
+    let events = Events::listen();
+    assert_is_refused(&builder().connect().unwrap(), &events).await;
     let other = authority.sign("other", "DNS:localhost");
     let mixed = builder().with_client_certificate(read(&client.file), read(&other.key));
     assert_eq!(mixed.connect().err(), Some(ConnectError::ClientCertificate));
@@ -89,9 +95,10 @@ async fn f6_sentinels_and_what_they_name_are_reached_by_tls_and_their_certificat
     let builder = RedisReplicas::builder(&redis.url()).with_root_certificates(authority.pem());
     assert_shares(&builder.connect().unwrap(), "trusting").await;
     assert_eq!(redis.servers[0].keys("authkit:exchange:*").await.len(), 1);
+    let events = Events::listen();
     let wary = RedisReplicas::builder(&redis.url());
     let wary = wary.with_root_certificates(Authority::new().pem()).connect().unwrap();
-    until(&wary, "Down").await;
+    assert_is_refused(&wary, &events).await;
 }
 
 #[tokio::test]
@@ -103,7 +110,8 @@ async fn f6_the_nodes_of_a_cluster_are_reached_by_tls_and_their_certificates_are
     assert_shares(&builder.connect().unwrap(), "trusting").await;
     let owner = &redis.nodes[redis.owner("{authkit}").await];
     assert_eq!(owner.keys("{authkit}:exchange:*").await.len(), 1);
+    let events = Events::listen();
     let wary = RedisReplicas::builder(&redis.url());
     let wary = wary.with_root_certificates(Authority::new().pem()).connect().unwrap();
-    until(&wary, "Down").await;
+    assert_is_refused(&wary, &events).await;
 }
