@@ -60,7 +60,7 @@ fn a_resource_that_takes_tokens_for_every_other_one_warns_when_its_layer_is_made
     for (resource, warnings) in
         [(resource.clone(), 0), (resource.with_insecure_client_id_audience(), 1)]
     {
-        AuthKitLayer::new(&authkit).with_protected_resource(&resource).unwrap();
+        let _layer = AuthKitLayer::new(&authkit).with_protected_resource(&resource).unwrap();
         let told = events.take();
         let warned = told.iter().filter(|line| {
             line.starts_with("WARN ") && line.contains("with_insecure_client_id_audience")
