@@ -306,9 +306,11 @@ impl<J: Clone, P: TokenPair> Lineages<J, P> {
         let known = self.index.token_mut(token).expect(IN_STEP);
         let delay = match known.refusal_delayed_at {
             Some(at) if now.saturating_sub(at) < KEPT_DELAYED => RefusalDelay::Spent,
-            Some(_) | None => RefusalDelay::Granted,
+            Some(_) | None => {
+                known.refusal_delayed_at = Some(now);
+                RefusalDelay::Granted
+            }
         };
-        known.refusal_delayed_at.get_or_insert(now);
         self.index.keep_at_least_until(id, now + KEPT_DELAYED);
         delay
     }

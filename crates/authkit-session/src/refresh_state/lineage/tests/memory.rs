@@ -26,7 +26,52 @@ fn the_refusal_of_a_contested_token_is_delayed_once_in_ten_minutes() {
         assert_eq!(table.delay_refusal(OLD.token(), s(now)), expected, "{now}");
     }
     assert_eq!(table.delay_refusal(NEW.token(), s(599)), RefusalDelay::Granted, "another token");
-    assert_eq!(table.delay_refusal(OLD.token(), s(600)), RefusalDelay::Granted);
+    for (now, expected) in
+        [(600, RefusalDelay::Granted), (601, RefusalDelay::Spent), (1_199, RefusalDelay::Spent)]
+    {
+        assert_eq!(table.delay_refusal(OLD.token(), s(now)), expected, "{now}");
+    }
+}
+
+/// An emulator of WorkOS gives a session a new id whenever it is refreshed.
+#[test]
+fn what_ended_under_one_of_its_ids_has_ended_under_the_other() {
+    let renewed = || {
+        let mut table = table();
+        assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+        let pair = Arc::new(Successor::new(NEW, Sids::Changing));
+        table.refreshed(OLD.token(), pair, LineageState::Live, s(0));
+        table
+    };
+    let (old, new) = (Sids::Changing.name(OLD), Sids::Changing.name(NEW));
+    let mut table = renewed();
+    assert_eq!(table.end(None, Some(new), s(1)), Ended::Now);
+    assert!(matches!(ask(&mut table, OLD, s(2)), ExchangeStatus::Ended), "by the new id alone");
+    assert!(table.pair_to_send(OLD.token(), s(2)).is_none());
+
+    let mut table = renewed();
+    assert_eq!(table.end(Some(OLD.token()), Some(old), s(1)), Ended::Now);
+    assert_eq!(table.returned(None, Some(new), s(2)), LineageStatus::Ended, "by the old cookie");
+}
+
+/// As of a WorkOS that does not rotate refresh tokens: what was said of the token before is over.
+#[test]
+fn a_token_that_was_refused_and_then_refreshed_starts_afresh() {
+    let mut table = table();
+    assert!(matches!(ask(&mut table, OLD, s(0)), ExchangeStatus::Start(())));
+    assert_eq!(table.delay_refusal(OLD.token(), s(0)), RefusalDelay::Granted);
+    table.refused(OLD.token(), ApiRefusal::InvalidGrant, s(0));
+    assert!(matches!(ask(&mut table, OLD, s(60)), ExchangeStatus::Start(())));
+    let again = PairId { issued_at: OLD.id().issued_at + 300, ..OLD.id() };
+    let pair = Arc::new(Successor { id: again, ..Successor::new(OLD, Sids::Kept) });
+    table.refreshed(OLD.token(), pair, LineageState::Live, s(60));
+
+    assert!(!table.is_refused(OLD.token()));
+    let status = table.exchange(again, None, s(300), || Ok(()));
+    assert!(matches!(status, ExchangeStatus::Start(())));
+    assert_eq!(table.delay_refusal(OLD.token(), s(300)), RefusalDelay::Granted);
+    let age = table.refused(OLD.token(), ApiRefusal::InvalidGrant, s(300));
+    assert_eq!(age, Some(RefusalAge::JustNow), "the first one");
 }
 
 #[test]
