@@ -47,6 +47,50 @@ async fn every_token_of_a_session_that_a_sign_in_replaces_has_ended() {
     assert_eq!(service.workos.calls(Endpoint::Authenticate), 1);
 }
 
+/// Nobody gets its cookie, so WorkOS must not keep it either.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_the_application_does_not_let_begin_is_revoked_at_workos() {
+    for (decision, refused) in [
+        (HookDecision::Keep, None),
+        (HookDecision::Refuse, Some(ErrorKind::HookRefused)),
+        (HookDecision::Undecided, Some(ErrorKind::HookUndecided)),
+    ] {
+        let service = Service::new();
+        let answer = service.workos.sign_in("user_a", json!({}));
+        service.workos.will(Endpoint::Code, Reply::Instead(200, Vec::new(), answer));
+        let (verifier, headers) = (PkceVerifier::generate(), http::HeaderMap::new());
+        let rule = async move |_, _| decision;
+        let any = Replacing::AnyUser;
+        let begun =
+            service.authenticator.exchange_code("code", &verifier, &headers, any, rule).await;
+        assert_eq!(begun.err().map(|error| error.kind()), refused, "{decision:?}");
+        assert!(service.authenticator.drain(Duration::from_secs(5)).await);
+        let revoked = service.workos.calls(Endpoint::Revoke);
+        assert_eq!(revoked, usize::from(refused.is_some()), "{decision:?}");
+    }
+}
+
+/// A browser keeps and sends both, and may send the older one first.
+#[tokio::test(start_paused = true)]
+async fn where_a_domain_is_configured_the_cookie_of_this_host_alone_is_deleted() {
+    let clock = crate::testing::clock();
+    let workos = crate::testing::Workos::new(clock.clone());
+    let service = Service::with(workos, clock, |config| config.with_cookie_domain("example.com"));
+    let headers = service.sign_in("user_a").await.headers();
+    let answer = service.workos.sign_in("user_a", json!({}));
+    let started = service.authenticator.start_session(answer.as_bytes(), &headers).await.unwrap();
+    let signed_out = service.authenticator.sign_out(&headers);
+    let all = [(&started.set_cookies, [true, false]), (&signed_out.set_cookies, [true, true])];
+    for (fields, are_deleted) in all {
+        let cookies = fields.iter().map(|it| cookie::Cookie::parse(it.to_str().unwrap()).unwrap());
+        let mut scopes: Vec<_> = cookies
+            .map(|it| (it.domain().is_some(), it.max_age().is_some_and(|age| age.is_zero())))
+            .collect();
+        scopes.sort_unstable();
+        assert_eq!(scopes, [(false, are_deleted[0]), (true, are_deleted[1])], "{fields:?}");
+    }
+}
+
 /// Support staff sign in as a user, and shut the browser: no session of theirs is left on that machine.
 #[tokio::test(start_paused = true)]
 async fn an_impersonators_cookie_goes_with_the_browser_from_the_sign_in_on() {
