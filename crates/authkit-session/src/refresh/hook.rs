@@ -209,15 +209,15 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_asked_about_again_rather_than_let_in() {
         let hooks = hooks();
-        for n in 0..=LIMIT as u64 {
+        for n in 0..=100_000_u64 {
             hooks.remember(&format!("session_{n}"), 100 + n, HookDecision::Undecided, NOW);
         }
-        let later = NOW + PAUSE;
+        let later = NOW + Duration::from_secs(2);
         assert_eq!(hooks.status("session_0", 100, later), HookStatus::Undecided, "forgotten");
         assert_eq!(hooks.status("another", 99, later), HookStatus::Undecided, "as old as that one");
         assert_eq!(hooks.status("another", 101, later), HookStatus::Decided, "younger");
         assert_eq!(hooks.status("session_1", 101, later), HookStatus::Undecided, "remembered");
-        assert_eq!(hooks.undecided().sessions.len(), LIMIT);
+        assert_eq!(hooks.undecided().sessions.len(), 100_000);
         hooks.remember("session_0", 200, HookDecision::Undecided, NOW);
         assert_eq!(
             hooks.status("session_0", 100, later),
@@ -232,8 +232,8 @@ mod tests {
         hooks.remember("session_1", 200, HookDecision::Undecided, NOW);
         let cases = [
             ("session_1", 199, HookStatus::Decided),
-            ("session_1", 200, HookStatus::AskAgainIn(PAUSE)),
-            ("session_1", 201, HookStatus::AskAgainIn(PAUSE)),
+            ("session_1", 200, HookStatus::AskAgainIn(Duration::from_secs(2))),
+            ("session_1", 201, HookStatus::AskAgainIn(Duration::from_secs(2))),
             ("session_2", 200, HookStatus::Decided),
         ];
         for (session, issued_at, expected) in cases {
@@ -245,12 +245,15 @@ mod tests {
     fn what_was_ruled_takes_no_room() {
         let hooks = hooks();
         hooks.remember("session_first", 50, HookDecision::Undecided, NOW);
-        for n in 0..=2 * LIMIT as u64 {
+        for n in 0..=200_000_u64 {
             let id = format!("session_{n}");
             hooks.remember(&id, 100, HookDecision::Undecided, NOW);
             hooks.remember(&id, 100, HookDecision::Keep, NOW);
         }
-        assert_eq!(hooks.status("session_first", 50, NOW), HookStatus::AskAgainIn(PAUSE));
+        assert_eq!(
+            hooks.status("session_first", 50, NOW),
+            HookStatus::AskAgainIn(Duration::from_secs(2))
+        );
         assert_eq!(hooks.status("session_0", 100, NOW), HookStatus::Decided);
         assert_eq!(hooks.undecided().sessions.len(), 1);
     }

@@ -117,7 +117,11 @@ async fn jk_02_ten_thousand_unknown_keys_make_one_fetch() {
     service.assert_nothing_refreshed();
 
     // A token made in the second in which keys were fetched last, or later, may be of a newer key.
-    time::sleep(s(30)).await;
+    time::sleep(s(29)).await;
+    let unknown = service.browser_with_unknown_key("unknown, too early");
+    assert_eq!(service.open(&unknown).await.unwrap_err().reason(), Reason::UnknownKey);
+    assert_eq!(service.fetches(), 2, "not yet");
+    time::sleep(s(1)).await;
     let unknown = service.browser_with_unknown_key("unknown");
     assert_eq!(service.open(&unknown).await.unwrap_err().reason(), Reason::UnknownKey);
     assert_eq!(service.fetches(), 3, "and one every 30 seconds");
@@ -239,6 +243,28 @@ async fn jk_05_without_keys_a_session_is_neither_believed_nor_lost() {
         time::sleep(s(2)).await;
         service.get(&mut browser).await.session();
         service.assert_nothing_refreshed();
+    }
+}
+
+/// Whoever comes meanwhile learns at once what the last fetch has found.
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_fetch_there_is_a_pause_and_a_longer_one_with_keys() {
+    let failing = Reply::Instead(503, Vec::new(), String::new());
+    let (service, mut browser) = cold();
+    service.workos.usually(Endpoint::Jwks, failing.clone());
+    for (after, fetches) in [(ms(0), 1), (ms(1_999), 1), (ms(1), 2), (ms(1_999), 2), (ms(1), 3)] {
+        time::sleep(after).await;
+        assert_eq!(service.get(&mut browser).await.refusal(), (Reason::NoKeys, Unavailable));
+        assert_eq!(service.fetches(), fetches, "after {after:?} more, without keys");
+    }
+
+    let (service, mut browser) = warm().await;
+    service.workos.usually(Endpoint::Jwks, failing);
+    for (after, fetches) in [(s(301), 2), (s(29), 2), (s(1), 3), (s(29), 3), (s(1), 4)] {
+        time::sleep(after).await;
+        service.get(&mut browser).await.session();
+        time::sleep(ms(1)).await;
+        assert_eq!(service.fetches(), fetches, "after {after:?} more, with keys");
     }
 }
 

@@ -221,7 +221,7 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
         redirect_uri: "https://app.example.com/app/callback".to_owned(),
         ..config.with_base_path("/app")
     };
-    let cases: [(&str, Config, &[Setting]); 40] = [
+    let cases: [(&str, Config, &[Setting]); 41] = [
         ("the least", config(), &[]),
         ("a base path", below(config()), &[]),
         ("a login path below it", below(config().with_login_path("/app/enter")), &[]),
@@ -305,6 +305,7 @@ fn every_unusable_setting_is_refused_and_every_usable_one_taken() {
             config().with_after_logout("/bye "),
             &[Setting::AfterLogout],
         ),
+        ("the longest leeway", config().with_leeway(Duration::from_secs(60)), &[]),
         ("a long leeway", config().with_leeway(Duration::from_secs(61)), &[Setting::Leeway]),
         (
             "a domain below which everybody can have a name",
