@@ -230,40 +230,106 @@ async fn of_several_principals_that_the_layer_did_not_make_none_is_left() {
     }
 }
 
+const ISSUER: &str = "https://api.workos.com/user_management/client_1";
+const DOMAIN: &str = "https://example.authkit.app";
+const RESOURCE: &str = "https://mcp.example.com/mcp";
+
+/// The field of a machine's token, or of an application's for a user, with these scopes.
+fn connect_token(workos: &Workos, audience: &str, subject: &str, scopes: &str) -> String {
+    let claims = json!({
+        "iss": DOMAIN, "aud": audience, "sub": subject, "client_id": "client_m", "sid": null, "scope": scopes,
+    });
+    format!("Bearer {}", workos.token(&claims))
+}
+
+/// A handle, an optional layer of it that takes every kind of credential, and a credential of each kind.
+fn every_kind() -> (AuthKit, Arc<Workos>, AuthKitLayer, [(&'static str, String); 4]) {
+    let (authkit, workos) = authkit_of(|config| config.with_issuers([ISSUER]));
+    let layer = AuthKitLayer::optional(&authkit).with_bearer().unwrap().with_api_keys();
+    let layer = layer.with_machines(DOMAIN).unwrap();
+    let layer = layer.with_protected_resource(ProtectedResource::new(DOMAIN, RESOURCE)).unwrap();
+    let credentials = [
+        ("bearer", format!("Bearer {}", workos.token(&json!({ "iss": ISSUER })))),
+        ("key", "Bearer sk_live_123456".to_owned()),
+        ("machine", connect_token(&workos, "client_1", "client_m", "")),
+        ("client", connect_token(&workos, RESOURCE, "user_2", "")),
+    ];
+    (authkit, workos, layer, credentials)
+}
+
+/// A service that answers everybody.
+async fn answers(_: Request<Empty>) -> Result<Response<()>, Infallible> {
+    Ok(Response::new(()))
+}
+
+/// The layer outside may take what this one does not.
+#[tokio::test]
+async fn a_layer_inside_takes_over_no_credential_that_it_does_not_accept() {
+    let (authkit, _workos, taking, credentials) = every_kind();
+    let (none, optional) = (AuthKitLayer::new(&authkit), AuthKitLayer::optional(&authkit));
+    let (bearers, keys) = (none.clone().with_bearer().unwrap(), none.clone().with_api_keys());
+    for (kind, field) in &credentials {
+        let another = if *kind == "bearer" { &keys } else { &bearers };
+        for (name, inside, status) in [
+            ("takes it too", &taking, 200),
+            ("takes none", &none, 401),
+            ("takes none, and needs none", &optional, 200),
+            ("takes another kind", another, 401),
+        ] {
+            let service = taking.layer(inside.layer(tower::service_fn(answers)));
+            let request = request("GET", "/a", &[("authorization", field)]);
+            assert_eq!(send(service, request).await.status(), status, "{kind}: {name}");
+        }
+    }
+}
+
+/// WorkOS is asked again about a key although the layer outside remembers its answer.
+#[tokio::test]
+async fn a_layer_inside_may_ask_for_a_key_that_was_checked_more_recently() {
+    let (authkit, workos, taking, credentials) = every_kind();
+    let young = AuthKitLayer::new(&authkit).with_api_keys();
+    let young = young.with_max_token_age(Duration::from_secs(30));
+    for (after, checks) in [(0, 1), (29, 1), (1, 2), (29, 2)] {
+        workos.clock().advance(Duration::from_secs(after));
+        let service = taking.layer(young.layer(tower::service_fn(answers)));
+        let request = request("GET", "/a", &[("authorization", &credentials[1].1)]);
+        assert_eq!(send(service, request).await.status(), 200, "after {after} s more");
+        assert_eq!(workos.key_checks(), checks, "after {after} s more");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_asks_for_every_scope_that_it_requires() {
+    let (authkit, workos) = authkit();
+    let resource = ProtectedResource::new(DOMAIN, RESOURCE).with_required_scopes(["read", "write"]);
+    let layer = AuthKitLayer::new(&authkit).with_machines(DOMAIN).unwrap();
+    let layer = layer.with_protected_resource(resource).unwrap();
+    for (scopes, status) in
+        [("read write", 200), ("write all read", 200), ("read", 403), ("write", 403), ("", 403)]
+    {
+        for (audience, subject) in [("client_1", "client_m"), (RESOURCE, "user_2")] {
+            let field = connect_token(&workos, audience, subject, scopes);
+            let request = request("GET", "/a", &[("authorization", &field)]);
+            let response = send(layer.layer(tower::service_fn(answers)), request).await;
+            assert_eq!(response.status(), status, "{subject}: {scopes}");
+        }
+    }
+}
+
 /// A layer of another handle vouches for nobody here, whatever kind of principal it attached.
 #[tokio::test]
 async fn what_a_layer_of_another_handle_attached_is_removed_whatever_its_kind() {
-    const ISSUER: &str = "https://api.workos.com/user_management/client_1";
-    const DOMAIN: &str = "https://example.authkit.app";
-    const RESOURCE: &str = "https://mcp.example.com/mcp";
-
-    let (other, workos) = authkit_of(|config| config.with_issuers([ISSUER]));
-    let layer = AuthKitLayer::optional(&other).with_bearer().unwrap().with_api_keys();
-    let layer = layer.with_machines(DOMAIN).unwrap();
-    let layer = layer.with_protected_resource(ProtectedResource::new(DOMAIN, RESOURCE)).unwrap();
+    let (other, workos, layer, credentials) = every_kind();
     let theirs = workos.cookie(&other, json!({ "iss": ISSUER })).await;
-    let bearer = |claims| format!("Bearer {}", workos.token(&claims));
-    let user = bearer(json!({ "iss": ISSUER }));
-    let machine = bearer(json!({
-        "iss": DOMAIN, "aud": "client_1", "sub": "client_m", "client_id": "client_m", "sid": null,
-    }));
-    let client = bearer(json!({
-        "iss": DOMAIN, "aud": RESOURCE, "sub": "user_2", "client_id": "client_app", "sid": null,
-    }));
     let (authkit, _, good, _) = sessions().await;
     let (seen, saw) = std::sync::mpsc::channel();
     let takes = tower::service_fn(move |request: Request<Empty>| {
         seen.send(request.into_parts().0.extensions).unwrap();
         ready(Ok::<_, Infallible>(Response::new(())))
     });
-    for (kind, field) in [
-        ("session", ("cookie", theirs.as_str())),
-        ("bearer", ("authorization", &user)),
-        ("key", ("authorization", "Bearer sk_live_123456")),
-        ("machine", ("authorization", &machine)),
-        ("client", ("authorization", &client)),
-        ("nobody", ("x-nothing", "")),
-    ] {
+    let fields = credentials.iter().map(|(kind, field)| (*kind, ("authorization", field.as_str())));
+    let others = [("session", ("cookie", theirs.as_str())), ("nobody", ("x-nothing", ""))];
+    for (kind, field) in fields.chain(others) {
         send(layer.layer(takes.clone()), request("GET", "/a", &[field])).await;
         let attached = saw.recv().unwrap();
         let is_this = match PrincipalLookup::of(&attached) {

@@ -31,6 +31,7 @@ pub(crate) struct Workos {
     /// Names the key that is published and signs.
     kid: Mutex<&'static str>,
     key_fetches: AtomicUsize,
+    key_checks: AtomicUsize,
     /// A permit for each call to `authenticate`; the default is plenty.
     gate: Semaphore,
 }
@@ -61,6 +62,7 @@ pub(crate) fn authkit_of(set: impl FnOnce(Config) -> Config) -> (AuthKit, Arc<Wo
         revoked: Mutex::default(),
         kid: Mutex::new("key_1"),
         key_fetches: AtomicUsize::new(0),
+        key_checks: AtomicUsize::new(0),
         gate: Semaphore::new(1_000),
     });
     (workos.authkit_of(set), workos)
@@ -104,6 +106,11 @@ impl Workos {
     /// How often keys were fetched.
     pub(crate) fn key_fetches(&self) -> usize {
         self.key_fetches.load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked about an API key.
+    pub(crate) fn key_checks(&self) -> usize {
+        self.key_checks.load(Ordering::Relaxed)
     }
 
     /// An access token of these claims beside the usual ones.
@@ -188,6 +195,7 @@ impl Workos {
                 }
             }
             "/api_keys/validations" => {
+                self.key_checks.fetch_add(1, Ordering::Relaxed);
                 let owner = json!({ "type": "organization", "id": "org_1" });
                 let key = json!({ "id": "api_key_1", "owner": owner, "permissions": [] });
                 reply(200, &json!({ "api_key": key }))
