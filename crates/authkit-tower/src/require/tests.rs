@@ -254,6 +254,33 @@ async fn a_challenge_names_the_scope_that_is_all_that_is_missing() {
     }
 }
 
+/// An application that acts for an impersonated user says so too; a machine acts for nobody.
+#[tokio::test]
+async fn whoever_impersonates_is_refused_with_every_kind_of_token() {
+    const ISSUER: &str = "https://api.workos.com/user_management/client_1";
+    const DOMAIN: &str = "https://example.authkit.app";
+    const RESOURCE: &str = "https://mcp.example.com/mcp";
+    let (authkit, workos) = authkit_of(|config| config.with_issuers([ISSUER]));
+    let layer = AuthKitLayer::new(&authkit).with_bearer().unwrap();
+    let layer = layer.with_protected_resource(ProtectedResource::new(DOMAIN, RESOURCE)).unwrap();
+    let user = json!({ "iss": ISSUER });
+    let client = json!({
+        "iss": DOMAIN, "aud": RESOURCE, "sub": "user_2", "client_id": "client_app", "sid": null,
+    });
+    for claims in [user, client] {
+        for (actor, status) in [(json!(null), 200), (json!({ "sub": "admin@example.com" }), 403)] {
+            let mut claims = claims.clone();
+            claims["act"] = actor;
+            let field = format!("Bearer {}", workos.token(&claims));
+            let guard = Require::not_impersonated();
+            let service = ServiceBuilder::new().layer(&layer).layer(guard).service_fn(ok);
+            let request = request("GET", "/a", &[("authorization", &field)]);
+            let response = service.oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{claims}");
+        }
+    }
+}
+
 /// For frameworks without tower layers.
 #[tokio::test]
 async fn a_request_is_checked_without_a_layer_of_its_own() {
