@@ -44,3 +44,50 @@ pub(super) fn hash(bytes: &[u8]) -> u32 {
 
 /// The longest sealed value that is opened, in bytes.
 const MAX_VALUE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Config, CookiePassword,
+        tests::{authkit, authkit_of},
+    };
+
+    #[test]
+    fn a_value_that_is_longer_than_any_of_ours_is_not_opened() {
+        let (authkit, _) = authkit();
+        let mut longest = 0;
+        for length in 0..500 {
+            let value = "a".repeat(length);
+            let sealed = seal(&authkit, "name", &value).unwrap();
+            let opened = open(&authkit, "name", sealed.as_bytes());
+            let expected = (sealed.len() <= 512).then_some(value);
+            assert_eq!(opened, expected, "{} bytes", sealed.len());
+            longest = longest.max(sealed.len());
+        }
+        assert!(longest > 512, "{longest}");
+    }
+
+    #[test]
+    fn applications_on_one_host_have_cookies_of_their_own() {
+        let (one, _) = authkit();
+        let uri = "https://app.example.com/callback";
+        let password = CookiePassword::new("a password of no less than 32 bytes").unwrap();
+        let others = [
+            AuthKit::new(Config::new("client_2", "sk_1", uri, password)).unwrap(),
+            authkit_of(|config| config.with_cookie_name("another")).0,
+        ];
+        let names = others.iter().chain([&one]).map(|authkit| super::name(authkit, "bounces"));
+        assert_eq!(names.collect::<std::collections::HashSet<_>>().len(), 3);
+    }
+
+    #[test]
+    fn a_value_counts_under_its_own_name_alone() {
+        let (authkit, _) = authkit();
+        let sealed = seal(&authkit, "name", "value").unwrap();
+        for (name, expected) in [("name", Some("value")), ("another", None), ("", None)] {
+            let opened = open(&authkit, name, sealed.as_bytes());
+            assert_eq!(opened.as_deref(), expected, "{name}");
+        }
+    }
+}

@@ -137,7 +137,16 @@ mod tests {
                 asked.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert_eq!(asked, expected, "{query}");
         }
-        let long = format!("connection_id=conn_{}", "a".repeat(MAX_ID));
-        assert_eq!(asked(&long).len(), 1, "{long}");
+        for (name, prefix, length, is_passed_on) in [
+            ("connection_id", "conn_", 64, true),
+            ("connection_id", "conn_", 65, false),
+            ("login_hint", "", 2_048, true),
+            ("login_hint", "", 2_049, false),
+        ] {
+            let value = format!("{prefix}{}", "a".repeat(length - prefix.len()));
+            let asked = asked(&format!("{name}={value}"));
+            let is_there = asked.contains(&(name.to_owned(), value));
+            assert_eq!(is_there, is_passed_on, "{name} of {length} bytes");
+        }
     }
 }

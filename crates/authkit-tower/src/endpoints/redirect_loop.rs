@@ -221,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn of_many_cookies_of_its_name_four_are_opened() {
+        let (authkit, _) = authkit();
+        let kept = RedirectLoopGuard::back_to_service(&authkit, None, 0);
+        let field = kept.write(&authkit).unwrap();
+        let own = field.to_str().unwrap().split(';').next().unwrap();
+        for (others, is_read) in [(0, true), (3, true), (4, false), (4_500, false)] {
+            let others = format!("{}=junk; ", name(&authkit)).repeat(others);
+            let headers = crate::tests::headers(&[("cookie", &format!("{others}{own}"))]);
+            assert_eq!(RedirectLoopGuard::read(&authkit, &headers).is_some(), is_read, "{others}");
+        }
+    }
+
+    #[test]
     fn a_session_that_is_lost_was_too_large_if_one_cookie_could_not_hold_it() {
         let (authkit, _) = authkit();
         let request = request("GET", "/login", &[]);

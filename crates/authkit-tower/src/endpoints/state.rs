@@ -54,3 +54,16 @@ pub(super) const MAX_STATE_PATH: usize = 256;
 pub(super) const MAX_STATE: usize = 512;
 /// The number of characters that identify a state: more than 96 random bits.
 const STATE_ID: usize = 22;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// These have more than 96 random bits; what follows may be changed, and makes no other state.
+    #[test]
+    fn a_state_is_known_by_its_first_22_characters() {
+        let state = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        assert_eq!(state_id(state), "ABCDEFGHIJKLMNOPQRSTUV");
+        assert_eq!(state_id("short"), "short");
+    }
+}

@@ -88,8 +88,9 @@ async fn e6_a_client_that_sends_no_more_is_answered_after_two_seconds() {
     let begun = Instant::now();
     let body = Frames { frames: 1, then: Then::Hang, length: None, polled: 0 };
     assert!(polls(Version::HTTP_11, None, body).await >= 2);
-    assert!(begun.elapsed() >= PATIENCE);
-    assert!(begun.elapsed() < PATIENCE + Duration::from_millis(10));
+    let two_seconds = Duration::from_secs(2);
+    assert!(begun.elapsed() >= two_seconds);
+    assert!(begun.elapsed() < two_seconds + Duration::from_millis(10));
 }
 
 /// No timer where there is nothing to read: it needs a runtime.

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{receiver::MAX_BODY, *};
+use super::*;
 use crate::{
     CookiePassword,
     tests::{authkit, authkit_of, header},
@@ -24,6 +24,8 @@ use crate::{
 
 const SECRET: &str = "whsec_0123456789";
 const OTHER: &str = "whsec_9876543210";
+/// The longest body that is kept: 1 MiB.
+const MAX_BODY: usize = 1_048_576;
 
 fn webhooks(authkit: &AuthKit) -> Webhooks {
     Webhooks::new(authkit, SECRET).unwrap()

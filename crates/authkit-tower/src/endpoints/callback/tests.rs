@@ -85,6 +85,7 @@ async fn cb_01_answers_that_never_bring_a_state_are_no_endless_loop() {
     for _ in 0..2 {
         for _ in 0..MAX_RESTARTS {
             assert_eq!(browser.go(&callback(&[("code", "code_1")])).await.status(), 302);
+            workos.clock().advance(Duration::from_secs(5));
         }
         let page = browser.go(&callback(&[("code", "code_1")])).await;
         assert_eq!(
