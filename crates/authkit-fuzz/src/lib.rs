@@ -12,12 +12,13 @@ pub mod driver;
 mod input;
 mod json;
 mod oracle;
+mod seen;
 mod service;
 mod targets;
 mod token;
 mod workos;
 
 pub use crate::{
-    service::Seen,
+    seen::Seen,
     targets::{TARGETS, Target},
 };

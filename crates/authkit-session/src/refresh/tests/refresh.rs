@@ -133,7 +133,11 @@ async fn the_application_is_asked_about_a_new_pair_once_it_can_be_verified() {
             crate::testing::Answer::Session(session) => Ok(session.user_id().to_owned()),
             crate::testing::Answer::Refused(refusal) => Err(refusal.reason()),
         };
+        // What the application refuses ends at WorkOS too.
+        let revokes = usize::from(expected.is_err());
         assert_eq!((found, asked()), (expected, 1), "{says:?}");
+        assert!(service.authenticator.drain(s(5)).await);
+        assert_eq!(service.workos.calls(Endpoint::Revoke), revokes, "{says:?}");
     }
 }
 
