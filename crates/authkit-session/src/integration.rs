@@ -10,6 +10,7 @@ pub use crate::{
     crypto::{MacContext, MacKey},
     decide::reason::{RefusalKind, SignInCause},
     error::ErrorClass,
+    json::object as json_object,
     log_limit::LogLimiter,
     request::{
         admission::FetchDestination,

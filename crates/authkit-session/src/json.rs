@@ -76,8 +76,21 @@ pub(crate) fn readable(body: Bytes) -> Bytes {
     }
 }
 
-/// Reads an object, as `serde` derives it. What is derived takes a list of the members' values too, which no object is.
-pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+/// Reads a JSON object (RFC 8259 section 4) into a struct whose `Deserialize` is derived; `None` for any other value, and for
+/// an object that is no `T`. What is derived takes a list of the members' values too, which no object is.
+///
+/// ```
+/// use authkit_session::integration::json_object;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Named {
+///     id: String,
+/// }
+/// let named: Named = json_object(br#"{"id":"session_1"}"#).unwrap();
+/// assert_eq!(named.id, "session_1");
+/// assert!(json_object::<Named>(br#"["session_1"]"#).is_none());
+/// ```
+pub fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     let is_object = json.trim_ascii_start().starts_with(b"{");
     is_object.then(|| serde_json::from_slice(json).ok()).flatten()
 }

@@ -5,7 +5,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use authkit_session::{Revocation, integration::parse_timestamp};
+use authkit_session::{
+    Revocation,
+    integration::{json_object, parse_timestamp},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -58,7 +61,7 @@ struct OfOrganization {
 impl WebhookEvent {
     /// Reads an event that arrives at `now`. `None` if it is not an event, or if it has an effect but names no subject.
     pub(super) fn parse(body: &[u8], now: SystemTime) -> Option<Self> {
-        let Envelope { event, id, created_at } = object(body)?;
+        let Envelope { event, id, created_at } = json_object(body)?;
         let at = created_at.and_then(text).and_then(|time| parse_timestamp(&time)).unwrap_or(now);
         // WorkOS signed the event just now, so it happened before now. A time far ahead would hit all future tokens.
         let at = at.min(now + Duration::from_secs(TOLERANCE));
@@ -102,13 +105,7 @@ impl WebhookEvent {
 }
 
 fn data<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    object(object::<With<'_>>(body)?.data.get().as_bytes())
-}
-
-/// Reads an object, as `serde` derives it. What is derived takes a list of the members' values too, which no object is.
-fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    let is_object = json.trim_ascii_start().starts_with(b"{");
-    is_object.then(|| serde_json::from_slice(json).ok()).flatten()
+    json_object(json_object::<With<'_>>(body)?.data.get().as_bytes())
 }
 
 /// An id of WorkOS. It is never empty.
