@@ -28,16 +28,17 @@ pub(super) struct ByHand {
     /// What is there; it is there once.
     old: &'static str,
     new: &'static str,
-    pub(super) tests: FailingTests,
+    /// The names of the tests that fail, without their modules.
+    tests: &'static [&'static str],
 }
 
-/// The names of the tests of a change's package that fail, without their modules.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum FailingTests {
-    /// Beside the code.
-    Beside(&'static [&'static str]),
-    /// In every interleaving of their threads.
-    Interleavings(&'static [&'static str]),
+/// Which tests of a package notice a change.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum NoticedBy {
+    /// Those beside the code.
+    Units,
+    /// Those in every interleaving of their threads.
+    Interleavings,
 }
 
 impl ByHand {
@@ -63,45 +64,30 @@ impl ByHand {
     /// Its row in `docs/proof.md`.
     pub(super) fn row(&self) -> String {
         let (_, place) = self.file.split_once("/src/").unwrap_or_default();
-        let tests = self.tests.names().join("`, `");
+        let tests = self.tests.join("`, `");
         format!("| {} | `{place}`, `{}` | `{tests}` |", self.change, self.function)
     }
 }
 
-impl FailingTests {
-    /// A word for the program that has the tests.
-    pub(super) fn kind(self) -> &'static str {
-        match self {
-            Self::Beside(_) => "beside",
-            Self::Interleavings(_) => "interleavings",
-        }
-    }
-
-    pub(super) fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Beside(names) | Self::Interleavings(names) => names,
-        }
-    }
-}
-
 /// All changes; the id of each mutant is its place among them, counted from 1.
-pub(super) fn all() -> impl Iterator<Item = (usize, &'static ByHand)> {
-    (1..).zip(BESIDE.iter().chain(INTERLEAVINGS))
+pub(super) fn all() -> impl Iterator<Item = (usize, NoticedBy, &'static ByHand)> {
+    let units = BESIDE.iter().map(|it| (NoticedBy::Units, it));
+    let interleavings = INTERLEAVINGS.iter().map(|it| (NoticedBy::Interleavings, it));
+    (1..).zip(units.chain(interleavings)).map(|(id, (noticed_by, it))| (id, noticed_by, it))
 }
 
 /// Has each mutant meet the tests that it is said to fail, and prints its row.
 pub(super) fn try_all(workshop: &mut Workshop<'_>) -> Result<()> {
     let (mut programs, mut pass, mut survive) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-    for (id, by_hand) in all() {
-        let program = match programs.entry((by_hand.package(), by_hand.tests.kind())) {
+    for (id, noticed_by, by_hand) in all() {
+        let package = by_hand.package();
+        let program = match programs.entry((package, noticed_by)) {
             Entry::Occupied(program) => program.into_mut(),
-            Entry::Vacant(none) => {
-                none.insert(workshop.build_by_hand(by_hand.package(), by_hand.tests)?)
-            }
+            Entry::Vacant(none) => none.insert(workshop.build_by_hand(package, noticed_by)?),
         };
         ensure!(workshop.is_built(id), "this does not compile: {by_hand:?}");
         let known = program.list()?;
-        for test in by_hand.tests.names() {
+        for test in by_hand.tests {
             let is_it = |known: &&String| known.rsplit("::").next() == Some(test);
             let name = known.iter().find(is_it).with_context(|| format!("no test {test}"))?;
             let run = |mutant| program.run(mutant, [name.as_str()], MUST_END);
@@ -137,7 +123,7 @@ mod tests {
     #[test]
     fn every_change_can_be_made_in_its_function_and_has_its_row() {
         let proof = read("docs/proof.md");
-        for (id, by_hand) in all() {
+        for (id, _, by_hand) in all() {
             let text = read(by_hand.file);
             let mutant = by_hand.mutant(id, &text).unwrap();
             let (start, end) = (mutant.start.offset(&text), mutant.end.offset(&text));

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::{
-    by_hand::{self, FailingTests},
+    by_hand::{self, NoticedBy},
     memory::Memory,
     mutant::Mutant,
     program::{OUT_OF_CPU, Program, TIMED_OUT},
@@ -72,7 +72,7 @@ impl<'a> Workshop<'a> {
     pub(super) fn by_hand(sh: &'a Shell, project: &Project) -> Result<Self> {
         let mut workshop = Self::copy(sh, project)?;
         let mut of_package: BTreeMap<&str, Vec<Mutant>> = BTreeMap::new();
-        for (id, by_hand) in by_hand::all() {
+        for (id, _, by_hand) in by_hand::all() {
             let text = sh.read_file(workshop.tree.join(by_hand.file))?;
             of_package.entry(by_hand.package()).or_default().push(by_hand.mutant(id, &text)?);
         }
@@ -120,18 +120,15 @@ impl<'a> Workshop<'a> {
         self.build_by(&folder, |workshop| workshop.cargo_test(package, options))
     }
 
-    /// The program of a package's tests beside its code, or of those in every interleaving.
-    pub(super) fn build_by_hand(&mut self, package: &str, tests: FailingTests) -> Result<Program> {
-        let folder = format!("crates/{package}");
-        match tests {
-            FailingTests::Beside(_) => {
-                self.build_by(&folder, |workshop| workshop.cargo_test(package, &["--lib"]))
-            }
-            FailingTests::Interleavings(_) => self.build_by(&folder, |workshop| {
+    /// The program of these tests of a package.
+    pub(super) fn build_by_hand(&mut self, package: &str, tests: NoticedBy) -> Result<Program> {
+        self.build_by(&format!("crates/{package}"), |workshop| match tests {
+            NoticedBy::Units => workshop.cargo_test(package, &["--lib"]),
+            NoticedBy::Interleavings => {
                 let only = ["rustc", "--quiet", "--lib", "--profile", "test", "--package", package];
                 workshop.cargo(&only, &["--", "--cfg", "interleavings"])
-            }),
-        }
+            }
+        })
     }
 
     /// Builds until every mutant that does not compile is left out.
